@@ -1,0 +1,54 @@
+# Two commands do everything on a machine that has Python 3.11 or newer and make: `make up` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= .teamroom
+PORT ?= 8765
+BIN := $(VENV)/bin
+
+.PHONY: up test lint types contracts tests test-harnesses bench campaigns lock clean
+
+up: $(VENV)/.runs ## open a room here and print how to join it
+	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
+
+test: lint types contracts tests ## everything that must hold before a change lands
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.tests
+	$(BIN)/mypy
+
+contracts: $(VENV)/.tests
+	$(BIN)/lint-imports --no-logo
+
+tests: $(VENV)/.tests
+	$(BIN)/python -m pytest
+
+test-harnesses: $(VENV)/.tests ## real Claude Code and Codex at work in one room
+	$(BIN)/python -m tests.harness.install
+	$(BIN)/python -m pytest -m harness tests/harness
+
+lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Teamroom needs Python 3.11 or newer; call make with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.runs: $(VENV)/.made requirements.lock pyproject.toml
+	@echo "Installing what the room needs into $(VENV) (about half a minute)"
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps -e .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.runs requirements-dev.lock
+	@echo "Installing what the tests need into $(VENV) (about half a minute)"
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.lock
+	touch $@
