@@ -1,0 +1,131 @@
+"""Every duration, cap and limit of a room: one frozen model, each value with a sentence and its bounds.
+
+A value comes from `TEAMROOM_<NAME>` in the environment, else from `room.toml` in the data folder,
+else from its default here.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+TrustLevel = Literal["declared", "attested", "proven"]
+
+
+class Settings(BaseModel):
+    """What a room runs with. Times are in seconds, sizes in bytes or characters as the name says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # leases and work
+    lease_seconds: float = Field(3600, ge=60, le=86_400, description="The shortest lease of a claimed task.")
+    lease_intervals: int = Field(3, ge=1, le=100, description="A lease lasts at least this many intervals.")
+    lease_max_seconds: float = Field(86_400, ge=60, le=604_800, description="The longest lease of a claimed task.")
+    lease_grace_seconds: float = Field(60, ge=0, le=3600, description="An overdue task stays its holder's this long.")
+    busy_max_seconds: float = Field(14_400, ge=60, le=86_400, description="How far ahead long work may be declared.")
+    paused_overdue_seconds: float = Field(
+        3600, ge=60, le=604_800, description="A member's own pause of this length makes its tasks overdue."
+    )
+    wip_cap: int = Field(5, ge=1, le=100, description="How many tasks a member may hold at once.")
+
+    # hand-offs and reviews
+    offer_seconds: float = Field(900, ge=60, le=86_400, description="The shortest life of an offer.")
+    offer_intervals: int = Field(3, ge=1, le=100, description="An offer lives at least this many intervals.")
+    hop_limit: int = Field(5, ge=1, le=50, description="How often a task is handed on before its owner decides.")
+    trust: TrustLevel = Field("declared", description="What counts as having a capability.")
+    review_seconds: float = Field(3600, ge=60, le=604_800, description="After this a review falls to the owner.")
+
+    # presence
+    live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
+    presence_write_seconds: float = Field(5, ge=0, le=60, description="Presence is written at most this often.")
+
+    # repeats and refusals
+    repeat_seconds: float = Field(60, ge=0, le=3600, description="An equal call within this is a repeat.")
+    request_id_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How long a request id is kept.")
+    refusal_window_seconds: float = Field(600, ge=1, le=86_400, description="Equal refusals within this are counted.")
+    refusals_per_hour: int = Field(30, ge=1, le=1000, description="Receipts of refusals a member may leave.")
+
+    # limits on the wire
+    body_bytes: int = Field(262_144, ge=4096, le=4_194_304, description="The largest request body.")
+    json_depth: int = Field(32, ge=8, le=256, description="The deepest nesting of a request body.")
+    body_seconds: float = Field(10, ge=1, le=300, description="How long a request body may take to arrive.")
+    open_calls: int = Field(64, ge=1, le=1024, description="Calls and streams a member may have open at once.")
+    sessions: int = Field(10_000, ge=10, le=100_000, description="Sessions of older clients kept at once.")
+    wait_seconds: float = Field(45, ge=1, le=50, description="How long wait_for_wake blocks by default.")
+    wait_max_seconds: float = Field(50, ge=1, le=50, description="How long wait_for_wake blocks at most.")
+    stall_seconds: float = Field(20, ge=1, le=300, description="A client that takes nothing for this long is cut off.")
+    stop_seconds: float = Field(1, ge=0.1, le=30, description="How long open streams may take to end on stop.")
+
+    # the store
+    batch_acts: int = Field(64, ge=1, le=1024, description="Acts that share one commit at most.")
+    batch_seconds: float = Field(0.005, ge=0, le=1, description="How long a commit collects acts at most.")
+    queue_acts: int = Field(1024, ge=16, le=65_536, description="Acts that may wait for the writer.")
+    readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
+    seal_seconds: float = Field(1, ge=0.1, le=60, description="The signed head is written at most this often.")
+
+    # the door to the network
+    host: str = Field("127.0.0.1", description="The address the room listens on.")
+    port: int = Field(8765, ge=0, le=65_535, description="The port the room listens on.")
+    allowed_hosts: list[str] = Field([], max_length=64, description="Further Host values, exact, with their port.")
+    allowed_origins: list[str] = Field([], max_length=64, description="Origin values that may call; none by default.")
+
+    @property
+    def url(self) -> str:
+        """Where members reach the room, without a path."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+Origin = Literal["default", "room.toml", "environment"]
+
+
+class SettingsError(Exception):
+    """A value in the environment or in room.toml that the room cannot run with."""
+
+
+def load(folder: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
+    """The settings in force for a data folder.
+
+    Raises SettingsError when a value is unknown or out of bounds; the text names it and its source.
+    """
+    return load_with_origins(folder, environment)[0]
+
+
+def load_with_origins(
+    folder: Path | None = None, environment: dict[str, str] | None = None
+) -> tuple[Settings, dict[str, Origin]]:
+    """The settings in force, and where each value comes from."""
+    from_file = _from_file(folder / "room.toml") if folder is not None else {}
+    from_environment = _from_environment(dict(os.environ) if environment is None else environment)
+    try:
+        settings = Settings.model_validate({**from_file, **from_environment})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        source = f"TEAMROOM_{name.upper()}" if name in from_environment else "room.toml"
+        raise SettingsError(f"{source}: {name}: {first['msg']}") from None
+    origins: dict[str, Origin] = {}
+    for name in Settings.model_fields:
+        origins[name] = "environment" if name in from_environment else "room.toml" if name in from_file else "default"
+    return settings, origins
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+
+
+def _from_environment(environment: dict[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        raw = environment.get(f"TEAMROOM_{name.upper()}")
+        if raw is not None:
+            is_list = field.annotation == list[str]
+            values[name] = [item.strip() for item in raw.split(",") if item.strip()] if is_list else raw
+    return values

@@ -1,0 +1,85 @@
+"""The data folder: private to its user, locked by one server that can be named."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DATABASE = "room.db"
+OWNER_TOKEN = "owner.token"
+KEY = "room.key"
+SEAL = "seal.json"
+LOCK = "room.lock"
+SERVER = "server.json"
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+class FolderError(Exception):
+    """The data folder cannot be used; the text says why and what to do."""
+
+
+def make_private(folder: Path) -> None:
+    """Create the data folder for its user alone; one that others can read is refused.
+
+    Raises FolderError with the command that mends it.
+    """
+    try:
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be made: {error.strerror}.") from None
+    mode = folder.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise FolderError(
+            f"{folder} can be read by other users of this machine (mode {mode:03o}). Run: chmod 700 {folder}"
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its user may read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+@contextmanager
+def locked(folder: Path, holder: str) -> Iterator[None]:
+    """Hold the folder for one server as long as the block runs; a crash frees it.
+
+    `holder` is a line for whoever comes second. Raises FolderError that names the first.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            first = os.read(descriptor, 1000).decode("utf-8", "replace").strip()
+            raise FolderError(
+                f"Another server has the room in {folder}: {first}. Use that one, or stop it first."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}, {holder}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def announce(folder: Path, url: str) -> None:
+    """Leave the address of the running server for the shell on the same machine."""
+    write_private(folder / SERVER, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+
+
+def announced(folder: Path) -> str | None:
+    """The address that the folder's server left, running or not."""
+    try:
+        url = json.loads((folder / SERVER).read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(url)

@@ -1,0 +1,68 @@
+-- Standing in force, the pauses there were, refusals counted, requests remembered.
+
+-- name: open_standing
+insert into standing (scope, target, state, since, until, by_member, by_role, reason)
+values (:scope, :target, 'active', :now, null, :by_member, :by_role, '')
+
+-- name: set_standing
+update standing
+set state = :state, since = :now, until = :until, by_member = :by_member, by_role = :by_role, reason = :reason
+where scope = :scope and target = :target
+
+-- name: standing
+select standing.state, standing.since, standing.until, standing.by_role, standing.reason, standing.by_member,
+    member.name as by_name
+from standing
+join member on member.id = standing.by_member
+where standing.scope = :scope and standing.target = :target
+
+-- name: add_pause
+insert into pause (scope, target, since, until) values (:scope, :target, :since, :until)
+on conflict (scope, target, since) do update set until = :until
+
+-- name: end_pauses
+update pause set until = :now where scope = :scope and target = :target and (until is null or until > :now)
+
+-- name: pauses
+-- The pauses that touch a member's lease since some time, at all three levels.
+select scope, since, until
+from pause
+where (until is null or until > :since)
+    and ((scope = 'member' and target = :member) or (scope = 'owner' and target = :owner) or scope = 'room')
+order by since
+
+-- name: refusal
+select first_at, seq, repeats from refusal
+where member = :member and act = :act and code = :code and subject = :subject
+
+-- name: open_refusal
+insert into refusal (member, act, code, subject, first_at, seq, repeats)
+values (:member, :act, :code, :subject, :now, :seq, 0)
+on conflict (member, act, code, subject) do update set first_at = :now, seq = :seq, repeats = 0
+
+-- name: count_refusal
+update refusal set repeats = repeats + 1
+where member = :member and act = :act and code = :code and subject = :subject
+
+-- name: stale_refusals
+select act, code, subject, first_at, seq, repeats from refusal
+where member = :member and first_at <= :before
+order by first_at
+limit :limit
+
+-- name: close_refusal
+delete from refusal where member = :member and act = :act and code = :code and subject = :subject
+
+-- name: count_refusals_since
+select count(*) as receipts from log where actor = :member and outcome = 'refused' and at > :since
+
+-- name: request
+select act, arguments, reply, at from request where member = :member and key = :key
+
+-- name: remember_request
+insert into request (member, key, act, arguments, reply, at)
+values (:member, :key, :act, :arguments, :reply, :at)
+on conflict (member, key) do update set act = :act, arguments = :arguments, reply = :reply, at = :at
+
+-- name: forget_requests
+delete from request where at < :before

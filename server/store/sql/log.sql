@@ -1,0 +1,88 @@
+-- The log, and the wakes that its entries cause.
+
+-- name: append_entry
+insert into log (seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash)
+values (:seq, :epoch, :at, :actor, :owner, :act, :subject, :outcome, :summary, :detail, :salt, :digest, :hash)
+
+-- name: log_page
+select seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash
+from log
+where seq > :after
+order by seq
+limit :limit
+
+-- name: receipts
+-- Filters that are empty do not filter.
+select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
+    log.summary, log.detail, log.hash
+from log
+join member as actor on actor.id = log.actor
+join member as owner on owner.id = log.owner
+where log.seq > :after
+    and (cast(:actor as text) = '' or actor.name = :actor)
+    and (cast(:act as text) = '' or log.act = :act)
+    and (cast(:subject as text) = '' or log.subject = :subject)
+order by log.seq
+limit :limit
+
+-- name: latest_receipts
+-- The same from the end, newest first.
+select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
+    log.summary, log.detail, log.hash
+from log
+join member as actor on actor.id = log.actor
+join member as owner on owner.id = log.owner
+where (cast(:actor as text) = '' or actor.name = :actor)
+    and (cast(:act as text) = '' or log.act = :act)
+    and (cast(:subject as text) = '' or log.subject = :subject)
+order by log.seq desc
+limit :limit
+
+-- name: receipt
+select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
+    log.summary, log.detail, log.hash
+from log
+join member as actor on actor.id = log.actor
+join member as owner on owner.id = log.owner
+where log.seq = :seq
+
+-- name: stream_page
+-- What everybody sees: acts that were carried out, one line each.
+select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary
+from log
+join member as actor on actor.id = log.actor
+where log.seq > :after and log.outcome = 'ok'
+order by log.seq
+limit :limit
+
+-- name: stream_end
+select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary
+from log
+join member as actor on actor.id = log.actor
+where log.outcome = 'ok'
+order by log.seq desc
+limit :limit
+
+-- name: stream_before
+-- The last visible entry up to a number, so that a reader could notice a loss.
+select seq from log where seq <= :seq and outcome = 'ok' order by seq desc limit 1
+
+-- name: add_wake
+insert into wake (member, seq, reason, subject, sender, line)
+values (:member, :seq, :reason, :subject, :sender, :line)
+on conflict do nothing
+
+-- name: pending_wakes
+select wake.seq, wake.reason, wake.subject, sender.name as sender, wake.line
+from wake
+join member as sender on sender.id = wake.sender
+where wake.member = :member and wake.seq > :after
+order by wake.seq
+limit :limit
+
+-- name: count_pending_wakes
+select count(*) as wakes from wake where member = :member and seq > :after
+
+-- name: unanswered_senders
+-- Who waits for a member: the senders of wakes that it has not acknowledged.
+select distinct sender from wake where member = :member and seq > :after and sender <> :member

@@ -1,0 +1,134 @@
+-- Members, their tokens, presence and capabilities.
+
+-- name: principal
+-- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels.
+select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+    member.id as member, member.name as name, member.kind as kind, member.role as role,
+    member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
+    presence.last_call_at as last_call_at,
+    own.state as own_state, own.until as own_until,
+    owners.state as owner_state, owners.until as owner_until,
+    room.state as room_state, room.until as room_until
+from token
+join member on member.id = token.member
+join member as owner on owner.id = member.owner
+left join presence on presence.member = member.id
+left join standing as own on own.scope = 'member' and own.target = member.id
+left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where token.id = :token
+
+-- name: token_by_hash
+select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+    member.id as member, member.name as name, member.kind as kind, member.role as role,
+    member.owner as owner, owner.name as owner_name, own.state as state
+from token
+join member on member.id = token.member
+join member as owner on owner.id = member.owner
+left join standing as own on own.scope = 'member' and own.target = member.id
+where token.hash = :hash
+
+-- name: add_member
+insert into member (id, name, folded, kind, role, owner, mode, created_at, acknowledged)
+values (:id, :name, :folded, :kind, :role, :owner, :mode, :created_at, :acknowledged)
+
+-- name: change_member
+update member set role = :role, mode = :mode where id = :id
+
+-- name: member_by_name
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+    member.created_at, member.acknowledged
+from member
+join member as owner on owner.id = member.owner
+where member.name = :name
+
+-- name: member_by_folded
+select id, name from member where folded = :folded
+
+-- name: acknowledge
+update member set acknowledged = :seq where id = :member and acknowledged < :seq
+
+-- name: add_presence
+insert into presence (member, last_call_at, last_progress_at, last_note, busy_until)
+values (:member, null, null, null, null)
+
+-- name: touch_presence
+update presence set last_call_at = :now where member = :member
+
+-- name: record_progress
+update presence set last_progress_at = :now, last_note = :note, busy_until = :busy_until where member = :member
+
+-- name: presence
+select last_call_at, last_progress_at, last_note, busy_until from presence where member = :member
+
+-- name: set_mode
+update member set mode = :mode where id = :member
+
+-- name: roster
+-- Everybody but the room itself, with what their presence and standing are computed from.
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+    presence.last_call_at, presence.last_progress_at, presence.busy_until,
+    own.state as own_state, own.until as own_until,
+    owners.state as owner_state, owners.until as owner_until,
+    room.state as room_state, room.until as room_until
+from member
+join member as owner on owner.id = member.owner
+left join presence on presence.member = member.id
+left join standing as own on own.scope = 'member' and own.target = member.id
+left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after
+    and (cast(:capability as text) = '' or exists (
+        select 1 from capability where capability.member = member.id and capability.capability = :capability
+    ))
+order by member.name
+limit :limit
+
+-- name: agents_of
+select id from member where kind = 'agent' and owner = :owner
+
+-- name: all_agents
+select id from member where kind = 'agent'
+
+-- name: count_active_room_owners
+-- Room owners that could still act if one of them could not.
+select count(*) as owners
+from member
+join standing on standing.scope = 'member' and standing.target = member.id
+where member.kind = 'human' and member.role = 'owner' and member.id <> :spared
+    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+
+-- name: add_token
+insert into token (id, member, hash, label, created_at, expires_at, revoked_at)
+values (:id, :member, :hash, :label, :created_at, :expires_at, null)
+
+-- name: revoke_tokens
+update token set revoked_at = :now where member = :member and revoked_at is null
+
+-- name: revoke_token
+update token set revoked_at = :now where id = :id and member = :member and revoked_at is null
+
+-- name: live_tokens
+select id, label, created_at, expires_at
+from token
+where member = :member and revoked_at is null and (expires_at is null or expires_at > :now)
+order by created_at
+
+-- name: capabilities
+select capability, state, since, until from capability where member = :member order by capability
+
+-- name: with_capability
+select member.name, capability.state, capability.until
+from capability
+join member on member.id = capability.member
+where capability.capability = :capability
+order by member.name
+limit :limit
+
+-- name: declare_capability
+insert into capability (member, capability, state, since, until)
+values (:member, :capability, 'declared', :now, null)
+on conflict (member, capability) do nothing
+
+-- name: withdraw_capability
+delete from capability where member = :member and capability = :capability

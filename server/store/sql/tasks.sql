@@ -1,0 +1,228 @@
+-- Tasks, what they need and depend on, and what happened to them.
+
+-- name: add_task
+insert into task (id, title, detail, priority, due, creator, created_at, changed_seq, state, assigned, holder, fence,
+    claimed_at, touched_at, lease_from, lease_seconds, blocked_on, snooze_until, review, reviewer, completed_by,
+    completed_at, summary, evidence, hops)
+values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :assigned, null, 0,
+    null, null, null, 0, '', null, :review, null, null,
+    null, '', '[]', 0)
+
+-- name: task
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where task.id = :id
+
+-- name: board_page
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where task.id > :after
+    and case
+        when cast(:state as text) = '' then task.state not in ('done', 'cancelled')
+        when cast(:state as text) = 'all' then true
+        else task.state = :state
+    end
+    and (cast(:query as text) = '' or lower(task.title) like :query escape '\' or lower(task.detail) like :query escape '\')
+order by task.id
+limit :limit
+
+-- name: tasks_held
+select id from task where holder = :member and state in ('claimed', 'blocked', 'offered') order by id
+
+-- name: count_held
+select count(*) as held from task where holder = :member and state in ('claimed', 'blocked', 'offered')
+
+-- name: last_untouched_claim
+-- The member's newest claim, if nothing has happened to it since.
+select id from task
+where holder = :member and state = 'claimed' and claimed_at > :since and touched_at is null
+order by claimed_at desc
+limit 1
+
+-- name: best_open_task
+-- The first open task that this member can do: its own assignments first, then by priority, due time and age.
+select task.id
+from task
+where task.state = 'open'
+    and (task.assigned is null or task.assigned = :member)
+    and not exists (
+        select 1 from dependency
+        join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state not in ('done', 'cancelled')
+    )
+    and not exists (
+        select 1 from need
+        where need.task = task.id and not exists (
+            select 1 from capability
+            where capability.member = :member and capability.capability = need.need
+                and capability.state in (:state_one, :state_two, :state_three)
+                and (capability.until is null or capability.until > :now)
+        )
+    )
+order by case when task.assigned = :member then 0 else 1 end, task.priority desc,
+    case when task.due is null then 1 else 0 end, task.due, task.id
+limit 1
+
+-- name: perhaps_overdue
+-- Claimed tasks whose lease may have run out; the exact answer needs the pauses of each holder.
+select task.id
+from task
+join standing on standing.scope = 'member' and standing.target = task.holder
+where task.state = 'claimed' and task.holder <> :member
+    and (task.lease_from + task.lease_seconds + :grace <= :now
+        or (standing.state = 'paused' and standing.since <= :paused_before))
+order by task.priority desc, task.id
+limit :limit
+
+-- name: claim
+update task
+set state = 'claimed', holder = :holder, fence = :fence, claimed_at = :now, touched_at = null, lease_from = :now,
+    lease_seconds = :lease_seconds, blocked_on = '', hops = :hops, changed_seq = :seq
+where id = :id
+
+-- name: progress
+update task
+set state = :state, touched_at = :now, lease_from = :lease_from, lease_seconds = :lease_seconds,
+    blocked_on = :blocked_on, changed_seq = :seq
+where id = :id
+
+-- name: free_task
+update task
+set state = :state, holder = null, lease_from = null, lease_seconds = 0, blocked_on = '', changed_seq = :seq
+where id = :id
+
+-- name: hold_again
+-- Back with its holder, the lease going on where it stood.
+update task
+set state = 'claimed', lease_from = :lease_from, lease_seconds = :lease_seconds, changed_seq = :seq
+where id = :id
+
+-- name: offer_task
+update task
+set state = 'offered', lease_from = null, lease_seconds = :lease_seconds, touched_at = :now, changed_seq = :seq
+where id = :id
+
+-- name: complete_task
+update task
+set state = :state, lease_from = null, touched_at = :now, reviewer = :reviewer, completed_by = :member,
+    completed_at = :now, summary = :summary, evidence = :evidence, changed_seq = :seq
+where id = :id
+
+-- name: accept_task
+update task set state = 'done', changed_seq = :seq where id = :id
+
+-- name: send_task_back
+update task
+set state = :state, holder = :holder, reviewer = null, completed_by = null, completed_at = null, touched_at = :now,
+    lease_from = :lease_from, lease_seconds = :lease_seconds, changed_seq = :seq
+where id = :id
+
+-- name: edit_task
+update task
+set title = :title, detail = :detail, priority = :priority, due = :due, assigned = :assigned, review = :review,
+    snooze_until = :snooze_until, changed_seq = :seq
+where id = :id
+
+-- name: add_need
+insert into need (task, need) values (:task, :need) on conflict do nothing
+
+-- name: drop_needs
+delete from need where task = :task
+
+-- name: needs
+select need from need where task = :task order by need
+
+-- name: add_dependency
+insert into dependency (task, needs_task) values (:task, :needs_task) on conflict do nothing
+
+-- name: drop_dependencies
+delete from dependency where task = :task
+
+-- name: dependencies
+select dependency.needs_task as task, task.state
+from dependency
+join task on task.id = dependency.needs_task
+where dependency.task = :task
+order by dependency.needs_task
+
+-- name: depends_on
+-- Whether a task waits, directly or not, for another: what would make a circle.
+with recursive before (task) as (
+    select needs_task from dependency where task = :task
+    union
+    select dependency.needs_task from dependency join before on before.task = dependency.task
+)
+select 1 as found from before where task = :other
+
+-- name: freed_by
+-- Tasks that wait for this one and for no other unfinished one.
+select task.id, task.assigned, task.creator
+from dependency
+join task on task.id = dependency.task
+where dependency.needs_task = :task and task.state = 'open'
+    and not exists (
+        select 1 from dependency as other
+        join task as before on before.id = other.needs_task
+        where other.task = task.id and before.id <> :task and before.state not in ('done', 'cancelled')
+    )
+order by task.id
+limit :limit
+
+-- name: add_task_entry
+insert into task_entry (task, seq, member, at, kind, text, detail)
+values (:task, :seq, :member, :at, :kind, :text, :detail)
+on conflict do nothing
+
+-- name: task_entries
+select task_entry.seq, member.name as member, task_entry.at, task_entry.kind, task_entry.text, task_entry.detail
+from task_entry
+join member on member.id = task_entry.member
+where task_entry.task = :task
+order by task_entry.seq desc, task_entry.kind
+limit :limit
+
+-- name: possible_reviewers
+-- Active members but the completer, those of another owner first, then who never held the task, then who called last.
+select member.id, member.name
+from member
+join standing on standing.scope = 'member' and standing.target = member.id
+left join presence on presence.member = member.id
+where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer
+    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+    and presence.last_call_at is not null
+order by case when member.owner <> :owner then 0 else 1 end,
+    case when exists (
+        select 1 from task_entry
+        where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
+    ) then 1 else 0 end,
+    case when member.kind = 'agent' then 0 else 1 end,
+    presence.last_call_at desc, member.id
+limit 1
+
+-- name: add_verdict
+insert into verdict (task, seq, completer, reviewer, upheld) values (:task, :seq, :completer, :reviewer, :upheld)
+
+-- name: upheld_share
+select count(*) as reviewed, coalesce(sum(upheld), 0) as upheld from verdict where completer = :member

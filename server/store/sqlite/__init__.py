@@ -1,0 +1,1 @@
+"""The SQLite engine: one writer thread with group commit, and readers of their own."""

@@ -1,0 +1,70 @@
+"""Connections to the room's SQLite file, and the migrations that bring it up to this release."""
+
+import sqlite3
+from pathlib import Path
+
+from teamroom.server.store.statements import HERE, split_script, sqlite_statements
+from teamroom.server.store.transaction import StorageError
+
+MIGRATIONS = HERE / "migrations"
+CACHED_STATEMENTS = 512
+LOCK_WAIT_SECONDS = 5.0
+
+
+class NewerRoomError(StorageError):
+    """The room was written by a newer release than this one."""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes: durable at each commit, and never checkpointing by itself."""
+    connection = _connect(path)
+    for name in ("write_ahead", "durable", "foreign_keys", "no_checkpoint_by_itself"):
+        connection.execute(sqlite_statements()[name])
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    connection = _connect(path)
+    for name in ("only_reads", "no_checkpoint_by_itself"):
+        connection.execute(sqlite_statements()[name])
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, cached_statements=CACHED_STATEMENTS
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, now: float) -> list[str]:
+    """Bring the database up to this release, forward only, one transaction each; returns what was applied.
+
+    Raises NewerRoomError when the database is ahead of this release.
+    """
+    run = sqlite_statements()
+    connection.execute(run["create_migrations"])
+    applied = {row["number"]: row["name"] for row in connection.execute(run["migrations"])}
+    known = known_migrations()
+    if ahead := sorted(set(applied) - set(known)):
+        raise NewerRoomError(
+            f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
+            "Install that release or a later one; nothing was changed."
+        )
+    names: list[str] = []
+    for number, path in known.items():
+        if number not in applied:
+            connection.execute(run["begin_write"])
+            for statement in split_script(path.read_text(encoding="utf-8")):
+                connection.execute(statement)
+            connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
+            connection.execute(run["commit"])
+            names.append(path.stem)
+    return names
+
+
+def known_migrations() -> dict[int, Path]:
+    """This release's migrations by number."""
+    return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}

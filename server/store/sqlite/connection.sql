@@ -1,0 +1,43 @@
+-- What only SQLite understands: how a connection of each kind is set up.
+
+-- name: write_ahead
+pragma journal_mode = wal
+
+-- name: durable
+pragma synchronous = full
+
+-- name: foreign_keys
+pragma foreign_keys = on
+
+-- name: no_checkpoint_by_itself
+pragma wal_autocheckpoint = 0
+
+-- name: only_reads
+pragma query_only = on
+
+-- name: checkpoint
+pragma wal_checkpoint(passive)
+
+-- name: checkpoint_and_cut
+pragma wal_checkpoint(truncate)
+
+-- name: begin_write
+begin immediate
+
+-- name: begin_read
+begin
+
+-- name: savepoint
+savepoint act
+
+-- name: release
+release act
+
+-- name: undo
+rollback to act
+
+-- name: commit
+commit
+
+-- name: rollback
+rollback

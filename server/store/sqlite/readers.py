@@ -1,0 +1,66 @@
+"""Readers: each read is one function in one snapshot, on a connection and a thread of its own."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.transaction import Context, Reading, StorageError
+
+T = TypeVar("T")
+
+
+class Reader(aiosqlite.Connection):
+    """An aiosqlite connection that runs a whole read in one hop to its thread, instead of one a statement.
+
+    A read is thereby one snapshot, and costs one switch of threads however many statements it has.
+    """
+
+    context: Context
+
+    async def run(self, work: Callable[[Reading], T]) -> T:
+        """Run a read function in a snapshot of its own."""
+        return await self._execute(self._in_snapshot, work)  # type: ignore[no-untyped-call, no-any-return]
+
+    def _in_snapshot(self, work: Callable[[Reading], T]) -> T:
+        connection, statements = self._conn, self.context.statements
+        connection.execute(statements["begin_read"])
+        try:
+            return work(Reading(connection, self.context))
+        finally:
+            connection.execute(statements["rollback"])
+
+
+class Readers:
+    """A fixed number of readers; a read waits for a free one."""
+
+    def __init__(self, path: Path, context: Context) -> None:
+        self._all = [Reader(lambda: connect_reader(path), iter_chunk_size=64) for _ in range(context.settings.readers)]
+        for reader in self._all:
+            reader.context = context
+        self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
+
+    async def open(self) -> None:
+        """Open every connection."""
+        for reader in self._all:
+            await reader
+            self._free.put_nowait(reader)
+
+    async def run(self, work: Callable[[Reading], T]) -> T:
+        """Run a read on the next free connection. Raises StorageError when the engine fails."""
+        reader = await self._free.get()
+        try:
+            return await reader.run(work)
+        except sqlite3.Error as error:
+            raise StorageError(str(error)) from error
+        finally:
+            self._free.put_nowait(reader)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for reader in self._all:
+            await reader.close()

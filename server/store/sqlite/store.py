@@ -1,0 +1,81 @@
+"""A room's store on SQLite: the folder's lock, the writer, the readers."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from teamroom.server.store.engine import Recover, Work
+from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
+from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
+from teamroom.server.store.sqlite.readers import Readers
+from teamroom.server.store.sqlite.writer import Writer
+from teamroom.server.store.transaction import Context, Effects, Head, Reading, StorageError, Writing
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """One room in one SQLite file. Exactly one server has it open (the folder is locked by who opens it)."""
+
+    def __init__(self, folder: Path, context: Context, effects: Callable[[Effects], None]) -> None:
+        self.path = folder / DATABASE
+        self._context = context
+        self._writer = Writer(self.path, context, effects)
+        self._readers = Readers(self.path, context)
+        self._direct: sqlite3.Connection
+
+    async def open(self, now: float) -> None:
+        """Migrate, then start the writer and the readers.
+
+        Raises StorageError when the file cannot be opened, NewerRoomError when a newer release wrote it.
+        """
+        try:
+            with closing(connect_writer(self.path)) as setup:
+                self.path.chmod(PRIVATE_FILE)
+                migrate(setup, now)
+            self._writer.start()
+            await self._readers.open()
+            self._direct = connect_reader(self.path)
+        except sqlite3.Error as error:
+            raise StorageError(f"{self.path} cannot be opened: {error}") from error
+
+    async def create(self, work: Callable[[Writing], T], now: float, first_hash: str) -> T:
+        """Write the head row of a new room and what it opens with, in one transaction or not at all."""
+        with closing(connect_writer(self.path)) as setup:
+            execute, statements = setup.execute, self._context.statements
+            execute(statements["begin_write"])
+            execute(statements["open_head"], {"created_at": now, "hash": first_hash})
+            head = Head(*execute(statements["lock_head"]).fetchone())
+            result = work(Writing(setup, self._context, head))
+            execute(statements["save_head"], asdict(head))
+            execute(statements["commit"])
+            return result
+
+    async def write(self, work: Work, recover: Recover) -> tuple[Any, int]:
+        """Run an act; returns its result and the end of the log, once both are durable."""
+        return await self._writer.run(work, recover)
+
+    async def read(self, work: Callable[[Reading], T]) -> T:
+        """Run a read in one snapshot, off the event loop."""
+        return await self._readers.run(work)
+
+    def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Run a tiny indexed read on the event loop itself: cheaper than the way to a thread and back."""
+        try:
+            return work(Reading(self._direct, self._context))
+        except sqlite3.Error as error:
+            raise StorageError(str(error)) from error
+
+    @property
+    def committed(self) -> Head | None:
+        """The head as of the last commit of this process that moved it."""
+        return self._writer.committed
+
+    async def close(self) -> None:
+        """Finish what waits, and close the file."""
+        self._writer.stop()
+        await self._readers.close()
+        self._direct.close()

@@ -1,0 +1,261 @@
+"""The writer: one thread, one connection, and many acts to a commit.
+
+Each act is one function that runs from its first statement to its last on this thread, in a savepoint
+of its own, so a caller that goes away in the middle cannot leave half of it behind. Acts that wait
+share a transaction and its one sync; nobody is answered before that commit. If the engine itself ends
+the batch (a full disk rolls released savepoints back too), each act runs again alone.
+"""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from copy import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from teamroom.server.store.engine import QueueFullError, Recover, Work
+from teamroom.server.store.sqlite.connect import connect_writer
+from teamroom.server.store.transaction import Context, Effects, Head, StorageError, Writing
+
+log = logging.getLogger("teamroom.store")
+
+CHECKPOINT_COMMITS = 512
+"""Commits between two checkpoints under load."""
+
+IDLE_SECONDS = 1.0
+"""A writer with nothing to do for this long checkpoints what it has written."""
+
+
+@dataclass(slots=True)
+class Job:
+    """An act on its way: what to run, and what to run in its place when it raises."""
+
+    work: Work
+    recover: Recover
+    answer: asyncio.Future[tuple[Any, int]]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: Exception | None = None
+    effects: Effects | None = None
+    seq: int = 0
+
+    def forget(self) -> None:
+        """Take back what an attempt left that did not last."""
+        self.result, self.error, self.effects = None, None, None
+
+    def fail(self, error: Exception) -> None:
+        """The engine did not carry the act out."""
+        self.forget()
+        self.error = StorageError(str(error))
+        log.error("the store failed", exc_info=error)
+
+
+class Writer:
+    """Runs acts in the order they come; see the module for how."""
+
+    def __init__(self, path: Path, context: Context, effects: Callable[[Effects], None]) -> None:
+        self._effects = effects
+        self._path = path
+        self._context = context
+        self._statements = context.statements
+        self._batch_acts = context.settings.batch_acts
+        self._batch_seconds = context.settings.batch_seconds
+        self._queue: queue.Queue[Job | None] = queue.Queue(context.settings.queue_acts)
+        self._thread = threading.Thread(target=self._serve, name="teamroom-writer", daemon=True)
+        self._opened: queue.Queue[Exception | None] = queue.Queue(1)
+        self._connection: sqlite3.Connection
+        self._stopping = False
+        self.commits = 0
+        self.committed: Head | None = None
+
+    def start(self) -> None:
+        """Open the connection on its thread; raises what opening it raised."""
+        self._thread.start()
+        if (error := self._opened.get()) is not None:
+            raise error
+
+    async def run(self, work: Work, recover: Recover) -> tuple[Any, int]:
+        """Run one act; returns its result and the number the log then ended at, once both are durable.
+
+        Raises QueueFullError at once when too many wait, StorageError when the engine failed, and
+        whatever `recover` raises.
+        """
+        if self._stopping:
+            raise QueueFullError
+        loop = asyncio.get_running_loop()
+        job = Job(work, recover, loop.create_future(), loop)
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            raise QueueFullError from None
+        return await job.answer
+
+    def stop(self) -> None:
+        """Finish what waits, checkpoint, close. Blocks until done."""
+        self._stopping = True
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    # on the writer's thread from here on
+
+    def _serve(self) -> None:
+        try:
+            self._connection = connect_writer(self._path)
+        except Exception as error:
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        since_checkpoint = 0
+        while True:
+            try:
+                first = self._queue.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                since_checkpoint = self._checkpoint("checkpoint") if since_checkpoint else 0
+                continue
+            if first is None:
+                break
+            stopping = self._commit_batch(first)
+            since_checkpoint += 1
+            if stopping:
+                break
+            if since_checkpoint >= CHECKPOINT_COMMITS:
+                since_checkpoint = self._checkpoint("checkpoint")
+        self._checkpoint("checkpoint_and_cut")
+        self._connection.close()
+
+    def _checkpoint(self, how: str) -> int:
+        try:
+            self._connection.execute(self._statements[how]).fetchall()
+        except sqlite3.Error:
+            log.exception("the checkpoint failed; the next one tries again")
+        return 0
+
+    def _commit_batch(self, first: Job) -> bool:
+        """Run acts in one transaction until none waits or a bound is reached; returns whether to stop."""
+        batch, stopping = [first], False
+        end = time.monotonic() + self._batch_seconds
+        try:
+            opened = self._begin()
+            head = copy(opened)
+            self._run_act(first, head)
+            while len(batch) < self._batch_acts and time.monotonic() < end:
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    stopping = True
+                    break
+                batch.append(job)
+                self._run_act(job, head)
+            self._commit(opened, head)
+        except Exception as error:
+            self._abandon()
+            if len(batch) == 1:
+                first.fail(error)
+            else:
+                for job in batch:
+                    self._commit_alone(job)
+        self._answer(batch)
+        return stopping
+
+    def _commit_alone(self, job: Job) -> None:
+        job.forget()
+        try:
+            opened = self._begin()
+            head = copy(opened)
+            self._run_act(job, head)
+            self._commit(opened, head)
+        except Exception as error:
+            self._abandon()
+            job.fail(error)
+
+    def _begin(self) -> Head:
+        self._connection.execute(self._statements["begin_write"])
+        return Head(*self._connection.execute(self._statements["lock_head"]).fetchone())
+
+    def _run_act(self, job: Job, head: Head) -> None:
+        """Run one act in its savepoint. `head` is changed in place, or put back when the act is undone."""
+        if job.answer.cancelled():
+            return
+        try:
+            self._attempt(job, head, job.work)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self._recover(job, head, error)
+
+    def _recover(self, job: Job, head: Head, first: Exception) -> None:
+        try:
+            self._attempt(job, head, lambda tx: job.recover(tx, first))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            job.error = error
+
+    def _attempt(self, job: Job, head: Head, work: Work) -> None:
+        before = copy(head)
+        execute, statements = self._connection.execute, self._statements
+        execute(statements["savepoint"])
+        tx = Writing(self._connection, self._context, head)
+        try:
+            job.result = work(tx)
+        except sqlite3.IntegrityError as error:
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
+        except sqlite3.Error:
+            raise
+        except Exception:
+            self._undo(head, before)
+            raise
+        execute(statements["release"])
+        job.effects, job.seq = tx.effects, head.seq
+
+    def _undo(self, head: Head, before: Head) -> None:
+        self._connection.execute(self._statements["undo"])
+        self._connection.execute(self._statements["release"])
+        for name in Head.__slots__:
+            setattr(head, name, getattr(before, name))
+
+    def _commit(self, opened: Head, head: Head) -> None:
+        if head != opened:
+            self._connection.execute(self._statements["save_head"], asdict(head))
+        self._connection.execute(self._statements["commit"])
+        self.commits += 1
+        if head != opened:
+            self.committed = copy(head)
+
+    def _abandon(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute(self._statements["rollback"])
+            except sqlite3.Error:
+                log.exception("the rollback failed")
+
+    def _answer(self, batch: list[Job]) -> None:
+        """Give every caller its result, with one call into the event loop."""
+        try:
+            batch[0].loop.call_soon_threadsafe(self._settle, batch)
+        except RuntimeError:
+            log.warning("the event loop closed before %d acts were answered", len(batch))
+
+    # on the event loop again
+
+    def _settle(self, batch: list[Job]) -> None:
+        """Carry out what the acts caused, whether or not their callers are still there; then answer them."""
+        for job in batch:
+            if job.effects is not None:
+                self._effects(job.effects)
+        for job in batch:
+            if job.answer.done():
+                continue
+            if job.error is not None:
+                job.answer.set_exception(job.error)
+            else:
+                job.answer.set_result((job.result, job.seq))

@@ -1,0 +1,107 @@
+"""What an act sees of the store: named statements inside one transaction, and the head row it locked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from teamroom.server.identity import Entropy
+from teamroom.server.settings import Settings
+
+
+class Cursor(Protocol):
+    """What the engines' cursors have in common."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows a statement changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        ...
+
+    def fetchall(self) -> Sequence[Any]:
+        """All rows."""
+        ...
+
+
+class Connection(Protocol):
+    """What the engines' connections have in common."""
+
+    def execute(self, sql: str, parameters: Mapping[str, Any], /) -> Cursor:
+        """Run one statement."""
+        ...
+
+
+class StorageError(Exception):
+    """The engine could not carry a transaction out: disk full, damaged file, connection lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an engine hands to every transaction: its statements, the room's settings, and randomness."""
+
+    statements: Mapping[str, str]
+    settings: Settings
+    entropy: Entropy
+
+
+@dataclass(slots=True)
+class Head:
+    """The one row that is the room's lock: the end of the log, and the counters of ids."""
+
+    epoch: int
+    seq: int
+    hash: str
+    members: int
+    messages: int
+    tasks: int
+    offers: int
+
+
+class Reading:
+    """A read snapshot: statements by name, and nothing that changes."""
+
+    def __init__(self, connection: Connection, context: Context) -> None:
+        self._connection = connection
+        self._statements = context.statements
+        self.settings = context.settings
+        self.principal: Any = None
+        """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
+
+    def one(self, name: str, /, **parameters: Any) -> Any:
+        """The first row, or None."""
+        return self._connection.execute(self._statements[name], parameters).fetchone()
+
+    def all(self, name: str, /, **parameters: Any) -> Sequence[Any]:
+        """Every row. The statement carries the limit."""
+        return self._connection.execute(self._statements[name], parameters).fetchall()
+
+    def value(self, name: str, /, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self._connection.execute(self._statements[name], parameters).fetchone()
+        return None if row is None else row[0]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What happens after the commit: whom to nudge, whose open calls and streams to end."""
+
+    woken: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+
+
+class Writing(Reading):
+    """A write transaction that holds the head row, so that it is the only one at work in the room."""
+
+    def __init__(self, connection: Connection, context: Context, head: Head) -> None:
+        super().__init__(connection, context)
+        self.entropy = context.entropy
+        self.head = head
+        self.effects = Effects()
+
+    def run(self, name: str, /, **parameters: Any) -> int:
+        """Run a statement that changes rows; returns how many."""
+        return self._connection.execute(self._statements[name], parameters).rowcount
