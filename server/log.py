@@ -1,0 +1,186 @@
+"""The log: numbered from 1 without a gap, and chained by SHA-256.
+
+An entry has a header (number, epoch, time, actor, owner, act, subject, outcome) and a content (summary
+and detail). The content is hashed under a salt of its own; the chain runs over the header and that
+digest. So content can be taken away, with its salt, and the chain still verifies; a guess at what was
+taken away cannot be checked against the digest.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from teamroom.server.store.transaction import Reading, Writing
+
+FIRST_HASH = "0" * 64
+SALT_BYTES = 16
+PAGE_ENTRIES = 1000
+"""How many entries a verification reads at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who an entry names: the member that acted, and the human who answers for it."""
+
+    member: int
+    owner: int
+
+
+def append(
+    tx: Writing,
+    author: Author,
+    now: float,
+    *,
+    act: str,
+    subject: str,
+    summary: str,
+    outcome: str = "ok",
+    detail: Mapping[str, Any] | None = None,
+) -> int:
+    """Append one entry to the log in the act's own transaction; returns its number."""
+    head = tx.head
+    seq = head.seq + 1
+    salt = tx.entropy(SALT_BYTES).hex()
+    detail_text = canonical(detail or {})
+    digest = content_digest(salt, summary, detail_text)
+    head.hash = entry_hash(
+        head.hash, (seq, head.epoch, now, author.member, author.owner, act, subject, outcome), digest
+    )
+    head.seq = seq
+    tx.run(
+        "append_entry",
+        seq=seq,
+        epoch=head.epoch,
+        at=now,
+        actor=author.member,
+        owner=author.owner,
+        act=act,
+        subject=subject,
+        outcome=outcome,
+        summary=summary,
+        detail=detail_text,
+        salt=salt,
+        digest=digest,
+        hash=head.hash,
+    )
+    return seq
+
+
+def wake(tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str) -> None:
+    """Record that members must wake because of the entry just appended, and nudge them after the commit."""
+    for member in members:
+        tx.run("add_wake", member=member, seq=tx.head.seq, reason=reason, subject=subject, sender=sender, line=line)
+        tx.effects.woken.add(member)
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON in the one form that is hashed: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def text_digest(text: str) -> str:
+    """What an entry keeps of a text that stands elsewhere, so that a change of that text is found."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_digest(salt: str, summary: str, detail: str) -> str:
+    """The salted digest of what can be redacted."""
+    return hashlib.sha256(f"{salt}\n{len(summary)}\n{summary}{detail}".encode()).hexdigest()
+
+
+def entry_hash(previous: str, header: tuple[Any, ...], digest: str) -> str:
+    """The link of the chain: over the link before it, the header and the content's digest."""
+    return hashlib.sha256(f"{previous}\n{json.dumps(header)}\n{digest}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The end of the log at some moment, signed with the room's key and kept outside the database."""
+
+    epoch: int
+    seq: int
+    hash: str
+    at: float
+    signature: str
+
+
+def seal(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> Seal:
+    """Sign the end of the log (HMAC-SHA-256)."""
+    return Seal(epoch, seq, hash_, at, _sign(key, epoch, seq, hash_, at))
+
+
+def is_genuine(key: bytes, seal: Seal) -> bool:
+    """Whether the room's key made this seal."""
+    return hmac.compare_digest(seal.signature, _sign(key, seal.epoch, seal.seq, seal.hash, seal.at))
+
+
+def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> str:
+    return hmac.new(key, json.dumps([epoch, seq, hash_, at]).encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found: how many entries stand, and the first number that does not, if any."""
+
+    entries: int
+    hash: str
+    first_bad: int | None = None
+    why: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether every entry up to the end stands."""
+        return self.first_bad is None
+
+
+@dataclass(slots=True)
+class Verifier:
+    """Walks the log page by page; `step` returns the verdict once it knows it."""
+
+    seal: Seal | None
+    key: bytes | None
+    seq: int = 0
+    hash: str = FIRST_HASH
+
+    def step(self, tx: Reading) -> Verdict | None:
+        """Check the next page of entries. None: there is more to check."""
+        entries = tx.all("log_page", after=self.seq, limit=PAGE_ENTRIES)
+        for entry in entries:
+            if (why := self._fault(entry)) is not None:
+                return Verdict(self.seq, self.hash, self.seq + 1, why)
+            self.seq, self.hash = entry["seq"], entry["hash"]
+            if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
+                return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
+        return None if len(entries) == PAGE_ENTRIES else self._end(tx)
+
+    def _fault(self, entry: Any) -> str | None:
+        if entry["seq"] != self.seq + 1:
+            return f"number {self.seq + 1} is missing"
+        if entry["salt"] is not None and entry["digest"] != content_digest(
+            entry["salt"], entry["summary"], entry["detail"]
+        ):
+            return "its content was changed"
+        if entry["salt"] is None and (entry["summary"] is not None or entry["detail"] is not None):
+            return "its content stands without the salt it was hashed under"
+        header = tuple(entry[name] for name in ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome"))
+        if entry["hash"] != entry_hash(self.hash, header, entry["digest"]):
+            return "it does not follow from the entry before it"
+        return None
+
+    def _end(self, tx: Reading) -> Verdict:
+        head = tx.one("read_head")
+        if head["seq"] != self.seq or head["hash"] != self.hash:
+            bad = min(head["seq"], self.seq) + 1 if head["seq"] != self.seq else self.seq
+            return Verdict(self.seq, self.hash, bad, f"the head row says the log ends at {head['seq']}")
+        if self.seal is None:
+            return Verdict(self.seq, self.hash)
+        if self.key is None or not is_genuine(self.key, self.seal):
+            return Verdict(self.seq, self.hash, self.seq, "the seal was not made with this room's key")
+        if self.seal.seq > self.seq:
+            return Verdict(
+                self.seq, self.hash, self.seq + 1, f"the seal saw entry {self.seal.seq}; the end was cut off"
+            )
+        return Verdict(self.seq, self.hash)

@@ -1,0 +1,86 @@
+"""The closed list of refusals: each has a code, says why, and says what to do instead."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+Code = Literal[
+    "paused",
+    "killed",
+    "not_allowed",
+    "not_found",
+    "invalid",
+    "too_large",
+    "taken",
+    "stale_fence",
+    "wip_cap",
+    "missing_capability",
+    "bad_proof",
+    "self_review",
+    "conflict",
+    "rate_limited",
+    "busy",
+    "storage",
+    "expired",
+]
+CODES: frozenset[str] = frozenset(get_args(Code))
+
+UNRECORDED: frozenset[str] = frozenset({"busy", "storage"})
+"""Refusals that leave no receipt: the log is what cannot be reached then."""
+
+
+class RefusalBody(BaseModel):
+    """A refusal as a client sees it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: Code
+    why: str
+    fix: str
+
+
+class Refusal(Exception):
+    """An act or a read that the room does not carry out; nothing of it stays but a receipt.
+
+    `needs` is what the code calls for: `missing`, `holder`, `lease_until`, `retry_after_seconds`.
+    `keep` is work that the refused act still leaves behind, such as late evidence; it runs in the
+    transaction that records the refusal.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        why: str,
+        fix: str,
+        *,
+        subject: str = "",
+        keep: Callable[[Any], None] | None = None,
+        **needs: Any,
+    ) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code = code
+        self.why = why
+        self.fix = fix
+        self.subject = subject
+        self.keep = keep
+        self.needs = {name: value for name, value in needs.items() if value is not None}
+        self.receipt: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The refusal as structured data, with the number of its receipt where it left one."""
+        return {"code": self.code, "why": self.why, "fix": self.fix, "receipt": self.receipt, **self.needs}
+
+    def text(self) -> str:
+        """The refusal as one plain line for a model: some clients show nothing else."""
+        return f"Refused ({self.code}): {self.why} Fix: {self.fix}"
+
+
+def not_found(what: str, name: str, fix: str) -> Refusal:
+    """The refusal for a thing that is not in the room."""
+    return Refusal("not_found", f"There is no {what} {name} in this room.", fix, subject=name)
+
+
+def stopping() -> Refusal:
+    """The refusal of work that reached a room which is closing."""
+    return Refusal("busy", "The room is stopping.", "Call again in a few seconds.", retry_after_seconds=5)

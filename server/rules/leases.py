@@ -1,0 +1,85 @@
+"""How long a claim lasts: pure arithmetic on a lease that stands still under a pause."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from teamroom.server.rules.presence import interval_seconds
+from teamroom.server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause of a task's holder, of the holder's owner, or of the room. `until` None: it still holds."""
+
+    level: Literal["member", "owner", "room"]
+    since: float
+    until: float | None
+
+    def covers(self, now: float) -> bool:
+        """Whether this pause is in force at a moment."""
+        return self.since <= now and (self.until is None or self.until > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claim's lease: it started (again) at `since` and lasts `seconds` of time that is not paused.
+
+    `since` None: the clock stands, because the task is offered, blocked or in review.
+    """
+
+    since: float | None
+    seconds: float
+
+    def left(self, pauses: Sequence[Pause], now: float) -> float:
+        """Seconds until it runs out; negative once it has."""
+        if self.since is None:
+            return self.seconds
+        return self.seconds - (now - self.since - paused_seconds(pauses, self.since, now))
+
+    def overdue_seconds(self, pauses: Sequence[Pause], now: float, settings: Settings) -> float:
+        """How long the task has been overdue; negative while it is not.
+
+        A holder's own pause makes its tasks overdue after an hour; a pause of its owner or of the room never does.
+        """
+        overdue = -self.left(pauses, now)
+        if self.since is None:
+            return -self.seconds
+        for pause in pauses:
+            if pause.level == "member" and pause.covers(now):
+                overdue = max(overdue, now - pause.since - settings.paused_overdue_seconds)
+        return overdue
+
+    def stopped(self, pauses: Sequence[Pause], now: float) -> "Lease":
+        """The same lease with its clock standing."""
+        return Lease(None, max(self.left(pauses, now), 0.0))
+
+    def restarted(self, now: float) -> "Lease":
+        """The same lease running again from now."""
+        return self if self.since is not None else Lease(now, self.seconds)
+
+
+def lease_seconds(kind: str, mode: str, settings: Settings) -> float:
+    """How long a member's claim lasts: by its interval; a day for people and whoever waits for its human."""
+    if kind == "human" or mode == "manual":
+        return settings.lease_max_seconds
+    interval = interval_seconds(mode, settings) or 0.0
+    return min(max(settings.lease_seconds, settings.lease_intervals * interval), settings.lease_max_seconds)
+
+
+def offer_seconds(mode: str, settings: Settings) -> float:
+    """How long an offer waits for its receiver."""
+    interval = interval_seconds(mode, settings) or 0.0
+    return max(settings.offer_seconds, settings.offer_intervals * interval)
+
+
+def paused_seconds(pauses: Sequence[Pause], since: float, now: float) -> float:
+    """How much of a span was paused; pauses that overlap count once."""
+    total, reached = 0.0, since
+    for pause in sorted(pauses, key=lambda pause: pause.since):
+        end = now if pause.until is None else min(pause.until, now)
+        start = max(pause.since, reached)
+        if end > start:
+            total += end - start
+            reached = end
+    return total

@@ -1,0 +1,48 @@
+"""Who may act now: standing at three levels, the most restrictive wins."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["active", "paused", "killed"]
+Level = Literal["member", "owner", "room"]
+STATES = ("active", "paused", "killed")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is stored at one level: a state, and when it ends by itself."""
+
+    state: str | None
+    until: float | None
+
+    def in_force(self, now: float) -> State | None:
+        """The state at this moment. None: it is missing or unreadable, which denies."""
+        if self.state not in STATES:
+            return None
+        if self.state == "paused" and self.until is not None and self.until <= now:
+            return "active"
+        return self.state  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What binds a member now, and the level it comes from. `state` None denies."""
+
+    state: State | None
+    level: Level
+
+
+def decide(kind: str, member: Setting, owner: Setting, room: Setting, now: float) -> Standing:
+    """The standing of a member. What is set for an owner or the room binds agents, never people or the room."""
+    own = member.in_force(now)
+    if own is None or own == "killed":
+        return Standing(own, "member")
+    if kind == "agent":
+        levels: tuple[tuple[Level, Setting], ...] = (("room", room), ("owner", owner))
+        for level, setting in levels:
+            state = setting.in_force(now)
+            if state not in ("active", "paused"):
+                return Standing(None, level)
+            if state == "paused" and own == "active":
+                return Standing("paused", level)
+    return Standing(own, "member")
