@@ -1,0 +1,110 @@
+"""What an act and a read are, and the argument types that all of them share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from teamroom.server.identity import Caller, Role
+from teamroom.server.log import Author
+from teamroom.server.rules.text import has_forbidden_characters
+from teamroom.server.store.transaction import Reading, Writing
+
+LARGEST_NUMBER = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""
+
+
+def _clean(text: str) -> str:
+    if has_forbidden_characters(text):
+        raise ValueError("control characters are not allowed; take them out and call again")
+    return text
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(_clean(text).split())
+
+
+def _task_number(value: str) -> str:
+    if not (value[:2] == "T-" and value[2:].isascii() and value[2:].isdigit()):
+        raise ValueError('a task is written like "T-12"')
+    return value
+
+
+Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
+Text = Annotated[str, Field(max_length=16_000), AfterValidator(_clean)]
+Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_clean)]
+Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_clean)]
+Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_clean)]
+TaskId = Annotated[str, Field(max_length=20), AfterValidator(_task_number)]
+Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+
+
+class Arguments(BaseModel):
+    """The arguments of an act or a read: nothing that is not named, nothing guessed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reply(BaseModel):
+    """What an act answers: the number of its receipt, and whether this is the answer of an earlier call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    receipt: int | None = None
+    replayed: str | None = None
+
+    def remembered(self) -> "Reply":
+        """What the room keeps of this reply for a repeat of the call: all but what it shows only once."""
+        return self
+
+
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound=BaseModel)
+
+EVERYBODY: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog", "observer"})
+WORKERS: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog"})
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Generic[A, R]):
+    """Something that a member can do: one function of one write transaction.
+
+    `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
+    same call again, also without a request id.
+    """
+
+    name: str
+    arguments: type[A]
+    reply: type[R]
+    run: Callable[[Writing, Caller, A, float], R]
+    roles: frozenset[Role] = WORKERS
+    while_paused: bool = False
+    repeats: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[A, R]):
+    """Something that a member can look at: one function of one read snapshot."""
+
+    name: str
+    arguments: type[A]
+    run: Callable[[Reading, Caller, A, float], R]
+    roles: frozenset[Role] = EVERYBODY
+    while_paused: bool = False
+
+
+def author(caller: Caller) -> Author:
+    """The caller as the log names it."""
+    return Author(caller.member, caller.owner)
+
+
+def number(identifier: str) -> int:
+    """The number behind `T-12`, `M-7` or `O-3`; -1 when it is beyond what the room can have."""
+    value = int(identifier[2:])
+    return value if value <= LARGEST_NUMBER else -1
+
+
+AnyAct = Act[Any, Any]
+AnyRead = Read[Any, Any]

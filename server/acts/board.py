@@ -1,0 +1,128 @@
+"""The board: one line a task, or one task in full."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
+from teamroom.server.acts.messages import like
+from teamroom.server.acts.stored_task import StoredTask, as_it_is, find
+from teamroom.server.acts.tasks import Entry, history
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.rules.proofs import how_to_check
+from teamroom.server.store.transaction import Reading
+
+PAGE_TASKS = 50
+
+
+class ReadBoard(Arguments):
+    """Arguments of `read_board`."""
+
+    task: TaskId | None = None
+    state: Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled", "all"] | None = None
+    query: Annotated[Line, Field(min_length=1)] | None = None
+    after: TaskId | None = None
+
+
+class TaskLine(BaseModel):
+    """A task in one line."""
+
+    task: str
+    title: str
+    state: str
+    priority: int
+    holder: str | None
+    lease_until: str | None
+    overdue: bool
+    waiting_for: str | None
+
+
+class TaskShown(TaskLine):
+    """A task in full."""
+
+    detail: str
+    creator: str
+    created_at: str
+    due: str | None
+    assigned: str | None
+    fence: int
+    needs: list[str]
+    depends_on: list[dict[str, str]]
+    review: str
+    reviewer: str | None
+    completed_by: str | None
+    summary: str
+    evidence: list[dict[str, Any]]
+    hops: int
+    history: list[Entry]
+
+
+class Board(BaseModel):
+    """Reply of `read_board`. `next` is the `after` of the next call, where there is more."""
+
+    tasks: list[TaskLine] = []
+    task: TaskShown | None = None
+    next: str | None = None
+
+
+def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) -> Board:
+    """The unfinished tasks, or those in a state, or one task in full. Raises Refusal `not_found`."""
+    if arguments.task is not None:
+        return Board(task=_in_full(tx, find(tx, arguments.task, now), now))
+    rows = tx.all(
+        "board_page",
+        after=number(arguments.after) if arguments.after is not None else 0,
+        state=arguments.state or "",
+        query=like(arguments.query),
+        limit=PAGE_TASKS + 1,
+    )
+    lines = [_line(tx, as_it_is(tx, row, now), now) for row in rows[:PAGE_TASKS]]
+    return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
+
+
+def _line(tx: Reading, task: StoredTask, now: float) -> TaskLine:
+    row = task.row
+    waiting = {"blocked": row["blocked_on"], "in_review": _at(row["reviewer_name"])}
+    if task.state == "offered":
+        waiting["offered"] = _at(row["receiver_name"])
+    return TaskLine(
+        task=task.name,
+        title=row["title"],
+        state=task.state,
+        priority=row["priority"],
+        holder=row["holder_name"],
+        lease_until=task.lease_until(now),
+        overdue=task.overdue_seconds(now, tx.settings) > 0,
+        waiting_for=waiting.get(task.state),
+    )
+
+
+def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
+    row = task.row
+    return TaskShown(
+        **_line(tx, task, now).model_dump(),
+        detail=row["detail"],
+        creator=row["creator_name"],
+        created_at=rfc3339(row["created_at"]),
+        due=None if row["due"] is None else rfc3339(row["due"]),
+        assigned=row["assigned_name"],
+        fence=task.fence,
+        needs=[need["need"] for need in tx.all("needs", task=task.id)],
+        depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
+        review=row["review"],
+        reviewer=row["reviewer_name"],
+        completed_by=row["completer_name"],
+        summary=row["summary"],
+        evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
+        hops=row["hops"],
+        history=history(tx, task.id),
+    )
+
+
+def _at(name: str | None) -> str | None:
+    return None if name is None else f"@{name}"
+
+
+READ_BOARD = Read("read_board", ReadBoard, read_board)

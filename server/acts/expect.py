@@ -1,0 +1,63 @@
+"""The forecast beside a name: when an addressee will see what is sent to it."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from teamroom.server.refusals import not_found
+from teamroom.server.rules.presence import Facts, expectation, presence
+from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.settings import Settings
+from teamroom.server.store.transaction import Reading
+
+
+class Forecast(BaseModel):
+    """When to expect an addressee; None where nobody can say."""
+
+    to: str
+    mode: str
+    presence: str
+    standing: str
+    expected_seconds: float | None
+    p90_seconds: float | None
+    note: str
+
+
+def standing_of(row: Any, now: float) -> str:
+    """A member's standing from a row that carries all three levels; what cannot be read counts as paused."""
+    found = decide(
+        row["kind"],
+        Setting(row["own_state"], row["own_until"]),
+        Setting(row["owner_state"], row["owner_until"]),
+        Setting(row["room_state"], row["room_until"]),
+        now,
+    )
+    return found.state or "paused"
+
+
+def facts_of(row: Any, now: float) -> Facts:
+    """What is known of a member's presence, from its row."""
+    return Facts(row["kind"], row["mode"], standing_of(row, now), row["last_call_at"], row["busy_until"])
+
+
+def find_member(tx: Reading, name: str) -> Any:
+    """An addressee's row. Raises Refusal `not_found`, with the names that are near."""
+    row = tx.one("member_facts", name=name.removeprefix("@"))
+    if row is None:
+        raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
+    return row
+
+
+def forecast(row: Any, now: float, settings: Settings) -> Forecast:
+    """The forecast for one addressee."""
+    facts = facts_of(row, now)
+    expected = expectation(facts, now, settings)
+    return Forecast(
+        to=row["name"],
+        mode=facts.mode,
+        presence=presence(facts, now, settings).verdict,
+        standing=facts.standing,
+        expected_seconds=expected.expected_seconds,
+        p90_seconds=expected.p90_seconds,
+        note=expected.note,
+    )

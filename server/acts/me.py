@@ -1,0 +1,68 @@
+"""The caller as the room sees it, and what waits for it."""
+
+from pydantic import BaseModel
+
+from teamroom.server.acts.act import Arguments, Read
+from teamroom.server.acts.expect import standing_of
+from teamroom.server.acts.hand_offs import OfferShown, offers_to
+from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
+from teamroom.server.identity import Caller
+from teamroom.server.store.transaction import Reading
+
+
+class Nothing(Arguments):
+    """A read without arguments."""
+
+
+class Me(BaseModel):
+    """Who the caller is, and what binds it."""
+
+    name: str
+    kind: str
+    role: str
+    owner: str
+    mode: str
+    standing: str
+    by: str | None = None
+    reason: str | None = None
+    until: str | None = None
+    cursor: int
+    tasks: list[TaskHeld]
+    capabilities: list[str]
+
+
+class Inbox(BaseModel):
+    """What waits for the caller; reading it acknowledges nothing."""
+
+    wakes: list[Wake]
+    offers: list[OfferShown]
+    cursor: int
+
+
+def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
+    """Who I am here. A paused member may ask."""
+    row = tx.principal
+    standing = standing_of(row, now)
+    return Me(
+        name=caller.name,
+        kind=caller.kind,
+        role=caller.role,
+        owner=caller.owner_name,
+        mode=row["mode"],
+        standing=standing,
+        **({} if standing == "active" else pause_in_force(tx, row, now)),
+        cursor=row["acknowledged"],
+        tasks=tasks_of(tx, caller.member, now),
+        capabilities=[capability["capability"] for capability in tx.all("capabilities", member=caller.member)],
+    )
+
+
+def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Inbox:
+    """The caller's own wakes and offers; nobody reads another's."""
+    after = tx.principal["acknowledged"]
+    wakes, cursor = pending_wakes(tx, caller.member, after, tx.one("read_head")["seq"])
+    return Inbox(wakes=wakes, offers=offers_to(tx, caller.member, now), cursor=cursor)
+
+
+READ_ME = Read("me", Nothing, read_me, while_paused=True)
+READ_INBOX = Read("inbox", Nothing, read_inbox)

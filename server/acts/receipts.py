@@ -1,0 +1,152 @@
+"""Receipts, and the stream that is made of them."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller, Role
+from teamroom.server.refusals import not_found
+from teamroom.server.store.transaction import Reading
+
+PAGE_RECEIPTS = 100
+PAGE_STREAM = 100
+
+OPERATORS: frozenset[Role] = frozenset({"owner", "operator", "watchdog", "observer"})
+
+
+class ReadReceipts(Arguments):
+    """Arguments of `read_receipts`. Without `after` the newest; a filter that is not given does not filter."""
+
+    after: Seq | None = None
+    actor: Name | None = None
+    act: Name | None = None
+    subject: Line | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_RECEIPTS)] = 20
+
+
+class Receipt(BaseModel):
+    """One entry of the log. `summary` and `detail` are empty where they were redacted."""
+
+    seq: int
+    at: str
+    actor: str
+    owner: str
+    act: str
+    subject: str
+    outcome: str
+    summary: str
+    detail: dict[str, Any]
+    hash: str
+
+
+class Receipts(BaseModel):
+    """Reply of `read_receipts`; `cursor` is the `after` of the next call."""
+
+    receipts: list[Receipt]
+    cursor: int
+
+
+class OneReceipt(Arguments):
+    """Which entry of the log."""
+
+    seq: Seq
+
+
+class ReadStream(Arguments):
+    """Where in the stream to read on; without `after` its end."""
+
+    after: Seq | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_STREAM)] = 50
+
+
+class StreamEntry(BaseModel):
+    """One line of the stream. `previous` is the number of the line before it, so that a loss shows."""
+
+    seq: int
+    previous: int
+    at: str
+    actor: str
+    kind: str
+    act: str
+    subject: str
+    line: str
+
+
+class Stream(BaseModel):
+    """A page of the stream."""
+
+    entries: list[StreamEntry]
+    cursor: int
+
+
+def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: float) -> Receipts:
+    """Entries of the log: the newest, or in order after a number."""
+    filters = {
+        "actor": (arguments.actor or "").removeprefix("@"),
+        "act": arguments.act or "",
+        "subject": arguments.subject or "",
+    }
+    if arguments.after is None:
+        rows = list(reversed(tx.all("latest_receipts", **filters, limit=arguments.limit)))
+    else:
+        rows = list(tx.all("receipts", **filters, after=arguments.after, limit=arguments.limit))
+    cursor = rows[-1]["seq"] if rows else arguments.after or tx.one("read_head")["seq"]
+    return Receipts(receipts=[_shown(row) for row in rows], cursor=cursor)
+
+
+def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt, now: float) -> Receipt:
+    """One entry of the log. Raises Refusal `not_found`."""
+    row = tx.one("receipt", seq=arguments.seq)
+    if row is None:
+        raise not_found("receipt", str(arguments.seq), "Call read_receipts without after to see the newest.")
+    return _shown(row)
+
+
+def read_stream(tx: Reading, caller: Caller, arguments: ReadStream, now: float) -> Stream:
+    """What everybody sees, one line each, in order."""
+    if arguments.after is None:
+        rows = list(reversed(tx.all("stream_end", limit=arguments.limit)))
+    else:
+        rows = list(tx.all("stream_page", after=arguments.after, limit=arguments.limit))
+    if not rows:
+        return Stream(entries=[], cursor=arguments.after or 0)
+    previous = tx.value("stream_before", seq=rows[0]["seq"] - 1) or 0
+    entries = []
+    for row in rows:
+        entries.append(
+            StreamEntry(
+                seq=row["seq"],
+                previous=previous,
+                at=rfc3339(row["at"]),
+                actor=row["actor"],
+                kind=row["kind"],
+                act=row["act"],
+                subject=row["subject"],
+                line=row["summary"] or "(taken away)",
+            )
+        )
+        previous = row["seq"]
+    return Stream(entries=entries, cursor=previous)
+
+
+def _shown(row: Any) -> Receipt:
+    return Receipt(
+        seq=row["seq"],
+        at=rfc3339(row["at"]),
+        actor=row["actor"],
+        owner=row["owner"],
+        act=row["act"],
+        subject=row["subject"],
+        outcome=row["outcome"],
+        summary=row["summary"] or "",
+        detail=json.loads(row["detail"]) if row["detail"] else {},
+        hash=row["hash"],
+    )
+
+
+READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=OPERATORS)
+READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt)
+READ_STREAM = Read("read_stream", ReadStream, read_stream)

@@ -1,0 +1,34 @@
+"""What a kill takes away: the member's tasks are free again, its offers void."""
+
+from typing import Any
+
+from teamroom.server import log
+from teamroom.server.acts.stored_task import as_it_is
+from teamroom.server.store.transaction import Writing
+
+
+def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
+    """Void the offers a member gave or was given and free the tasks it holds; returns their names.
+
+    A task that was offered to it goes back to its giver, the lease going on where it stood.
+    """
+    next_seq = tx.head.seq + 1
+    offers = tx.all("open_offers_of", member=member)
+    for offer in offers:
+        tx.run("close_offer", id=offer["id"], state="voided", now=now, reason="killed")
+        if offer["giver"] != member:
+            task = as_it_is(tx, tx.one("task", id=offer["task"]), now)
+            tx.run("hold_again", id=task.id, lease_from=now, lease_seconds=task.row["lease_seconds"], seq=next_seq)
+            tx.effects.woken.add(offer["giver"])
+    tasks = tx.all("tasks_held", member=member)
+    for row in tasks:
+        tx.run("free_task", id=row["id"], state="open", seq=next_seq)
+    return {"offers": [f"O-{offer['id']}" for offer in offers], "tasks": [f"T-{row['id']}" for row in tasks]}
+
+
+def tell_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
+    """Wake the givers of voided offers, once the kill has its number."""
+    for name in offers:
+        offer = tx.one("offer", id=int(name[2:]))
+        if offer["giver"] != member:
+            log.wake(tx, [offer["giver"]], reason="answer", subject=name, sender=killer, line=line)

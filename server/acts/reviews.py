@@ -1,0 +1,208 @@
+"""Completion is a claim; another member reviews it."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from teamroom.server import log
+from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, author
+from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
+from teamroom.server.acts.tasks import tell_freed
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.text import one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+EVIDENCE = 20
+
+
+class Evidence(BaseModel):
+    """Something that supports a completion and, where it can, says how to check it again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["commit", "file", "test", "link", "receipt"]
+    ref: Ref
+    value: Annotated[str, Field(max_length=500)] | None = None
+
+
+class CompleteTask(Arguments):
+    """Arguments of `complete_task`."""
+
+    task: TaskId
+    fence: Fence
+    summary: Annotated[Text, Field(min_length=1)]
+    evidence: Annotated[list[Evidence], Field(max_length=EVIDENCE)]
+
+
+class Completed(Reply):
+    """Reply of `complete_task`."""
+
+    task: str
+    state: Literal["in_review", "done"]
+    reviewer: str | None
+
+
+class ReviewTask(Arguments):
+    """Arguments of `review_task`."""
+
+    task: TaskId
+    verdict: Literal["accept", "send_back"]
+    note: Annotated[Text, Field(min_length=1)]
+
+
+class Reviewed(Reply):
+    """Reply of `review_task`."""
+
+    task: str
+    state: str
+
+
+def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: float) -> Completed:
+    """Claim that a task is done; it goes to an independent review unless its review is `none`."""
+    task = find_settled(tx, arguments.task, now)
+    row = task.row
+    if row["completed_by"] == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
+        return Completed(
+            replayed=rfc3339(row["completed_at"]), task=task.name, state=task.state, reviewer=row["reviewer_name"]
+        )
+    brought = {"summary": arguments.summary, "evidence": [e.model_dump() for e in arguments.evidence]}
+    require_fence(task, caller, arguments.fence, brought, now)
+    if task.state not in ("claimed", "blocked"):
+        raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
+    reviewer = _choose_reviewer(tx, caller, task, now)
+    state: Literal["in_review", "done"] = "done" if row["review"] == "none" else "in_review"
+    whom = f", @{reviewer['name']} reviews" if reviewer is not None else ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="complete_task",
+        subject=task.name,
+        summary=one_line(f"@{caller.name} completed {task.name}{whom}: {arguments.summary}"),
+        detail=brought,
+    )
+    tx.run(
+        "complete_task",
+        id=task.id,
+        state=state,
+        now=now,
+        member=caller.member,
+        reviewer=reviewer["id"] if reviewer is not None else None,
+        summary=arguments.summary,
+        evidence=json.dumps(brought["evidence"], ensure_ascii=False),
+        seq=seq,
+    )
+    add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
+    if reviewer is not None:
+        log.wake(
+            tx, [reviewer["id"]], reason="review", subject=task.name, sender=caller.member, line=row["title"][:140]
+        )
+    if state == "done":
+        tell_freed(tx, task, now)
+    return Completed(
+        receipt=seq, task=task.name, state=state, reviewer=reviewer["name"] if reviewer is not None else None
+    )
+
+
+def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) -> Reviewed:
+    """Judge another member's completion: accept it, or send it back to who completed it."""
+    task = find_settled(tx, arguments.task, now)
+    if task.state != "in_review":
+        raise Refusal(
+            "conflict", f"{task.name} is {task.state}, not in review.", "Call read_board to see it.", subject=task.name
+        )
+    _may_review(tx, caller, task, now)
+    accepted = arguments.verdict == "accept"
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="review_task",
+        subject=task.name,
+        summary=one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}"),
+        detail={"verdict": arguments.verdict, "note": arguments.note, "by": task.row["completer_name"]},
+    )
+    tx.run(
+        "add_verdict",
+        task=task.id,
+        seq=seq,
+        completer=task.row["completed_by"],
+        reviewer=caller.member,
+        upheld=int(accepted),
+    )
+    state = "done"
+    if accepted:
+        tx.run("accept_task", id=task.id, seq=seq)
+    else:
+        state = _send_back(tx, task, seq, now)
+    add_entry(tx, task.id, caller, now, "accepted_review" if accepted else "sent_back", arguments.note)
+    told = {task.row["completed_by"], task.row["creator"]} - {caller.member}
+    line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
+    log.wake(tx, told, reason="review", subject=task.name, sender=caller.member, line=line)
+    if accepted:
+        tell_freed(tx, task, now)
+    return Reviewed(receipt=seq, task=task.name, state=state)
+
+
+def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
+    """Back to who completed it, its lease new; open for all if that member is no longer there."""
+    completer = tx.one("member_facts", name=task.row["completer_name"])
+    back = completer is not None and completer["own_state"] != "killed"
+    tx.run(
+        "send_task_back",
+        id=task.id,
+        state="claimed" if back else "open",
+        holder=completer["id"] if back else None,
+        now=now,
+        lease_from=now if back else None,
+        lease_seconds=lease_seconds(completer["kind"], completer["mode"], tx.settings) if back else 0,
+        seq=seq,
+    )
+    return "claimed" if back else "open"
+
+
+def _choose_reviewer(tx: Reading, caller: Caller, task: StoredTask, now: float) -> Any:
+    """Who reviews: the named member, or by REV1 one of another owner, then one who never held it, then any."""
+    policy = task.row["review"]
+    if policy == "none":
+        return None
+    if policy != "auto":
+        named = tx.one("member_facts", name=policy)
+        if named is not None and named["id"] != caller.member and named["own_state"] != "killed":
+            return named
+    chosen = tx.one("possible_reviewers", completer=caller.member, owner=caller.owner, task=task.id, now=now)
+    if chosen is not None:
+        return chosen
+    return {"id": caller.owner, "name": caller.owner_name} if caller.owner != caller.member else None
+
+
+def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+    """Never who completed it; the reviewer, people who run the room, and after an hour the completer's owner."""
+    row = task.row
+    if row["completed_by"] == caller.member:
+        raise Refusal(
+            "self_review",
+            "Nobody reviews their own work.",
+            f"Wait for @{row['reviewer_name']}." if row["reviewer_name"] else "Ask another member to review it.",
+            subject=task.name,
+        )
+    waited = now - row["completed_at"] >= tx.settings.review_seconds
+    is_person_in_charge = caller.kind == "human" and (
+        caller.is_operator or (waited and caller.member == row["holder_owner"])
+    )
+    if row["reviewer"] in (None, caller.member) or is_person_in_charge:
+        return
+    raise Refusal(
+        "not_allowed",
+        f"@{row['reviewer_name']} reviews {task.name}.",
+        f"Post what you found to @{row['reviewer_name']}.",
+        subject=task.name,
+    )
+
+
+COMPLETE_TASK = Act("complete_task", CompleteTask, Completed, complete_task)
+REVIEW_TASK = Act("review_task", ReviewTask, Reviewed, review_task)

@@ -1,0 +1,109 @@
+"""The roster: who is in the room, and what is known of them."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from teamroom.server.acts.act import Arguments, Name, Need, Read
+from teamroom.server.acts.expect import facts_of
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import not_found
+from teamroom.server.rules.presence import expectation, presence
+from teamroom.server.store.transaction import Reading
+
+PAGE_MEMBERS = 100
+
+
+class Who(Arguments):
+    """Arguments of `who`."""
+
+    name: Name | None = None
+    capability: Need | None = None
+    after: Name | None = None
+
+
+class CapabilityShown(BaseModel):
+    """A capability and how far it is proven."""
+
+    capability: str
+    state: str
+    until: str | None
+
+
+class MemberShown(BaseModel):
+    """A member on the roster."""
+
+    name: str
+    kind: str
+    role: str
+    owner: str
+    mode: str
+    presence: str
+    reason: str
+    standing: str
+    last_call: str | None
+    last_progress: str | None
+    expected_seconds: float | None
+    p90_seconds: float | None
+    capabilities: list[CapabilityShown]
+    completions_reviewed: int
+    completions_upheld: int
+
+
+class Roster(BaseModel):
+    """Reply of `who`. `next` is the `after` of the next call, where there are more."""
+
+    members: list[MemberShown]
+    next: str | None = None
+
+
+def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
+    """The roster: everybody, one member, or who has a capability. Raises Refusal `not_found`."""
+    name = (arguments.name or "").removeprefix("@")
+    rows = tx.all(
+        "roster",
+        name=name,
+        capability=arguments.capability or "",
+        after=(arguments.after or "").removeprefix("@"),
+        limit=PAGE_MEMBERS + 1,
+    )
+    if name and not rows:
+        raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
+    more = len(rows) > PAGE_MEMBERS
+    members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
+    return Roster(members=members, next=members[-1].name if more else None)
+
+
+def _member(tx: Reading, row: Any, now: float) -> MemberShown:
+    facts = facts_of(row, now)
+    verdict = presence(facts, now, tx.settings)
+    expected = expectation(facts, now, tx.settings)
+    share = tx.one("upheld_share", member=row["id"])
+    return MemberShown(
+        name=row["name"],
+        kind=row["kind"],
+        role=row["role"],
+        owner=row["owner_name"],
+        mode=row["mode"],
+        presence=verdict.verdict,
+        reason=verdict.reason,
+        standing=facts.standing,
+        last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
+        last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
+        expected_seconds=expected.expected_seconds,
+        p90_seconds=expected.p90_seconds,
+        capabilities=[
+            CapabilityShown(
+                capability=c["capability"],
+                state="expired" if c["until"] is not None and c["until"] <= now else c["state"],
+                until=None if c["until"] is None else rfc3339(c["until"]),
+            )
+            for c in tx.all("capabilities", member=row["id"])
+        ],
+        completions_reviewed=share["reviewed"],
+        completions_upheld=share["upheld"],
+    )
+
+
+WHO = Read("who", Who, who)

@@ -1,0 +1,493 @@
+"""Tasks: put on the board, claimed by exactly one, moved by whoever holds the fence."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from teamroom.server import log
+from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, Need, Reply, TaskId, Text, author, number
+from teamroom.server.acts.capabilities import COUNTS, require
+from teamroom.server.acts.expect import find_member
+from teamroom.server.acts.presence import Span, from_now
+from teamroom.server.acts.stored_task import ROOM_MEMBER, StoredTask, add_entry, find, find_settled, require_fence
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.text import how_many_fit, one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+NEEDS = 20
+DEPENDENCIES = 50
+OVERDUE_LOOKED_AT = 20
+FREED_TOLD = 50
+HISTORY_SHOWN = 30
+HISTORY_CHARACTERS = 12_000
+
+Title = Annotated[Line, Field(min_length=1)]
+
+
+class CreateTask(Arguments):
+    """Arguments of `create_task`."""
+
+    title: Title
+    detail: Text | None = None
+    needs: Annotated[list[Need], Field(max_length=NEEDS)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    due: Span | None = None
+    depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
+    assign: Name | None = None
+    review: Name = "auto"
+
+
+class Created(Reply):
+    """Reply of `create_task`."""
+
+    task: str
+
+
+class ClaimTask(Arguments):
+    """Arguments of `claim_task`."""
+
+    task: TaskId | None = None
+
+
+class Claimed(Reply):
+    """Reply of `claim_task`: the task in full, and what its holder writes with."""
+
+    task: str
+    title: str
+    detail: str
+    needs: list[str]
+    fence: int
+    lease_until: str | None
+    history: list["Entry"]
+
+
+class Entry(BaseModel):
+    """Something that happened to a task."""
+
+    seq: int
+    at: str
+    member: str
+    kind: str
+    text: str
+    detail: dict[str, Any]
+
+
+class Changes(BaseModel):
+    """What `update_task` may change of a task; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Title | None = None
+    detail: Text | None = None
+    needs: Annotated[list[Need], Field(max_length=NEEDS)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    due: Span | None = None
+    depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
+    assign: Annotated[str, Field(max_length=40)] | None = None
+    review: Name | None = None
+
+
+class UpdateTask(Arguments):
+    """Arguments of `update_task`."""
+
+    task: TaskId
+    fence: Fence | None = None
+    note: Text | None = None
+    status: Literal["working", "blocked", "released", "cancelled"] | None = None
+    blocked_on: Line | None = None
+    changes: Changes | None = None
+    snooze_until: Span | None = None
+
+
+class Updated(Reply):
+    """Reply of `update_task`."""
+
+    task: str
+    state: str
+    fence: int
+    lease_until: str | None
+
+
+def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) -> Created:
+    """Put a task on the board. An assigned member is woken, and alone may claim it."""
+    review_policy(tx, arguments.review)
+    assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
+    tx.head.tasks += 1
+    id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
+    to = f" for @{assigned['name']}" if assigned is not None else ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="create_task",
+        subject=name,
+        summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
+        detail={"title": arguments.title, "text": log.text_digest(arguments.detail or "")},
+    )
+    tx.run(
+        "add_task",
+        id=id_,
+        title=arguments.title,
+        detail=arguments.detail or "",
+        priority=arguments.priority,
+        due=None if arguments.due is None else from_now(arguments.due, now),
+        creator=caller.member,
+        now=now,
+        seq=seq,
+        assigned=assigned["id"] if assigned is not None else None,
+        review=arguments.review.removeprefix("@"),
+    )
+    for need in arguments.needs or ():
+        tx.run("add_need", task=id_, need=need)
+    _set_dependencies(tx, id_, arguments.depends_on or [])
+    add_entry(tx, id_, caller, now, "created", arguments.title)
+    if assigned is not None and assigned["id"] != caller.member:
+        log.wake(
+            tx, [assigned["id"]], reason="assigned", subject=name, sender=caller.member, line=arguments.title[:140]
+        )
+    return Created(receipt=seq, task=name)
+
+
+def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) -> Claimed:
+    """Take a task, or the best open one that this member can do. One winner, always."""
+    if arguments.task is None:
+        since = now - tx.settings.repeat_seconds
+        last = tx.value("last_untouched_claim", member=caller.member, since=since)
+        if last is not None:
+            task = find(tx, f"T-{last}", now)
+            return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
+    task = find_settled(tx, arguments.task or _best(tx, caller, now), now)
+    if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
+        return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
+    _check_free(tx, caller, task, now)
+    _check_able(tx, caller, task, now)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
+    fence = task.fence + 1
+    from_whom = f" from @{task.row['holder_name']}, whose lease was over" if task.state == "claimed" else ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="claim_task",
+        subject=task.name,
+        summary=one_line(f"@{caller.name} claimed {task.name}{from_whom}: {task.row['title']}"),
+        detail={"fence": fence, "before": task.row["holder_name"]},
+    )
+    tx.run(
+        "claim",
+        id=task.id,
+        holder=caller.member,
+        fence=fence,
+        now=now,
+        lease_seconds=seconds,
+        hops=task.row["hops"],
+        seq=seq,
+    )
+    add_entry(tx, task.id, caller, now, "claimed", "", {"fence": fence, "before": task.row["holder_name"]})
+    if task.state == "claimed" and task.holder is not None:
+        line = f"@{caller.name} took {task.name} over; your lease was over"
+        log.wake(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
+    return _claimed(tx, find(tx, task.name, now), now, receipt=seq)
+
+
+def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) -> Updated:
+    """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
+    task = find_settled(tx, arguments.task, now)
+    if task.state in ("done", "cancelled"):
+        raise Refusal("conflict", f"{task.name} is {task.state}.", "Create a new task.", subject=task.name)
+    if arguments.fence is not None or not _runs(caller, task):
+        late = {"note": arguments.note, "status": arguments.status}
+        require_fence(task, caller, arguments.fence, late, now)
+    elif arguments.status in ("working", "blocked"):
+        raise Refusal(
+            "stale_fence",
+            f"Only the holder of {task.name}, with its fence, says that it is {arguments.status}.",
+            "Give the fence of your claim, or claim_task first.",
+            subject=task.name,
+            holder=task.row["holder_name"],
+        )
+    if arguments.changes is not None and not _runs(caller, task):
+        raise Refusal(
+            "not_allowed",
+            f"Only @{task.row['creator_name']}, its owner or an operator may change {task.name}.",
+            "Post what should change to them: post_message.",
+            subject=task.name,
+        )
+    if arguments.status == "blocked" and not arguments.blocked_on:
+        raise Refusal(
+            "invalid", "A blocked task says what it waits for.", "Call again with blocked_on.", subject=task.name
+        )
+    if not (arguments.note or arguments.status or arguments.changes or arguments.snooze_until):
+        raise Refusal(
+            "invalid", "Nothing to update.", "Give a note, a status, changes or snooze_until.", subject=task.name
+        )
+    return _update(tx, caller, arguments, task, now)
+
+
+def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, now: float) -> Updated:
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="update_task",
+        subject=task.name,
+        summary=one_line(_what_moved(caller, arguments, task)),
+        detail={
+            "status": arguments.status,
+            "note": arguments.note,
+            "changes": sorted(arguments.changes.model_dump(exclude_none=True)) if arguments.changes else [],
+        },
+    )
+    if arguments.changes is not None or arguments.snooze_until is not None:
+        _edit(tx, arguments, task, seq, now)
+    if arguments.status in ("released", "cancelled"):
+        _let_go(tx, arguments, task, caller, seq, now)
+    elif arguments.fence is not None:
+        _renew(tx, caller, arguments, task, seq, now)
+    kind = arguments.status or ("note" if arguments.note else "changed")
+    add_entry(tx, task.id, caller, now, kind, arguments.note or arguments.blocked_on or "")
+    updated = find(tx, task.name, now)
+    return Updated(
+        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(now)
+    )
+
+
+def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+    did = {
+        "working": "works on",
+        "blocked": "is blocked on",
+        "released": "released",
+        "cancelled": "cancelled",
+        None: "updated" if arguments.note else "changed",
+    }[arguments.status]
+    what = arguments.blocked_on or arguments.note or task.row["title"]
+    return f"@{caller.name} {did} {task.name}: {what}"
+
+
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+    """Progress renews the lease; under `blocked` its clock stands."""
+    if task.state not in ("claimed", "blocked"):
+        raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
+    state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
+    tx.run(
+        "progress",
+        id=task.id,
+        state=state,
+        now=now,
+        lease_from=None if state == "blocked" else now,
+        lease_seconds=seconds,
+        blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
+        seq=seq,
+    )
+    if arguments.note:
+        tx.run("record_progress", member=caller.member, now=now, note=log.text_digest(arguments.note), busy_until=None)
+
+
+def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int, now: float) -> None:
+    if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
+        raise Refusal(
+            "conflict",
+            f"{task.name} is {task.state.replace('_', ' ')}: nobody works on it.",
+            "Claim it if it is open; judge it if it is in review.",
+            subject=task.name,
+        )
+    if task.state == "offered":
+        tx.run("close_offer", id=task.row["offer"], state="voided", now=now, reason=arguments.status)
+    tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
+    told = {task.holder, task.row["receiver"], task.row["reviewer"]} - {None, caller.member}
+    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row['title']}")
+    log.wake(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
+    if arguments.status == "cancelled":
+        tell_freed(tx, task, now)
+
+
+def _edit(tx: Writing, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+    changes = arguments.changes or Changes()
+    row = task.row
+    assigned = row["assigned"]
+    if changes.assign is not None:
+        assigned = find_member(tx, changes.assign)["id"] if changes.assign else None
+    if changes.review is not None:
+        review_policy(tx, changes.review)
+    tx.run(
+        "edit_task",
+        id=task.id,
+        title=changes.title or row["title"],
+        detail=row["detail"] if changes.detail is None else changes.detail,
+        priority=row["priority"] if changes.priority is None else changes.priority,
+        due=row["due"] if changes.due is None else from_now(changes.due, now),
+        assigned=assigned,
+        review=row["review"] if changes.review is None else changes.review.removeprefix("@"),
+        snooze_until=row["snooze_until"] if arguments.snooze_until is None else from_now(arguments.snooze_until, now),
+        seq=seq,
+    )
+    if changes.needs is not None:
+        tx.run("drop_needs", task=task.id)
+        for need in changes.needs:
+            tx.run("add_need", task=task.id, need=need)
+    if changes.depends_on is not None:
+        tx.run("drop_dependencies", task=task.id)
+        _set_dependencies(tx, task.id, changes.depends_on)
+
+
+def tell_freed(tx: Writing, task: StoredTask, now: float) -> None:
+    """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
+    for row in tx.all("freed_by", task=task.id, limit=FREED_TOLD):
+        whom = row["assigned"] if row["assigned"] is not None else row["creator"]
+        log.wake(
+            tx,
+            [whom],
+            reason="assigned",
+            subject=f"T-{row['id']}",
+            sender=ROOM_MEMBER,
+            line=f"{task.name} is finished; T-{row['id']} can start",
+        )
+
+
+def review_policy(tx: Reading, review: str) -> None:
+    """Refuse a review that is neither auto, none nor a member."""
+    if review not in ("auto", "none"):
+        find_member(tx, review)
+
+
+def history(tx: Reading, task: int) -> list[Entry]:
+    """What happened to a task, newest first, as much of it as fits into one reply."""
+    rows = tx.all("task_entries", task=task, limit=HISTORY_SHOWN)
+    fit = how_many_fit((len(row["text"]) + len(row["detail"]) for row in rows), HISTORY_CHARACTERS)
+    return [
+        Entry(
+            seq=row["seq"],
+            at=rfc3339(row["at"]),
+            member=row["member"],
+            kind=row["kind"],
+            text=row["text"],
+            detail=json.loads(row["detail"]),
+        )
+        for row in rows[:fit]
+    ]
+
+
+def _runs(caller: Caller, task: StoredTask) -> bool:
+    """Creator, the creator's owner, the holder's owner, operators and room owners need no fence (TSK4)."""
+    people = (task.row["creator"], task.row["creator_owner"], task.row["holder_owner"])
+    return caller.is_operator or caller.member in people
+
+
+def _best(tx: Writing, caller: Caller, now: float) -> str:
+    one, two, three = COUNTS[tx.settings.trust]
+    best = tx.value("best_open_task", member=caller.member, now=now, state_one=one, state_two=two, state_three=three)
+    if best is not None:
+        return f"T-{best}"
+    settings = tx.settings
+    for row in tx.all(
+        "perhaps_overdue",
+        member=caller.member,
+        now=now,
+        grace=settings.lease_grace_seconds,
+        paused_before=now - settings.paused_overdue_seconds,
+        limit=OVERDUE_LOOKED_AT,
+    ):
+        task = find(tx, f"T-{row['id']}", now)
+        try:
+            _check_free(tx, caller, task, now)
+            _check_able(tx, caller, task, now)
+        except Refusal:
+            continue
+        return task.name
+    raise Refusal(
+        "not_found",
+        "No open task fits you.",
+        "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
+    )
+
+
+def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+    """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
+    row = task.row
+    if task.state == "claimed":
+        overdue = task.overdue_seconds(now, tx.settings)
+        if overdue >= tx.settings.lease_grace_seconds:
+            return
+        raise Refusal(
+            "taken",
+            f"@{row['holder_name']} has {task.name} until {task.lease_until(now)}.",
+            "Claim another: claim_task without a task. It is free for you once its lease is over.",
+            subject=task.name,
+            holder=row["holder_name"],
+            lease_until=task.lease_until(now),
+        )
+    if task.state != "open":
+        holder = row["holder_name"] if task.state in ("blocked", "offered") else None
+        raise Refusal(
+            "taken" if holder else "conflict",
+            f"{task.name} is {task.state.replace('_', ' ')}" + (f" with @{holder}." if holder else "."),
+            "Claim another: claim_task without a task.",
+            subject=task.name,
+            holder=holder,
+        )
+    if row["assigned"] is not None and row["assigned"] != caller.member:
+        raise Refusal(
+            "taken",
+            f"{task.name} is assigned to @{row['assigned_name']}.",
+            f"Claim another, or ask @{row['creator_name']} to assign it to you.",
+            subject=task.name,
+            holder=row["assigned_name"],
+        )
+
+
+def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+    waits_for = [
+        f"T-{row['task']}" for row in tx.all("dependencies", task=task.id) if row["state"] not in ("done", "cancelled")
+    ]
+    if waits_for:
+        raise Refusal(
+            "conflict",
+            f"{task.name} waits for {', '.join(waits_for)}.",
+            f"Do {waits_for[0]} first, or claim another.",
+            subject=task.name,
+            waits_for=waits_for,
+        )
+    require(tx, caller.member, caller.name, [row["need"] for row in tx.all("needs", task=task.id)], now, task.name)
+    if tx.value("count_held", member=caller.member) >= tx.settings.wip_cap:
+        raise Refusal(
+            "wip_cap",
+            f"You hold {tx.settings.wip_cap} tasks already.",
+            "Complete, release or hand one off first: check_in lists them.",
+            subject=task.name,
+        )
+
+
+def _set_dependencies(tx: Writing, task: int, names: list[str]) -> None:
+    for name in dict.fromkeys(names):
+        other = number(name)
+        if tx.one("task", id=other) is None:
+            raise not_found("task", name, "Call read_board to see the tasks.")
+        if other == task or tx.one("depends_on", task=other, other=task) is not None:
+            raise Refusal("invalid", f"T-{task} and {name} would wait for each other.", "Leave one of them out.")
+        tx.run("add_dependency", task=task, needs_task=other)
+
+
+def _claimed(
+    tx: Reading, task: StoredTask, now: float, receipt: int | None = None, replayed: str | None = None
+) -> Claimed:
+    return Claimed(
+        receipt=receipt,
+        replayed=replayed,
+        task=task.name,
+        title=task.row["title"],
+        detail=task.row["detail"],
+        needs=[row["need"] for row in tx.all("needs", task=task.id)],
+        fence=task.fence,
+        lease_until=task.lease_until(now),
+        history=history(tx, task.id),
+    )
+
+
+CREATE_TASK = Act("create_task", CreateTask, Created, create_task, repeats=True)
+CLAIM_TASK = Act("claim_task", ClaimTask, Claimed, claim_task)
+UPDATE_TASK = Act("update_task", UpdateTask, Updated, update_task)

@@ -1,0 +1,217 @@
+"""Puts the parts together: a data folder becomes a room that answers over HTTP. The only file that knows them all."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import uvicorn
+from mcp.server.lowlevel import Server
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from teamroom.resources.serve import ResourceServer
+from teamroom.server import log
+from teamroom.server.acts.members import open_room
+from teamroom.server.clock import Clock, wall_clock
+from teamroom.server.connections import Connections
+from teamroom.server.door import Door
+from teamroom.server.gate import Gate
+from teamroom.server.identity import Entropy
+from teamroom.server.settings import Settings
+from teamroom.server.store import folder as data_folder
+from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Effects
+from teamroom.server.transports import Transports, caller_of, mcp_server
+from teamroom.server.waiting import Waiting
+from teamroom.server.wake.bus import Bus
+from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.serve import WAITING_TOOLS, ToolServer, input_schema
+
+KEY_BYTES = 32
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+
+
+class Room:
+    """One room: its store, its door, and the MCP server in front of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        clock: Clock = wall_clock,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.clock = clock
+        self.bus = Bus()
+        self.store = SqliteStore(folder, Context(sqlite_statements(), settings, entropy), self._carry_out)
+        self.door = Door(self.store, clock)
+        self.waiting = Waiting(self.door, self.bus, settings)
+        self._entropy = entropy
+        self._sealed = 0
+
+    async def open(self, owner: str) -> str | None:
+        """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
+
+        The folder must be locked by the caller. Raises StorageError, FolderError.
+        """
+        await self.store.open(self.clock())
+        key = self.folder / data_folder.KEY
+        if not key.exists():
+            data_folder.write_private(key, self._entropy(KEY_BYTES).hex() + "\n")
+        self._key = bytes.fromhex(key.read_text().strip())
+        if self.store.look_up(lambda tx: tx.one("read_head")) is not None:
+            return None
+
+        token = await self.store.create(lambda tx: open_room(tx, owner, self.clock()), self.clock(), log.FIRST_HASH)
+        data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        return str(token)
+
+    def mcp(self) -> Server[object]:
+        """The MCP server of this room: tools and resources over the one door."""
+        tools = ToolServer(self.door, self.waiting, caller_of)
+        resources = ResourceServer(self.door, caller_of)
+        return mcp_server(
+            INSTRUCTIONS,
+            on_list_tools=tools.list,
+            on_call_tool=tools.call,
+            on_list_resources=resources.list,
+            on_list_resource_templates=resources.templates,
+            on_read_resource=resources.read,
+            get_tool_input_schema=input_schema,
+        )
+
+    def _carry_out(self, effects: Effects) -> None:
+        """What an act caused outside the store, once it is durable and before it is answered."""
+        for member in effects.woken:
+            self.bus.nudge(member)
+        if effects.ended:
+            self.bus.end(effects.ended)
+        if effects.revoked:
+            self.bus.revoke(effects.revoked)
+
+    async def keep_sealed(self) -> None:
+        """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
+        while True:
+            await asyncio.sleep(self.settings.seal_seconds)
+            await asyncio.to_thread(self.seal)
+
+    def seal(self) -> None:
+        """Write the signed head now, if the log has moved since."""
+        head = self.store.committed
+        if head is not None and head.seq != self._sealed:
+            seal = log.seal(self._key, head.epoch, head.seq, head.hash, self.clock())
+            data_folder.write_private(self.folder / data_folder.SEAL, json.dumps(asdict(seal)) + "\n")
+            self._sealed = head.seq
+
+    async def close(self) -> None:
+        """Finish what waits, seal, close."""
+        await self.store.close()
+        self.seal()
+
+
+class WebRoom:
+    """A room as an ASGI application, with everything that lives as long as the server."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.connections = Connections(room.settings.stall_seconds)
+        room.bus.on_ended.append(self.connections.end_members)
+        room.bus.on_revoked.append(self.connections.end_tokens)
+        self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
+        self._gate = Gate(self._transports, room.door, self.connections, room.settings)
+        self._lifespan: ASGIApp = Starlette(lifespan=self._running)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the server's lifespan."""
+        await (self._lifespan if scope["type"] == "lifespan" else self._gate)(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
+        duties = [asyncio.create_task(self.room.keep_sealed()), asyncio.create_task(self.connections.cut_stalled())]
+        try:
+            async with self._transports.running():
+                yield
+        finally:
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
+            await self.room.close()
+
+    def end_streams(self) -> None:
+        """Answer who waits and close who listens: the server stops."""
+        self.room.bus.stop()
+        self.connections.end_streams()
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn waits for open responses before it ends the application: end our streams first."""
+
+    def __init__(self, config: uvicorn.Config, web: WebRoom, opened: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._web = web
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._opened()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop within two seconds, with streams open or not."""
+        self._web.end_streams()
+        await super().shutdown(sockets)
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """Bind the room's address; the settings with the port that was given, where port 0 asked for a free one.
+
+    Raises OSError when the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # With its protocol named, asyncio sends small answers at once; without, each waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+async def serve(
+    room: Room, listener: socket.socket, opened: Callable[[], None], stop: asyncio.Event | None = None
+) -> None:
+    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room."""
+    web = WebRoom(room)
+    config = uvicorn.Config(
+        web,
+        http=web.connections.protocol(),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(room.settings.stop_seconds)),
+    )
+    server = WebServer(config, web, opened)
+    if stop is None:
+        await server.serve([listener])
+        return
+    serving = asyncio.create_task(server.serve([listener]))
+    await stop.wait()
+    server.should_exit = True
+    await serving

@@ -1,0 +1,132 @@
+"""Every open HTTP connection and what runs on it, so that streams can be ended whatever their client does.
+
+A client that stops reading keeps a task, a socket and a full buffer for ever, even after its handler was
+cancelled; only aborting the transport ends it. The transport is reached through uvicorn's `http=`
+setting, which takes a protocol class; its `app_state` is not documented, so a test holds it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from teamroom.server.identity import Caller
+
+GRACE_SECONDS = 1.0
+"""What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
+
+STATE_KEY = "connection"
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """A request that is being answered."""
+
+    caller: Caller
+    is_stream: bool
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One TCP connection. HTTP/1.1 answers one request at a time."""
+
+    transport: asyncio.Transport
+    request: Request | None = None
+    waiting_bytes: int = 0
+    moved_at: float = field(default_factory=time.monotonic)
+
+
+class Connections:
+    """All connections of this server."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self.open: set[Connection] = set()
+        self._stall_seconds = stall_seconds
+        self._answering: Counter[int] = Counter()
+        self._endings: set[asyncio.Task[None]] = set()
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """For `uvicorn.Config(http=…)`: gives each request its connection, as `scope["state"]["connection"]`."""
+        connections = self
+
+        class Protocol(HttpToolsProtocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                self.connection = Connection(transport)
+                connections.open.add(self.connection)
+                self.app_state = {**self.app_state, STATE_KEY: self.connection}
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.open.discard(self.connection)
+                super().connection_lost(exc)
+
+        return Protocol
+
+    @contextmanager
+    def answering(self, scope: Scope, caller: Caller) -> Iterator[None]:
+        """Note what a caller's request runs on, as long as it is being answered."""
+        connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
+        if connection is not None:
+            connection.request = Request(caller, is_stream=scope["method"] == "GET")
+        self._answering[caller.member] += 1
+        try:
+            yield
+        finally:
+            self._answering[caller.member] -= 1
+            if not self._answering[caller.member]:
+                del self._answering[caller.member]
+            if connection is not None:
+                connection.request = None
+
+    def open_calls(self, member: int) -> int:
+        """How many requests of a member are being answered."""
+        return self._answering[member]
+
+    def end_members(self, members: Set[int]) -> None:
+        """End what members have open: streams at once, whatever else is not over after the grace."""
+        self._end([c for c in self.open if c.request is not None and c.request.caller.member in members])
+
+    def end_tokens(self, tokens: Set[str]) -> None:
+        """End what revoked tokens have open."""
+        self._end([c for c in self.open if c.request is not None and c.request.caller.token_id in tokens])
+
+    def end_streams(self) -> None:
+        """The server stops: close every stream that only pushes."""
+        for connection in self.open:
+            if connection.request is not None and connection.request.is_stream:
+                connection.transport.close()
+
+    async def cut_stalled(self) -> None:
+        """Cut off clients that take nothing of what waits for them; runs as long as the server."""
+        while True:
+            await asyncio.sleep(self._stall_seconds / 10)
+            now = time.monotonic()
+            for connection in list(self.open):
+                size = connection.transport.get_write_buffer_size()
+                if size == 0 or size < connection.waiting_bytes:
+                    connection.moved_at = now
+                connection.waiting_bytes = size
+                if now - connection.moved_at > self._stall_seconds:
+                    connection.transport.abort()
+
+    def _end(self, connections: list[Connection]) -> None:
+        if not connections:
+            return
+        task = asyncio.get_running_loop().create_task(self._end_after_grace([(c, c.request) for c in connections]))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _end_after_grace(self, requests: list[tuple[Connection, Any]]) -> None:
+        for connection, request in requests:
+            if request.is_stream:
+                connection.transport.close()
+        await asyncio.sleep(GRACE_SECONDS)
+        for connection, request in requests:
+            if connection in self.open and connection.request is request:
+                connection.transport.abort()

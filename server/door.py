@@ -1,0 +1,321 @@
+"""The one door: every act, every read and every refusal passes here.
+
+An act is one write transaction on the writer's thread: the head is locked, the caller's token and its
+standing at three levels are read, the act runs or is refused, its receipt is appended, and only after
+the commit is anybody told. There is no cache of who may do what, so a pause binds the very next commit
+and a resume the very next call. A read is one snapshot that includes the same check.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from teamroom.server import log as room_log
+from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
+from teamroom.server.acts.control import refuse_standing
+from teamroom.server.clock import Clock, rfc3339
+from teamroom.server.identity import Caller, token_hash
+from teamroom.server.refusals import UNRECORDED, Refusal
+from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.store.engine import QueueFullError, Store
+from teamroom.server.store.transaction import Reading, StorageError, Writing
+
+logger = logging.getLogger("teamroom.door")
+
+R = TypeVar("R", bound=BaseModel)
+
+CLOSED_REFUSALS = 8
+"""How many windows of counted refusals one refusal closes at most."""
+
+FORGOTTEN_EVERY = 256
+"""Old request ids are forgotten once in this many log numbers."""
+
+
+class UnauthorisedError(Exception):
+    """A bearer token that opens nothing. `code` is `killed` for a killed member, else `not_allowed`."""
+
+    def __init__(self, code: str, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.code, self.why, self.fix = code, why, fix
+
+
+class Door:
+    """Lets callers act and read, each in one transaction, or refuses them."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def identify(self, token: str) -> Caller:
+        """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
+        row = self._store.look_up(lambda tx: tx.one("token_by_hash", hash=token_hash(token)))
+        if row is None or not _is_live(row, self._clock()):
+            if row is not None and row["state"] == "killed":
+                raise UnauthorisedError(
+                    "killed", f"@{row['name']} was killed.", "Stop. Only an owner can revive this member."
+                )
+            raise UnauthorisedError(
+                "not_allowed",
+                "This call carries no token that the room knows.",
+                "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
+            )
+        if row["state"] == "killed":
+            raise UnauthorisedError(
+                "killed", f"@{row['name']} was killed.", "Stop. Only an owner can revive this member."
+            )
+        return _caller(row)
+
+    def is_ready(self) -> bool:
+        """Whether the store answers."""
+        try:
+            return self._store.look_up(lambda tx: tx.one("read_head")) is not None
+        except StorageError:
+            return False
+
+    async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
+        """Carry an act out, durably, and return its reply. Raises Refusal; nothing else of it stays then."""
+
+        def work(tx: Writing) -> Any:
+            now = self._clock()
+            present = _admit(tx, caller, act.roles, act.while_paused, now)
+            key = _request_key(act, arguments, request_id)
+            if key is not None and (reply := _replay(tx, present, act, arguments, key, request_id, now)) is not None:
+                return reply
+            reply = act.run(tx, present, arguments, now)
+            if key is not None:
+                _remember(tx, present, act, arguments, key, reply, now)
+            return reply
+
+        def recover(tx: Writing, error: Exception) -> Refusal:
+            if not isinstance(error, Refusal):
+                raise error
+            if error.code not in UNRECORDED:
+                error.receipt = _record_refusal(tx, caller, act.name, error, self._clock())
+                if error.keep is not None:
+                    error.keep(tx)
+            return error
+
+        return await self._write(work, recover)
+
+    async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
+        """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
+
+        def work(tx: Reading) -> tuple[Any, bool]:
+            now = self._clock()
+            row = _principal(tx, caller)
+            present = _check(tx, row, caller, read.roles, read.while_paused, now)
+            return read.run(tx, present, arguments, now), _is_stale(tx, row, now)
+
+        try:
+            reply, stale = await self._store.read(work)
+        except StorageError as error:
+            raise _storage_refusal(error) from error
+        except Refusal as refusal:
+            await self._leave_receipt(caller, read.name, refusal)
+            raise
+        if stale:
+            await self._write(lambda tx: _touch(tx, caller, self._clock()), _reraise)
+        return reply
+
+    async def _leave_receipt(self, caller: Caller, name: str, refusal: Refusal) -> None:
+        if refusal.code in UNRECORDED:
+            return
+
+        def record(tx: Writing) -> None:
+            refusal.receipt = _record_refusal(tx, caller, name, refusal, self._clock())
+
+        await self._write(record, _reraise)
+
+    async def _write(self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any]) -> Any:
+        try:
+            result, _ = await self._store.write(work, recover)
+        except QueueFullError:
+            raise Refusal(
+                "busy",
+                "More acts are waiting than the room takes at once.",
+                "Call again in a second.",
+                retry_after_seconds=1,
+            ) from None
+        except StorageError as error:
+            raise _storage_refusal(error) from error
+        if isinstance(result, Refusal):
+            raise result
+        return result
+
+
+def _reraise(tx: Writing, error: Exception) -> None:
+    raise error
+
+
+def _storage_refusal(error: StorageError) -> Refusal:
+    logger.error("the store failed: %s", error)
+    return Refusal(
+        "storage",
+        "The room cannot write to its disk now.",
+        "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
+        retry_after_seconds=30,
+    )
+
+
+# ------------------------------------------------------------------ who may, inside the transaction
+
+
+def _principal(tx: Reading, caller: Caller) -> Any:
+    return tx.one("principal", token=caller.token_id)
+
+
+def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
+    """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
+    row = _principal(tx, caller)
+    present = _check(tx, row, caller, roles, while_paused, now)
+    if _is_stale(tx, row, now):
+        _touch(tx, present, now)
+    return present
+
+
+def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
+    tx.principal = row
+    if row is None or not _is_live(row, now):
+        raise Refusal(
+            "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
+        )
+    standing = decide(
+        row["kind"],
+        Setting(row["own_state"], row["own_until"]),
+        Setting(row["owner_state"], row["owner_until"]),
+        Setting(row["room_state"], row["room_until"]),
+        now,
+    )
+    if standing.state != "active" and not (standing.state == "paused" and while_paused):
+        refuse_standing(tx, standing, row["member"], row["owner"], now)
+    if row["role"] not in roles:
+        raise Refusal(
+            "not_allowed",
+            f"Your role is {row['role']}; this needs {' or '.join(sorted(roles))}.",
+            "Ask an operator or the room's owner to do it.",
+        )
+    return _caller(row)
+
+
+def _is_live(row: Any, now: float) -> bool:
+    return row["revoked_at"] is None and (row["expires_at"] is None or row["expires_at"] > now)
+
+
+def _caller(row: Any) -> Caller:
+    return Caller(
+        token_id=row["token"],
+        token_label=row["label"],
+        member=row["member"],
+        name=row["name"],
+        kind=row["kind"],
+        role=row["role"],
+        owner=row["owner"],
+        owner_name=row["owner_name"],
+    )
+
+
+def _is_stale(tx: Reading, row: Any, now: float) -> bool:
+    """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
+    last = row["last_call_at"]
+    return last is None or not 0 <= now - last < tx.settings.presence_write_seconds
+
+
+def _touch(tx: Writing, caller: Caller, now: float) -> None:
+    tx.run("touch_presence", member=caller.member, now=now)
+
+
+# ------------------------------------------------------------------ repeats
+
+
+def _request_key(act: AnyAct, arguments: BaseModel, request_id: str | None) -> str | None:
+    """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
+    if request_id is not None:
+        return f"id:{request_id}"
+    return f"equal:{act.name}:{_fingerprint(arguments)}" if act.repeats else None
+
+
+def _fingerprint(arguments: BaseModel) -> str:
+    return hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
+
+
+def _replay(
+    tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, key: str, request_id: str | None, now: float
+) -> Any:
+    """The first result of this very call, marked with its time, or None."""
+    first = tx.one("request", member=caller.member, key=key)
+    if first is None:
+        return None
+    kept = tx.settings.repeat_seconds if request_id is None else tx.settings.request_id_seconds
+    if not 0 <= now - first["at"] < kept:
+        return None
+    if first["act"] != act.name or first["arguments"] != _fingerprint(arguments):
+        raise Refusal(
+            "conflict",
+            f"The request id {request_id} already stands for another call ({first['act']}).",
+            "Use a new request id for a new call.",
+        )
+    reply = act.reply.model_validate_json(first["reply"])
+    return reply.model_copy(update={"replayed": rfc3339(first["at"])})
+
+
+def _remember(
+    tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, key: str, reply: Reply, now: float
+) -> None:
+    tx.run(
+        "remember_request",
+        member=caller.member,
+        key=key,
+        act=act.name,
+        arguments=_fingerprint(arguments),
+        reply=reply.remembered().model_dump_json(),
+        at=now,
+    )
+    if tx.head.seq % FORGOTTEN_EVERY == 0:
+        tx.run("forget_requests", before=now - tx.settings.request_id_seconds)
+
+
+# ------------------------------------------------------------------ receipts of refusals
+
+
+def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal, now: float) -> int | None:
+    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2)."""
+    _close_windows(tx, caller, now)
+    key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
+    if (window := tx.one("refusal", **key)) is not None:
+        tx.run("count_refusal", **key)
+        return int(window["seq"])
+    if tx.value("count_refusals_since", member=caller.member, since=now - 3600) >= tx.settings.refusals_per_hour:
+        return None
+    seq = room_log.append(
+        tx,
+        author(caller),
+        now,
+        act=act,
+        subject=refusal.subject,
+        outcome="refused",
+        summary=f"@{caller.name} was refused {act} ({refusal.code})",
+        detail={"code": refusal.code, "why": refusal.why},
+    )
+    tx.run("open_refusal", **key, now=now, seq=seq)
+    return seq
+
+
+def _close_windows(tx: Writing, caller: Caller, now: float) -> None:
+    before = now - tx.settings.refusal_window_seconds
+    for window in tx.all("stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
+        act, code, subject = window["act"], window["code"], window["subject"]
+        tx.run("close_refusal", member=caller.member, act=act, code=code, subject=subject)
+        if window["repeats"]:
+            room_log.append(
+                tx,
+                author(caller),
+                now,
+                act=act,
+                subject=subject,
+                outcome="refused",
+                summary=f"@{caller.name} was refused {act} ({code}) {window['repeats']} more times",
+                detail={"code": code, "first": window["seq"], "repeats": window["repeats"]},
+            )

@@ -1,0 +1,220 @@
+"""The gate in front of every route: Host, Origin, token, size, depth. What passes has a caller."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from teamroom.server.connections import Connections
+from teamroom.server.door import Door, UnauthorisedError
+from teamroom.server.identity import Caller
+from teamroom.server.settings import Settings
+from teamroom.server.store.transaction import StorageError
+
+CALLER_KEY = "teamroom.caller"
+MCP_PATH = "/mcp"
+
+JSON_RPC_ERROR = -32000
+"""The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
+
+
+class GateRefusal(Exception):
+    """A request that does not get in: an HTTP status, and the refusal as data."""
+
+    def __init__(self, status: int, code: str, why: str, fix: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(why)
+        self.status, self.code, self.why, self.fix, self.headers = status, code, why, fix, tuple(headers)
+
+
+class Gate:
+    """Checks each request before anything else sees it."""
+
+    def __init__(self, app: ASGIApp, door: Door, connections: Connections, settings: Settings) -> None:
+        self._app = app
+        self._door = door
+        self._connections = connections
+        self._settings = settings
+        self._hosts = frozenset(allowed_hosts(settings))
+        self._origins = frozenset(settings.allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        try:
+            headers = _single_headers(scope)
+            self._check_origin(headers)
+            if scope["path"] == MCP_PATH:
+                await self._enter(scope, headers, receive, send)
+            else:
+                await self._answer_other(scope, send)
+        except GateRefusal as refusal:
+            await _refuse(send, refusal)
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if host.lower() not in self._hosts:
+            raise GateRefusal(
+                421,
+                "not_allowed",
+                "This room does not answer to that Host.",
+                f"Call {self._settings.url}, or add the host to allowed_hosts in room.toml.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1") not in self._origins:
+            raise GateRefusal(
+                403,
+                "not_allowed",
+                "Calls from that web page are not allowed.",
+                "Add its origin to allowed_origins in room.toml if it is yours.",
+            )
+
+    async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        caller = self._authenticate(headers)
+        if self._connections.open_calls(caller.member) >= self._settings.open_calls:
+            raise GateRefusal(
+                429,
+                "rate_limited",
+                f"@{caller.name} has {self._settings.open_calls} calls open already.",
+                "Let some of them end, then call again.",
+                [(b"retry-after", b"1")],
+            )
+        if scope["method"] == "POST":
+            body = await self._read_body(headers, receive)
+            if body is None:
+                return  # the client left before its request was whole
+            receive = _replay(body, receive)
+        scope[CALLER_KEY] = caller
+        with self._connections.answering(scope, caller):
+            await self._app(scope, receive, send)
+
+    def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
+        kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        try:
+            return self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+        except UnauthorisedError as error:
+            invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
+            raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
+        except StorageError:
+            raise GateRefusal(
+                429,
+                "storage",
+                "The room cannot read its database now.",
+                "Run `teamroom doctor`.",
+                [(b"retry-after", b"5")],
+            ) from None
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        limit = self._settings.body_bytes
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+            raise GateRefusal(
+                415, "invalid", "The body is not application/json.", "Send Content-Type: application/json."
+            )
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        raise _too_large(limit)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise GateRefusal(
+                408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
+            ) from None
+        if is_deeper(bytes(body), self._settings.json_depth):
+            raise GateRefusal(
+                400,
+                "too_large",
+                f"The body is nested deeper than {self._settings.json_depth}.",
+                "Send flat arguments.",
+            )
+        return bytes(body)
+
+    async def _answer_other(self, scope: Scope, send: Send) -> None:
+        if scope["path"] not in ("/healthz", "/readyz"):
+            raise GateRefusal(404, "not_found", "There is nothing here.", f"MCP is at {MCP_PATH}.")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
+        ready = scope["path"] == "/healthz" or self._door.is_ready()
+        await _send_json(send, 200 if ready else 503, {"ok": ready})
+
+
+def allowed_hosts(settings: Settings) -> list[str]:
+    """The Host values that the room answers to, exact and with their port."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in settings.allowed_hosts)]
+
+
+def is_deeper(body: bytes, depth: int) -> bool:
+    """Whether JSON is nested deeper than `depth`; cheap for the bodies that cannot be."""
+    if body.count(b"{") + body.count(b"[") <= depth:
+        return False
+    level = 0
+    for bracket in _NOT_BRACKET.sub(b"", _STRING.sub(b"", body)):
+        level += 1 if bracket in b"[{" else -1
+        if level > depth:
+            return True
+    return False
+
+
+def _single_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name. Those that decide who calls, and from where, may stand only once."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
+            raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} stands twice.", "Send it once.")
+        headers.setdefault(name, value)
+    return headers
+
+
+def _too_large(limit: int) -> GateRefusal:
+    return GateRefusal(
+        413, "too_large", f"The body is larger than {limit} bytes.", "Put large content into a file, and link it."
+    )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The whole body once, then whatever the connection says."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return first.pop() if first else await receive()
+
+    return replay
+
+
+async def _refuse(send: Send, refusal: GateRefusal) -> None:
+    data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
+    message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
+    error = {"code": JSON_RPC_ERROR, "message": message, "data": data}
+    await _send_json(send, refusal.status, {"jsonrpc": "2.0", "id": None, "error": error}, refusal.headers)
+
+
+async def _send_json(
+    send: Send, status: int, value: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    body = json.dumps(value).encode()
+    fixed = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    with contextlib.suppress(OSError):
+        await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,74 @@
+"""Nudges inside one server: who waits for whom, and which calls and streams are open.
+
+A nudge carries nothing and may be lost: the log is the truth, and whoever wakes reads from its cursor.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+
+import anyio
+
+
+class Bus:
+    """Waiting members, and the open calls and streams that a pause, a kill or a revoked token ends."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, set[anyio.Event]] = defaultdict(set)
+        self._open: dict[int, set[anyio.CancelScope]] = defaultdict(set)
+        self.on_ended: list[Callable[[Set[int]], None]] = []
+        self.on_revoked: list[Callable[[Set[str]], None]] = []
+        self.stopping = False
+
+    @contextmanager
+    def waiting(self, member: int) -> Iterator[anyio.Event]:
+        """An event that the member's next nudge sets. Arm it before reading, so that nothing is missed."""
+        event = anyio.Event()
+        self._waiting[member].add(event)
+        try:
+            yield event
+        finally:
+            self._discard(self._waiting, member, event)
+
+    def nudge(self, member: int) -> None:
+        """Wake whoever waits for this member."""
+        for event in self._waiting.get(member, ()):
+            event.set()
+
+    @contextmanager
+    def running(self, member: int) -> Iterator[anyio.CancelScope]:
+        """A call or stream of a member that its pause or kill ends; the scope tells whether it was."""
+        with anyio.CancelScope() as scope:
+            self._open[member].add(scope)
+            try:
+                yield scope
+            finally:
+                self._discard(self._open, member, scope)
+
+    def end(self, members: Set[int]) -> None:
+        """End every open call and stream of these members."""
+        for member in members:
+            for scope in list(self._open.get(member, ())):
+                scope.cancel()
+        for hook in self.on_ended:
+            hook(members)
+
+    def revoke(self, tokens: Set[str]) -> None:
+        """End the connections that these tokens opened."""
+        for hook in self.on_revoked:
+            hook(tokens)
+
+    def stop(self) -> None:
+        """The server stops: everybody who waits is answered now."""
+        self.stopping = True
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+    @staticmethod
+    def _discard(index: dict[int, set[Callable[..., object]]] | dict[int, set], member: int, item: object) -> None:  # type: ignore[type-arg]
+        items = index.get(member)
+        if items is not None:
+            items.discard(item)
+            if not items:
+                del index[member]
