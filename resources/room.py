@@ -1,0 +1,77 @@
+"""The resources of the room: the same reads that the tools make, as text for models and JSON for programs."""
+
+from typing import Any
+
+from teamroom.resources.resource import Resource
+from teamroom.server.acts.board import READ_BOARD
+from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
+from teamroom.server.acts.messages import READ_MESSAGES
+from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
+from teamroom.server.acts.roster import WHO
+from teamroom.tools.messages import messages
+from teamroom.tools.presence import offer, roster, task_held, wake
+from teamroom.tools.tasks import board
+from teamroom.tools.words import listed
+
+
+def me(reply: Me) -> str:
+    """Who the caller is, in words."""
+    until = f" until {reply.until}" if reply.until else ""
+    bound = f" by @{reply.by}{until}: {reply.reason}" if reply.by else ""
+    return (
+        f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
+        f"You are {reply.standing}{bound}. cursor {reply.cursor}"
+        + listed("Your tasks", [task_held(task) for task in reply.tasks])
+        + listed("Your capabilities", reply.capabilities)
+    )
+
+
+def inbox(reply: Inbox) -> str:
+    """What waits for the caller, in words."""
+    return (
+        f"cursor {reply.cursor}"
+        + listed("Wakes", [wake(w) for w in reply.wakes])
+        + listed("Offered to you", [offer(o) for o in reply.offers])
+    )
+
+
+def stream(reply: Stream) -> str:
+    """A page of the stream in words."""
+    return "\n".join([*(f"{e.seq} {e.at[11:16]} {e.line}" for e in reply.entries), f"cursor {reply.cursor}"])
+
+
+def receipt(reply: Receipt) -> str:
+    """A receipt in words."""
+    return (
+        f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
+        f"{reply.summary}\nhash {reply.hash}"
+    )
+
+
+def _whole_number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 16 else text
+
+
+def _after(text: str) -> dict[str, Any]:
+    return {"after": _whole_number(text)}
+
+
+RESOURCES = (
+    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me),
+    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox),
+    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream),
+    Resource("stream/{after}", "Stream after", "The stream after a number.", READ_STREAM, stream, _after),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board),
+    Resource("tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}),
+    Resource("roster", "Roster", "Who is in the room.", WHO, roster),
+    Resource("members/{name}", "Member", "A member.", WHO, roster, lambda name: {"name": name}),
+    Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource(
+        "receipts/{seq}",
+        "Receipt",
+        "An entry of the log.",
+        READ_RECEIPT,
+        receipt,
+        lambda seq: {"seq": _whole_number(seq)},
+    ),
+)

@@ -1,0 +1,88 @@
+"""Serves `resources/list`, `resources/templates/list` and `resources/read`, each read authorised by itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+from pydantic import ValidationError
+
+from teamroom.resources.resource import Resource
+from teamroom.resources.room import RESOURCES
+from teamroom.server.door import Door
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+
+Context = ServerRequestContext[Any, Any]
+
+REFUSED = -32050
+"""The JSON-RPC error code of a refused read; what it says is in its message and its data."""
+
+_MARKDOWN = "text/markdown"
+_JSON = "application/json"
+
+
+class ResourceServer:
+    """The resources as the SDK calls them."""
+
+    def __init__(self, door: Door, caller_of: Callable[[Context], Caller]) -> None:
+        self._door = door
+        self._caller_of = caller_of
+
+    async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        """The resources with an address of their own."""
+        return types.ListResourcesResult(
+            resources=[
+                types.Resource(uri=r.uri, name=r.path, title=r.title, description=r.description, mime_type=_MARKDOWN)
+                for r in RESOURCES
+                if not r.is_template
+            ]
+        )
+
+    async def templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        """The families of resources."""
+        return types.ListResourceTemplatesResult(
+            resource_templates=[
+                types.ResourceTemplate(
+                    uri_template=r.uri,
+                    name=r.path.partition("/")[0],
+                    title=r.title,
+                    description=r.description,
+                    mime_type=_MARKDOWN,
+                )
+                for r in RESOURCES
+                if r.is_template
+            ]
+        )
+
+    async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """Read one resource: its words, and the same as JSON. Raises MCPError with the refusal."""
+        uri = str(params.uri)
+        try:
+            resource, arguments = _find(uri)
+            reply = await self._door.read(self._caller_of(ctx), resource.reads, arguments)
+        except Refusal as refusal:
+            wrong = refusal.code in ("not_found", "invalid")
+            raise MCPError(INVALID_PARAMS if wrong else REFUSED, refusal.text(), refusal.body()) from None
+        return types.ReadResourceResult(
+            contents=[
+                types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=resource.text(reply)),
+                types.TextResourceContents(uri=uri, mime_type=_JSON, text=reply.model_dump_json(by_alias=True)),
+            ]
+        )
+
+
+def _find(uri: str) -> tuple[Resource, Any]:
+    for resource in RESOURCES:
+        found = resource.match(uri)
+        if found is not None:
+            try:
+                return resource, resource.reads.arguments.model_validate(found)
+            except ValidationError as error:
+                fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+                raise Refusal("invalid", f"{uri[:80]}: {fault['msg']}.", f"Read it as {resource.uri}.") from None
+    raise Refusal("not_found", f"There is no resource {uri[:80]}.", "resources/list shows them.")

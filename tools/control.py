@@ -1,0 +1,79 @@
+"""The operators' tools: the switch, the members, the receipts."""
+
+from teamroom.server.acts.control import KILL, PAUSE, RESUME, Controlled
+from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
+from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
+from teamroom.server.identity import Role
+from teamroom.tools.tool import Tool
+from teamroom.tools.words import receipt
+
+RUN_THE_ROOM: frozenset[Role] = frozenset({"owner", "operator"})
+STOP_OTHERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
+
+
+def controlled(reply: Controlled) -> str:
+    """The reply of a control act in words."""
+    until = f" until {reply.until}" if reply.until else ""
+    note = f"; {reply.note}" if reply.note else ""
+    return f"{reply.target} is {reply.standing}{until}{receipt(reply)}{note}."
+
+
+def enrolled(reply: Enrolled) -> str:
+    """The reply of `enroll` in words."""
+    if reply.token is None:
+        return f"@{reply.name} was enrolled{receipt(reply)}; its token was shown once, then. For a new one: rotate."
+    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){receipt(reply)}."
+
+
+def revoked(reply: Revoked) -> str:
+    """The reply of `revoke` in words."""
+    return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{receipt(reply)}."
+
+
+def receipt_line(entry: Receipt) -> str:
+    """An entry of the log in one line."""
+    return f"{entry.seq} {entry.at} {entry.summary or entry.act + ' ' + entry.subject + ' (content taken away)'}"
+
+
+def receipts(reply: Receipts) -> str:
+    """The reply of `read_receipts` in words."""
+    return "\n".join([*(receipt_line(entry) for entry in reply.receipts), f"cursor {reply.cursor}"])
+
+
+TOOLS = (
+    Tool(
+        "pause",
+        "Stop a member, an owner's agents (owner:NAME) or the room, at once: no act of theirs commits after this.",
+        PAUSE,
+        controlled,
+        roles=STOP_OTHERS,
+        people=True,
+        destroys=True,
+    ),
+    Tool("resume", "Let go on what was paused.", RESUME, controlled, roles=RUN_THE_ROOM, people=True),
+    Tool(
+        "kill",
+        "End a member: its tokens die, its tasks are free again, its offers are void.",
+        KILL,
+        controlled,
+        roles=frozenset({"owner"}),
+        people=True,
+        destroys=True,
+    ),
+    Tool(
+        "enroll",
+        "Bring a member in and get its token, shown once; rotate for a new token, revive after a kill.",
+        ENROLL,
+        enrolled,
+        roles=RUN_THE_ROOM,
+    ),
+    Tool("revoke", "End a member's tokens, or those with a label.", REVOKE, revoked, roles=RUN_THE_ROOM, destroys=True),
+    Tool(
+        "read_receipts",
+        "Read the log: who did what, on what, with what outcome.",
+        READ_RECEIPTS,
+        receipts,
+        roles=OPERATORS,
+        reads=True,
+    ),
+)

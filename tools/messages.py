@@ -1,0 +1,59 @@
+"""The tools of the stream."""
+
+from teamroom.server.acts.expect import Forecast
+from teamroom.server.acts.messages import POST_MESSAGE, READ_MESSAGES, Message, Messages, Posted
+from teamroom.server.rules.presence import duration
+from teamroom.tools.tool import Tool
+from teamroom.tools.words import quoted, receipt
+
+
+def posted(reply: Posted) -> str:
+    """The reply of `post_message` in words."""
+    return f"Posted {reply.message}{receipt(reply)}.{expected(reply.forecast)}"
+
+
+def expected(forecasts: list[Forecast]) -> str:
+    """When addressees will see something, in words."""
+    return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_when(f)}" for f in forecasts)
+
+
+def _when(forecast: Forecast) -> str:
+    if forecast.expected_seconds is None or forecast.p90_seconds is None:
+        return f"nobody can say when; {forecast.note}"
+    slow = duration(forecast.p90_seconds)
+    return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"
+
+
+def shown(message: Message) -> str:
+    """A message in words, its text marked as its author's."""
+    about = f" on {message.task}" if message.task else ""
+    answer = f" answering {message.reply_to}" if message.reply_to else ""
+    head = f"{message.id} @{message.author} ({message.author_kind}) {message.kind}{about}{answer}, {message.at}:"
+    return f"{head}\n{quoted(message.text)}"
+
+
+def messages(reply: Messages) -> str:
+    """The reply of `read_messages` in words."""
+    if not reply.messages:
+        return f"No messages. cursor {reply.cursor}"
+    rest = f"\nToo long for one reply, read them next: {', '.join(reply.left_out)}" if reply.left_out else ""
+    return "\n\n".join(shown(message) for message in reply.messages) + f"\n\ncursor {reply.cursor}{rest}"
+
+
+TOOLS = (
+    Tool(
+        "post_message",
+        "Post to the room's one stream: a result, an ask or an alert, not narration. Name in `to`, or with @name in "
+        "the text, who must see it; the reply says when each will.",
+        POST_MESSAGE,
+        posted,
+    ),
+    Tool(
+        "read_messages",
+        "Read messages in full: by ids, of a thread, that mention a name, that contain query, or after a number. "
+        "Without arguments the newest.",
+        READ_MESSAGES,
+        messages,
+        reads=True,
+    ),
+)

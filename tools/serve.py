@@ -1,0 +1,119 @@
+"""Serves `tools/list` and `tools/call`: arguments checked, one call through the door, the reply in words and data."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from pydantic import ValidationError
+
+from teamroom.server.acts.act import Act
+from teamroom.server.door import Door
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.waiting import Waiting
+from teamroom.tools import control, hand_offs, messages, presence, tasks
+from teamroom.tools.tool import Tool
+
+logger = logging.getLogger("teamroom.tools")
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool for tool in (*presence.TOOLS, *messages.TOOLS, *tasks.TOOLS, *hand_offs.TOOLS, *control.TOOLS)
+}
+"""Every tool, in the order in which a model meets them."""
+
+REQUEST_ID = "teamroom/request-id"
+REQUEST_ID_CHARACTERS = 200
+
+WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
+
+Context = ServerRequestContext[Any, Any]
+
+
+class ToolServer:
+    """The tools as the SDK calls them."""
+
+    def __init__(self, door: Door, waiting: Waiting, caller_of: Callable[[Context], Caller]) -> None:
+        self._door = door
+        self._waiting = waiting
+        self._caller_of = caller_of
+
+    async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """The tools that this caller's role may use."""
+        caller = self._caller_of(ctx)
+        return types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values() if tool.is_for(caller)])
+
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """Run a tool. A refusal is a result with `is_error`, so that every client shows it to its model."""
+        try:
+            tool = _find(params.name)
+            arguments = _validated(tool, params.arguments)
+            reply = await self._run(tool, self._caller_of(ctx), arguments, _request_id(ctx))
+        except Refusal as refusal:
+            return types.CallToolResult(
+                content=[types.TextContent(type="text", text=refusal.text())],
+                structured_content=refusal.body(),
+                is_error=True,
+            )
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=tool.text(reply))],
+            structured_content=reply.model_dump(mode="json", by_alias=True),
+        )
+
+    async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None) -> Any:
+        if tool.waits:
+            return await self._waiting.wait_for_wake(caller, arguments)
+        if isinstance(tool.does, Act):
+            return await self._door.act(caller, tool.does, arguments, request_id)
+        return await self._door.read(caller, tool.does, arguments)
+
+
+def input_schema(name: str) -> dict[str, Any] | None:
+    """A tool's schema by name, for the SDK's check of headers against the body."""
+    tool = TOOLS.get(name)
+    return None if tool is None else tool.listed.input_schema
+
+
+def _find(name: str) -> Tool:
+    tool = TOOLS.get(name)
+    if tool is None:
+        raise Refusal("not_found", f"There is no tool {name[:60]}.", f"The tools are {', '.join(TOOLS)}.")
+    return tool
+
+
+def _validated(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+    try:
+        return tool.arguments.model_validate(arguments or {})
+    except ValidationError as error:
+        raise _invalid(tool, error) from None
+
+
+def _invalid(tool: Tool, error: ValidationError) -> Refusal:
+    """What is wrong with the arguments, without repeating them: the first three faults, and the tool's arguments."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)[:3]
+    why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
+    required = [name for name, field in tool.arguments.model_fields.items() if field.is_required()]
+    optional = [name for name in tool.arguments.model_fields if name not in required]
+    fix = f"{tool.name} takes {', '.join(required) or 'no required arguments'}"
+    fix += f"; optional: {', '.join(optional)}." if optional else "."
+    too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
+    return Refusal("too_large" if too_large else "invalid", f"{why}.", fix)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part)[:40] for part in location) or "arguments"
+
+
+def _request_id(ctx: Context) -> str | None:
+    meta = (ctx.params or {}).get("_meta")
+    value = meta.get(REQUEST_ID) if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
+        raise Refusal(
+            "invalid",
+            f"_meta {REQUEST_ID} is no text of 1 to {REQUEST_ID_CHARACTERS} printable characters.",
+            "Send a UUID, a new one for each new call.",
+        )
+    return value

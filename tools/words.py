@@ -1,0 +1,23 @@
+"""Turns of phrase that several tools share."""
+
+from teamroom.server.acts.act import Reply
+
+SHOWN_CHARACTERS = 300
+"""How much of a member's text stands inside a line of ours; the whole is in the data of the reply."""
+
+
+def receipt(reply: Reply) -> str:
+    """The number of a reply's receipt, and whether it is the answer of an earlier call."""
+    if reply.replayed is not None:
+        return f" (this is the result of the same call at {reply.replayed}; another session of yours may hold it)"
+    return f" (receipt {reply.receipt})" if reply.receipt is not None else ""
+
+
+def quoted(text: str) -> str:
+    """A member's text as a quotation: data, whatever it says."""
+    return "\n".join(f"> {line}" for line in text.splitlines()) or ">"
+
+
+def listed(title: str, lines: list[str]) -> str:
+    """A short list under a title; nothing where there is nothing."""
+    return "\n" + "\n".join([f"{title}:", *(f"- {line}" for line in lines)]) if lines else ""
