@@ -1,0 +1,312 @@
+"""What the room promises, by id, and the tests that hold each promise.
+
+`HELD` names tests by file; a trailing `*` stands for every test of the file. `PLANNED` says what of a
+promise is not kept yet, and only shrinks. `HOUSE` are files whose tests hold no promise to members, but
+the house in order.
+"""
+
+PROMISES: dict[str, str] = {
+    "ID1": "A member is durable across processes, machines, harnesses and models.",
+    "ID2": "Who calls is known from the token alone.",
+    "ID3": "Every agent has a human owner; people are members like agents.",
+    "ID4": "Tokens are 256-bit, stored as hashes, shown once, expired, revoked and rotated alone.",
+    "ID5": "Names that look alike are refused; the server sets author, owner and kind.",
+    "LOG1": "One total order: dense numbers, and a cursor that sees every visible entry once.",
+    "LOG2": "Every act that changes what others see leaves a receipt; refusals leave few.",
+    "LOG3": "A salted hash chain, a signed head outside the database, and verify.",
+    "LOG4": "An acknowledged act survives; a repeated call gets the first result.",
+    "CTL1": "Standing at three levels, the most restrictive wins, read inside each act, no cache.",
+    "CTL2": "After an acknowledged pause or kill, no act of a bound member commits.",
+    "CTL3": "What a paused member may do, and what a killed one is told.",
+    "CTL4": "Open streams and waiting calls of a paused or killed member end within 2 s.",
+    "CTL5": "Pause holds wakes and leases; kill frees tasks, voids offers and tells who waits.",
+    "CTL6": "The first call after an acknowledged resume succeeds.",
+    "CTL7": "Who may pause, resume and kill; dangerous acts ask for confirmation.",
+    "CTL8": "A policy that is missing or unreadable denies.",
+    "TSK1": "N claimers, one winner; the others learn who has it and until when.",
+    "TSK2": "Fences rise and are never reused; what a stale one brought is kept as late evidence.",
+    "TSK3": "Leases: how long, what renews them, when their clock stands, the grace of a holder.",
+    "TSK4": "States, dependencies, and who edits without a fence.",
+    "TSK5": "Work in progress is capped per member.",
+    "HND1": "One open offer per task; acceptance changes holder, fence and receipt in one commit.",
+    "HND2": "Needs against capabilities, when offered and again when accepted.",
+    "HND3": "Artifacts are proven by hashes that the receiver was not shown.",
+    "HND4": "Every offer and message says when to expect each addressee.",
+    "HND5": "Offers expire back to their giver; at most 5 hops, then the owner.",
+    "HND6": "An alert without addressee wakes who can help.",
+    "PRS1": "Four facts of presence, nine verdicts with reasons.",
+    "PRS2": "A heartbeat proves a connection, nothing more.",
+    "PRS3": "Zombies are named after a challenge that only a reader of the inbox can answer.",
+    "PRS4": "Suspicion takes nothing away and clears at once.",
+    "PRS5": "Exactly one live listener per member.",
+    "PRS6": "Nobody is declared anything after a sleep of the server or a jump of the clock.",
+    "REM1": "One reminder per rule, target and slot.",
+    "REM2": "Backoff, caps, one escalation, then silence.",
+    "REM3": "Reminders are silent for a reason that can be looked up.",
+    "REM4": "Only a report, a hand-off or a changed task ends a reminder.",
+    "CAP1": "Declared, proven, attested, failed and expired are different and shown so.",
+    "CAP2": "A proof is a challenge that only who reaches the thing can answer.",
+    "REV1": "Completion is a claim, reviewed by somebody else, by a rule of preference.",
+    "REV2": "Evidence is typed, says how to check it; the share of upheld claims is open.",
+    "QUI1": "One line of at most 140 characters an entry; nothing healthy writes a line.",
+    "QUI2": "Budgets for notes, folding, limits on alerts and asks.",
+    "QUI3": "A loop guard for agents that answer each other.",
+    "QUI4": "Equal wakes are joined; at most 10 in 5 minutes from one sender.",
+    "QUI5": "overnight in at most 60 lines.",
+    "SAF1": "No anonymous access; Host and Origin exact on every route; a private data folder.",
+    "SAF2": "What members write is data, marked with its author; the server fetches no URL.",
+    "SAF3": "Limits on everything, and a clear refusal beyond them.",
+    "SAF4": "On a full disk reads, pause and kill go on.",
+    "SAF5": "Backups are verified; a restore starts a new epoch.",
+    "SAF6": "Bad input never answers 5xx and never stops the server.",
+    "SAF7": "The shell never falls back to the owner's token inside an agent's session.",
+}
+
+HELD: dict[str, dict[str, tuple[str, ...]]] = {
+    "ID1": {"test_identity": ("a_member_keeps_name_owner_history_and_cursor_across_restarts_and_clients",)},
+    "ID2": {"test_identity": ("a_name_in_an_argument_never_speaks_for_anybody",)},
+    "ID3": {"test_identity": ("every_agent_has_a_human_owner", "people_use_the_same_tools_as_agents")},
+    "ID4": {
+        "test_identity": (
+            "a_token_is_256_bits_and_stands_nowhere_in_the_data_folder",
+            "a_token_is_rotated_alone",
+            "a_token_is_revoked_alone_and_its_next_call_is_refused",
+            "a_token_can_expire",
+            "an_owner_cannot_lock_itself_out_by_revoking",
+        ),
+        "test_log": ("the_token_of_an_enrolment_is_never_kept_for_a_replay",),
+        "test_resources": ("a_revoked_token_reads_nothing",),
+    },
+    "ID5": {"test_identity": ("a_name_that_is_taken_or_reserved_is_refused",)},
+    "LOG1": {
+        "test_log": (
+            "numbers_are_dense_from_one_under_concurrent_acts_and_refusals",
+            "a_reader_with_a_cursor_sees_every_visible_entry_once_and_in_order",
+            "messages_name_the_one_before_them_under_the_same_filter",
+        ),
+    },
+    "LOG2": {
+        "test_log": (
+            "every_act_that_others_can_see_leaves_a_receipt",
+            "reads_cursors_and_bare_heartbeats_leave_no_receipt",
+            "the_first_refusal_leaves_a_receipt_and_repeats_are_counted_and_closed_by_one",
+            "refusals_leave_at_most_thirty_receipts_an_hour",
+            "a_call_without_a_valid_token_leaves_nothing_in_the_log",
+        ),
+    },
+    "LOG3": {
+        "test_log": (
+            "a_changed_entry_is_found_and_named",
+            "a_gap_and_a_cut_are_found",
+            "a_tail_that_was_cut_off_with_its_head_is_found_by_the_seal",
+            "a_seal_that_was_not_made_with_the_rooms_key_is_found",
+            "content_can_be_taken_away_and_the_chain_still_verifies",
+            "equal_contents_have_different_digests",
+            "the_signed_head_is_written_outside_the_database_and_on_stop",
+        ),
+    },
+    "LOG4": {
+        "test_log": (
+            "the_same_request_id_gives_the_first_result_marked_replayed",
+            "the_same_request_id_with_other_arguments_is_refused",
+            "an_act_whose_acknowledgement_was_lost_can_be_repeated_after_a_restart",
+            "an_equal_call_within_a_minute_is_the_same_call",
+            "a_replay_is_refused_while_its_caller_is_paused",
+            "concurrent_calls_with_one_request_id_are_one_act",
+        ),
+        "test_reviews": ("a_repeated_completion_returns_what_stands",),
+        "test_tasks": ("a_bare_claim_repeated_while_the_last_is_untouched_returns_the_same_task",),
+    },
+    "CTL1": {
+        "test_control": (
+            "a_pause_binds_at_each_of_three_levels",
+            "the_most_restrictive_level_wins",
+            "a_pause_of_owner_or_room_binds_agents_and_never_people",
+            "another_owners_agents_go_on_when_one_owners_are_paused",
+            "an_outside_change_of_standing_binds_the_very_next_call",
+        ),
+        "test_rules": (
+            "an_agent_is_active_only_if_all_three_levels_are",
+            "people_are_bound_by_their_own_standing_alone",
+        ),
+    },
+    "CTL2": {"test_control": ("a_paused_member_is_refused_until_it_is_resumed",)},
+    "CTL3": {
+        "test_control": (
+            "a_paused_member_may_connect_list_beat_and_read_who_it_is",
+            "a_heartbeat_of_a_paused_member_records_the_call_and_nothing_else",
+            "a_killed_member_gets_401_and_no_invitation_to_sign_in",
+            "a_revived_member_is_the_same_member_with_a_new_token_and_the_old_stays_dead",
+        ),
+    },
+    "CTL4": {"test_control": ("a_waiting_call_ends_within_two_seconds",)},
+    "CTL5": {
+        "test_control": (
+            "a_pause_holds_wakes_and_delivers_them_on_resume",
+            "a_lease_stands_still_under_a_pause_of_any_level",
+            "an_hour_of_a_members_own_pause_makes_its_tasks_overdue",
+            "a_long_pause_of_owner_or_room_never_makes_a_task_overdue",
+            "a_kill_frees_tasks_voids_offers_and_tells_who_waits",
+        ),
+        "test_rules": (
+            "paused_time_is_counted_once_however_pauses_overlap",
+            "a_lease_never_gains_time_and_loses_none_under_a_pause",
+            "a_pause_of_owner_or_room_never_makes_a_task_overdue",
+        ),
+    },
+    "CTL6": {"test_control": ("every_first_call_after_a_resume_succeeds",)},
+    "CTL7": {
+        "test_control": (
+            "a_timed_pause_ends_by_itself",
+            "nobody_resumes_itself",
+            "an_operator_resumes_what_operators_paused_and_nothing_else",
+            "a_lower_layer_cannot_shorten_a_higher_ones_pause",
+            "a_watchdog_pauses_and_never_resumes_or_kills",
+            "a_human_controls_its_own_agents_and_no_others",
+            "an_agent_without_a_role_stops_nobody",
+            "the_last_room_owner_cannot_be_paused_or_killed",
+            "only_a_member_can_be_killed",
+        ),
+        "test_identity": (
+            "only_those_who_run_the_room_enroll_and_never_above_themselves",
+            "an_observer_reads_and_does_nothing",
+        ),
+    },
+    "CTL8": {
+        "test_control": ("a_missing_policy_denies",),
+        "test_rules": ("what_is_missing_or_unreadable_never_allows",),
+    },
+    "TSK1": {"test_tasks": ("many_claimers_and_one_winner",)},
+    "TSK2": {
+        "test_tasks": (
+            "each_claim_gives_a_higher_fence_and_a_stale_one_is_refused",
+            "what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence",
+        ),
+    },
+    "TSK3": {
+        "test_tasks": (
+            "a_lease_is_an_hour_three_intervals_or_a_day_for_people",
+            "an_overdue_task_keeps_holder_and_fence_until_somebody_claims_it",
+            "progress_renews_the_lease_and_a_bare_heartbeat_does_not",
+            "a_new_note_with_busy_until_renews_and_the_same_note_again_does_not",
+            "work_may_be_declared_at_most_four_hours_ahead",
+            "the_clock_stands_while_a_task_is_blocked_offered_or_in_review",
+            "a_bare_claim_takes_an_overdue_task_when_nothing_is_open",
+        ),
+    },
+    "TSK4": {
+        "test_tasks": (
+            "a_task_with_unfinished_dependencies_cannot_be_claimed",
+            "tasks_that_would_wait_for_each_other_are_refused",
+            "a_blocked_task_names_what_it_waits_for",
+            "creator_owner_and_operator_edit_release_and_cancel_without_a_fence",
+            "a_holder_that_is_not_the_creator_may_not_change_the_task",
+            "the_board_is_read_in_pages_by_state_and_by_word",
+        ),
+    },
+    "TSK5": {
+        "test_tasks": ("work_in_progress_is_capped",),
+        "test_hand_offs": ("a_receiver_with_its_hands_full_cannot_accept",),
+    },
+    "HND1": {
+        "test_hand_offs": (
+            "an_acceptance_changes_holder_fence_and_receipt_in_one",
+            "the_giver_holds_the_task_until_it_is_accepted_and_one_offer_is_open",
+            "a_declined_offer_goes_back_with_its_reason",
+            "the_givers_decline_withdraws",
+        ),
+    },
+    "HND2": {
+        "test_hand_offs": ("a_receiver_without_what_the_task_needs_is_refused_by_name",),
+        "test_tasks": (
+            "a_bare_claim_takes_the_best_task_that_the_member_can_do",
+            "a_claim_that_lacks_a_capability_is_told_what_and_who_has_it",
+        ),
+    },
+    "HND3": {
+        "test_hand_offs": (
+            "artifacts_are_proven_by_hashes_that_the_receiver_was_not_shown",
+            "a_receiver_that_cannot_reach_an_artifact_cannot_take_the_task_by_mistake",
+            "a_ref_that_would_be_a_shell_command_is_quoted",
+        ),
+    },
+    "HND4": {
+        "test_hand_offs": ("an_offer_says_up_front_when_its_receiver_is_paused_or_gone",),
+        "test_messages": ("a_mention_wakes_and_the_reply_forecasts",),
+        "test_rules": ("an_expectation_is_a_number_or_honestly_none",),
+    },
+    "HND5": {
+        "test_hand_offs": (
+            "an_offer_expires_back_to_its_giver_whose_lease_stood_still",
+            "an_offer_lives_three_intervals_of_its_receiver",
+            "a_task_is_handed_on_five_times_then_only_to_the_owner",
+        ),
+    },
+    "PRS1": {"test_rules": ("presence_always_has_a_verdict_with_a_reason", "a_mode_has_one_spelling")},
+    "REV1": {
+        "test_reviews": (
+            "completion_goes_to_an_independent_review",
+            "a_review_by_nobody_is_done_at_once",
+            "a_named_reviewer_reviews_and_others_do_not",
+            "auto_prefers_another_owner_then_who_never_held_the_task",
+            "the_completer_never_reviews_even_as_the_named_reviewer",
+            "work_sent_back_goes_to_who_completed_it_with_its_history",
+            "an_unanswered_review_falls_to_the_completers_owner_after_an_hour",
+        ),
+    },
+    "REV2": {
+        "test_reviews": ("evidence_is_typed_and_kept", "the_share_of_upheld_claims_stands_next_to_the_name"),
+    },
+    "QUI1": {
+        "test_messages": ("*",),
+        "test_rules": (
+            "one_line_is_one_line_and_fits",
+            "a_line_of_the_stream_fits_in_140_characters",
+            "mentions_are_found_in_order_and_once",
+        ),
+    },
+    "SAF1": {
+        "test_identity": ("the_data_folder_and_its_files_are_private",),
+        "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it",),
+        "test_resources": ("the_inbox_is_the_readers_own",),
+    },
+    "SAF2": {
+        "test_messages": ("what_a_member_writes_is_quoted_as_its_authors",),
+        "test_rules": ("control_characters_are_never_let_in",),
+    },
+    "SAF6": {"test_resources": ("an_address_that_leads_nowhere_is_refused_with_a_fix",)},
+}
+
+PLANNED: dict[str, str] = {
+    "ID5": "names that look alike by confusable characters beyond case and width",
+    "LOG3": "the commands redact and retention; the chain stands ready for them",
+    "CTL7": "the question before a kill where the client can ask, and tokens labelled chat",
+    "HND4": "forecasts from measured wakes",
+    "HND5": "the one reminder before an offer expires",
+    "HND6": "all of it",
+    "PRS1": "suspect and zombie, connected as a fact of its own",
+    "PRS2": "progress as evidence for verdicts",
+    "PRS3": "all of it",
+    "PRS4": "all of it",
+    "PRS5": "all of it",
+    "PRS6": "all of it",
+    "REM1": "all of it",
+    "REM2": "all of it",
+    "REM3": "all of it",
+    "REM4": "all of it",
+    "CAP1": "all but declared",
+    "CAP2": "all of it",
+    "QUI2": "all of it",
+    "QUI3": "all of it",
+    "QUI4": "all of it",
+    "QUI5": "all of it",
+    "SAF2": "webhooks, which do not exist yet",
+    "SAF3": "a test for each limit",
+    "SAF4": "the reserve of disk space",
+    "SAF5": "all of it",
+    "SAF7": "all of it",
+}
+
+HOUSE: frozenset[str] = frozenset(
+    {"test_two_vendors", "test_packaging", "test_promises", "test_store", "test_tools", "test_resources"}
+)

@@ -1,0 +1,159 @@
+"""Real rooms for tests: a real server on a free port, real clients of both protocol eras, time in the test's hands."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio.lowlevel
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from teamroom.server.app import Room, listen, serve
+from teamroom.server.clock import wall_clock
+from teamroom.server.settings import Settings
+from teamroom.server.store import folder as data_folder
+
+Era = Literal["auto", "legacy"]
+ERAS: tuple[Era, Era] = ("auto", "legacy")
+
+BOUND_SECONDS = 10.0
+"""How long a test waits for anything before it fails."""
+
+
+@dataclass
+class Time:
+    """A clock that goes on by itself and can be moved."""
+
+    offset: float = 0.0
+
+    def __call__(self) -> float:
+        return wall_clock() + self.offset
+
+    def forward(self, seconds: float) -> None:
+        self.offset += seconds
+
+
+@dataclass
+class Refused(Exception):
+    """A refusal as a client received it."""
+
+    body: dict[str, Any]
+    text: str
+
+    @property
+    def code(self) -> str:
+        return str(self.body["code"])
+
+
+@dataclass(eq=False)
+class Member:
+    """A connected member: its tools as Python calls."""
+
+    name: str
+    client: Client
+
+    async def __call__(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """Call a tool; returns its structured reply, raises Refused."""
+        body, text, refused = await self.said(tool, request_id=request_id, **arguments)
+        if refused:
+            raise Refused(body, text)
+        return body
+
+    async def said(
+        self, tool: str, /, request_id: str | None = None, **arguments: Any
+    ) -> tuple[dict[str, Any], str, bool]:
+        """Call a tool; returns structured reply, text, and whether it was refused."""
+        meta: Any = {"teamroom/request-id": request_id} if request_id is not None else None
+        result: Any = await self.client.call_tool(tool, arguments, meta=meta)
+        return result.structured_content, result.content[0].text, bool(result.is_error)
+
+    async def refused(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool that must be refused; returns the refusal."""
+        body, text, refused = await self.said(tool, **arguments)
+        assert refused, f"{tool} was carried out: {text}"
+        assert body["code"] in text
+        assert body["why"] in text
+        assert body["fix"] in text
+        return body
+
+
+@dataclass
+class RunningRoom:
+    """A room that answers at `url`."""
+
+    room: Room
+    folder: Path
+    url: str
+    time: Time
+    owner_token: str
+    era: Era = "auto"
+    tokens: dict[str, str] = field(default_factory=dict)
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def connect(self, name: str, token: str | None = None, era: Era | None = None) -> Member:
+        """A member connected with its token for as long as the room runs."""
+        token = token or (self.owner_token if name == "olga" else self.tokens[name])
+        client = await self.stack.enter_async_context(self.client(token, era))
+        return Member(name, client)
+
+    @contextlib.asynccontextmanager
+    async def client(self, token: str, era: Era | None = None) -> AsyncIterator[Client]:
+        """A client of the SDK with a bearer token."""
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+            Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era or self.era) as client,
+        ):
+            yield client
+
+    async def owner(self) -> Member:
+        """The room's first owner, @olga."""
+        return await self.connect("olga")
+
+    async def enroll(self, *names: str, **options: Any) -> list[Member]:
+        """Enroll members and connect them."""
+        owner = await self.owner()
+        for name in names:
+            self.tokens[name] = (await owner("enroll", name=name, **options))["token"]
+        return [await self.connect(name) for name in names]
+
+    async def raw(self, method: str = "POST", path: str = "/mcp", **request: Any) -> httpx2.Response:
+        """One HTTP request as it is."""
+        async with httpx2.AsyncClient(base_url=self.url, timeout=BOUND_SECONDS) as http:
+            return await http.request(method, path, **request)
+
+    async def until_waiting(self, count: int = 1) -> None:
+        """Wait until this many calls wait for a wake."""
+        async with asyncio.timeout(BOUND_SECONDS):
+            while len(self.room.bus._waiting) < count:
+                await anyio.lowlevel.checkpoint()
+
+    def entries(self) -> list[Any]:
+        """The whole log, straight from the store."""
+        return list(self.room.store.look_up(lambda tx: tx.all("log_page", after=0, limit=100_000)))
+
+
+@contextlib.asynccontextmanager
+async def running_room(folder: Path, era: Era = "auto", **settings: Any) -> AsyncIterator[RunningRoom]:
+    """A room served over HTTP in this process, on a free port."""
+    data_folder.make_private(folder)
+    listener, found = listen(Settings(port=0, **settings))
+    time = Time()
+    room = Room(folder, found, clock=time)
+    with contextlib.closing(listener), data_folder.locked(folder, found.url):
+        await room.open("olga")
+        opened = asyncio.Event()
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(room, listener, opened.set, stop))
+        try:
+            await asyncio.wait_for(opened.wait(), BOUND_SECONDS)
+            token = (folder / data_folder.OWNER_TOKEN).read_text().strip()
+            running = RunningRoom(room, folder, found.url, time, token, era)
+            async with running.stack:
+                yield running
+        finally:
+            stop.set()
+            await asyncio.wait_for(serving, BOUND_SECONDS)

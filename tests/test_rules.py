@@ -1,0 +1,143 @@
+"""The rules by themselves: pure functions, held by properties rather than examples."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teamroom.server.rules.leases import Lease, Pause, paused_seconds
+from teamroom.server.rules.presence import Facts, expectation, parse_mode, presence
+from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.rules.text import LINE_CHARACTERS, has_forbidden_characters, mentions, one_line
+from teamroom.server.settings import Settings
+
+SETTINGS = Settings()
+times = st.integers(0, 10_000).map(float)
+states = st.sampled_from(["active", "paused", "killed", "asleep", "", None])
+settings_ = st.builds(Setting, states, st.none() | times)
+
+
+@st.composite
+def pauses(draw: st.DrawFn) -> Pause:
+    since = draw(times)
+    until = draw(st.none() | times.map(lambda seconds: since + seconds))
+    return Pause(draw(st.sampled_from(["member", "owner", "room"])), since, until)
+
+
+def in_force(setting: Setting, now: float) -> str | None:
+    """The oracle: what a setting says, in as many words."""
+    if setting.state not in ("active", "paused", "killed"):
+        return None
+    return (
+        "active" if setting.state == "paused" and setting.until is not None and setting.until <= now else setting.state
+    )
+
+
+@given(settings_, settings_, settings_, times)
+def test_an_agent_is_active_only_if_all_three_levels_are(
+    own: Setting, owner: Setting, room: Setting, now: float
+) -> None:
+    found = decide("agent", own, owner, room, now).state
+    levels = [in_force(s, now) for s in (own, owner, room)]
+    assert (found == "active") == (levels == ["active"] * 3)
+    if levels[0] == "killed":
+        assert found == "killed"
+
+
+@given(settings_, settings_, settings_, times)
+def test_people_are_bound_by_their_own_standing_alone(own: Setting, owner: Setting, room: Setting, now: float) -> None:
+    assert decide("human", own, owner, room, now).state == in_force(own, now)
+
+
+@given(settings_, settings_, settings_, times)
+def test_what_is_missing_or_unreadable_never_allows(own: Setting, owner: Setting, room: Setting, now: float) -> None:
+    if None in [in_force(s, now) for s in (own, owner, room)]:
+        assert decide("agent", own, owner, room, now).state != "active"
+
+
+@given(st.lists(pauses(), max_size=6), times, times)
+def test_paused_time_is_counted_once_however_pauses_overlap(found: list[Pause], start: float, length: float) -> None:
+    now = start + length
+    total = paused_seconds(found, start, now)
+    seconds = [
+        second
+        for second in range(int(start), int(now))
+        if any(p.since <= second and (p.until is None or p.until > second) for p in found)
+    ]
+    assert total == len(seconds)
+    assert 0 <= total <= length
+
+
+@given(st.lists(pauses(), max_size=6), times, times, times)
+def test_a_lease_never_gains_time_and_loses_none_under_a_pause(
+    found: list[Pause], start: float, one: float, two: float
+) -> None:
+    lease = Lease(start, 3600)
+    earlier, later = start + min(one, two), start + max(one, two)
+    assert lease.left(found, later) <= lease.left(found, earlier)
+    covered = [Pause("room", start, None)]
+    assert lease.left(covered, later) == 3600
+    assert lease.stopped(found, later).left(found, later + 1000) == max(lease.left(found, later), 0)
+
+
+@given(st.lists(pauses(), max_size=6), times, times)
+def test_a_pause_of_owner_or_room_never_makes_a_task_overdue(found: list[Pause], start: float, length: float) -> None:
+    others = [Pause(p.level, p.since, p.until) for p in found if p.level != "member"]
+    covered = [*others, Pause("room", start, None)]
+    assert Lease(start, 3600).overdue_seconds(covered, start + length, SETTINGS) < 0
+
+
+@given(st.text(), st.integers(2, 200))
+def test_one_line_is_one_line_and_fits(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert "\n" not in line
+    assert one_line(line, limit) == line
+
+
+@given(st.text(max_size=400))
+def test_a_line_of_the_stream_fits_in_140_characters(text: str) -> None:
+    assert len(one_line(text)) <= LINE_CHARACTERS
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_]{0,20}", fullmatch=True), max_size=5, unique=True))
+def test_mentions_are_found_in_order_and_once(names: list[str]) -> None:
+    text = ", ".join(f"@{name}" for name in names * 2) + " mail me@example.org"
+    assert mentions(text) == names
+
+
+@given(st.text(st.characters(categories=["Cc", "Cs"], exclude_characters="\n\r\t"), min_size=1))
+def test_control_characters_are_never_let_in(text: str) -> None:
+    assert has_forbidden_characters(f"a{text}b")
+
+
+@given(st.text())
+def test_a_mode_has_one_spelling(text: str) -> None:
+    parsed = parse_mode(text)
+    assert parsed is None or parse_mode(parsed) == parsed
+
+
+facts = st.builds(
+    Facts,
+    st.sampled_from(["agent", "human"]),
+    st.sampled_from(["live", "every:300", "every:86400", "on_demand", "manual"]),
+    st.sampled_from(["active", "paused", "killed"]),
+    st.none() | times,
+    st.none() | times,
+)
+
+
+@given(facts, times)
+def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -> None:
+    verdict = presence(found, now, SETTINGS)
+    assert verdict.reason
+    if found.standing != "active":
+        assert verdict.verdict == found.standing
+
+
+@given(facts, times)
+def test_an_expectation_is_a_number_or_honestly_none(found: Facts, now: float) -> None:
+    expected = expectation(found, now, SETTINGS)
+    assert (expected.expected_seconds is None) == (expected.p90_seconds is None)
+    if expected.expected_seconds is not None and expected.p90_seconds is not None:
+        assert 0 <= expected.expected_seconds <= expected.p90_seconds
+    if found.standing != "active":
+        assert expected.expected_seconds is None
