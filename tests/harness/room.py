@@ -1,0 +1,122 @@
+"""A room as its owner starts it, with the shell, and the owner's own calls."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+TEAMROOM = str(Path(sys.executable).with_name("teamroom"))
+
+STEP_SECONDS = 20.0
+"""How long anything that the shell does may take."""
+
+PACE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class RoomOfProcesses:
+    """A room in a process of its own."""
+
+    data: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where the room answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def enroll(self, name: str) -> dict[str, str]:
+        """Bring in an agent with the shell; returns its name, token and url."""
+        return dict(json.loads(_shell(self, "enroll", name, "--json")))
+
+    def owner(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool as the room's owner; returns its structured reply."""
+        return asyncio.run(self._call(tool, arguments))
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        token = (self.data / "owner.token").read_text().strip()
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=STEP_SECONDS) as http,
+            Client(streamable_http_client(f"{self.url}/mcp", http_client=http)) as client,
+        ):
+            result = await client.call_tool(tool, arguments)
+        assert not result.is_error, f"{tool} was refused: {result.content}"
+        return dict(result.structured_content or {})
+
+
+@contextlib.contextmanager
+def room_of_processes(data: Path) -> Iterator[RoomOfProcesses]:
+    """A room that `teamroom up` serves on a free port."""
+    room = RoomOfProcesses(data, _free_port())
+    log = data.with_suffix(".log")
+    with log.open("wb") as output:
+        command = [TEAMROOM, "up", "--data", str(data), "--port", str(room.port)]
+        process = subprocess.Popen(
+            command, env=_environment(room), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_until_ready(room, process, log)
+        yield room
+    finally:
+        _stop(process)
+
+
+def _environment(room: RoomOfProcesses) -> dict[str, str]:
+    """The shell's whole environment: no harness around it, so that it may be the owner's."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(room.data.parent),
+        "LANG": "C.UTF-8",
+        "TEAMROOM_DATA": str(room.data),
+        "TEAMROOM_URL": room.url,
+    }
+
+
+def _shell(room: RoomOfProcesses, *words: str) -> str:
+    done = subprocess.run(
+        [TEAMROOM, *words],
+        env=_environment(room),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=STEP_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"teamroom {' '.join(words)} ended with {done.returncode}: {done.stderr}"
+    return done.stdout
+
+
+def _wait_until_ready(room: RoomOfProcesses, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(round(STEP_SECONDS / PACE_SECONDS)):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"the room ended with {process.wait(PACE_SECONDS)}:\n{log.read_text()}")
+        with contextlib.suppress(httpx2.TransportError):
+            if httpx2.get(f"{room.url}/readyz", timeout=STEP_SECONDS).is_success:
+                return
+    raise AssertionError(f"the room was not ready within {STEP_SECONDS:.0f} s:\n{log.read_text()}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STEP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
