@@ -31,7 +31,7 @@ from teamroom.server.transports import Transports, caller_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
 from teamroom.tools.instructions import INSTRUCTIONS
-from teamroom.tools.serve import WAITING_TOOLS, ToolServer, input_schema
+from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
 KEY_BYTES = 32
 BACKLOG = 2048
@@ -86,7 +86,6 @@ class Room:
             on_list_resources=resources.list,
             on_list_resource_templates=resources.templates,
             on_read_resource=resources.read,
-            get_tool_input_schema=input_schema,
         )
 
     def _carry_out(self, effects: Effects) -> None:
@@ -201,6 +200,7 @@ async def serve(
         lifespan="on",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         backlog=BACKLOG,

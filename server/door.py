@@ -9,6 +9,7 @@ and a resume the very next call. A read is one snapshot that includes the same c
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -30,8 +31,8 @@ R = TypeVar("R", bound=BaseModel)
 CLOSED_REFUSALS = 8
 """How many windows of counted refusals one refusal closes at most."""
 
-FORGOTTEN_EVERY = 256
-"""Old request ids are forgotten once in this many log numbers."""
+FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
+"""Once in so many log numbers, so many remembered calls are forgotten whose time is over."""
 
 
 class UnauthorisedError(Exception):
@@ -77,16 +78,16 @@ class Door:
 
     async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
         """Carry an act out, durably, and return its reply. Raises Refusal; nothing else of it stays then."""
+        repeat = _repeat(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
             now = self._clock()
             present = _admit(tx, caller, act.roles, act.while_paused, now)
-            key = _request_key(act, arguments, request_id)
-            if key is not None and (reply := _replay(tx, present, act, arguments, key, request_id, now)) is not None:
-                return reply
-            reply = act.run(tx, present, arguments, now)
-            if key is not None:
-                _remember(tx, present, act, arguments, key, reply, now)
+            if repeat is None:
+                return act.run(tx, present, arguments, now)
+            if (reply := _replay(tx, present, act, repeat, now)) is None:
+                reply = act.run(tx, present, arguments, now)
+                _remember(tx, present, act, repeat, reply, now)
             return reply
 
         def recover(tx: Writing, error: Exception) -> Refusal:
@@ -110,7 +111,7 @@ class Door:
             return read.run(tx, present, arguments, now), _is_stale(tx, row, now)
 
         try:
-            reply, stale = await self._store.read(work)
+            reply, stale = await self._store.read(work, read.is_small(arguments))
         except StorageError as error:
             raise _storage_refusal(error) from error
         except Refusal as refusal:
@@ -230,51 +231,52 @@ def _touch(tx: Writing, caller: Caller, now: float) -> None:
 # ------------------------------------------------------------------ repeats
 
 
-def _request_key(act: AnyAct, arguments: BaseModel, request_id: str | None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Repeat:
     """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
-    if request_id is not None:
-        return f"id:{request_id}"
-    return f"equal:{act.name}:{_fingerprint(arguments)}" if act.repeats else None
+
+    key: str
+    arguments: str
+    request_id: str | None
 
 
-def _fingerprint(arguments: BaseModel) -> str:
-    return hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
+def _repeat(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
+    if request_id is None and not act.repeats:
+        return None
+    fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
+    key = f"id:{request_id}" if request_id is not None else f"equal:{act.name}:{fingerprint}"
+    return Repeat(key, fingerprint, request_id)
 
 
-def _replay(
-    tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, key: str, request_id: str | None, now: float
-) -> Any:
+def _replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, now: float) -> Any:
     """The first result of this very call, marked with its time, or None."""
-    first = tx.one("request", member=caller.member, key=key)
-    if first is None:
+    first = tx.one("request", member=caller.member, key=repeat.key)
+    if first is None or not first["at"] <= now < first["until"]:
         return None
-    kept = tx.settings.repeat_seconds if request_id is None else tx.settings.request_id_seconds
-    if not 0 <= now - first["at"] < kept:
-        return None
-    if first["act"] != act.name or first["arguments"] != _fingerprint(arguments):
+    if first["act"] != act.name or first["arguments"] != repeat.arguments:
         raise Refusal(
             "conflict",
-            f"The request id {request_id} already stands for another call ({first['act']}).",
+            f"The request id {repeat.request_id} already stands for another call ({first['act']}).",
             "Use a new request id for a new call.",
         )
     reply = act.reply.model_validate_json(first["reply"])
     return reply.model_copy(update={"replayed": rfc3339(first["at"])})
 
 
-def _remember(
-    tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, key: str, reply: Reply, now: float
-) -> None:
+def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply, now: float) -> None:
+    kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
     tx.run(
         "remember_request",
         member=caller.member,
-        key=key,
+        key=repeat.key,
         act=act.name,
-        arguments=_fingerprint(arguments),
+        arguments=repeat.arguments,
         reply=reply.remembered().model_dump_json(),
         at=now,
+        until=now + kept,
     )
-    if tx.head.seq % FORGOTTEN_EVERY == 0:
-        tx.run("forget_requests", before=now - tx.settings.request_id_seconds)
+    if tx.head.seq % FORGET_EVERY == 0:
+        tx.run("forget_requests", now=now, limit=FORGET_AT_ONCE)
 
 
 # ------------------------------------------------------------------ receipts of refusals

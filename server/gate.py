@@ -86,13 +86,13 @@ class Gate:
                 "Let some of them end, then call again.",
                 [(b"retry-after", b"1")],
             )
-        if scope["method"] == "POST":
-            body = await self._read_body(headers, receive)
-            if body is None:
-                return  # the client left before its request was whole
-            receive = _replay(body, receive)
         scope[CALLER_KEY] = caller
-        with self._connections.answering(scope, caller):
+        with self._connections.answering(scope, caller):  # a body that is still on its way is an open call too
+            if scope["method"] == "POST":
+                body = await self._read_body(headers, receive)
+                if body is None:
+                    return  # the client left before its request was whole
+                receive = _replay(body, receive)
             await self._app(scope, receive, send)
 
     def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
@@ -116,7 +116,7 @@ class Gate:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
-        if not headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise GateRefusal(
                 415, "invalid", "The body is not application/json.", "Send Content-Type: application/json."
             )
@@ -136,14 +136,19 @@ class Gate:
             raise GateRefusal(
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
-        if is_deeper(bytes(body), self._settings.json_depth):
+        self._check_json(bytes(body))
+        return bytes(body)
+
+    def _check_json(self, body: bytes) -> None:
+        if b"\0" in body:  # UTF-16 and UTF-32 always have some; in them, brackets could hide from the check of depth
+            raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
+        if is_deeper(body, self._settings.json_depth):
             raise GateRefusal(
                 400,
                 "too_large",
                 f"The body is nested deeper than {self._settings.json_depth}.",
                 "Send flat arguments.",
             )
-        return bytes(body)
 
     async def _answer_other(self, scope: Scope, send: Send) -> None:
         if scope["path"] not in ("/healthz", "/readyz"):

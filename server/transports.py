@@ -21,7 +21,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
 from teamroom import __version__
-from teamroom.server.gate import CALLER_KEY, allowed_hosts
+from teamroom.server.gate import CALLER_KEY
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 
@@ -29,6 +29,9 @@ Context = ServerRequestContext[Any, Any]
 
 SESSION_VERSIONS = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 STREAMING_METHODS = frozenset({b"subscriptions/listen", b"events/stream"})
+
+BEHIND_THE_GATE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""The gate has matched Host and Origin of every request before the SDK sees it."""
 
 in_process_caller: ContextVar[Caller | None] = ContextVar("in_process_caller", default=None)
 """Who calls where there is no HTTP request: tests that connect to the server in its own process."""
@@ -46,9 +49,17 @@ def caller_of(ctx: Context) -> Caller:
 
 
 def mcp_server(instructions: str, **handlers: Any) -> Server[Any]:
-    """The MCP server. Without an exporter the SDK's telemetry only costs, so it is taken out."""
+    """The MCP server. Without an exporter the SDK's telemetry only costs, so it is taken out.
+
+    No argument of ours travels in a header, so there is no schema to compare headers with.
+    """
     server: Server[Any] = Server(
-        "teamroom", version=__version__, title="Teamroom", instructions=instructions, **handlers
+        "teamroom",
+        version=__version__,
+        title="Teamroom",
+        instructions=instructions,
+        get_tool_input_schema=lambda name: None,
+        **handlers,
     )
     server.middleware.clear()
     return server
@@ -59,16 +70,14 @@ class Transports:
 
     def __init__(self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str]) -> None:
         self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
-        security = TransportSecuritySettings(
-            allowed_hosts=allowed_hosts(settings), allowed_origins=list(settings.allowed_origins)
-        )
+        limit = settings.body_bytes
         self._json = StreamableHTTPSessionManager(
-            server, json_response=True, security_settings=security, max_request_body_size=settings.body_bytes
+            server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
         self._sse = StreamableHTTPSessionManager(
             server,
-            security_settings=security,
-            max_request_body_size=settings.body_bytes,
+            security_settings=BEHIND_THE_GATE,
+            max_request_body_size=limit,
             max_sessions=settings.sessions,
         )
 

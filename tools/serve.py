@@ -6,6 +6,8 @@ from typing import Any
 
 from mcp import types
 from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
 from teamroom.server.acts.act import Act
@@ -26,6 +28,8 @@ TOOLS: dict[str, Tool] = {
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
 
+BROKEN = "Something broke inside the room, and its log says what. Call again; if it breaks again, tell your owner."
+
 WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
 
 Context = ServerRequestContext[Any, Any]
@@ -45,17 +49,26 @@ class ToolServer:
         return types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values() if tool.is_for(caller)])
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """Run a tool. A refusal is a result with `is_error`, so that every client shows it to its model."""
+        """Run a tool. A refusal is a result with `is_error`, so that every client shows it to its model.
+
+        Raises MCPError for a fault of ours: it is logged, and what it says stays inside.
+        """
         try:
-            tool = _find(params.name)
-            arguments = _validated(tool, params.arguments)
-            reply = await self._run(tool, self._caller_of(ctx), arguments, _request_id(ctx))
+            return await self._carry_out(ctx, params)
         except Refusal as refusal:
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=refusal.text())],
                 structured_content=refusal.body(),
                 is_error=True,
             )
+        except Exception:
+            logger.exception("the tool %r broke", params.name[:60])
+            raise MCPError(INTERNAL_ERROR, BROKEN) from None
+
+    async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        tool = _find(params.name)
+        arguments = _validated(tool, params.arguments)
+        reply = await self._run(tool, self._caller_of(ctx), arguments, _request_id(ctx))
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=tool.text(reply))],
             structured_content=reply.model_dump(mode="json", by_alias=True),
@@ -67,12 +80,6 @@ class ToolServer:
         if isinstance(tool.does, Act):
             return await self._door.act(caller, tool.does, arguments, request_id)
         return await self._door.read(caller, tool.does, arguments)
-
-
-def input_schema(name: str) -> dict[str, Any] | None:
-    """A tool's schema by name, for the SDK's check of headers against the body."""
-    tool = TOOLS.get(name)
-    return None if tool is None else tool.listed.input_schema
 
 
 def _find(name: str) -> Tool:

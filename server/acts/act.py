@@ -60,6 +60,11 @@ class Reply(BaseModel):
         return self
 
 
+def always(arguments: Arguments) -> bool:
+    """Whatever the arguments are."""
+    return True
+
+
 A = TypeVar("A", bound=Arguments)
 R = TypeVar("R", bound=BaseModel)
 
@@ -86,13 +91,17 @@ class Act(Generic[A, R]):
 
 @dataclass(frozen=True, slots=True)
 class Read(Generic[A, R]):
-    """Something that a member can look at: one function of one read snapshot."""
+    """Something that a member can look at: one function of one read snapshot.
+
+    `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned.
+    """
 
     name: str
     arguments: type[A]
     run: Callable[[Reading, Caller, A, float], R]
     roles: frozenset[Role] = EVERYBODY
     while_paused: bool = False
+    is_small: Callable[[A], bool] = lambda arguments: False
 
 
 def author(caller: Caller) -> Author:

@@ -125,4 +125,4 @@ def _at(name: str | None) -> str | None:
     return None if name is None else f"@{name}"
 
 
-READ_BOARD = Read("read_board", ReadBoard, read_board)
+READ_BOARD = Read("read_board", ReadBoard, read_board, is_small=lambda a: a.task is not None)

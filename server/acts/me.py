@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import Arguments, Read
+from teamroom.server.acts.act import Arguments, Read, always
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
@@ -64,5 +64,5 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
     return Inbox(wakes=wakes, offers=offers_to(tx, caller.member, now), cursor=cursor)
 
 
-READ_ME = Read("me", Nothing, read_me, while_paused=True)
-READ_INBOX = Read("inbox", Nothing, read_inbox)
+READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
+READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

@@ -157,6 +157,11 @@ def _fitting(rows: Sequence[Any]) -> int:
     return how_many_fit((len(row["text"]) for row in rows), PAGE_CHARACTERS)
 
 
+def is_a_page(arguments: ReadMessages) -> bool:
+    """Whether no filter makes the read scan."""
+    return not (arguments.query or arguments.thread or arguments.mentions)
+
+
 def like(query: str | None) -> str:
     """A search word as a pattern of SQL; empty where nothing is searched for."""
     if not query:
@@ -223,4 +228,4 @@ def _shown(row: Any, previous: int) -> Message:
 
 
 POST_MESSAGE = Act("post_message", PostMessage, Posted, post_message, repeats=True)
-READ_MESSAGES = Read("read_messages", ReadMessages, read_messages)
+READ_MESSAGES = Read("read_messages", ReadMessages, read_messages, is_small=is_a_page)

@@ -1,12 +1,13 @@
 """Being here: check in, beat, wait, and see who else is."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, author
+from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
@@ -63,8 +64,9 @@ class WaitForWake(Arguments):
     timeout_seconds: Annotated[float, Field(ge=0, le=50)] | None = None
 
 
-class Wake(BaseModel):
-    """Why a member wakes. `from_` is sent as `from`."""
+@dataclass(slots=True)
+class Wake:
+    """Why a member wakes. `from_` is sent as `from`. A plain dataclass, because a page holds fifty."""
 
     seq: int
     reason: str
@@ -199,10 +201,7 @@ def pending_wakes(tx: Reading, member: int, after: int, end: int) -> tuple[list[
     if len(rows) > WAKES_SHOWN:
         cursor = rows[-1]["seq"] - 1
         rows = [row for row in rows if row["seq"] <= cursor]
-    return [
-        Wake(seq=row["seq"], reason=row["reason"], subject=row["subject"], from_=row["sender"], line=row["line"])
-        for row in rows
-    ], cursor
+    return [Wake(row["seq"], row["reason"], row["subject"], row["sender"], row["line"]) for row in rows], cursor
 
 
 def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
@@ -310,4 +309,4 @@ def pause_in_force(tx: Reading, row: Any, now: float) -> dict[str, Any]:
 CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY)
 HEARTBEAT = Act("heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True)
 ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
-WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting)
+WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq
+from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
 from teamroom.server.refusals import not_found
@@ -148,5 +148,5 @@ def _shown(row: Any) -> Receipt:
 
 
 READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=OPERATORS)
-READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt)
-READ_STREAM = Read("read_stream", ReadStream, read_stream)
+READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt, is_small=always)
+READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=always)

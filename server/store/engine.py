@@ -26,8 +26,8 @@ class Store(Protocol):
         """
         ...
 
-    async def read(self, work: Callable[[Reading], T]) -> T:
-        """Run a read in one snapshot."""
+    async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
+        """Run a read in one snapshot. A small one, a page by index, may run on the event loop itself."""
         ...
 
     def look_up(self, work: Callable[[Reading], T]) -> T:

@@ -1,7 +1,6 @@
 """The data folder: private to its user, locked by one server that can be named."""
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ OWNER_TOKEN = "owner.token"
 KEY = "room.key"
 SEAL = "seal.json"
 LOCK = "room.lock"
-SERVER = "server.json"
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -69,17 +67,3 @@ def locked(folder: Path, holder: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def announce(folder: Path, url: str) -> None:
-    """Leave the address of the running server for the shell on the same machine."""
-    write_private(folder / SERVER, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
-
-
-def announced(folder: Path) -> str | None:
-    """The address that the folder's server left, running or not."""
-    try:
-        url = json.loads((folder / SERVER).read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return str(url)

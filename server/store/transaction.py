@@ -58,6 +58,15 @@ class Head:
     tasks: int
     offers: int
 
+    def copy(self) -> "Head":
+        """The same numbers, to change or to come back to."""
+        return Head(self.epoch, self.seq, self.hash, self.members, self.messages, self.tasks, self.offers)
+
+    def restore(self, before: "Head") -> None:
+        """Take the numbers of an earlier copy."""
+        for name in Head.__slots__:
+            setattr(self, name, getattr(before, name))
+
 
 class Reading:
     """A read snapshot: statements by name, and nothing that changes."""

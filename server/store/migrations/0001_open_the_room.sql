@@ -1,5 +1,6 @@
 -- The room as it first opens. Times are seconds since 1970-01-01 UTC; ids of members, tasks, messages
--- and offers come from the head row, as log numbers do.
+-- and offers come from the head row, as log numbers do. `integer primary key` makes a number SQLite's own
+-- row id, which saves an index; PostgreSQL, whose integer has 32 bits, reads `bigint primary key` for it.
 
 -- The head: the one row that every write transaction locks first.
 create table head (
@@ -16,7 +17,7 @@ create table head (
 
 -- Who is in the room. The owner of a human is that human.
 create table member (
-    id bigint primary key,
+    id integer primary key,
     name text not null unique,
     folded text not null unique,
     kind text not null check (kind in ('agent', 'human', 'room')),
@@ -29,7 +30,7 @@ create table member (
 
 -- What is known of a member's presence: written at most once in a few seconds.
 create table presence (
-    member bigint primary key references member (id),
+    member integer primary key references member (id),
     last_call_at double precision,
     last_progress_at double precision,
     last_note text,
@@ -71,7 +72,7 @@ create table pause (
 
 -- The log. What can be redacted (summary, detail) is hashed under a salt that goes with it.
 create table log (
-    seq bigint primary key,
+    seq integer primary key,
     epoch bigint not null,
     at double precision not null,
     actor bigint not null references member (id),
@@ -100,7 +101,7 @@ create table wake (
 );
 
 create table message (
-    id bigint primary key,
+    id integer primary key,
     seq bigint not null unique,
     author bigint not null references member (id),
     at double precision not null,
@@ -112,7 +113,7 @@ create table message (
     task bigint
 );
 create index message_thread on message (thread, id);
-create index message_task on message (task, id);
+create index message_task on message (task, id) where task is not null;
 
 create table addressee (
     message bigint not null references message (id),
@@ -121,7 +122,7 @@ create table addressee (
 );
 
 create table task (
-    id bigint primary key,
+    id integer primary key,
     title text not null,
     detail text not null,
     priority integer not null,
@@ -187,7 +188,7 @@ create table verdict (
 create index verdict_completer on verdict (completer, upheld);
 
 create table offer (
-    id bigint primary key,
+    id integer primary key,
     task bigint not null references task (id),
     giver bigint not null references member (id),
     receiver bigint not null references member (id),
@@ -223,9 +224,10 @@ create table request (
     arguments text not null,
     reply text not null,
     at double precision not null,
+    until double precision not null,
     primary key (member, key)
 );
-create index request_at on request (at);
+create index request_until on request (until);
 
 -- Equal refusals are counted here and closed by one entry of the log.
 create table refusal (

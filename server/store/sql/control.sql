@@ -57,12 +57,14 @@ delete from refusal where member = :member and act = :act and code = :code and s
 select count(*) as receipts from log where actor = :member and outcome = 'refused' and at > :since
 
 -- name: request
-select act, arguments, reply, at from request where member = :member and key = :key
+select act, arguments, reply, at, until from request where member = :member and key = :key
 
 -- name: remember_request
-insert into request (member, key, act, arguments, reply, at)
-values (:member, :key, :act, :arguments, :reply, :at)
-on conflict (member, key) do update set act = :act, arguments = :arguments, reply = :reply, at = :at
+insert into request (member, key, act, arguments, reply, at, until)
+values (:member, :key, :act, :arguments, :reply, :at, :until)
+on conflict (member, key) do update
+set act = :act, arguments = :arguments, reply = :reply, at = :at, until = :until
 
 -- name: forget_requests
-delete from request where at < :before
+delete from request
+where (member, key) in (select member, key from request where until < :now order by until limit :limit)

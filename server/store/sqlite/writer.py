@@ -12,8 +12,8 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,15 @@ class Writer:
         self._statements = context.statements
         self._batch_acts = context.settings.batch_acts
         self._batch_seconds = context.settings.batch_seconds
-        self._queue: queue.Queue[Job | None] = queue.Queue(context.settings.queue_acts)
+        self._queue_acts = context.settings.queue_acts
+        self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="teamroom-writer", daemon=True)
         self._opened: queue.Queue[Exception | None] = queue.Queue(1)
         self._connection: sqlite3.Connection
-        self._stopping = False
+        self._gathered: list[Job] = []
+        self.waiting = 0
+        self._taken: deque[Job] = deque()
+        self._stopping = self._told_to_stop = False
         self.commits = 0
         self.committed: Head | None = None
 
@@ -85,20 +89,27 @@ class Writer:
         Raises QueueFullError at once when too many wait, StorageError when the engine failed, and
         whatever `recover` raises.
         """
-        if self._stopping:
+        if self._stopping or self.waiting >= self._queue_acts:
             raise QueueFullError
+        self.waiting += 1
         loop = asyncio.get_running_loop()
         job = Job(work, recover, loop.create_future(), loop)
-        try:
-            self._queue.put_nowait(job)
-        except queue.Full:
-            raise QueueFullError from None
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(job)
         return await job.answer
+
+    def _hand_over(self) -> None:
+        """Give the writer what came in one turn of the event loop: waking a thread costs more than an act."""
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
     def stop(self) -> None:
         """Finish what waits, checkpoint, close. Blocks until done."""
         self._stopping = True
         if self._thread.is_alive():
+            self._hand_over()
             self._queue.put(None)
             self._thread.join()
 
@@ -111,23 +122,29 @@ class Writer:
             self._opened.put(error)
             return
         self._opened.put(None)
-        since_checkpoint = 0
-        while True:
-            try:
-                first = self._queue.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                since_checkpoint = self._checkpoint("checkpoint") if since_checkpoint else 0
-                continue
-            if first is None:
-                break
-            stopping = self._commit_batch(first)
-            since_checkpoint += 1
-            if stopping:
-                break
-            if since_checkpoint >= CHECKPOINT_COMMITS:
-                since_checkpoint = self._checkpoint("checkpoint")
+        commits = 0
+        while not self._told_to_stop:
+            if self._taken or self._take(IDLE_SECONDS):
+                self._commit_batch()
+                commits += 1
+            elif commits:
+                commits = self._checkpoint("checkpoint")
+            if commits >= CHECKPOINT_COMMITS:
+                commits = self._checkpoint("checkpoint")
         self._checkpoint("checkpoint_and_cut")
         self._connection.close()
+
+    def _take(self, seconds: float) -> bool:
+        """Take what was handed over; whether there was something within some seconds."""
+        try:
+            jobs = self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        if jobs is None:
+            self._told_to_stop = True
+            return False
+        self._taken.extend(jobs)
+        return True
 
     def _checkpoint(self, how: str) -> int:
         try:
@@ -136,40 +153,35 @@ class Writer:
             log.exception("the checkpoint failed; the next one tries again")
         return 0
 
-    def _commit_batch(self, first: Job) -> bool:
-        """Run acts in one transaction until none waits or a bound is reached; returns whether to stop."""
-        batch, stopping = [first], False
+    def _commit_batch(self) -> None:
+        """Run acts in one transaction until none waits or a bound is reached."""
+        batch: list[Job] = []
         end = time.monotonic() + self._batch_seconds
         try:
             opened = self._begin()
-            head = copy(opened)
-            self._run_act(first, head)
-            while len(batch) < self._batch_acts and time.monotonic() < end:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
+            head = opened.copy()
+            while self._taken or self._take(0):
+                batch.append(self._taken.popleft())
+                self._run_act(batch[-1], head)
+                if len(batch) >= self._batch_acts or time.monotonic() >= end:
                     break
-                if job is None:
-                    stopping = True
-                    break
-                batch.append(job)
-                self._run_act(job, head)
             self._commit(opened, head)
         except Exception as error:
             self._abandon()
+            if not batch:
+                batch.append(self._taken.popleft())
             if len(batch) == 1:
-                first.fail(error)
+                batch[0].fail(error)
             else:
                 for job in batch:
                     self._commit_alone(job)
         self._answer(batch)
-        return stopping
 
     def _commit_alone(self, job: Job) -> None:
         job.forget()
         try:
             opened = self._begin()
-            head = copy(opened)
+            head = opened.copy()
             self._run_act(job, head)
             self._commit(opened, head)
         except Exception as error:
@@ -200,7 +212,7 @@ class Writer:
             job.error = error
 
     def _attempt(self, job: Job, head: Head, work: Work) -> None:
-        before = copy(head)
+        before = head.copy()
         execute, statements = self._connection.execute, self._statements
         execute(statements["savepoint"])
         tx = Writing(self._connection, self._context, head)
@@ -220,8 +232,7 @@ class Writer:
     def _undo(self, head: Head, before: Head) -> None:
         self._connection.execute(self._statements["undo"])
         self._connection.execute(self._statements["release"])
-        for name in Head.__slots__:
-            setattr(head, name, getattr(before, name))
+        head.restore(before)
 
     def _commit(self, opened: Head, head: Head) -> None:
         if head != opened:
@@ -229,7 +240,7 @@ class Writer:
         self._connection.execute(self._statements["commit"])
         self.commits += 1
         if head != opened:
-            self.committed = copy(head)
+            self.committed = head.copy()
 
     def _abandon(self) -> None:
         if self._connection.in_transaction:
@@ -249,6 +260,7 @@ class Writer:
 
     def _settle(self, batch: list[Job]) -> None:
         """Carry out what the acts caused, whether or not their callers are still there; then answer them."""
+        self.waiting -= len(batch)
         for job in batch:
             if job.effects is not None:
                 self._effects(job.effects)

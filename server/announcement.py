@@ -1,0 +1,31 @@
+"""Where the running server answers: a file in the data folder, for the shell on the same machine."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from teamroom.server.store.folder import write_private
+
+SERVER = "server.json"
+
+
+@contextmanager
+def announce(folder: Path, url: str) -> Iterator[None]:
+    """Leave the server's address in its folder as long as the block runs; a crash leaves it behind."""
+    path = folder / SERVER
+    write_private(path, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def announced(folder: Path) -> str | None:
+    """The address that the folder's server left, running or crashed; None where none stands."""
+    try:
+        url = json.loads((folder / SERVER).read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
