@@ -1,0 +1,307 @@
+"""The shell: each command finds the room, makes one call, and shows the reply.
+
+Each command imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from teamroom.clients.failure import guarded
+from teamroom.clients.place import Place
+
+app = typer.Typer(
+    name="teamroom",
+    help="The room that long-running agents and the people who answer for them share.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def seconds(text: str) -> float:
+    """A span in words of the shell, in seconds: a number, or a number with s, m, h, d or w."""
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)([smhdw]?)", text.strip())
+    if found is None or float(found[1]) <= 0:
+        raise typer.BadParameter("write it like 3600, 90s, 30m, 12h or 30d")
+    return float(found[1]) * UNITS[found[2]]
+
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The room's data folder (also TEAMROOM_DATA).")
+]
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="Where the room answers (also TEAMROOM_URL).")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="A file with your token (or set TEAMROOM_TOKEN).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Span = float | None
+
+
+def bare(name: str) -> str:
+    """A name as arguments carry it: without the @ that people put before it."""
+    return name.removeprefix("@")
+
+
+Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME")]
+Target = Annotated[
+    str, typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for its agents, or room.")
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; those it binds are told.")]
+After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what follows this number.")]
+
+
+def span(*names: str, help: str) -> typer.models.OptionInfo:
+    """An option that takes a span of time."""
+    return typer.Option(*names, metavar="SPAN", parser=seconds, help=help)  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------ the room
+
+
+@app.command()
+def up(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="The port; 0 finds a free one.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The first owner of a new room.")] = None,
+    json: Json = False,
+) -> None:
+    """Open the room here, and serve it until Ctrl-C. The first run makes it."""
+    from teamroom.clients.show import opened
+    from teamroom.clients.up import up
+
+    place = Place(data)
+    up(place.folder, port, owner, lambda room: opened(room.url, place, room.new_owner, json))
+
+
+# ------------------------------------------------------------------ members
+
+
+@app.command()
+def enroll(
+    name: Name,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="agent or human.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help="member, owner, operator, watchdog or observer.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The human who answers for it.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Which of its tokens this is.")] = None,
+    expires: Annotated[Span, span("--expires", help="How long the token lives, such as 3600 or 30d.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="A new token in the place of the old one.")] = False,
+    revive: Annotated[bool, typer.Option("--revive", help="Bring back a member that was killed.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the token in the data folder for `connect`; do not print it.")
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Bring a member in, or give it a token: shown once, or kept with --save."""
+    if rotate and revive:
+        raise typer.BadParameter("--rotate and --revive exclude each other")
+    from teamroom.clients import show
+    from teamroom.clients.members import enroll
+
+    place = Place(data, url, token_file)
+    arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
+    reply, file = enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
+    show.enrolled(reply, file, place, json)
+
+
+@app.command()
+def revoke(
+    name: Name,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only the tokens so labelled.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """End a member's tokens; its next call is refused."""
+    from teamroom.clients import room, show
+
+    show.revoked(room.ask(Place(data, url, token_file), "revoke", name=name, label=label), json)
+
+
+# ------------------------------------------------------------------ the switch
+
+
+@app.command()
+def pause(
+    target: Target,
+    reason: Reason,
+    for_: Annotated[Span, span("--for", help="How long, such as 30m; without it until a resume.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Stop a member, an owner's agents or the room, at once."""
+    from teamroom.clients import room, show
+
+    reply = room.ask(Place(data, url, token_file), "pause", target=target, reason=reason, for_seconds=for_)
+    show.controlled(reply, json)
+
+
+@app.command()
+def resume(
+    target: Target,
+    reason: Reason,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Let go on what was paused."""
+    from teamroom.clients import room, show
+
+    show.controlled(room.ask(Place(data, url, token_file), "resume", target=target, reason=reason), json)
+
+
+@app.command()
+def kill(
+    target: Annotated[str, typer.Argument(parser=bare, metavar="NAME")],
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """End a member for good: its tokens die, its tasks are free again. Asks first."""
+    from teamroom.clients import members, show
+
+    show.controlled(members.kill(Place(data, url, token_file), target, reason, yes), json)
+
+
+# ------------------------------------------------------------------ what a person looks at
+
+
+@app.command()
+def board(
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One task in full, such as T-12.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
+    ] = None,
+    query: Annotated[str | None, typer.Option("--query", metavar="TEXT", help="Only tasks with these words.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show the unfinished tasks: what is to do, who has it, what it waits for."""
+    from teamroom.clients import read, show
+
+    reply, presence = read.board(Place(data, url, token_file), task, state, query)
+    show.board(reply, presence, json)
+
+
+@app.command()
+def stream(
+    after: After = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many entries.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show what happened, one line an entry."""
+    from teamroom.clients import read, show
+
+    place = Place(data, url, token_file)
+    if follow:
+        read.follow(place, after, limit, lambda entry: show.stream_entry(entry, json))
+    else:
+        show.stream(read.stream(place, after, limit), json)
+
+
+@app.command()
+def roster(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
+    capability: Annotated[
+        str | None, typer.Option("--capability", metavar="TEXT", help="Only who has it, such as repo:acme/api.")
+    ] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show who is in the room: presence, mode, standing, capabilities."""
+    from teamroom.clients import read, show
+
+    show.roster(read.roster(Place(data, url, token_file), name, capability), json)
+
+
+@app.command()
+def receipts(
+    after: After = None,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this member did.")] = None,
+    act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="Only this act, such as pause.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="Only on this, such as T-12.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="How many.")] = 20,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show the log: who did what, on what, with what outcome."""
+    from teamroom.clients import room, show
+
+    place = Place(data, url, token_file)
+    reply = room.ask(place, "read_receipts", after=after, actor=actor, act=act, subject=subject, limit=limit)
+    show.receipts(reply, json)
+
+
+# ------------------------------------------------------------------ what looks after the room
+
+
+@app.command()
+def verify(data: Data = None, json: Json = False) -> None:
+    """Check the whole log against its chain and its seal, also while the room is open."""
+    from teamroom.clients.verify import verify
+
+    raise typer.Exit(verify(Place(data).folder, json))
+
+
+@app.command()
+def doctor(data: Data = None, url: Url = None, token_file: TokenFile = None, json: Json = False) -> None:
+    """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
+    from teamroom.clients.doctor import doctor
+
+    raise typer.Exit(doctor(Place(data, url, token_file), json))
+
+
+@app.command()
+def connect(
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that joins.")],
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Carry MCP between standard input and output and the room, for clients that speak stdio only."""
+    from teamroom.clients.connect import connect
+
+    failure = connect(Place(data, url, token_file), name)
+    raise typer.Exit(failure.exit_code if failure is not None else 0)
+
+
+def main() -> None:
+    """The console script `teamroom`."""
+    sys.exit(guarded(app, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
