@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses bench campaigns lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries bench campaigns lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -29,6 +29,20 @@ tests: $(VENV)/.tests
 test-harnesses: $(VENV)/.tests ## real Claude Code and Codex at work in one room
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python -m pytest -m harness tests/harness
+
+test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room
+	$(BIN)/python -m tests.libraries.install
+	$(BIN)/python -m pytest -m libraries tests/libraries
+
+bench: $(VENV)/.tests ## what the tools cost a model, and how many calls a second the room answers
+	$(BIN)/python -m tests.bench.schemas
+	$(BIN)/python -m tests.bench.throughput
+
+campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
+	$(BIN)/python -m tests.bench.claims 200
+	$(BIN)/python -m tests.bench.pauses 500
+	$(BIN)/python -m tests.bench.kills 200
+	$(BIN)/python -m tests.bench.cancels 10000
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock

@@ -1,0 +1,279 @@
+"""A server killed under load, again and again, and no acknowledged act lost (LOG4).
+
+Callers post, create, claim and complete; at a random moment the server's process gets SIGKILL, and a new one is
+started on the same folder. Each act that was acknowledged must be there, by its number in the log, its id and its
+text; the chain must verify; an act whose acknowledgement was lost is called again with the same request id, and
+must stand exactly once. Timed: from the start of the process until it is ready, and until the first act is answered.
+
+The twin answers each act before it is committed.
+"""
+
+import asyncio
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teamroom.server.log import Verifier
+from tests.bench.campaign import Advance, Outcome, command, quantile, silently
+from tests.bench.invariants import chain_faults, half_acts, rows, seal_and_key
+from tests.bench.load import Called, Caller, is_ready
+
+CALLERS = 8
+LOAD_SECONDS = (0.02, 0.4)
+"""The shortest and the longest time under load before a kill."""
+
+READY_SECONDS = 2.0
+START_SECONDS = 30.0
+POLL_SECONDS = 0.005
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call that a member makes."""
+
+    tool: str
+    arguments: dict[str, Any]
+    request_id: str
+    title: str = ""
+
+
+Acknowledged = tuple[Wanted, Called]
+
+
+@dataclass
+class Worker:
+    """A member at work, over every life of the server."""
+
+    caller: Caller
+    dice: random.Random
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    in_doubt: Wanted | None = None
+    repeated: int = 0
+    replayed: int = 0
+    refused: list[str] = field(default_factory=list)
+    plan: list[Wanted] = field(default_factory=list)
+    _count: int = 0
+
+    async def work(self) -> None:
+        """Call until the server goes away. What was in doubt then is called again first, in the server's next life."""
+        while True:
+            wanted = self.in_doubt or self._next()
+            again, self.in_doubt = self.in_doubt is not None, wanted
+            try:
+                called = await self.caller.call(wanted.tool, wanted.request_id, **wanted.arguments)
+            except ConnectionError:
+                return
+            self.in_doubt = None
+            self._learn(wanted, called)
+            if again:
+                self.repeated += 1
+                self.replayed += called.body.get("replayed") is not None
+
+    def _next(self) -> Wanted:
+        if self.plan:
+            return self.plan.pop(0)
+        text = f"{self.caller.name} {self._count}"
+        if self.dice.random() < 0.7:
+            return self._wanted("post_message", text=text)
+        return self._wanted("create_task", text, title=text, review="none")
+
+    def _learn(self, wanted: Wanted, called: Called) -> None:
+        if called.refused:
+            self.refused.append(f"{wanted.tool} of @{self.caller.name} was refused: {called.body}")
+            return
+        self.acknowledged.append((wanted, called))
+        if wanted.tool == "create_task":
+            self.plan.append(self._wanted("claim_task", wanted.title, task=called.body["task"]))
+        elif wanted.tool == "claim_task":
+            task, fence = called.body["task"], called.body["fence"]
+            self.plan.append(
+                self._wanted("complete_task", wanted.title, task=task, fence=fence, summary="done", evidence=[])
+            )
+
+    def _wanted(self, tool: str, title: str = "", /, **arguments: Any) -> Wanted:
+        self._count += 1
+        return Wanted(tool, arguments, f"{self.caller.name}-{self._count}", title)
+
+
+@dataclass
+class Server:
+    """One folder and one port, and the process that serves them now."""
+
+    folder: Path
+    twin: bool
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> float:
+        """Start the process; returns the seconds until it was ready. Raises RuntimeError when it ends instead."""
+        started = time.perf_counter()
+        self.process = self._spawn()
+        async with asyncio.timeout(START_SECONDS):
+            while not await is_ready(self.port):
+                if self.process.poll() is not None:
+                    raise RuntimeError(self.folder.with_suffix(".log").read_text()[-2000:])
+                await asyncio.sleep(POLL_SECONDS)
+        return time.perf_counter() - started
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with self.folder.with_suffix(".log").open("ab") as log:
+            return subprocess.Popen(
+                self._command(), cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _command(self) -> list[str]:
+        folder, port = str(self.folder), str(self.port)
+        if self.twin:
+            return [sys.executable, "-m", "tests.bench.write_behind", folder, port]
+        return [str(Path(sys.executable).with_name("teamroom")), "up", "--data", folder, "--port", port]
+
+
+async def campaign(
+    folder: Path,
+    number: int,
+    *,
+    seed: int,
+    twin: bool = False,
+    advance: Advance = silently,
+    ready_seconds: float = READY_SECONDS,
+) -> Outcome:
+    """`number` kills. A server that is not ready again within `ready_seconds` is a fault."""
+    dice = random.Random(seed)
+    outcome = Outcome()
+    ready: list[float] = []
+    first_act: list[float] = []
+    with _serving(folder, twin) as server:
+        await server.start()
+        owner = Caller("owner", server.port, (folder / "owner.token").read_text().strip())
+        workers = await _workers(owner, dice)
+        verifier = Verifier(*seal_and_key(folder))
+        for turn in range(number):
+            before = [len(worker.acknowledged) for worker in workers]
+            await _load(server, workers, dice.uniform(*LOAD_SECONDS))
+            started = time.perf_counter()
+            ready.append(await server.start())
+            called = await owner.call("post_message", text=f"life {turn + 2}")
+            first_act.append(called.ended - started)
+            new = [act for worker, old in zip(workers, before, strict=True) for act in worker.acknowledged[old:]]
+            outcome.faults += [*_missing(folder, new), *chain_faults(folder, verifier)]
+            advance()
+        for caller in (owner, *(worker.caller for worker in workers)):
+            caller.hang_up()
+    lost = _missing(folder, [act for worker in workers for act in worker.acknowledged])
+    outcome.figures |= _figures(workers, len(lost), ready, first_act)
+    outcome.faults += [*lost, *(fault for worker in workers for fault in worker.refused)]
+    outcome.faults += [*chain_faults(folder), *half_acts(folder), *_doubles(folder)]
+    late = sum(seconds > ready_seconds for seconds in ready)
+    outcome.faults += [f"{late} times the server was not ready within {ready_seconds:.1f} s"] if late else []
+    return outcome
+
+
+@contextmanager
+def _serving(folder: Path, twin: bool) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(folder, twin, port)
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            server.process.terminate()
+            server.process.wait()
+
+
+async def _workers(owner: Caller, dice: random.Random) -> list[Worker]:
+    workers = []
+    for n in range(CALLERS):
+        enrolled = await owner.carried_out("enroll", name=f"worker-{n}")
+        workers.append(Worker(Caller(f"worker-{n}", owner.port, enrolled["token"]), random.Random(dice.random())))
+    return workers
+
+
+async def _load(server: Server, workers: list[Worker], seconds: float) -> None:
+    """Let everybody work, and kill the server in the middle."""
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.work())
+        await asyncio.sleep(seconds)
+        server.kill()
+
+
+def _environment() -> dict[str, str]:
+    """No settings and no harness but the campaign's own."""
+    return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8"}
+
+
+# ------------------------------------------------------------------ what must be there
+
+ENTRIES = """
+select log.seq, log.act, log.outcome, log.subject, member.name, message.text, task.title, task_entry.kind
+from log
+join member on member.id = log.actor
+left join message on message.seq = log.seq
+left join task on log.act <> 'post_message' and task.id = cast(substr(log.subject, 3) as integer)
+left join task_entry on task_entry.task = task.id and task_entry.seq = log.seq
+where log.seq > ?
+"""
+
+
+def _missing(folder: Path, acknowledged: list[Acknowledged]) -> list[str]:
+    """Which of these acts are not in the room as they were acknowledged."""
+    first = min((called.receipt or 0 for _, called in acknowledged), default=1)
+    entries = {entry["seq"]: entry for entry in rows(folder, ENTRIES, first - 1)}
+    faults = []
+    for wanted, called in acknowledged:
+        entry = entries.get(called.receipt)
+        if entry is None or _stands(wanted, called) != tuple(entry)[1:]:
+            what = "nothing" if entry is None else tuple(entry)[1:]
+            faults.append(f"{called.receipt} was acknowledged as {_stands(wanted, called)}, there is {what}")
+    return faults
+
+
+def _stands(wanted: Wanted, called: Called) -> tuple[str | None, ...]:
+    """What the log, the message or the task, and the task's page say of an act that was carried out."""
+    if wanted.tool == "post_message":
+        return "post_message", "ok", called.body["message"], called.member, wanted.arguments["text"], None, None
+    kind = {"create_task": "created", "claim_task": "claimed", "complete_task": "completed"}[wanted.tool]
+    return wanted.tool, "ok", called.body["task"], called.member, None, wanted.title, kind
+
+
+def _doubles(folder: Path) -> list[str]:
+    """Posts and tasks that stand twice: called again, and carried out again."""
+    posts = rows(folder, "select text from message group by text having count(*) > 1")
+    tasks = rows(folder, "select title from task group by title having count(*) > 1")
+    return [f"stands twice: {row[0]}" for row in (*posts, *tasks)]
+
+
+def _figures(workers: list[Worker], lost: int, ready: list[float], first_act: list[float]) -> dict[str, Any]:
+    def seconds(values: list[float]) -> str:
+        return f"median {quantile(values, 0.5):.2f} s, worst {max(values):.2f} s"
+
+    return {
+        "kills": len(ready),
+        "acknowledged acts": sum(len(worker.acknowledged) for worker in workers),
+        "of these lost": lost,
+        "acts in doubt at a kill, called again": sum(worker.repeated for worker in workers),
+        "of these found to have happened": sum(worker.replayed for worker in workers),
+        "from start to ready": seconds(ready),
+        "from start to the first answered act": seconds(first_act),
+    }
+
+
+if __name__ == "__main__":
+    command("kills", "kill -9 of a server under load, NUMBER times: no acknowledged act is lost", 200, campaign)
