@@ -1,19 +1,22 @@
 """Serves `resources/list`, `resources/templates/list` and `resources/read`, each read authorised by itself."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
 from teamroom.resources.resource import Resource
 from teamroom.resources.room import RESOURCES
 from teamroom.server.door import Door
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import BROKEN, Refusal
+
+logger = logging.getLogger("teamroom.resources")
 
 Context = ServerRequestContext[Any, Any]
 
@@ -60,14 +63,23 @@ class ResourceServer:
         )
 
     async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        """Read one resource: its words, and the same as JSON. Raises MCPError with the refusal."""
+        """Read one resource: its words, and the same as JSON.
+
+        Raises MCPError with the refusal, or for a fault of ours, which is logged and stays inside.
+        """
         uri = str(params.uri)
         try:
-            resource, arguments = _find(uri)
-            reply = await self._door.read(self._caller_of(ctx), resource.reads, arguments)
+            return await self._read(uri, self._caller_of(ctx))
         except Refusal as refusal:
             wrong = refusal.code in ("not_found", "invalid")
             raise MCPError(INVALID_PARAMS if wrong else REFUSED, refusal.text(), refusal.body()) from None
+        except Exception:
+            logger.exception("the resource %r broke", uri[:80])
+            raise MCPError(INTERNAL_ERROR, BROKEN) from None
+
+    async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
+        resource, arguments = _find(uri)
+        reply = await self._door.read(caller, resource.reads, arguments)
         return types.ReadResourceResult(
             contents=[
                 types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=resource.text(reply)),

@@ -26,7 +26,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects
+from teamroom.server.store.transaction import Context, Effects, Head, Writing
 from teamroom.server.transports import Transports, caller_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
@@ -61,19 +61,36 @@ class Room:
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
 
-        The folder must be locked by the caller. Raises StorageError, FolderError.
+        The folder must be locked by the caller. Raises StorageError, FolderError; nothing stays open then.
         """
+        self._key = self._read_key()
         await self.store.open(self.clock())
-        key = self.folder / data_folder.KEY
-        if not key.exists():
-            data_folder.write_private(key, self._entropy(KEY_BYTES).hex() + "\n")
-        self._key = bytes.fromhex(key.read_text().strip())
-        if self.store.look_up(lambda tx: tx.one("read_head")) is not None:
-            return None
+        try:
+            if self.store.look_up(lambda tx: tx.one("read_head")) is not None:
+                return None
+            token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
+            self._seal(self.store.look_up(lambda tx: Head(*tx.one("lock_head"))))
+            return token
+        except BaseException:
+            await self.store.close()
+            raise
 
-        token = await self.store.create(lambda tx: open_room(tx, owner, self.clock()), self.clock(), log.FIRST_HASH)
+    def _read_key(self) -> bytes:
+        path = self.folder / data_folder.KEY
+        if not path.exists():
+            data_folder.write_private(path, self._entropy(KEY_BYTES).hex() + "\n")
+        try:
+            return bytes.fromhex(path.read_text(encoding="ascii").strip())
+        except ValueError:
+            raise data_folder.FolderError(
+                f"{path} holds no key. Put back the file that belongs to this room."
+            ) from None
+
+    def _make(self, tx: Writing, owner: str) -> str:
+        """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
+        token = open_room(tx, owner, self.clock())
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
-        return str(token)
+        return token
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
@@ -107,9 +124,12 @@ class Room:
         """Write the signed head now, if the log has moved since."""
         head = self.store.committed
         if head is not None and head.seq != self._sealed:
-            seal = log.seal(self._key, head.epoch, head.seq, head.hash, self.clock())
-            data_folder.write_private(self.folder / data_folder.SEAL, json.dumps(asdict(seal)) + "\n")
-            self._sealed = head.seq
+            self._seal(head)
+
+    def _seal(self, head: Head) -> None:
+        seal = log.seal(self._key, head.epoch, head.seq, head.hash, self.clock())
+        data_folder.write_private(self.folder / data_folder.SEAL, json.dumps(asdict(seal)) + "\n")
+        self._sealed = head.seq
 
     async def close(self) -> None:
         """Finish what waits, seal, close."""
@@ -122,7 +142,7 @@ class WebRoom:
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.connections = Connections(room.settings.stall_seconds)
+        self.connections = Connections(room.settings)
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)

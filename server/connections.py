@@ -1,5 +1,7 @@
 """Every open HTTP connection and what runs on it, so that streams can be ended whatever their client does.
 
+A request's head is bounded here too, in length and in time: it comes before any token.
+
 A client that stops reading keeps a task, a socket and a full buffer for ever, even after its handler was
 cancelled; only aborting the transport ends it. The transport is reached through uvicorn's `http=`
 setting, which takes a protocol class; its `app_state` is not documented, so a test holds it.
@@ -17,9 +19,19 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from teamroom.server.identity import Caller
+from teamroom.server.settings import Settings
 
 GRACE_SECONDS = 1.0
 """What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
+
+HEAD_BYTES = 65_536
+"""The longest head of a request: its line and headers."""
+
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n"
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Refused (too_large): The headers are too long.",'
+    b'"data":{"code":"too_large","why":"The headers are too long.","fix":"Send at most 64 KiB of headers."}}}'
+)
 
 STATE_KEY = "connection"
 
@@ -45,9 +57,10 @@ class Connection:
 class Connections:
     """All connections of this server."""
 
-    def __init__(self, stall_seconds: float) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.open: set[Connection] = set()
-        self._stall_seconds = stall_seconds
+        self._stall_seconds = settings.stall_seconds
+        self._head_seconds = settings.body_seconds
         self._answering: Counter[int] = Counter()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -56,15 +69,51 @@ class Connections:
         connections = self
 
         class Protocol(HttpToolsProtocol):
+            is_in_head = is_refused = False
+            head_bytes = 0
+            head_end: asyncio.TimerHandle | None = None
+
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 self.connection = Connection(transport)
                 connections.open.add(self.connection)
                 self.app_state = {**self.app_state, STATE_KEY: self.connection}
                 super().connection_made(transport)
+                self._close_in(connections._head_seconds)
 
             def connection_lost(self, exc: Exception | None) -> None:
                 connections.open.discard(self.connection)
+                self._keep_open()
                 super().connection_lost(exc)
+
+            def data_received(self, data: bytes) -> None:
+                if self.is_refused:
+                    return  # taken in and thrown away, so that the refusal is not lost in a reset
+                super().data_received(data)
+                if self.is_in_head:
+                    self.head_bytes += len(data)
+                    if self.head_bytes > HEAD_BYTES:
+                        self.is_refused = True
+                        self.connection.transport.write(HEAD_TOO_LARGE)
+                        self._close_in(GRACE_SECONDS)
+
+            def on_message_begin(self) -> None:
+                super().on_message_begin()
+                self.is_in_head, self.head_bytes = True, 0
+                self._close_in(connections._head_seconds)
+
+            def on_headers_complete(self) -> None:
+                self.is_in_head = False
+                self._keep_open()
+                super().on_headers_complete()
+
+            def _close_in(self, seconds: float) -> None:
+                self._keep_open()
+                self.head_end = asyncio.get_running_loop().call_later(seconds, self.connection.transport.close)
+
+            def _keep_open(self) -> None:
+                if self.head_end is not None:
+                    self.head_end.cancel()
+                    self.head_end = None
 
         return Protocol
 

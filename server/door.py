@@ -6,6 +6,7 @@ the commit is anybody told. There is no cache of who may do what, so a pause bin
 and a resume the very next call. A read is one snapshot that includes the same check.
 """
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable
@@ -70,9 +71,9 @@ class Door:
         return _caller(row)
 
     def is_ready(self) -> bool:
-        """Whether the store answers."""
+        """Whether the store answers, and takes acts."""
         try:
-            return self._store.look_up(lambda tx: tx.one("read_head")) is not None
+            return self._store.is_writing and self._store.look_up(lambda tx: tx.one("read_head")) is not None
         except StorageError:
             return False
 
@@ -118,7 +119,7 @@ class Door:
             await self._leave_receipt(caller, read.name, refusal)
             raise
         if stale:
-            await self._write(lambda tx: _touch(tx, caller, self._clock()), _reraise)
+            await self._write_beside(lambda tx: _touch(tx, caller, self._clock()))
         return reply
 
     async def _leave_receipt(self, caller: Caller, name: str, refusal: Refusal) -> None:
@@ -128,7 +129,12 @@ class Door:
         def record(tx: Writing) -> None:
             refusal.receipt = _record_refusal(tx, caller, name, refusal, self._clock())
 
-        await self._write(record, _reraise)
+        await self._write_beside(record)
+
+    async def _write_beside(self, work: Callable[[Writing], None]) -> None:
+        """Write down what goes with a read. A read goes on where nothing can be written (SAF4)."""
+        with contextlib.suppress(Refusal):
+            await self._write(work, _reraise)
 
     async def _write(self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any]) -> Any:
         try:

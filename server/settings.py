@@ -50,7 +50,7 @@ class Settings(BaseModel):
     # limits on the wire
     body_bytes: int = Field(262_144, ge=4096, le=4_194_304, description="The largest request body.")
     json_depth: int = Field(32, ge=8, le=256, description="The deepest nesting of a request body.")
-    body_seconds: float = Field(10, ge=1, le=300, description="How long a request body may take to arrive.")
+    body_seconds: float = Field(10, ge=1, le=300, description="How long a request's head, and then its body, may take.")
     open_calls: int = Field(64, ge=1, le=1024, description="Calls and streams a member may have open at once.")
     sessions: int = Field(10_000, ge=10, le=100_000, description="Sessions of older clients kept at once.")
     wait_seconds: float = Field(45, ge=1, le=50, description="How long wait_for_wake blocks by default.")
@@ -74,7 +74,8 @@ class Settings(BaseModel):
     @property
     def url(self) -> str:
         """Where members reach the room, without a path."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from teamroom.server.acts.act import Act
 from teamroom.server.door import Door
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import BROKEN, Refusal
 from teamroom.server.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, presence, tasks
 from teamroom.tools.tool import Tool
@@ -28,7 +28,6 @@ TOOLS: dict[str, Tool] = {
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
 
-BROKEN = "Something broke inside the room, and its log says what. Call again; if it breaks again, tell your owner."
 
 WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
 

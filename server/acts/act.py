@@ -22,7 +22,10 @@ def _clean(text: str) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    return " ".join(_clean(text).split())
+    line = " ".join(_clean(text).split())
+    if text and not line:
+        raise ValueError("white space alone says nothing")
+    return line
 
 
 def _task_number(value: str) -> str:
@@ -33,9 +36,12 @@ def _task_number(value: str) -> str:
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
 Text = Annotated[str, Field(max_length=16_000), AfterValidator(_clean)]
-Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_clean)]
-Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_clean)]
-Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_clean)]
+Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_on_one_line)]
+NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_on_one_line)]
+TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_on_one_line)]
+Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
+Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
+Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]
 TaskId = Annotated[str, Field(max_length=20), AfterValidator(_task_number)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]

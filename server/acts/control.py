@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
+from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.release import release_everything, tell_givers
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
@@ -31,7 +31,7 @@ MAY_PAUSE: frozenset[Role] = frozenset({"owner", "operator", "watchdog", "member
 class Pause(Arguments):
     """Arguments of `pause`."""
 
-    target: Annotated[str, Field(min_length=1, max_length=60, description="a name, owner:NAME or room")]
+    target: Annotated[TargetName, Field(description="a name, owner:NAME or room")]
     reason: Line
     for_seconds: Annotated[float, Field(gt=0, le=LONGEST_PAUSE_SECONDS)] | None = None
 
@@ -39,14 +39,14 @@ class Pause(Arguments):
 class Resume(Arguments):
     """Arguments of `resume`."""
 
-    target: Annotated[str, Field(min_length=1, max_length=60, description="a name, owner:NAME or room")]
+    target: Annotated[TargetName, Field(description="a name, owner:NAME or room")]
     reason: Line
 
 
 class Kill(Arguments):
     """Arguments of `kill`."""
 
-    target: Annotated[str, Field(min_length=1, max_length=60, description="a member's name")]
+    target: Annotated[TargetName, Field(description="a member's name")]
     reason: Line
 
 
@@ -239,8 +239,8 @@ def _find(tx: Reading, text: str) -> Target:
     text = text.removeprefix("@")
     if text == "room":
         return Target(text, "room", ROOM)
-    owner, _, name = text.rpartition(":")
-    if owner not in ("", "owner"):
+    owner, colon, name = text.rpartition(":")
+    if colon and owner != "owner":
         raise Refusal("invalid", f"{text} is no target.", "Give a member's name, owner:NAME or room.")
     member = tx.one("member_by_name", name=name)
     if member is None or member["kind"] == "room":

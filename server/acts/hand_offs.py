@@ -7,7 +7,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, Need, Ref, Reply, TaskId, Text, author, number
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    Need,
+    Ref,
+    Reply,
+    TaskId,
+    Text,
+    Value,
+    author,
+    number,
+)
 from teamroom.server.acts.capabilities import require
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
@@ -46,7 +60,7 @@ class Proof(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ref: Ref
-    value: Annotated[str, Field(max_length=200)]
+    value: Value
 
 
 class HandOff(Arguments):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, author
+from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.acts.tasks import tell_freed
 from teamroom.server.clock import rfc3339
@@ -26,7 +26,7 @@ class Evidence(BaseModel):
 
     kind: Literal["commit", "file", "test", "link", "receipt"]
     ref: Ref
-    value: Annotated[str, Field(max_length=500)] | None = None
+    value: Value | None = None
 
 
 class CompleteTask(Arguments):

@@ -6,7 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, Need, Reply, TaskId, Text, author, number
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    NameOrNone,
+    Need,
+    Reply,
+    TaskId,
+    Text,
+    author,
+    number,
+)
 from teamroom.server.acts.capabilities import COUNTS, require
 from teamroom.server.acts.expect import find_member
 from teamroom.server.acts.presence import Span, from_now
@@ -87,7 +100,7 @@ class Changes(BaseModel):
     priority: Annotated[int, Field(ge=-100, le=100)] | None = None
     due: Span | None = None
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
-    assign: Annotated[str, Field(max_length=40)] | None = None
+    assign: NameOrNone | None = None
     review: Name | None = None
 
 

@@ -35,6 +35,11 @@ class Store(Protocol):
         ...
 
     @property
+    def is_writing(self) -> bool:
+        """Whether acts can be carried out."""
+        ...
+
+    @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
         ...

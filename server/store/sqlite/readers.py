@@ -39,15 +39,18 @@ class Readers:
     """A fixed number of readers; a read waits for a free one."""
 
     def __init__(self, path: Path, context: Context) -> None:
-        self._all = [Reader(lambda: connect_reader(path), iter_chunk_size=64) for _ in range(context.settings.readers)]
-        for reader in self._all:
-            reader.context = context
+        self._path = path
+        self._context = context
+        self._open: list[Reader] = []
         self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
 
     async def open(self) -> None:
         """Open every connection."""
-        for reader in self._all:
+        for _ in range(self._context.settings.readers):
+            reader = Reader(lambda: connect_reader(self._path), iter_chunk_size=64)
+            reader.context = self._context
             await reader
+            self._open.append(reader)
             self._free.put_nowait(reader)
 
     async def run(self, work: Callable[[Reading], T]) -> T:
@@ -62,5 +65,5 @@ class Readers:
 
     async def close(self) -> None:
         """Close every connection."""
-        for reader in self._all:
+        for reader in self._open:
             await reader.close()

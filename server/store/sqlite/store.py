@@ -25,7 +25,7 @@ class SqliteStore:
         self._context = context
         self._writer = Writer(self.path, context, effects)
         self._readers = Readers(self.path, context)
-        self._direct: sqlite3.Connection
+        self._direct: sqlite3.Connection | None = None
 
     async def open(self, now: float) -> None:
         """Migrate, then start the writer and the readers.
@@ -39,8 +39,11 @@ class SqliteStore:
             self._writer.start()
             await self._readers.open()
             self._direct = connect_reader(self.path)
-        except sqlite3.Error as error:
-            raise StorageError(f"{self.path} cannot be opened: {error}") from error
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, sqlite3.Error):
+                raise StorageError(f"{self.path} cannot be opened: {error}") from error
+            raise
 
     async def create(self, work: Callable[[Writing], T], now: float, first_hash: str) -> T:
         """Write the head row of a new room and what it opens with, in one transaction or not at all."""
@@ -66,21 +69,32 @@ class SqliteStore:
         """
         if not is_small:
             return await self._readers.run(work)
-        return self.look_up(lambda tx: self._in_snapshot(work, tx))
-
-    def _in_snapshot(self, work: Callable[[Reading], T], tx: Reading) -> T:
-        self._direct.execute(self._context.statements["begin_read"])
+        statements, connection = self._context.statements, self._open_connection()
         try:
-            return work(tx)
-        finally:
-            self._direct.execute(self._context.statements["rollback"])
+            connection.execute(statements["begin_read"])
+            try:
+                return work(Reading(connection, self._context))
+            finally:
+                connection.execute(statements["rollback"])
+        except sqlite3.Error as error:
+            raise StorageError(str(error)) from error
 
     def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a tiny indexed read on the event loop itself: cheaper than the way to a thread and back."""
         try:
-            return work(Reading(self._direct, self._context))
+            return work(Reading(self._open_connection(), self._context))
         except sqlite3.Error as error:
             raise StorageError(str(error)) from error
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._direct is None:
+            raise StorageError("the store is closed")
+        return self._direct
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the writer's thread runs."""
+        return self._writer.is_alive
 
     @property
     def committed(self) -> Head | None:
@@ -91,4 +105,5 @@ class SqliteStore:
         """Finish what waits, and close the file."""
         self._writer.stop()
         await self._readers.close()
-        self._direct.close()
+        if self._direct is not None:
+            self._direct.close()

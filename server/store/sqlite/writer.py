@@ -105,6 +105,11 @@ class Writer:
             self._queue.put(self._gathered)
             self._gathered = []
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs that carries acts out."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Finish what waits, checkpoint, close. Blocks until done."""
         self._stopping = True
@@ -226,6 +231,9 @@ class Writer:
         except Exception:
             self._undo(head, before)
             raise
+        except BaseException as error:  # a panic of compiled code must not end the thread
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke off: {error!r}") from error
         execute(statements["release"])
         job.effects, job.seq = tx.effects, head.seq
 
@@ -263,7 +271,10 @@ class Writer:
         self.waiting -= len(batch)
         for job in batch:
             if job.effects is not None:
-                self._effects(job.effects)
+                try:
+                    self._effects(job.effects)
+                except Exception:
+                    log.exception("what an act caused could not be carried out; the act stands")
         for job in batch:
             if job.answer.done():
                 continue
