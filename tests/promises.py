@@ -63,8 +63,14 @@ PROMISES: dict[str, str] = {
 }
 
 HELD: dict[str, dict[str, tuple[str, ...]]] = {
-    "ID1": {"test_identity": ("a_member_keeps_name_owner_history_and_cursor_across_restarts_and_clients",)},
-    "ID2": {"test_identity": ("a_name_in_an_argument_never_speaks_for_anybody",)},
+    "ID1": {
+        "test_identity": ("a_member_keeps_name_owner_history_and_cursor_across_restarts_and_clients",),
+        "test_two_vendors": ("a_task_goes_through_two_harnesses_and_its_file_is_proven",),
+    },
+    "ID2": {
+        "test_identity": ("a_name_in_an_argument_never_speaks_for_anybody",),
+        "test_wire": ("a_session_serves_only_the_member_that_opened_it",),
+    },
     "ID3": {"test_identity": ("every_agent_has_a_human_owner", "people_use_the_same_tools_as_agents")},
     "ID4": {
         "test_identity": (
@@ -76,6 +82,11 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_log": ("the_token_of_an_enrolment_is_never_kept_for_a_replay",),
         "test_resources": ("a_revoked_token_reads_nothing",),
+        "test_shell": (
+            "a_token_is_shown_once_with_the_lines_that_join",
+            "a_saved_token_lies_in_a_private_file_and_is_not_printed",
+            "a_token_that_could_not_be_saved_is_not_made",
+        ),
     },
     "ID5": {"test_identity": ("a_name_that_is_taken_or_reserved_is_refused",)},
     "LOG1": {
@@ -84,6 +95,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_reader_with_a_cursor_sees_every_visible_entry_once_and_in_order",
             "messages_name_the_one_before_them_under_the_same_filter",
         ),
+        "test_writer_faults": ("an_undone_act_leaves_no_gap_in_numbers_or_ids",),
     },
     "LOG2": {
         "test_log": (
@@ -104,6 +116,13 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "equal_contents_have_different_digests",
             "the_signed_head_is_written_outside_the_database_and_on_stop",
         ),
+        "test_verify_and_doctor": (
+            "a_log_that_nobody_touched_verifies_and_is_left_as_it_was",
+            "a_change_a_gap_and_a_cut_are_found_and_the_first_bad_number_is_named",
+            "a_chain_that_was_rewritten_to_fit_is_found_by_the_seal",
+            "a_seal_that_was_forged_or_is_none_is_found",
+            "the_log_verifies_while_the_room_runs_and_grows",
+        ),
     },
     "LOG4": {
         "test_log": (
@@ -116,6 +135,21 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_reviews": ("a_repeated_completion_returns_what_stands",),
         "test_tasks": ("a_bare_claim_repeated_while_the_last_is_untouched_returns_the_same_task",),
+        "test_campaigns": (
+            "a_server_that_is_killed_loses_no_acknowledged_act",
+            "an_answer_before_the_commit_would_be_lost_in_a_kill",
+            "calls_cancelled_at_random_points_leave_no_half_act",
+            "a_shared_connection_would_leave_half_acts",
+        ),
+        "test_writer_faults": (
+            "an_interrupted_batch_is_answered_only_after_each_act_ran_again_alone",
+            "a_batch_answered_before_its_commit_would_have_told_lies",
+            "a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act",
+        ),
+        "test_bad_input": (
+            "a_request_id_stands_for_one_call_of_one_member",
+            "a_replay_does_not_pass_the_switch",
+        ),
     },
     "CTL1": {
         "test_control": (
@@ -130,7 +164,13 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "people_are_bound_by_their_own_standing_alone",
         ),
     },
-    "CTL2": {"test_control": ("a_paused_member_is_refused_until_it_is_resumed",)},
+    "CTL2": {
+        "test_control": ("a_paused_member_is_refused_until_it_is_resumed",),
+        "test_campaigns": (
+            "no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused",
+            "a_standing_kept_outside_the_transaction_would_let_acts_pass",
+        ),
+    },
     "CTL3": {
         "test_control": (
             "a_paused_member_may_connect_list_beat_and_read_who_it_is",
@@ -138,8 +178,17 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_killed_member_gets_401_and_no_invitation_to_sign_in",
             "a_revived_member_is_the_same_member_with_a_new_token_and_the_old_stays_dead",
         ),
+        "test_connect": ("a_killed_member_a_wrong_token_and_no_token_are_told_so",),
     },
-    "CTL4": {"test_control": ("a_waiting_call_ends_within_two_seconds",)},
+    "CTL4": {
+        "test_control": ("a_waiting_call_ends_within_two_seconds",),
+        "test_stuck_clients": (
+            "a_pause_ends_what_a_client_has_open_that_never_reads",
+            "every_switch_ends_all_of_it_at_once",
+            "without_ending_connections_they_would_stay_open",
+            "a_stuck_client_that_reads_again_finds_why_its_call_ended",
+        ),
+    },
     "CTL5": {
         "test_control": (
             "a_pause_holds_wakes_and_delivers_them_on_resume",
@@ -154,7 +203,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_pause_of_owner_or_room_never_makes_a_task_overdue",
         ),
     },
-    "CTL6": {"test_control": ("every_first_call_after_a_resume_succeeds",)},
+    "CTL6": {
+        "test_control": ("every_first_call_after_a_resume_succeeds",),
+        "test_campaigns": ("no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused",),
+    },
     "CTL7": {
         "test_control": (
             "a_timed_pause_ends_by_itself",
@@ -171,12 +223,22 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "only_those_who_run_the_room_enroll_and_never_above_themselves",
             "an_observer_reads_and_does_nothing",
         ),
+        "test_shell": (
+            "kill_without_a_terminal_needs_yes_and_does_nothing_without",
+            "kill_on_a_terminal_names_exactly_whom_and_asks",
+        ),
     },
     "CTL8": {
         "test_control": ("a_missing_policy_denies",),
         "test_rules": ("what_is_missing_or_unreadable_never_allows",),
     },
-    "TSK1": {"test_tasks": ("many_claimers_and_one_winner",)},
+    "TSK1": {
+        "test_tasks": ("many_claimers_and_one_winner",),
+        "test_campaigns": (
+            "sixteen_claimers_on_forty_tasks_are_one_winner_each",
+            "a_claim_in_two_transactions_would_have_two_winners",
+        ),
+    },
     "TSK2": {
         "test_tasks": (
             "each_claim_gives_a_higher_fence_and_a_stale_one_is_refused",
@@ -269,12 +331,52 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_identity": ("the_data_folder_and_its_files_are_private",),
         "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it",),
         "test_resources": ("the_inbox_is_the_readers_own",),
+        "test_wire": (
+            "a_foreign_host_is_refused_on_every_route",
+            "a_web_page_of_any_origin_is_refused_on_every_route",
+            "nobody_comes_in_without_a_token",
+            "a_token_in_the_address_or_a_cookie_opens_nothing",
+        ),
     },
     "SAF2": {
         "test_messages": ("what_a_member_writes_is_quoted_as_its_authors",),
         "test_rules": ("control_characters_are_never_let_in",),
+        "test_shell": (
+            "what_members_wrote_is_shown_as_text_in_every_view",
+            "characters_that_steer_a_terminal_are_written_as_escapes",
+        ),
+        "test_bad_input": (
+            "no_line_of_the_stream_can_forge_another",
+            "a_capability_cannot_forge_a_line_of_the_roster",
+        ),
     },
-    "SAF6": {"test_resources": ("an_address_that_leads_nowhere_is_refused_with_a_fix",)},
+    "SAF3": {
+        "test_limits": ("*",),
+        "test_stuck_clients": (
+            "a_client_that_takes_nothing_is_cut_off",
+            "a_client_that_takes_slowly_gets_everything",
+            "a_client_that_waits_with_nothing_to_take_is_not_cut_off",
+        ),
+        "test_wire": ("an_endless_head_is_cut", "a_connection_on_which_no_request_comes_is_closed"),
+    },
+    "SAF4": {
+        "test_writer_faults": (
+            "over_http_a_full_disk_is_refused_as_storage_and_reads_go_on",
+            "a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out",
+        ),
+    },
+    "SAF6": {
+        "test_resources": ("an_address_that_leads_nowhere_is_refused_with_a_fix",),
+        "test_bad_input": ("*",),
+        "test_wire": ("*",),
+    },
+    "SAF7": {
+        "test_shell_tokens": ("*",),
+        "test_verify_and_doctor": (
+            "it_says_that_what_runs_as_the_owners_user_can_read_the_owners_files",
+            "inside_an_agents_session_no_act_is_tried_with_the_owners_token",
+        ),
+    },
 }
 
 PLANNED: dict[str, str] = {
@@ -301,12 +403,23 @@ PLANNED: dict[str, str] = {
     "QUI4": "all of it",
     "QUI5": "all of it",
     "SAF2": "webhooks, which do not exist yet",
-    "SAF3": "a test for each limit",
     "SAF4": "the reserve of disk space",
     "SAF5": "all of it",
-    "SAF7": "all of it",
 }
 
 HOUSE: frozenset[str] = frozenset(
-    {"test_two_vendors", "test_packaging", "test_promises", "test_store", "test_tools", "test_resources"}
+    {
+        "test_two_vendors",
+        "test_libraries",
+        "test_shell",
+        "test_shell_up",
+        "test_connect",
+        "test_verify_and_doctor",
+        "test_writer_faults",
+        "test_packaging",
+        "test_promises",
+        "test_store",
+        "test_tools",
+        "test_resources",
+    }
 )

@@ -1,17 +1,21 @@
 """Clients that send exactly the bytes a test wants, and a room in a thread of its own that answers them."""
 
+import asyncio
 import contextlib
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httptools
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from mcp.shared.inbound import encode_header_value
 
+from teamroom.server.connections import Connections
 from tests.rooms import BOUND_SECONDS, RunningRoom, running_room
 
 MODERN = "2026-07-28"
@@ -85,7 +89,7 @@ class Wire:
         self.socket.settimeout(BOUND_SECONDS)
         self.socket.connect(("127.0.0.1", port))
 
-    def __enter__(self) -> "Wire":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,7 +145,7 @@ def posted(port: int, token: str | None, body: bytes, headers: Headers = ()) -> 
 
 def modern_headers(method: str, name: str | None = None) -> list[tuple[str, str]]:
     """The headers that repeat the body of a modern request."""
-    named = [("mcp-name", name)] if name is not None else []
+    named = [("mcp-name", encode_header_value(name))] if name is not None else []
     return [("mcp-protocol-version", MODERN), ("mcp-method", method), *named]
 
 
@@ -158,10 +162,19 @@ class Modern:
 
     def call(self, tool: str, arguments: Any, meta: dict[str, Any] | None = None) -> Answer:
         """Call a tool with anything for arguments."""
+        return self.ask("tools/call", {"name": tool, "arguments": arguments}, tool, meta)
+
+    def read(self, uri: str) -> Answer:
+        """Read a resource."""
+        return self.ask("resources/read", {"uri": uri}, uri)
+
+    def ask(
+        self, method: str, params: dict[str, Any], name: str | None = None, meta: dict[str, Any] | None = None
+    ) -> Answer:
+        """Send a request; `name` is what the header Mcp-Name repeats."""
         self._id += 1
-        params = {"name": tool, "arguments": arguments, "_meta": {**ENVELOPE, **(meta or {})}}
-        body = message("tools/call", params, self._id)
-        return self.post(body, modern_headers("tools/call", tool))
+        body = message(method, {**params, "_meta": {**ENVELOPE, **(meta or {})}}, self._id)
+        return self.post(body, modern_headers(method, name))
 
     def post(self, body: bytes, headers: Headers) -> Answer:
         """POST bytes; the connection is opened again when the server had closed it."""
@@ -175,6 +188,12 @@ class Modern:
         self._wire = Wire(self.port)
         self._wire.send(sent)
         return self._wire.answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._wire.socket.close()
@@ -197,11 +216,20 @@ class Legacy(Modern):
         """The headers of the session."""
         return self._session
 
-    def call(self, tool: str, arguments: Any, meta: dict[str, Any] | None = None) -> Answer:
-        """Call a tool with anything for arguments."""
+    def close(self) -> None:
+        """End the session, which the server would keep otherwise."""
+        host, token = f"127.0.0.1:{self.port}", f"Bearer {self.token}"
+        with Wire(self.port) as wire:
+            wire.send(request("DELETE", "/mcp", [("host", host), ("authorization", token), *self._session]))
+            wire.answer()
+        super().close()
+
+    def ask(
+        self, method: str, params: dict[str, Any], name: str | None = None, meta: dict[str, Any] | None = None
+    ) -> Answer:
+        """Send a request; this protocol repeats nothing in headers."""
         self._id += 1
-        params = {"name": tool, "arguments": arguments, **({"_meta": meta} if meta else {})}
-        return self.post(message("tools/call", params, self._id), self._session)
+        return self.post(message(method, {**params, **({"_meta": meta} if meta else {})}, self._id), self._session)
 
 
 class Logged(logging.Handler):
@@ -246,6 +274,7 @@ class RoomInThread:
     running: RunningRoom
     portal: BlockingPortal
     log: Logged
+    connections: Connections
 
     @property
     def port(self) -> int:
@@ -265,17 +294,44 @@ class RoomInThread:
 
     def enroll(self, *names: str, **options: Any) -> None:
         """Enroll members, whose tokens the room then knows."""
-        with contextlib.closing(self.modern("olga")) as owner:
+        with self.modern("olga") as owner:
             for name in names:
                 self.running.tokens[name] = reply(owner.call("enroll", {"name": name, **options}))["token"]
+
+    def open_now(self) -> tuple[int, int, int]:
+        """How many connections, requests in work and asyncio tasks there are."""
+
+        def count(_: RunningRoom) -> tuple[int, int, int]:
+            return len(self.connections.open), len(self.connections._answering), len(asyncio.all_tasks())
+
+        counted: tuple[int, int, int] = self.look(count)
+        return counted
+
+    def until_open(self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS) -> tuple[int, int, int]:
+        """Wait until no more is open than this, or the time is up; returns what is open then."""
+        end = time.monotonic() + seconds
+        while True:
+            now = self.open_now()
+            if time.monotonic() > end or is_within(now, at_most):
+                return now
+            time.sleep(0.005)
 
     def run(self, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
         """Run a coroutine function on the room's own event loop."""
         return self.portal.call(work, *arguments)
 
+    def until_waiting(self, members: int = 1) -> None:
+        """Wait until this many members wait for a wake."""
+        self.run(self.running.until_waiting, members)
+
     def look(self, read: Callable[[RunningRoom], Any]) -> Any:
         """Look at the room from its own thread."""
         return self.portal.call(read, self.running)
+
+
+def is_within(now: tuple[int, ...], at_most: tuple[int, ...]) -> bool:
+    """Whether no count is above its bound."""
+    return all(count <= most for count, most in zip(now, at_most, strict=True))
 
 
 @contextlib.contextmanager
@@ -286,7 +342,8 @@ def room_in_thread(folder: Path, **settings: Any) -> Iterator[RoomInThread]:
         portal.wrap_async_context_manager(running_room(folder, **settings)) as running,
         logged() as log,
     ):
-        yield RoomInThread(running, portal, log)
+        connections: Any = running.room.bus.on_ended[0]
+        yield RoomInThread(running, portal, log, connections.__self__)
 
 
 def reply(answer: Answer) -> dict[str, Any]:
