@@ -22,6 +22,7 @@ from teamroom.server.clock import Clock, rfc3339
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.rules.text import ended
 from teamroom.server.store.engine import QueueFullError, Store
 from teamroom.server.store.transaction import Reading, StorageError, Writing
 
@@ -56,18 +57,14 @@ class Door:
         row = self._store.look_up(lambda tx: tx.one("token_by_hash", hash=token_hash(token)))
         if row is None or not _is_live(row, self._clock()):
             if row is not None and row["state"] == "killed":
-                raise UnauthorisedError(
-                    "killed", f"@{row['name']} was killed.", "Stop. Only an owner can revive this member."
-                )
+                raise _killed(row)
             raise UnauthorisedError(
                 "not_allowed",
                 "This call carries no token that the room knows.",
                 "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
             )
         if row["state"] == "killed":
-            raise UnauthorisedError(
-                "killed", f"@{row['name']} was killed.", "Stop. Only an owner can revive this member."
-            )
+            raise _killed(row)
         return _caller(row)
 
     def is_ready(self) -> bool:
@@ -151,6 +148,11 @@ class Door:
         if isinstance(result, Refusal):
             raise result
         return result
+
+
+def _killed(row: Any) -> UnauthorisedError:
+    why = f"@{row['name']} was killed by @{row['by_name']}: {ended(row['reason'])}"
+    return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
 def _reraise(tx: Writing, error: Exception) -> None:

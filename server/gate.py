@@ -18,6 +18,11 @@ from teamroom.server.store.transaction import StorageError
 CALLER_KEY = "teamroom.caller"
 MCP_PATH = "/mcp"
 
+REFUSED_BODY_SECONDS = 1.0
+"""How long the body of a request may take that is refused whatever it says."""
+
+REQUEST_ID_CHARACTERS = 200
+
 JSON_RPC_ERROR = -32000
 """The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
 
@@ -31,6 +36,7 @@ class GateRefusal(Exception):
     def __init__(self, status: int, code: str, why: str, fix: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(why)
         self.status, self.code, self.why, self.fix, self.headers = status, code, why, fix, tuple(headers)
+        self.request_id: int | str | None = None
 
 
 class Gate:
@@ -77,6 +83,22 @@ class Gate:
             )
 
     async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        try:
+            caller = self._admit(headers)
+        except GateRefusal as refusal:
+            if scope["method"] == "POST" and b"expect" not in headers:
+                refusal.request_id = await self._id_of(headers, receive)
+            raise
+        scope[CALLER_KEY] = caller
+        with self._connections.answering(scope, caller):  # a body that is still on its way is an open call too
+            if scope["method"] == "POST":
+                body = await self._read_body(headers, receive, self._settings.body_seconds)
+                if body is None:
+                    return  # the client left before its request was whole
+                receive = _replay(body, receive)
+            await self._app(scope, receive, send)
+
+    def _admit(self, headers: dict[bytes, bytes]) -> Caller:
         caller = self._authenticate(headers)
         if self._connections.open_calls(caller.member) >= self._settings.open_calls:
             raise GateRefusal(
@@ -86,14 +108,18 @@ class Gate:
                 "Let some of them end, then call again.",
                 [(b"retry-after", b"1")],
             )
-        scope[CALLER_KEY] = caller
-        with self._connections.answering(scope, caller):  # a body that is still on its way is an open call too
-            if scope["method"] == "POST":
-                body = await self._read_body(headers, receive)
-                if body is None:
-                    return  # the client left before its request was whole
-                receive = _replay(body, receive)
-            await self._app(scope, receive, send)
+        return caller
+
+    async def _id_of(self, headers: dict[bytes, bytes], receive: Receive) -> int | str | None:
+        """The id of a refused request: some clients wait for ever for an answer that does not carry it."""
+        try:
+            body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS)
+            message = json.loads(body) if body is not None else None
+        except (GateRefusal, ValueError, RecursionError):
+            return None
+        id_ = message.get("id") if isinstance(message, dict) else None
+        is_id = isinstance(id_, int | str) and not isinstance(id_, bool) and len(str(id_)) <= REQUEST_ID_CHARACTERS
+        return id_ if is_id else None
 
     def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -111,7 +137,7 @@ class Gate:
                 [(b"retry-after", b"5")],
             ) from None
 
-    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
         limit = self._settings.body_bytes
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
@@ -122,7 +148,7 @@ class Gate:
             )
         body = bytearray()
         try:
-            async with asyncio.timeout(self._settings.body_seconds):
+            async with asyncio.timeout(seconds):
                 while True:
                     message = await receive()
                     if message["type"] != "http.request":
@@ -207,7 +233,9 @@ async def _refuse(send: Send, refusal: GateRefusal) -> None:
     data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
     message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
     error = {"code": JSON_RPC_ERROR, "message": message, "data": data}
-    await _send_json(send, refusal.status, {"jsonrpc": "2.0", "id": None, "error": error}, refusal.headers)
+    await _send_json(
+        send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
+    )
 
 
 async def _send_json(

@@ -53,7 +53,7 @@ def mcp_server(instructions: str, **handlers: Any) -> Server[Any]:
 
     No argument of ours travels in a header, so there is no schema to compare headers with.
     """
-    server: Server[Any] = Server(
+    server = _Server(
         "teamroom",
         version=__version__,
         title="Teamroom",
@@ -63,6 +63,15 @@ def mcp_server(instructions: str, **handlers: Any) -> Server[Any]:
     )
     server.middleware.clear()
     return server
+
+
+class _Server(Server[Any]):
+    """The SDK's server, without a deep copy of three words for every answer."""
+
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """Who answers, as a dictionary that the caller may keep."""
+        return dict(self._server_info_stamp_source)
 
 
 class Transports:

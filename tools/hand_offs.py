@@ -8,10 +8,12 @@ from teamroom.tools.words import receipt
 
 def offered(reply: Offered) -> str:
     """The reply of `hand_off` in words."""
-    return (
-        f"Offered {reply.task} as {reply.offer} until {reply.expires_at}{receipt(reply)}; you hold it until it is "
-        f"accepted.{expected(reply.forecast)}"
-    )
+    return f"Offered {reply.task} as {reply.offer} until {reply.expires_at}{receipt(reply)}.{expected(reply.forecast)}"
+
+
+def after_offer(reply: Offered) -> str:
+    """What to do after `hand_off`."""
+    return "you hold the task until the offer is accepted; wait_for_wake tells you the answer."
 
 
 def answered(reply: Answered) -> str:
@@ -28,6 +30,7 @@ TOOLS = (
         '[{"kind": "file", "ref": "plan.md", "sha256": "…"}] (commit: its tree id).',
         HAND_OFF,
         offered,
+        next=after_offer,
     ),
     Tool(
         "answer_hand_off",

@@ -47,6 +47,7 @@ TOOLS = (
         "the text, who must see it; the reply says when each will.",
         POST_MESSAGE,
         posted,
+        core=True,
     ),
     Tool(
         "read_messages",

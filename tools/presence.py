@@ -13,9 +13,9 @@ from teamroom.server.acts.presence import (
     Wake,
 )
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import ended, one_line
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import SHOWN_CHARACTERS, listed, receipt
+from teamroom.tools.words import SHOWN_CHARACTERS, counted, listed, receipt
 
 
 def wake(wake: Wake) -> str:
@@ -44,31 +44,53 @@ def offer(offer: OfferShown) -> str:
 
 def checked_in(reply: CheckedIn) -> str:
     """The reply of `check_in` in words."""
-    quiet = not (reply.wakes or reply.tasks or reply.offers)
     return (
-        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {reply.changes} entries since your last"
-        f"{receipt(reply)}."
+        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {counted(reply.changes, 'entry')} "
+        f"since your last{receipt(reply)}."
         + listed("Wakes", [wake(w) for w in reply.wakes])
         + listed("Your tasks", [task_held(t) for t in reply.tasks])
         + listed("Offered to you (answer_hand_off)", [offer(o) for o in reply.offers])
-        + ("\nNothing waits for you: claim_task, or wait_for_wake." if quiet else "")
     )
+
+
+def after_check_in(reply: CheckedIn) -> str:
+    """What to do after `check_in`."""
+    if reply.wakes:
+        return f"act on your wakes; check_in with after {reply.cursor} says that you have seen them."
+    if reply.offers:
+        return "answer_hand_off each offer to you."
+    if reply.tasks:
+        return "go on with your tasks."
+    return "nothing waits for you: claim_task, or wait_for_wake."
 
 
 def beat(reply: Beat) -> str:
     """The reply of `heartbeat` in words."""
     if reply.standing == "paused":
         until = f" until {reply.until}" if reply.until else ""
-        return f"You are paused by @{reply.by}{until}: {reply.reason}. Stop and wait."
-    waiting = f"{reply.pending.wakes} wakes and {reply.pending.offers} offers wait"
-    return f"You are active{receipt(reply)}; {waiting}" + (": check_in." if reply.pending.wakes else ".")
+        return f"You are paused by @{reply.by}{until}: {ended(reply.reason or '')}"
+    waiting = f"{counted(reply.pending.wakes, 'wake')} and {counted(reply.pending.offers, 'offer')}"
+    return f"You are active{receipt(reply)}; waiting for you: {waiting}."
+
+
+def after_beat(reply: Beat) -> str | None:
+    """What to do after `heartbeat`."""
+    if reply.standing == "paused":
+        return "stop and wait; call heartbeat again, and go on once it says active."
+    return "check_in." if reply.pending.wakes or reply.pending.offers else None
 
 
 def waited(reply: Waited) -> str:
     """The reply of `wait_for_wake` in words."""
     if not reply.wakes:
-        return f"Nothing yet. cursor {reply.cursor}: call wait_for_wake again with it as after."
+        return f"Nothing yet. cursor {reply.cursor}"
     return f"cursor {reply.cursor}" + listed("Wakes", [wake(w) for w in reply.wakes])
+
+
+def after_waiting(reply: Waited) -> str:
+    """What to do after `wait_for_wake`."""
+    again = f"wait_for_wake with after {reply.cursor}"
+    return f"act on your wakes, then {again}." if reply.wakes else f"{again}, or end your turn."
 
 
 def member(member: MemberShown) -> str:
@@ -99,6 +121,8 @@ TOOLS = (
         "Give the last cursor as `after` to acknowledge what you have seen.",
         CHECK_IN,
         checked_in,
+        next=after_check_in,
+        core=True,
     ),
     Tool(
         "heartbeat",
@@ -106,12 +130,15 @@ TOOLS = (
         "at most 4 h) it declares long work and renews the lease.",
         HEARTBEAT,
         beat,
+        next=after_beat,
     ),
     Tool(
         "wait_for_wake",
         "Block until something is addressed to you, at most 50 s; then act on it, or call again with the cursor.",
         WAKES_WAITING,
         waited,
+        next=after_waiting,
+        core=True,
         waits=True,
         reads=True,
     ),

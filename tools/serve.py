@@ -68,10 +68,10 @@ class ToolServer:
         tool = _find(params.name)
         arguments = _validated(tool, params.arguments)
         reply = await self._run(tool, self._caller_of(ctx), arguments, _request_id(ctx))
-        return types.CallToolResult(
-            content=[types.TextContent(type="text", text=tool.text(reply))],
-            structured_content=reply.model_dump(mode="json", by_alias=True),
-        )
+        words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
+        if (advice := tool.next(reply)) is not None:
+            words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
+        return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
 
     async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None) -> Any:
         if tool.waits:

@@ -59,7 +59,9 @@ def task_shown(task: TaskShown) -> str:
             else []
         ),
         *(
-            f"evidence {e['kind']} {e['ref']}" + (f"; check: `{e['check']}`" if e["check"] else "")
+            f"evidence {e['kind']} {e['ref']}"
+            + (f" = {e['value']}" if e.get("value") else "")
+            + (f"; check: `{e['check']}`" if e["check"] else "")
             for e in task.evidence
         ),
     ]
@@ -102,6 +104,7 @@ TOOLS = (
         "full, your fence and your lease.",
         CLAIM_TASK,
         claimed,
+        core=True,
     ),
     Tool(
         "read_board",
@@ -116,6 +119,7 @@ TOOLS = (
         "owner and operator need none to change, release or cancel.",
         UPDATE_TASK,
         updated,
+        core=True,
     ),
     Tool(
         "complete_task",
@@ -123,6 +127,7 @@ TOOLS = (
         'passed"}].',
         COMPLETE_TASK,
         completed,
+        core=True,
     ),
     Tool(
         "review_task",

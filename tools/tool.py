@@ -11,24 +11,31 @@ from pydantic import BaseModel
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.identity import Caller, Role
 
+ALWAYS_LOAD = "anthropic/alwaysLoad"
+"""What Claude Code reads to keep a tool at hand that it would otherwise have to search for."""
+
 
 @dataclass(frozen=True)
 class Tool:
     """One tool. `text` puts its reply into plain words for a model; the reply itself goes along as data.
 
-    `roles` None: everybody sees it; people may see what agents need a role for. `waits`: it blocks, so it
-    goes over the streaming transport.
+    `next` says what to do now, if that is not plain: some clients show a model only the words, some only
+    the data, so it stands in both. `roles` None: everybody sees it; people may see what agents need a role
+    for. `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only
+    when asked for are told to keep this one at hand.
     """
 
     name: str
     description: str
     does: AnyAct | AnyRead
     text: Callable[[Any], str]
+    next: Callable[[Any], str | None] = lambda reply: None
     roles: frozenset[Role] | None = None
     people: bool = False
     waits: bool = False
     reads: bool = False
     destroys: bool = False
+    core: bool = False
 
     @property
     def arguments(self) -> type[BaseModel]:
@@ -50,6 +57,7 @@ class Tool:
             annotations=types.ToolAnnotations(
                 read_only_hint=self.reads, destructive_hint=self.destroys, open_world_hint=False
             ),
+            _meta={ALWAYS_LOAD: True} if self.core else None,
         )
 
 

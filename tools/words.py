@@ -13,6 +13,13 @@ def receipt(reply: Reply) -> str:
     return f" (receipt {reply.receipt})" if reply.receipt is not None else ""
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: 1 entry, 2 entries."""
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing[:-1]}ies" if thing.endswith("y") else f"{number} {thing}s"
+
+
 def quoted(text: str) -> str:
     """A member's text as a quotation: data, whatever it says."""
     return "\n".join(f"> {line}" for line in text.splitlines()) or ">"

@@ -13,7 +13,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.standing import Level, Setting, Standing
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import ended, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 ROOM = 0
@@ -85,15 +85,18 @@ def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, no
     target = {"member": member, "owner": owner, "room": ROOM}[standing.level]
     row = tx.one("standing", scope=standing.level, target=target)
     if standing.state == "killed":
-        raise Refusal("killed", f"You were killed by @{row['by_name']}: {row['reason']}", "Stop. Make no more calls.")
+        raise Refusal(
+            "killed", f"You were killed by @{row['by_name']}: {ended(row['reason'])}", "Stop. Make no more calls."
+        )
     until = row["until"]
     retry = ASK_AGAIN_SECONDS if until is None else max(round(until - now + 0.5), 1)
     whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{whom} paused by @{row['by_name']} since {rfc3339(row['since'])}{ends}: {row['reason']}",
-        f"Stop working and wait. Call heartbeat every {retry} s; go on once it says your standing is active.",
+        f"{whom} paused by @{row['by_name']} since {rfc3339(row['since'])}{ends}: {ended(row['reason'])}",
+        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
+        "says your standing is active.",
         by=row["by_name"],
         reason=row["reason"],
         since=rfc3339(row["since"]),

@@ -66,7 +66,10 @@ class WaitForWake(Arguments):
 
 @dataclass(slots=True)
 class Wake:
-    """Why a member wakes. `from_` is sent as `from`. A plain dataclass, because a page holds fifty."""
+    """Why a member wakes: a row of `pending_wakes`, as a plain dataclass because a page holds fifty.
+
+    `from_` is sent as `from`.
+    """
 
     seq: int
     reason: str
@@ -201,7 +204,7 @@ def pending_wakes(tx: Reading, member: int, after: int, end: int) -> tuple[list[
     if len(rows) > WAKES_SHOWN:
         cursor = rows[-1]["seq"] - 1
         rows = [row for row in rows if row["seq"] <= cursor]
-    return [Wake(row["seq"], row["reason"], row["subject"], row["sender"], row["line"]) for row in rows], cursor
+    return [Wake(*row) for row in rows], cursor
 
 
 def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:

@@ -98,9 +98,8 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
     )
     add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
     if reviewer is not None:
-        log.wake(
-            tx, [reviewer["id"]], reason="review", subject=task.name, sender=caller.member, line=row["title"][:140]
-        )
+        line = one_line(f"@{caller.name} completed {task.name}, please review: {row['title']}")
+        log.wake(tx, [reviewer["id"]], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
         tell_freed(tx, task, now)
     return Completed(
@@ -142,7 +141,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) 
     add_entry(tx, task.id, caller, now, "accepted_review" if accepted else "sent_back", arguments.note)
     told = {task.row["completed_by"], task.row["creator"]} - {caller.member}
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
-    log.wake(tx, told, reason="review", subject=task.name, sender=caller.member, line=line)
+    log.wake(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
         tell_freed(tx, task, now)
     return Reviewed(receipt=seq, task=task.name, state=state)

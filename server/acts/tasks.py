@@ -159,9 +159,8 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
     _set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, now, "created", arguments.title)
     if assigned is not None and assigned["id"] != caller.member:
-        log.wake(
-            tx, [assigned["id"]], reason="assigned", subject=name, sender=caller.member, line=arguments.title[:140]
-        )
+        line = one_line(f"@{caller.name} assigned {name} to you: {arguments.title}")
+        log.wake(tx, [assigned["id"]], reason="assigned", subject=name, sender=caller.member, line=line)
     return Created(receipt=seq, task=name)
 
 

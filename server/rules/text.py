@@ -18,6 +18,11 @@ def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def ended(text: str) -> str:
+    """A text that another sentence can follow."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def how_many_fit(sizes: Iterable[int], characters: int) -> int:
     """How many things fit into a number of characters, from the first on; the first always does."""
     count, used = 0, 0

@@ -21,11 +21,12 @@ where token.id = :token
 -- name: token_by_hash
 select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
-    member.owner as owner, owner.name as owner_name, own.state as state
+    member.owner as owner, owner.name as owner_name, own.state as state, own.reason as reason, setter.name as by_name
 from token
 join member on member.id = token.member
 join member as owner on owner.id = member.owner
 left join standing as own on own.scope = 'member' and own.target = member.id
+left join member as setter on setter.id = own.by_member
 where token.hash = :hash
 
 -- name: add_member
