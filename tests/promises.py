@@ -416,6 +416,7 @@ HOUSE: frozenset[str] = frozenset(
         "test_connect",
         "test_verify_and_doctor",
         "test_writer_faults",
+        "test_readme",
         "test_packaging",
         "test_promises",
         "test_store",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
 from teamroom.server.acts.messages import like
-from teamroom.server.acts.stored_task import StoredTask, as_it_is, find
+from teamroom.server.acts.stored_task import StoredTask, as_it_is, find, unfinished_before
 from teamroom.server.acts.tasks import Entry, history
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -87,6 +87,8 @@ def _line(tx: Reading, task: StoredTask, now: float) -> TaskLine:
     waiting = {"blocked": row["blocked_on"], "in_review": _at(row["reviewer_name"])}
     if task.state == "offered":
         waiting["offered"] = _at(row["receiver_name"])
+    if task.state == "open":
+        waiting["open"] = ", ".join(unfinished_before(tx, task.id)) or None
     return TaskLine(
         task=task.name,
         title=row["title"],

@@ -92,6 +92,12 @@ def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]
     return [Pause(row["scope"], row["since"], row["until"]) for row in rows]
 
 
+def unfinished_before(tx: Reading, task: int) -> list[str]:
+    """The tasks that must be finished before this one can be claimed."""
+    rows = tx.all("dependencies", task=task)
+    return [f"T-{row['task']}" for row in rows if row["state"] not in ("done", "cancelled")]
+
+
 def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
     """Like `find`, and what has become due is written down first, so that the act starts from it."""
     task = find(tx, identifier, now)

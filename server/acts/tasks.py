@@ -23,7 +23,15 @@ from teamroom.server.acts.act import (
 from teamroom.server.acts.capabilities import COUNTS, require
 from teamroom.server.acts.expect import find_member
 from teamroom.server.acts.presence import Span, from_now
-from teamroom.server.acts.stored_task import ROOM_MEMBER, StoredTask, add_entry, find, find_settled, require_fence
+from teamroom.server.acts.stored_task import (
+    ROOM_MEMBER,
+    StoredTask,
+    add_entry,
+    find,
+    find_settled,
+    require_fence,
+    unfinished_before,
+)
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
@@ -453,9 +461,7 @@ def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
 
 
 def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
-    waits_for = [
-        f"T-{row['task']}" for row in tx.all("dependencies", task=task.id) if row["state"] not in ("done", "cancelled")
-    ]
+    waits_for = unfinished_before(tx, task.id)
     if waits_for:
         raise Refusal(
             "conflict",

@@ -58,7 +58,7 @@ class RoomOfProcesses:
 @contextlib.contextmanager
 def room_of_processes(data: Path) -> Iterator[RoomOfProcesses]:
     """A room that `teamroom up` serves on a free port."""
-    room = RoomOfProcesses(data, _free_port())
+    room = RoomOfProcesses(data, free_port())
     log = data.with_suffix(".log")
     with log.open("wb") as output:
         command = [TEAMROOM, "up", "--data", str(data), "--port", str(room.port)]
@@ -66,10 +66,10 @@ def room_of_processes(data: Path) -> Iterator[RoomOfProcesses]:
             command, env=_environment(room), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        _wait_until_ready(room, process, log)
+        wait_until_ready(room, process, log)
         yield room
     finally:
-        _stop(process)
+        stop(process)
 
 
 def _environment(room: RoomOfProcesses) -> dict[str, str]:
@@ -97,7 +97,8 @@ def _shell(room: RoomOfProcesses, *words: str) -> str:
     return done.stdout
 
 
-def _wait_until_ready(room: RoomOfProcesses, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(room: RoomOfProcesses, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a room answers; fails with its log when it ends or takes too long."""
     for _ in range(round(STEP_SECONDS / PACE_SECONDS)):
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise AssertionError(f"the room ended with {process.wait(PACE_SECONDS)}:\n{log.read_text()}")
@@ -107,7 +108,8 @@ def _wait_until_ready(room: RoomOfProcesses, process: subprocess.Popen[bytes], l
     raise AssertionError(f"the room was not ready within {STEP_SECONDS:.0f} s:\n{log.read_text()}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a room in order, or by force when it does not."""
     process.terminate()
     try:
         process.wait(STEP_SECONDS)
@@ -116,7 +118,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
