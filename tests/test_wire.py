@@ -589,12 +589,10 @@ def test_an_endless_head_is_cut(room: RoomInThread) -> None:
     """Before a token was seen, nobody may make the server keep megabytes."""
     with room.wire() as wire:
         wire.send(b"POST /mcp HTTP/1.1\r\n" + (b"x-filler: " + b"y" * 8000 + b"\r\n") * 128)
-        wire.socket.settimeout(1)
         assert 400 <= wire.answer().status < 500
 
 
 def test_a_connection_on_which_no_request_comes_is_closed(room: RoomInThread) -> None:
     with room.wire() as wire:
         wire.send(b"POST /mcp HTTP/1.1\r\n")
-        wire.socket.settimeout(3)
         assert wire.ended()
