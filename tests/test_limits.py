@@ -531,6 +531,28 @@ def test_every_page_is_bounded_and_the_next_goes_on_where_it_ends(tmp_path: Path
         assert len({wake["seq"] for page in wakes for wake in page["wakes"]}) == 101
 
 
+def test_a_roster_full_of_capabilities_is_told_in_pages_that_fit(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", batch_seconds=0) as room, room.modern("olga") as olga:
+        room.enroll(*(f"bot-{i}" for i in range(8)))
+        for i in range(8):
+            with room.modern(f"bot-{i}") as bot:
+                reply(bot.call("declare_capabilities", {"capabilities": [f"repo:{n:0115}" for n in range(50)]}))
+        rosters = pages(lambda after: reply(olga.call("who", after)), "next")
+        assert sum(len(roster["members"]) for roster in rosters) == 9
+        assert max(len(json.dumps(roster)) for roster in rosters) < 40_000
+
+
+def test_a_long_note_of_an_offer_is_cut_in_lists_and_whole_on_the_task(room: RoomInThread, bot: Modern) -> None:
+    note = "n" * 16_000
+    with room.modern("olga") as olga:
+        task = reply(olga.call("create_task", {"title": "a note"}))["task"]
+        fence = reply(olga.call("claim_task", {"task": task}))["fence"]
+        reply(olga.call("hand_off", {"task": task, "fence": fence, "to": "bot", "note": note}))
+        shown = next(o for o in reply(bot.call("check_in", {}))["offers"] if o["task"] == task)
+        assert len(shown["note"]) == 1_000
+        assert note in json.dumps(reply(olga.call("read_board", {"task": task})))
+
+
 def pages(ask: Callable[[dict[str, Any]], dict[str, Any]], cursor: str, enough: int = 10) -> list[dict[str, Any]]:
     """Page after page, until there is no next."""
     found = [ask({})]

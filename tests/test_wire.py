@@ -582,7 +582,7 @@ def test_ending_a_session_ends_its_waiting_call(room: RoomInThread) -> None:
         assert wire.answer().complete
 
 
-# ------------------------------------------------------------------ what the server does not bound yet
+# ------------------------------------------------------------------ the head of a request
 
 
 def test_an_endless_head_is_cut(room: RoomInThread) -> None:

@@ -30,12 +30,14 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import cut, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 ARTIFACTS = 20
 NEEDS = 20
 OFFERS_SHOWN = 20
+NOTE_SHOWN = 1_000
+"""How much of an offer's note a list of offers shows; the task's history has it whole."""
 
 PROVEN_KINDS = ("file", "commit")
 """Kinds whose hash the receiver has to bring; the others are listed."""
@@ -210,7 +212,7 @@ def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
             task=f"T-{row['task']}",
             title=row["title"],
             from_=row["giver_name"],
-            note=row["note"],
+            note=cut(row["note"], NOTE_SHOWN),
             needs=json.loads(row["needs"]),
             artifacts=[_shown(artifact) for artifact in json.loads(row["artifacts"])],
             expires_at=rfc3339(row["expires_at"]),

@@ -11,16 +11,13 @@ from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import how_many_fit, mentions, one_line
+from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 ADDRESSEES = 20
 """How many members one message addresses at most."""
 
 PAGE_MESSAGES = 50
-
-PAGE_CHARACTERS = 24_000
-"""How much text one reply carries; hosts cut longer ones."""
 
 MessageId = Annotated[str, Field(pattern=r"^M-[0-9]{1,16}$")]
 

@@ -10,9 +10,12 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.presence import expectation, presence
+from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit
 from teamroom.server.store.transaction import Reading
 
 PAGE_MEMBERS = 100
+LINE_CHARACTERS, CAPABILITY_CHARACTERS = 200, 60
+"""What a member costs in a reply, and each of its capabilities beyond its name."""
 
 
 class Who(Arguments):
@@ -70,9 +73,13 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
     )
     if name and not rows:
         raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
-    more = len(rows) > PAGE_MEMBERS
     members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
-    return Roster(members=members, next=members[-1].name if more else None)
+    shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
+    return Roster(members=shown, next=shown[-1].name if len(rows) > len(shown) else None)
+
+
+def _characters(member: MemberShown) -> int:
+    return LINE_CHARACTERS + sum(len(c.capability) + CAPABILITY_CHARACTERS for c in member.capabilities)
 
 
 def _member(tx: Reading, row: Any, now: float) -> MemberShown:

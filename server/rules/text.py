@@ -14,13 +14,21 @@ _ALLOWED_CONTROLS = "\n\r\t"
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters, cut at an ellipsis."""
-    line = _SPACE.sub(" ", text).strip()
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return cut(_SPACE.sub(" ", text).strip(), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, cut at an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def ended(text: str) -> str:
     """A text that another sentence can follow."""
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+PAGE_CHARACTERS = 24_000
+"""How much text one page carries; hosts cut longer ones."""
 
 
 def how_many_fit(sizes: Iterable[int], characters: int) -> int:
