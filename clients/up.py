@@ -31,6 +31,9 @@ NAMELESS_OWNER = "host"
 
 HEALTH_SECONDS = 1.0
 
+COLLECTED_EVERY = (50_000, 50, 100)
+"""New objects between two collections, and collections between two deeper ones: an answer makes a thousand."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -74,6 +77,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
 
         def is_open() -> None:
             gc.freeze()  # what start-up made stays: leave it out of each collection
+            gc.set_threshold(*COLLECTED_EVERY)
             announcing.enter_context(announce(room.folder, room.settings.url))
             opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
 

@@ -26,6 +26,7 @@ PROVING_COMMAND = r"(sha256sum -- [\w./-]+)"
 
 PLAN = "build, then test"
 PAUSE_REASON = "the disk of the build machine is full"
+KILL_REASON = "it ran wild"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,33 @@ def test_a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed(
     assert after_resume in texts
 
 
+@pytest.mark.parametrize(
+    ("harness", "told"),
+    [
+        (CODEX, f"Refused (killed): @{{name}} was killed by @{{owner}}: {KILL_REASON}"),
+        (CLAUDE_CODE, "rejected the Authorization header"),  # it shows no model what a 401 says
+    ],
+    ids=["codex", "claude"],
+)
+def test_a_kill_ends_a_running_harness_and_nothing_of_it_is_carried_out(
+    room: RoomOfProcesses, folder: Path, harness: Harness, told: str
+) -> None:
+    name = f"doomed-{harness.name.split()[0].lower()}"
+    agent = seated(name, harness, room, folder)
+    before_kill = Thought()
+    after_kill = f"{name} works on all the same"
+
+    with agent.at_work(use("check_in"), before_kill.before(use("post_message", text=after_kill))) as run:
+        before_kill.wait()
+        killed = room.owner("kill", target=name, reason=KILL_REASON)
+        before_kill.end()
+        seen = run.finish()
+
+    owner = room.owner("read_receipts", after=killed["receipt"] - 1)["receipts"][0]["actor"]
+    assert told.format(name=name, owner=owner) in seen[1]
+    assert acts_of(room, name, killed["receipt"]) == []
+
+
 # ------------------------------------------------------------------ the scripts' steps: what to do with what was seen
 
 
@@ -156,6 +184,10 @@ def complete_the_task(seen: Seen) -> Turn:
 
 def accept_what_waits_for_my_review(seen: Seen) -> Turn:
     return UseTool("review_task", {"task": read(TASK, seen[0]), "verdict": "accept", "note": "The hash is right."})
+
+
+def acts_of(room: RoomOfProcesses, name: str, after: int) -> list[str]:
+    return [r["act"] for r in room.owner("read_receipts", after=after, actor=name)["receipts"] if r["outcome"] == "ok"]
 
 
 def acts_of_agents(room: RoomOfProcesses, after: int) -> list[tuple[str, str]]:
