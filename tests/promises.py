@@ -267,6 +267,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "creator_owner_and_operator_edit_release_and_cancel_without_a_fence",
             "a_holder_that_is_not_the_creator_may_not_change_the_task",
             "the_board_is_read_in_pages_by_state_and_by_word",
+            "who_is_assigned_later_is_woken_too",
         ),
     },
     "TSK5": {

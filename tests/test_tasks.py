@@ -293,3 +293,14 @@ async def test_the_board_is_read_in_pages_by_state_and_by_word(room: RunningRoom
     assert (await owner("read_board", query="1000 sure"))["tasks"] == []
     assert (await owner("read_board", state="done"))["tasks"] == []
     assert len((await owner("read_board", state="all"))["tasks"]) == 50
+
+
+async def test_who_is_assigned_later_is_woken_too(room: RunningRoom) -> None:
+    builder, tester = await room.enroll("builder", "tester")
+    task = (await builder("create_task", title="a wall"))["task"]
+    await builder("update_task", task=task, changes={"assign": "tester"})
+    await builder("update_task", task=task, changes={"assign": "tester", "priority": 3})
+    wakes = (await tester("check_in"))["wakes"]
+    assert [(wake["reason"], wake["subject"]) for wake in wakes] == [("assigned", task)]
+    await builder("update_task", task=task, changes={"assign": ""})
+    assert (await tester("claim_task", task=task))["task"] == task

@@ -166,10 +166,15 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
         tx.run("add_need", task=id_, need=need)
     _set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, now, "created", arguments.title)
-    if assigned is not None and assigned["id"] != caller.member:
-        line = one_line(f"@{caller.name} assigned {name} to you: {arguments.title}")
-        log.wake(tx, [assigned["id"]], reason="assigned", subject=name, sender=caller.member, line=line)
+    if assigned is not None:
+        _tell_assigned(tx, caller, assigned["id"], name, arguments.title)
     return Created(receipt=seq, task=name)
+
+
+def _tell_assigned(tx: Writing, caller: Caller, member: int, task: str, title: str) -> None:
+    if member != caller.member:
+        line = one_line(f"@{caller.name} assigned {task} to you: {title}")
+        log.wake(tx, [member], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
 def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) -> Claimed:
@@ -263,7 +268,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         },
     )
     if arguments.changes is not None or arguments.snooze_until is not None:
-        _edit(tx, arguments, task, seq, now)
+        _edit(tx, caller, arguments, task, seq, now)
     if arguments.status in ("released", "cancelled"):
         _let_go(tx, arguments, task, caller, seq, now)
     elif arguments.fence is not None:
@@ -326,12 +331,14 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
         tell_freed(tx, task, now)
 
 
-def _edit(tx: Writing, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
     changes = arguments.changes or Changes()
     row = task.row
     assigned = row["assigned"]
     if changes.assign is not None:
         assigned = find_member(tx, changes.assign)["id"] if changes.assign else None
+        if assigned not in (None, row["assigned"]):
+            _tell_assigned(tx, caller, assigned, task.name, changes.title or row["title"])
     if changes.review is not None:
         review_policy(tx, changes.review)
     tx.run(
