@@ -1,8 +1,10 @@
 """The tools of the board."""
 
 from teamroom.server.acts.board import READ_BOARD, Board, TaskLine, TaskShown
+from teamroom.server.acts.claims import CLAIM_TASK, Claimed
 from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
-from teamroom.server.acts.tasks import CLAIM_TASK, CREATE_TASK, UPDATE_TASK, Claimed, Created, Entry, Updated
+from teamroom.server.acts.stored_task import Entry
+from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
 from teamroom.server.rules.text import one_line
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import SHOWN_CHARACTERS, listed, quoted, receipt

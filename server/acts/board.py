@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
 from teamroom.server.acts.messages import like
-from teamroom.server.acts.stored_task import StoredTask, as_it_is, find, unfinished_before
-from teamroom.server.acts.tasks import Entry, history
+from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, unfinished_before
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.rules.proofs import how_to_check

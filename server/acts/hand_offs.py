@@ -23,6 +23,7 @@ from teamroom.server.acts.act import (
     number,
 )
 from teamroom.server.acts.capabilities import require
+from teamroom.server.acts.claims import require_free_hands
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.clock import rfc3339
@@ -248,13 +249,7 @@ def _accept(
     needs = [*(row["need"] for row in tx.all("needs", task=task.id)), *json.loads(offer["needs"])]
     require(tx, caller.member, caller.name, needs, now, arguments.offer)
     _check_proofs(arguments, offer, caller)
-    if tx.value("count_held", member=caller.member) >= tx.settings.wip_cap:
-        raise Refusal(
-            "wip_cap",
-            f"You hold {tx.settings.wip_cap} tasks already.",
-            "Complete, release or hand one off first.",
-            subject=arguments.offer,
-        )
+    require_free_hands(tx, caller, arguments.offer)
     seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
     seq = log.append(
         tx,

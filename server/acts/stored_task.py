@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from teamroom.server import log
 from teamroom.server.acts.act import number
 from teamroom.server.clock import rfc3339
@@ -12,6 +14,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.log import Author
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import Lease, Pause
+from teamroom.server.rules.text import how_many_fit
 from teamroom.server.settings import Settings
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -20,7 +23,21 @@ State = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "c
 ROOM_MEMBER = 1
 """The member `room`: the actor of what happens by itself."""
 
+HISTORY_SHOWN = 30
+HISTORY_CHARACTERS = 12_000
+
 ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
+
+
+class Entry(BaseModel):
+    """Something that happened to a task."""
+
+    seq: int
+    at: str
+    member: str
+    kind: str
+    text: str
+    detail: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -184,3 +201,20 @@ def add_entry(
         text=text,
         detail=json.dumps(detail or {}, ensure_ascii=False),
     )
+
+
+def history(tx: Reading, task: int) -> list[Entry]:
+    """What happened to a task, newest first, as much of it as fits into one reply."""
+    rows = tx.all("task_entries", task=task, limit=HISTORY_SHOWN)
+    fit = how_many_fit((len(row["text"]) + len(row["detail"]) for row in rows), HISTORY_CHARACTERS)
+    return [
+        Entry(
+            seq=row["seq"],
+            at=rfc3339(row["at"]),
+            member=row["member"],
+            kind=row["kind"],
+            text=row["text"],
+            detail=json.loads(row["detail"]),
+        )
+        for row in rows[:fit]
+    ]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from teamroom.server.acts import tasks as task_acts
+from teamroom.server.acts import claims as claim_acts
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.acts.stored_task import find
 from teamroom.server.door import Door
@@ -125,7 +125,7 @@ def _judge_log(folder: Path, number: int, winners: dict[int, str]) -> list[str]:
 @contextlib.contextmanager
 def two_transactions() -> Iterator[None]:
     """The naive claim: look whether the task is free in one transaction, take it in the next."""
-    check_free, act = task_acts._check_free, Door.act
+    check_free, act = claim_acts._check_free, Door.act
 
     async def look_then_act(
         self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
@@ -136,7 +136,7 @@ def two_transactions() -> Iterator[None]:
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 
-    with patch.object(Door, "act", look_then_act), patch.object(task_acts, "_check_free", lambda *_: None):
+    with patch.object(Door, "act", look_then_act), patch.object(claim_acts, "_check_free", lambda *_: None):
         yield
 
 
