@@ -88,7 +88,13 @@ class ResourceServer:
         )
 
 
+EXACT = {resource.uri: (resource, resource.reads.arguments()) for resource in RESOURCES if not resource.is_template}
+"""Resources with an address of their own, each with the arguments of its read."""
+
+
 def _find(uri: str) -> tuple[Resource, Any]:
+    if uri in EXACT:
+        return EXACT[uri]
     for resource in RESOURCES:
         found = resource.match(uri)
         if found is not None:

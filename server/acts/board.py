@@ -77,17 +77,19 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) ->
         query=like(arguments.query),
         limit=PAGE_TASKS + 1,
     )
-    lines = [_line(tx, as_it_is(tx, row, now), now) for row in rows[:PAGE_TASKS]]
+    page = rows[:PAGE_TASKS]
+    before = unfinished_before(tx, page[0]["id"] if page else 0, page[-1]["id"] if page else 0)
+    lines = [_line(tx, as_it_is(tx, row, now), before[row["id"]], now) for row in page]
     return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
 
 
-def _line(tx: Reading, task: StoredTask, now: float) -> TaskLine:
+def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:
     row = task.row
     waiting = {"blocked": row["blocked_on"], "in_review": _at(row["reviewer_name"])}
     if task.state == "offered":
         waiting["offered"] = _at(row["receiver_name"])
     if task.state == "open":
-        waiting["open"] = ", ".join(unfinished_before(tx, task.id)) or None
+        waiting["open"] = ", ".join(before) or None
     return TaskLine(
         task=task.name,
         title=row["title"],
@@ -102,8 +104,9 @@ def _line(tx: Reading, task: StoredTask, now: float) -> TaskLine:
 
 def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
     row = task.row
+    before = unfinished_before(tx, task.id, task.id)[task.id]
     return TaskShown(
-        **_line(tx, task, now).model_dump(),
+        **_line(tx, task, before, now).model_dump(),
         detail=row["detail"],
         creator=row["creator_name"],
         created_at=rfc3339(row["created_at"]),

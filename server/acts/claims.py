@@ -145,7 +145,7 @@ def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
 
 
 def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
-    waits_for = unfinished_before(tx, task.id)
+    waits_for = unfinished_before(tx, task.id, task.id)[task.id]
     if waits_for:
         raise Refusal(
             "conflict",

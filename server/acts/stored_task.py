@@ -1,6 +1,7 @@
 """One task as the store has it, and as it is at this moment: what is due is computed whenever it is read."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -109,10 +110,12 @@ def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]
     return [Pause(row["scope"], row["since"], row["until"]) for row in rows]
 
 
-def unfinished_before(tx: Reading, task: int) -> list[str]:
-    """The tasks that must be finished before this one can be claimed."""
-    rows = tx.all("dependencies", task=task)
-    return [f"T-{row['task']}" for row in rows if row["state"] not in ("done", "cancelled")]
+def unfinished_before(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
+    """For each task of a range that waits for others, the ones that must be finished before it can be claimed."""
+    before: dict[int, list[str]] = defaultdict(list)
+    for row in tx.all("unfinished_before", first=first, last=last):
+        before[row["task"]].append(f"T-{row['needs_task']}")
+    return before
 
 
 def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:

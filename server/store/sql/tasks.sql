@@ -167,6 +167,14 @@ join task on task.id = dependency.needs_task
 where dependency.task = :task
 order by dependency.needs_task
 
+-- name: unfinished_before
+-- What the tasks of a range still wait for.
+select dependency.task, dependency.needs_task
+from dependency
+join task as before on before.id = dependency.needs_task
+where dependency.task between :first and :last and before.state not in ('done', 'cancelled')
+order by dependency.task, dependency.needs_task
+
 -- name: depends_on
 -- Whether a task waits, directly or not, for another: what would make a circle.
 with recursive before (task) as (
