@@ -356,6 +356,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "SAF3": {
         "test_limits": ("*",),
+        "test_argument_limits": ("*",),
         "test_stuck_clients": (
             "a_client_that_takes_nothing_is_cut_off",
             "a_client_that_takes_slowly_gets_everything",

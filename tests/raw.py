@@ -352,3 +352,17 @@ def reply(answer: Answer) -> dict[str, Any]:
     assert not result.get("isError"), result
     structured: dict[str, Any] = result["structuredContent"]
     return structured
+
+
+def refusal(answer: Answer) -> dict[str, Any]:
+    """The refusal in an answer of the gate or of a tool."""
+    said = answer.json
+    body: dict[str, Any] = said["error"]["data"] if "error" in said else said["result"]["structuredContent"]
+    assert body["why"]
+    assert body["fix"]
+    return body
+
+
+def was_refused(answer: Answer) -> bool:
+    """Whether an answer is an error of the protocol or a refusal of the room."""
+    return "error" in answer.json or bool(answer.json["result"].get("isError"))
