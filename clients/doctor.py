@@ -17,7 +17,7 @@ from teamroom.clients.room import ask
 from teamroom.clients.terminal import aligned, console, plain, print_hanging, print_json
 from teamroom.clients.verify import reading, verified
 from teamroom.server.clock import rfc3339, wall_clock
-from teamroom.server.settings import Settings, SettingsError, load_with_origins
+from teamroom.server.settings import Origin, Settings, SettingsError, load_with_origins, policy_values, with_policy
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
 
 Level = Literal["ok", "warning", "problem"]
@@ -198,15 +198,32 @@ def _days(now: float, token: Any) -> int:
 
 def _settings(place: Place) -> Iterator[Finding]:
     try:
-        settings, origins = load_with_origins(place.folder, dict(place.environment))
+        load_with_origins(place.folder, dict(place.environment))
     except SettingsError as error:
         yield Finding("problem", "settings", str(error), "Correct it; the room does not start with it.")
+        return
+    try:
+        settings, origins = _in_force(place)
+    except SettingsError as error:
+        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` shows what it may name."
+        yield Finding("problem", "settings", f"Acts are denied: {error}.", fix)
         return
     changed = [name for name, origin in origins.items() if origin != "default"]
     found = f"{len(origins)} in force, {len(changed)} of them not the default" + (
         ": " + ", ".join(f"{name} = {getattr(settings, name)} ({origins[name]})" for name in changed) if changed else ""
     )
     yield Finding("ok", "settings", f"{found}.")
+
+
+def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
+    """The settings with the room's policy, and where each value comes from. Raises SettingsError."""
+    settings, origins = load_with_origins(place.folder, dict(place.environment))
+    if not (place.folder / DATABASE).exists():
+        return settings, origins
+    with reading(place.folder) as tx:
+        document = tx.value("policy")
+    origins |= dict.fromkeys(policy_values(document), "policy")
+    return with_policy(settings, document), origins
 
 
 def _chain(place: Place) -> Iterator[Finding]:
@@ -258,8 +275,8 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
 
 def _settings_table(place: Place) -> dict[str, dict[str, Any]]:
     try:
-        settings, origins = load_with_origins(place.folder, dict(place.environment))
-    except SettingsError:
+        settings, origins = _in_force(place)
+    except (SettingsError, Failure):
         return {}
     values = settings.model_dump(mode="json")
     return {name: {"value": values[name], "origin": origins[name]} for name in Settings.model_fields}

@@ -62,6 +62,16 @@ async def _pages(room: Room, tool: str, items: str, **arguments: Any) -> dict[st
     return whole
 
 
+def resource(place: Place, uri: str) -> dict[str, Any]:
+    """One resource of the room. Raises Failure."""
+
+    async def work() -> dict[str, Any]:
+        async with connected(place) as room:
+            return await room.read(uri)
+
+    return run(work)
+
+
 def stream(place: Place, after: int | None, limit: int) -> dict[str, Any]:
     """The newest entries of the stream, or those that follow a number. Raises Failure."""
 

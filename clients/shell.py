@@ -185,6 +185,28 @@ def kill(
     show.controlled(members.kill(Place(data, url, token_file), target, reason, yes), json)
 
 
+@app.command()
+def policy(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="What to set, such as trust.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="To what, such as proven.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Let the settings decide NAME again.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show how the room runs, or change it from the next act on."""
+    if (name is not None) != (value is not None or reset) or (value is not None and reset):
+        raise typer.BadParameter("give NAME and VALUE, or NAME and --reset, or nothing")
+    from teamroom.clients import read, room, show
+
+    place = Place(data, url, token_file)
+    if name is None:
+        show.policy(read.resource(place, "teamroom://policy"), json)
+    else:
+        show.policy_set(room.ask(place, "set_policy", name=name, value=value), json)
+
+
 # ------------------------------------------------------------------ what a person looks at
 
 

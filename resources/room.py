@@ -6,10 +6,12 @@ from teamroom.resources.resource import Resource
 from teamroom.server.acts.board import READ_BOARD
 from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.messages import READ_MESSAGES
+from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.roster import WHO
+from teamroom.tools.control import policy
 from teamroom.tools.messages import messages
-from teamroom.tools.presence import offer, roster, task_held, wake
+from teamroom.tools.presence import capability, offer, roster, task_held, wake
 from teamroom.tools.tasks import board
 from teamroom.tools.words import listed
 
@@ -22,7 +24,7 @@ def me(reply: Me) -> str:
         f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
         f"You are {reply.standing}{bound}. cursor {reply.cursor}"
         + listed("Your tasks", [task_held(task) for task in reply.tasks])
-        + listed("Your capabilities", reply.capabilities)
+        + listed("Your capabilities", [capability(c) for c in reply.capabilities])
     )
 
 
@@ -66,6 +68,7 @@ RESOURCES = (
     Resource("roster", "Roster", "Who is in the room.", WHO, roster),
     Resource("members/{name}", "Member", "A member.", WHO, roster, lambda name: {"name": name}),
     Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy),
     Resource(
         "receipts/{seq}",
         "Receipt",

@@ -4,8 +4,11 @@ A value comes from `TEAMROOM_<NAME>` in the environment, else from `room.toml` i
 else from its default here.
 """
 
+import json
 import os
 import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +39,15 @@ class Settings(BaseModel):
     hop_limit: int = Field(5, ge=1, le=50, description="How often a task is handed on before its owner decides.")
     trust: TrustLevel = Field("declared", description="What counts as having a capability.")
     review_seconds: float = Field(3600, ge=60, le=604_800, description="After this a review falls to the owner.")
+
+    # capabilities
+    proof_seconds: float = Field(604_800, ge=60, le=31_536_000, description="How long a proven capability stays so.")
+    attestation_seconds: float = Field(
+        2_592_000, ge=60, le=31_536_000, description="How long an attested capability stays so."
+    )
+    probe_seconds: float = Field(
+        3600, ge=10, le=86_400, description="How long one probe is shown; its answer is taken for twice that."
+    )
 
     # presence
     live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
@@ -79,7 +91,21 @@ class Settings(BaseModel):
         return f"http://{host}:{self.port}"
 
 
-Origin = Literal["default", "room.toml", "environment"]
+POLICY = (
+    "trust",
+    "wip_cap",
+    "hop_limit",
+    "lease_seconds",
+    "lease_max_seconds",
+    "busy_max_seconds",
+    "offer_seconds",
+    "review_seconds",
+    "proof_seconds",
+    "attestation_seconds",
+)
+"""The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
+
+Origin = Literal["default", "room.toml", "environment", "policy"]
 
 
 class SettingsError(Exception):
@@ -111,6 +137,52 @@ def load_with_origins(
     for name in Settings.model_fields:
         origins[name] = "environment" if name in from_environment else "room.toml" if name in from_file else "default"
     return settings, origins
+
+
+def with_policy(settings: Settings, document: str | None) -> Settings:
+    """The settings with the policy's values in their place. `document` is what the database holds, None if nothing.
+
+    Raises SettingsError when the policy is missing or cannot be read: whoever needs it must deny.
+    """
+    if document == "{}":
+        return settings
+    return settings.model_copy(update=policy_values(document))
+
+
+@lru_cache(maxsize=8)
+def policy_values(document: str | None) -> Mapping[str, Any]:
+    """The values that a policy names, each checked. Raises SettingsError."""
+    values, unreadable = salvaged(document)
+    if unreadable:
+        raise SettingsError(f"the policy cannot be read: {', '.join(unreadable)}")
+    return values
+
+
+def salvaged(document: str | None) -> tuple[dict[str, Any], list[str]]:
+    """What can be read of a policy, and what of it cannot; `everything` where it is no JSON object, or missing."""
+    try:
+        given = json.loads(document or "")
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return {}, ["everything"]
+    values, unreadable = {}, []
+    for name, value in given.items():
+        try:
+            values[name] = policy_value(name, value)
+        except SettingsError:
+            unreadable.append(name)
+    return values, unreadable
+
+
+def policy_value(name: str, value: Any) -> Any:
+    """One value of the policy, checked. Raises SettingsError that says what it may be."""
+    if name not in POLICY:
+        raise SettingsError(f"{name} is no part of the policy")
+    try:
+        return getattr(Settings.model_validate({name: value}), name)
+    except ValidationError as error:
+        raise SettingsError(f"{name}: {error.errors()[0]['msg']}") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -233,6 +233,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "CTL8": {
         "test_control": ("a_missing_policy_denies",),
+        "test_policy": ("*",),
         "test_rules": ("what_is_missing_or_unreadable_never_allows",),
     },
     "TSK1": {

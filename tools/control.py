@@ -2,6 +2,7 @@
 
 from teamroom.server.acts.control import KILL, PAUSE, RESUME, Controlled
 from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
+from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.identity import Role
 from teamroom.tools.tool import Tool
@@ -28,6 +29,21 @@ def enrolled(reply: Enrolled) -> str:
 def revoked(reply: Revoked) -> str:
     """The reply of `revoke` in words."""
     return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{receipt(reply)}."
+
+
+def policy_set(reply: PolicySet) -> str:
+    """The reply of `set_policy` in words."""
+    note = f"; {reply.note}" if reply.note else ""
+    return f"{reply.name} is {reply.value} now ({reply.origin}), {reply.before} before{receipt(reply)}{note}."
+
+
+def policy(reply: Policy) -> str:
+    """The policy in words, one value a line, what cannot be read first."""
+    lines = [f"UNREADABLE, so the room denies: {name}. Set it again: set_policy" for name in reply.unreadable]
+    for line in reply.values:
+        by = f", set by @{line.by} at {line.at}" if line.by else ""
+        lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
+    return "\n".join(lines)
 
 
 def receipt_line(entry: Receipt) -> str:
@@ -68,6 +84,14 @@ TOOLS = (
         roles=RUN_THE_ROOM,
     ),
     Tool("revoke", "End a member's tokens, or those with a label.", REVOKE, revoked, roles=RUN_THE_ROOM, destroys=True),
+    Tool(
+        "set_policy",
+        "Change how the room runs, from the next act on: who counts as able (trust: declared, attested, proven), caps, "
+        "leases. Without a value the room's settings decide again. teamroom://policy shows it.",
+        SET_POLICY,
+        policy_set,
+        roles=frozenset({"owner"}),
+    ),
     Tool(
         "read_receipts",
         "Read the log: who did what, on what, with what outcome.",

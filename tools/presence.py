@@ -12,6 +12,7 @@ from teamroom.server.acts.presence import (
     Waited,
     Wake,
 )
+from teamroom.server.acts.reach import CapabilityShown
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
 from teamroom.server.rules.text import ended, one_line
 from teamroom.tools.tool import Tool
@@ -93,9 +94,18 @@ def after_waiting(reply: Waited) -> str:
     return f"act on your wakes, then {again}." if reply.wakes else f"{again}, or end your turn."
 
 
+def capability(shown: CapabilityShown) -> str:
+    """A capability with how it is known, by whom and until when."""
+    by = f" by @{shown.by}" if shown.by and shown.state == "attested" else ""
+    by = f", planted by @{shown.by}" if shown.by and shown.state == "proven" else by
+    when = f" {'since' if shown.state == 'expired' else 'until'} {shown.until}" if shown.until else ""
+    idle = "" if shown.counts else ", does not count"
+    return f"{shown.capability} ({shown.state}{by}{when}{idle})"
+
+
 def member(member: MemberShown) -> str:
     """A member in one line."""
-    can = ", ".join(f"{c.capability} ({c.state})" for c in member.capabilities)
+    can = ", ".join(capability(c) for c in member.capabilities)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "

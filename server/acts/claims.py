@@ -2,7 +2,7 @@
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
-from teamroom.server.acts.capabilities import COUNTS, require
+from teamroom.server.acts.reach import require
 from teamroom.server.acts.stored_task import (
     Entry,
     StoredTask,
@@ -53,7 +53,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) ->
         return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
     _check_free(tx, caller, task, now)
     _check_able(tx, caller, task, now)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
     fence = task.fence + 1
     from_whom = f" from @{task.row['holder_name']}, whose lease was over" if task.state == "claimed" else ""
     seq = log.append(
@@ -83,8 +83,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) ->
 
 
 def _best(tx: Writing, caller: Caller, now: float) -> str:
-    one, two, three = COUNTS[tx.settings.trust]
-    best = tx.value("best_open_task", member=caller.member, now=now, state_one=one, state_two=two, state_three=three)
+    best = tx.value("best_open_task", member=caller.member, now=now, trust=tx.policy.trust)
     if best is not None:
         return f"T-{best}"
     settings = tx.settings
@@ -160,10 +159,10 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
 
 def require_free_hands(tx: Reading, caller: Caller, subject: str) -> None:
     """Refuse a member that holds as many tasks as it may (TSK5)."""
-    if tx.value("count_held", member=caller.member) >= tx.settings.wip_cap:
+    if tx.value("count_held", member=caller.member) >= tx.policy.wip_cap:
         raise Refusal(
             "wip_cap",
-            f"You hold {tx.settings.wip_cap} tasks already.",
+            f"You hold {tx.policy.wip_cap} tasks already.",
             "Complete, release or hand one off first: check_in lists them.",
             subject=subject,
         )

@@ -22,9 +22,9 @@ from teamroom.server.acts.act import (
     author,
     number,
 )
-from teamroom.server.acts.capabilities import require
 from teamroom.server.acts.claims import require_free_hands
 from teamroom.server.acts.expect import Forecast, find_member, forecast
+from teamroom.server.acts.reach import require
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -139,7 +139,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
     require(tx, receiver["id"], receiver["name"], needs, now, task.name)
     tx.head.offers += 1
     name = f"O-{tx.head.offers}"
-    expires_at = now + offer_seconds(receiver["mode"], tx.settings)
+    expires_at = now + offer_seconds(receiver["mode"], tx.policy)
     seq = log.append(
         tx,
         author(caller),
@@ -234,7 +234,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any
             "Call who to find another member.",
             subject=task.name,
         )
-    if task.row["hops"] >= tx.settings.hop_limit and receiver["id"] != caller.owner:
+    if task.row["hops"] >= tx.policy.hop_limit and receiver["id"] != caller.owner:
         raise Refusal(
             "not_allowed",
             f"{task.name} was handed on {task.row['hops']} times already.",
@@ -250,7 +250,7 @@ def _accept(
     require(tx, caller.member, caller.name, needs, now, arguments.offer)
     _check_proofs(arguments, offer, caller)
     require_free_hands(tx, caller, arguments.offer)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
     seq = log.append(
         tx,
         author(caller),

@@ -6,6 +6,7 @@ from teamroom.server.acts.act import Arguments, Read, always
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
+from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.identity import Caller
 from teamroom.server.store.transaction import Reading
 
@@ -28,7 +29,7 @@ class Me(BaseModel):
     until: str | None = None
     cursor: int
     tasks: list[TaskHeld]
-    capabilities: list[str]
+    capabilities: list[CapabilityShown]
 
 
 class Inbox(BaseModel):
@@ -53,7 +54,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
         **({} if standing == "active" else pause_in_force(tx, row, now)),
         cursor=row["acknowledged"],
         tasks=tasks_of(tx, caller.member, now),
-        capabilities=[capability["capability"] for capability in tx.all("capabilities", member=caller.member)],
+        capabilities=capabilities_of(tx, caller.member, now),
     )
 
 

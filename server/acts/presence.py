@@ -248,11 +248,11 @@ def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: 
     digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
     new_note = bool(arguments.note) and digest != known["last_note"]
     busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, now)
-    if busy_until is not None and busy_until > now + tx.settings.busy_max_seconds + 1:
+    if busy_until is not None and busy_until > now + tx.policy.busy_max_seconds + 1:
         raise Refusal(
             "invalid",
-            f"Work may be declared at most {tx.settings.busy_max_seconds:.0f} s ahead.",
-            f"Call again with busy_until {tx.settings.busy_max_seconds:.0f}, and once more before it ends.",
+            f"Work may be declared at most {tx.policy.busy_max_seconds:.0f} s ahead.",
+            f"Call again with busy_until {tx.policy.busy_max_seconds:.0f}, and once more before it ends.",
         )
     receipt = None
     if arguments.task is not None:
@@ -278,7 +278,7 @@ def _renew(
         )
     if not new_note or busy_until is None or task.state != "claimed":
         return None
-    seconds = max(lease_seconds(caller.kind, row["mode"], tx.settings), busy_until - now)
+    seconds = max(lease_seconds(caller.kind, row["mode"], tx.policy), busy_until - now)
     seq = log.append(
         tx,
         author(caller),

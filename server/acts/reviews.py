@@ -158,7 +158,7 @@ def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
         holder=completer["id"] if back else None,
         now=now,
         lease_from=now if back else None,
-        lease_seconds=lease_seconds(completer["kind"], completer["mode"], tx.settings) if back else 0,
+        lease_seconds=lease_seconds(completer["kind"], completer["mode"], tx.policy) if back else 0,
         seq=seq,
     )
     return "claimed" if back else "open"
@@ -189,7 +189,7 @@ def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             f"Wait for @{row['reviewer_name']}." if row["reviewer_name"] else "Ask another member to review it.",
             subject=task.name,
         )
-    waited = now - row["completed_at"] >= tx.settings.review_seconds
+    waited = now - row["completed_at"] >= tx.policy.review_seconds
     is_person_in_charge = caller.kind == "human" and (
         caller.is_operator or (waited and caller.member == row["holder_owner"])
     )

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read
 from teamroom.server.acts.expect import facts_of
+from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
@@ -24,14 +25,6 @@ class Who(Arguments):
     name: Name | None = None
     capability: Need | None = None
     after: Name | None = None
-
-
-class CapabilityShown(BaseModel):
-    """A capability and how far it is proven."""
-
-    capability: str
-    state: str
-    until: str | None
 
 
 class MemberShown(BaseModel):
@@ -100,14 +93,7 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
-        capabilities=[
-            CapabilityShown(
-                capability=c["capability"],
-                state="expired" if c["until"] is not None and c["until"] <= now else c["state"],
-                until=None if c["until"] is None else rfc3339(c["until"]),
-            )
-            for c in tx.all("capabilities", member=row["id"])
-        ],
+        capabilities=capabilities_of(tx, row["id"], now),
         completions_reviewed=share["reviewed"],
         completions_upheld=share["upheld"],
     )

@@ -219,7 +219,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
     """Progress renews the lease; under `blocked` its clock stands."""
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.settings)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
     tx.run(
         "progress",

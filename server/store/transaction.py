@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from teamroom.server.identity import Entropy
-from teamroom.server.settings import Settings
+from teamroom.server.refusals import Refusal
+from teamroom.server.settings import Settings, SettingsError, with_policy
 
 
 class Cursor(Protocol):
@@ -77,6 +78,25 @@ class Reading:
         self.settings = context.settings
         self.principal: Any = None
         """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
+        self._policy: Settings | None = None
+
+    @property
+    def policy(self) -> Settings:
+        """The settings with the room's policy in their place, read once in this transaction by who needs it.
+
+        Raises Refusal `not_allowed` when the policy is missing or cannot be read (CTL8).
+        """
+        if self._policy is None:
+            try:
+                self._policy = with_policy(self.settings, self.value("policy"))
+            except SettingsError as error:
+                raise Refusal(
+                    "not_allowed",
+                    f"The room denies this, because {error}.",
+                    "Tell a room owner to run `teamroom policy`: it says what to set again.",
+                    subject="policy",
+                ) from None
+        return self._policy
 
     def one(self, name: str, /, **parameters: Any) -> Any:
         """The first row, or None."""

@@ -1,4 +1,4 @@
--- Members, their tokens, presence and capabilities.
+-- Members, their tokens and presence.
 
 -- name: principal
 -- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels.
@@ -80,7 +80,9 @@ left join standing as owners on owners.scope = 'owner' and owners.target = membe
 left join standing as room on room.scope = 'room' and room.target = 0
 where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after
     and (cast(:capability as text) = '' or exists (
-        select 1 from capability where capability.member = member.id and capability.capability = :capability
+        select 1 from capability
+        where capability.member = member.id and capability.capability = :capability
+            and capability.withdrawn_at is null
     ))
 order by member.name
 limit :limit
@@ -114,22 +116,3 @@ select id, label, created_at, expires_at
 from token
 where member = :member and revoked_at is null and (expires_at is null or expires_at > :now)
 order by created_at
-
--- name: capabilities
-select capability, state, since, until from capability where member = :member order by capability
-
--- name: with_capability
-select member.name, capability.state, capability.until
-from capability
-join member on member.id = capability.member
-where capability.capability = :capability
-order by member.name
-limit :limit
-
--- name: declare_capability
-insert into capability (member, capability, state, since, until)
-values (:member, :capability, 'declared', :now, null)
-on conflict (member, capability) do nothing
-
--- name: withdraw_capability
-delete from capability where member = :member and capability = :capability

@@ -77,8 +77,10 @@ where task.state = 'open'
         where need.task = task.id and not exists (
             select 1 from capability
             where capability.member = :member and capability.capability = need.need
-                and capability.state in (:state_one, :state_two, :state_three)
-                and (capability.until is null or capability.until > :now)
+                and capability.withdrawn_at is null
+                and (capability.proven_until > :now
+                    or (cast(:trust as text) <> 'proven' and capability.attested_until > :now)
+                    or (cast(:trust as text) = 'declared' and capability.failed_at is null))
         )
     )
 order by case when task.assigned = :member then 0 else 1 end, task.priority desc,

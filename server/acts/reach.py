@@ -1,0 +1,112 @@
+"""What a member can really reach: shown with how it is known, and required at the room's trust level."""
+
+import contextlib
+from typing import Any
+
+from pydantic import BaseModel
+
+from teamroom.server.clock import rfc3339
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.routing import Reach, State
+from teamroom.server.settings import TrustLevel
+from teamroom.server.store.transaction import Reading
+
+HAVE_IT_SHOWN = 5
+LOOKED_AT = 100
+"""How many who have a capability are named, and how many are looked at for that."""
+
+
+class CapabilityShown(BaseModel):
+    """A capability, how it is known, by whom, and until when; whether it counts at the room's trust level."""
+
+    capability: str
+    state: State
+    how: str
+    by: str | None = None
+    until: str | None = None
+    counts: bool
+
+
+def capabilities_of(tx: Reading, member: int, now: float) -> list[CapabilityShown]:
+    """What a member declares, each as it stands now. Where the policy cannot be read, nothing counts."""
+    rows = tx.all("capabilities", member=member)
+    trust: TrustLevel | None = None
+    with contextlib.suppress(Refusal):
+        trust = tx.policy.trust if rows else None
+    return [_shown(row, trust, now) for row in rows]
+
+
+def require(tx: Reading, member: int, name: str, needs: list[str], now: float, subject: str) -> None:
+    """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
+    if not needs:
+        return
+    trust = tx.policy.trust
+    has = {row["capability"]: _reach(row) for row in tx.all("capabilities", member=member)}
+    missing = [need for need in needs if need not in has or not has[need].counts(trust, now)]
+    if not missing:
+        return
+    who_has = {need: _who_has(tx, need, trust, now) for need in missing}
+    able = sorted(set.intersection(*(set(names) for names in who_has.values())))
+    lacks = ", ".join(f"{need} ({has[need].state(now)})" if need in has else need for need in missing)
+    level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
+    raise Refusal(
+        "missing_capability",
+        f"@{name} does not have {lacks}{level}.",
+        _fix(tx, member, name, [need for need in missing if need in has], missing, able, trust),
+        subject=subject,
+        missing=missing,
+        who_has=who_has,
+    )
+
+
+def _fix(
+    tx: Reading, member: int, name: str, declared: list[str], missing: list[str], able: list[str], trust: TrustLevel
+) -> str:
+    choose = f"Choose {' or '.join('@' + other for other in able)}, who {_have(able)} it. " if able else ""
+    if len(declared) < len(missing):
+        first = next(need for need in missing if need not in declared)
+        nobody = "" if able else "Nobody in the room has all of it. "
+        return f"{choose}{nobody}Who reaches {first} calls declare_capabilities first; or change the task's needs."
+    need = declared[0]
+    if any(row["capability"] == need for row in tx.all("provable", member=member)):
+        return f"{choose}@{name} calls check_in, which says how to prove {need}, and declare_capabilities with proofs."
+    if trust == "proven":
+        return f"{choose}A person makes {need} provable: teamroom plant {need}"
+    return f"{choose}A person, or a member of another owner, attests it: teamroom attest {name} {need}"
+
+
+def _have(names: list[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _at_least(trust: TrustLevel) -> str:
+    return "attested or proven" if trust == "attested" else "proven"
+
+
+def _who_has(tx: Reading, capability: str, trust: TrustLevel, now: float) -> list[str]:
+    rows = tx.all("with_capability", capability=capability, limit=LOOKED_AT)
+    return [row["name"] for row in rows if _reach(row).counts(trust, now)][:HAVE_IT_SHOWN]
+
+
+def _reach(row: Any) -> Reach:
+    return Reach(row["proven_until"], row["attested_until"], row["failed_at"])
+
+
+def _shown(row: Any, trust: TrustLevel | None, now: float) -> CapabilityShown:
+    reach = _reach(row)
+    state = reach.state(now)
+    how, by, until = {
+        "declared": ("its own word", None, None),
+        "proven": ("answered a challenge", row["proven_by"], row["proven_until"]),
+        "attested": ("attested", row["attested_by"], row["attested_until"]),
+        "failed": ("answered a challenge wrong", None, None),
+        "expired": ("was proven or attested", None, max(row["proven_until"] or 0, row["attested_until"] or 0)),
+    }[state]
+    return CapabilityShown(
+        capability=row["capability"],
+        state=state,
+        how=how,
+        by=by,
+        until=None if until is None else rfc3339(until),
+        counts=trust is not None and reach.counts(trust, now),
+    )
