@@ -186,6 +186,58 @@ def kill(
 
 
 @app.command()
+def plant(
+    capability: Annotated[
+        str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api; without one, what is planted.")
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Write the value there.")] = None,
+    print_: Annotated[
+        bool, typer.Option("--print", help="Print the value, this once, to put it there yourself.")
+    ] = False,
+    read: Annotated[
+        str | None, typer.Option("--read", metavar="COMMAND", help="With --print: what members run to print it.")
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", metavar="TEXT", help="A hint for who looks for it.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Ask nobody for it any more.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make a capability provable: a value where it stands, whose hash members are asked for."""
+    if capability is not None and (file is not None) + print_ + remove != 1:
+        raise typer.BadParameter("give one of --file FILE, --print and --remove")
+    from teamroom.clients import read as reading
+    from teamroom.clients import room, show
+    from teamroom.clients.plant import plant
+
+    place = Place(data, url, token_file)
+    if capability is None:
+        show.plants(reading.resource(place, "teamroom://plants"), json)
+    elif remove:
+        show.planted(room.ask(place, "plant", capability=capability, remove=True), None, False, json)
+    else:
+        show.planted(plant(place, capability, file, read, where), file, print_, json)
+
+
+@app.command()
+def attest(
+    name: Name,
+    capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="What the member reaches.")],
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Vouch for what a member declares that it reaches."""
+    from teamroom.clients import room, show
+
+    place = Place(data, url, token_file)
+    reply = room.ask(place, "declare_capabilities", attest_for=name, capabilities=capabilities)
+    show.attested(reply, json)
+
+
+@app.command()
 def policy(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="What to set, such as trust.")] = None,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="To what, such as proven.")] = None,

@@ -8,10 +8,22 @@ from typing import Any
 from rich.text import Text
 
 from teamroom.clients.place import OWNER_TOKEN, Place
-from teamroom.clients.terminal import aligned, console, grid, plain, plain_lines, print_hanging, print_json, span, until
+from teamroom.clients.terminal import (
+    aligned,
+    console,
+    grid,
+    plain,
+    plain_lines,
+    print_hanging,
+    print_json,
+    say,
+    span,
+    until,
+)
 from teamroom.server.acts.board import Board, TaskLine, TaskShown
 from teamroom.server.acts.control import Controlled
 from teamroom.server.acts.members import Enrolled, Revoked
+from teamroom.server.acts.plants import Planted, Plants
 from teamroom.server.acts.policy import Policy, PolicySet
 from teamroom.server.acts.reach import CapabilityShown
 from teamroom.server.acts.receipts import Receipt, Receipts, StreamEntry
@@ -121,6 +133,45 @@ def controlled(reply: dict[str, Any], as_json: bool) -> None:
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
     print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{receipt}")
+
+
+def planted(reply: dict[str, Any], file: str | None, to_print: bool, as_json: bool) -> None:
+    """Where a new value stands; the value itself only where it was asked for, alone on standard output."""
+    done = Planted.model_validate({key: value for key, value in reply.items() if key in Planted.model_fields})
+    if as_json:
+        print_json({**reply, "file": file, "value": done.value if to_print else None})
+        return
+    asked = f"{done.asked} member{'s' if done.asked != 1 else ''} asked"
+    if to_print and done.value is not None:
+        print(done.value)
+        say(f"{plain(done.capability)} is provable; put this value where it stands. {asked}.")
+    elif file is not None:
+        print(f"{plain(done.capability)} is provable: its value stands in {plain(file)}. {asked}.")
+    else:
+        print(f"{plain(done.capability)} is provable no longer.")
+
+
+def plants(reply: dict[str, Any], as_json: bool) -> None:
+    """What can be proven, one line each."""
+    if as_json:
+        print_json(reply)
+        return
+    found = Plants.model_validate(reply)
+    rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
+    for line in aligned([[plain(cell) for cell in row] for row in rows]):
+        print(line)
+    if not rows:
+        print("Nothing is planted: teamroom plant CAPABILITY --file FILE")
+
+
+def attested(reply: dict[str, Any], as_json: bool) -> None:
+    """Who was vouched for."""
+    if as_json:
+        print_json(reply)
+        return
+    states = {c["capability"]: CapabilityShown.model_validate(c) for c in reply["states"]}
+    for name in reply["capabilities"]:
+        print(f"@{plain(str(reply['member']))}: {_capability(states[name])}. Receipt {reply['receipt']}.")
 
 
 def policy(reply: dict[str, Any], as_json: bool) -> None:

@@ -6,12 +6,13 @@ from teamroom.resources.resource import Resource
 from teamroom.server.acts.board import READ_BOARD
 from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.messages import READ_MESSAGES
+from teamroom.server.acts.plants import READ_PLANTS
 from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.roster import WHO
-from teamroom.tools.control import policy
+from teamroom.tools.control import plants, policy
 from teamroom.tools.messages import messages
-from teamroom.tools.presence import capability, offer, roster, task_held, wake
+from teamroom.tools.presence import PROVE, capability, offer, probe, roster, task_held, wake
 from teamroom.tools.tasks import board
 from teamroom.tools.words import listed
 
@@ -34,6 +35,7 @@ def inbox(reply: Inbox) -> str:
         f"cursor {reply.cursor}"
         + listed("Wakes", [wake(w) for w in reply.wakes])
         + listed("Offered to you", [offer(o) for o in reply.offers])
+        + listed(PROVE, map(probe, reply.probes))
     )
 
 
@@ -68,6 +70,7 @@ RESOURCES = (
     Resource("roster", "Roster", "Who is in the room.", WHO, roster),
     Resource("members/{name}", "Member", "A member.", WHO, roster, lambda name: {"name": name}),
     Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource("plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants),
     Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy),
     Resource(
         "receipts/{seq}",

@@ -289,6 +289,12 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_bare_claim_takes_the_best_task_that_the_member_can_do",
             "a_claim_that_lacks_a_capability_is_told_what_and_who_has_it",
         ),
+        "test_capabilities": (
+            "work_goes_to_who_reaches_it_at_the_rooms_trust_level",
+            "what_is_accepted_is_checked_again_at_the_level_of_that_moment",
+            "a_refusal_says_how_to_come_to_count",
+            "what_counts_at_a_stricter_level_counts_at_every_looser_one",
+        ),
     },
     "HND3": {
         "test_hand_offs": (
@@ -310,6 +316,16 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "PRS1": {"test_rules": ("presence_always_has_a_verdict_with_a_reason", "a_mode_has_one_spelling")},
+    "CAP1": {
+        "test_capabilities": (
+            "a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it",
+            "a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again",
+            "a_proof_expires_and_a_new_probe_appears_a_day_before",
+            "a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure",
+            "the_shell_plants_lists_and_attests",
+        ),
+    },
+    "CAP2": {"test_capabilities": ("*",)},
     "REV1": {
         "test_reviews": (
             "completion_goes_to_an_independent_review",
@@ -404,8 +420,6 @@ PLANNED: dict[str, str] = {
     "REM2": "all of it",
     "REM3": "all of it",
     "REM4": "all of it",
-    "CAP1": "all but declared",
-    "CAP2": "all of it",
     "QUI2": "all of it",
     "QUI3": "all of it",
     "QUI4": "all of it",

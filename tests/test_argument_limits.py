@@ -112,6 +112,7 @@ REQUIRED: dict[str, Any] = {
     **dict.fromkeys(("text", "title", "note", "summary", "reason"), "a"),
     "evidence": [],
     "capabilities": [],
+    "capability": "a",
     "task": "T-1",
     "offer": "O-1",
     "fence": 1,
@@ -135,7 +136,8 @@ def put(path: tuple[str, ...], value: Any) -> Any:
         return [put(path[1:], value)]
     inner = put(path[1:], value)
     if path[1:2] == ("*",) and path[2:]:
-        inner = [{**NESTED[path[0]], **inner[0]}]
+        needed = {"value": "a", "capability": "a"} if path[2] == "capability" else NESTED[path[0]]
+        inner = [{**needed, **inner[0]}]
     return {path[0]: inner}
 
 

@@ -2,11 +2,12 @@
 
 from teamroom.server.acts.control import KILL, PAUSE, RESUME, Controlled
 from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
+from teamroom.server.acts.plants import PLANT, Planted, Plants
 from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.identity import Role
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import receipt
+from teamroom.tools.words import counted, receipt
 
 RUN_THE_ROOM: frozenset[Role] = frozenset({"owner", "operator"})
 STOP_OTHERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
@@ -29,6 +30,31 @@ def enrolled(reply: Enrolled) -> str:
 def revoked(reply: Revoked) -> str:
     """The reply of `revoke` in words."""
     return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{receipt(reply)}."
+
+
+def planted(reply: Planted) -> str:
+    """The reply of `plant` in words."""
+    if not reply.read and not reply.where and reply.value is None:
+        return f"{reply.capability} is provable no longer{receipt(reply)}."
+    value = f"the value {reply.value} (shown once)" if reply.value else "its value, which was shown once"
+    where = f" ({reply.where})" if reply.where else ""
+    found = f"; members find it by `{reply.read}`" if reply.read else ""
+    return (
+        f"{reply.capability} is provable{receipt(reply)}: put {value} where it stands{where}{found}. "
+        f"{counted(reply.asked, 'member')} asked."
+    )
+
+
+def plants(reply: Plants) -> str:
+    """What is planted, one capability a line, without the values."""
+    lines = [
+        f"{p.capability}, planted by @{p.by} at {p.at}"
+        + (f": `{p.read}`" if p.read else "")
+        + (f" {p.where}" if p.where else "")
+        for p in reply.plants
+    ]
+    more = ["There are more."] if reply.more else []
+    return "\n".join([*lines, *more]) or "Nothing is planted."
 
 
 def policy_set(reply: PolicySet) -> str:
@@ -84,6 +110,15 @@ TOOLS = (
         roles=RUN_THE_ROOM,
     ),
     Tool("revoke", "End a member's tokens, or those with a label.", REVOKE, revoked, roles=RUN_THE_ROOM, destroys=True),
+    Tool(
+        "plant",
+        "Make a capability provable. The reply has a value, shown once, to put where the capability stands; members "
+        "that declare it are then asked for its hash.",
+        PLANT,
+        planted,
+        roles=RUN_THE_ROOM,
+        people=True,
+    ),
     Tool(
         "set_policy",
         "Change how the room runs, from the next act on: who counts as able (trust: declared, attested, proven), caps, "

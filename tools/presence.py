@@ -12,11 +12,17 @@ from teamroom.server.acts.presence import (
     Waited,
     Wake,
 )
+from teamroom.server.acts.probes import Probe
 from teamroom.server.acts.reach import CapabilityShown
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
 from teamroom.server.rules.text import ended, one_line
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import SHOWN_CHARACTERS, counted, listed, receipt
+
+PROVE = "Prove what you reach (declare_capabilities with proofs)"
+ANSWER_PROBES = (
+    "run each command where you work, then declare_capabilities with proofs; what you do not reach, declare no more."
+)
 
 
 def wake(wake: Wake) -> str:
@@ -51,6 +57,7 @@ def checked_in(reply: CheckedIn) -> str:
         + listed("Wakes", [wake(w) for w in reply.wakes])
         + listed("Your tasks", [task_held(t) for t in reply.tasks])
         + listed("Offered to you (answer_hand_off)", [offer(o) for o in reply.offers])
+        + listed(PROVE, map(probe, reply.probes))
     )
 
 
@@ -60,6 +67,8 @@ def after_check_in(reply: CheckedIn) -> str:
         return f"act on your wakes; check_in with after {reply.cursor} says that you have seen them."
     if reply.offers:
         return "answer_hand_off each offer to you."
+    if reply.probes:
+        return ANSWER_PROBES
     if reply.tasks:
         return "go on with your tasks."
     return "nothing waits for you: claim_task, or wait_for_wake."
@@ -119,9 +128,24 @@ def roster(reply: Roster) -> str:
     return ("\n".join(member(m) for m in reply.members) or "Nobody.") + more
 
 
+def probe(probe: Probe) -> str:
+    """A probe with the command that answers it."""
+    where = f" ({probe.where})" if probe.where else ""
+    return f"{probe.capability}{where}: the first word that `{probe.command}` prints"
+
+
 def declared(reply: Declared) -> str:
     """The reply of `declare_capabilities` in words."""
-    return f"You declare {', '.join(reply.capabilities) or 'nothing'}{receipt(reply)}."
+    what = ", ".join(reply.capabilities) or "nothing"
+    if reply.attested:
+        return f"You attest that @{reply.member} reaches {what}{receipt(reply)}."
+    known = [capability(c) for c in reply.states if c.state != "declared" or not c.counts]
+    return f"You declare {what}{receipt(reply)}." + listed("Known", known) + listed(PROVE, map(probe, reply.probes))
+
+
+def after_declaring(reply: Declared) -> str | None:
+    """What to do after `declare_capabilities`."""
+    return ANSWER_PROBES if reply.probes else None
 
 
 TOOLS = (
@@ -163,8 +187,10 @@ TOOLS = (
     Tool(
         "declare_capabilities",
         'Say all that this runtime can reach, such as ["repo:acme/api", "tool:docker"]; it replaces what you said '
-        "before.",
+        'before. proofs answer probes: [{"capability": "repo:acme/api", "value": "…"}]. attest_for names a member of '
+        "another owner that reaches them.",
         DECLARE_CAPABILITIES,
         declared,
+        next=after_declaring,
     ),
 )

@@ -1,5 +1,7 @@
 """Turns of phrase that several tools share."""
 
+from collections.abc import Iterable
+
 from teamroom.server.acts.act import Reply
 
 SHOWN_CHARACTERS = 300
@@ -25,6 +27,7 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}" for line in text.splitlines()) or ">"
 
 
-def listed(title: str, lines: list[str]) -> str:
+def listed(title: str, lines: Iterable[str]) -> str:
     """A short list under a title; nothing where there is nothing."""
-    return "\n" + "\n".join([f"{title}:", *(f"- {line}" for line in lines)]) if lines else ""
+    items = [f"- {line}" for line in lines]
+    return "\n" + "\n".join([f"{title}:", *items]) if items else ""

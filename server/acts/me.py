@@ -6,6 +6,7 @@ from teamroom.server.acts.act import Arguments, Read, always
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
+from teamroom.server.acts.probes import Probe, probes_waiting
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.identity import Caller
 from teamroom.server.store.transaction import Reading
@@ -37,6 +38,7 @@ class Inbox(BaseModel):
 
     wakes: list[Wake]
     offers: list[OfferShown]
+    probes: list[Probe]
     cursor: int
 
 
@@ -62,7 +64,12 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
     """The caller's own wakes and offers; nobody reads another's."""
     after = tx.principal["acknowledged"]
     wakes, cursor = pending_wakes(tx, caller.member, after, tx.one("read_head")["seq"])
-    return Inbox(wakes=wakes, offers=offers_to(tx, caller.member, now), cursor=cursor)
+    return Inbox(
+        wakes=wakes,
+        offers=offers_to(tx, caller.member, now),
+        probes=probes_waiting(tx, caller, now),
+        cursor=cursor,
+    )
 
 
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)

@@ -10,6 +10,7 @@ from teamroom.server import log
 from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
+from teamroom.server.acts.probes import Probe, open_probes
 from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -98,6 +99,7 @@ class CheckedIn(Reply):
     wakes: list[Wake]
     tasks: list[TaskHeld]
     offers: list[OfferShown]
+    probes: list[Probe]
     reminders: list[Any] = Field(default_factory=list)
 
 
@@ -159,6 +161,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         wakes=wakes,
         tasks=tasks_of(tx, caller.member, now),
         offers=offers_to(tx, caller.member, now),
+        probes=open_probes(tx, caller, now),
     )
 
 

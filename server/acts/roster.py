@@ -55,7 +55,10 @@ class Roster(BaseModel):
 
 
 def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
-    """The roster: everybody, one member, or who has a capability. Raises Refusal `not_found`."""
+    """The roster: everybody, one member, or who says it has a capability, those whose word counts here first.
+
+    Raises Refusal `not_found`.
+    """
     name = (arguments.name or "").removeprefix("@")
     rows = tx.all(
         "roster",
@@ -68,7 +71,14 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
         raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
     members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
     shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
-    return Roster(members=shown, next=shown[-1].name if len(rows) > len(shown) else None)
+    after = shown[-1].name if len(rows) > len(shown) else None
+    if arguments.capability is not None:
+        shown.sort(key=lambda member: not _counts(member, arguments.capability))
+    return Roster(members=shown, next=after)
+
+
+def _counts(member: MemberShown, capability: str | None) -> bool:
+    return any(c.counts for c in member.capabilities if c.capability == capability)
 
 
 def _characters(member: MemberShown) -> int:

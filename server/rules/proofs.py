@@ -1,5 +1,6 @@
 """How anybody checks for themselves what another member says it reaches or has done."""
 
+import hashlib
 import shlex
 
 
@@ -18,3 +19,29 @@ def how_to_check(kind: str, ref: str) -> str | None:
     if kind == "test":
         return ref.partition(": ")[0]
     return f"read teamroom://receipts/{ref}" if kind == "receipt" else command(kind, ref)
+
+
+VALUE_PREFIX = "teamroom-proof-"
+"""How a planted value begins, so that whoever finds one knows what it is."""
+
+RENEW_SECONDS = 86_400.0
+"""A proof is asked for again this long before it expires, or at half its life where that is shorter."""
+
+VALUE_WORD = "VALUE"
+"""What stands in a command for a value that the room has no command to print."""
+
+
+def answer(nonce: str, member: str, value: str) -> str:
+    """What proves that a member reaches a planted value. A nonce is hexadecimal and a name has no colon."""
+    return hashlib.sha256(f"{nonce}:{member}:{value}".encode()).hexdigest()
+
+
+def answer_command(nonce: str, member: str, reads: str) -> str:
+    """The command whose output's first word is the answer; `reads` prints the value, else VALUE has to be put in."""
+    value = f"$({reads})" if reads else VALUE_WORD
+    return f"printf '%s' \"{nonce}:{member}:{value}\" | sha256sum"
+
+
+def is_probe_due(proven_until: float | None, proof_seconds: float, now: float) -> bool:
+    """Whether a member should be asked now: it has not proven the thing, or its proof is about to end."""
+    return proven_until is None or proven_until - now <= min(RENEW_SECONDS, proof_seconds / 2)

@@ -32,6 +32,51 @@ where member = :member and capability = :capability and failed_at is null and at
 update capability set withdrawn_at = :now, proven_until = null
 where member = :member and capability = :capability
 
+-- name: prove_capability
+update capability set proven_at = :now, proven_until = :until, proven_by = :planter, failed_at = null
+where member = :member and capability = :capability
+
+-- name: fail_capability
+update capability set failed_at = :now, proven_until = null, attested_until = null
+where member = :member and capability = :capability
+
+-- name: attest_capability
+update capability set attested_at = :now, attested_until = :until, attested_by = :attester, failed_at = null
+where member = :member and capability = :capability
+
+-- name: end_proofs
+-- Another value stands there now, or none: what was answered before counts no more.
+update capability
+set proven_until = case when proven_until > :now then :now else proven_until end, failed_at = null
+where capability = :capability
+
+-- name: add_plant
+insert into plant (capability, value, reads, hint, planted_by, planted_at)
+values (:capability, :value, :reads, :hint, :planter, :now)
+on conflict (capability) do update
+set value = :value, reads = :reads, hint = :hint, planted_by = :planter, planted_at = :now
+
+-- name: remove_plant
+delete from plant where capability = :capability
+
+-- name: plants
+-- All but the values.
+select plant.capability, plant.reads, plant.hint, plant.planted_at, planter.name as planter
+from plant
+join member as planter on planter.id = plant.planted_by
+order by plant.capability
+limit :limit
+
+-- name: plant_value
+select value, planted_by from plant where capability = :capability
+
+-- name: declared_by
+-- Who says that it reaches something, for whoever asks it to prove that.
+select member from capability
+where capability = :capability and withdrawn_at is null and member <> :planter
+order by member
+limit :limit
+
 -- name: provable
 -- What a member declares and somebody else has planted, with what it is asked at the moment.
 select capability.capability, capability.proven_until, plant.reads, plant.hint, planter.name as planter,
@@ -42,3 +87,14 @@ join member as planter on planter.id = plant.planted_by
 left join probe on probe.member = capability.member and probe.capability = capability.capability
 where capability.member = :member and capability.withdrawn_at is null and plant.planted_by <> :member
 order by capability.capability
+
+-- name: open_probe
+insert into probe (member, capability, nonce, opened_at)
+values (:member, :capability, :nonce, :now)
+on conflict (member, capability) do update set nonce = :nonce, opened_at = :now
+
+-- name: close_probe
+delete from probe where member = :member and capability = :capability
+
+-- name: close_probes
+delete from probe where capability = :capability

@@ -55,7 +55,7 @@ limit 1
 
 -- name: member_facts
 -- What a forecast is made of, for one addressee.
-select member.id, member.name, member.kind, member.mode, presence.last_call_at, presence.busy_until,
+select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until

