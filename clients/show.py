@@ -290,10 +290,10 @@ def task_in_full(task: TaskShown, presence: Mapping[str, str]) -> None:
         ("due", Text(plain(task.due or ""))),
         ("needs", Text(plain(", ".join(task.needs)))),
         ("depends on", Text(plain(", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)))),
-        ("completed by", Text(plain(task.completed_by or ""))),
+        ("completed by", Text(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
         ("reviewer", Text(plain(task.reviewer or ""))),
         ("summary", Text(plain(task.summary))),
-        *(("evidence", Text(plain(f"{item.get('kind')} {item.get('ref')}"))) for item in task.evidence),
+        *(("evidence", Text(_evidence(item))) for item in task.evidence),
     ]
     for name, value in facts:
         if value.plain:
@@ -306,6 +306,11 @@ def task_in_full(task: TaskShown, presence: Mapping[str, str]) -> None:
     for entry in task.history:
         what = f"@{plain(entry.member)} {plain(entry.kind)}" + (f": {plain(entry.text)}" if entry.text else "")
         print_hanging(out, Text(f"  {_day_and_time(entry.at)}", style="dim"), Text(what))
+
+
+def _evidence(item: dict[str, Any]) -> str:
+    check = f"; check: {item['check']}" if item.get("check") else ""
+    return plain(f"{item.get('kind')} {item.get('ref')}{check}")
 
 
 # ------------------------------------------------------------------ who, and what happened

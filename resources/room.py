@@ -12,7 +12,7 @@ from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, St
 from teamroom.server.acts.roster import WHO
 from teamroom.tools.control import plants, policy
 from teamroom.tools.messages import messages
-from teamroom.tools.presence import PROVE, capability, offer, probe, roster, task_held, wake
+from teamroom.tools.presence import PROVE, capability, offer, probe, review, roster, task_held, wake
 from teamroom.tools.tasks import board
 from teamroom.tools.words import listed
 
@@ -36,6 +36,7 @@ def inbox(reply: Inbox) -> str:
         + listed("Wakes", [wake(w) for w in reply.wakes])
         + listed("Offered to you", [offer(o) for o in reply.offers])
         + listed(PROVE, map(probe, reply.probes))
+        + listed("Waiting for your review", map(review, reply.reviews))
     )
 
 

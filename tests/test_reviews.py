@@ -1,7 +1,15 @@
 """Completion is a claim; somebody else judges it."""
 
-from typing import Any
+import json
+from random import Random
+from typing import Any, get_args
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teamroom.server.rules.presence import Verdict
+from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from tests.rooms import Member, RunningRoom
 
 EVIDENCE = [{"kind": "test", "ref": "pytest -q: 212 passed"}, {"kind": "commit", "ref": "abc1234", "value": "tree"}]
@@ -119,3 +127,157 @@ async def test_the_share_of_upheld_claims_stands_next_to_the_name(room: RunningR
     assert (member["completions_upheld"], member["completions_reviewed"]) == (1, 2)
     _, text, _ = await owner.said("who", name="builder")
     assert "1 of 2 completions upheld" in text
+
+
+# ------------------------------------------------------------------ a reviewer that does not come
+
+
+async def two_reviewers(room: RunningRoom, **task: Any) -> tuple[Member, Member, Member, Member]:
+    """@builder completes T-1, which goes to @first of another owner; @second of that owner could take it."""
+    owner = await room.owner()
+    await room.enroll("hanna", kind="human")
+    second, first = await room.enroll("second", "first", owner="hanna", mode="live")
+    (builder,) = await room.enroll("builder", mode="live")
+    for member in (second, first):
+        await member("check_in")
+        room.time.forward(10)
+    await owner("create_task", title="work", **task)
+    await builder("claim_task", task="T-1")
+    assert (await builder("complete_task", task="T-1", fence=1, summary="x", evidence=EVIDENCE))["reviewer"] == "first"
+    return owner, builder, first, second
+
+
+async def due(member: Member) -> list[str]:
+    """The reviews that a check-in says are the member's."""
+    return [review["task"] for review in (await member("check_in"))["reviews"]]
+
+
+LOST = {
+    "paused": {"target": "first", "reason": "rest"},
+    "its owner paused": {"target": "owner:hanna", "reason": "rest"},
+    "killed": {"target": "first", "reason": "rest"},
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+async def test_a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_woken(
+    room: RunningRoom, how: str
+) -> None:
+    owner, builder, _, second = await two_reviewers(room)
+    await owner("kill" if how == "killed" else "pause", **LOST[how])
+    next_ = "olga" if how == "its owner paused" else "second"
+    if next_ == "olga":
+        await owner("heartbeat")
+    assert (await builder("read_board", task="T-1"))["task"]["reviewer"] == next_
+    assert (await builder("read_board"))["tasks"][0]["waiting_for"] == f"@{next_}"
+    asked = owner if next_ == "olga" else second
+    seen = await asked("check_in")
+    assert [(w["reason"], w["subject"]) for w in seen["wakes"] if w["reason"] == "review"] == [("review", "T-1")]
+    assert [review["task"] for review in seen["reviews"]] == ["T-1"]
+    (entry,) = [e for e in room.entries() if e["act"] == "replace_reviewer"]
+    assert f"@{next_} reviews T-1 in place of @first" in entry["summary"]
+    await asked("review_task", task="T-1", verdict="accept", note="checked")
+    assert (await builder("read_board", task="T-1"))["task"]["reviewer"] == next_
+
+
+async def test_a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first(room: RunningRoom) -> None:
+    _, builder, _, second = await two_reviewers(room)
+    room.time.forward(1000)
+    await second("heartbeat")
+    inbox = json.loads((await second.client.read_resource("teamroom://inbox")).contents[1].text)
+    assert [(r["task"], r["by"], "first" in r["why"]) for r in inbox["reviews"]] == [("T-1", "builder", True)]
+    assert [e for e in room.entries() if e["act"] == "replace_reviewer"] == []
+    await builder("check_in")
+    assert "review" in [w["reason"] for w in (await second("check_in"))["wakes"]]
+
+
+async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> None:
+    """The twin: nobody is replaced who could come, however often somebody looks."""
+    owner, builder, first, second = await two_reviewers(room)
+    for member in (owner, builder, second, first):
+        assert await due(member) == (["T-1"] if member is first else [])
+    assert (await second.refused("review_task", task="T-1", verdict="accept", note="x"))["code"] == "not_allowed"
+    assert [e for e in room.entries() if e["act"] == "replace_reviewer"] == []
+    await first("review_task", task="T-1", verdict="accept", note="x")
+
+
+async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death(room: RunningRoom) -> None:
+    owner, builder, _, second = await two_reviewers(room, review="first")
+    await owner("pause", target="first", reason="rest")
+    assert await due(second) == []
+    assert (await builder("read_board", task="T-1"))["task"]["reviewer"] == "first"
+    await owner("kill", target="first", reason="gone")
+    assert await due(second) == ["T-1"]
+
+
+async def test_a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks(
+    room: RunningRoom,
+) -> None:
+    owner, builder, first, _ = await two_reviewers(room)
+    assert await due(owner) == []
+    room.time.forward(3601)
+    await first("heartbeat")
+    inbox = json.loads((await owner.client.read_resource("teamroom://inbox")).contents[1].text)
+    assert [review["task"] for review in inbox["reviews"]] == ["T-1"]
+    data, words, _ = await owner.said("check_in", after=(await owner("check_in"))["cursor"])
+    assert [review["task"] for review in data["reviews"]] == ["T-1"]
+    assert "T-1 by @builder" in words
+    assert data["next"] == "read_board task T-1, check its evidence yourself, then review_task."
+    assert (await builder("read_board"))["tasks"][0]["waiting_for"] == "@olga"
+    await first("review_task", task="T-1", verdict="send_back", note="who was asked first may still answer")
+
+
+async def test_a_puppet_of_the_same_owner_comes_after_everybody_else(room: RunningRoom) -> None:
+    owner, *_ = await two_reviewers(room)
+    (puppet,) = await room.enroll("puppet", mode="live")
+    await puppet("check_in")
+    for lost in ("first", "second"):
+        assert (await owner("read_board", task="T-1"))["task"]["reviewer"] == lost
+        await owner("pause", target=lost, reason="rest")
+    assert (await owner("read_board", task="T-1"))["task"]["reviewer"] == "puppet"
+
+
+async def test_a_reviewer_sees_how_to_check_the_evidence_and_how_often_its_author_was_upheld(
+    room: RunningRoom,
+) -> None:
+    _, _, first, _ = await two_reviewers(room)
+    (wake,) = (await first("check_in"))["wakes"]
+    data, words, _ = await first.said("read_board", task=wake["subject"])
+    assert data["task"]["upheld"] == "0 of 0"
+    assert "completed by @builder (0 of 0 upheld so far)" in words
+    for check in ("`pytest -q`", "`git rev-parse --verify --end-of-options 'abc1234^{tree}'`"):
+        assert check in words
+
+
+# ------------------------------------------------------------------ the rule by itself
+
+verdicts: st.SearchStrategy[Verdict] = st.sampled_from(get_args(Verdict))
+candidates = st.builds(
+    Candidate, st.integers(2, 40), st.booleans(), st.booleans(), st.booleans(), verdicts, st.integers(0, 9).map(float)
+)
+crowds = st.lists(candidates, max_size=8, unique_by=lambda candidate: candidate.member)
+
+
+@given(crowds)
+def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(crowd: list[Candidate]) -> None:
+    there = [c for c in crowd if c.verdict not in ("paused", "killed", "gone", "zombie")]
+    chosen = choose(crowd)
+    if not there:
+        assert chosen is None
+        return
+    assert chosen in there
+    assert chosen.other_owner == any(c.other_owner for c in there)
+    equals = [c for c in there if c.other_owner == chosen.other_owner]
+    assert chosen.held_it == all(c.held_it for c in equals)
+
+
+@given(crowds, st.randoms())
+def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candidate], random: Random) -> None:
+    shuffled = crowd.copy()
+    random.shuffle(shuffled)
+    assert choose(crowd) == choose(shuffled)
+
+
+@given(verdicts)
+def test_who_was_named_is_lost_only_where_a_chosen_one_is_too(verdict: Verdict) -> None:
+    assert not is_lost(verdict, named=True) or is_lost(verdict, named=False)

@@ -14,10 +14,18 @@ from teamroom.server.acts.presence import (
 )
 from teamroom.server.acts.probes import Probe
 from teamroom.server.acts.reach import CapabilityShown
+from teamroom.server.acts.reviewers import ReviewDue
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
 from teamroom.server.rules.text import ended, one_line
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import SHOWN_CHARACTERS, counted, listed, receipt
+
+
+def review(due: ReviewDue) -> str:
+    """A completion that waits for the caller, in one line."""
+    why = f" ({due.why})" if due.why else ""
+    return f"{due.task} by @{due.by} since {due.since}{why}: {due.title}"
+
 
 PROVE = "Prove what you reach (declare_capabilities with proofs)"
 ANSWER_PROBES = (
@@ -58,6 +66,9 @@ def checked_in(reply: CheckedIn) -> str:
         + listed("Your tasks", [task_held(t) for t in reply.tasks])
         + listed("Offered to you (answer_hand_off)", [offer(o) for o in reply.offers])
         + listed(PROVE, map(probe, reply.probes))
+        + listed(
+            "Waiting for your review (read_board shows the evidence, review_task judges)", map(review, reply.reviews)
+        )
     )
 
 
@@ -69,6 +80,9 @@ def after_check_in(reply: CheckedIn) -> str:
         return "answer_hand_off each offer to you."
     if reply.probes:
         return ANSWER_PROBES
+    if reply.reviews:
+        first = reply.reviews[0].task
+        return f"read_board task {first}, check its evidence yourself, then review_task."
     if reply.tasks:
         return "go on with your tasks."
     return "nothing waits for you: claim_task, or wait_for_wake."

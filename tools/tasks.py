@@ -56,7 +56,10 @@ def task_shown(task: TaskShown) -> str:
         *([f"needs {', '.join(task.needs)}"] if task.needs else []),
         *([f"after {before}"] if before else []),
         *(
-            [f"completed by @{task.completed_by}: {one_line(task.summary, SHOWN_CHARACTERS)}"]
+            [
+                f"completed by @{task.completed_by} ({task.upheld} upheld so far): "
+                f"{one_line(task.summary, SHOWN_CHARACTERS)}"
+            ]
             if task.completed_by
             else []
         ),

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
 from teamroom.server.acts.messages import like
+from teamroom.server.acts.reviewers import reviewer_now
 from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, unfinished_before
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -52,6 +53,7 @@ class TaskShown(TaskLine):
     review: str
     reviewer: str | None
     completed_by: str | None
+    upheld: str | None
     summary: str
     evidence: list[dict[str, Any]]
     hops: int
@@ -85,7 +87,7 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) ->
 
 def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:
     row = task.row
-    waiting = {"blocked": row["blocked_on"], "in_review": _at(row["reviewer_name"])}
+    waiting = {"blocked": row["blocked_on"], "in_review": _at(_reviewer(tx, task, now))}
     if task.state == "offered":
         waiting["offered"] = _at(row["receiver_name"])
     if task.state == "open":
@@ -116,13 +118,28 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
         needs=[need["need"] for need in tx.all("needs", task=task.id)],
         depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
         review=row["review"],
-        reviewer=row["reviewer_name"],
+        reviewer=_reviewer(tx, task, now),
         completed_by=row["completer_name"],
+        upheld=None if row["completed_by"] is None else _upheld(tx, row["completed_by"]),
         summary=row["summary"],
         evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
         hops=row["hops"],
         history=history(tx, task.id),
     )
+
+
+def _upheld(tx: Reading, member: int) -> str:
+    """A member's share of completions that were upheld, as it stands next to its name."""
+    share = tx.one("upheld_share", member=member)
+    return f"{share['upheld']} of {share['reviewed']}"
+
+
+def _reviewer(tx: Reading, task: StoredTask, now: float) -> str | None:
+    """Who judged the completion, or is to judge it now."""
+    if task.state != "in_review":
+        return None if task.row["reviewer_name"] is None else str(task.row["reviewer_name"])
+    found = reviewer_now(tx, task.row, now)
+    return None if found is None else found.name
 
 
 def _at(name: str | None) -> str | None:

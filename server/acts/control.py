@@ -9,6 +9,7 @@ from pydantic import Field
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.release import release_everything, tell_givers
+from teamroom.server.acts.reviewers import replace_killed_reviewer
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
 from teamroom.server.refusals import Refusal, not_found
@@ -184,6 +185,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     tell_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
     log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
+    replace_killed_reviewer(tx, target.id, now)
     _end_calls(tx, target)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
 

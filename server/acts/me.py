@@ -8,6 +8,7 @@ from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
 from teamroom.server.acts.probes import Probe, probes_waiting
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
+from teamroom.server.acts.reviewers import ReviewDue, reviews_due
 from teamroom.server.identity import Caller
 from teamroom.server.store.transaction import Reading
 
@@ -39,6 +40,7 @@ class Inbox(BaseModel):
     wakes: list[Wake]
     offers: list[OfferShown]
     probes: list[Probe]
+    reviews: list[ReviewDue]
     cursor: int
 
 
@@ -68,6 +70,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
         wakes=wakes,
         offers=offers_to(tx, caller.member, now),
         probes=probes_waiting(tx, caller, now),
+        reviews=reviews_due(tx, caller.member, now),
         cursor=cursor,
     )
 

@@ -1,12 +1,13 @@
 """Completion is a claim; another member reviews it."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
+from teamroom.server.acts.reviewers import Reviewer, choose_reviewer, reviewer_now
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.acts.tasks import tell_freed
 from teamroom.server.clock import rfc3339
@@ -73,9 +74,9 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
     require_fence(task, caller, arguments.fence, brought, now)
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    reviewer = _choose_reviewer(tx, caller, task, now)
+    reviewer = _ask(tx, caller, task, now)
     state: Literal["in_review", "done"] = "done" if row["review"] == "none" else "in_review"
-    whom = f", @{reviewer['name']} reviews" if reviewer is not None else ""
+    whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
         tx,
         author(caller),
@@ -91,7 +92,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
         state=state,
         now=now,
         member=caller.member,
-        reviewer=reviewer["id"] if reviewer is not None else None,
+        reviewer=reviewer.id if reviewer is not None else None,
         summary=arguments.summary,
         evidence=json.dumps(brought["evidence"], ensure_ascii=False),
         seq=seq,
@@ -99,12 +100,10 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
     add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
     if reviewer is not None:
         line = one_line(f"@{caller.name} completed {task.name}, please review: {row['title']}")
-        log.wake(tx, [reviewer["id"]], reason="review", subject=task.name, sender=caller.member, line=line)
+        log.wake(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
         tell_freed(tx, task, now)
-    return Completed(
-        receipt=seq, task=task.name, state=state, reviewer=reviewer["name"] if reviewer is not None else None
-    )
+    return Completed(receipt=seq, task=task.name, state=state, reviewer=reviewer.name if reviewer is not None else None)
 
 
 def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) -> Reviewed:
@@ -135,7 +134,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) 
     )
     state = "done"
     if accepted:
-        tx.run("accept_task", id=task.id, seq=seq)
+        tx.run("accept_task", id=task.id, reviewer=caller.member, seq=seq)
     else:
         state = _send_back(tx, task, seq, now)
     add_entry(tx, task.id, caller, now, "accepted_review" if accepted else "sent_back", arguments.note)
@@ -164,23 +163,19 @@ def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
     return "claimed" if back else "open"
 
 
-def _choose_reviewer(tx: Reading, caller: Caller, task: StoredTask, now: float) -> Any:
-    """Who reviews: the named member, or by REV1 one of another owner, then one who never held it, then any."""
+def _ask(tx: Reading, caller: Caller, task: StoredTask, now: float) -> Reviewer | None:
+    """Who reviews: the named member, unless it is killed or completed the task itself; else one by rule (REV1)."""
     policy = task.row["review"]
     if policy == "none":
         return None
-    if policy != "auto":
-        named = tx.one("member_facts", name=policy)
-        if named is not None and named["id"] != caller.member and named["own_state"] != "killed":
-            return named
-    chosen = tx.one("possible_reviewers", completer=caller.member, owner=caller.owner, task=task.id, now=now)
-    if chosen is not None:
-        return chosen
-    return {"id": caller.owner, "name": caller.owner_name} if caller.owner != caller.member else None
+    named = tx.one("member_facts", name=policy) if policy != "auto" else None
+    if named is not None and named["id"] != caller.member and named["own_state"] != "killed":
+        return Reviewer(named["id"], named["name"])
+    return choose_reviewer(tx, task.id, caller.member, caller.owner, now)
 
 
 def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
-    """Never who completed it; the reviewer, people who run the room, and after an hour the completer's owner."""
+    """Never who completed it; who was asked, who is to review now, and people who run the room."""
     row = task.row
     if row["completed_by"] == caller.member:
         raise Refusal(
@@ -189,16 +184,14 @@ def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             f"Wait for @{row['reviewer_name']}." if row["reviewer_name"] else "Ask another member to review it.",
             subject=task.name,
         )
-    waited = now - row["completed_at"] >= tx.policy.review_seconds
-    is_person_in_charge = caller.kind == "human" and (
-        caller.is_operator or (waited and caller.member == row["holder_owner"])
-    )
-    if row["reviewer"] in (None, caller.member) or is_person_in_charge:
+    due = reviewer_now(tx, row, now)
+    runs_the_room = caller.kind == "human" and caller.is_operator
+    if due is None or caller.member in (row["reviewer"], due.id) or runs_the_room:
         return
     raise Refusal(
         "not_allowed",
-        f"@{row['reviewer_name']} reviews {task.name}.",
-        f"Post what you found to @{row['reviewer_name']}.",
+        f"@{due.name} reviews {task.name}.",
+        f"Post what you found to @{due.name}.",
         subject=task.name,
     )
 

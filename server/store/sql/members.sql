@@ -43,6 +43,9 @@ from member
 join member as owner on owner.id = member.owner
 where member.name = :name
 
+-- name: member_by_id
+select id, name, kind, owner from member where id = :id
+
 -- name: member_by_folded
 select id, name from member where folded = :folded
 

@@ -11,7 +11,7 @@ values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :as
 -- name: task
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
     receiver.name as receiver_name
 from task
@@ -20,6 +20,7 @@ left join member as holder on holder.id = task.holder
 left join member as assigned on assigned.id = task.assigned
 left join member as reviewer on reviewer.id = task.reviewer
 left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
 left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
 where task.id = :id
@@ -27,7 +28,7 @@ where task.id = :id
 -- name: board_page
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
     receiver.name as receiver_name
 from task
@@ -36,6 +37,7 @@ left join member as holder on holder.id = task.holder
 left join member as assigned on assigned.id = task.assigned
 left join member as reviewer on reviewer.id = task.reviewer
 left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
 left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
 where task.id > :after
@@ -133,7 +135,7 @@ set state = :state, lease_from = null, touched_at = :now, reviewer = :reviewer, 
 where id = :id
 
 -- name: accept_task
-update task set state = 'done', changed_seq = :seq where id = :id
+update task set state = 'done', reviewer = :reviewer, changed_seq = :seq where id = :id
 
 -- name: send_task_back
 update task
@@ -214,22 +216,59 @@ order by task_entry.seq desc, task_entry.kind
 limit :limit
 
 -- name: possible_reviewers
--- Active members but the completer, those of another owner first, then who never held the task, then who called last.
-select member.id, member.name
-from member
-join standing on standing.scope = 'member' and standing.target = member.id
-left join presence on presence.member = member.id
-where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer
-    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
-    and presence.last_call_at is not null
-order by case when member.owner <> :owner then 0 else 1 end,
+-- Members but the completer that were seen in a while, those of another owner first, then who never held the task.
+select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
+    own.state as own_state, own.until as own_until,
+    owners.state as owner_state, owners.until as owner_until,
+    room.state as room_state, room.until as room_until,
     case when exists (
         select 1 from task_entry
         where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
-    ) then 1 else 0 end,
-    case when member.kind = 'agent' then 0 else 1 end,
-    presence.last_call_at desc, member.id
-limit 1
+    ) then 1 else 0 end as held_it
+from member
+join presence on presence.member = member.id
+left join standing as own on own.scope = 'member' and own.target = member.id
+left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and own.state <> 'killed'
+    and (presence.last_call_at > :seen_after
+        or (presence.last_call_at is not null and member.mode in ('on_demand', 'manual')))
+order by case when member.owner <> :owner then 0 else 1 end, held_it, presence.last_call_at desc, member.id
+limit :limit
+
+-- name: waiting_reviews
+-- Reviews that may be due to a member: asked of it, of its own agents, or of somebody who may be lost.
+select task.id, task.title, task.review, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
+    task.completed_at, completer.name as completer_name, completer.owner as completer_owner,
+    answers.name as completer_owner_name
+from task
+join member as completer on completer.id = task.completed_by
+join member as answers on answers.id = completer.owner
+left join member as reviewer on reviewer.id = task.reviewer
+left join presence on presence.member = task.reviewer
+left join standing as own on own.scope = 'member' and own.target = task.reviewer
+left join standing as owners on owners.scope = 'owner' and owners.target = reviewer.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where task.state = 'in_review'
+    and (task.reviewer = :member or completer.owner = :member or task.reviewer is null
+        or (reviewer.mode not in ('on_demand', 'manual')
+            and (presence.last_call_at is null or presence.last_call_at <= :silent_since))
+        or own.state <> 'active' or owners.state <> 'active' or room.state <> 'active')
+order by case when task.reviewer = :member or completer.owner = :member then 0 else 1 end, task.completed_at, task.id
+limit :limit
+
+-- name: reviews_of
+select task.id, task.title, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
+    completer.name as completer_name, completer.owner as completer_owner
+from task
+join member as completer on completer.id = task.completed_by
+join member as reviewer on reviewer.id = task.reviewer
+where task.state = 'in_review' and task.reviewer = :member
+order by task.id
+limit :limit
+
+-- name: set_reviewer
+update task set reviewer = :reviewer, changed_seq = :seq where id = :id
 
 -- name: add_verdict
 insert into verdict (task, seq, completer, reviewer, upheld) values (:task, :seq, :completer, :reviewer, :upheld)
