@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
 from teamroom.server.acts.messages import like
 from teamroom.server.acts.reviewers import reviewer_now
-from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, unfinished_before
+from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, needs_of, unfinished_before
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.rules.proofs import how_to_check
@@ -115,7 +115,7 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
         due=None if row["due"] is None else rfc3339(row["due"]),
         assigned=row["assigned_name"],
         fence=task.fence,
-        needs=[need["need"] for need in tx.all("needs", task=task.id)],
+        needs=needs_of(tx, task.id),
         depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
         review=row["review"],
         reviewer=_reviewer(tx, task, now),

@@ -2,7 +2,7 @@
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
-from teamroom.server.acts.reach import require
+from teamroom.server.acts.reach import lacking, require
 from teamroom.server.acts.stored_task import (
     Entry,
     StoredTask,
@@ -10,6 +10,7 @@ from teamroom.server.acts.stored_task import (
     find,
     find_settled,
     history,
+    needs_of,
     unfinished_before,
 )
 from teamroom.server.clock import rfc3339
@@ -102,9 +103,11 @@ def _best(tx: Writing, caller: Caller, now: float) -> str:
         except Refusal:
             continue
         return task.name
+    beyond = tx.value("first_open_task", member=caller.member)
+    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond), now)
     raise Refusal(
         "not_found",
-        "No open task fits you.",
+        f"No open task fits you; T-{beyond} needs {', '.join(lacks)}." if lacks else "No open task fits you.",
         "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
     )
 
@@ -153,7 +156,7 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             subject=task.name,
             waits_for=waits_for,
         )
-    require(tx, caller.member, caller.name, [row["need"] for row in tx.all("needs", task=task.id)], now, task.name)
+    require(tx, caller.member, caller.name, needs_of(tx, task.id), now, task.name)
     require_free_hands(tx, caller, task.name)
 
 
@@ -177,7 +180,7 @@ def _claimed(
         task=task.name,
         title=task.row["title"],
         detail=task.row["detail"],
-        needs=[row["need"] for row in tx.all("needs", task=task.id)],
+        needs=needs_of(tx, task.id),
         fence=task.fence,
         lease_until=task.lease_until(now),
         history=history(tx, task.id),

@@ -25,7 +25,7 @@ from teamroom.server.acts.act import (
 from teamroom.server.acts.claims import require_free_hands
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.acts.reach import require
-from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
+from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, needs_of, require_fence
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
@@ -135,7 +135,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
     receiver = find_member(tx, arguments.to)
     _check_receiver(tx, caller, task, receiver, now)
     extra = list(arguments.needs or ())
-    needs = list(dict.fromkeys([*(row["need"] for row in tx.all("needs", task=task.id)), *extra]))
+    needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
     require(tx, receiver["id"], receiver["name"], needs, now, task.name)
     tx.head.offers += 1
     name = f"O-{tx.head.offers}"
@@ -246,7 +246,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any
 def _accept(
     tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, now: float
 ) -> Answered:
-    needs = [*(row["need"] for row in tx.all("needs", task=task.id)), *json.loads(offer["needs"])]
+    needs = [*needs_of(tx, task.id), *json.loads(offer["needs"])]
     require(tx, caller.member, caller.name, needs, now, arguments.offer)
     _check_proofs(arguments, offer, caller)
     require_free_hands(tx, caller, arguments.offer)

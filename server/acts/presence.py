@@ -11,7 +11,7 @@ from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Repl
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.probes import Probe, open_probes
-from teamroom.server.acts.reviewers import ReviewDue, replace_lost_reviewers, reviews_due
+from teamroom.server.acts.reviewers import ReviewDue, settle_reviews
 from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -153,7 +153,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
             detail={"mode": mode},
         )
     cursor = _acknowledge(tx, caller, arguments.after, row["acknowledged"])
-    replace_lost_reviewers(tx, caller.member, now)
+    reviews = settle_reviews(tx, caller.member, now)
     wakes, seen = pending_wakes(tx, caller.member, cursor, tx.head.seq)
     return CheckedIn(
         receipt=receipt,
@@ -165,7 +165,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         tasks=tasks_of(tx, caller.member, now),
         offers=offers_to(tx, caller.member, now),
         probes=open_probes(tx, caller, now),
-        reviews=reviews_due(tx, caller.member, now),
+        reviews=reviews,
     )
 
 

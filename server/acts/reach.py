@@ -36,38 +36,46 @@ def capabilities_of(tx: Reading, member: int, now: float) -> list[CapabilityShow
     return [_shown(row, trust, now) for row in rows]
 
 
-def require(tx: Reading, member: int, name: str, needs: list[str], now: float, subject: str) -> None:
-    """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
-    if not needs:
-        return
+def lacking(tx: Reading, member: int, needs: list[str], now: float) -> dict[str, State | None]:
+    """What a member does not reach of what is needed, by what counts here; each with its state, None: not declared."""
     trust = tx.policy.trust
     has = {row["capability"]: _reach(row) for row in tx.all("capabilities", member=member)}
-    missing = [need for need in needs if need not in has or not has[need].counts(trust, now)]
+    return {
+        need: has[need].state(now) if need in has else None
+        for need in needs
+        if need not in has or not has[need].counts(trust, now)
+    }
+
+
+def require(tx: Reading, member: int, name: str, needs: list[str], now: float, subject: str) -> None:
+    """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
+    missing = lacking(tx, member, needs, now) if needs else {}
     if not missing:
         return
+    trust = tx.policy.trust
     who_has = {need: _who_has(tx, need, trust, now) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
-    lacks = ", ".join(f"{need} ({has[need].state(now)})" if need in has else need for need in missing)
+    lacks = ", ".join(f"{need} ({state})" if state else need for need, state in missing.items())
     level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
     raise Refusal(
         "missing_capability",
         f"@{name} does not have {lacks}{level}.",
-        _fix(tx, member, name, [need for need in missing if need in has], missing, able, trust),
+        _fix(tx, member, name, missing, able, trust),
         subject=subject,
-        missing=missing,
+        missing=list(missing),
         who_has=who_has,
     )
 
 
 def _fix(
-    tx: Reading, member: int, name: str, declared: list[str], missing: list[str], able: list[str], trust: TrustLevel
+    tx: Reading, member: int, name: str, missing: dict[str, State | None], able: list[str], trust: TrustLevel
 ) -> str:
     choose = f"Choose {' or '.join('@' + other for other in able)}, who {_have(able)} it. " if able else ""
-    if len(declared) < len(missing):
-        first = next(need for need in missing if need not in declared)
+    unsaid = [need for need, state in missing.items() if state is None]
+    if unsaid:
         nobody = "" if able else "Nobody in the room has all of it. "
-        return f"{choose}{nobody}Who reaches {first} calls declare_capabilities first; or change the task's needs."
-    need = declared[0]
+        return f"{choose}{nobody}Who reaches {unsaid[0]} calls declare_capabilities first; or change the task's needs."
+    need = next(iter(missing))
     if any(row["capability"] == need for row in tx.all("provable", member=member)):
         return f"{choose}@{name} calls check_in, which says how to prove {need}, and declare_capabilities with proofs."
     if trust == "proven":

@@ -82,8 +82,20 @@ def reviewer_now(tx: Reading, row: Any, now: float) -> Reviewer | None:
 
 def reviews_due(tx: Reading, member: int, now: float) -> list[ReviewDue]:
     """The completions that wait for a member's judgement now, whoever was asked first."""
+    return _due(tx, _waiting(tx, member, now), member, now)
+
+
+def settle_reviews(tx: Writing, member: int, now: float) -> list[ReviewDue]:
+    """The same, once somebody else was asked, and woken, wherever who was asked is lost."""
+    rows = _waiting(tx, member, now)
+    if sum(_replace_if_lost(tx, row, now) for row in rows):
+        rows = _waiting(tx, member, now)
+    return _due(tx, rows, member, now)
+
+
+def _due(tx: Reading, rows: Sequence[Any], member: int, now: float) -> list[ReviewDue]:
     due = []
-    for row in _waiting(tx, member, now):
+    for row in rows:
         reviewer = reviewer_now(tx, row, now)
         if reviewer is not None and reviewer.id == member:
             due.append(
@@ -96,16 +108,6 @@ def reviews_due(tx: Reading, member: int, now: float) -> list[ReviewDue]:
                 )
             )
     return due
-
-
-def replace_lost_reviewers(tx: Writing, member: int, now: float) -> None:
-    """Ask somebody else where who was asked is lost, and wake them; `member` is who noticed."""
-    for row in _waiting(tx, member, now):
-        if _asked(tx, row, now) is not None:
-            continue
-        found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
-        if found is not None and found.id != row["reviewer"]:
-            _replace(tx, row, found, now)
 
 
 def replace_killed_reviewer(tx: Writing, member: int, now: float) -> None:
@@ -147,6 +149,16 @@ def _candidate(tx: Reading, row: Any, owner: int, now: float) -> Candidate:
         verdict=presence(facts_of(row, now), now, tx.settings).verdict,
         last_call_at=row["last_call_at"],
     )
+
+
+def _replace_if_lost(tx: Writing, row: Any, now: float) -> bool:
+    if _asked(tx, row, now) is not None:
+        return False
+    found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
+    if found is None or found.id == row["reviewer"]:
+        return False
+    _replace(tx, row, found, now)
+    return True
 
 
 def _replace(tx: Writing, row: Any, found: Reviewer, now: float) -> None:

@@ -118,6 +118,11 @@ def unfinished_before(tx: Reading, first: int, last: int) -> dict[int, list[str]
     return before
 
 
+def needs_of(tx: Reading, task: int) -> list[str]:
+    """What a task needs its holder to reach."""
+    return [row["need"] for row in tx.all("needs", task=task)]
+
+
 def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
     """Like `find`, and what has become due is written down first, so that the act starts from it."""
     task = find(tx, identifier, now)

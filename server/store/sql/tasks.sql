@@ -89,6 +89,21 @@ order by case when task.assigned = :member then 0 else 1 end, task.priority desc
     case when task.due is null then 1 else 0 end, task.due, task.id
 limit 1
 
+-- name: first_open_task
+-- The first open task that this member could have if it reached what the task needs.
+select task.id
+from task
+where task.state = 'open'
+    and (task.assigned is null or task.assigned = :member)
+    and not exists (
+        select 1 from dependency
+        join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state not in ('done', 'cancelled')
+    )
+order by case when task.assigned = :member then 0 else 1 end, task.priority desc,
+    case when task.due is null then 1 else 0 end, task.due, task.id
+limit 1
+
 -- name: perhaps_overdue
 -- Claimed tasks whose lease may have run out; the exact answer needs the pauses of each holder.
 select task.id
