@@ -208,16 +208,16 @@ def plant(
     if capability is not None and (file is not None) + print_ + remove != 1:
         raise typer.BadParameter("give one of --file FILE, --print and --remove")
     from teamroom.clients import read as reading
-    from teamroom.clients import room, show
+    from teamroom.clients import room, show_reach
     from teamroom.clients.plant import plant
 
     place = Place(data, url, token_file)
     if capability is None:
-        show.plants(reading.resource(place, "teamroom://plants"), json)
+        show_reach.plants(reading.resource(place, "teamroom://plants"), json)
     elif remove:
-        show.planted(room.ask(place, "plant", capability=capability, remove=True), None, False, json)
+        show_reach.planted(room.ask(place, "plant", capability=capability, remove=True), None, False, json)
     else:
-        show.planted(plant(place, capability, file, read, where), file, print_, json)
+        show_reach.planted(plant(place, capability, file, read, where), file, print_, json)
 
 
 @app.command()
@@ -230,11 +230,11 @@ def attest(
     json: Json = False,
 ) -> None:
     """Vouch for what a member declares that it reaches."""
-    from teamroom.clients import room, show
+    from teamroom.clients import room, show_reach
 
     place = Place(data, url, token_file)
     reply = room.ask(place, "declare_capabilities", attest_for=name, capabilities=capabilities)
-    show.attested(reply, json)
+    show_reach.attested(reply, json)
 
 
 @app.command()
@@ -250,13 +250,13 @@ def policy(
     """Show how the room runs, or change it from the next act on."""
     if (name is not None) != (value is not None or reset) or (value is not None and reset):
         raise typer.BadParameter("give NAME and VALUE, or NAME and --reset, or nothing")
-    from teamroom.clients import read, room, show
+    from teamroom.clients import read, room, show_reach
 
     place = Place(data, url, token_file)
     if name is None:
-        show.policy(read.resource(place, "teamroom://policy"), json)
+        show_reach.policy(read.resource(place, "teamroom://policy"), json)
     else:
-        show.policy_set(room.ask(place, "set_policy", name=name, value=value), json)
+        show_reach.policy_set(room.ask(place, "set_policy", name=name, value=value), json)
 
 
 # ------------------------------------------------------------------ what a person looks at

@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from teamroom.clients.place import OWNER_TOKEN, Place
+from teamroom.clients.show_reach import capability
 from teamroom.clients.terminal import (
     aligned,
     console,
@@ -16,16 +17,12 @@ from teamroom.clients.terminal import (
     plain_lines,
     print_hanging,
     print_json,
-    say,
     span,
     until,
 )
 from teamroom.server.acts.board import Board, TaskLine, TaskShown
 from teamroom.server.acts.control import Controlled
 from teamroom.server.acts.members import Enrolled, Revoked
-from teamroom.server.acts.plants import Planted, Plants
-from teamroom.server.acts.policy import Policy, PolicySet
-from teamroom.server.acts.reach import CapabilityShown
 from teamroom.server.acts.receipts import Receipt, Receipts, StreamEntry
 from teamroom.server.acts.roster import MemberShown, Roster
 
@@ -133,71 +130,6 @@ def controlled(reply: dict[str, Any], as_json: bool) -> None:
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
     print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{receipt}")
-
-
-def planted(reply: dict[str, Any], file: str | None, to_print: bool, as_json: bool) -> None:
-    """Where a new value stands; the value itself only where it was asked for, alone on standard output."""
-    done = Planted.model_validate({key: value for key, value in reply.items() if key in Planted.model_fields})
-    if as_json:
-        print_json({**reply, "file": file, "value": done.value if to_print else None})
-        return
-    asked = f"{done.asked} member{'s' if done.asked != 1 else ''} asked"
-    if to_print and done.value is not None:
-        print(done.value)
-        say(f"{plain(done.capability)} is provable; put this value where it stands. {asked}.")
-    elif file is not None:
-        print(f"{plain(done.capability)} is provable: its value stands in {plain(file)}. {asked}.")
-    else:
-        print(f"{plain(done.capability)} is provable no longer.")
-
-
-def plants(reply: dict[str, Any], as_json: bool) -> None:
-    """What can be proven, one line each."""
-    if as_json:
-        print_json(reply)
-        return
-    found = Plants.model_validate(reply)
-    rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
-    for line in aligned([[plain(cell) for cell in row] for row in rows]):
-        print(line)
-    if not rows:
-        print("Nothing is planted: teamroom plant CAPABILITY --file FILE")
-
-
-def attested(reply: dict[str, Any], as_json: bool) -> None:
-    """Who was vouched for."""
-    if as_json:
-        print_json(reply)
-        return
-    states = {c["capability"]: CapabilityShown.model_validate(c) for c in reply["states"]}
-    for name in reply["capabilities"]:
-        print(f"@{plain(str(reply['member']))}: {_capability(states[name])}. Receipt {reply['receipt']}.")
-
-
-def policy(reply: dict[str, Any], as_json: bool) -> None:
-    """How the room runs: each value with where it comes from, and what makes the room deny."""
-    if as_json:
-        print_json(reply)
-        return
-    found = Policy.model_validate(reply)
-    for name in found.unreadable:
-        print(f"UNREADABLE: {plain(name)}. Acts that need the policy are refused until it is set again:")
-        print(f"  teamroom policy {plain(name) if name != 'everything' else 'trust'} VALUE")
-    set_by = {line.name: f"@{line.by} {line.at}" if line.by else "" for line in found.values}
-    rows = [[line.name, str(line.value), line.origin, set_by[line.name] or "-", line.about] for line in found.values]
-    for row in aligned([[plain(cell) for cell in row] for row in rows]):
-        print(row)
-
-
-def policy_set(reply: dict[str, Any], as_json: bool) -> None:
-    """What holds from the next act on."""
-    if as_json:
-        print_json(reply)
-        return
-    done = PolicySet.model_validate({key: value for key, value in reply.items() if key in PolicySet.model_fields})
-    note = f" ({plain(done.note)})" if done.note else ""
-    receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    print(f"{plain(done.name)} is {plain(str(done.value))} now, {plain(str(done.before))} before{note}.{receipt}")
 
 
 # ------------------------------------------------------------------ the board
@@ -334,7 +266,7 @@ def roster(reply: dict[str, Any], as_json: bool) -> None:
 
 def _member(member: MemberShown) -> list[Text]:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
-    can = "".join(f"; {_capability(c)}" for c in member.capabilities)
+    can = "".join(f"; {capability(c)}" for c in member.capabilities)
     answers = "" if member.expected_seconds is None else f"; answers in {span(member.expected_seconds)} or so"
     return [
         Text(f"@{plain(member.name)}", style="bold"),
@@ -343,13 +275,6 @@ def _member(member: MemberShown) -> list[Text]:
         Text(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
         Text(f"{plain(member.reason)}{answers}" + (upheld if member.completions_reviewed else "") + can, style="dim"),
     ]
-
-
-def _capability(shown: CapabilityShown) -> str:
-    by = f" by @{plain(shown.by)}" if shown.by else ""
-    left = f" for {until(shown.until)}" if shown.until and shown.state != "expired" else ""
-    idle = "" if shown.counts else ", does not count"
-    return f"{plain(shown.capability)} ({shown.state}{by}{left}{idle})"
 
 
 def stream(reply: dict[str, Any], as_json: bool) -> None:

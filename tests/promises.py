@@ -289,10 +289,11 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_bare_claim_takes_the_best_task_that_the_member_can_do",
             "a_claim_that_lacks_a_capability_is_told_what_and_who_has_it",
         ),
-        "test_capabilities": (
+        "test_routing": (
             "work_goes_to_who_reaches_it_at_the_rooms_trust_level",
             "what_is_accepted_is_checked_again_at_the_level_of_that_moment",
             "a_refusal_says_how_to_come_to_count",
+            "nobody_is_sent_to_a_member_that_was_killed",
             "what_counts_at_a_stricter_level_counts_at_every_looser_one",
         ),
     },
@@ -321,11 +322,20 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it",
             "a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again",
             "a_proof_expires_and_a_new_probe_appears_a_day_before",
+        ),
+        "test_routing": (
             "a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure",
             "the_shell_plants_lists_and_attests",
         ),
     },
-    "CAP2": {"test_capabilities": ("*",)},
+    "CAP2": {
+        "test_capabilities": ("*",),
+        "test_routing": (
+            "people_and_members_of_another_owner_attest_with_a_receipt",
+            "the_shell_never_writes_over_a_file_of_somebody_else",
+            "an_agents_shell_does_not_plant",
+        ),
+    },
     "REV1": {
         "test_reviews": (
             "completion_goes_to_an_independent_review",

@@ -1,63 +1,20 @@
-"""Capabilities: said, proven by a challenge, attested, failed, expired; and work goes to who really reaches them."""
+"""Capabilities that are proven by a challenge: asked, answered, failed, expired, and a value that nobody sees."""
 
 import hashlib
 import json
-import os
 import shlex
 import sqlite3
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.proofs import answer, answer_command, is_probe_due
-from teamroom.server.rules.routing import COUNTS, Reach
-from tests.rooms import Member, RunningRoom
-from tests.shells import Shell, token_file
-
-API = "repo:acme/api"
-DAY = 86_400
-
-
-async def planted(room: RunningRoom, file: Path, *names: str) -> list[Member]:
-    """Members that declare the api, whose value stands in a file."""
-    members = await room.enroll(*names)
-    for member in members:
-        await member("declare_capabilities", capabilities=[API])
-    stands(file, (await (await room.owner())("plant", capability=API, file=str(file)))["value"])
-    return members
-
-
-def stands(file: Path, value: str) -> None:
-    """Put a value where it stands."""
-    file.write_text(f"{value}\n")
-
-
-def run(command: str, folder: Path) -> str:
-    """What a model's shell prints."""
-    return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
-
-
-async def state(reader: Member, name: str, capability: str = API) -> dict[str, Any]:
-    """A capability of a member as the roster shows it."""
-    (member,) = (await reader("who", name=name))["members"]
-    return next(dict(c) for c in member["capabilities"] if c["capability"] == capability)
-
-
-async def probe(member: Member) -> dict[str, Any]:
-    """The one probe that a member is shown."""
-    (found,) = (await member("check_in"))["probes"]
-    return dict(found)
-
-
-async def prove(member: Member, folder: Path) -> dict[str, Any]:
-    """Do what the probe says."""
-    value = run((await probe(member))["command"], folder)
-    return await member("declare_capabilities", proofs=[{"capability": API, "value": value}])
-
+from tests.planting import API, DAY, planted, probe, prove, run, stands, state
+from tests.rooms import RunningRoom
+from tests.shells import Shell
 
 # ------------------------------------------------------------------ proofs
 
@@ -248,7 +205,10 @@ async def test_who_planted_is_not_proven_by_that_and_is_not_asked(room: RunningR
     assert refusal["code"] == "not_allowed"
 
 
-async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(room: RunningRoom, tmp_path: Path) -> None:
+async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(
+    room: RunningRoom, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await builder("declare_capabilities", capabilities=[API])
@@ -268,8 +228,13 @@ async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(room: Run
         for tool in ("check_in", "who", "read_board", "read_messages", "heartbeat"):
             assert value not in str(await reader.said(tool)), tool
     assert value not in str(await owner("read_receipts", limit=100))
-    holding = places_of(room, value)
-    assert holding == ["plant.value"]
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    for command in ("verify", "doctor", "receipts", "stream", "roster", "plant", "policy"):
+        done = await shell.here(command, "--json")
+        assert value not in done.out + done.err, command
+    assert value not in "".join(record.getMessage() for record in caplog.records if record.name.startswith("teamroom"))
+    assert places_of(room, value) == ["plant.value"]
+    assert files_of(room, value) <= {"room.db", "room.db-wal"}
 
 
 def places_of(room: RunningRoom, value: str) -> list[str]:
@@ -284,6 +249,11 @@ def places_of(room: RunningRoom, value: str) -> list[str]:
                     found.append(f"{table}.{column}")
     connection.close()
     return found
+
+
+def files_of(room: RunningRoom, value: str) -> set[str]:
+    """Which files of the room's folder hold a text."""
+    return {path.name for path in room.folder.rglob("*") if path.is_file() and value.encode() in path.read_bytes()}
 
 
 async def test_a_value_that_a_member_gave_away_would_be_found(room: RunningRoom) -> None:
@@ -305,126 +275,6 @@ async def test_what_was_planted_is_listed_and_taken_back(room: RunningRoom, tmp_
     assert (await builder("check_in"))["probes"] == []
     assert (await state(builder, "builder"))["state"] == "declared"
     assert (await owner.refused("plant", capability=API, remove=True))["code"] == "not_found"
-
-
-# ------------------------------------------------------------------ attestation
-
-
-async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: RunningRoom) -> None:
-    owner = await room.owner()
-    (hanna,) = await room.enroll("hanna", kind="human")
-    (theirs,) = await room.enroll("theirs", owner="hanna")
-    builder, same = await room.enroll("builder", "same")
-    await builder("declare_capabilities", capabilities=[API, "tool:docker", "tool:gpu"])
-    for who, capability in ((theirs, API), (owner, "tool:docker"), (hanna, "tool:gpu")):
-        reply = await who("declare_capabilities", attest_for="builder", capabilities=[capability])
-        (receipt,) = [
-            r for r in (await owner("read_receipts", act="attest"))["receipts"] if r["seq"] == reply["receipt"]
-        ]
-        assert (receipt["subject"], receipt["detail"]["capabilities"]) == ("@builder", [capability])
-        shown = await state(same, "builder", capability)
-        assert (shown["state"], shown["by"], shown["until"] is not None) == ("attested", who.name, True)
-    for who in (builder, same):
-        refusal = await who.refused("declare_capabilities", attest_for="builder", capabilities=[API])
-        assert refusal["code"] == "not_allowed"
-    for arguments in ({"capabilities": ["tool:lathe"]}, {"capabilities": []}, {"proofs": []}):
-        assert await owner.refused("declare_capabilities", attest_for="builder", **arguments)
-    room.time.forward(31 * DAY)
-    assert (await state(same, "builder"))["state"] == "expired"
-
-
-async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure(
-    room: RunningRoom, tmp_path: Path
-) -> None:
-    owner = await room.owner()
-    (builder,) = await planted(room, tmp_path / "proof", "builder")
-    await owner("declare_capabilities", attest_for="builder", capabilities=[API])
-    await probe(builder)
-    await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
-    assert (await state(builder, "builder"))["state"] == "failed"
-    await owner("declare_capabilities", attest_for="builder", capabilities=[API])
-    assert (await state(builder, "builder"))["state"] == "attested"
-
-
-# ------------------------------------------------------------------ routing at the room's trust level
-
-
-LEVELS = [
-    ("declared", {"sayer", "vouched", "prover"}),
-    ("attested", {"vouched", "prover"}),
-    ("proven", {"prover"}),
-]
-
-
-@pytest.mark.parametrize(("trust", "able"), LEVELS)
-async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
-    room: RunningRoom, tmp_path: Path, trust: str, able: set[str]
-) -> None:
-    owner = await room.owner()
-    names = ("failer", "sayer", "vouched", "prover")
-    failer, sayer, vouched, prover = await planted(room, tmp_path / "proof", *names)
-    members = dict(zip(names, (failer, sayer, vouched, prover), strict=True))
-    await probe(failer)
-    await failer.refused("declare_capabilities", proofs=[{"capability": API, "value": "x"}])
-    await owner("declare_capabilities", attest_for="vouched", capabilities=[API])
-    await prove(prover, tmp_path)
-    await owner("set_policy", name="trust", value=trust)
-    for number in range(5):
-        await owner("create_task", title=f"work {number}", needs=[API])
-    found = (await owner("who", capability=API))["members"]
-    assert {m["name"] for m in found if m["capabilities"][0]["counts"]} == able
-    assert [m["capabilities"][0]["counts"] for m in found] == sorted(
-        [m["capabilities"][0]["counts"] for m in found], reverse=True
-    )
-    for name, member in members.items():
-        if name in able:
-            claimed = await member("claim_task")
-            for to in names:
-                if to in able - {name}:
-                    offer = await member("hand_off", task=claimed["task"], fence=claimed["fence"], to=to, note="yours")
-                    await member("answer_hand_off", offer=offer["offer"], accept=False)
-                elif to not in able:
-                    refusal = await member.refused(
-                        "hand_off", task=claimed["task"], fence=claimed["fence"], to=to, note="yours"
-                    )
-                    assert refusal["missing"] == [API]
-            continue
-        nothing = await member.refused("claim_task")
-        assert (nothing["code"], f"needs {API}" in nothing["why"]) == ("not_found", True)
-        refusal = await member.refused("claim_task", task="T-5")
-        assert (refusal["code"], refusal["missing"]) == ("missing_capability", [API])
-        assert set(refusal["who_has"][API]) == able
-        assert all(f"@{other}" in refusal["fix"] for other in able)
-
-
-async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(room: RunningRoom) -> None:
-    owner = await room.owner()
-    builder, tester = await room.enroll("builder", "tester")
-    for member in (builder, tester):
-        await member("declare_capabilities", capabilities=[API])
-    await owner("create_task", title="work", needs=[API])
-    await builder("claim_task", task="T-1")
-    offer = (await builder("hand_off", task="T-1", fence=1, to="tester", note="yours"))["offer"]
-    await owner("set_policy", name="trust", value="attested")
-    refusal = await tester.refused("answer_hand_off", offer=offer, accept=True)
-    assert (refusal["code"], "attest tester" in refusal["fix"]) == ("missing_capability", True)
-    await owner("declare_capabilities", attest_for="tester", capabilities=[API])
-    assert (await tester("answer_hand_off", offer=offer, accept=True))["fence"] == 2
-
-
-async def test_a_refusal_says_how_to_come_to_count(room: RunningRoom, tmp_path: Path) -> None:
-    owner = await room.owner()
-    (builder,) = await room.enroll("builder")
-    await owner("set_policy", name="trust", value="proven")
-    await owner("create_task", title="work", needs=[API])
-    assert "declare_capabilities" in (await builder.refused("claim_task", task="T-1"))["fix"]
-    await builder("declare_capabilities", capabilities=[API])
-    assert f"teamroom plant {API}" in (await builder.refused("claim_task", task="T-1"))["fix"]
-    value = (await owner("plant", capability=API, file=str(tmp_path / "proof")))["value"]
-    assert "check_in" in (await builder.refused("claim_task", task="T-1"))["fix"]
-    stands(tmp_path / "proof", value)
-    await prove(builder, tmp_path)
-    assert (await builder("claim_task", task="T-1"))["task"] == "T-1"
 
 
 # ------------------------------------------------------------------ the rules
@@ -452,17 +302,6 @@ def test_the_command_prints_the_answer_whatever_the_file_is_called(nonce: str, n
 times = st.none() | st.integers(0, 1000).map(float)
 
 
-@given(times, times, times, st.integers(0, 1000).map(float))
-def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
-    proven: float | None, attested: float | None, failed: float | None, now: float
-) -> None:
-    reach = Reach(proven, attested, failed)
-    counted = [reach.counts(level, now) for level in ("proven", "attested", "declared")]
-    assert counted == sorted(counted)
-    assert COUNTS["proven"] < COUNTS["attested"] < COUNTS["declared"]
-    assert reach.counts("proven", now) == (proven is not None and proven > now)
-
-
 @given(times, st.integers(60, 10**7).map(float), st.integers(0, 2000).map(float))
 def test_a_probe_is_due_before_a_proof_ends_and_never_for_its_whole_life(
     until: float | None, life: float, now: float
@@ -470,50 +309,3 @@ def test_a_probe_is_due_before_a_proof_ends_and_never_for_its_whole_life(
     if until is None or until <= now:
         assert is_probe_due(until, life, now)
     assert not is_probe_due(now + life, life, now)
-
-
-# ------------------------------------------------------------------ the shell
-
-
-async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: Path) -> None:
-    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
-    (builder,) = await room.enroll("builder")
-    await builder("declare_capabilities", capabilities=[API, "tool:docker"])
-    proof = tmp_path / "proof"
-    done = await shell.here("plant", API, "--file", str(proof))
-    assert done.code == 0, done.err
-    value = proof.read_text().strip()
-    assert value.startswith("teamroom-proof-")
-    assert value not in done.out + done.err
-    await prove(builder, tmp_path)
-    printed = await shell.here("plant", "tool:docker", "--print", "--read", "docker run --rm acme/proof")
-    assert printed.out.strip().startswith("teamroom-proof-")
-    assert len(printed.out.split()) == 1
-    listed = (await shell.here("plant")).out
-    assert API in listed
-    assert "teamroom-proof-" not in listed
-    assert "attested" in (await shell.here("attest", "builder", "tool:docker")).out
-    roster = (await shell.here("roster", "builder")).out
-    assert f"{API} (proven by @olga" in roster
-    assert "tool:docker (attested by @olga" in roster
-    assert (await shell.here("plant", API, "--remove")).code == 0
-
-
-async def test_the_shell_never_writes_over_a_file_of_somebody_else(room: RunningRoom, tmp_path: Path) -> None:
-    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
-    mine = tmp_path / "notes.txt"
-    mine.write_text("my own")
-    done = await shell.here("plant", API, "--file", str(mine))
-    assert (done.code, mine.read_text()) == (2, "my own")
-    assert (await shell.here("plant", API, "--file", str(tmp_path / "no" / "proof"))).code == 1
-    found = await (await room.owner()).client.read_resource("teamroom://plants")
-    assert json.loads(found.contents[1].text)["plants"] == []
-    assert not any(name.startswith(".") for name in os.listdir(tmp_path))
-
-
-async def test_an_agents_shell_does_not_plant(room: RunningRoom, tmp_path: Path) -> None:
-    await room.enroll("builder")
-    token = token_file(tmp_path / "token", room.tokens["builder"])
-    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
-    done = await shell.here("plant", API, "--file", str(tmp_path / "proof"), "--token-file", str(token))
-    assert (done.code, (tmp_path / "proof").exists()) == (3, False)

@@ -57,7 +57,7 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int, now: flo
     if chosen is not None:
         return Reviewer(chosen.member, next(row["name"] for row in rows if row["id"] == chosen.member))
     answers = tx.one("member_by_id", id=owner)
-    return Reviewer(owner, answers["name"]) if owner != completer else None
+    return Reviewer(owner, answers["name"]) if owner != completer and _is_there(tx, answers["name"], now) else None
 
 
 def reviewer_now(tx: Reading, row: Any, now: float) -> Reviewer | None:

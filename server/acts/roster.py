@@ -73,7 +73,7 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
     shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:
-        shown.sort(key=lambda member: not _counts(member, arguments.capability))
+        shown.sort(key=lambda member: (not _counts(member, arguments.capability), member.standing != "active"))
     return Roster(members=shown, next=after)
 
 

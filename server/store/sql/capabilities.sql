@@ -11,10 +11,12 @@ where capability.member = :member and capability.withdrawn_at is null
 order by capability.capability
 
 -- name: with_capability
+-- Who says that it reaches something, and can still be asked.
 select member.name, capability.proven_until, capability.attested_until, capability.failed_at
 from capability
 join member on member.id = capability.member
-where capability.capability = :capability and capability.withdrawn_at is null
+join standing on standing.scope = 'member' and standing.target = member.id
+where capability.capability = :capability and capability.withdrawn_at is null and standing.state <> 'killed'
 order by member.name
 limit :limit
 
