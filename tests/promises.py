@@ -295,6 +295,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_refusal_says_how_to_come_to_count",
             "nobody_is_sent_to_a_member_that_was_killed",
             "what_counts_at_a_stricter_level_counts_at_every_looser_one",
+            "the_statement_that_finds_work_counts_as_the_rule_does",
         ),
     },
     "HND3": {

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamroom.server.acts import probes
 from teamroom.server.rules.proofs import answer, answer_command, is_probe_due
 from tests.planting import API, DAY, planted, probe, prove, run, stands, state
 from tests.rooms import RunningRoom
@@ -102,6 +103,19 @@ async def test_an_answer_made_of_that_members_own_probe_does_prove(room: Running
     await prove(builder, tmp_path)
     await prove(second, tmp_path)
     assert (await state(builder, "second"))["state"] == "proven"
+
+
+async def test_without_name_and_nonce_in_it_a_stolen_answer_would_prove(
+    room: RunningRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: a room that asked for the bare hash would take one member's answer from another."""
+    monkeypatch.setattr(probes, "answer", lambda nonce, member, value: hashlib.sha256(value.encode()).hexdigest())
+    monkeypatch.setattr(probes, "answer_command", lambda nonce, member, reads: f"{reads} | tr -d '\\n' | sha256sum")
+    builder, thief = await planted(room, tmp_path / "proof", "builder", "thief")
+    old = run((await probe(builder))["command"], tmp_path)
+    await probe(thief)
+    await thief("declare_capabilities", proofs=[{"capability": API, "value": old}])
+    assert (await state(builder, "thief"))["state"] == "proven"
 
 
 async def test_a_proof_expires_and_a_new_probe_appears_a_day_before(room: RunningRoom, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.routing import COUNTS, Reach
+from teamroom.server.settings import TrustLevel
+from teamroom.server.store.sqlite.connect import known_migrations
+from teamroom.server.store.statements import split_script, sqlite_statements
 from tests.planting import API, DAY, planted, probe, prove, stands, state
 from tests.rooms import RunningRoom
 from tests.shells import Shell, token_file
@@ -157,6 +162,38 @@ def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
     assert counted == sorted(counted)
     assert COUNTS["proven"] < COUNTS["attested"] < COUNTS["declared"]
     assert reach.counts("proven", now) == (proven is not None and proven > now)
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[sqlite3.Connection]:
+    """A database with one open task and one member that declares what it needs."""
+    connection = sqlite3.connect(":memory:")
+    for path in known_migrations().values():
+        for statement in split_script(path.read_text()):
+            connection.execute(statement)
+    add = sqlite_statements()
+    task = {"id": 1, "title": "", "detail": "", "priority": 0, "due": None, "creator": 2, "now": 0, "seq": 1}
+    connection.execute(add["add_task"], {**task, "assigned": None, "review": "auto"})
+    connection.execute(add["add_need"], {"task": 1, "need": API})
+    connection.execute(add["declare_capability"], {"member": 3, "capability": API, "now": 0})
+    yield connection
+    connection.close()
+
+
+@given(times, times, times, st.integers(0, 1000).map(float), st.sampled_from(sorted(COUNTS)))
+def test_the_statement_that_finds_work_counts_as_the_rule_does(
+    board: sqlite3.Connection,
+    proven: float | None,
+    attested: float | None,
+    failed: float | None,
+    now: float,
+    trust: TrustLevel,
+) -> None:
+    facts = "update capability set proven_until = ?, attested_until = ?, failed_at = ?"
+    board.execute(facts, [proven, attested, failed])
+    best = sqlite_statements()["best_open_task"]
+    found = board.execute(best, {"member": 3, "now": now, "trust": trust}).fetchone()
+    assert (found is not None) == Reach(proven, attested, failed).counts(trust, now)
 
 
 # ------------------------------------------------------------------ the shell
