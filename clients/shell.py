@@ -351,6 +351,37 @@ def verify(data: Data = None, json: Json = False) -> None:
 
 
 @app.command()
+def backup(
+    into: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where to; else backups in the data folder.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show the backups that are there instead.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Copy the room, also while it runs, and verify the copy: every page, every entry of the log."""
+    from teamroom.clients import keep
+
+    folder = Place(data).folder
+    raise typer.Exit(keep.list_backups(folder, into, json) if list_ else keep.backup(folder, into, json))
+
+
+@app.command()
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` made.")],
+    without_journal: Annotated[
+        bool, typer.Option("--without-journal", help="Also where nobody knows who was killed since.")
+    ] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Bring a backup back in place of the room, which must not run. Nothing that was killed lives again."""
+    from teamroom.clients import keep
+
+    raise typer.Exit(keep.restore(Place(data).folder, path, without_journal, json))
+
+
+@app.command()
 def doctor(data: Data = None, url: Url = None, token_file: TokenFile = None, json: Json = False) -> None:
     """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
     from teamroom.clients.doctor import doctor

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import json
+import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from teamroom.resources.serve import ResourceServer
-from teamroom.server import log
+from teamroom.server import journal, log, sealing
 from teamroom.server.acts.members import open_room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.connections import Connections
@@ -26,14 +26,15 @@ from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Head, Writing
+from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
 from teamroom.server.transports import Transports, caller_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
-KEY_BYTES = 32
+logger = logging.getLogger("teamroom")
+
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 
@@ -63,28 +64,24 @@ class Room:
 
         The folder must be locked by the caller. Raises StorageError, FolderError; nothing stays open then.
         """
-        self._key = self._read_key()
+        self._key = sealing.read_key(self.folder, self._entropy)
         await self.store.open(self.clock())
         try:
-            if self.store.look_up(lambda tx: tx.one("read_head")) is not None:
-                return None
-            token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
-            self._seal(self.store.look_up(lambda tx: Head(*tx.one("lock_head"))))
+            token = None
+            if self.store.look_up(lambda tx: tx.one("read_head")) is None:
+                token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
+            self.store.look_up(self._bring_files_up)
             return token
         except BaseException:
             await self.store.close()
             raise
 
-    def _read_key(self) -> bytes:
-        path = self.folder / data_folder.KEY
-        if not path.exists():
-            data_folder.write_private(path, self._entropy(KEY_BYTES).hex() + "\n")
-        try:
-            return bytes.fromhex(path.read_text(encoding="ascii").strip())
-        except ValueError:
-            raise data_folder.FolderError(
-                f"{path} holds no key. Put back the file that belongs to this room."
-            ) from None
+    def _bring_files_up(self, tx: Reading) -> None:
+        """Make the journal say what the database says; seal what is new, or restored and never sealed."""
+        journal.reconcile(self.folder, tx)
+        head = Head(*tx.one("lock_head"))
+        if sealing.epoch_of(self.folder) != head.epoch:
+            self._seal(head)
 
     def _make(self, tx: Writing, owner: str) -> str:
         """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
@@ -113,6 +110,15 @@ class Room:
             self.bus.end(effects.ended)
         if effects.revoked:
             self.bus.revoke(effects.revoked)
+        if effects.journal:
+            self._write_down(effects.journal)
+
+    def _write_down(self, notes: list[dict[str, Any]]) -> None:
+        """Stopping goes on where the journal cannot be written: the room brings it up to date when it opens again."""
+        try:
+            journal.append(self.folder, notes)
+        except OSError:
+            logger.exception("the control journal cannot be written; a backup restored now would not know of this")
 
     async def keep_sealed(self) -> None:
         """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
@@ -127,8 +133,7 @@ class Room:
             self._seal(head)
 
     def _seal(self, head: Head) -> None:
-        seal = log.seal(self._key, head.epoch, head.seq, head.hash, self.clock())
-        data_folder.write_private(self.folder / data_folder.SEAL, json.dumps(asdict(seal)) + "\n")
+        sealing.write(self.folder, self._key, head, self.clock())
         self._sealed = head.seq
 
     async def close(self) -> None:

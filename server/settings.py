@@ -76,6 +76,7 @@ class Settings(BaseModel):
     queue_acts: int = Field(1024, ge=16, le=65_536, description="Acts that may wait for the writer.")
     readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
     seal_seconds: float = Field(1, ge=0.1, le=60, description="The signed head is written at most this often.")
+    backups_kept: int = Field(7, ge=1, le=1000, description="How many of a room's backups a folder keeps.")
 
     # the door to the network
     host: str = Field("127.0.0.1", description="The address the room listens on.")

@@ -1,7 +1,7 @@
 """The switch: pause, resume and kill, and the refusals that follow from them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from teamroom.server.acts.release import release_everything, tell_givers
 from teamroom.server.acts.reviewers import replace_killed_reviewer
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
+from teamroom.server.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.standing import Level, Setting, Standing
 from teamroom.server.rules.text import ended, one_line
@@ -178,6 +179,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
         return _unchanged(target, "killed", "was killed already")
     _set(tx, caller, target, "killed", now, until=None, reason=arguments.reason)
     tx.run("end_pauses", scope="member", target=target.id, now=now)
+    tx.effects.journal += [{"token": row["id"]} for row in tx.all("live_tokens", member=target.id, now=now)]
     tx.run("revoke_tokens", member=target.id, now=now)
     freed = release_everything(tx, target.id, now)
     seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
@@ -283,6 +285,8 @@ def _set(
     )
     if changed != 1:
         raise RuntimeError(f"no standing is stored for {target.text}")
+    name = "room" if target.member is None else target.member["name"]
+    tx.effects.journal.append(asdict(Stop(target.level, name, state, until, caller.role)))
 
 
 def _record(

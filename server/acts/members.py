@@ -1,5 +1,6 @@
 """Members and their tokens: enrolled, rotated, revoked, revived, always by a person or on a person's word."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
 from teamroom.server.acts.presence import Mode
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
+from teamroom.server.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import fold
 from teamroom.server.store.transaction import Writing
@@ -118,7 +120,7 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoke
         raise Refusal("not_found", f"@{arguments.name} has no such token.", "Nothing to revoke.")
     for row in going:
         tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
-    tx.effects.revoked.update(row["id"] for row in going)
+    end_tokens(tx, [row["id"] for row in going])
     seq = log.append(
         tx,
         author(caller),
@@ -141,6 +143,12 @@ def open_room(tx: Writing, owner: str, now: float) -> str:
         tx, ROOM_AUTHOR, now, act="enroll", subject=f"@{owner}", summary=f"@{owner} is the room's owner", detail={}
     )
     return issue_token(tx, id_, DEFAULT_LABEL, now, None)[0]
+
+
+def end_tokens(tx: Writing, tokens: list[str]) -> None:
+    """What follows from the end of tokens: what they have open ends, and the journal says so."""
+    tx.effects.revoked.update(tokens)
+    tx.effects.journal += [{"token": token} for token in tokens]
 
 
 def issue_token(tx: Writing, member: int, label: str, now: float, expires_seconds: float | None) -> tuple[str, str]:
@@ -175,6 +183,7 @@ def insert_member(
         mode=mode,
         created_at=now,
         acknowledged=tx.head.seq,
+        epoch=tx.head.epoch,
     )
     tx.run("add_presence", member=id_)
     tx.run("open_standing", scope="member", target=id_, now=now, by_member=by, by_role="room")
@@ -254,6 +263,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             by_role=caller.role,
             reason="revived",
         )
+        tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
     taken = [row for row in tx.all("live_tokens", member=member["id"], now=now) if row["label"] == label]
     if taken and not arguments.rotate:
@@ -265,7 +275,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
         )
     for row in taken:
         tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
-        tx.effects.revoked.add(row["id"])
+    end_tokens(tx, [row["id"] for row in taken])
     return f"gave @{name} a new token ({label})"
 
 

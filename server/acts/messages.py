@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, Seq, TaskId, Text, author, number
+from teamroom.server.acts.cursors import require_this_epoch
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -138,6 +139,7 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: flo
         "thread": _message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
         "mention": find_member(tx, arguments.mentions)["id"] if arguments.mentions is not None else 0,
     }
+    require_this_epoch(tx, arguments.after)
     query = like(arguments.query)
     if arguments.after is None:
         newest = tx.all("newest_messages", **filters, query=query, limit=arguments.limit)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
+from teamroom.server.acts.cursors import require_this_epoch
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.probes import Probe, open_probes
@@ -153,6 +154,8 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
             detail={"mode": mode},
         )
     cursor = _acknowledge(tx, caller, arguments.after, row["acknowledged"])
+    if row["epoch"] != tx.head.epoch:
+        tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
     reviews = settle_reviews(tx, caller.member, now)
     wakes, seen = pending_wakes(tx, caller.member, cursor, tx.head.seq)
     return CheckedIn(
@@ -237,6 +240,7 @@ def from_now(span: float, now: float) -> float:
 
 
 def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: int) -> int:
+    require_this_epoch(tx, after)
     if after is None:
         return acknowledged
     if after > tx.head.seq:

@@ -5,11 +5,12 @@
 select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
-    presence.last_call_at as last_call_at,
+    member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until
 from token
+join head on head.id = 1
 join member on member.id = token.member
 join member as owner on owner.id = member.owner
 left join presence on presence.member = member.id
@@ -30,8 +31,8 @@ left join member as setter on setter.id = own.by_member
 where token.hash = :hash
 
 -- name: add_member
-insert into member (id, name, folded, kind, role, owner, mode, created_at, acknowledged)
-values (:id, :name, :folded, :kind, :role, :owner, :mode, :created_at, :acknowledged)
+insert into member (id, name, folded, kind, role, owner, mode, created_at, acknowledged, epoch)
+values (:id, :name, :folded, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
 
 -- name: change_member
 update member set role = :role, mode = :mode where id = :id

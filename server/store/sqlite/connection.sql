@@ -41,3 +41,14 @@ commit
 
 -- name: rollback
 rollback
+
+-- name: snapshot
+-- The first read begins the snapshot that a deferred transaction announced.
+select count(*) from sqlite_schema
+
+-- name: one_file
+-- A copy that nobody writes needs no log beside it.
+pragma journal_mode = delete
+
+-- name: check_pages
+pragma integrity_check(1)

@@ -48,14 +48,8 @@ class SqliteStore:
     async def create(self, work: Callable[[Writing], T], now: float, first_hash: str) -> T:
         """Write the head row of a new room and what it opens with, in one transaction or not at all."""
         with closing(connect_writer(self.path)) as setup:
-            execute, statements = setup.execute, self._context.statements
-            execute(statements["begin_write"])
-            execute(statements["open_head"], {"created_at": now, "hash": first_hash})
-            head = Head(*execute(statements["lock_head"]).fetchone())
-            result = work(Writing(setup, self._context, head))
-            execute(statements["save_head"], asdict(head))
-            execute(statements["commit"])
-            return result
+            head = self._context.statements["open_head"], {"created_at": now, "hash": first_hash}
+            return in_one_transaction(setup, self._context, work, first=head)
 
     async def write(self, work: Work, recover: Recover) -> tuple[Any, int]:
         """Run an act; returns its result and the end of the log, once both are durable."""
@@ -107,3 +101,21 @@ class SqliteStore:
         await self._readers.close()
         if self._direct is not None:
             self._direct.close()
+
+
+def in_one_transaction(
+    connection: sqlite3.Connection,
+    context: Context,
+    work: Callable[[Writing], T],
+    first: tuple[str, dict[str, Any]] | None = None,
+) -> T:
+    """Run an act on a database that no server has open, durably or not at all; `first` is a statement before it."""
+    execute, statements = connection.execute, context.statements
+    execute(statements["begin_write"])
+    if first is not None:
+        execute(*first)
+    head = Head(*execute(statements["lock_head"]).fetchone())
+    result = work(Writing(connection, context, head))
+    execute(statements["save_head"], asdict(head))
+    execute(statements["commit"])
+    return result

@@ -1,0 +1,114 @@
+"""The control journal: who was stopped and which tokens ended, kept outside the database.
+
+A backup knows nothing of what was stopped after it was made. The journal does, so that a restored room
+brings no killed member and no revoked token back to life. It holds names and token ids, no token, no reason.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
+from teamroom.server.store.transaction import Reading
+
+JOURNAL = "control.journal"
+
+
+class JournalError(FolderError):
+    """A journal that cannot be read; the text says where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until` in seconds."""
+
+    scope: str
+    name: str
+    state: str
+    until: float | None
+    by_role: str
+
+
+@dataclass(slots=True)
+class Journal:
+    """What is known: the last standing that was set for each, and every token that ended."""
+
+    stops: dict[tuple[str, str], Stop] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+
+    def take(self, note: Mapping[str, Any]) -> None:
+        """Take a line in; a later one about the same stands in the place of an earlier."""
+        if "token" in note:
+            self.tokens.add(note["token"])
+        else:
+            stop = Stop(**note)
+            self.stops[stop.scope, stop.name] = stop
+
+    def notes(self) -> Iterable[dict[str, Any]]:
+        """Everything as lines."""
+        yield from (asdict(stop) for stop in self.stops.values())
+        yield from ({"token": token} for token in sorted(self.tokens))
+
+
+def read(folder: Path) -> Journal | None:
+    """The folder's journal, None where there is none. Raises JournalError.
+
+    A line that was cut off belongs to an act that was never acknowledged, and does not count.
+    """
+    try:
+        lines = (folder / JOURNAL).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JournalError(f"{folder / JOURNAL} cannot be read: {error}") from None
+    journal = Journal()
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("}"):
+            continue
+        try:
+            journal.take(json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise JournalError(
+                f"{folder / JOURNAL}, line {number}, was changed: {error}. Put back the file that belongs to this "
+                "room; without it, open the room once, which writes it anew from the database."
+            ) from None
+    return journal
+
+
+def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
+    """Write lines down so that they outlive a power cut. Raises OSError."""
+    text = "".join(json.dumps(note, sort_keys=True) + "\n" for note in notes)
+    descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            text = "\n" + text  # a line that was cut off stays one by itself
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reconcile(folder: Path, tx: Reading) -> None:
+    """Bring the journal up to what the database says, when the room opens.
+
+    Raises JournalError, OSError.
+    """
+    journal = read(folder) or Journal()
+    known = list(journal.notes())
+    now: dict[tuple[str, str], Stop] = {(row["scope"], row["name"]): Stop(*row) for row in tx.all("stopped")}
+    for key, stop in journal.stops.items():
+        if key not in now and stop.state != "active" and is_here(tx, stop):
+            now[key] = Stop(stop.scope, stop.name, "active", None, "")
+    journal.stops |= now
+    journal.tokens |= {row["id"] for row in tx.all("revoked")}
+    if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
+        write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
+
+
+def is_here(tx: Reading, stop: Stop) -> bool:
+    """Whether whom a stop names is in this room."""
+    return stop.scope == "room" or tx.one("member_by_name", name=stop.name) is not None

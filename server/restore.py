@@ -1,0 +1,169 @@
+"""Restores a room from a backup: prepared beside the room that is there, and put in its place in one step.
+
+A process that dies at any point leaves the old room or the new one, never a mixture and never none.
+"""
+
+import os
+import secrets
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teamroom.server import journal, sealing
+from teamroom.server.acts.restore import begin_again, owner_token
+from teamroom.server.backups import Backup, BackupError, known, verified
+from teamroom.server.journal import Journal
+from teamroom.server.settings import Settings
+from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, PRIVATE_FOLDER, write_private
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.copy import Progress, open_to_read
+from teamroom.server.store.sqlite.store import in_one_transaction
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Head, Writing
+
+DRAFT = "restoring.db"
+BESIDE = ("-wal", "-shm")
+"""What SQLite keeps beside a database."""
+
+
+class RestoreError(Exception):
+    """A restore that was not made; the text says why. The room in the folder is as it was."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.why, self.fix = why, fix
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did: the new epoch, what stays stopped, and where the replaced room lies."""
+
+    backup: Backup
+    epoch: int
+    seq: int
+    stopped: list[str]
+    replaced: Path | None
+    new_owner_token: bool
+
+
+def restore(
+    folder: Path, path: Path, now: float, *, without_journal: bool, settings: Settings, progress: Progress
+) -> Restored:
+    """Put the room of a backup into the folder, which the caller has locked. Raises RestoreError."""
+    draft = folder / DRAFT
+    try:
+        backup = known(path)
+        stops = _stops(folder, without_journal)
+        epoch = max(backup.epoch, _epoch_here(folder, backup)) + 1
+        _copy(backup.path, draft, progress)
+        head, stopped, token = _begin(folder, draft, backup, epoch, stops, now, settings)
+        verified(draft, now, progress)
+        replaced = _put_in_place(folder, draft, now)
+        if token is not None:
+            write_private(folder / OWNER_TOKEN, f"{token}\n")
+        sealing.write(folder, sealing.read_key(folder, secrets.token_bytes), head, now)
+    except (BackupError, journal.JournalError) as error:
+        raise RestoreError(f"{error}.", "Choose another backup: `teamroom backup --list` shows them.") from error
+    except (OSError, sqlite3.Error) as error:
+        raise RestoreError(f"The backup cannot be put in place: {error}.", "Mend that, and restore again.") from error
+    finally:
+        for name in (draft, *(draft.with_name(draft.name + end) for end in BESIDE)):
+            name.unlink(missing_ok=True)
+    return Restored(backup, epoch, head.seq, stopped, replaced, token is not None)
+
+
+def _stops(folder: Path, without_journal: bool) -> Journal | None:
+    stops = journal.read(folder)
+    if stops is None and not without_journal:
+        raise RestoreError(
+            f"{folder / journal.JOURNAL} is missing, so nobody knows who was killed after the backup was made.",
+            "Put the journal of that room there; or restore with --without-journal, and kill again who must stay so.",
+        )
+    return stops
+
+
+def _epoch_here(folder: Path, backup: Backup) -> int:
+    """The epoch of the room that is in the folder, 0 where none can be read. Raises RestoreError for another room."""
+    if not (folder / DATABASE).exists():
+        return sealing.epoch_of(folder) or 0
+    try:
+        with closing(open_to_read(folder / DATABASE)) as connection:
+            head = connection.execute(sqlite_statements()["read_head"]).fetchone()
+    except sqlite3.Error:
+        return sealing.epoch_of(folder) or 0
+    if head is not None and head["created_at"] != backup.room:
+        raise RestoreError("The folder holds another room than the backup's.", "Restore into a folder of its own.")
+    return 0 if head is None else int(head["epoch"])
+
+
+def _copy(source: Path, draft: Path, progress: Progress) -> None:
+    draft.unlink(missing_ok=True)
+    with source.open("rb") as old, open(draft, "xb", opener=_private) as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+    progress(1, 1)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _begin(
+    folder: Path, draft: Path, backup: Backup, epoch: int, stops: Journal | None, now: float, settings: Settings
+) -> tuple[Head, list[str], str | None]:
+    """Bring the copy up to this release, and begin its new epoch in one transaction."""
+    context = Context(sqlite_statements(), settings, secrets.token_bytes)
+    kept = folder / OWNER_TOKEN
+    held = kept.read_text(encoding="ascii").strip() if kept.exists() else None
+
+    def work(tx: Writing) -> tuple[Head, list[str], str | None]:
+        stopped = begin_again(tx, epoch, backup.at, stops, now)
+        token = owner_token(tx, held, now)
+        return tx.head, stopped, token
+
+    with closing(connect_writer(draft)) as connection:
+        migrate(connection, now)
+        done = in_one_transaction(connection, context, work)
+        connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
+        connection.execute(context.statements["one_file"]).fetchall()
+    return done
+
+
+def _put_in_place(folder: Path, draft: Path, now: float) -> Path | None:
+    """Keep the room that is there aside, and put the draft in its place; returns where the old one lies."""
+    database = folder / DATABASE
+    replaced = None
+    if database.exists():
+        _fold_in(database)
+        replaced = folder / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        replaced.mkdir(mode=PRIVATE_FOLDER)
+        os.link(database, replaced / DATABASE)
+        for end in BESIDE:
+            beside = folder / (DATABASE + end)
+            if beside.exists():
+                shutil.copyfile(beside, replaced / beside.name)
+    for end in BESIDE:  # a log that is not its own would be played into the new database
+        (folder / (DATABASE + end)).unlink(missing_ok=True)
+    _sync(draft)
+    draft.replace(database)
+    _sync(folder)
+    return replaced
+
+
+def _fold_in(database: Path) -> None:
+    """Bring what stands in the old room's log into its database; one that is damaged is kept as it is."""
+    try:
+        with closing(connect_writer(database)) as connection:
+            connection.execute(sqlite_statements()["checkpoint_and_cut"]).fetchall()
+    except sqlite3.Error:
+        return
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

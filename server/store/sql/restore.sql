@@ -1,0 +1,51 @@
+-- A room restored from a backup: what was handed out since is void, and what was stopped stays so.
+
+-- name: begin_epoch
+update head set epoch = :epoch where id = 1
+
+-- name: join_epoch
+update member set epoch = :epoch where id = :member
+
+-- name: void_open_offers
+update offer set state = 'voided', answered_at = :now, reason = 'the room was restored' where state = 'offered'
+
+-- name: note_freed_tasks
+insert into task_entry (task, seq, member, at, kind, text, detail)
+select id, :seq, :member, :now, 'restored', 'the room was restored from a backup; whoever had it claims it again', '{}'
+from task
+where state in ('claimed', 'blocked', 'offered')
+
+-- name: free_every_task
+update task
+set state = 'open', holder = null, lease_from = null, lease_seconds = 0, blocked_on = '', changed_seq = :seq
+where state in ('claimed', 'blocked', 'offered')
+
+-- name: raise_fences
+update task set fence = fence + :leap
+
+-- name: forget_every_request
+delete from request
+
+-- name: end_declared_work
+update presence set busy_until = null
+
+-- name: stopped
+-- Every standing that is not active, with the name of whom it binds.
+select standing.scope, coalesce(member.name, 'room') as name, standing.state, standing.until, standing.by_role
+from standing
+left join member on member.id = standing.target and standing.scope <> 'room'
+where standing.state <> 'active'
+
+-- name: revoked
+select id from token where revoked_at is not null
+
+-- name: revoke_by_id
+update token set revoked_at = :now where id = :id and revoked_at is null
+
+-- name: first_owner
+select member.id, member.name
+from member
+join standing on standing.scope = 'member' and standing.target = member.id
+where member.kind = 'human' and member.role = 'owner' and standing.state = 'active'
+order by member.id
+limit 1

@@ -1,0 +1,47 @@
+"""A copy of the room's database while its server goes on writing, and the check of such a copy."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from teamroom.server.store.folder import PRIVATE_FILE
+from teamroom.server.store.statements import sqlite_statements
+
+COPIED_PAGES = 1024
+"""Pages between two reports of how far a copy is."""
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do."""
+
+
+def copy_database(source: Path, target: Path, progress: Progress) -> None:
+    """Copy the database as it is at this moment into a file of its own; its server goes on writing meanwhile.
+
+    Raises sqlite3.Error or OSError; `target` may then hold a part.
+    """
+    run = sqlite_statements()
+    target.touch(mode=PRIVATE_FILE, exist_ok=False)
+    with closing(open_to_read(source)) as live, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        live.execute(run["begin_read"])  # one snapshot: without it the copy starts over with every commit
+        live.execute(run["snapshot"]).fetchall()
+        live.backup(copy, pages=COPIED_PAGES, progress=lambda _, left, total: progress(total - left, total))
+        copy.execute(run["one_file"]).fetchall()
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can write nothing, not even a checkpoint."""
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextmanager
+def checked(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database file whose every page was looked at. Raises sqlite3.DatabaseError when one is not as it must be."""
+    with closing(open_to_read(path)) as connection:
+        found = connection.execute(sqlite_statements()["check_pages"]).fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        yield connection
