@@ -382,6 +382,26 @@ def restore(
 
 
 @app.command()
+def redact(
+    reason: Reason,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of an entry of the log.")
+    ] = None,
+    older_than: Annotated[Span, span("--older-than", help="Instead: all that is older, such as 90d.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Take content away for good; numbers and hashes stay, and the log still verifies."""
+    if (what is None) == (older_than is None):
+        raise typer.BadParameter("give WHAT, or --older-than SPAN")
+    from teamroom.clients.redact import redact
+
+    redact(Place(data, url, token_file), what, older_than, reason, json)
+
+
+@app.command()
 def doctor(data: Data = None, url: Url = None, token_file: TokenFile = None, json: Json = False) -> None:
     """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
     from teamroom.clients.doctor import doctor

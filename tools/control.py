@@ -5,6 +5,7 @@ from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
 from teamroom.server.acts.plants import PLANT, Planted, Plants
 from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
+from teamroom.server.acts.redact import REDACT, Redacted
 from teamroom.server.identity import Role
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import counted, receipt
@@ -72,6 +73,12 @@ def policy(reply: Policy) -> str:
     return "\n".join(lines)
 
 
+def redacted(reply: Redacted) -> str:
+    """The reply of `redact` in words."""
+    more = f" Go on with after {reply.next}." if reply.next is not None else ""
+    return f"{counted(reply.entries, 'entry')} about {reply.what} lost their content{receipt(reply)}.{more}"
+
+
 def receipt_line(entry: Receipt) -> str:
     """An entry of the log in one line."""
     return f"{entry.seq} {entry.at} {entry.summary or entry.act + ' ' + entry.subject + ' (content taken away)'}"
@@ -126,6 +133,15 @@ TOOLS = (
         SET_POLICY,
         policy_set,
         roles=frozenset({"owner"}),
+    ),
+    Tool(
+        "redact",
+        "Take the content of a message, a task, an offer or an entry of the log away, or of all that is old. Numbers "
+        "and hashes stay, and the log still verifies.",
+        REDACT,
+        redacted,
+        roles=frozenset({"owner"}),
+        destroys=True,
     ),
     Tool(
         "read_receipts",

@@ -14,6 +14,9 @@ from teamroom.server.store.transaction import Reading
 PAGE_RECEIPTS = 100
 PAGE_STREAM = 100
 
+TAKEN_AWAY = "(taken away)"
+"""What stands in the place of a line whose content was redacted."""
+
 OPERATORS: frozenset[Role] = frozenset({"owner", "operator", "watchdog", "observer"})
 
 
@@ -125,7 +128,7 @@ def read_stream(tx: Reading, caller: Caller, arguments: ReadStream, now: float) 
                 kind=row["kind"],
                 act=row["act"],
                 subject=row["subject"],
-                line=row["summary"] or "(taken away)",
+                line=row["summary"] or TAKEN_AWAY,
             )
         )
         previous = row["seq"]

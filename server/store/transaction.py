@@ -120,6 +120,8 @@ class Effects:
     ended: set[int] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    scrub: bool = False
+    """Content was taken away: the write-ahead log that still holds it is cut."""
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Who was stopped or let go on, and which tokens ended: written outside the database before the answer."""
 

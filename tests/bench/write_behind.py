@@ -26,9 +26,9 @@ class WriteBehind(Writer):
         super()._run_act(job, head)
         self._answer([job])
 
-    def _commit(self, opened: Head, head: Head) -> None:
+    def _commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         time.sleep(BEHIND_SECONDS)
-        super()._commit(opened, head)
+        super()._commit(batch, opened, head)
 
 
 async def main(folder: Path, port: int) -> None:

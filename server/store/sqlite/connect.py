@@ -18,7 +18,7 @@ class NewerRoomError(StorageError):
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes: durable at each commit, and never checkpointing by itself."""
     connection = _connect(path)
-    for name in ("write_ahead", "durable", "foreign_keys", "no_checkpoint_by_itself"):
+    for name in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
         connection.execute(sqlite_statements()[name])
     return connection
 

@@ -9,6 +9,10 @@ pragma synchronous = full
 -- name: foreign_keys
 pragma foreign_keys = on
 
+-- name: overwrite_what_goes
+-- What is deleted is written over, so that content which was taken away is not found in the file.
+pragma secure_delete = on
+
 -- name: no_checkpoint_by_itself
 pragma wal_autocheckpoint = 0
 

@@ -73,7 +73,7 @@ class Writer:
         self._gathered: list[Job] = []
         self.waiting = 0
         self._taken: deque[Job] = deque()
-        self._stopping = self._told_to_stop = False
+        self._stopping = self._told_to_stop = self._is_to_be_scrubbed = False
         self.commits = 0
         self.committed: Head | None = None
 
@@ -136,6 +136,8 @@ class Writer:
                 commits = self._checkpoint("checkpoint")
             if commits >= CHECKPOINT_COMMITS:
                 commits = self._checkpoint("checkpoint")
+            if self._is_to_be_scrubbed:
+                self._scrub()
         self._checkpoint("checkpoint_and_cut")
         self._connection.close()
 
@@ -150,6 +152,14 @@ class Writer:
             return False
         self._taken.extend(jobs)
         return True
+
+    def _scrub(self) -> None:
+        """Cut the write-ahead log, which holds what was taken away; a reader in it means that this is tried again."""
+        try:
+            busy, _, _ = self._connection.execute(self._statements["checkpoint_and_cut"]).fetchone()
+            self._is_to_be_scrubbed = bool(busy)
+        except sqlite3.Error:
+            log.exception("what was taken away stays in the write-ahead log until the next checkpoint")
 
     def _checkpoint(self, how: str) -> int:
         try:
@@ -170,7 +180,7 @@ class Writer:
                 self._run_act(batch[-1], head)
                 if len(batch) >= self._batch_acts or time.monotonic() >= end:
                     break
-            self._commit(opened, head)
+            self._commit(batch, opened, head)
         except Exception as error:
             self._abandon()
             if not batch:
@@ -188,7 +198,7 @@ class Writer:
             opened = self._begin()
             head = opened.copy()
             self._run_act(job, head)
-            self._commit(opened, head)
+            self._commit([job], opened, head)
         except Exception as error:
             self._abandon()
             job.fail(error)
@@ -242,11 +252,12 @@ class Writer:
         self._connection.execute(self._statements["release"])
         head.restore(before)
 
-    def _commit(self, opened: Head, head: Head) -> None:
+    def _commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         if head != opened:
             self._connection.execute(self._statements["save_head"], asdict(head))
         self._connection.execute(self._statements["commit"])
         self.commits += 1
+        self._is_to_be_scrubbed |= any(job.effects is not None and job.effects.scrub for job in batch)
         if head != opened:
             self.committed = head.copy()
 

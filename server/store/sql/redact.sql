@@ -1,0 +1,51 @@
+-- Content taken away: what members wrote goes, numbers, names and hashes stay.
+
+-- name: entries_about
+select seq, at, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
+
+-- name: entry_with_content
+select seq, at, act, subject from log where seq = :seq and salt is not null
+
+-- name: entries_of_page
+-- A page of the log from its beginning, whatever was taken away of it already.
+select seq, at, act, subject, case when salt is null then 0 else 1 end as has_content
+from log
+where seq > :after
+order by seq
+limit :limit
+
+-- name: take_content
+update log set summary = null, detail = null, salt = null where seq = :seq
+
+-- name: take_message
+update message set text = '', summary = :taken where seq = :seq
+
+-- name: take_wakes
+update wake set line = :taken where seq = :seq
+
+-- name: take_wakes_about
+update wake set line = :taken where subject = :subject
+
+-- name: take_task_entries
+update task_entry set text = '', detail = '{}' where seq = :seq
+
+-- name: take_reason
+update standing set reason = :taken where since = :at
+
+-- name: take_task
+update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = '' where id = :id
+
+-- name: take_finished_task
+-- A finished task goes with the entry that changed it last.
+update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = ''
+where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
+
+-- name: offers_of_task
+select id from offer where task = :task order by id limit :limit
+
+-- name: take_offer
+update offer set note = '', reason = '', artifacts = '[]' where id = :id
+
+-- name: forget_claims
+-- A remembered claim has the whole task in it; to repeat one gives what stands.
+delete from request where act = 'claim_task'
