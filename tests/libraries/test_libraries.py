@@ -25,7 +25,7 @@ STORY_SECONDS = LONG_SECONDS + 20
 """How long a member may take for all that it does; a long wait that nobody ended shows as what it is."""
 
 WAKE = "please look at the plan"
-OPERATORS = {"pause", "resume", "kill", "enroll", "revoke", "plant", "set_policy", "read_receipts"}
+OPERATORS = {"pause", "resume", "kill", "enroll", "revoke", "plant", "set_policy", "redact", "read_receipts"}
 
 STALE = (
     "stale_fence",
