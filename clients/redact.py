@@ -43,7 +43,7 @@ async def _redact_old(room: Room, older_than: float | None, reason: str) -> dict
             reply = await room.call("redact", older_than_seconds=older_than, after=after, reason=reason)
             entries += reply["entries"]
             receipts += [reply["receipt"]] if reply["receipt"] else []
-            if reply["next"] is None:
+            if reply["after"] is None:
                 return {"entries": entries, "receipts": receipts}
-            after = reply["next"]
+            after = reply["after"]
             bar.update(task, completed=after, visible=time.monotonic() - started > QUIET_SECONDS)

@@ -75,7 +75,7 @@ def policy(reply: Policy) -> str:
 
 def redacted(reply: Redacted) -> str:
     """The reply of `redact` in words."""
-    more = f" Go on with after {reply.next}." if reply.next is not None else ""
+    more = f" Go on with after {reply.after}." if reply.after is not None else ""
     return f"{counted(reply.entries, 'entry')} about {reply.what} lost their content{receipt(reply)}.{more}"
 
 

@@ -35,11 +35,11 @@ class Redact(Arguments):
 
 
 class Redacted(Reply):
-    """Reply of `redact`: how many entries lost their content; with an age, where to go on, None at the end."""
+    """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any."""
 
     what: str
     entries: int
-    next: int | None = None
+    after: int | None = None
 
 
 def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redacted:
@@ -57,7 +57,7 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
         taken, following = _take_old(tx, now - age, arguments.after or 0)
         what = f"what is older than {age / 86_400:g} d"
     if not taken:
-        return Redacted(what=what, entries=0, next=following)
+        return Redacted(what=what, entries=0, after=following)
     tx.run("forget_claims")
     tx.effects.scrub = following is None
     seq = log.append(
@@ -69,7 +69,7 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
         summary=one_line(f"@{caller.name} took the content of {what} away: {arguments.reason}"),
         detail={"entries": taken, "reason": arguments.reason},
     )
-    return Redacted(receipt=seq, what=what, entries=len(taken), next=following)
+    return Redacted(receipt=seq, what=what, entries=len(taken), after=following)
 
 
 def _take(tx: Writing, what: str) -> list[int]:
