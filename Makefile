@@ -37,6 +37,7 @@ test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as membe
 bench: $(VENV)/.tests ## what the tools cost a model, and how many calls a second the room answers
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
+	$(BIN)/python -m tests.bench.search
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
 	$(BIN)/python -m tests.bench.claims 200

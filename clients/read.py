@@ -16,6 +16,9 @@ PAGES = 20
 FOLLOW_SECONDS = 1.0
 """The pace at which a followed stream is read again."""
 
+FOLDED_SECONDS = 60.0
+"""How long folded notes at the end of a followed stream wait for more, to share a line with them."""
+
 
 def board(
     place: Place, task: str | None, state: str | None, query: str | None
@@ -99,19 +102,33 @@ async def _stream(room: Room, after: int | None, limit: int) -> dict[str, Any]:
     return {"entries": entries, "cursor": entries[-1]["seq"] if entries else after}
 
 
+def _settled(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries without folded notes at their end, which more may join."""
+    return entries[:-1] if entries and entries[-1]["folded"] else entries
+
+
+def _behind(shown: list[dict[str, Any]], page: dict[str, Any]) -> int:
+    """Where to read on behind what was shown of a page."""
+    if shown:
+        return int(shown[-1]["seq"])
+    return int(page["entries"][0]["previous"] if page["entries"] else page["cursor"])
+
+
 def follow(place: Place, after: int | None, limit: int, show: Callable[[dict[str, Any]], None]) -> None:
     """Show the stream as it grows, across restarts of the room, until a signal ends it. Raises Failure."""
 
     async def work() -> None:
-        cursor, away = after, False
+        cursor, away, waited = after, False, 0.0
         while True:
             try:
                 async with connected(place) as room:
                     while True:
                         page = await _stream(room, cursor, limit)
-                        for entry in page["entries"]:
+                        entries = page["entries"] if waited >= FOLDED_SECONDS else _settled(page["entries"])
+                        waited = waited + FOLLOW_SECONDS if len(entries) < len(page["entries"]) else 0.0
+                        for entry in entries:
                             show(entry)
-                        cursor, away = page["cursor"], False
+                        cursor, away = _behind(entries, page), False
                         await anyio.sleep(FOLLOW_SECONDS)
             except UnreachableError as failure:
                 if cursor is None:

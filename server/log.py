@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.store.transaction import Reading, Writing
 
 FIRST_HASH = "0" * 64
@@ -27,6 +28,12 @@ class Author:
 
     member: int
     owner: int
+
+
+ROOM_MEMBER = 1
+"""The member `room`: the actor of what happens by itself."""
+
+ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 
 
 def append(
@@ -50,6 +57,7 @@ def append(
         head.hash, (seq, head.epoch, now, author.member, author.owner, act, subject, outcome), digest
     )
     head.seq = seq
+    tx.written_at = now
     tx.run(
         "append_entry",
         seq=seq,
@@ -70,10 +78,31 @@ def append(
 
 
 def wake(tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str) -> None:
-    """Record that members must wake because of the entry just appended, and nudge them after the commit."""
+    """Record that members must wake because of the entry just appended, and nudge them after the commit.
+
+    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out.
+    """
     for member in members:
-        tx.run("add_wake", member=member, seq=tx.head.seq, reason=reason, subject=subject, sender=sender, line=line)
+        tx.run(
+            "add_wake",
+            member=member,
+            seq=tx.head.seq,
+            reason=reason,
+            subject=subject,
+            sender=sender,
+            line=line,
+            at=tx.written_at,
+            folded=int(_is_beyond_share(tx, member, sender)),
+        )
         tx.effects.woken.add(member)
+
+
+def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
+    """Whether a sender has woken a member as often as it may in a while. The room has caps of its own."""
+    if sender == ROOM_MEMBER:
+        return False
+    nth = tx.value("nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
+    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.written_at) > 0
 
 
 def canonical(value: Mapping[str, Any]) -> str:

@@ -53,6 +53,15 @@ class Settings(BaseModel):
     live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
     presence_write_seconds: float = Field(5, ge=0, le=60, description="Presence is written at most this often.")
 
+    # quietness
+    notes_per_hour: int = Field(12, ge=1, le=1000, description="Notes of an agent shown one a line; more are folded.")
+    asks_per_hour: int = Field(30, ge=1, le=1000, description="Asks an agent may post.")
+    alerts_per_hour: int = Field(3, ge=1, le=1000, description="Alerts an agent may post.")
+    alerted: int = Field(5, ge=1, le=20, description="Members that an alert without addressee wakes at most.")
+    wakes_from_one: int = Field(10, ge=1, le=1000, description="Wakes from one sender told one by one in a while.")
+    wakes_seconds: float = Field(300, ge=1, le=86_400, description="That while; what is beyond is one digest in it.")
+    exchange_rounds: int = Field(6, ge=1, le=100, description="Rounds of two agents without a task moving.")
+
     # repeats and refusals
     repeat_seconds: float = Field(60, ge=0, le=3600, description="An equal call within this is a repeat.")
     request_id_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How long a request id is kept.")

@@ -40,7 +40,7 @@ class Waiting:
                 left = end - anyio.current_time()
                 if found.wakes or left <= 0 or self._bus.stopping:
                     return found
-                with anyio.move_on_after(left):
+                with anyio.move_on_after(min(left, left if found.due_seconds is None else found.due_seconds)):
                     await nudged.wait()
 
     async def _read(self, caller: Caller, arguments: WaitForWake) -> Waited:

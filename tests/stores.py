@@ -157,7 +157,8 @@ def interrupt_a_write(bench: Bench) -> None:
     try:
         with pytest.raises(sqlite3.OperationalError, match="interrupted") as interrupted:
             connection.execute(
-                "insert into wake with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000) "
+                "insert into wake (member, seq, reason, subject, sender, line) "
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000) "
                 "select 2, i, 'control', 'x', 1, 'x' from n"
             )
     finally:

@@ -195,7 +195,8 @@ def test_no_text_field_takes_control_characters(field: str) -> None:
 
 
 def test_every_page_is_bounded_and_the_next_goes_on_where_it_ends(tmp_path: Path) -> None:
-    with room_in_thread(tmp_path / "room", batch_seconds=0) as room, room.modern("olga") as olga:
+    many = {"batch_seconds": 0, "wakes_from_one": 1000}
+    with room_in_thread(tmp_path / "room", **many) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(101)))
         for i in range(101):
             reply(olga.call("create_task", {"title": f"task {i}"}))

@@ -159,10 +159,9 @@ async def test_a_pause_holds_wakes_and_delivers_them_on_resume(room: RunningRoom
     assert (await builder("heartbeat"))["pending"]["wakes"] == 2
     await owner("resume", target="builder", reason="go")
     wakes = (await builder("check_in"))["wakes"]
-    assert [(w["reason"], w["line"]) for w in wakes] == [
-        ("mention", "@builder first"),
-        ("mention", "@builder second"),
-        ("control", "@olga resumed @builder: go"),
+    assert [(w["reason"], w["count"], w["line"].partition(".")[0]) for w in wakes] == [
+        ("control", 2, "2 wakes were held while you were paused: mention from @olga M-1, M-2"),
+        ("control", 1, "@olga resumed @builder: go"),
     ]
 
 

@@ -53,7 +53,7 @@ async def test_numbers_are_dense_from_one_under_concurrent_acts_and_refusals(roo
 
 async def test_a_reader_with_a_cursor_sees_every_visible_entry_once_and_in_order(tmp_path: Path) -> None:
     seen: list[int] = []
-    async with running_room(tmp_path / "room") as room:
+    async with running_room(tmp_path / "room", notes_per_hour=1000) as room:
         (builder,) = await room.enroll("builder")
         for number in range(30):
             await builder("post_message", text=f"message {number}")

@@ -106,6 +106,29 @@ async def test_a_followed_stream_shows_entries_as_they_come_one_a_line(room: Run
         await process.communicate()
 
 
+async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, shell: Shell) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    for number in range(room.room.settings.notes_per_hour):
+        after = (await builder("post_message", text=f"note {number}"))["receipt"]
+    process = await asyncio.create_subprocess_exec(
+        TEAMROOM, "stream", "--follow", "--after", str(after), "--json",
+        env=shell.environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        for number in range(3):
+            await builder("post_message", text=f"folded {number}")
+        await asyncio.sleep(2.5)  # the follower reads on meanwhile, and shows nothing yet
+        await builder("post_message", text="folded too")
+        await owner("post_message", text="stop it")
+        lines = [json.loads(await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)) for _ in range(2)]
+        assert [line["line"] for line in lines] == ["… and 4 more notes of @builder", "@olga note: stop it"]
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
 # ------------------------------------------------------------------ members and the switch
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -10,7 +11,7 @@ from teamroom.server.acts.presence import WAKES_SHOWN
 from teamroom.server.rules.text import LINE_CHARACTERS
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import ALWAYS_LOAD, Tool
-from tests.rooms import Member, RunningRoom
+from tests.rooms import Member, RunningRoom, running_room
 
 CORE = {"check_in", "wait_for_wake", "post_message", "claim_task", "update_task", "complete_task"}
 
@@ -149,17 +150,18 @@ async def test_a_check_in_names_wakes_before_offers_before_tasks_before_nothing(
     assert await advice(builder, "check_in") == "go on with your tasks."
 
 
-async def test_the_cursor_of_the_advice_acknowledges_exactly_what_was_shown(room: RunningRoom) -> None:
+async def test_the_cursor_of_the_advice_acknowledges_exactly_what_was_shown(tmp_path: Path) -> None:
     """More wakes than one page holds: whoever does what `next` says sees each of them once."""
-    builder, tester = await room.enroll("builder", "tester")
-    for number in range(WAKES_SHOWN + 3):
-        await tester("post_message", text=f"@builder {number}")
     seen = list[str]()
-    found = await builder("check_in")
-    while found["wakes"]:
-        seen += [wake["line"] for wake in found["wakes"]]
-        after = int(found["next"].partition("after ")[2].split()[0])
-        found = await builder("check_in", after=after)
+    async with running_room(tmp_path / "room", wakes_from_one=1000) as room:
+        builder, tester = await room.enroll("builder", "tester")
+        for number in range(WAKES_SHOWN + 3):
+            await tester("post_message", text=f"@builder {number}")
+        found = await builder("check_in")
+        while found["wakes"]:
+            seen += [wake["line"] for wake in found["wakes"]]
+            after = int(found["next"].partition("after ")[2].split()[0])
+            found = await builder("check_in", after=after)
     assert seen == [f"@builder {number}" for number in range(WAKES_SHOWN + 3)]
 
 

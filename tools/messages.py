@@ -9,7 +9,18 @@ from teamroom.tools.words import quoted, receipt
 
 def posted(reply: Posted) -> str:
     """The reply of `post_message` in words."""
-    return f"Posted {reply.message}{receipt(reply)}.{expected(reply.forecast)}"
+    folded = " Your notes for this hour are spent: it is folded into one line with others." if reply.folded else ""
+    return f"Posted {reply.message}{receipt(reply)}.{folded}{expected(reply.forecast)}"
+
+
+def after_posting(reply: Posted) -> str | None:
+    """What to do after `post_message`, where it did not go as usual."""
+    if reply.not_woken:
+        return (
+            f"stop answering @{', @'.join(reply.not_woken)}: move a task (claim, update, complete, hand_off), or ask a "
+            "person to decide."
+        )
+    return "post results and asks, not narration; progress goes to update_task." if reply.folded else None
 
 
 def expected(forecasts: list[Forecast]) -> str:
@@ -47,11 +58,12 @@ TOOLS = (
         "the text, who must see it; the reply says when each will.",
         POST_MESSAGE,
         posted,
+        next=after_posting,
         core=True,
     ),
     Tool(
         "read_messages",
-        "Read messages in full: by ids, of a thread, that mention a name, that contain query, or after a number. "
+        "Read messages in full: by ids, of a thread, that mention a name, with the words of query, or after a number. "
         "Without arguments the newest.",
         READ_MESSAGES,
         messages,

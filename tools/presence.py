@@ -35,7 +35,8 @@ ANSWER_PROBES = (
 
 def wake(wake: Wake) -> str:
     """A wake in one line."""
-    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}: {wake.line}"
+    times = f" ({wake.count} wakes)" if wake.count > 1 else ""
+    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {wake.line}"
 
 
 def task_held(task: TaskHeld) -> str:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
-from teamroom.server.acts.messages import like
 from teamroom.server.acts.reviewers import reviewer_now
 from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, needs_of, unfinished_before
 from teamroom.server.clock import rfc3339
@@ -76,13 +75,21 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) ->
         "board_page",
         after=number(arguments.after) if arguments.after is not None else 0,
         state=arguments.state or "",
-        query=like(arguments.query),
+        query=_like(arguments.query),
         limit=PAGE_TASKS + 1,
     )
     page = rows[:PAGE_TASKS]
     before = unfinished_before(tx, page[0]["id"] if page else 0, page[-1]["id"] if page else 0)
     lines = [_line(tx, as_it_is(tx, row, now), before[row["id"]], now) for row in page]
     return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
+
+
+def _like(query: str | None) -> str:
+    """A search word as a pattern of SQL; empty where nothing is searched for."""
+    if not query:
+        return ""
+    escaped = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
 def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:

@@ -65,7 +65,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
 def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Inbox:
     """The caller's own wakes and offers; nobody reads another's."""
     after = tx.principal["acknowledged"]
-    wakes, cursor = pending_wakes(tx, caller.member, after, tx.one("read_head")["seq"])
+    wakes, cursor = pending_wakes(tx, after, tx.one("read_head")["seq"])
     return Inbox(
         wakes=wakes,
         offers=offers_to(tx, caller.member, now),

@@ -7,19 +7,38 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, Seq, TaskId, Text, author, number
+from teamroom.server.acts.act import (
+    LARGEST_NUMBER,
+    Act,
+    Arguments,
+    Line,
+    Name,
+    Read,
+    Reply,
+    Seq,
+    TaskId,
+    Text,
+    author,
+    number,
+)
+from teamroom.server.acts.alerts import helpers
+from teamroom.server.acts.budgets import require_own_task, spend
 from teamroom.server.acts.cursors import require_this_epoch
+from teamroom.server.acts.exchanges import address, tell_owners
 from teamroom.server.acts.expect import Forecast, find_member, forecast
+from teamroom.server.acts.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line
+from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line, search_words
 from teamroom.server.store.transaction import Reading, Writing
 
 ADDRESSEES = 20
 """How many members one message addresses at most."""
 
 PAGE_MESSAGES = 50
+HEAD_CHARACTERS = 100
+"""What a message costs in a reply beside its text."""
 
 MessageId = Annotated[str, Field(pattern=r"^M-[0-9]{1,16}$")]
 
@@ -36,10 +55,16 @@ class PostMessage(Arguments):
 
 
 class Posted(Reply):
-    """Reply of `post_message`."""
+    """Reply of `post_message`.
+
+    `folded`: beyond the author's notes for the hour, shown in one line with a count. `not_woken`: addressees that
+    the author only exchanges answers with, while no task moves.
+    """
 
     message: str
     forecast: list[Forecast]
+    folded: bool = False
+    not_woken: list[str] = Field(default_factory=list)
 
 
 class ReadMessages(Arguments):
@@ -86,21 +111,30 @@ class Messages(BaseModel):
 
 
 def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float) -> Posted:
-    """Post a message: one line for the stream, the whole text one call away, a wake for each addressee."""
-    summary = one_line(arguments.summary or arguments.text)
+    """Post a message: one line for the stream, the whole text one call away, a wake for each addressee.
+
+    Raises Refusal `rate_limited` beyond the author's asks and alerts, and where a report is about no task of its own.
+    """
+    summary, kind = one_line(arguments.summary or arguments.text), arguments.kind
     parent = _message(tx, arguments.reply_to) if arguments.reply_to is not None else None
     task = _task(tx, arguments.task)
+    if kind == "report":
+        require_own_task(tx, caller, task)
+    folded = spend(tx, caller, kind, now)
     addressees = _addressees(tx, caller, arguments, parent)
+    if kind == "alert" and not addressees:
+        addressees = helpers(tx, caller, task, now)
     tx.head.messages += 1
     id_, name = tx.head.messages, f"M-{tx.head.messages}"
+    thread = parent["thread"] if parent else id_
     seq = log.append(
         tx,
         author(caller),
         now,
         act="post_message",
         subject=name,
-        summary=_stream_line(caller, addressees, arguments.kind, summary),
-        detail={"kind": arguments.kind, "task": arguments.task, "text": log.text_digest(arguments.text)},
+        summary=_stream_line(caller, addressees, kind, summary),
+        detail={"kind": kind, "task": arguments.task, "text": log.text_digest(arguments.text)},
     )
     tx.run(
         "add_message",
@@ -108,48 +142,55 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
         seq=seq,
         author=caller.member,
         at=now,
-        kind=arguments.kind,
+        kind=kind,
         summary=summary,
         text=arguments.text,
         reply_to=parent["id"] if parent else None,
-        thread=parent["thread"] if parent else id_,
-        task=task,
+        thread=thread,
+        task=None if task is None else task["id"],
+        folded=int(folded),
     )
-    for row in addressees:
-        tx.run("add_addressee", message=id_, member=row["id"])
-    reason = "alert" if arguments.kind == "alert" else "mention"
-    log.wake(tx, [row["id"] for row in addressees], reason=reason, subject=name, sender=caller.member, line=summary)
-    return Posted(receipt=seq, message=name, forecast=[forecast(row, now, tx.settings) for row in addressees])
+    found = address(tx, caller, addressees, id_, thread, kind == "alert")
+    reason = "alert" if kind == "alert" else "mention"
+    log.wake(tx, [row["id"] for row in found.woken], reason=reason, subject=name, sender=caller.member, line=summary)
+    for row in found.ended:
+        tell_owners(tx, caller, row, name, now)
+    return Posted(
+        receipt=seq,
+        message=name,
+        forecast=[_forecast(tx, row, row in found.stopped, now) for row in addressees],
+        folded=folded,
+        not_woken=[row["name"] for row in found.stopped],
+    )
+
+
+def _forecast(tx: Reading, row: Any, stopped: bool, now: float) -> Forecast:
+    found = forecast(row, now, tx.settings)
+    if not stopped:
+        return found
+    note = "not woken: you only answered each other while no task moved"
+    return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
 def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: float) -> Messages:
-    """Messages in full, oldest first: by id, of a thread, that mention somebody, or after a number.
+    """Messages in full, oldest first: by id, of a thread, that mention somebody, with words in them, after a number.
 
-    Without `after` and `ids` the newest ones. Raises Refusal `not_found`.
+    Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.
     """
     if arguments.ids is not None:
-        rows = [_message(tx, name) for name in dict.fromkeys(arguments.ids)]
-        fit = _fitting(rows)
-        return Messages(
-            messages=[_shown(row, 0) for row in rows[:fit]],
-            cursor=max((row["seq"] for row in rows[:fit]), default=0),
-            left_out=[f"M-{row['id']}" for row in rows[fit:]],
-        )
-    filters = {
-        "thread": _message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
-        "mention": find_member(tx, arguments.mentions)["id"] if arguments.mentions is not None else 0,
-    }
+        return _chosen([_message(tx, name) for name in dict.fromkeys(arguments.ids)])
     require_this_epoch(tx, arguments.after)
-    query = like(arguments.query)
-    if arguments.after is None:
-        newest = tx.all("newest_messages", **filters, query=query, limit=arguments.limit)
-        rows = list(reversed(newest[: _fitting(newest)]))
-    else:
-        found = tx.all("messages_after", **filters, query=query, after=arguments.after, limit=arguments.limit)
-        rows = list(found[: _fitting(found)])
+    wanted = Filter(
+        thread=_message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
+        mention=find_member(tx, arguments.mentions)["id"] if arguments.mentions is not None else 0,
+        words=search_words(arguments.query or ""),
+    )
+    if arguments.query is not None and arguments.after is None:
+        return _search(tx, wanted, arguments)
+    rows = _page(tx, wanted, arguments)
     if not rows:
         return Messages(messages=[], cursor=arguments.after or tx.one("read_head")["seq"])
-    previous = tx.value("message_before", **filters, seq=rows[0]["seq"] - 1) or 0
+    previous = _previous(tx, wanted, rows[0])
     shown = []
     for row in rows:
         shown.append(_shown(row, previous))
@@ -157,21 +198,64 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: flo
     return Messages(messages=shown, cursor=previous)
 
 
+def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
+    """What a query finds: the best of the newest first, or under a further filter the newest first."""
+    if wanted.thread or wanted.mention:
+        ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
+    else:
+        ids = best_messages(tx, wanted.words, arguments.limit)
+    return _chosen([tx.one("message", id=id_) for id_ in ids], cursor=tx.one("read_head")["seq"])
+
+
+def _chosen(rows: list[Any], cursor: int | None = None) -> Messages:
+    """Messages that do not follow one another, as many as fit; behind them the cursor lies at the newest."""
+    fit = _fitting(rows)
+    return Messages(
+        messages=[_shown(row, 0) for row in rows[:fit]],
+        cursor=max((row["seq"] for row in rows[:fit]), default=0) if cursor is None else cursor,
+        left_out=[f"M-{row['id']}" for row in rows[fit:]],
+    )
+
+
+def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Sequence[Any]:
+    """The next messages under a filter, in order: after a number, else the newest."""
+    limit = arguments.limit
+    newest: Sequence[Any]
+    if arguments.after is None:
+        if wanted.is_empty:
+            newest = tx.all("newest_messages", limit=limit)
+        else:
+            newest = [tx.one("message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)]
+        return list(reversed(newest[: _fitting(newest)]))
+    found: Sequence[Any] = []
+    if wanted.is_empty and arguments.query is None:
+        found = tx.all("messages_after", after=arguments.after, limit=limit)
+    elif wanted.words or arguments.query is None:
+        before = tx.one("message_before", seq=arguments.after)
+        first = 1 if before is None else before["id"] + 1
+        found = [tx.one("message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
+    return found[: _fitting(found)]
+
+
+def _previous(tx: Reading, wanted: Filter, row: Any) -> int:
+    """The number of the message before one under the same filter, so that a reader could notice a loss."""
+    if wanted.is_empty:
+        before = tx.one("message_before", seq=row["seq"] - 1)
+        return 0 if before is None else int(before["seq"])
+    ids = messages_before(tx, wanted, row["id"], 1)
+    return int(tx.one("message", id=ids[0])["seq"]) if ids else 0
+
+
 def _fitting(rows: Sequence[Any]) -> int:
-    return how_many_fit((len(row["text"]) for row in rows), PAGE_CHARACTERS)
+    """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
+    return how_many_fit(
+        (len(row["text"]) + 2 * row["text"].count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS
+    )
 
 
 def is_a_page(arguments: ReadMessages) -> bool:
-    """Whether no filter makes the read scan."""
-    return not (arguments.query or arguments.thread or arguments.mentions)
-
-
-def like(query: str | None) -> str:
-    """A search word as a pattern of SQL; empty where nothing is searched for."""
-    if not query:
-        return ""
-    escaped = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    """Whether an index leads to the page, with nothing to search for."""
+    return arguments.query is None
 
 
 def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any) -> list[Any]:
@@ -206,12 +290,13 @@ def _message(tx: Reading, name: str) -> Any:
     return row
 
 
-def _task(tx: Reading, name: str | None) -> int | None:
+def _task(tx: Reading, name: str | None) -> Any:
     if name is None:
         return None
-    if tx.one("task", id=number(name)) is None:
+    row = tx.one("task", id=number(name))
+    if row is None:
         raise not_found("task", name, "Call read_board to see the tasks.")
-    return number(name)
+    return row
 
 
 def _shown(row: Any, previous: int) -> Message:

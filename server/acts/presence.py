@@ -1,6 +1,7 @@
 """Being here: check in, beat, wait, and see who else is."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,12 +18,18 @@ from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.budgets import seconds_until_free
+from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
+from teamroom.server.rules.leases import Pause, lease_seconds
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 WAKES_SHOWN = 50
+WAKES_READ = 200
+"""How many wakes are told in one reply, and how many are read for it: equal ones and those of a digest are one."""
+
+ROOM_NAME = "room"
 
 UNIX_TIME_FROM = 1_000_000_000
 """A number of seconds from here on is taken as a Unix time, not as a span."""
@@ -69,9 +76,10 @@ class WaitForWake(Arguments):
 
 @dataclass(slots=True)
 class Wake:
-    """Why a member wakes: a row of `pending_wakes`, as a plain dataclass because a page holds fifty.
+    """Why a member wakes, as a plain dataclass because a page holds fifty. `from_` is sent as `from`.
 
-    `from_` is sent as `from`.
+    `count` is how many wakes it stands for: equal ones, with the newest line, or the different ones of a digest, which
+    has the number of the newest and says in its line where the whole is read.
     """
 
     seq: int
@@ -79,6 +87,7 @@ class Wake:
     subject: str
     from_: Annotated[str, Field(serialization_alias="from")]
     line: str
+    count: int = 1
 
 
 class TaskHeld(BaseModel):
@@ -124,10 +133,11 @@ class Beat(Reply):
 
 
 class Waited(BaseModel):
-    """Reply of `wait_for_wake`."""
+    """Reply of `wait_for_wake`. `due_seconds`: when a digest that is held back now will be told."""
 
     wakes: list[Wake]
     cursor: int
+    due_seconds: Annotated[float | None, Field(exclude=True)] = None
 
 
 class Acknowledged(Reply):
@@ -157,7 +167,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
     if row["epoch"] != tx.head.epoch:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
     reviews = settle_reviews(tx, caller.member, now)
-    wakes, seen = pending_wakes(tx, caller.member, cursor, tx.head.seq)
+    wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
@@ -196,25 +206,67 @@ def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge, now: float)
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: float) -> Waited:
-    """What a waiting call looks for: wakes after its cursor."""
+    """What a waiting call looks for: wakes after its cursor.
+
+    What an agent causes beyond its share wakes nobody at once: it is told with the next other wake, or together after
+    a while.
+    """
     after = arguments.after
     if after is None:
         after = int(tx.principal["acknowledged"])
-    wakes, seen = pending_wakes(tx, caller.member, after, tx.one("read_head")["seq"])
+    causes, cursor = _causes(tx, caller.member, after, tx.one("read_head")["seq"])
+    if causes and all(cause.folded and cause.kind != "human" for cause in causes):
+        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, now)
+        if due > 0:
+            return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
+    wakes, seen = _tell(tx, causes, cursor)
     return Waited(wakes=wakes, cursor=seen)
 
 
-def pending_wakes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Wake], int]:
-    """The oldest wakes after a number, and the cursor that acknowledges exactly what is shown.
+def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
+    """The caller's oldest wakes after a number, and the cursor that acknowledges exactly what is shown.
 
     `end` is the end of the log, and the cursor where nothing is left out.
     """
-    rows = list(tx.all("pending_wakes", member=member, after=after, limit=WAKES_SHOWN + 1))
-    cursor = max(after, end)
-    if len(rows) > WAKES_SHOWN:
-        cursor = rows[-1]["seq"] - 1
-        rows = [row for row in rows if row["seq"] <= cursor]
-    return [Wake(*row) for row in rows], cursor
+    return _tell(tx, *_causes(tx, tx.principal["member"], after, end))
+
+
+def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause], int]:
+    """A member's wakes after a number as they were recorded, whole numbers only, and the cursor behind them."""
+    rows = tx.all("pending_wakes", member=member, after=after, limit=WAKES_READ + 1)
+    if len(rows) <= WAKES_READ:
+        return [Cause._make(row) for row in rows], max(after, end)
+    cut = rows[-1]["seq"]
+    return [Cause._make(row) for row in rows if row["seq"] < cut], cut - 1
+
+
+def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
+    """Wakes as the caller is told them (QUI4, CTL5), and the cursor behind what was told."""
+    if not causes:
+        return [], cursor
+    shown = told(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
+    if sum(len(wake.causes) for wake in shown) < len(causes):
+        cursor = shown[-1].newest.seq
+    return [_wake(wake, tx.principal["name"]) for wake in shown], cursor
+
+
+def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
+    """Whether the caller was paused at a time, if it was at all; an owner's pause or the room's binds agents only."""
+    row = tx.principal
+    levels = ("member", "owner", "room") if row["kind"] == "agent" else ("member",)
+    rows = tx.all("pauses", member=row["member"], owner=row["owner"], since=since)
+    pauses = [Pause(row["scope"], row["since"], row["until"]) for row in rows if row["scope"] in levels]
+    return (lambda at: any(pause.covers(at) for pause in pauses)) if pauses else None
+
+
+def _wake(wake: Told, member: str) -> Wake:
+    cause = wake.causes[-1]
+    if not wake.digest:
+        return Wake(*cause[:5], len(wake.causes))
+    line = digest_line(wake, member)
+    sender = ROOM_NAME if wake.digest == HELD else cause.sender
+    reason = "control" if wake.digest == HELD else cause.reason
+    return Wake(cause.seq, reason, cause.subject, sender, line, len(wake.causes))
 
 
 def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:

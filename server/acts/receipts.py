@@ -9,10 +9,13 @@ from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
 from teamroom.server.refusals import not_found
+from teamroom.server.rules.folding import notes_line, runs
 from teamroom.server.store.transaction import Reading
 
 PAGE_RECEIPTS = 100
 PAGE_STREAM = 100
+END_ENTRIES = 500
+"""How many entries the end of the stream is looked for in, so that folded ones do not fill it."""
 
 TAKEN_AWAY = "(taken away)"
 """What stands in the place of a line whose content was redacted."""
@@ -66,7 +69,11 @@ class ReadStream(Arguments):
 
 
 class StreamEntry(BaseModel):
-    """One line of the stream. `previous` is the number of the line before it, so that a loss shows."""
+    """One line of the stream. `previous` is the number of the line before it, so that a loss shows.
+
+    `folded`: it stands for `count` notes beyond their authors' budgets that follow one another, under the number of
+    the newest.
+    """
 
     seq: int
     previous: int
@@ -76,6 +83,8 @@ class StreamEntry(BaseModel):
     act: str
     subject: str
     line: str
+    folded: bool = False
+    count: int = 1
 
 
 class Stream(BaseModel):
@@ -111,28 +120,39 @@ def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt, now: float)
 def read_stream(tx: Reading, caller: Caller, arguments: ReadStream, now: float) -> Stream:
     """What everybody sees, one line each, in order."""
     if arguments.after is None:
-        rows = list(reversed(tx.all("stream_end", limit=arguments.limit)))
+        rows = list(reversed(tx.all("stream_end", limit=END_ENTRIES)))
+        lines = runs(rows, _is_folded)[-arguments.limit :]
     else:
-        rows = list(tx.all("stream_page", after=arguments.after, limit=arguments.limit))
-    if not rows:
+        lines = runs(tx.all("stream_page", after=arguments.after, limit=arguments.limit), _is_folded)
+    if not lines:
         return Stream(entries=[], cursor=arguments.after or 0)
-    previous = tx.value("stream_before", seq=rows[0]["seq"] - 1) or 0
+    previous = tx.value("stream_before", seq=lines[0][0]["seq"] - 1) or 0
     entries = []
-    for row in rows:
-        entries.append(
-            StreamEntry(
-                seq=row["seq"],
-                previous=previous,
-                at=rfc3339(row["at"]),
-                actor=row["actor"],
-                kind=row["kind"],
-                act=row["act"],
-                subject=row["subject"],
-                line=row["summary"] or TAKEN_AWAY,
-            )
-        )
-        previous = row["seq"]
+    for line in lines:
+        entries.append(_entry(line, previous))
+        previous = line[-1]["seq"]
     return Stream(entries=entries, cursor=previous)
+
+
+def _is_folded(row: Any) -> bool:
+    return bool(row["folded"])
+
+
+def _entry(rows: list[Any], previous: int) -> StreamEntry:
+    newest = rows[-1]
+    folded = _is_folded(newest)
+    return StreamEntry(
+        seq=newest["seq"],
+        previous=previous,
+        at=rfc3339(newest["at"]),
+        actor=newest["actor"],
+        kind=newest["kind"],
+        act=newest["act"],
+        subject=newest["subject"],
+        line=notes_line([row["actor"] for row in rows]) if folded else newest["summary"] or TAKEN_AWAY,
+        folded=folded,
+        count=len(rows),
+    )
 
 
 def _shown(row: Any) -> Receipt:
@@ -152,4 +172,4 @@ def _shown(row: Any) -> Receipt:
 
 READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=OPERATORS)
 READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt, is_small=always)
-READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=always)
+READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=lambda a: a.after is not None)

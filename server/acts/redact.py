@@ -125,6 +125,7 @@ def _take_entries(tx: Writing, entries: Any) -> list[int]:
     for entry in entries:
         seq = entry["seq"]
         tx.run("take_content", seq=seq)
+        tx.run("unindex_message", seq=seq)
         tx.run("take_message", seq=seq, taken=TAKEN_AWAY)
         tx.run("take_wakes", seq=seq, taken=TAKEN_AWAY)
         tx.run("take_task_entries", seq=seq)

@@ -21,13 +21,12 @@ from teamroom.server.store.transaction import Reading, Writing
 
 State = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled"]
 
-ROOM_MEMBER = 1
-"""The member `room`: the actor of what happens by itself."""
+ROOM_MEMBER = log.ROOM_MEMBER
 
 HISTORY_SHOWN = 30
 HISTORY_CHARACTERS = 12_000
 
-ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
+ROOM_AUTHOR = log.ROOM_AUTHOR
 
 
 class Entry(BaseModel):

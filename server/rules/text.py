@@ -7,14 +7,13 @@ from collections.abc import Iterable
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
-_SPACE = re.compile(r"\s+")
 _MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
 _ALLOWED_CONTROLS = "\n\r\t"
 
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters, cut at an ellipsis."""
-    return cut(_SPACE.sub(" ", text).strip(), limit)
+    return cut(" ".join(text.split()), limit)
 
 
 def cut(text: str, limit: int) -> str:
@@ -44,7 +43,14 @@ def how_many_fit(sizes: Iterable[int], characters: int) -> int:
 
 def mentions(text: str) -> list[str]:
     """The names that a text mentions with an @, in order, each once."""
+    if "@" not in text:
+        return []
     return list(dict.fromkeys(name.rstrip(".-") for name in _MENTION.findall(text)))
+
+
+def search_words(query: str) -> str:
+    """The words of a search, one space apart and without quotes: whatever was typed, it is looked for as it stands."""
+    return " ".join(query.replace('"', " ").split())
 
 
 def has_forbidden_characters(text: str) -> bool:

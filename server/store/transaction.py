@@ -133,6 +133,8 @@ class Writing(Reading):
         super().__init__(connection, context)
         self.entropy = context.entropy
         self.head = head
+        self.written_at = 0.0
+        """The time of the newest entry that this transaction wrote."""
         self.effects = Effects()
 
     def run(self, name: str, /, **parameters: Any) -> int:

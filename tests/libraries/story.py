@@ -47,7 +47,7 @@ async def work_in(room: Room) -> None:
     """Do it all, and tell each step."""
     _tell("tools", ", ".join(await room.tools()))
     await _use(room, "check_in")
-    await _use(room, "post_message", text="I count the lines of the plan.", kind="report")
+    await _use(room, "post_message", text="I count the lines of the plan.", kind="note")
     task = (await _use(room, "create_task", title="Count the lines", review="none")).data["task"]
     stale = (await _use(room, "claim_task", task=task)).data["fence"]
     await _use(room, "update_task", task=task, fence=stale, status="released")

@@ -47,18 +47,22 @@ join member as owner on owner.id = log.owner
 where log.seq = :seq
 
 -- name: stream_page
--- What everybody sees: acts that were carried out, one line each.
-select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary
+-- What everybody sees: acts that were carried out, one line each; `folded` ones are shown together.
+select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary,
+    coalesce(message.folded, 0) as folded
 from log
 join member as actor on actor.id = log.actor
+left join message on message.seq = log.seq
 where log.seq > :after and log.outcome = 'ok'
 order by log.seq
 limit :limit
 
 -- name: stream_end
-select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary
+select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary,
+    coalesce(message.folded, 0) as folded
 from log
 join member as actor on actor.id = log.actor
+left join message on message.seq = log.seq
 where log.outcome = 'ok'
 order by log.seq desc
 limit :limit
@@ -68,12 +72,20 @@ limit :limit
 select seq from log where seq <= :seq and outcome = 'ok' order by seq desc limit 1
 
 -- name: add_wake
-insert into wake (member, seq, reason, subject, sender, line)
-values (:member, :seq, :reason, :subject, :sender, :line)
+insert into wake (member, seq, reason, subject, sender, line, at, folded)
+values (:member, :seq, :reason, :subject, :sender, :line, :at, :folded)
 on conflict do nothing
 
+-- name: nth_newest_wake
+-- When a sender woke a member, of the times that were not folded, newest first.
+select at from wake
+where member = :member and sender = :sender and folded = 0
+order by seq desc
+limit 1 offset :offset
+
 -- name: pending_wakes
-select wake.seq, wake.reason, wake.subject, sender.name as sender, wake.line
+select wake.seq, wake.reason, wake.subject, sender.name as sender, wake.line, wake.folded, wake.at,
+    sender.kind
 from wake
 join member as sender on sender.id = wake.sender
 where wake.member = :member and wake.seq > :after

@@ -1,11 +1,11 @@
 -- Messages and whom they address.
 
 -- name: add_message
-insert into message (id, seq, author, at, kind, summary, text, reply_to, thread, task)
-values (:id, :seq, :author, :at, :kind, :summary, :text, :reply_to, :thread, :task)
+insert into message (id, seq, author, at, kind, summary, text, reply_to, thread, task, folded)
+values (:id, :seq, :author, :at, :kind, :summary, :text, :reply_to, :thread, :task, :folded)
 
 -- name: add_addressee
-insert into addressee (message, member) values (:message, :member) on conflict do nothing
+insert into addressee (message, member, author, turn) values (:message, :member, :author, :turn) on conflict do nothing
 
 -- name: message
 select message.id, message.seq, author.name as author, author.kind as author_kind, author.owner as author_owner,
@@ -16,16 +16,12 @@ join member as author on author.id = message.author
 where message.id = :id
 
 -- name: messages_after
--- In order after a log number. Filters that are empty, or 0, do not filter.
+-- In order after a log number.
 select message.id, message.seq, author.name as author, author.kind as author_kind, message.at, message.kind,
     message.summary, message.text, message.reply_to, message.thread, message.task
 from message
 join member as author on author.id = message.author
 where message.seq > :after
-    and (cast(:thread as bigint) = 0 or message.thread = :thread)
-    and (cast(:query as text) = '' or lower(message.text) like :query escape '\')
-    and (cast(:mention as bigint) = 0
-        or exists (select 1 from addressee where addressee.message = message.id and addressee.member = :mention))
 order by message.seq
 limit :limit
 
@@ -35,23 +31,70 @@ select message.id, message.seq, author.name as author, author.kind as author_kin
     message.summary, message.text, message.reply_to, message.thread, message.task
 from message
 join member as author on author.id = message.author
-where (cast(:thread as bigint) = 0 or message.thread = :thread)
-    and (cast(:query as text) = '' or lower(message.text) like :query escape '\')
-    and (cast(:mention as bigint) = 0
-        or exists (select 1 from addressee where addressee.message = message.id and addressee.member = :mention))
 order by message.seq desc
 limit :limit
 
 -- name: message_before
--- The number of the last message that a filter shows up to a number, so that a reader could notice a loss.
-select message.seq
+-- The last message up to a log number.
+select id, seq from message where seq <= :seq order by seq desc limit 1
+
+-- name: thread_from
+-- The messages of a thread from one on, in order; those that address a member, where it is not 0.
+select message.id
 from message
-where message.seq <= :seq
-    and (cast(:thread as bigint) = 0 or message.thread = :thread)
+where message.thread = :thread and message.id >= :first
     and (cast(:mention as bigint) = 0
         or exists (select 1 from addressee where addressee.message = message.id and addressee.member = :mention))
-order by message.seq desc
+order by message.id
+limit :limit
+
+-- name: thread_before
+-- The same before one, newest first.
+select message.id
+from message
+where message.thread = :thread and message.id < :end
+    and (cast(:mention as bigint) = 0
+        or exists (select 1 from addressee where addressee.message = message.id and addressee.member = :mention))
+order by message.id desc
+limit :limit
+
+-- name: mentions_from
+-- The messages that address a member, from one on, in order.
+select message from addressee where member = :mention and message >= :first order by message limit :limit
+
+-- name: mentions_before
+select message from addressee where member = :mention and message < :end order by message desc limit :limit
+
+-- name: nth_newest_of_kind
+-- When a member posted, of its messages of a kind that were not folded, newest first.
+select at from message
+where author = :author and kind = :kind and folded = 0
+order by id desc
+limit 1 offset :offset
+
+-- name: last_turn
+-- The newest message from one member to another.
+select addressee.message, addressee.author, addressee.turn, message.seq
+from addressee
+join message on message.id = addressee.message
+where addressee.member = :member and addressee.author = :author
+order by addressee.message desc
 limit 1
+
+-- name: exchange_end
+-- Whether, since a message, a task of either of two members moved, or a person spoke to them or in the thread.
+select 1 as ended
+where exists (select 1 from addressee where member = :one and turn = 0 and message > :message)
+    or exists (select 1 from addressee where member = :other and turn = 0 and message > :message)
+    or exists (select 1 from task where holder = :one and changed_seq > :seq)
+    or exists (select 1 from task where holder = :other and changed_seq > :seq)
+    or exists (select 1 from task where creator = :one and changed_seq > :seq)
+    or exists (select 1 from task where creator = :other and changed_seq > :seq)
+    or exists (
+        select 1 from message
+        join member on member.id = message.author
+        where message.thread = :thread and message.id > :message and member.kind = 'human'
+    )
 
 -- name: member_facts
 -- What a forecast is made of, for one addressee.
@@ -65,3 +108,19 @@ left join standing as own on own.scope = 'member' and own.target = member.id
 left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
 left join standing as room on room.scope = 'room' and room.target = 0
 where member.name = :name and member.kind <> 'room'
+
+-- name: live_members
+-- Who may be live now, who called last first; the exact answer needs each one's standing and presence.
+select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
+    own.state as own_state, own.until as own_until,
+    owners.state as owner_state, owners.until as owner_until,
+    room.state as room_state, room.until as room_until
+from member
+join presence on presence.member = member.id
+left join standing as own on own.scope = 'member' and own.target = member.id
+left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where member.kind <> 'room' and member.role <> 'observer' and member.id <> :author
+    and (presence.last_call_at >= :since or presence.busy_until > :now)
+order by presence.last_call_at desc, member.id
+limit :limit

@@ -3,10 +3,12 @@
 import sqlite3
 from pathlib import Path
 
-from teamroom.server.store.statements import HERE, split_script, sqlite_statements
+from teamroom.server.store.statements import HERE, SQLITE, split_script, sqlite_statements
 from teamroom.server.store.transaction import StorageError
 
 MIGRATIONS = HERE / "migrations"
+OWN_MIGRATIONS = SQLITE / "migrations"
+"""What only SQLite understands of a migration, in a file of the same name; it runs right after the shared one."""
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
 
@@ -57,8 +59,9 @@ def migrate(connection: sqlite3.Connection, now: float) -> list[str]:
     for number, path in known.items():
         if number not in applied:
             connection.execute(run["begin_write"])
-            for statement in split_script(path.read_text(encoding="utf-8")):
-                connection.execute(statement)
+            for script in (path, OWN_MIGRATIONS / path.name):
+                for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
+                    connection.execute(statement)
             connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
             connection.execute(run["commit"])
             names.append(path.stem)

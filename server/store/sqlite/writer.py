@@ -154,8 +154,12 @@ class Writer:
         return True
 
     def _scrub(self) -> None:
-        """Cut the write-ahead log, which holds what was taken away; a reader in it means that this is tried again."""
+        """Write the index of words anew and cut the write-ahead log: both still hold what was taken away.
+
+        A reader in the log means that this is tried again.
+        """
         try:
+            self._connection.execute(self._statements["tidy_index"])
             busy, _, _ = self._connection.execute(self._statements["checkpoint_and_cut"]).fetchone()
             self._is_to_be_scrubbed = bool(busy)
         except sqlite3.Error:
@@ -253,6 +257,8 @@ class Writer:
         head.restore(before)
 
     def _commit(self, batch: list[Job], opened: Head, head: Head) -> None:
+        if head.messages != opened.messages:  # once a batch: the index of words writes a segment at each savepoint
+            self._connection.execute(self._statements["index_messages"], {"after": opened.messages})
         if head != opened:
             self._connection.execute(self._statements["save_head"], asdict(head))
         self._connection.execute(self._statements["commit"])

@@ -1,0 +1,116 @@
+"""Folding: what is shown in one line with a count. Pure display: the log stays dense, and cursors stay exact."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from teamroom.server.rules.text import cut, one_line
+
+T = TypeVar("T")
+
+NAMES_SHOWN = 3
+SUBJECTS_SHOWN = 12
+DIGEST_CHARACTERS = 300
+
+
+def runs(entries: Sequence[T], is_folded: Callable[[T], bool]) -> list[list[T]]:
+    """Entries in order, each alone, but folded ones that follow one another together.
+
+    Nothing changes its place, so whoever reads on from the last number of any line misses nothing and meets nothing
+    twice.
+    """
+    lines: list[list[T]] = []
+    for entry in entries:
+        if lines and is_folded(entry) and is_folded(lines[-1][0]):
+            lines[-1].append(entry)
+        else:
+            lines.append([entry])
+    return lines
+
+
+def notes_line(authors: Sequence[str]) -> str:
+    """The one line that stands for folded notes, by the author of each."""
+    by_author = {name: authors.count(name) for name in dict.fromkeys(authors)}
+    names = [f"@{name}" + (f" ({count})" if len(by_author) > 1 else "") for name, count in by_author.items()]
+    whose = ", ".join(names[:NAMES_SHOWN]) + (" and others" if len(names) > NAMES_SHOWN else "")
+    return one_line(f"… and {len(authors)} more note{'s' if len(authors) > 1 else ''} of {whose}")
+
+
+class Cause(NamedTuple):
+    """A wake as it was recorded. `folded`: it was beyond what one sender may wake a member with in a while.
+
+    `kind` is the sender's: what a person sends is told in a digest too, but waits for nothing.
+    """
+
+    seq: int
+    reason: str
+    subject: str
+    sender: str
+    line: str
+    folded: int
+    at: float
+    kind: str
+
+
+class Told(NamedTuple):
+    """A wake as it is told: itself; equal ones joined, with the newest line; or a digest of different ones."""
+
+    causes: list[Cause]
+    digest: str = ""
+
+    @property
+    def newest(self) -> Cause:
+        """The cause that gives its number and, but for a digest, its line."""
+        return self.causes[-1]
+
+
+HELD, BEYOND = "held", "beyond"
+"""The two kinds of digest: what came while the member was paused, and what one sender sent beyond its share."""
+
+
+def told(causes: Sequence[Cause], was_paused: Callable[[float], bool] | None, limit: int) -> list[Told]:
+    """Wakes in the order of their numbers as a member is told them, at most `limit`.
+
+    Equal ones are joined; what came while the member was paused is one digest, what one sender sent beyond its share
+    another. Every cause up to the newest number told is in exactly one of them: what is cut off has a higher number,
+    unless it shares the very first.
+    """
+    groups: dict[tuple[str, ...], list[Cause]] = {}
+    for cause in causes:
+        key = _group(cause, was_paused)
+        if key in groups:
+            groups[key].append(cause)
+        elif len(groups) < limit or cause.seq == causes[0].seq:
+            groups[key] = [cause]
+        else:
+            cut_off = cause.seq
+            groups = {key: kept for key, group in groups.items() if (kept := [c for c in group if c.seq < cut_off])}
+            break
+    found = [Told(group, key[0] if len(group) > 1 else "") for key, group in groups.items()]
+    found.sort(key=lambda wake: wake.causes[-1].seq)
+    return found
+
+
+def _group(cause: Cause, was_paused: Callable[[float], bool] | None) -> tuple[str, ...]:
+    if was_paused is not None and was_paused(cause.at):
+        return (HELD,)
+    if cause.folded:
+        return (BEYOND, cause.sender)
+    return ("", cause.reason, cause.subject)
+
+
+def digest_line(wake: Told, member: str) -> str:
+    """The line of a digest: how many, of what, and where the whole is read."""
+    held, count = wake.digest == HELD, len(wake.causes)
+    what = f"{count} wakes were held while you were paused" if held else f"{count} more from @{wake.newest.sender}"
+    subjects = {cause.subject: cause for cause in wake.causes}
+    about: dict[str, list[str]] = {}
+    for cause in islice(subjects.values(), SUBJECTS_SHOWN):
+        kind = f"{cause.reason} from @{cause.sender}" if held else cause.reason
+        about.setdefault(kind, []).append(cause.subject)
+    listed = "; ".join(f"{kind} {', '.join(named)}" for kind, named in about.items())
+    more = f" and {len(subjects) - SUBJECTS_SHOWN} others" if len(subjects) > SUBJECTS_SHOWN else ""
+    messages = any(subject.startswith("M-") for subject in subjects)
+    where = f"read_messages mentions {member}, after {wake.causes[0].seq - 1}" if messages else "read_board"
+    room = DIGEST_CHARACTERS - len(what) - len(more) - len(where) - len(": . In full: ")
+    return f"{what}: {cut(listed, room)}{more}. In full: {where}"
