@@ -252,9 +252,10 @@ async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(
 
 
 def places_of(room: RunningRoom, value: str) -> list[str]:
-    """Which columns of the room's database hold a text."""
+    """Which columns of the room's database hold a text; the index of words shows columns that it does not hold."""
+    stored = "select name from sqlite_master where type = 'table' and sql not like 'create virtual table%'"
     with sqlite3.connect(room.room.store.path) as connection:
-        tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        tables = [row[0] for row in connection.execute(stored)]
         found = []
         for table in tables:
             for column in [row[1] for row in connection.execute(f"pragma table_info({table})")]:
