@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from teamroom.clients.failure import USAGE, Failure
 from teamroom.clients.place import is_name
+from teamroom.server import logs
 from teamroom.server.acts.members import RESERVED
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
@@ -49,6 +50,7 @@ def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Open
     first_owner = _owner_name(owner)
     try:
         settings = _settings(folder, port)
+        logs.configure(settings.log_format, settings.log_level)
         data_folder.make_private(folder)
         listener, settings = _listen(folder, settings)
         with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():

@@ -1,6 +1,5 @@
 """Serves `resources/list`, `resources/templates/list` and `resources/read`, each read authorised by itself."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +12,9 @@ from pydantic import ValidationError
 from teamroom.resources.resource import Resource
 from teamroom.resources.room import RESOURCES
 from teamroom.server.door import Door
+from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import BROKEN, Refusal
-
-logger = logging.getLogger("teamroom.resources")
+from teamroom.server.refusals import Refusal
 
 Context = ServerRequestContext[Any, Any]
 
@@ -30,8 +28,9 @@ _JSON = "application/json"
 class ResourceServer:
     """The resources as the SDK calls them."""
 
-    def __init__(self, door: Door, caller_of: Callable[[Context], Caller]) -> None:
+    def __init__(self, door: Door, caller_of: Callable[[Context], Caller], faults: Faults) -> None:
         self._door = door
+        self._faults = faults
         self._caller_of = caller_of
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -74,8 +73,7 @@ class ResourceServer:
             wrong = refusal.code in ("not_found", "invalid")
             raise MCPError(INVALID_PARAMS if wrong else REFUSED, refusal.text(), refusal.body()) from None
         except Exception:
-            logger.exception("the resource %r broke", uri[:80])
-            raise MCPError(INTERNAL_ERROR, BROKEN) from None
+            raise MCPError(INTERNAL_ERROR, self._faults.report(f"the resource {uri[:80]!r}")) from None
 
     async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
         resource, arguments = _find(uri)

@@ -20,8 +20,11 @@ from teamroom.server.acts.members import open_room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.connections import Connections
 from teamroom.server.door import Door
+from teamroom.server.faults import Faults
 from teamroom.server.gate import Gate
+from teamroom.server.gauges import gauges
 from teamroom.server.identity import Entropy
+from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
@@ -54,7 +57,9 @@ class Room:
         self.clock = clock
         self.bus = Bus()
         self.store = SqliteStore(folder, Context(sqlite_statements(), settings, entropy), self._carry_out)
-        self.door = Door(self.store, clock)
+        self.metrics = Metrics()
+        self.faults = Faults(self.metrics, entropy)
+        self.door = Door(self.store, clock, self.metrics)
         self.waiting = Waiting(self.door, self.bus, settings)
         self._entropy = entropy
         self._sealed = 0
@@ -71,6 +76,7 @@ class Room:
             if self.store.look_up(lambda tx: tx.one("read_head")) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
             self.store.look_up(self._bring_files_up)
+            logger.info("the room in %s is open", self.folder)
             return token
         except BaseException:
             await self.store.close()
@@ -91,8 +97,8 @@ class Room:
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
-        tools = ToolServer(self.door, self.waiting, caller_of)
-        resources = ResourceServer(self.door, caller_of)
+        tools = ToolServer(self.door, self.waiting, caller_of, self.faults)
+        resources = ResourceServer(self.door, caller_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
             on_list_tools=tools.list,
@@ -112,6 +118,8 @@ class Room:
             self.bus.revoke(effects.revoked)
         if effects.journal:
             self._write_down(effects.journal)
+            for note in effects.journal:
+                logger.info("%s", journal.line(note))
 
     def _write_down(self, notes: list[dict[str, Any]]) -> None:
         """Stopping goes on where the journal cannot be written: the room brings it up to date when it opens again."""
@@ -140,6 +148,7 @@ class Room:
         """Finish what waits, seal, close."""
         await self.store.close()
         self.seal()
+        logger.info("the room in %s is closed", self.folder)
 
 
 class WebRoom:
@@ -151,7 +160,8 @@ class WebRoom:
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
-        self._gate = Gate(self._transports, room.door, self.connections, room.settings)
+        self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
+        room.metrics.measure(lambda: gauges(room.folder, room.store, room.bus, self.connections, room.clock()))
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -223,7 +233,7 @@ async def serve(
         http=web.connections.protocol(),
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,

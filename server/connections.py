@@ -8,6 +8,7 @@ setting, which takes a protocol class; its `app_state` is not documented, so a t
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Set
@@ -20,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
+
+logger = logging.getLogger("teamroom.connections")
 
 GRACE_SECONDS = 1.0
 """What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
@@ -61,6 +64,7 @@ class Connections:
         self.open: set[Connection] = set()
         self._stall_seconds = settings.stall_seconds
         self._head_seconds = settings.body_seconds
+        self.cut = 0
         self._answering: Counter[int] = Counter()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -133,6 +137,11 @@ class Connections:
             if connection is not None:
                 connection.request = None
 
+    @property
+    def answering_now(self) -> int:
+        """How many requests of anybody are being answered."""
+        return self._answering.total()
+
     def open_calls(self, member: int) -> int:
         """How many requests of a member are being answered."""
         return self._answering[member]
@@ -162,6 +171,8 @@ class Connections:
                     connection.moved_at = now
                 connection.waiting_bytes = size
                 if now - connection.moved_at > self._stall_seconds:
+                    self.cut += 1
+                    logger.warning("a client took nothing for %.0f s and was cut off", self._stall_seconds)
                     connection.transport.abort()
 
     def _end(self, connections: list[Connection]) -> None:

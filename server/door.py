@@ -9,6 +9,7 @@ and a resume the very next call. A read is one snapshot that includes the same c
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
 from teamroom.server.acts.control import refuse_standing
 from teamroom.server.clock import Clock, rfc3339
 from teamroom.server.identity import Caller, token_hash
+from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import ended
@@ -48,9 +50,10 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
+        self._metrics = metrics
 
     def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -97,7 +100,9 @@ class Door:
                     error.keep(tx)
             return error
 
-        return await self._write(work, recover)
+        with self._timed("act", act.name) as timed:
+            timed.reply = await self._write(work, recover)
+            return timed.reply
 
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
@@ -108,16 +113,20 @@ class Door:
             present = _check(tx, row, caller, read.roles, read.while_paused, now)
             return read.run(tx, present, arguments, now), _is_stale(tx, row, now)
 
-        try:
-            reply, stale = await self._store.read(work, read.is_small(arguments))
-        except StorageError as error:
-            raise _storage_refusal(error) from error
-        except Refusal as refusal:
-            await self._leave_receipt(caller, read.name, refusal)
-            raise
+        with self._timed("read", read.name):
+            try:
+                reply, stale = await self._store.read(work, read.is_small(arguments))
+            except StorageError as error:
+                raise _storage_refusal(error) from error
+            except Refusal as refusal:
+                await self._leave_receipt(caller, read.name, refusal)
+                raise
         if stale:
             await self._write_beside(lambda tx: _touch(tx, caller, self._clock()))
         return reply
+
+    def _timed(self, kind: str, name: str) -> "_Timed":
+        return _Timed(self._metrics, kind, name)
 
     async def _leave_receipt(self, caller: Caller, name: str, refusal: Refusal) -> None:
         if refusal.code in UNRECORDED:
@@ -148,6 +157,29 @@ class Door:
         if isinstance(result, Refusal):
             raise result
         return result
+
+
+class _Timed:
+    """A call that is counted and timed, whatever its outcome."""
+
+    __slots__ = ("_kind", "_metrics", "_name", "_started", "reply")
+
+    def __init__(self, metrics: Metrics, kind: str, name: str) -> None:
+        self._metrics, self._kind, self._name = metrics, kind, name
+        self.reply: Any = None
+
+    def __enter__(self) -> "_Timed":
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None:
+            outcome = "ok" if getattr(self.reply, "replayed", None) is None else "replayed"
+        elif isinstance(error, Refusal):
+            outcome = error.code
+        else:
+            outcome = "fault" if isinstance(error, Exception) else "left"
+        self._metrics.call(self._kind, self._name, outcome, time.perf_counter() - self._started)
 
 
 def _killed(row: Any) -> UnauthorisedError:

@@ -3,20 +3,31 @@
 import asyncio
 import contextlib
 import json
+import logging
 import re
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teamroom.server.acts.me import LOOK_AROUND, Nothing
 from teamroom.server.connections import Connections
 from teamroom.server.door import Door, UnauthorisedError
 from teamroom.server.identity import Caller
+from teamroom.server.metrics import CONTENT_TYPE, Metrics
+from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.transaction import StorageError
 
+logger = logging.getLogger("teamroom.gate")
+
 CALLER_KEY = "teamroom.caller"
 MCP_PATH = "/mcp"
+METRICS_PATH = "/metrics"
+
+SAID_SECONDS = 60.0
+"""How long the log is silent about a status that it has told of."""
 
 REFUSED_BODY_SECONDS = 1.0
 """How long the body of a request may take that is refused whatever it says."""
@@ -42,8 +53,12 @@ class GateRefusal(Exception):
 class Gate:
     """Checks each request before anything else sees it."""
 
-    def __init__(self, app: ASGIApp, door: Door, connections: Connections, settings: Settings) -> None:
+    def __init__(
+        self, app: ASGIApp, door: Door, connections: Connections, settings: Settings, metrics: Metrics
+    ) -> None:
         self._app = app
+        self._metrics = metrics
+        self._said: dict[int, float] = {}
         self._door = door
         self._connections = connections
         self._settings = settings
@@ -60,9 +75,18 @@ class Gate:
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
             else:
-                await self._answer_other(scope, send)
+                await self._answer_other(scope, headers, send)
         except GateRefusal as refusal:
+            self._note(refusal)
             await _refuse(send, refusal)
+
+    def _note(self, refusal: GateRefusal) -> None:
+        """Count who is turned away; say so at most once a minute for each reason, and never what was sent."""
+        self._metrics.turned_away(refusal.status, refusal.code)
+        now = time.monotonic()
+        if now - self._said.get(refusal.status, -SAID_SECONDS) >= SAID_SECONDS:
+            self._said[refusal.status] = now
+            logger.info("turned away with %d (%s); silent about that for a minute", refusal.status, refusal.code)
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -121,6 +145,14 @@ class Gate:
         is_id = isinstance(id_, int | str) and not isinstance(id_, bool) and len(str(id_)) <= REQUEST_ID_CHARACTERS
         return id_ if is_id else None
 
+    async def _may_look(self, caller: Caller) -> None:
+        """Whether a caller may see the metrics is asked at the door, like every other read."""
+        try:
+            await self._door.read(caller, LOOK_AROUND, Nothing())
+        except Refusal as refusal:
+            status = 429 if refusal.code in UNRECORDED else 403
+            raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
+
     def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
@@ -176,11 +208,15 @@ class Gate:
                 "Send flat arguments.",
             )
 
-    async def _answer_other(self, scope: Scope, send: Send) -> None:
-        if scope["path"] not in ("/healthz", "/readyz"):
+    async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
+        if scope["path"] not in ("/healthz", "/readyz", METRICS_PATH):
             raise GateRefusal(404, "not_found", "There is nothing here.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
+        if scope["path"] == METRICS_PATH:
+            await self._may_look(self._authenticate(headers))
+            await _send(send, 200, self._metrics.text(), CONTENT_TYPE)
+            return
         ready = scope["path"] == "/healthz" or self._door.is_ready()
         await _send_json(send, 200 if ready else 503, {"ok": ready})
 
@@ -241,9 +277,12 @@ async def _refuse(send: Send, refusal: GateRefusal) -> None:
 async def _send_json(
     send: Send, status: int, value: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    body = json.dumps(value).encode()
+    await _send(send, status, json.dumps(value).encode(), b"application/json", headers)
+
+
+async def _send(send: Send, status: int, body: bytes, kind: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     fixed = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

@@ -112,3 +112,11 @@ def reconcile(folder: Path, tx: Reading) -> None:
 def is_here(tx: Reading, stop: Stop) -> bool:
     """Whether whom a stop names is in this room."""
     return stop.scope == "room" or tx.one("member_by_name", name=stop.name) is not None
+
+
+def line(note: Mapping[str, Any]) -> str:
+    """A note as the server's own log says it."""
+    if "token" in note:
+        return f"the token {note['token']} ended"
+    whom = {"member": "@{name}", "owner": "all agents of @{name}", "room": "the room"}[note["scope"]]
+    return f"{whom.format(name=note['name'])}: {note['state']}, by role {note['by_role']}"

@@ -30,10 +30,6 @@ UNRECORDED: frozenset[str] = frozenset({"busy", "storage"})
 """Refusals that leave no receipt: the log is what cannot be reached then."""
 
 
-BROKEN = "Something broke inside the room, and its log says what. Call again; if it breaks again, tell your owner."
-"""What a caller is told of a fault of ours: nothing of what stands in the log."""
-
-
 class RefusalBody(BaseModel):
     """A refusal as a client sees it."""
 

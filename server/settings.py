@@ -87,6 +87,10 @@ class Settings(BaseModel):
     seal_seconds: float = Field(1, ge=0.1, le=60, description="The signed head is written at most this often.")
     backups_kept: int = Field(7, ge=1, le=1000, description="How many of a room's backups a folder keeps.")
 
+    # what the server says of itself
+    log_format: Literal["plain", "json"] = Field("plain", description="How the server's own log is written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From which weight on.")
+
     # the door to the network
     host: str = Field("127.0.0.1", description="The address the room listens on.")
     port: int = Field(8765, ge=0, le=65_535, description="The port the room listens on.")

@@ -1,6 +1,5 @@
 """Serves `tools/list` and `tools/call`: arguments checked, one call through the door, the reply in words and data."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +11,12 @@ from pydantic import ValidationError
 
 from teamroom.server.acts.act import Act
 from teamroom.server.door import Door
+from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import BROKEN, Refusal
+from teamroom.server.refusals import Refusal
 from teamroom.server.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, presence, tasks
 from teamroom.tools.tool import Tool
-
-logger = logging.getLogger("teamroom.tools")
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool for tool in (*presence.TOOLS, *messages.TOOLS, *tasks.TOOLS, *hand_offs.TOOLS, *control.TOOLS)
@@ -37,8 +35,9 @@ Context = ServerRequestContext[Any, Any]
 class ToolServer:
     """The tools as the SDK calls them."""
 
-    def __init__(self, door: Door, waiting: Waiting, caller_of: Callable[[Context], Caller]) -> None:
+    def __init__(self, door: Door, waiting: Waiting, caller_of: Callable[[Context], Caller], faults: Faults) -> None:
         self._door = door
+        self._faults = faults
         self._waiting = waiting
         self._caller_of = caller_of
 
@@ -61,8 +60,7 @@ class ToolServer:
                 is_error=True,
             )
         except Exception:
-            logger.exception("the tool %r broke", params.name[:60])
-            raise MCPError(INTERNAL_ERROR, BROKEN) from None
+            raise MCPError(INTERNAL_ERROR, self._faults.report(f"the tool {params.name[:60]!r}")) from None
 
     async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _find(params.name)

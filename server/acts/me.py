@@ -8,6 +8,7 @@ from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
 from teamroom.server.acts.probes import Probe, probes_waiting
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
+from teamroom.server.acts.receipts import OPERATORS
 from teamroom.server.acts.reviewers import ReviewDue, reviews_due
 from teamroom.server.identity import Caller
 from teamroom.server.store.transaction import Reading
@@ -75,5 +76,11 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
     )
 
 
+def look_around(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+    """Nothing but the check that a caller may look: the metrics are not in the store."""
+    return arguments
+
+
+LOOK_AROUND = Read("metrics", Nothing, look_around, roles=OPERATORS, is_small=always)
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
 READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

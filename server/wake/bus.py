@@ -30,6 +30,11 @@ class Bus:
         finally:
             self._discard(self._waiting, member, event)
 
+    @property
+    def waiting_calls(self) -> int:
+        """How many calls wait for a wake."""
+        return sum(map(len, self._waiting.values()))
+
     def nudge(self, member: int) -> None:
         """Wake whoever waits for this member."""
         for event in self._waiting.get(member, ()):

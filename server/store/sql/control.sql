@@ -9,6 +9,9 @@ update standing
 set state = :state, since = :now, until = :until, by_member = :by_member, by_role = :by_role, reason = :reason
 where scope = :scope and target = :target
 
+-- name: members_by_standing
+select state, count(*) as members from standing where scope = 'member' group by state
+
 -- name: standing
 select standing.state, standing.since, standing.until, standing.by_role, standing.reason, standing.by_member,
     member.name as by_name

@@ -290,3 +290,6 @@ insert into verdict (task, seq, completer, reviewer, upheld) values (:task, :seq
 
 -- name: upheld_share
 select count(*) as reviewed, coalesce(sum(upheld), 0) as upheld from verdict where completer = :member
+
+-- name: tasks_by_state
+select state, count(*) as tasks from task group by state

@@ -91,6 +91,16 @@ class SqliteStore:
         return self._writer.is_alive
 
     @property
+    def waiting(self) -> int:
+        """How many acts wait for the writer."""
+        return self._writer.waiting
+
+    @property
+    def commits(self) -> int:
+        """How many commits there were since the start."""
+        return self._writer.commits
+
+    @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
         return self._writer.committed

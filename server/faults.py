@@ -1,0 +1,29 @@
+"""Faults of ours: written down with an id that the caller is told, and with nothing else of what stands in the log."""
+
+import logging
+import secrets
+
+from teamroom.server.identity import Entropy
+from teamroom.server.metrics import Metrics
+
+logger = logging.getLogger("teamroom.fault")
+
+ID_BYTES = 4
+
+
+class Faults:
+    """Where a fault is reported, once, by whoever answers the call that it broke."""
+
+    def __init__(self, metrics: Metrics, entropy: Entropy = secrets.token_bytes) -> None:
+        self._metrics = metrics
+        self._entropy = entropy
+
+    def report(self, what: str) -> str:
+        """Log the exception that is being handled, and count it; what the caller is told."""
+        id_ = self._entropy(ID_BYTES).hex()
+        self._metrics.fault()
+        logger.exception("fault %s: %s broke", id_, what, extra={"fault": id_})
+        return (
+            f"Something broke inside the room (fault {id_}), and its log says what. Call again; if it breaks again, "
+            "tell your owner."
+        )

@@ -1,0 +1,69 @@
+"""What is looked up when somebody asks for the metrics: how full, how long, how many, at this moment."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from teamroom.server.connections import Connections
+from teamroom.server.store.folder import DATABASE, SEAL
+from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.transaction import Reading, StorageError
+from teamroom.server.wake.bus import Bus
+
+Rows = Iterable[tuple[str, float]]
+
+
+def gauges(folder: Path, store: SqliteStore, bus: Bus, connections: Connections, now: float) -> Iterator[Metric]:
+    """Everything but what is counted call by call."""
+    yield gauge("teamroom_acts_waiting", "Acts that wait for the writer.", store.waiting)
+    yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
+    yield gauge("teamroom_calls_waiting", "Calls that wait for a wake.", bus.waiting_calls)
+    yield gauge("teamroom_connections", "Open connections.", len(connections.open))
+    yield gauge("teamroom_requests", "Requests that are being answered, streams too.", connections.answering_now)
+    yield CounterMetricFamily("teamroom_clients_cut", "Clients cut off that took nothing.", connections.cut)
+    yield gauge("teamroom_database_bytes", "Size of the database.", _size(folder / DATABASE))
+    yield gauge("teamroom_wal_bytes", "Size of its write-ahead log.", _size(folder / f"{DATABASE}-wal"))
+    yield gauge("teamroom_seal_age_seconds", "Since the log was last sealed.", max(now - _changed(folder / SEAL), 0))
+    try:
+        yield from store.look_up(_stored)
+    except StorageError:
+        yield gauge("teamroom_readable", "Whether the database can be read.", 0)
+
+
+def _stored(tx: Reading) -> list[Metric]:
+    head = tx.one("read_head")
+    return [
+        gauge("teamroom_readable", "Whether the database can be read.", 1),
+        gauge("teamroom_log_entries", "The number of the last entry of the log.", head["seq"]),
+        gauge("teamroom_epoch", "How often the room was restored, and one.", head["epoch"]),
+        labelled("teamroom_members", "Members by their own standing.", "standing", tx.all("members_by_standing")),
+        labelled("teamroom_tasks", "Tasks by state.", "state", tx.all("tasks_by_state")),
+    ]
+
+
+def gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
+    """One number."""
+    return GaugeMetricFamily(name, about, value)
+
+
+def labelled(name: str, about: str, label: str, rows: Rows) -> GaugeMetricFamily:
+    """One number for each value of a label."""
+    family = GaugeMetricFamily(name, about, labels=(label,))
+    for value, number in rows:
+        family.add_metric((value,), number)
+    return family
+
+
+def _size(path: Path) -> float:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0

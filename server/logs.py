@@ -1,0 +1,64 @@
+"""The server's own log: a line for what an operator looks for, never a token, never a text of a member.
+
+It goes to standard error, as plain lines or as JSON. What members do stands in the room's log, not here.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any, Literal
+
+from teamroom.server.clock import rfc3339
+
+Format = Literal["plain", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+TOKEN = re.compile(r"tr_[0-9a-fA-F]{8,}")
+BEARER = re.compile(r"(?i)(bearer\s+)\S+")
+
+LIBRARIES = ("mcp", "uvicorn", "asyncio", "httpx2", "aiosqlite")
+"""Loggers that know nothing of what may be said: only their warnings are taken in."""
+
+
+def configure(form: Format, level: Level) -> None:
+    """Send what the room and its libraries log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Json() if form == "json" else Plain())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def without_secrets(text: str) -> str:
+    """A text in which every token is struck out: the second line of defence, behind not logging any."""
+    return BEARER.sub(r"\1…", TOKEN.sub("tr_…", text))
+
+
+class Plain(logging.Formatter):
+    """One line an event; what belongs to an exception follows, indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event as a person reads it."""
+        line = f"{rfc3339(record.created)} {record.levelname.lower()} {record.getMessage()}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return without_secrets(line.replace("\n", "\n  "))
+
+
+class Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event as a program reads it."""
+        event: dict[str, Any] = {
+            "at": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": without_secrets(record.getMessage()),
+        }
+        if (fault := getattr(record, "fault", None)) is not None:
+            event["fault"] = fault
+        if record.exc_info:
+            event["exception"] = without_secrets(self.formatException(record.exc_info))
+        return json.dumps(event, ensure_ascii=True)

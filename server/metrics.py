@@ -1,0 +1,73 @@
+"""What the room counts and times, in Prometheus's words. Labels are names of ours and codes, never of members."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0)
+"""Upper bounds of the buckets that calls are sorted into."""
+
+
+class Metrics:
+    """The metrics of one room."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._calls = Counter(
+            "teamroom_calls", "Acts and reads by outcome.", ("kind", "name", "outcome"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "teamroom_call_seconds",
+            "From the door to the answer, in seconds.",
+            ("kind", "name"),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._turned_away = Counter(
+            "teamroom_turned_away", "Requests that the gate refused.", ("status", "code"), registry=self._registry
+        )
+        self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+
+    def call(self, kind: str, name: str, outcome: str, seconds: float) -> None:
+        """Count an act or a read, and time it: `ok`, `replayed`, a refusal's code, `fault`, or `left` by its caller."""
+        known = self._known.get((kind, name, outcome))
+        if known is None:
+            known = self._calls.labels(kind, name, outcome), self._seconds.labels(kind, name)
+            self._known[kind, name, outcome] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def turned_away(self, status: int, code: str) -> None:
+        """Count a request that the gate refused."""
+        self._turned_away.labels(str(status), code).inc()
+
+    def fault(self) -> None:
+        """Count a fault of ours."""
+        self._faults.inc()
+
+    def measure(self, look: Callable[[], Iterable[Metric]]) -> None:
+        """Add what is looked up whenever somebody asks."""
+        self._registry.register(_Looked(look))
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class _Looked(Collector):
+    def __init__(self, look: Callable[[], Iterable[Metric]]) -> None:
+        self._look = look
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: so that nothing is looked up before somebody asks."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """What is so at this moment."""
+        return self._look()
