@@ -76,7 +76,6 @@ class Room:
             if self.store.look_up(lambda tx: tx.one("read_head")) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
             self.store.look_up(self._bring_files_up)
-            logger.info("the room in %s is open", self.folder)
             return token
         except BaseException:
             await self.store.close()
@@ -148,7 +147,6 @@ class Room:
         """Finish what waits, seal, close."""
         await self.store.close()
         self.seal()
-        logger.info("the room in %s is closed", self.folder)
 
 
 class WebRoom:
