@@ -33,6 +33,7 @@ from teamroom.server.store.transaction import Context, Effects, Head, Reading, W
 from teamroom.server.transports import Transports, caller_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
+from teamroom.tools.asking import Asking, sealed_answers
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
@@ -96,10 +97,13 @@ class Room:
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
-        tools = ToolServer(self.door, self.waiting, caller_of, self.faults)
+        asking = Asking(self.door, self.bus, self.settings)
+        tools = ToolServer(self.door, self.waiting, asking, caller_of, self.faults)
         resources = ResourceServer(self.door, caller_of, self.faults)
+        made_at = self.store.look_up(lambda tx: tx.one("read_head"))["created_at"]
         return mcp_server(
             INSTRUCTIONS,
+            sealed_answers(self._key, f"teamroom {made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,

@@ -91,6 +91,27 @@ class Door:
                 _remember(tx, present, act, repeat, reply, now)
             return reply
 
+        with self._timed("act", act.name) as timed:
+            timed.reply = await self._write(work, self._recovery(caller, act))
+            return timed.reply
+
+    async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
+        """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
+        recovered = self._recovery(caller, act)
+
+        def work(tx: Writing) -> None:
+            now = self._clock()
+            act.run(tx, _admit(tx, caller, act.roles, act.while_paused, now), arguments, now)
+            raise _RehearsedError
+
+        def recover(tx: Writing, error: Exception) -> Refusal | None:
+            return None if isinstance(error, _RehearsedError) else recovered(tx, error)
+
+        await self._write(work, recover)
+
+    def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
+        """What runs in place of an act that was refused: its receipt, and what it keeps."""
+
         def recover(tx: Writing, error: Exception) -> Refusal:
             if not isinstance(error, Refusal):
                 raise error
@@ -100,9 +121,7 @@ class Door:
                     error.keep(tx)
             return error
 
-        with self._timed("act", act.name) as timed:
-            timed.reply = await self._write(work, recover)
-            return timed.reply
+        return recover
 
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
@@ -157,6 +176,10 @@ class Door:
         if isinstance(result, Refusal):
             raise result
         return result
+
+
+class _RehearsedError(Exception):
+    """An act that was tried out would have been carried out."""
 
 
 class _Timed:

@@ -76,6 +76,7 @@ class Settings(BaseModel):
     sessions: int = Field(10_000, ge=10, le=100_000, description="Sessions of older clients kept at once.")
     wait_seconds: float = Field(45, ge=1, le=50, description="How long wait_for_wake blocks by default.")
     wait_max_seconds: float = Field(50, ge=1, le=50, description="How long wait_for_wake blocks at most.")
+    confirm_seconds: float = Field(120, ge=1, le=600, description="How long a person has to confirm a dangerous act.")
     stall_seconds: float = Field(20, ge=1, le=300, description="A client that takes nothing for this long is cut off.")
     stop_seconds: float = Field(1, ge=0.1, le=30, description="How long open streams may take to end on stop.")
 

@@ -15,6 +15,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -48,7 +49,7 @@ def caller_of(ctx: Context) -> Caller:
     return found
 
 
-def mcp_server(instructions: str, **handlers: Any) -> Server[Any]:
+def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handlers: Any) -> Server[Any]:
     """The MCP server. Without an exporter the SDK's telemetry only costs, so it is taken out.
 
     No argument of ours travels in a header, so there is no schema to compare headers with.
@@ -61,7 +62,7 @@ def mcp_server(instructions: str, **handlers: Any) -> Server[Any]:
         get_tool_input_schema=lambda name: None,
         **handlers,
     )
-    server.middleware.clear()
+    server.middleware[:] = [sealed_answers]
     return server
 
 

@@ -216,6 +216,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_campaigns": ("no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused",),
     },
     "CTL7": {
+        "test_asking": ("*",),
         "test_control": (
             "a_timed_pause_ends_by_itself",
             "nobody_resumes_itself",
@@ -483,7 +484,6 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
 
 PLANNED: dict[str, str] = {
     "ID5": "names that look alike by confusable characters beyond case and width",
-    "CTL7": "the question before a kill where the client can ask, and tokens labelled chat",
     "HND4": "forecasts from measured wakes",
     "HND5": "the one reminder before an offer expires",
     "PRS1": "suspect and zombie, connected as a fact of its own",

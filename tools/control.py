@@ -7,6 +7,7 @@ from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.redact import REDACT, Redacted
 from teamroom.server.identity import Role
+from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import counted, receipt
 
@@ -99,7 +100,15 @@ TOOLS = (
         people=True,
         destroys=True,
     ),
-    Tool("resume", "Let go on what was paused.", RESUME, controlled, roles=RUN_THE_ROOM, people=True),
+    Tool(
+        "resume",
+        "Let go on what was paused.",
+        RESUME,
+        controlled,
+        roles=RUN_THE_ROOM,
+        people=True,
+        danger=RESUMING,
+    ),
     Tool(
         "kill",
         "End a member: its tokens die, its tasks are free again, its offers are void.",
@@ -108,6 +117,7 @@ TOOLS = (
         roles=frozenset({"owner"}),
         people=True,
         destroys=True,
+        danger=KILLING,
     ),
     Tool(
         "enroll",
@@ -115,8 +125,17 @@ TOOLS = (
         ENROLL,
         enrolled,
         roles=RUN_THE_ROOM,
+        danger=ENROLLING,
     ),
-    Tool("revoke", "End a member's tokens, or those with a label.", REVOKE, revoked, roles=RUN_THE_ROOM, destroys=True),
+    Tool(
+        "revoke",
+        "End a member's tokens, or those with a label.",
+        REVOKE,
+        revoked,
+        roles=RUN_THE_ROOM,
+        destroys=True,
+        danger=REVOKING,
+    ),
     Tool(
         "plant",
         "Make a capability provable. The reply has a value, shown once, to put where the capability stands; members "
@@ -133,6 +152,7 @@ TOOLS = (
         SET_POLICY,
         policy_set,
         roles=frozenset({"owner"}),
+        danger=SETTING,
     ),
     Tool(
         "redact",
@@ -142,6 +162,7 @@ TOOLS = (
         redacted,
         roles=frozenset({"owner"}),
         destroys=True,
+        danger=REDACTING,
     ),
     Tool(
         "read_receipts",

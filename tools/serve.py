@@ -16,6 +16,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, presence, tasks
+from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
 TOOLS: dict[str, Tool] = {
@@ -35,9 +36,12 @@ Context = ServerRequestContext[Any, Any]
 class ToolServer:
     """The tools as the SDK calls them."""
 
-    def __init__(self, door: Door, waiting: Waiting, caller_of: Callable[[Context], Caller], faults: Faults) -> None:
+    def __init__(
+        self, door: Door, waiting: Waiting, asking: Asking, caller_of: Callable[[Context], Caller], faults: Faults
+    ) -> None:
         self._door = door
         self._faults = faults
+        self._asking = asking
         self._waiting = waiting
         self._caller_of = caller_of
 
@@ -46,8 +50,12 @@ class ToolServer:
         caller = self._caller_of(ctx)
         return types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values() if tool.is_for(caller)])
 
-    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """Run a tool. A refusal is a result with `is_error`, so that every client shows it to its model.
+    async def call(
+        self, ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
+        """Run a tool, or ask whether it is meant.
+
+        A refusal is a result with `is_error`, so that every client shows it to its model.
 
         Raises MCPError for a fault of ours: it is logged, and what it says stays inside.
         """
@@ -62,10 +70,15 @@ class ToolServer:
         except Exception:
             raise MCPError(INTERNAL_ERROR, self._faults.report(f"the tool {params.name[:60]!r}")) from None
 
-    async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _carry_out(
+        self, ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
         tool = _find(params.name)
         arguments = _validated(tool, params.arguments)
-        reply = await self._run(tool, self._caller_of(ctx), arguments, _request_id(ctx))
+        caller = self._caller_of(ctx)
+        if (question := await self._asking.confirmed(ctx, params, tool, caller, arguments)) is not None:
+            return question
+        reply = await self._run(tool, caller, arguments, _request_id(ctx))
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}

@@ -16,13 +16,25 @@ ALWAYS_LOAD = "anthropic/alwaysLoad"
 
 
 @dataclass(frozen=True)
+class Danger:
+    """What a person is asked before a dangerous act, and the shell command that does the same.
+
+    `always`: wherever the client can ask; else only for a token of a chat client.
+    """
+
+    question: Callable[[Any], str]
+    shell: Callable[[Any], str]
+    always: bool = False
+
+
+@dataclass(frozen=True)
 class Tool:
     """One tool. `text` puts its reply into plain words for a model; the reply itself goes along as data.
 
     `next` says what to do now, if that is not plain: some clients show a model only the words, some only
     the data, so it stands in both. `roles` None: everybody sees it; people may see what agents need a role
     for. `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only
-    when asked for are told to keep this one at hand.
+    when asked for are told to keep this one at hand. `danger`: a person confirms it.
     """
 
     name: str
@@ -36,6 +48,7 @@ class Tool:
     reads: bool = False
     destroys: bool = False
     core: bool = False
+    danger: Danger | None = None
 
     @property
     def arguments(self) -> type[BaseModel]:
