@@ -365,6 +365,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death",
             "a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks",
             "a_puppet_of_the_same_owner_comes_after_everybody_else",
+            "a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs",
             "another_owner_comes_first_then_who_never_held_it_then_anybody_there",
             "the_choice_does_not_hang_on_the_order_of_the_members",
             "who_was_named_is_lost_only_where_a_chosen_one_is_too",

@@ -133,6 +133,19 @@ async def test_a_proof_expires_and_a_new_probe_appears_a_day_before(room: Runnin
     assert (await state(builder, "builder"))["state"] == "proven"
 
 
+async def test_a_member_that_only_waits_is_sent_to_prove_what_is_about_to_expire(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    (builder,) = await planted(room, tmp_path / "proof", "builder")
+    await prove(builder, tmp_path)
+    cursor = (await builder("check_in"))["cursor"]
+    waited = await builder("wait_for_wake", after=cursor, timeout_seconds=0)
+    assert (waited["proofs"], "prove" in waited["next"]) == (0, False)
+    room.time.forward(6.5 * DAY)
+    waited = await builder("wait_for_wake", timeout_seconds=0)
+    assert (waited["proofs"], waited["next"].startswith("check_in, which says what to prove")) == (1, True)
+
+
 async def test_a_probe_that_lies_open_for_long_gives_way_to_a_new_one(room: RunningRoom, tmp_path: Path) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     first = await probe(builder)

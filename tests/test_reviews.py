@@ -210,6 +210,16 @@ async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_t
     assert await due(second) == ["T-1"]
 
 
+async def test_a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs(room: RunningRoom) -> None:
+    owner, builder, first, second = await two_reviewers(room)
+    await owner("update_task", task="T-1", changes={"review": "second"})
+    assert await due(second) == ["T-1"]
+    assert (await first.refused("review_task", task="T-1", verdict="accept", note="x"))["code"] == "not_allowed"
+    await owner("update_task", task="T-1", changes={"review": "builder"})
+    assert await due(builder) == []
+    await second("review_task", task="T-1", verdict="accept", note="checked")
+
+
 async def test_a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks(
     room: RunningRoom,
 ) -> None:

@@ -8,6 +8,7 @@ Begin every episode with check_in: it shows what woke you, what you hold with it
 Give the cursor it returns as `after` next time.
 
 Work:
+- declare_capabilities: say what you reach. Where check_in asks you to prove it, run the command that it shows.
 - claim_task before you work; without a task it gives you the best one you can do.
 - update_task with your fence when something moved, with evidence. For long work: heartbeat with task, a new note and \
 busy_until.

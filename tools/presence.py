@@ -115,6 +115,8 @@ def waited(reply: Waited) -> str:
 def after_waiting(reply: Waited) -> str:
     """What to do after `wait_for_wake`."""
     again = f"wait_for_wake with after {reply.cursor}"
+    if reply.proofs:
+        again = f"check_in, which says what to prove, then {again}"
     return f"act on your wakes, then {again}." if reply.wakes else f"{again}, or end your turn."
 
 

@@ -12,7 +12,7 @@ from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Repl
 from teamroom.server.acts.cursors import require_this_epoch
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
-from teamroom.server.acts.probes import Probe, open_probes
+from teamroom.server.acts.probes import Probe, count_probes_due, open_probes
 from teamroom.server.acts.reviewers import ReviewDue, settle_reviews
 from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
 from teamroom.server.clock import rfc3339
@@ -133,10 +133,14 @@ class Beat(Reply):
 
 
 class Waited(BaseModel):
-    """Reply of `wait_for_wake`. `due_seconds`: when a digest that is held back now will be told."""
+    """Reply of `wait_for_wake`; `proofs` counts what the member should prove now.
+
+    `due_seconds`: when a digest that is held back now will be told.
+    """
 
     wakes: list[Wake]
     cursor: int
+    proofs: int = 0
     due_seconds: Annotated[float | None, Field(exclude=True)] = None
 
 
@@ -220,7 +224,7 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: floa
         if due > 0:
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
     wakes, seen = _tell(tx, causes, cursor)
-    return Waited(wakes=wakes, cursor=seen)
+    return Waited(wakes=wakes, cursor=seen, proofs=count_probes_due(tx, caller.member, now))
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:

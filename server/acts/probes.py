@@ -58,6 +58,11 @@ def probes_waiting(tx: Reading, caller: Caller, now: float) -> list[Probe]:
     ]
 
 
+def count_probes_due(tx: Reading, member: int, now: float) -> int:
+    """How much a member should prove now, whether it was asked yet or not: check_in asks."""
+    return len(_due(tx, member, now))
+
+
 def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float) -> list[str]:
     """Take answers to open probes; returns what is newly proven.
 

@@ -43,6 +43,16 @@ class Reviewer:
     why: str = ""
 
 
+def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int, now: float) -> Reviewer | None:
+    """Who is asked to review: nobody, the named member unless it is killed or the completer, or one by rule (REV1)."""
+    if policy == "none":
+        return None
+    named = tx.one("member_facts", name=policy) if policy != "auto" else None
+    if named is not None and named["id"] != completer and named["own_state"] != "killed":
+        return Reviewer(named["id"], named["name"])
+    return choose_reviewer(tx, task, completer, owner, now)
+
+
 def choose_reviewer(tx: Reading, task: int, completer: int, owner: int, now: float) -> Reviewer | None:
     """Who reviews by rule (REV1), or the completer's owner where nobody is there; None: nobody at all."""
     rows = tx.all(
@@ -116,6 +126,13 @@ def replace_killed_reviewer(tx: Writing, member: int, now: float) -> None:
         found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
         if found is not None:
             _replace(tx, row, found, now)
+
+
+def ask_again(tx: Writing, row: Any, policy: str, now: float) -> None:
+    """Ask whom a changed review asks for, of a task that is in review already; `none` leaves it with who has it."""
+    found = who_is_asked(tx, policy, row["id"], row["completed_by"], row["completer_owner"], now)
+    if found is not None and found.id != row["reviewer"]:
+        _replace(tx, row, found, now)
 
 
 def _waiting(tx: Reading, member: int, now: float) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
-from teamroom.server.acts.reviewers import Reviewer, choose_reviewer, reviewer_now
+from teamroom.server.acts.reviewers import reviewer_now, who_is_asked
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.acts.tasks import tell_freed
 from teamroom.server.clock import rfc3339
@@ -74,7 +74,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
     require_fence(task, caller, arguments.fence, brought, now)
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    reviewer = _ask(tx, caller, task, now)
+    reviewer = who_is_asked(tx, row["review"], task.id, caller.member, caller.owner, now)
     state: Literal["in_review", "done"] = "done" if row["review"] == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
@@ -161,17 +161,6 @@ def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
         seq=seq,
     )
     return "claimed" if back else "open"
-
-
-def _ask(tx: Reading, caller: Caller, task: StoredTask, now: float) -> Reviewer | None:
-    """Who reviews: the named member, unless it is killed or completed the task itself; else one by rule (REV1)."""
-    policy = task.row["review"]
-    if policy == "none":
-        return None
-    named = tx.one("member_facts", name=policy) if policy != "auto" else None
-    if named is not None and named["id"] != caller.member and named["own_state"] != "killed":
-        return Reviewer(named["id"], named["name"])
-    return choose_reviewer(tx, task.id, caller.member, caller.owner, now)
 
 
 def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:

@@ -21,6 +21,7 @@ from teamroom.server.acts.act import (
 )
 from teamroom.server.acts.expect import find_member
 from teamroom.server.acts.presence import Span, from_now
+from teamroom.server.acts.reviewers import ask_again
 from teamroom.server.acts.stored_task import (
     ROOM_MEMBER,
     StoredTask,
@@ -275,6 +276,8 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         snooze_until=row["snooze_until"] if arguments.snooze_until is None else from_now(arguments.snooze_until, now),
         seq=seq,
     )
+    if changes.review is not None and task.state == "in_review":
+        ask_again(tx, row, changes.review.removeprefix("@"), now)
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
