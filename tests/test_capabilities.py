@@ -4,8 +4,8 @@ import hashlib
 import json
 import shlex
 import sqlite3
-import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -196,7 +196,7 @@ async def test_a_check_in_and_a_declaration_say_how_to_prove_in_words_and_data(
     await owner("plant", capability=API, file=".proof", where="the root of the main branch")
     data, words, _ = await builder.said("declare_capabilities", capabilities=[API])
     (found,) = data["probes"]
-    assert f'"{found["nonce"]}:builder:$(cat -- .proof)"' in found["command"]
+    assert found["command"] == f"printf %s:%s:%s {found['nonce']} builder $(cat -- .proof) | sha256sum"
     for told in (words, (await builder.said("check_in"))[1]):
         assert found["command"] in told
         assert "the root of the main branch" in told
@@ -320,11 +320,14 @@ def test_an_answer_fits_one_nonce_one_member_and_one_value(
     assert (answer(*one) == answer(*two)) == (one == two)
 
 
-@given(hexes, names, st.text("abc 'd\\$`\"", max_size=20).map(lambda text: text.strip() or "x"))
-def test_the_command_prints_the_answer_whatever_the_file_is_called(nonce: str, name: str, file: str) -> None:
-    command = answer_command(nonce, name, f"printf %s {shlex.quote(file)}")
-    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
-    assert printed.split()[0] == answer(nonce, name, file)
+@given(hexes, names, st.text("abc 'd\\$`\"*-~", min_size=1, max_size=20), hexes)
+def test_the_command_prints_the_answer_whatever_the_file_is_called(
+    nonce: str, name: str, file: str, value: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        stands(Path(folder) / file, value)
+        printed = run(answer_command(nonce, name, f"cat -- {shlex.quote(file)}"), Path(folder))
+    assert printed.split()[0] == answer(nonce, name, value)
 
 
 times = st.none() | st.integers(0, 1000).map(float)

@@ -37,9 +37,12 @@ def answer(nonce: str, member: str, value: str) -> str:
 
 
 def answer_command(nonce: str, member: str, reads: str) -> str:
-    """The command whose output's first word is the answer; `reads` prints the value, else VALUE has to be put in."""
-    value = f"$({reads})" if reads else VALUE_WORD
-    return f"printf '%s' \"{nonce}:{member}:{value}\" | sha256sum"
+    """The command whose output's first word is the answer; `reads` prints the value, else VALUE has to be put in.
+
+    It has no quotes of its own: hosts that show a model JSON escape them, and models copy what they see. None of
+    the three words has white space.
+    """
+    return f"printf %s:%s:%s {nonce} {member} {f'$({reads})' if reads else VALUE_WORD} | sha256sum"
 
 
 def is_probe_due(proven_until: float | None, proof_seconds: float, now: float) -> bool:

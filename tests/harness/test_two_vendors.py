@@ -12,7 +12,7 @@ import pytest
 from tests.harness.harnesses import CLAUDE_CODE, CODEX, Agent, Harness, Seat
 from tests.harness.install import lacking
 from tests.harness.room import RoomOfProcesses, room_of_processes
-from tests.harness.script import RunCommand, Seen, Thought, Turn, UseTool, read, use
+from tests.harness.script import RunCommand, Seen, Step, Thought, Turn, UseTool, read, use
 
 pytestmark = [
     pytest.mark.harness,
@@ -22,6 +22,7 @@ pytestmark = [
 TASK, MESSAGE, OFFER = r"\b(T-\d+)\b", r"\b(M-\d+)\b", r"\b(O-\d+)\b"
 FENCE = r"\bfence\W{1,3}(\d+)"
 SHA256 = r"\b([0-9a-f]{64})\b"
+PROBE_COMMAND = r"(printf %s[^|]*\| sha256sum)"
 PROVING_COMMAND = r"(sha256sum -- [\w./-]+)"
 
 PLAN = "build, then test"
@@ -88,6 +89,26 @@ def test_a_task_goes_through_two_harnesses_and_its_file_is_proven(
         ("builder", "complete_task"),
         ("tester", "review_task"),
     ]
+
+
+@pytest.mark.parametrize("name", ["builder", "tester"])
+def test_a_harness_proves_what_it_reaches_with_the_command_that_the_room_shows(
+    room: RoomOfProcesses, name: str, request: pytest.FixtureRequest
+) -> None:
+    agent: Agent = request.getfixturevalue(name)
+    capability, file = f"repo:acme/{name}", f"proof of {name}.txt"
+    planted = room.owner("plant", capability=capability, file=file)
+    (agent.seat.folder / file).write_text(planted["value"] + "\n")
+
+    seen = agent.work(
+        use("declare_capabilities", capabilities=[capability]),
+        run_the_command_of_the_probe,
+        answer_the_probe_with_its_output(capability),
+    )
+
+    assert planted["value"] not in "".join(seen)
+    (member,) = room.owner("who", name=name)["members"]
+    assert [(c["capability"], c["state"]) for c in member["capabilities"]] == [(capability, "proven")]
 
 
 @pytest.mark.parametrize("name", ["builder", "tester"])
@@ -174,6 +195,18 @@ def run_the_command_of_the_offer(seen: Seen) -> Turn:
 def accept_with_its_output(seen: Seen) -> Turn:
     proof = {"ref": "plan.md", "value": read(SHA256, seen[1])}
     return UseTool("answer_hand_off", {"offer": read(OFFER, seen[0]), "accept": True, "proofs": [proof]})
+
+
+def run_the_command_of_the_probe(seen: Seen) -> Turn:
+    return RunCommand(read(PROBE_COMMAND, seen[0]))
+
+
+def answer_the_probe_with_its_output(capability: str) -> Step:
+    def answer(seen: Seen) -> Turn:
+        proof = {"capability": capability, "value": read(SHA256, seen[1])}
+        return UseTool("declare_capabilities", {"proofs": [proof]})
+
+    return answer
 
 
 def complete_the_task(seen: Seen) -> Turn:
