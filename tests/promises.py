@@ -343,6 +343,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "CAP2": {
+        "test_two_vendors": ("a_harness_proves_what_it_reaches_with_the_command_that_the_room_shows",),
         "test_capabilities": ("*",),
         "test_routing": (
             "people_and_members_of_another_owner_attest_with_a_receipt",

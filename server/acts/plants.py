@@ -73,7 +73,7 @@ def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
     if arguments.remove:
         return _remove(tx, caller, capability, now)
     value = VALUE_PREFIX + tx.entropy(VALUE_BYTES).hex()
-    reads = arguments.read or (f"cat -- {shlex.quote(arguments.file)}" if arguments.file else "")
+    reads = arguments.read or (_cat(arguments.file) if arguments.file else "")
     hint = arguments.where or ""
     tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=now)
     tx.run("close_probes", capability=capability)
@@ -110,6 +110,12 @@ def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants, now: float) 
         for row in rows[:PLANTS_SHOWN]
     ]
     return Plants(plants=shown, more=len(rows) > PLANTS_SHOWN)
+
+
+def _cat(file: str) -> str:
+    """The command that prints a file, whatever it is called (`-` too); `~/` is the home of who runs it."""
+    home = "~/" if file.startswith("~/") else ""
+    return f"cat < {home}{shlex.quote(file.removeprefix(home))}"
 
 
 def _may_plant(caller: Caller, arguments: Plant) -> None:
