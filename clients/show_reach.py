@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from teamroom.clients.terminal import aligned, plain, print_json, say, until
+from rich.text import Text
+
+from teamroom.clients.terminal import aligned, console, grid, plain, print_json, say, until
 from teamroom.server.acts.plants import Planted, Plants
 from teamroom.server.acts.policy import Policy, PolicySet
 from teamroom.server.acts.reach import CapabilityShown
@@ -39,8 +41,7 @@ def plants(reply: dict[str, Any], as_json: bool) -> None:
         return
     found = Plants.model_validate(reply)
     rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
-    for line in aligned([[plain(cell) for cell in row] for row in rows]):
-        print(line)
+    _print_rows(rows)
     if not rows:
         print("Nothing is planted: teamroom plant CAPABILITY --file FILE")
 
@@ -62,12 +63,11 @@ def policy(reply: dict[str, Any], as_json: bool) -> None:
         return
     found = Policy.model_validate(reply)
     for name in found.unreadable:
-        print(f"UNREADABLE: {plain(name)}. Acts that need the policy are refused until it is set again:")
-        print(f"  teamroom policy {plain(name) if name != 'everything' else 'trust'} VALUE")
-    set_by = {line.name: f"@{line.by} {line.at}" if line.by else "" for line in found.values}
-    rows = [[line.name, str(line.value), line.origin, set_by[line.name] or "-", line.about] for line in found.values]
-    for row in aligned([[plain(cell) for cell in row] for row in rows]):
-        print(row)
+        again = name if name in {line.name for line in found.values} else "trust"
+        print(f"UNREADABLE: {plain(name)}. What needs the policy is refused until you set what it should be:")
+        print(f"  teamroom policy {again} VALUE")
+    by = {line.name: f"@{line.by} {line.at}" if line.by else "-" for line in found.values}
+    _print_rows([[line.name, str(line.value), line.origin, by[line.name], line.about] for line in found.values])
 
 
 def policy_set(reply: dict[str, Any], as_json: bool) -> None:
@@ -79,3 +79,14 @@ def policy_set(reply: dict[str, Any], as_json: bool) -> None:
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
     print(f"{plain(done.name)} is {plain(str(done.value))} now, {plain(str(done.before))} before{note}.{receipt}")
+
+
+def _print_rows(rows: list[list[str]]) -> None:
+    """Rows as aligned lines; on a terminal the last column takes the width that is left."""
+    out = console()
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if out.is_terminal and cells:
+        out.print(grid([[Text(cell) for cell in row] for row in cells], out, free=len(cells[0]) - 1))
+        return
+    for line in aligned(cells):
+        print(line)

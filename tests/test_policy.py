@@ -6,13 +6,14 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.settings import POLICY, Settings, SettingsError, with_policy
 from tests.rooms import RunningRoom, running_room
-from tests.shells import Shell
+from tests.shells import ESCAPE, Shell
 
 SERVER = Path(__file__).parents[1] / "server"
 
@@ -204,6 +205,8 @@ async def test_the_shell_shows_and_sets_the_policy(room: RunningRoom, tmp_path: 
     assert (await shell.here("policy", "trust", "--reset", "--json")).json["value"] == "declared"
     assert (await shell.here("policy", "trust")).code == 2
     assert (await shell.here("policy", "trust", "blind")).code == 1
+    terminal = await anyio.to_thread.run_sync(lambda: shell.on_terminal("policy"))
+    assert max(len(ESCAPE.sub("", line)) for line in terminal.out.splitlines()) <= 80
     outside(room, "delete from policy")
     assert "UNREADABLE" in (await shell.here("policy")).out
 

@@ -67,7 +67,7 @@ def policy_set(reply: PolicySet) -> str:
 
 def policy(reply: Policy) -> str:
     """The policy in words, one value a line, what cannot be read first."""
-    lines = [f"UNREADABLE, so the room denies: {name}. Set it again: set_policy" for name in reply.unreadable]
+    lines = [f"UNREADABLE, so the room denies: {name}. Set what it should be: set_policy" for name in reply.unreadable]
     for line in reply.values:
         by = f", set by @{line.by} at {line.at}" if line.by else ""
         lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
