@@ -19,6 +19,7 @@ from teamroom.server.journal import JOURNAL
 from teamroom.server.restore import RestoreError, restore
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, make_private
+from tests.planting import API, planted, probe, prove, run, state
 from tests.rooms import Member, RunningRoom, running_room
 from tests.shells import Shell
 
@@ -169,6 +170,21 @@ async def test_what_was_handed_out_before_a_restore_is_void(tmp_path: Path) -> N
         assert claim["fence"] > late["fence"]
         assert claim["history"][-1]["kind"] == "created"
         assert "restored" in {entry["kind"] for entry in claim["history"]}
+
+
+async def test_a_probe_from_before_a_restore_is_answered_no_more(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    async with running_room(tmp_path / "room") as room:
+        (builder,) = await planted(room, proof, "builder")
+        answer = run((await probe(builder))["command"], tmp_path)
+        backup = back_up(room.folder)
+    put_back(tmp_path / "room", backup)
+    async with running_room(tmp_path / "room") as again:
+        builder = await again.connect("builder", room.tokens["builder"])
+        old = {"capability": API, "value": answer}
+        assert (await builder.refused("declare_capabilities", proofs=[old]))["code"] == "conflict"
+        await prove(builder, tmp_path)
+        assert (await state(builder, "builder"))["state"] == "proven"
 
 
 async def test_nothing_that_was_stopped_after_the_backup_lives_again(tmp_path: Path) -> None:

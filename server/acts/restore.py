@@ -37,6 +37,7 @@ def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None
     tx.run("free_every_task", seq=seq)
     tx.run("raise_fences", leap=FENCE_LEAP)
     tx.run("forget_every_request")
+    tx.run("forget_every_probe")
     tx.run("end_declared_work")
     if stops is None:
         return []

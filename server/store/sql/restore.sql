@@ -26,6 +26,9 @@ update task set fence = fence + :leap
 -- name: forget_every_request
 delete from request
 
+-- name: forget_every_probe
+delete from probe
+
 -- name: end_declared_work
 update presence set busy_until = null
 
