@@ -363,6 +363,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_woken",
             "a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first",
             "a_reviewer_that_is_there_is_left_to_review",
+            "a_pause_of_the_room_moves_nobodys_reviews",
             "a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death",
             "a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks",
             "a_puppet_of_the_same_owner_comes_after_everybody_else",

@@ -201,6 +201,16 @@ async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> 
     await first("review_task", task="T-1", verdict="accept", note="x")
 
 
+async def test_a_pause_of_the_room_moves_nobodys_reviews(room: RunningRoom) -> None:
+    owner, builder, first, _ = await two_reviewers(room)
+    await owner("pause", target="room", reason="looking")
+    assert await due(owner) == []
+    assert (await owner("read_board"))["tasks"][0]["waiting_for"] == "@first"
+    await owner("resume", target="room", reason="go on")
+    await builder("check_in")
+    assert await due(first) == ["T-1"]
+
+
 async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death(room: RunningRoom) -> None:
     owner, builder, _, second = await two_reviewers(room, review="first")
     await owner("pause", target="first", reason="rest")

@@ -10,7 +10,7 @@ from teamroom.server import log
 from teamroom.server.acts.expect import facts_of
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
 from teamroom.server.clock import rfc3339
-from teamroom.server.rules.presence import OVERDUE_INTERVALS, presence
+from teamroom.server.rules.presence import OVERDUE_INTERVALS, Verdict, presence
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
@@ -145,9 +145,9 @@ def _asked(tx: Reading, row: Any, now: float) -> Reviewer | None:
     """Who was asked to review, unless nobody was or that member is lost."""
     if row["reviewer"] is None:
         return None
-    facts = tx.one("member_facts", name=row["reviewer_name"])
+    found = tx.one("member_facts", name=row["reviewer_name"])
     named = row["review"] not in ("auto", "none")
-    if facts is None or is_lost(presence(facts_of(facts, now), now, tx.settings).verdict, named):
+    if found is None or is_lost(_verdict(tx, found, now), named):
         return None
     return Reviewer(row["reviewer"], row["reviewer_name"])
 
@@ -163,9 +163,15 @@ def _candidate(tx: Reading, row: Any, owner: int, now: float) -> Candidate:
         other_owner=row["owner"] != owner,
         held_it=bool(row["held_it"]),
         is_agent=row["kind"] == "agent",
-        verdict=presence(facts_of(row, now), now, tx.settings).verdict,
+        verdict=_verdict(tx, row, now),
         last_call_at=row["last_call_at"],
     )
+
+
+def _verdict(tx: Reading, row: Any, now: float) -> Verdict:
+    """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
+    beside = {**dict(row), "room_state": "active", "room_until": None}
+    return presence(facts_of(beside, now), now, tx.settings).verdict
 
 
 def _replace_if_lost(tx: Writing, row: Any, now: float) -> bool:

@@ -263,12 +263,11 @@ left join member as reviewer on reviewer.id = task.reviewer
 left join presence on presence.member = task.reviewer
 left join standing as own on own.scope = 'member' and own.target = task.reviewer
 left join standing as owners on owners.scope = 'owner' and owners.target = reviewer.owner
-left join standing as room on room.scope = 'room' and room.target = 0
 where task.state = 'in_review'
     and (task.reviewer = :member or completer.owner = :member or task.reviewer is null
         or (reviewer.mode not in ('on_demand', 'manual')
             and (presence.last_call_at is null or presence.last_call_at <= :silent_since))
-        or own.state <> 'active' or owners.state <> 'active' or room.state <> 'active')
+        or own.state <> 'active' or owners.state <> 'active')
 order by case when task.reviewer = :member or completer.owner = :member then 0 else 1 end, task.completed_at, task.id
 limit :limit
 
