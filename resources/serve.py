@@ -5,10 +5,9 @@ from typing import Any
 
 from mcp import types
 from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
+from teamroom.resources.errors import told
 from teamroom.resources.resource import Resource
 from teamroom.resources.room import RESOURCES
 from teamroom.server.door import Door
@@ -17,9 +16,6 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 
 Context = ServerRequestContext[Any, Any]
-
-REFUSED = -32050
-"""The JSON-RPC error code of a refused read; what it says is in its message and its data."""
 
 _MARKDOWN = "text/markdown"
 _JSON = "application/json"
@@ -62,18 +58,10 @@ class ResourceServer:
         )
 
     async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        """Read one resource: its words, and the same as JSON.
-
-        Raises MCPError with the refusal, or for a fault of ours, which is logged and stays inside.
-        """
+        """Read one resource: its words, and the same as JSON. Raises MCPError."""
         uri = str(params.uri)
-        try:
+        with told(self._faults, f"the resource {uri[:80]!r}"):
             return await self._read(uri, self._caller_of(ctx))
-        except Refusal as refusal:
-            wrong = refusal.code in ("not_found", "invalid")
-            raise MCPError(INVALID_PARAMS if wrong else REFUSED, refusal.text(), refusal.body()) from None
-        except Exception:
-            raise MCPError(INTERNAL_ERROR, self._faults.report(f"the resource {uri[:80]!r}")) from None
 
     async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
         resource, arguments = _find(uri)

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from teamroom.resources.serve import ResourceServer
+from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server import journal, log, sealing
 from teamroom.server.acts.members import open_room
 from teamroom.server.clock import Clock, wall_clock
@@ -100,6 +101,7 @@ class Room:
         asking = Asking(self.door, self.bus, self.settings)
         tools = ToolServer(self.door, self.waiting, asking, caller_of, self.faults)
         resources = ResourceServer(self.door, caller_of, self.faults)
+        prompts = PromptServer(self.door, caller_of, self.faults)
         made_at = self.store.look_up(lambda tx: tx.one("read_head"))["created_at"]
         return mcp_server(
             INSTRUCTIONS,
@@ -109,6 +111,9 @@ class Room:
             on_list_resources=resources.list,
             on_list_resource_templates=resources.templates,
             on_read_resource=resources.read,
+            on_list_prompts=prompts.list,
+            on_get_prompt=prompts.get,
+            on_completion=prompts.complete,
         )
 
     def _carry_out(self, effects: Effects) -> None:

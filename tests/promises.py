@@ -506,6 +506,7 @@ PLANNED: dict[str, str] = {
 
 HOUSE: frozenset[str] = frozenset(
     {
+        "test_prompts",
         "test_metrics",
         "test_two_vendors",
         "test_libraries",

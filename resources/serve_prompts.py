@@ -1,0 +1,77 @@
+"""Serves `prompts/list`, `prompts/get` and `completion/complete`, each read authorised by itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+
+from teamroom.resources.errors import told
+from teamroom.resources.prompts import PROMPTS, Prompt, checked, completions
+from teamroom.server.door import Door
+from teamroom.server.faults import Faults
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+
+Context = ServerRequestContext[Any, Any]
+
+COMPLETIONS = 100
+"""How many completions an answer carries at most; the protocol's own bound."""
+
+
+class PromptServer:
+    """The prompts as the SDK calls them."""
+
+    def __init__(self, door: Door, caller_of: Callable[[Context], Caller], faults: Faults) -> None:
+        self._door = door
+        self._caller_of = caller_of
+        self._faults = faults
+
+    async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        """Every prompt, with the tool that does the same."""
+        return types.ListPromptsResult(prompts=[_listed(prompt) for prompt in PROMPTS.values()])
+
+    async def get(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        """One prompt, filled with what its caller may see now. Raises MCPError."""
+        with told(self._faults, f"the prompt {params.name[:60]!r}"):
+            prompt = _find(params.name)
+            text = await prompt.text(self._door, self._caller_of(ctx), checked(prompt, params.arguments))
+        message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
+        return types.GetPromptResult(description=prompt.description, messages=[message])
+
+    async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        """What an argument of a prompt may be. Raises MCPError."""
+        with told(self._faults, "a completion"):
+            of = _argument_of(params)
+            found = await completions(self._door, self._caller_of(ctx), of, params.argument.value)
+        shown = found[:COMPLETIONS]
+        return types.CompleteResult(
+            completion=types.Completion(values=shown, total=len(found), has_more=len(found) > len(shown))
+        )
+
+
+def _listed(prompt: Prompt) -> types.Prompt:
+    return types.Prompt(
+        name=prompt.name,
+        title=prompt.title,
+        description=f"{prompt.description} The same as a tool: {prompt.twin}.",
+        arguments=[
+            types.PromptArgument(name=argument.name, description=argument.description, required=argument.required)
+            for argument in prompt.arguments
+        ],
+    )
+
+
+def _find(name: str) -> Prompt:
+    prompt = PROMPTS.get(name)
+    if prompt is None:
+        raise Refusal("not_found", f"There is no prompt {name[:60]}.", f"The prompts are {', '.join(PROMPTS)}.")
+    return prompt
+
+
+def _argument_of(params: types.CompleteRequestParams) -> str:
+    """What the argument names that is to be completed; nothing for what cannot be."""
+    if not isinstance(params.ref, types.PromptReference):
+        return ""
+    named = {argument.name: argument.of for argument in _find(params.ref.name).arguments}
+    return named.get(params.argument.name, "")
