@@ -9,8 +9,9 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,6 +86,22 @@ def quantile(values: list[float], share: float) -> float:
     """The value below which this share of the values lies; 0.5 is the median."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+BARS = " ▁▂▃▄▅▆▇█"
+BARS_DRAWN = 60
+
+
+def over_time(values: Sequence[float]) -> str:
+    """A line that rises and falls with the values, in the order they came, with the least and the most."""
+    if not values:
+        return "nothing"
+    parts = min(BARS_DRAWN, len(values))
+    edges = [len(values) * part // parts for part in range(parts + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    top = max(means) or 1.0
+    drawn = "".join(BARS[round(mean / top * (len(BARS) - 1))] for mean in means)
+    return f"{drawn}  (least {min(values):g}, median {quantile(list(values), 0.5):g}, most {max(values):g})"
 
 
 async def _awaited(run: Awaitable[Outcome]) -> Outcome:
