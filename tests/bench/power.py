@@ -7,6 +7,7 @@ between processes, so the connection is the only one (`locking_mode = exclusive`
 lies in its own memory. That index is never synced anyway.
 """
 
+import contextlib
 import random
 import sqlite3
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ from typing import Any
 import apsw
 
 SECTOR_BYTES = 512
-WHOLE, TORN = 0.4, 0.7
-"""Below the first number a write that was not synced survives, below the second it is torn, else it is gone."""
+LUCK = ((0.0, 0.0), (0.4, 0.7), (0.4, 0.7), (0.95, 1.0), (1.0, 1.0))
+"""One of these for each cut: with the first chance a write that was not synced survives, up to the second it is torn."""
 
 
 class PowerCutError(Exception):
@@ -69,22 +70,24 @@ class File:
             change.apply(self.synced)
         self.pending.clear()
 
-    def survives(self, dice: random.Random) -> bytes:
+    def survives(self, luck: tuple[float, float], dice: random.Random) -> bytes:
         """What is there after a power cut."""
         left = bytearray(self.synced)
         for change in self.pending:
             chance = dice.random()
-            for part in [change] if chance < WHOLE else change.torn(dice) if chance < TORN else []:
+            for part in [change] if chance < luck[0] else change.torn(dice) if chance < luck[1] else []:
                 part.apply(left)
         return bytes(left)
 
 
 class Disk:
-    """Files by name. Its power goes at the n-th operation that would change something."""
+    """Files by name. Its power goes at the n-th operation that would change something, or at the n-th sync."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...], cut_at: int, dice: random.Random) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], cut_at: int, is_at_sync: bool, dice: random.Random
+    ) -> None:
         self.files: dict[str, File] = {}
-        self._left, self._dice = cut_at, dice
+        self._left, self._is_at_sync, self._dice = cut_at, is_at_sync, dice
         self.cut_in = ""
         self.survived: dict[str, bytes] = {}
         for name in names:
@@ -92,13 +95,14 @@ class Disk:
                 content = (folder / name).read_bytes()
                 self.files[name] = File(bytearray(content), bytearray(content))
 
-    def use_power(self, what: str) -> None:
+    def use_power(self, what: str, is_sync: bool = False) -> None:
         """One more operation. Raises PowerCutError from the moment on at which the power is cut."""
-        self._left -= 1
-        if self._left == 0:
+        self._left -= is_sync or not self._is_at_sync
+        if self._left <= 0 and not self.cut_in:
             self.cut_in = what
-            self.survived = {name: file.survives(self._dice) for name, file in self.files.items()}
-        if self._left <= 0:
+            luck = self._dice.choice(LUCK)
+            self.survived = {name: file.survives(luck, self._dice) for name, file in self.files.items()}
+        if self.cut_in:
             raise PowerCutError
 
 
@@ -122,7 +126,7 @@ class Handle:
         self._disk.use_power(f"a cut of the {self._kind}")
 
     def xSync(self, flags: int) -> None:
-        self._disk.use_power(f"a sync of the {self._kind}")
+        self._disk.use_power(f"a sync of the {self._kind}", is_sync=True)
         self._file.sync()
 
     def xFileSize(self) -> int:
@@ -231,11 +235,9 @@ class Connection:
         return self._connection.in_transaction
 
     def close(self) -> None:
-        """Close, which is a checkpoint, too."""
-        try:
+        """Close, as far as there is power for it."""
+        with contextlib.suppress(apsw.Error, PowerCutError):
             self._connection.close()
-        except (apsw.Error, PowerCutError) as error:
-            raise sqlite3.OperationalError(str(error)) from error
 
 
 def _row(cursor: apsw.Cursor, values: tuple[Any, ...]) -> Row:
