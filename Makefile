@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries bench campaigns lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries bench campaigns faults lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -44,6 +44,10 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their 
 	$(BIN)/python -m tests.bench.pauses 500
 	$(BIN)/python -m tests.bench.kills 200
 	$(BIN)/python -m tests.bench.cancels 10000
+
+faults: $(VENV)/.tests ## kills and power cuts under the store, in their full length: about half an hour
+	$(BIN)/python -m tests.bench.store_kills 10000
+	$(BIN)/python -m tests.bench.power_cuts 10000
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock

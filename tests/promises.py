@@ -145,6 +145,12 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "calls_cancelled_at_random_points_leave_no_half_act",
             "a_shared_connection_would_leave_half_acts",
         ),
+        "test_storage_faults": (
+            "a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledged_act",
+            "a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill",
+            "a_power_cut_loses_no_acknowledged_act_whatever_was_torn",
+            "commits_that_are_not_synced_would_be_lost_in_a_power_cut",
+        ),
         "test_writer_faults": (
             "an_interrupted_batch_is_answered_only_after_each_act_ran_again_alone",
             "a_batch_answered_before_its_commit_would_have_told_lies",

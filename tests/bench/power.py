@@ -12,6 +12,7 @@ import random
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import apsw
 
 SECTOR_BYTES = 512
 LUCK = ((0.0, 0.0), (0.4, 0.7), (0.4, 0.7), (0.95, 1.0), (1.0, 1.0))
-"""One of these for each cut: with the first chance a write that was not synced survives, up to the second it is torn."""
+"""One for each cut: the chance that a write which was not synced survives, and up to which it is torn, else gone."""
 
 
 class PowerCutError(Exception):
@@ -47,7 +48,7 @@ class Change:
         if self.data is None:
             return []
         edges = [0, *range(SECTOR_BYTES - self.offset % SECTOR_BYTES, len(self.data), SECTOR_BYTES), len(self.data)]
-        parts = [Change(self.offset + a, self.data[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [Change(self.offset + a, self.data[a:b]) for a, b in pairwise(edges)]
         return [part for part in parts if dice.random() < 0.5]
 
 

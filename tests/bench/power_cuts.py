@@ -31,7 +31,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context
 from tests.bench.campaign import Advance, Outcome, command, over_time, silently
 from tests.bench.power import Connection, Disk
-from tests.bench.stored_acts import Expected, Told, Wanted, everybody_acts, fresh_copy, make_room
+from tests.bench.stored_acts import Told, Wanted, everybody_acts, fresh_copy, make_room
 
 CUTS_OF_A_ROOM = 25
 OPERATIONS, SYNCS = 400, 25
@@ -41,9 +41,7 @@ CHECKPOINT_COMMITS = 3
 NAMES = (DATABASE, f"{DATABASE}-wal")
 
 
-async def campaign(
-    folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently
-) -> Outcome:
+async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
     """`number` power cuts."""
     outcome, dice = Outcome(), random.Random(seed)
     template = folder.with_name("template")
@@ -132,7 +130,9 @@ def _on(disk: Disk, without: str) -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     try:
         with (
-            patch.object(writers, "connect_writer", lambda path: Connection(disk, path.name, sqlite_statements(), without)),
+            patch.object(
+                writers, "connect_writer", lambda path: Connection(disk, path.name, sqlite_statements(), without)
+            ),
             patch.object(writers, "CHECKPOINT_COMMITS", CHECKPOINT_COMMITS),
         ):
             yield

@@ -74,9 +74,7 @@ def serving(log: Path) -> Iterator[Server]:
         process.stdin.close()
 
 
-async def campaign(
-    folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently
-) -> Outcome:
+async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
     """`number` kills."""
     outcome, dice = Outcome(), random.Random(seed)
     template = folder.with_name("template")

@@ -1,0 +1,35 @@
+"""The campaigns against the store in short: what it acknowledged survives, and each twin, with a fault, is found.
+
+The full forms: `make faults`.
+"""
+
+from pathlib import Path
+
+from tests.bench import power_cuts, store_kills
+
+SEED = 20_261_123
+
+
+async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledged_act(tmp_path: Path) -> None:
+    outcome = await store_kills.campaign(tmp_path / "room", 200, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["acknowledged acts"] > 200
+    assert sum(outcome.figures["kills"][place] for place in ("in a commit", "in a checkpoint")) > 10
+
+
+async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
+    outcome = await store_kills.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
+    assert outcome.figures["of these lost"] > 0
+
+
+async def test_a_power_cut_loses_no_acknowledged_act_whatever_was_torn(tmp_path: Path) -> None:
+    outcome = await power_cuts.campaign(tmp_path / "room", 200, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["acknowledged acts"] > 200
+    assert len(outcome.figures["power went in"]) >= 4
+
+
+async def test_commits_that_are_not_synced_would_be_lost_in_a_power_cut(tmp_path: Path) -> None:
+    outcome = await power_cuts.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
+    assert outcome.figures["of these lost"] > 0
+    assert outcome.figures["cuts that lost some"] > 3
