@@ -69,9 +69,23 @@ def verified(
     verdict = None
     while verdict is None:
         with reading(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
-            verdict = verifier.step(tx)
+            verdict = _step(verifier, tx)
             progress(verifier.seq, int(tx.one("read_head")["seq"]))
     return Verified(verdict, seal)
+
+
+def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
+    """The next page; where it cannot be read, entry by entry up to the one that cannot."""
+    try:
+        return verifier.step(tx)
+    except sqlite3.Error:
+        verdict = None
+    while verdict is None:
+        try:
+            verdict = verifier.step(tx, limit=1)
+        except sqlite3.Error as error:
+            verdict = verifier.unreadable(str(error))
+    return verdict
 
 
 @contextmanager

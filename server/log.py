@@ -21,6 +21,9 @@ SALT_BYTES = 16
 PAGE_ENTRIES = 1000
 """How many entries a verification reads at a time."""
 
+TEXTS = ("act", "subject", "outcome", "summary", "detail", "salt", "digest", "hash")
+"""Columns of an entry that hold text, or nothing; damage can turn them into bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -174,20 +177,26 @@ class Verifier:
     seq: int = 0
     hash: str = FIRST_HASH
 
-    def step(self, tx: Reading) -> Verdict | None:
-        """Check the next page of entries. None: there is more to check."""
-        entries = tx.all("log_page", after=self.seq, limit=PAGE_ENTRIES)
+    def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verdict | None:
+        """Check the next `limit` entries. None: there is more to check."""
+        entries = tx.all("log_page", after=self.seq, limit=limit)
         for entry in entries:
             if (why := self._fault(entry)) is not None:
                 return Verdict(self.seq, self.hash, self.seq + 1, why)
             self.seq, self.hash = entry["seq"], entry["hash"]
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
                 return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
-        return None if len(entries) == PAGE_ENTRIES else self._end(tx)
+        return None if len(entries) == limit else self._end(tx)
+
+    def unreadable(self, why: str) -> Verdict:
+        """The verdict where the next entry cannot even be read."""
+        return Verdict(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
     def _fault(self, entry: Any) -> str | None:
         if entry["seq"] != self.seq + 1:
             return f"number {self.seq + 1} is missing"
+        if any(entry[name] is not None and not isinstance(entry[name], str) for name in TEXTS):
+            return "what must be text in it is not"
         if entry["salt"] is not None and entry["digest"] != content_digest(
             entry["salt"], entry["summary"], entry["detail"]
         ):

@@ -5,7 +5,7 @@ The full forms: `make faults`.
 
 from pathlib import Path
 
-from tests.bench import power_cuts, store_kills
+from tests.bench import bit_flips, power_cuts, store_kills
 
 SEED = 20_261_123
 
@@ -33,3 +33,16 @@ async def test_commits_that_are_not_synced_would_be_lost_in_a_power_cut(tmp_path
     outcome = await power_cuts.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
     assert outcome.figures["cuts that lost some"] > 3
+
+
+async def test_every_flip_in_an_entry_of_the_log_is_found_and_named_and_no_damage_is_a_traceback(
+    tmp_path: Path,
+) -> None:
+    outcome = await bit_flips.campaign(tmp_path / "room", 50, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["of these found and named"] > 15
+
+
+async def test_a_verification_of_numbers_alone_would_pass_flips(tmp_path: Path) -> None:
+    outcome = await bit_flips.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
+    assert any("verified, and entry" in fault for fault in outcome.faults)

@@ -107,6 +107,19 @@ async def test_a_change_a_gap_and_a_cut_are_found_and_the_first_bad_number_is_na
     assert why in found.json["why"]
 
 
+@pytest.mark.parametrize(
+    "summary",
+    ["x'ff00'", "cast(x'ff00' as text)", "cast(summary as blob)"],
+    ids=["bytes", "text that is none", "the same as bytes"],
+)
+async def test_an_entry_that_cannot_be_read_is_named_like_a_changed_one(tmp_path: Path, summary: str) -> None:
+    folder = await closed_room(tmp_path)
+    outside(folder, f"update log set summary = {summary} where seq = 5")
+    done = verify(folder)
+    assert (done.code, done.err) == (1, "")
+    assert "BAD: entry 5: " in done.out
+
+
 async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     rewrite_chain(folder, at=5)
