@@ -89,6 +89,26 @@ def test_every_shared_statement_is_used_and_every_used_one_exists() -> None:
     assert called - set(shared) - set(read_statements(SQLITE)) == set()
 
 
+LED_BY_AN_INDEX = (
+    *("nth_newest_of_kind", "nth_newest_wake", "last_turn", "exchange_end"),
+    *("thread_from", "thread_before", "mentions_from", "mentions_before", "message_before"),
+    *("messages_after", "pending_wakes", "stream_page"),
+)
+"""What a post asks, and what a page that follows a number is read with."""
+
+
+@pytest.mark.parametrize("name", LED_BY_AN_INDEX)
+def test_what_a_post_or_a_page_asks_is_led_by_an_index_and_not_sorted(tmp_path: Path, name: str) -> None:
+    connection = connect_writer(tmp_path / "room.db")
+    migrate(connection, 0.0)
+    statement = read_statements(SHARED)[name]
+    parameters = dict.fromkeys(re.findall(r"(?<!:):([a-z_]+)", statement), 1)
+    steps = [row["detail"] for row in connection.execute(f"explain query plan {statement}", parameters)]
+    walks = [step for step in steps if "TEMP B-TREE" in step or (step.startswith("SCAN ") and "CONSTANT" not in step)]
+    connection.close()
+    assert walks == [], steps
+
+
 @pytest.fixture
 def postgres() -> Iterator[Any]:
     """A connection to an empty schema of a PostgreSQL server; skipped, and said, where none can be reached."""
