@@ -117,6 +117,10 @@ POLICY = (
     "review_seconds",
     "proof_seconds",
     "attestation_seconds",
+    "notes_per_hour",
+    "asks_per_hour",
+    "alerts_per_hour",
+    "exchange_rounds",
 )
 """The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
 

@@ -403,6 +403,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_quiet": (
             "notes_beyond_the_budget_share_one_line_and_their_author_is_told",
             "a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_however_long",
+            "a_room_owner_changes_the_budgets_while_the_room_runs",
             "addressees_of_a_folded_note_are_woken_all_the_same",
             "a_reader_with_a_cursor_sees_folded_notes_once_and_in_order_wherever_it_stops",
             "what_people_write_is_never_folded_and_their_alarm_is_never_refused",

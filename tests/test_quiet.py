@@ -72,6 +72,16 @@ async def test_a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_howev
     assert shown == 4 * NOTES
 
 
+async def test_a_room_owner_changes_the_budgets_while_the_room_runs(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("set_policy", name="notes_per_hour", value=1)
+    assert not (await builder("post_message", text="the one"))["folded"]
+    assert (await builder("post_message", text="one more"))["folded"]
+    await owner("set_policy", name="notes_per_hour", value=5)
+    assert not (await builder("post_message", text="now again"))["folded"]
+
+
 async def test_addressees_of_a_folded_note_are_woken_all_the_same(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     for number in range(NOTES):

@@ -18,10 +18,10 @@ def spend(tx: Reading, caller: Caller, kind: str, now: float) -> bool:
     Budgets bind agents. What a person writes is always shown, and nobody who has to raise an alarm by hand is told
     to wait.
     """
-    settings = tx.settings
-    allowed = {"note": settings.notes_per_hour, "ask": settings.asks_per_hour, "alert": settings.alerts_per_hour}
-    if caller.kind != "agent" or kind not in allowed:
+    if caller.kind != "agent" or kind == "report":
         return False
+    policy = tx.policy
+    allowed = {"note": policy.notes_per_hour, "ask": policy.asks_per_hour, "alert": policy.alerts_per_hour}
     nth = tx.value("nth_newest_of_kind", author=caller.member, kind=kind, offset=allowed[kind] - 1)
     wait = ceil(seconds_until_free(nth, HOUR, now))
     if kind == "note" or not wait:

@@ -42,12 +42,12 @@ def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
         if tx.one("exchange_end", one=author, other=other, thread=thread, **since) is not None:
             last = None
     before = None if last is None else Turn(last["turn"], last["author"])
-    return step(before, author, tx.settings.exchange_rounds)
+    return step(before, author, tx.policy.exchange_rounds)
 
 
 def tell_owners(tx: Writing, caller: Caller, other: Any, message: str, now: float) -> None:
     """Say once, in the stream and to their owners, that two agents no longer wake each other."""
-    rounds = tx.settings.exchange_rounds
+    rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other['name']}"
     log.append(
         tx,
