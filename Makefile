@@ -45,9 +45,10 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their 
 	$(BIN)/python -m tests.bench.kills 200
 	$(BIN)/python -m tests.bench.cancels 10000
 
-faults: $(VENV)/.tests ## kills, power cuts and damage under the store, in their full length: about half an hour
+faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
 	$(BIN)/python -m tests.bench.store_kills 10000
 	$(BIN)/python -m tests.bench.power_cuts 10000
+	$(BIN)/python -m tests.bench.full_disks 50
 	$(BIN)/python -m tests.bench.bit_flips 1000
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml

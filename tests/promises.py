@@ -475,6 +475,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_connections": ("an_endless_head_is_cut", "a_connection_on_which_no_request_comes_is_closed"),
     },
     "SAF4": {
+        "test_storage_faults": (
+            "a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on",
+            "an_answer_before_the_commit_would_be_lost_on_a_full_disk",
+        ),
         "test_writer_faults": (
             "over_http_a_full_disk_is_refused_as_storage_and_reads_go_on",
             "a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out",

@@ -5,7 +5,7 @@ The full forms: `make faults`.
 
 from pathlib import Path
 
-from tests.bench import bit_flips, power_cuts, store_kills
+from tests.bench import bit_flips, full_disks, power_cuts, store_kills
 
 SEED = 20_261_123
 
@@ -46,3 +46,15 @@ async def test_every_flip_in_an_entry_of_the_log_is_found_and_named_and_no_damag
 async def test_a_verification_of_numbers_alone_would_pass_flips(tmp_path: Path) -> None:
     outcome = await bit_flips.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
     assert any("verified, and entry" in fault for fault in outcome.faults)
+
+
+async def test_a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on(tmp_path: Path) -> None:
+    outcome = await full_disks.campaign(tmp_path / "room", 5, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["kinds of acts tried"] == len(full_disks.every_act())
+    assert outcome.figures["acknowledged acts"] > 5 * 10
+
+
+async def test_an_answer_before_the_commit_would_be_lost_on_a_full_disk(tmp_path: Path) -> None:
+    outcome = await full_disks.campaign(tmp_path / "room", 1, seed=SEED, twin=True)
+    assert outcome.figures["of these lost"] > 0

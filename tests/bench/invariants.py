@@ -117,7 +117,7 @@ def _effects(connection: sqlite3.Connection) -> Iterator[str]:
     fences: dict[str, int] = {}
     for entry in connection.execute("select * from log where outcome = 'ok' order by seq"):
         check = CHECKS.get(entry["act"])
-        if check is None:
+        if check is None or entry["detail"] is None:  # what was taken away cannot be compared
             continue
         detail = json.loads(entry["detail"])
         yield from (f"entry {entry['seq']} ({entry['act']}): {what}" for what in check(connection, entry, detail))
