@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries bench campaigns faults lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -33,6 +33,10 @@ test-harnesses: $(VENV)/.tests ## real Claude Code and Codex at work in one room
 test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room
 	$(BIN)/python -m tests.libraries.install
 	$(BIN)/python -m pytest -m libraries tests/libraries
+
+test-outside: $(VENV)/.tests ## the protocol's conformance suite and the Inspector against a real room
+	$(BIN)/python -m tests.outside.install
+	$(BIN)/python -m pytest -m outside tests/outside
 
 bench: $(VENV)/.tests ## what the tools cost a model, and how many calls a second the room answers
 	$(BIN)/python -m tests.bench.schemas

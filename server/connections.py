@@ -105,6 +105,9 @@ class Connections:
                 self.is_in_head, self.head_bytes = True, 0
                 self._close_in(connections._head_seconds)
 
+            def on_header(self, name: bytes, value: bytes) -> None:
+                super().on_header(name, value.strip(b" \t"))  # white space around a value is none of it (RFC 9110)
+
             def on_headers_complete(self) -> None:
                 self.is_in_head = False
                 self._keep_open()

@@ -523,6 +523,7 @@ PLANNED: dict[str, str] = {
 
 HOUSE: frozenset[str] = frozenset(
     {
+        "test_conformance",
         "test_prompts",
         "test_metrics",
         "test_two_vendors",

@@ -200,6 +200,13 @@ def test_a_header_that_contradicts_the_body_is_refused(room: RoomInThread, heade
     assert answer.json["error"]["message"]
 
 
+def test_white_space_around_a_headers_value_is_none_of_it(room: RoomInThread) -> None:
+    assert exchange(room, sent(room)).status == 200
+    request = sent(room).replace(b"mcp-name: who", b"mcp-name: \t who \t")
+    assert request != sent(room)
+    assert exchange(room, request).status == 200
+
+
 def test_the_tool_of_the_body_is_never_another_than_the_headers(room: RoomInThread) -> None:
     """Two `name`s in one body: readers differ in which one counts, so it must be the one that the header names."""
     for first, last in (("who", "heartbeat"), ("heartbeat", "who")):

@@ -56,14 +56,17 @@ class RoomOfProcesses:
 
 
 @contextlib.contextmanager
-def room_of_processes(data: Path) -> Iterator[RoomOfProcesses]:
-    """A room that `teamroom up` serves on a free port."""
+def room_of_processes(data: Path, allow_itself: bool = False) -> Iterator[RoomOfProcesses]:
+    """A room that `teamroom up` serves on a free port. `allow_itself`: it answers web pages of its own address."""
     room = RoomOfProcesses(data, free_port())
+    environment = _environment(room)
+    if allow_itself:
+        environment["TEAMROOM_ALLOWED_ORIGINS"] = room.url
     log = data.with_suffix(".log")
     with log.open("wb") as output:
         command = [TEAMROOM, "up", "--data", str(data), "--port", str(room.port)]
         process = subprocess.Popen(
-            command, env=_environment(room), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         wait_until_ready(room, process, log)

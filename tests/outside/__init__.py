@@ -1,0 +1,1 @@
+"""Checks by programs that others keep: the protocol's conformance suite, and the Inspector."""
