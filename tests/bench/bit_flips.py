@@ -209,7 +209,7 @@ async def _look(folder: Path, before: tuple[Any, Any], damage: Damage, twin: boo
     elif damage.is_in_entry and changed is not None and first_bad != changed:
         seen.fault = f"entry {changed} is the first that changed, verify says {first_bad}"
     elif seen.verdict == "good" and seen.opening == "works" and (other := _other_content(folder, content)):
-        seen.opening = f"works, and nothing notices that {other} changed"
+        seen.opening = f"works, and {other}"
     return seen
 
 
@@ -269,10 +269,14 @@ def _rows(folder: Path, sql: str, *parameters: Any) -> list[Any]:
 
 
 def _other_content(folder: Path, before: dict[str, list[Any]]) -> str | None:
-    """What members see and no chain covers, where it does not read as it was; None when all does."""
+    """What became of what members see and no chain covers; None where all reads as it was."""
     for what, sql in CONTENT.items():
-        if [repr(tuple(row)) for row in _rows(folder, sql)][: len(before[what])] != before[what]:
-            return what
+        try:
+            found = [repr(tuple(row)) for row in _rows(folder, sql)]
+        except sqlite3.Error:
+            return f"refuses to read some of the {what}"
+        if found[: len(before[what])] != before[what]:
+            return f"nothing notices that {what} changed"
     return None
 
 
