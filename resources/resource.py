@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from teamroom.server.acts.act import AnyRead
+from teamroom.server.identity import Caller
 
 SCHEME = "teamroom://"
+
+Topics = Callable[[Caller, Any, Any], tuple[str, ...]]
+"""From who follows a resource, the read's arguments and the reply of `found_by`, to what it is told of."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,8 @@ class Resource:
     """One resource, or with a `{variable}` in its address a family of them.
 
     `arguments` turns the variable into the read's arguments; `text` puts the reply into Markdown.
+    `topics` says which changes whoever follows it is told of; without, it never changes. `found_by` is the
+    read that shows that it exists and may be read, where that is not `reads`.
     """
 
     path: str
@@ -24,6 +30,8 @@ class Resource:
     reads: AnyRead
     text: Callable[[Any], str]
     arguments: Callable[[str], dict[str, Any]] = field(default=lambda _: {})
+    topics: Topics | None = None
+    found_by: AnyRead | None = None
 
     @property
     def uri(self) -> str:
@@ -34,6 +42,11 @@ class Resource:
     def is_template(self) -> bool:
         """Whether it stands for many."""
         return "{" in self.path
+
+    @cached_property
+    def pushed_by(self) -> AnyRead:
+        """The read that is authorised again before each push. A paused member's streams have ended."""
+        return replace(self.reads, while_paused=False)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

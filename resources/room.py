@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from teamroom.resources.resource import Resource
+from teamroom.resources.resource import Resource, Topics
+from teamroom.server.acts.act import number
 from teamroom.server.acts.board import READ_BOARD
 from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.messages import READ_MESSAGES
 from teamroom.server.acts.plants import READ_PLANTS
 from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
-from teamroom.server.acts.roster import WHO
+from teamroom.server.acts.roster import FIND_PLACE, WHO, Place
+from teamroom.server.identity import Caller
 from teamroom.tools.control import plants, policy
 from teamroom.tools.messages import messages
 from teamroom.tools.presence import PROVE, capability, offer, probe, review, roster, task_held, wake
@@ -61,18 +63,60 @@ def _after(text: str) -> dict[str, Any]:
     return {"after": _whole_number(text)}
 
 
+def always(*topics: str) -> Topics:
+    """The same changes for everybody."""
+    return lambda caller, arguments, found: topics
+
+
+def _my_inbox(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
+    return (f"inbox:{caller.member}",)
+
+
+def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
+    return (f"me:{caller.member}", f"owner:{caller.owner}", "room:0")
+
+
+def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
+    return (f"task:{number(arguments.task)}",)
+
+
+def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:
+    return (f"member:{found.member}", f"owner:{found.owner}", "room:0")
+
+
 RESOURCES = (
-    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me),
-    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox),
-    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream),
-    Resource("stream/{after}", "Stream after", "The stream after a number.", READ_STREAM, stream, _after),
-    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board),
-    Resource("tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}),
-    Resource("roster", "Roster", "Who is in the room.", WHO, roster),
-    Resource("members/{name}", "Member", "A member.", WHO, roster, lambda name: {"name": name}),
+    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me, topics=_my_state),
+    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox, topics=_my_inbox),
+    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream, topics=always("stream")),
+    Resource(
+        "stream/{after}",
+        "Stream after",
+        "The stream after a number.",
+        READ_STREAM,
+        stream,
+        _after,
+        topics=always("stream"),
+    ),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board, topics=always("board")),
+    Resource(
+        "tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}, topics=_task_changes
+    ),
+    Resource("roster", "Roster", "Who is in the room.", WHO, roster, topics=always("roster")),
+    Resource(
+        "members/{name}",
+        "Member",
+        "A member.",
+        WHO,
+        roster,
+        lambda name: {"name": name},
+        topics=_member_changes,
+        found_by=FIND_PLACE,
+    ),
     Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
-    Resource("plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants),
-    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy),
+    Resource(
+        "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
+    ),
+    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
     Resource(
         "receipts/{seq}",
         "Receipt",

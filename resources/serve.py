@@ -64,7 +64,7 @@ class ResourceServer:
             return await self._read(uri, self._caller_of(ctx))
 
     async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
-        resource, arguments = _find(uri)
+        resource, arguments = find(uri)
         reply = await self._door.read(caller, resource.reads, arguments)
         return types.ReadResourceResult(
             contents=[
@@ -78,7 +78,8 @@ EXACT = {resource.uri: (resource, resource.reads.arguments()) for resource in RE
 """Resources with an address of their own, each with the arguments of its read."""
 
 
-def _find(uri: str) -> tuple[Resource, Any]:
+def find(uri: str) -> tuple[Resource, Any]:
+    """The resource behind an address, and the arguments of its read. Raises Refusal."""
     if uri in EXACT:
         return EXACT[uri]
     for resource in RESOURCES:

@@ -14,6 +14,7 @@ from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server import journal, log, sealing
@@ -31,9 +32,10 @@ from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
-from teamroom.server.transports import Transports, caller_of, mcp_server
+from teamroom.server.transports import Transports, caller_of, connection_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.push import Push
 from teamroom.tools.asking import Asking, sealed_answers
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
@@ -58,6 +60,7 @@ class Room:
         self.settings = settings
         self.clock = clock
         self.bus = Bus()
+        self.push = Push(settings)
         self.store = SqliteStore(folder, Context(sqlite_statements(), settings, entropy), self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
@@ -103,6 +106,7 @@ class Room:
         resources = ResourceServer(self.door, caller_of, self.faults)
         prompts = PromptServer(self.door, caller_of, self.faults)
         made_at = self.store.look_up(lambda tx: tx.one("read_head"))["created_at"]
+        listening = ListenServer(self.door, self.push, self.bus, caller_of, connection_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
             sealed_answers(self._key, f"teamroom {made_at}", caller_of, self.settings.confirm_seconds),
@@ -114,12 +118,16 @@ class Room:
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=prompts.complete,
+            on_subscriptions_listen=listening.listen,
+            on_subscribe_resource=listening.subscribe,
+            on_unsubscribe_resource=listening.unsubscribe,
         )
 
     def _carry_out(self, effects: Effects) -> None:
         """What an act caused outside the store, once it is durable and before it is answered."""
         for member in effects.woken:
             self.bus.nudge(member)
+        self.push.changed(effects.changed)
         if effects.ended:
             self.bus.end(effects.ended)
         if effects.revoked:
@@ -168,7 +176,9 @@ class WebRoom:
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
         self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
-        room.metrics.measure(lambda: gauges(room.folder, room.store, room.bus, self.connections, room.clock()))
+        room.metrics.measure(
+            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())
+        )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,6 +200,7 @@ class WebRoom:
     def end_streams(self) -> None:
         """Answer who waits and close who listens: the server stops."""
         self.room.bus.stop()
+        self.room.push.stop()
         self.connections.end_streams()
 
 

@@ -144,6 +144,15 @@ class Door:
             await self._write_beside(lambda tx: _touch(tx, caller, self._clock()))
         return reply
 
+    def check(self, caller: Caller, read: AnyRead) -> None:
+        """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
+        try:
+            self._store.look_up(
+                lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused, self._clock())
+            )
+        except StorageError as error:
+            raise _storage_refusal(error) from error
+
     def _timed(self, kind: str, name: str) -> "_Timed":
         return _Timed(self._metrics, kind, name)
 
@@ -242,7 +251,7 @@ def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: boo
 
 def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
     tx.principal = row
-    if row is None or not _is_live(row, now):
+    if row is None or (row["own_state"] != "killed" and not _is_live(row, now)):
         raise Refusal(
             "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
         )

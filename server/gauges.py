@@ -10,15 +10,19 @@ from teamroom.server.store.folder import DATABASE, SEAL
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.transaction import Reading, StorageError
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.push import Push
 
 Rows = Iterable[tuple[str, float]]
 
 
-def gauges(folder: Path, store: SqliteStore, bus: Bus, connections: Connections, now: float) -> Iterator[Metric]:
+def gauges(
+    folder: Path, store: SqliteStore, bus: Bus, push: Push, connections: Connections, now: float
+) -> Iterator[Metric]:
     """Everything but what is counted call by call."""
     yield gauge("teamroom_acts_waiting", "Acts that wait for the writer.", store.waiting)
     yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
     yield gauge("teamroom_calls_waiting", "Calls that wait for a wake.", bus.waiting_calls)
+    yield gauge("teamroom_listeners", "Streams and sessions that pushes go to.", push.count)
     yield gauge("teamroom_connections", "Open connections.", len(connections.open))
     yield gauge("teamroom_requests", "Requests that are being answered, streams too.", connections.answering_now)
     yield CounterMetricFamily("teamroom_clients_cut", "Clients cut off that took nothing.", connections.cut)

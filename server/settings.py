@@ -73,6 +73,8 @@ class Settings(BaseModel):
     json_depth: int = Field(32, ge=8, le=256, description="The deepest nesting of a request body.")
     body_seconds: float = Field(10, ge=1, le=300, description="How long a request's head, and then its body, may take.")
     open_calls: int = Field(64, ge=1, le=1024, description="Calls and streams a member may have open at once.")
+    listeners: int = Field(4096, ge=1, le=65_536, description="Streams and sessions that pushes go to, at once.")
+    push_seconds: float = Field(1, ge=0, le=60, description="A listener is told of changes at most this often.")
     sessions: int = Field(10_000, ge=10, le=100_000, description="Sessions of older clients kept at once.")
     wait_seconds: float = Field(45, ge=1, le=50, description="How long wait_for_wake blocks by default.")
     wait_max_seconds: float = Field(50, ge=1, le=50, description="How long wait_for_wake blocks at most.")

@@ -13,11 +13,13 @@ from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ServerCapabilities
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
@@ -66,8 +68,23 @@ def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handle
     return server
 
 
+def connection_of(ctx: Context) -> Connection:
+    """The connection behind an older client's session: the same for all its requests, with a stack that its end
+    unwinds. The SDK keeps it private; a test holds that it is there.
+    """
+    return ctx.session._connection
+
+
 class _Server(Server[Any]):
-    """The SDK's server, without a deep copy of three words for every answer."""
+    """The SDK's server, without a deep copy of three words for every answer, and without promises it would not keep."""
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
+        """What the server can do. Its resources and prompts are the same for everybody, and for good."""
+        found = super().get_capabilities(*args, **kwargs)
+        for same in (found.resources, found.prompts):
+            if same is not None:
+                same.list_changed = False
+        return found
 
     @property
     def server_info_stamp(self) -> dict[str, Any]:

@@ -200,6 +200,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "CTL4": {
         "test_control": ("a_waiting_call_ends_within_two_seconds",),
+        "test_push": ("a_stop_ends_the_stream_and_says_why", "a_paused_member_opens_no_stream"),
         "test_stuck_clients": (
             "a_pause_ends_what_a_client_has_open_that_never_reads",
             "every_switch_ends_all_of_it_at_once",
@@ -445,6 +446,13 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_identity": ("the_data_folder_and_its_files_are_private",),
         "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it",),
         "test_resources": ("the_inbox_is_the_readers_own",),
+        "test_push": (
+            "addresses_that_lead_nowhere_or_never_change_are_left_out",
+            "an_older_client_is_refused_what_it_may_not_follow",
+            "a_token_that_has_expired_gets_no_further_frame",
+            "without_the_check_of_each_frame_it_would_get_one",
+            "an_older_session_whose_token_has_expired_is_told_nothing",
+        ),
         "test_wire": (
             "a_foreign_host_is_refused_on_every_route",
             "a_web_page_of_any_origin_is_refused_on_every_route",
@@ -471,6 +479,9 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_client_that_takes_nothing_is_cut_off",
             "a_client_that_takes_slowly_gets_everything",
             "a_client_that_waits_with_nothing_to_take_is_not_cut_off",
+            "listeners_that_never_read_do_not_get_past_the_cap_of_their_member",
+            "listeners_that_never_read_do_not_get_past_the_cap_of_the_room",
+            "a_listener_that_never_reads_is_cut_off_and_others_are_told_meanwhile",
         ),
         "test_connections": ("an_endless_head_is_cut", "a_connection_on_which_no_request_comes_is_closed"),
     },
@@ -526,6 +537,7 @@ HOUSE: frozenset[str] = frozenset(
         "test_conformance",
         "test_prompts",
         "test_metrics",
+        "test_push",
         "test_two_vendors",
         "test_libraries",
         "test_shell",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from teamroom.server.announcement import announce
+from tests.listeners import Told, told_over
 from tests.pipes import ENVELOPE, pipe
 from tests.rooms import BOUND_SECONDS, ERAS, Era, Member, RunningRoom, running_room
 from tests.shells import TEAMROOM, Shell, free_port, token_file
@@ -187,6 +189,23 @@ async def test_what_is_pushed_to_a_modern_listener_arrives(tmp_path: Path) -> No
         await client.call_tool("push", {})
         pushed = await anext(aiter(pushes))
         assert getattr(pushed, "uri", None) == "teamroom://inbox"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_stdio_client_is_told_what_it_follows(tmp_path: Path, era: Era) -> None:
+    async with running_room(tmp_path / "room", push_seconds=0) as room:
+        await room.enroll("builder")
+        owner = await room.owner()
+        keep(room.folder, "builder", room.tokens["builder"])
+        server = StdioServerParameters(
+            command=TEAMROOM, args=["connect", "--as", "builder"], env=shell_of(room.folder, room.url).environment
+        )
+        told = Told()
+        async with told_over(stdio_client(server), era, told, "teamroom://inbox"), asyncio.timeout(BOUND_SECONDS):
+            while told.addresses.empty():  # an older client's stream opens beside its first calls
+                await owner("post_message", text=f"@builder {secrets.token_hex(4)}")
+                await asyncio.sleep(0.05)
+            assert await told.next() == "teamroom://inbox"
 
 
 async def test_frames_of_the_largest_size_pass_and_larger_ones_are_refused_as_the_room_refuses_them(

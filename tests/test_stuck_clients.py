@@ -24,6 +24,9 @@ from tests.raw import (
     request,
     room_in_thread,
 )
+from tests.raw import (
+    refusal as said,
+)
 
 GONE_SECONDS = 2.0
 TINY_BUFFER = 2048
@@ -95,6 +98,12 @@ def waiting_call(room: RoomInThread, name: str) -> bytes:
     return posted(room.port, room.token(name), message("tools/call", params), headers)
 
 
+def listen(room: RoomInThread, name: str, *uris: str) -> bytes:
+    params = {"notifications": {"resourceSubscriptions": list(uris)}, "_meta": ENVELOPE}
+    headers = modern_headers("subscriptions/listen")
+    return posted(room.port, room.token(name), message("subscriptions/listen", params), headers)
+
+
 def large_answers(room: RoomInThread, name: str, count: int) -> bytes:
     params = {"name": "read_messages", "arguments": {}, "_meta": ENVELOPE}
     headers = modern_headers("tools/call", "read_messages")
@@ -103,6 +112,10 @@ def large_answers(room: RoomInThread, name: str, count: int) -> bytes:
 
 def waiting_calls(room: RoomInThread, _: Legacy, name: str) -> Opened:
     return stuck_wires(room, [waiting_call(room, name)] * CLIENTS)
+
+
+def listeners(room: RoomInThread, _: Legacy, name: str) -> Opened:
+    return stuck_wires(room, [listen(room, name, "teamroom://inbox", "teamroom://stream")] * CLIENTS)
 
 
 def full_pipes(room: RoomInThread, _: Legacy, name: str) -> Opened:
@@ -114,7 +127,7 @@ def half_sent_calls(room: RoomInThread, _: Legacy, name: str) -> Opened:
     return stuck_wires(room, [waiting_call(room, name)[:-1]] * CLIENTS)
 
 
-IDLE_AFTERWARDS = (waiting_calls, older_waiting_calls)
+IDLE_AFTERWARDS = (waiting_calls, older_waiting_calls, listeners)
 """What is answered with the refusal: the answer waits for its reader, on a connection on which nothing runs."""
 
 STUCK: dict[Stuck, int] = {
@@ -122,6 +135,7 @@ STUCK: dict[Stuck, int] = {
     older_waiting_calls: CLIENTS,
     older_calls_with_one_id: CLIENTS - 1,
     waiting_calls: CLIENTS,
+    listeners: CLIENTS,
     full_pipes: CLIENTS,
     half_sent_calls: CLIENTS,
 }
@@ -242,7 +256,7 @@ def test_a_stuck_client_that_reads_again_finds_why_its_call_ended(room: RoomInTh
             reply(olga.call(*PAUSE))
         until(lambda: answering(room) == 0)
         for wire in opened:
-            refusal = wire.answer().json["result"]["structuredContent"]
+            refusal = said(wire.answer())
             assert (refusal["code"], refusal["by"], refusal["reason"]) == ("paused", "olga", "test")
 
 
@@ -292,3 +306,61 @@ def test_a_client_that_waits_with_nothing_to_take_is_not_cut_off(impatient: Room
         with impatient.modern("olga") as olga:
             reply(olga.call("post_message", {"text": "@bot still there?"}))
         assert reply(wire.answer())["wakes"]
+
+
+# ------------------------------------------------------------------ listeners that never read
+
+
+def listening(room: RoomInThread) -> int:
+    return int(room.look(lambda running: running.room.push.count))
+
+
+def test_listeners_that_never_read_do_not_get_past_the_cap_of_their_member(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", open_calls=5) as room, ExitStack() as stack:
+        room.enroll("bot")
+        opened = [stack.enter_context(wire) for wire in listeners(room, None, "bot")]  # type: ignore[arg-type]
+        until(lambda: listening(room) == CLIENTS)
+        for wire in stuck_wires(room, [listen(room, "bot", "teamroom://stream")] * 10):
+            with wire:
+                answer = wire.answer()
+                assert (answer.status, said(answer)["code"]) == (429, "rate_limited")
+        assert (listening(room), len(opened)) == (5, 5)
+        with room.modern("olga") as olga:
+            reply(olga.call("post_message", {"text": "the room goes on"}))
+
+
+def test_listeners_that_never_read_do_not_get_past_the_cap_of_the_room(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", listeners=5) as room, ExitStack() as stack:
+        room.enroll("bot", "other")
+        opened = [stack.enter_context(wire) for wire in listeners(room, None, "bot")]  # type: ignore[arg-type]
+        until(lambda: listening(room) == CLIENTS)
+        for wire in stuck_wires(room, [listen(room, "other", "teamroom://stream")] * 10):
+            with wire:
+                assert said(wire.answer())["code"] == "busy"
+        with room.legacy("other") as session:
+            assert said(session.ask("resources/subscribe", {"uri": "teamroom://stream"}))["code"] == "busy"
+        assert listening(room) == 5
+        opened[0].socket.close()
+        until(lambda: listening(room) == 4)
+        with stuck_wires(room, [listen(room, "other", "teamroom://stream")])[0]:
+            until(lambda: listening(room) == 5)
+
+
+def test_a_listener_that_never_reads_is_cut_off_and_others_are_told_meanwhile(tmp_path: Path) -> None:
+    uris = [f"teamroom://stream/{number}" for number in range(60)]
+    with room_in_thread(tmp_path / "room", stall_seconds=1, push_seconds=0) as room:
+        room.enroll("bot", "reader")
+        (stuck,) = stuck_wires(room, [listen(room, "bot", *uris)])
+        with stuck, room.wire() as reads, room.modern("olga") as olga:
+            until(lambda: listening(room) == 1)
+            reads.send(listen(room, "reader", "teamroom://stream"))
+            until(lambda: listening(room) == 2)
+            for number in range(2000):
+                reply(olga.call("post_message", {"text": f"{number}"}))
+                if full(room):
+                    break
+            assert full(room) == 1
+            until(lambda: listening(room) == 1)
+            assert stuck.ended()
+            told = reads.answer(enough=lambda answer: b"resources/updated" in answer.body)
+            assert b"resources/updated" in told.body

@@ -81,6 +81,12 @@ def look_around(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> 
     return arguments
 
 
+def listen(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+    """Nothing but the check that a caller may be told of changes."""
+    return arguments
+
+
+LISTEN = Read("listen", Nothing, listen, is_small=always)
 LOOK_AROUND = Read("metrics", Nothing, look_around, roles=OPERATORS, is_small=always)
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
 READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

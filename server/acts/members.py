@@ -286,7 +286,9 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None
     role = arguments.role or member["role"]
     if role != member["role"]:
         _may_give(caller, member["kind"], role)
-    tx.run("change_member", id=member["id"], role=role, mode=arguments.mode or member["mode"])
+    mode = arguments.mode or member["mode"]
+    if (role, mode) != (member["role"], member["mode"]):
+        tx.run("change_member", id=member["id"], role=role, mode=mode)
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=MAY_ENROLL)

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import Arguments, Name, Need, Read
-from teamroom.server.acts.expect import facts_of
+from teamroom.server.acts.act import Arguments, Name, Need, Read, always
+from teamroom.server.acts.expect import facts_of, find_member
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -45,6 +45,13 @@ class MemberShown(BaseModel):
     capabilities: list[CapabilityShown]
     completions_reviewed: int
     completions_upheld: int
+
+
+class Place(BaseModel):
+    """Where a member stands: its number, and that of its owner."""
+
+    member: int
+    owner: int
 
 
 class Roster(BaseModel):
@@ -109,4 +116,11 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
     )
 
 
+def find_place(tx: Reading, caller: Caller, arguments: Who, now: float) -> Place:
+    """Where the named member stands. Raises Refusal `not_found`."""
+    row = find_member(tx, arguments.name or "")
+    return Place(member=row["id"], owner=row["owner"])
+
+
+FIND_PLACE = Read("who", Who, find_place, is_small=always)
 WHO = Read("who", Who, who)

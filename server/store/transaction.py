@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings, SettingsError, with_policy
+from teamroom.server.store.changes import CHANGES
 
 
 class Cursor(Protocol):
@@ -120,6 +121,7 @@ class Effects:
     ended: set[int] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    """The topics of what members look at and have to read again."""
     scrub: bool = False
     """Content was taken away: the write-ahead log that still holds it is cut."""
     journal: list[dict[str, Any]] = field(default_factory=list)
@@ -139,4 +141,6 @@ class Writing(Reading):
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many."""
+        if (change := CHANGES.get(name)) is not None:
+            self.effects.changed.update(change(parameters, self.principal))
         return self._connection.execute(self._statements[name], parameters).rowcount

@@ -1,0 +1,235 @@
+"""Serves `subscriptions/listen`, and for older clients `resources/subscribe`: who is told that something changed.
+
+Each address is authorised when it is followed, and again before each frame. A client of the newest protocol
+has a stream for each call of `subscriptions/listen`; an older one has one for its session, on which all that
+it subscribed to is told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp import types
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.shared.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+    event_to_notification,
+)
+
+from teamroom.resources.errors import told
+from teamroom.resources.serve import find
+from teamroom.server.acts.act import AnyRead
+from teamroom.server.acts.me import LISTEN, Nothing
+from teamroom.server.door import Door
+from teamroom.server.faults import Faults
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.push import Listener, Push
+
+logger = logging.getLogger("teamroom.listen")
+
+Context = ServerRequestContext[Any, Any]
+Send = Callable[[ServerEvent], Awaitable[None]]
+
+FOLLOWED = 64
+"""How many addresses a stream or a session may follow."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Something that a listener follows: what it is told, the topics behind it, and the read it must be allowed."""
+
+    event: ServerEvent
+    topics: frozenset[str]
+    read: AnyRead
+
+
+@dataclass(eq=False)
+class Session:
+    """What an older client follows, and the task that tells it."""
+
+    listener: Listener
+    followed: dict[str, Followed]
+    telling: asyncio.Task[None]
+
+
+class ListenServer:
+    """Subscriptions as the SDK calls them, in both protocol eras."""
+
+    def __init__(
+        self,
+        door: Door,
+        push: Push,
+        bus: Bus,
+        caller_of: Callable[[Context], Caller],
+        connection_of: Callable[[Context], Connection],
+        faults: Faults,
+    ) -> None:
+        self._door = door
+        self._push = push
+        self._bus = bus
+        self._caller_of = caller_of
+        self._connection_of = connection_of
+        self._faults = faults
+        self._sessions: dict[Connection, Session] = {}
+
+    # -------------------------------------------------------------- 2026-07-28
+
+    async def listen(
+        self, ctx: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        """One stream: what is honoured first, then a frame for each change, until either side ends it.
+
+        Raises MCPError with the refusal, also when the caller is paused or killed while it listens.
+        """
+        with told(self._faults, "a stream"):
+            return await self._listen(ctx, self._caller_of(ctx), params.notifications)
+
+    async def _listen(
+        self, ctx: Context, caller: Caller, asked: types.SubscriptionFilter
+    ) -> types.SubscriptionsListenResult:
+        meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+        await self._door.read(caller, LISTEN, Nothing())
+        listener = self._push.join(caller.member)
+        try:
+            with self._bus.running(caller.member):
+                followed = await self._honoured(caller, asked)
+                self._push.follow(listener, topics_of(followed))
+                await _acknowledge(ctx, followed, meta)
+
+                async def send(event: ServerEvent) -> None:
+                    await ctx.session.send_notification(event_to_notification(event, meta), ctx.request_id)
+
+                while not self._push.is_stopping:
+                    await self._tell(caller, listener, followed, send)
+                return types.SubscriptionsListenResult(_meta=meta)
+        finally:
+            self._push.leave(listener)
+        await self._door.read(caller, LISTEN, Nothing())  # refused, with who stopped it and why
+        raise Refusal("busy", "Your standing changed while you listened.", "Listen again.", retry_after_seconds=1)
+
+    async def _honoured(self, caller: Caller, asked: types.SubscriptionFilter) -> list[Followed]:
+        """What of it the caller is told of. What is unknown, never changes or is not its own is left out.
+
+        Raises Refusal when addresses were asked for, and nothing is left.
+        """
+        addresses = list(dict.fromkeys(asked.resource_subscriptions or ()))
+        _limit(len(addresses))
+        followed, refused = [], None
+        if asked.tools_list_changed:
+            followed.append(Followed(ToolsListChanged(), frozenset({f"tools:{caller.member}"}), LISTEN))
+        for uri in addresses:
+            try:
+                followed.append(await self._authorised(caller, uri))
+            except Refusal as refusal:
+                if refusal.code not in ("not_found", "invalid", "not_allowed"):
+                    raise
+                refused = refused or refusal
+        if refused is not None and not followed:
+            raise refused
+        return followed
+
+    # -------------------------------------------------------------- older clients
+
+    async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        """Tell this session when a resource changes, on the stream that it keeps open. Raises MCPError."""
+        caller, connection, uri = self._caller_of(ctx), self._connection_of(ctx), str(params.uri)
+        with told(self._faults, "a subscription"):
+            followed = await self._authorised(caller, uri)
+            session = self._sessions.get(connection)
+            if session is None:
+                session = self._open(connection, caller, ctx)
+            elif uri not in session.followed:
+                _limit(len(session.followed) + 1)
+        session.followed[uri] = followed
+        self._push.follow(session.listener, followed.topics)
+        return types.EmptyResult()
+
+    async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        """Tell it no more. What was not subscribed to is no fault."""
+        session = self._sessions.get(self._connection_of(ctx))
+        if session is not None and session.followed.pop(str(params.uri), None) is not None:
+            self._push.unfollow(session.listener, session.listener.topics - topics_of(session.followed.values()))
+        return types.EmptyResult()
+
+    def _open(self, connection: Connection, caller: Caller, ctx: Context) -> Session:
+        """Begin to tell a session; it ends with the session, or with the right to listen. Raises Refusal."""
+        listener = self._push.join(caller.member)
+        followed: dict[str, Followed] = {}
+
+        async def send(event: ServerEvent) -> None:
+            if isinstance(event, ResourceUpdated):
+                await ctx.session.send_resource_updated(event.uri)
+
+        async def tell() -> None:
+            while not self._push.is_stopping:
+                try:
+                    await self._tell(caller, listener, followed.values(), send)
+                except Refusal as refusal:
+                    if refusal.code in ("killed", "not_allowed"):
+                        return  # a pause ends its stream only: the session goes on after it
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._sessions.pop(connection, None)
+            self._push.leave(listener)
+            if not task.cancelled() and (fault := task.exception()) is not None:
+                logger.error("a session is told nothing more", exc_info=fault)
+
+        session = Session(listener, followed, asyncio.get_running_loop().create_task(tell()))
+        session.telling.add_done_callback(ended)
+        connection.exit_stack.callback(session.telling.cancel)
+        self._sessions[connection] = session
+        return session
+
+    # -------------------------------------------------------------- both
+
+    async def _authorised(self, caller: Caller, uri: str) -> Followed:
+        """Follow an address that exists, changes, and that the caller may read. Raises Refusal."""
+        resource, arguments = find(uri)
+        if resource.topics is None:
+            raise Refusal("invalid", f"{uri[:80]} does not change.", "Read it once: resources/read.", subject=uri[:80])
+        found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
+        topics = resource.topics(caller, arguments, found)
+        return Followed(ResourceUpdated(uri=uri), frozenset(topics), resource.pushed_by)
+
+    async def _tell(self, caller: Caller, listener: Listener, followed: Iterable[Followed], send: Send) -> None:
+        """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
+        due = await self._push.due(listener)
+        self._door.check(caller, LISTEN)
+        if not due:
+            return
+        for one in list(followed):
+            if not one.topics.isdisjoint(due):
+                self._door.check(caller, one.read)
+                await send(one.event)
+        await self._push.rest()
+
+
+def topics_of(followed: Iterable[Followed]) -> set[str]:
+    """All topics behind what is followed."""
+    return {topic for one in followed for topic in one.topics}
+
+
+def _limit(count: int) -> None:
+    if count > FOLLOWED:
+        raise Refusal(
+            "too_large", f"{count} addresses are more than {FOLLOWED}.", "Follow the board or the stream instead."
+        )
+
+
+async def _acknowledge(ctx: Context, followed: Iterable[Followed], meta: dict[str, Any]) -> None:
+    """Say first what of it is honoured."""
+    events = [one.event for one in followed]
+    honoured = types.SubscriptionFilter(
+        tools_list_changed=True if ToolsListChanged() in events else None,
+        resource_subscriptions=[event.uri for event in events if isinstance(event, ResourceUpdated)] or None,
+    )
+    params = types.SubscriptionsAcknowledgedNotificationParams(notifications=honoured, _meta=meta)
+    await ctx.session.send_notification(types.SubscriptionsAcknowledgedNotification(params=params), ctx.request_id)

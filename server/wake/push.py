@@ -1,0 +1,169 @@
+"""Who follows what in the room, and whose turn it is to be told that it changed.
+
+A push carries nothing and may be lost: it is a hint to read again. What changes while a listener is being
+told, or rests, is told once afterwards. Listeners take turns, a few for each round of the event loop, so that
+a change that a thousand follow holds up nobody else. This is the one place that knows who listens to what.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Set
+from itertools import islice
+
+import anyio
+
+from teamroom.server.refusals import Refusal
+from teamroom.server.settings import Settings
+
+TURNS_AT_ONCE = 8
+"""How many listeners are told in one round of the event loop."""
+
+IDLE_SECONDS = 60.0
+"""A listener that nothing happens for looks up this often whether it still may listen."""
+
+
+class Listener:
+    """Somebody who is told when one of its topics changes."""
+
+    __slots__ = ("member", "seen", "topics", "turn")
+
+    def __init__(self, member: int) -> None:
+        self.member = member
+        self.topics: set[str] = set()
+        self.seen = 0
+        self.turn = anyio.Event()
+
+
+class Push:
+    """All listeners, by topic."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: set[Listener] = set()
+        self._open_of: Counter[int] = Counter()
+        self._following: dict[str, set[Listener]] = {}
+        self._idle: dict[str, set[Listener]] = {}
+        self._moment = 0
+        self._changed_at: dict[str, int] = {}
+        self._queue: dict[Listener, None] = {}
+        self._giving_turns: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    # -------------------------------------------------------------- who listens
+
+    def join(self, member: int) -> Listener:
+        """A new listener of a member, until it leaves. Raises Refusal when there are too many."""
+        if self.count >= self._settings.listeners:
+            raise Refusal(
+                "busy", "The room pushes to as many as it can.", "Wait with wait_for_wake.", retry_after_seconds=30
+            )
+        if self._open_of[member] >= self._settings.open_calls:
+            raise Refusal(
+                "rate_limited",
+                f"You listen {self._settings.open_calls} times already.",
+                "End one of your streams, then listen again.",
+                retry_after_seconds=1,
+            )
+        listener = Listener(member)
+        listener.seen = self._moment
+        self._open.add(listener)
+        self._open_of[member] += 1
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """It is told no more."""
+        self._open.discard(listener)
+        self._open_of[listener.member] -= 1
+        if not self._open_of[listener.member]:
+            del self._open_of[listener.member]
+        self._queue.pop(listener, None)
+        self.unfollow(listener, set(listener.topics))
+
+    @property
+    def count(self) -> int:
+        """How many listeners there are."""
+        return len(self._open)
+
+    def followers(self, topic: str) -> Set[Listener]:
+        """Who follows a topic now."""
+        return frozenset(self._following.get(topic, ()))
+
+    def follow(self, listener: Listener, topics: Iterable[str]) -> None:
+        """Tell a listener of these topics, too, from their next change on."""
+        for topic in topics:
+            listener.topics.add(topic)
+            self._following.setdefault(topic, set()).add(listener)
+            self._idle.setdefault(topic, set()).add(listener)
+
+    def unfollow(self, listener: Listener, topics: Iterable[str]) -> None:
+        """Tell it of these no more."""
+        for topic in topics:
+            listener.topics.discard(topic)
+            for index in (self._following, self._idle):
+                if (followers := index.get(topic)) is not None:
+                    followers.discard(listener)
+                    if not followers:
+                        del index[topic]
+            if topic not in self._following:
+                self._changed_at.pop(topic, None)
+
+    # -------------------------------------------------------------- what changed
+
+    def changed(self, topics: Iterable[str]) -> None:
+        """Note what an act changed, and give whoever rests on it a turn; costs nothing where nobody follows."""
+        for topic in topics:
+            if topic in self._following:
+                self._moment += 1
+                self._changed_at[topic] = self._moment
+                for listener in self._idle.pop(topic, ()):
+                    self._queue[listener] = None
+        if self._queue:
+            self._give_turns()
+
+    async def due(self, listener: Listener) -> set[str]:
+        """Wait for a change and for a turn; the topics that changed since the last time.
+
+        None of them after `IDLE_SECONDS`, or when the room stops.
+        """
+        listener.turn = anyio.Event()
+        if self._due(listener):
+            self._queue[listener] = None
+            self._give_turns()
+        else:
+            for topic in listener.topics:
+                self._idle.setdefault(topic, set()).add(listener)
+        if not self.is_stopping:
+            with anyio.move_on_after(IDLE_SECONDS):
+                await listener.turn.wait()
+        found, listener.seen = self._due(listener), self._moment
+        return found
+
+    async def rest(self) -> None:
+        """Let changes gather before the next turn."""
+        with anyio.move_on_after(self._settings.push_seconds):
+            await self._stopping.wait()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the room stops: nobody is told of anything then."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """The server stops: every listener has its last turn."""
+        self._stopping.set()
+        for listener in self._open:
+            listener.turn.set()
+
+    def _due(self, listener: Listener) -> set[str]:
+        return {topic for topic in listener.topics if self._changed_at.get(topic, 0) > listener.seen}
+
+    def _give_turns(self) -> None:
+        if self._giving_turns is None or self._giving_turns.done():
+            self._giving_turns = asyncio.get_running_loop().create_task(self._take_turns())
+
+    async def _take_turns(self) -> None:
+        while self._queue:
+            for listener in list(islice(self._queue, TURNS_AT_ONCE)):
+                del self._queue[listener]
+                listener.turn.set()
+            await asyncio.sleep(0)
