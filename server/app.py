@@ -68,6 +68,7 @@ class Room:
         self.waiting = Waiting(self.door, self.bus, settings)
         self._entropy = entropy
         self._sealed = 0
+        self._seals = True
 
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
@@ -153,8 +154,15 @@ class Room:
     def seal(self) -> None:
         """Write the signed head now, if the log has moved since."""
         head = self.store.committed
-        if head is not None and head.seq != self._sealed:
+        if head is None or head.seq == self._sealed:
+            return
+        try:
             self._seal(head)
+            self._seals = True
+        except OSError as error:
+            if self._seals:
+                logger.error("the seal cannot be written (%s); it is tried again each time", error)
+            self._seals = False
 
     def _seal(self, head: Head) -> None:
         sealing.write(self.folder, self._key, head, self.clock())

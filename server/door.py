@@ -26,7 +26,7 @@ from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import ended
 from teamroom.server.store.engine import QueueFullError, Store
-from teamroom.server.store.transaction import Reading, StorageError, Writing
+from teamroom.server.store.transaction import DiskFullError, Reading, StorageError, Writing
 
 logger = logging.getLogger("teamroom.door")
 
@@ -92,7 +92,7 @@ class Door:
             return reply
 
         with self._timed("act", act.name) as timed:
-            timed.reply = await self._write(work, self._recovery(caller, act))
+            timed.reply = await self._write(work, self._recovery(caller, act), act.when_full)
             return timed.reply
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
@@ -107,7 +107,7 @@ class Door:
         def recover(tx: Writing, error: Exception) -> Refusal | None:
             return None if isinstance(error, _RehearsedError) else recovered(tx, error)
 
-        await self._write(work, recover)
+        await self._write(work, recover, act.when_full)
 
     def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
         """What runs in place of an act that was refused: its receipt, and what it keeps."""
@@ -170,9 +170,11 @@ class Door:
         with contextlib.suppress(Refusal):
             await self._write(work, _reraise)
 
-    async def _write(self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any]) -> Any:
+    async def _write(
+        self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any], when_full: bool = False
+    ) -> Any:
         try:
-            result, _ = await self._store.write(work, recover)
+            result, _ = await self._store.write(work, recover, when_full)
         except QueueFullError:
             raise Refusal(
                 "busy",
@@ -224,6 +226,14 @@ def _reraise(tx: Writing, error: Exception) -> None:
 
 
 def _storage_refusal(error: StorageError) -> Refusal:
+    if isinstance(error, DiskFullError):
+        return Refusal(
+            "storage",
+            f"The room's disk is full ({error}).",
+            "Nothing was changed. Only reads, pause, kill and resume go on. Tell your owner to make room on that disk, "
+            "and call again later.",
+            retry_after_seconds=30,
+        )
     logger.error("the store failed: %s", error)
     return Refusal(
         "storage",

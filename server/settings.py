@@ -86,6 +86,9 @@ class Settings(BaseModel):
     batch_acts: int = Field(64, ge=1, le=1024, description="Acts that share one commit at most.")
     batch_seconds: float = Field(0.005, ge=0, le=1, description="How long a commit collects acts at most.")
     queue_acts: int = Field(1024, ge=16, le=65_536, description="Acts that may wait for the writer.")
+    reserve_bytes: int = Field(
+        8_388_608, ge=0, le=1_073_741_824, description="Disk space kept for pause, kill and resume; 0 keeps none."
+    )
     readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
     seal_seconds: float = Field(1, ge=0.1, le=60, description="The signed head is written at most this often.")
     backups_kept: int = Field(7, ge=1, le=1000, description="How many of a room's backups a folder keeps.")

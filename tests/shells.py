@@ -157,10 +157,15 @@ def up(folder: Path, *words: str, **variables: str) -> Iterator[Up]:
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
-            first = process.stdout.readline()
-            assert first.startswith(("The room is open at ", "{")), first + process.stdout.read()
-            url = json.loads(first)["url"] if first.startswith("{") else first.split()[-1]
-            yield Up(process, shell, folder, url, [first])
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith(("The room is open at ", "{")):
+                    break
+            else:
+                raise AssertionError("".join(said))
+            url = json.loads(said[-1])["url"] if said[-1].startswith("{") else said[-1].split()[-1]
+            yield Up(process, shell, folder, url, said)
         finally:
             if process.poll() is None:
                 process.terminate()

@@ -80,6 +80,15 @@ class Bench:
 
         return waiting
 
+    async def until_reached(self) -> None:
+        """Wait until an act holds the writer at the gate."""
+        await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
+
+    async def let_go(self) -> None:
+        """Open the gate once everything that was begun waits behind it."""
+        await handed_over()
+        self.gate.set()
+
     async def batch(self, *works: Callable[[Writing], Any] | tuple[Callable[..., Any], ...]) -> list[Any]:
         """Acts that share one transaction: the first holds the writer until all the others wait."""
         self.reached.clear()

@@ -16,7 +16,7 @@ from teamroom.server.acts.stored_task import ROOM_AUTHOR
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import QueueFullError
 from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.transaction import StorageError, Writing
+from teamroom.server.store.transaction import DiskFullError, StorageError, Writing
 from tests.bench.invariants import chain_faults
 from tests.raw import logged
 from tests.rooms import BOUND_SECONDS, running_room
@@ -113,7 +113,7 @@ async def test_a_disk_without_any_room_answers_each_act_and_recovers(bench: Benc
     await limit_pages(bench.store, spare=0)
     with logged():
         answers = await bench.batch(*(bench.entry(f"{n}", LARGE) for n in range(5)))
-    assert [type(answer) for answer in answers] == [StorageError] * 5
+    assert [type(answer) for answer in answers] == [DiskFullError] * 5
     assert bench.nudges() == []
     await limit_pages(bench.store, spare=10_000)
     assert await bench.write(bench.entry("room again", LARGE)) == 3

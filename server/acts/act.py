@@ -83,7 +83,7 @@ class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
-    same call again, also without a request id.
+    same call again, also without a request id. `when_full`: a full disk does not stop it.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Act(Generic[A, R]):
     roles: frozenset[Role] = WORKERS
     while_paused: bool = False
     repeats: bool = False
+    when_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,6 +318,6 @@ def _acknowledged(target: Target) -> int:
     return int(target.member["acknowledged"])
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, roles=MAY_PAUSE)
-RESUME = Act("resume", Resume, Controlled, resume, roles=MAY_PAUSE)
-KILL = Act("kill", Kill, Controlled, kill, roles=MAY_PAUSE)
+PAUSE = Act("pause", Pause, Controlled, pause, roles=MAY_PAUSE, when_full=True)
+RESUME = Act("resume", Resume, Controlled, resume, roles=MAY_PAUSE, when_full=True)
+KILL = Act("kill", Kill, Controlled, kill, roles=MAY_PAUSE, when_full=True)

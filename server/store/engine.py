@@ -19,10 +19,11 @@ class QueueFullError(Exception):
 class Store(Protocol):
     """A room's store. Every method raises StorageError when the engine fails."""
 
-    async def write(self, work: Work, recover: Recover) -> tuple[Any, int]:
+    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
         """Run an act in a write transaction of its own; returns its result and the end of the log, both durable.
 
-        Raises QueueFullError at once when too many wait, and whatever `recover` raises.
+        `when_full`: the reserve is kept for this act. Raises QueueFullError at once when too many wait,
+        DiskFullError when there is no room for this act, and whatever `recover` raises.
         """
         ...
 

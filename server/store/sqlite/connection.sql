@@ -19,6 +19,12 @@ pragma wal_autocheckpoint = 0
 -- name: only_reads
 pragma query_only = on
 
+-- name: page_count
+pragma page_count
+
+-- name: page_size
+pragma page_size
+
 -- name: checkpoint
 pragma wal_checkpoint(passive)
 

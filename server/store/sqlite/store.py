@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from teamroom.server.store.engine import Recover, Work
 from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
+from teamroom.server.store.reserve import Reserve
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.writer import Writer
@@ -23,7 +24,8 @@ class SqliteStore:
     def __init__(self, folder: Path, context: Context, effects: Callable[[Effects], None]) -> None:
         self.path = folder / DATABASE
         self._context = context
-        self._writer = Writer(self.path, context, effects)
+        self._reserve = Reserve(folder, context.settings.reserve_bytes)
+        self._writer = Writer(self.path, context, effects, self._reserve)
         self._readers = Readers(self.path, context)
         self._direct: sqlite3.Connection | None = None
 
@@ -33,6 +35,7 @@ class SqliteStore:
         Raises StorageError when the file cannot be opened, NewerRoomError when a newer release wrote it.
         """
         try:
+            self._reserve.open()
             with closing(connect_writer(self.path)) as setup:
                 self.path.chmod(PRIVATE_FILE)
                 migrate(setup, now)
@@ -51,9 +54,9 @@ class SqliteStore:
             head = self._context.statements["open_head"], {"created_at": now, "hash": first_hash}
             return in_one_transaction(setup, self._context, work, first=head)
 
-    async def write(self, work: Work, recover: Recover) -> tuple[Any, int]:
+    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
         """Run an act; returns its result and the end of the log, once both are durable."""
-        return await self._writer.run(work, recover)
+        return await self._writer.run(work, recover, when_full)
 
     async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
         """Run a read in one snapshot: a small one here, what may scan on a reader's thread.

@@ -3,7 +3,8 @@
 Each act is one function that runs from its first statement to its last on this thread, in a savepoint
 of its own, so a caller that goes away in the middle cannot leave half of it behind. Acts that wait
 share a transaction and its one sync; nobody is answered before that commit. If the engine itself ends
-the batch (a full disk rolls released savepoints back too), each act runs again alone.
+the batch (a full disk rolls released savepoints back too), each act runs again alone. On a full disk,
+the reserve is given up, and only acts that it was kept for run until there is room again.
 """
 
 import asyncio
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.engine import QueueFullError, Recover, Work
+from teamroom.server.store.reserve import Reserve
 from teamroom.server.store.sqlite.connect import connect_writer
-from teamroom.server.store.transaction import Context, Effects, Head, StorageError, Writing
+from teamroom.server.store.sqlite.faults import as_storage_error, is_full
+from teamroom.server.store.transaction import Context, DiskFullError, Effects, Head, Writing
 
 log = logging.getLogger("teamroom.store")
 
@@ -39,6 +42,7 @@ class Job:
     recover: Recover
     answer: asyncio.Future[tuple[Any, int]]
     loop: asyncio.AbstractEventLoop
+    when_full: bool = False
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -51,15 +55,17 @@ class Job:
     def fail(self, error: Exception) -> None:
         """The engine did not carry the act out."""
         self.forget()
-        self.error = StorageError(str(error))
-        log.error("the store failed", exc_info=error)
+        self.error = as_storage_error(error)
+        if not isinstance(self.error, DiskFullError):  # a full disk is said once, where the reserve is given up
+            log.error("the store failed", exc_info=error)
 
 
 class Writer:
     """Runs acts in the order they come; see the module for how."""
 
-    def __init__(self, path: Path, context: Context, effects: Callable[[Effects], None]) -> None:
+    def __init__(self, path: Path, context: Context, effects: Callable[[Effects], None], reserve: Reserve) -> None:
         self._effects = effects
+        self._reserve = reserve
         self._path = path
         self._context = context
         self._statements = context.statements
@@ -83,7 +89,7 @@ class Writer:
         if (error := self._opened.get()) is not None:
             raise error
 
-    async def run(self, work: Work, recover: Recover) -> tuple[Any, int]:
+    async def run(self, work: Work, recover: Recover, when_full: bool) -> tuple[Any, int]:
         """Run one act; returns its result and the number the log then ended at, once both are durable.
 
         Raises QueueFullError at once when too many wait, StorageError when the engine failed, and
@@ -93,7 +99,7 @@ class Writer:
             raise QueueFullError
         self.waiting += 1
         loop = asyncio.get_running_loop()
-        job = Job(work, recover, loop.create_future(), loop)
+        job = Job(work, recover, loop.create_future(), loop, when_full)
         if not self._gathered:
             loop.call_soon(self._hand_over)
         self._gathered.append(job)
@@ -123,6 +129,7 @@ class Writer:
     def _serve(self) -> None:
         try:
             self._connection = connect_writer(self._path)
+            self._page_bytes = self._connection.execute(self._statements["page_size"]).fetchone()[0]
         except Exception as error:
             self._opened.put(error)
             return
@@ -134,7 +141,7 @@ class Writer:
                 commits += 1
             elif commits:
                 commits = self._checkpoint("checkpoint")
-            if commits >= CHECKPOINT_COMMITS:
+            if commits >= CHECKPOINT_COMMITS or (commits and self._reserve.calls_for_a_checkpoint(self._growth())):
                 commits = self._checkpoint("checkpoint")
             if self._is_to_be_scrubbed:
                 self._scrub()
@@ -165,11 +172,22 @@ class Writer:
         except sqlite3.Error:
             log.exception("what was taken away stays in the write-ahead log until the next checkpoint")
 
+    def _growth(self) -> int:
+        """The bytes by which the next checkpoint makes the database file longer; 0 where they cannot be told."""
+        try:
+            pages = self._connection.execute(self._statements["page_count"]).fetchone()[0]
+            return int(pages * self._page_bytes - self._path.stat().st_size)
+        except (sqlite3.Error, OSError):
+            return 0
+
     def _checkpoint(self, how: str) -> int:
+        if not self._reserve.has_room_for(self._growth()):
+            return 0
         try:
             self._connection.execute(self._statements[how]).fetchall()
-        except sqlite3.Error:
-            log.exception("the checkpoint failed; the next one tries again")
+        except sqlite3.Error as error:
+            if not is_full(error) or not self._reserve.give_up(str(error)):
+                log.exception("the checkpoint failed; the next one tries again")
         return 0
 
     def _commit_batch(self) -> None:
@@ -189,7 +207,7 @@ class Writer:
             self._abandon()
             if not batch:
                 batch.append(self._taken.popleft())
-            if len(batch) == 1:
+            if len(batch) == 1 and not self._may_run_again(batch[0], error):
                 batch[0].fail(error)
             else:
                 for job in batch:
@@ -205,7 +223,14 @@ class Writer:
             self._commit([job], opened, head)
         except Exception as error:
             self._abandon()
-            job.fail(error)
+            if self._may_run_again(job, error):
+                self._commit_alone(job)
+            else:
+                job.fail(error)
+
+    def _may_run_again(self, job: Job, error: Exception) -> bool:
+        """Whether an act that met a full disk has room now: the reserve was just given up, and was kept for it."""
+        return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
     def _begin(self) -> Head:
         self._connection.execute(self._statements["begin_write"])
@@ -214,6 +239,9 @@ class Writer:
     def _run_act(self, job: Job, head: Head) -> None:
         """Run one act in its savepoint. `head` is changed in place, or put back when the act is undone."""
         if job.answer.cancelled():
+            return
+        if not job.when_full and not self._reserve.take():
+            job.error = DiskFullError(self._reserve.wanted())
             return
         try:
             self._attempt(job, head, job.work)

@@ -1,0 +1,28 @@
+"""What SQLite's errors mean for the room: a full disk, a damaged file, or something else."""
+
+import sqlite3
+
+from teamroom.server.store.transaction import DamagedError, DiskFullError, StorageError
+
+FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""A write that does not fit; a quota and the shared memory of readers say so in words of their own."""
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk had no room for what was to be written."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in FULL
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the file is not what SQLite wrote."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+
+
+def as_storage_error(error: Exception) -> StorageError:
+    """What the store raises for a failure of its engine."""
+    if isinstance(error, StorageError):
+        return error
+    kind = DiskFullError if is_full(error) else DamagedError if is_damage(error) else StorageError
+    return kind(str(error))
