@@ -8,6 +8,7 @@ import getpass
 import re
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ from teamroom.server import logs
 from teamroom.server.acts.members import RESERVED
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
+from teamroom.server.backups import way_back
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.connect import NewerRoomError
-from teamroom.server.store.transaction import StorageError
+from teamroom.server.store.transaction import DamagedError, StorageError
 
 NAMELESS_OWNER = "host"
 """The first owner's name where the user's own makes none."""
@@ -63,6 +65,8 @@ def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Open
         raise Failure(str(error), "Do that, then start again; or choose another folder with --data.") from None
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
+    except DamagedError as error:
+        raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", way_back(folder)) from None
     except StorageError as error:
         raise Failure(
             f"The room's database cannot be used: {error}",
@@ -75,6 +79,9 @@ def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Open
 
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     token = await room.open(owner)
+    if room.store.damage is not None:
+        print(f"The room's database is damaged, so it is only read: {room.store.damage}.", file=sys.stderr)
+        print(way_back(room.folder), file=sys.stderr)
     with contextlib.ExitStack() as announcing:
 
         def is_open() -> None:

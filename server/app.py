@@ -19,6 +19,7 @@ from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server import journal, log, sealing
 from teamroom.server.acts.members import open_room
+from teamroom.server.backups import BACKUPS, BackupError, make_backup, way_back
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.connections import Connections
 from teamroom.server.door import Door
@@ -64,7 +65,7 @@ class Room:
         self.store = SqliteStore(folder, Context(sqlite_statements(), settings, entropy), self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, clock, self.metrics)
+        self.door = Door(self.store, clock, self.metrics, lambda: way_back(folder))
         self.waiting = Waiting(self.door, self.bus, settings)
         self._entropy = entropy
         self._sealed = 0
@@ -73,10 +74,13 @@ class Room:
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
 
-        The folder must be locked by the caller. Raises StorageError, FolderError; nothing stays open then.
+        The folder must be locked by the caller. A damaged room is opened to be read only: see `store.damage`.
+        Raises StorageError, FolderError; nothing stays open then.
         """
         self._key = sealing.read_key(self.folder, self._entropy)
-        await self.store.open(self.clock())
+        await self.store.open(self.clock(), self._missed, self._back_up)
+        if self.store.damage is not None:
+            return None
         try:
             token = None
             if self.store.look_up(lambda tx: tx.one("read_head")) is None:
@@ -86,6 +90,21 @@ class Room:
         except BaseException:
             await self.store.close()
             raise
+
+    def _missed(self, head: Any) -> str | None:
+        return sealing.missed(self.folder, self._key, head)
+
+    def _back_up(self) -> None:
+        """A verified backup of the room as the release before wrote it. Raises FolderError."""
+        into, kept = self.folder / BACKUPS, self.settings.backups_kept
+        try:
+            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
+        except (BackupError, data_folder.FolderError) as error:
+            raise data_folder.FolderError(
+                f"The room must be brought up to this release, and no backup can be made before that: {error}. "
+                "Nothing was changed."
+            ) from None
+        logger.warning("the room is brought up to this release; as it was, it lies in %s", made.path)
 
     def _bring_files_up(self, tx: Reading) -> None:
         """Make the journal say what the database says; seal what is new, or restored and never sealed."""
@@ -172,6 +191,10 @@ class Room:
         """Finish what waits, seal, close."""
         await self.store.close()
         self.seal()
+
+
+def _silent(done: int, total: int) -> None:
+    """Say nothing of how far something is."""
 
 
 class WebRoom:

@@ -6,11 +6,13 @@ A backup is a database file and beside it what was found in it. It holds no toke
 import hashlib
 import json
 import secrets
+import shlex
 import sqlite3
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from teamroom.server.clock import rfc3339
 from teamroom.server.log import Verdict, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, make_private, write_private
@@ -89,6 +91,18 @@ def backups(into: Path, room: float | None = None) -> list[Backup]:
     found = filter(None, map(_read, into.glob(f"*{FOUND}")))
     return sorted(
         (b for b in found if room in (None, b.room)), key=lambda backup: (backup.at, backup.seq), reverse=True
+    )
+
+
+def way_back(folder: Path) -> str:
+    """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
+    where = shlex.quote(str(folder))
+    if newest := next(iter(backups(folder / BACKUPS)), None):
+        held = f"it holds {newest.seq} entries, until {rfc3339(newest.at)}"
+        return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({held})."
+    return (
+        f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
+        f"with one that lies elsewhere, or with what `teamroom backup --data {where}` can still make of it."
     )
 
 

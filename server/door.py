@@ -26,7 +26,7 @@ from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import ended
 from teamroom.server.store.engine import QueueFullError, Store
-from teamroom.server.store.transaction import DiskFullError, Reading, StorageError, Writing
+from teamroom.server.store.transaction import DamagedError, DiskFullError, Reading, StorageError, Writing
 
 logger = logging.getLogger("teamroom.door")
 
@@ -34,6 +34,9 @@ R = TypeVar("R", bound=BaseModel)
 
 CLOSED_REFUSALS = 8
 """How many windows of counted refusals one refusal closes at most."""
+
+DAMAGED_SECONDS = 600
+"""When to call again a room that a person must restore first."""
 
 FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
 """Once in so many log numbers, so many remembered calls are forgotten whose time is over."""
@@ -50,10 +53,11 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, way_back: Callable[[], str]) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._way_back = way_back
 
     def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -136,7 +140,7 @@ class Door:
             try:
                 reply, stale = await self._store.read(work, read.is_small(arguments))
             except StorageError as error:
-                raise _storage_refusal(error) from error
+                raise self.storage_refusal(error) from error
             except Refusal as refusal:
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
@@ -170,6 +174,31 @@ class Door:
         with contextlib.suppress(Refusal):
             await self._write(work, _reraise)
 
+    def storage_refusal(self, error: StorageError) -> Refusal:
+        """The refusal of what the store could not do, with what its failure calls for."""
+        if isinstance(error, DiskFullError):
+            return Refusal(
+                "storage",
+                f"The room's disk is full ({error}).",
+                "Nothing was changed. Only reads, pause, kill and resume go on. Tell your owner to make room on that "
+                "disk, and call again later.",
+                retry_after_seconds=30,
+            )
+        if isinstance(error, DamagedError):
+            return Refusal(
+                "storage",
+                f"The room's database is damaged, so it is only read: {error}.",
+                f"Nothing was changed. Tell your owner: {self._way_back()}",
+                retry_after_seconds=DAMAGED_SECONDS,
+            )
+        logger.error("the store failed: %s", error)
+        return Refusal(
+            "storage",
+            "The room cannot use its disk now.",
+            "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
+            retry_after_seconds=30,
+        )
+
     async def _write(
         self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any], when_full: bool = False
     ) -> Any:
@@ -183,7 +212,7 @@ class Door:
                 retry_after_seconds=1,
             ) from None
         except StorageError as error:
-            raise _storage_refusal(error) from error
+            raise self.storage_refusal(error) from error
         if isinstance(result, Refusal):
             raise result
         return result
@@ -223,24 +252,6 @@ def _killed(row: Any) -> UnauthorisedError:
 
 def _reraise(tx: Writing, error: Exception) -> None:
     raise error
-
-
-def _storage_refusal(error: StorageError) -> Refusal:
-    if isinstance(error, DiskFullError):
-        return Refusal(
-            "storage",
-            f"The room's disk is full ({error}).",
-            "Nothing was changed. Only reads, pause, kill and resume go on. Tell your owner to make room on that disk, "
-            "and call again later.",
-            retry_after_seconds=30,
-        )
-    logger.error("the store failed: %s", error)
-    return Refusal(
-        "storage",
-        "The room cannot write to its disk now.",
-        "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
-        retry_after_seconds=30,
-    )
 
 
 # ------------------------------------------------------------------ who may, inside the transaction

@@ -160,14 +160,9 @@ class Gate:
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
-        except StorageError:
-            raise GateRefusal(
-                429,
-                "storage",
-                "The room cannot read its database now.",
-                "Run `teamroom doctor`.",
-                [(b"retry-after", b"5")],
-            ) from None
+        except StorageError as error:
+            refusal = self._door.storage_refusal(error)
+            raise GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")]) from None
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
         limit = self._settings.body_bytes

@@ -57,7 +57,7 @@ def restore(
     try:
         backup = known(path)
         stops = _stops(folder, without_journal)
-        epoch = max(backup.epoch, _epoch_here(folder, backup)) + 1
+        epoch = max(backup.epoch, _epoch_here(folder, backup), sealing.epoch_of(folder) or 0) + 1
         _copy(backup.path, draft, progress)
         head, stopped, token = _begin(folder, draft, backup, epoch, stops, now, settings)
         verified(draft, now, progress)
@@ -88,12 +88,12 @@ def _stops(folder: Path, without_journal: bool) -> Journal | None:
 def _epoch_here(folder: Path, backup: Backup) -> int:
     """The epoch of the room that is in the folder, 0 where none can be read. Raises RestoreError for another room."""
     if not (folder / DATABASE).exists():
-        return sealing.epoch_of(folder) or 0
+        return 0
     try:
         with closing(open_to_read(folder / DATABASE)) as connection:
             head = connection.execute(sqlite_statements()["read_head"]).fetchone()
     except sqlite3.Error:
-        return sealing.epoch_of(folder) or 0
+        return 0
     if head is not None and head["created_at"] != backup.room:
         raise RestoreError("The folder holds another room than the backup's.", "Restore into a folder of its own.")
     return 0 if head is None else int(head["epoch"])

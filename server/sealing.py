@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from teamroom.server import log
 from teamroom.server.identity import Entropy
@@ -27,6 +28,26 @@ def write(folder: Path, key: bytes, head: Head, now: float) -> None:
     """Write the signed head outside the database."""
     seal = log.seal(key, head.epoch, head.seq, head.hash, now)
     write_private(folder / SEAL, json.dumps(asdict(seal)) + "\n")
+
+
+def missed(folder: Path, key: bytes, head: Any) -> str | None:
+    """What the folder's seal saw and its database does not hold, in words; None where it holds everything.
+
+    `head` is the head row, None where the database has none.
+    """
+    try:
+        seal = log.Seal(**json.loads((folder / SEAL).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    if not log.is_genuine(key, seal):
+        return None
+    if head is None:
+        return f"it is missing or empty, and the seal saw {seal.seq} entries in it"
+    if seal.epoch > head["epoch"]:
+        return f"it is of epoch {head['epoch']}, and the seal saw epoch {seal.epoch}"
+    if seal.epoch == head["epoch"] and seal.seq > head["seq"]:
+        return f"its log ends at entry {head['seq']}, and the seal saw entry {seal.seq}"
+    return None
 
 
 def epoch_of(folder: Path) -> int | None:

@@ -102,7 +102,7 @@ async def _until_the_cut(
             return  # the power went while the room was opened
         try:
             store = Acting(writer)
-            await everybody_acts(Door(store, wall_clock, Metrics()), callers, again, life, dice, told)
+            await everybody_acts(Door(store, wall_clock, Metrics(), lambda: ""), callers, again, life, dice, told)
         finally:
             await asyncio.to_thread(writer.stop)
 

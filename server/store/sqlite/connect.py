@@ -1,6 +1,7 @@
 """Connections to the room's SQLite file, and the migrations that bring it up to this release."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from teamroom.server.store.statements import HERE, SQLITE, split_script, sqlite_statements
@@ -41,10 +42,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def migrate(connection: sqlite3.Connection, now: float) -> list[str]:
+def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], None] = lambda: None) -> list[str]:
     """Bring the database up to this release, forward only, one transaction each; returns what was applied.
 
-    Raises NewerRoomError when the database is ahead of this release.
+    `before` runs first where a room is to be changed. Raises NewerRoomError when the database is ahead of this release.
     """
     run = sqlite_statements()
     connection.execute(run["create_migrations"])
@@ -55,6 +56,8 @@ def migrate(connection: sqlite3.Connection, now: float) -> list[str]:
             f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
             "Install that release or a later one; nothing was changed."
         )
+    if applied and set(known) - set(applied) and connection.execute(run["read_head"]).fetchone() is not None:
+        before()
     names: list[str] = []
     for number, path in known.items():
         if number not in applied:

@@ -16,13 +16,14 @@ def is_full(error: BaseException) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the file is not what SQLite wrote."""
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+    """Whether the file is not what SQLite wrote. An index of words that is out of step can be built again."""
+    code = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
+    return code & 0xFF in DAMAGED and code != sqlite3.SQLITE_CORRUPT_VTAB
 
 
-def as_storage_error(error: Exception) -> StorageError:
+def as_storage_error(error: Exception, why: str = "") -> StorageError:
     """What the store raises for a failure of its engine."""
     if isinstance(error, StorageError):
         return error
     kind = DiskFullError if is_full(error) else DamagedError if is_damage(error) else StorageError
-    return kind(str(error))
+    return kind(why or str(error))

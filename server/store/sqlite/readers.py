@@ -3,13 +3,11 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
 
-from teamroom.server.store.sqlite.connect import connect_reader
-from teamroom.server.store.transaction import Context, Reading, StorageError
+from teamroom.server.store.transaction import Context, Reading
 
 T = TypeVar("T")
 
@@ -38,28 +36,25 @@ class Reader(aiosqlite.Connection):
 class Readers:
     """A fixed number of readers; a read waits for a free one."""
 
-    def __init__(self, path: Path, context: Context) -> None:
-        self._path = path
+    def __init__(self, context: Context) -> None:
         self._context = context
         self._open: list[Reader] = []
         self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
 
-    async def open(self) -> None:
+    async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
         """Open every connection."""
         for _ in range(self._context.settings.readers):
-            reader = Reader(lambda: connect_reader(self._path), iter_chunk_size=64)
+            reader = Reader(connect, iter_chunk_size=64)
             reader.context = self._context
             await reader
             self._open.append(reader)
             self._free.put_nowait(reader)
 
     async def run(self, work: Callable[[Reading], T]) -> T:
-        """Run a read on the next free connection. Raises StorageError when the engine fails."""
+        """Run a read on the next free connection."""
         reader = await self._free.get()
         try:
             return await reader.run(work)
-        except sqlite3.Error as error:
-            raise StorageError(str(error)) from error
         finally:
             self._free.put_nowait(reader)
 

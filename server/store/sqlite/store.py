@@ -11,11 +11,21 @@ from teamroom.server.store.engine import Recover, Work
 from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
 from teamroom.server.store.reserve import Reserve
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
+from teamroom.server.store.sqlite.copy import open_to_read
+from teamroom.server.store.sqlite.damage import Vouch, find_damage
+from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.transaction import Context, Effects, Head, Reading, StorageError, Writing
+from teamroom.server.store.transaction import Context, DamagedError, Effects, Head, Reading, StorageError, Writing
 
 T = TypeVar("T")
+
+NEEDED_TO_READ: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("read_head", {}),
+    ("token_by_hash", {"hash": ""}),
+    ("principal", {"token": ""}),
+)
+"""Statements that each read begins with: without them, a damaged room is of no use."""
 
 
 class SqliteStore:
@@ -26,27 +36,47 @@ class SqliteStore:
         self._context = context
         self._reserve = Reserve(folder, context.settings.reserve_bytes)
         self._writer = Writer(self.path, context, effects, self._reserve)
-        self._readers = Readers(self.path, context)
+        self._readers = Readers(context)
         self._direct: sqlite3.Connection | None = None
 
-    async def open(self, now: float) -> None:
-        """Migrate, then start the writer and the readers.
+    async def open(
+        self, now: float, vouch: Vouch = lambda head: None, before_migrating: Callable[[], None] = lambda: None
+    ) -> None:
+        """Migrate, then start the writer and the readers; a damaged database is opened to be read only.
 
-        Raises StorageError when the file cannot be opened, NewerRoomError when a newer release wrote it.
+        `before_migrating` runs if a room is there that is to be changed. Raises DamagedError when not even reading
+        works, StorageError when the file cannot be opened, NewerRoomError when a newer release wrote it.
         """
         try:
             self._reserve.open()
-            with closing(connect_writer(self.path)) as setup:
-                self.path.chmod(PRIVATE_FILE)
-                migrate(setup, now)
-            self._writer.start()
-            await self._readers.open()
-            self._direct = connect_reader(self.path)
+            if (damage := find_damage(self.path, vouch)) is None:
+                await self._open_to_write(now, before_migrating)
+            else:
+                self._writer.damage = damage
+                await self._open_to_read()
         except BaseException as error:
             await self.close()
             if isinstance(error, sqlite3.Error):
-                raise StorageError(f"{self.path} cannot be opened: {error}") from error
+                raise as_storage_error(error, f"{self.path} cannot be opened: {error}") from error
             raise
+
+    async def _open_to_write(self, now: float, before_migrating: Callable[[], None]) -> None:
+        with closing(connect_writer(self.path)) as setup:
+            self.path.chmod(PRIVATE_FILE)
+            migrate(setup, now, before_migrating)
+        self._writer.start()
+        await self._readers.open(lambda: connect_reader(self.path))
+        self._direct = connect_reader(self.path)
+
+    async def _open_to_read(self) -> None:
+        """Read what can be read, and write nothing, not even a checkpoint."""
+        try:
+            self._direct = open_to_read(self.path)
+            for name, parameters in NEEDED_TO_READ:
+                self._direct.execute(self._context.statements[name], parameters).fetchone()
+            await self._readers.open(lambda: open_to_read(self.path))
+        except sqlite3.Error as error:
+            raise DamagedError(f"{self.damage}, and what is left cannot be read") from error
 
     async def create(self, work: Callable[[Writing], T], now: float, first_hash: str) -> T:
         """Write the head row of a new room and what it opens with, in one transaction or not at all."""
@@ -65,7 +95,10 @@ class SqliteStore:
         fifty rows costs three times as much there as here.
         """
         if not is_small:
-            return await self._readers.run(work)
+            try:
+                return await self._readers.run(work)
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
         statements, connection = self._context.statements, self._open_connection()
         try:
             connection.execute(statements["begin_read"])
@@ -74,14 +107,20 @@ class SqliteStore:
             finally:
                 connection.execute(statements["rollback"])
         except sqlite3.Error as error:
-            raise StorageError(str(error)) from error
+            raise self._failed(error) from error
 
     def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a tiny indexed read on the event loop itself: cheaper than the way to a thread and back."""
         try:
             return work(Reading(self._open_connection(), self._context))
         except sqlite3.Error as error:
-            raise StorageError(str(error)) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> StorageError:
+        """What a read raises; one that met damage stops the writer, too."""
+        if is_damage(error) and self._writer.damage is None:
+            self._writer.damage = str(error)
+        return as_storage_error(error)
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._direct is None:
@@ -90,8 +129,13 @@ class SqliteStore:
 
     @property
     def is_writing(self) -> bool:
-        """Whether the writer's thread runs."""
-        return self._writer.is_alive
+        """Whether acts can be carried out: the writer's thread runs, and found no damage."""
+        return self._writer.is_alive and self.damage is None
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the database, in words; nothing is written to it then."""
+        return self._writer.damage
 
     @property
     def waiting(self) -> int:

@@ -22,8 +22,8 @@ from typing import Any
 from teamroom.server.store.engine import QueueFullError, Recover, Work
 from teamroom.server.store.reserve import Reserve
 from teamroom.server.store.sqlite.connect import connect_writer
-from teamroom.server.store.sqlite.faults import as_storage_error, is_full
-from teamroom.server.store.transaction import Context, DiskFullError, Effects, Head, Writing
+from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
+from teamroom.server.store.transaction import Context, DamagedError, DiskFullError, Effects, Head, Writing
 
 log = logging.getLogger("teamroom.store")
 
@@ -80,6 +80,8 @@ class Writer:
         self.waiting = 0
         self._taken: deque[Job] = deque()
         self._stopping = self._told_to_stop = self._is_to_be_scrubbed = False
+        self.damage: str | None = None
+        """What is wrong with the database: nothing is written to it any more."""
         self.commits = 0
         self.committed: Head | None = None
 
@@ -95,6 +97,8 @@ class Writer:
         Raises QueueFullError at once when too many wait, StorageError when the engine failed, and
         whatever `recover` raises.
         """
+        if self.damage is not None:
+            raise DamagedError(self.damage)
         if self._stopping or self.waiting >= self._queue_acts:
             raise QueueFullError
         self.waiting += 1
@@ -207,6 +211,7 @@ class Writer:
             self._abandon()
             if not batch:
                 batch.append(self._taken.popleft())
+            self._note_damage(error)
             if len(batch) == 1 and not self._may_run_again(batch[0], error):
                 batch[0].fail(error)
             else:
@@ -223,6 +228,7 @@ class Writer:
             self._commit([job], opened, head)
         except Exception as error:
             self._abandon()
+            self._note_damage(error)
             if self._may_run_again(job, error):
                 self._commit_alone(job)
             else:
@@ -232,7 +238,13 @@ class Writer:
         """Whether an act that met a full disk has room now: the reserve was just given up, and was kept for it."""
         return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error) and self.damage is None:
+            self.damage = str(error)
+
     def _begin(self) -> Head:
+        if self.damage is not None:
+            raise DamagedError(self.damage)
         self._connection.execute(self._statements["begin_write"])
         return Head(*self._connection.execute(self._statements["lock_head"]).fetchone())
 

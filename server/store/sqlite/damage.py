@@ -1,0 +1,62 @@
+"""What is wrong with a room's database, found before anything is written to it."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from teamroom.server.store.sqlite.copy import open_to_read
+from teamroom.server.store.sqlite.faults import is_damage
+from teamroom.server.store.statements import sqlite_statements
+
+CHECK_SECONDS = 1.0
+"""Looking at the pages ends after this long, so that a large room opens in time; a backup looks at every page."""
+
+STEPS = 10_000
+"""Instructions of SQLite between two looks at the time."""
+
+INDEX_OF_WORDS = "fts5"
+"""What SQLite says of the index of words is no damage: it can be built again from what stands."""
+
+Vouch = Callable[[Any], str | None]
+"""What somebody who remembers the room misses in it, in words; told the head row, None where there is none."""
+
+
+def find_damage(path: Path, vouch: Vouch) -> str | None:
+    """What is wrong with a room's database, in words; None where nothing was found. Changes nothing.
+
+    Raises sqlite3.Error when it cannot be told.
+    """
+    if not path.exists():
+        return vouch(None)
+    try:
+        with closing(open_to_read(path)) as connection:
+            return vouch(_head(connection)) or _bad_page(connection)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return str(error)
+
+
+def _head(connection: sqlite3.Connection) -> Any:
+    try:
+        return connection.execute(sqlite_statements()["read_head"]).fetchone()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return None  # a database without tables: no room was made in it yet
+
+
+def _bad_page(connection: sqlite3.Connection) -> str | None:
+    end = time.monotonic() + CHECK_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    try:
+        found = [row[0] for row in connection.execute(sqlite_statements()["look_at_pages"])]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    faults = [line for line in found if line != "ok" and INDEX_OF_WORDS not in line.lower()]
+    return " ".join(faults[0].split()) if faults else None
