@@ -546,6 +546,7 @@ HOUSE: frozenset[str] = frozenset(
         "test_connect",
         "test_verify_and_doctor",
         "test_writer_faults",
+        "test_migrations",
         "test_readme",
         "test_words",
         "test_packaging",
