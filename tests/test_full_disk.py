@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from teamroom.clients.verify import verified
+from teamroom.server import journal
 from teamroom.server.store.reserve import RESERVE
 from teamroom.server.store.transaction import DiskFullError
 from tests.disks import pretend_full, pretend_room, small_disk
@@ -67,6 +68,9 @@ async def test_on_a_full_disk_pause_resume_and_kill_go_on_and_leave_their_receip
             assert (await owner.refused("post_message", text="still full"))["code"] == "storage"
             assert len([line for line in complaints.lines if "the disk is full" in line]) == 1
         assert verified(room.folder).good
+        stops = journal.read(room.folder)
+        assert stops is not None
+        assert stops.stops["member", "builder"].state == "killed"
 
 
 async def test_without_a_reserve_the_same_disk_stops_nobody(tmp_path: Path) -> None:
