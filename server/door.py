@@ -155,7 +155,7 @@ class Door:
                 lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused, self._clock())
             )
         except StorageError as error:
-            raise _storage_refusal(error) from error
+            raise self.storage_refusal(error) from error
 
     def _timed(self, kind: str, name: str) -> "_Timed":
         return _Timed(self._metrics, kind, name)

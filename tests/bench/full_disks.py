@@ -3,7 +3,7 @@
 Each time a room of its own lies on a small real disk (a tmpfs, where one can be mounted; else a database that may not
 grow). Once posts are refused because nothing more fits, every act of the contract is called, in any order: each is
 carried out or refused as `storage`, whole either way, and reads go on. Then there is room again: what was refused is
-called again under its request id and must succeed. Where the room keeps a reserve, pause, resume and kill must go on.
+called again under its request id and must succeed. On a real disk, pause, resume and kill must go on.
 
 The twin answers each act before it is committed.
 """
@@ -51,7 +51,6 @@ TRIES = 3
 
 STOPS = ("pause", "resume", "kill")
 READS = (READ_BOARD, READ_MESSAGES, WHO)
-HAS_RESERVE = "reserve_bytes" in Settings.model_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
                 acknowledged.append(len(one.acknowledged))
                 lost += len(one.lost)
                 outcome.faults += [f"disk {turn}: {fault}" for fault in (*one.lost, *one.faults)]
-                if HAS_RESERVE and disk.is_real and not twin:
+                if disk.is_real and not twin:
                     stopped = [name for name in STOPS if one.refused[name]]
                     outcome.faults += [f"disk {turn}: {name} was refused on a full disk" for name in stopped]
             advance()
@@ -148,7 +147,7 @@ class Turn:
         self._folder, self._disk, self._known, self._dice, self._twin = folder, disk, known, dice, twin
         self._tokens = tokens
         self._callers: dict[str, Caller] = {}
-        self._room = Room(folder, _settings())
+        self._room = Room(folder, _settings(twin))
         self.went_on: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.acknowledged: dict[int, str] = {}
@@ -217,15 +216,15 @@ class Turn:
                 self.faults.append(f"{read.name} was refused on a full disk: {refusal.why}")
 
 
-def _settings() -> Settings:
-    reserve: dict[str, Any] = {"reserve_bytes": RESERVE_BYTES} if HAS_RESERVE else {}
-    return Settings(readers=1, **reserve)
+def _settings(twin: bool) -> Settings:
+    """The twin keeps no reserve: what it answered too early must not fit after all."""
+    return Settings(readers=1, reserve_bytes=0 if twin else RESERVE_BYTES)
 
 
 async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
     """A room in which each of the calls can be carried out, closed; returns its members' tokens."""
     data_folder.make_private(folder)
-    room = Room(folder, Settings(reserve_bytes=0) if HAS_RESERVE else Settings())
+    room = Room(folder, Settings(reserve_bytes=0))
     tokens = {"olga": str(await room.open("olga"))}
 
     async def call(by: str, act: str, **arguments: Any) -> Any:
