@@ -38,10 +38,11 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite and the Inspect
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 
-bench: $(VENV)/.tests ## what the tools cost a model, and how many calls a second the room answers
+bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.search
+	$(BIN)/python -m tests.bench.listeners
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
 	$(BIN)/python -m tests.bench.claims 200

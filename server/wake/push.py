@@ -15,7 +15,7 @@ import anyio
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 
-TURNS_AT_ONCE = 8
+TURNS_AT_ONCE = 4
 """How many listeners are told in one round of the event loop."""
 
 IDLE_SECONDS = 60.0
