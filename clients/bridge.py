@@ -57,11 +57,21 @@ class InFlight:
 
 @dataclass
 class Session:
-    """What an older client opened, and how to open it again."""
+    """What an older client opened and follows, and how to open it again."""
 
     initialize: Frame
     id: str | None
     version: str
+    followed: dict[str, Frame] = field(default_factory=dict)
+
+    def note(self, frame: Frame) -> None:
+        """Note what the room has granted: it forgets that with the session, and with the token."""
+        params = frame.message.get("params")
+        uri = str(params.get("uri") if isinstance(params, dict) else None)
+        if frame.method == "resources/subscribe":
+            self.followed[uri] = frame
+        elif frame.method == "resources/unsubscribe":
+            self.followed.pop(uri, None)
 
     def headers(self) -> dict[str, str]:
         """The headers of every message in the session."""
@@ -175,6 +185,7 @@ class Bridge:
                 return
         if response.status_code == 401:
             await self._admit()
+            await self._follow_again()
         elif session is not None:
             await self._renew(session)
         async with self._post(frame) as response:
@@ -228,6 +239,8 @@ class Bridge:
             version = str(message["result"].get("protocolVersion", ""))
             session_id = response.headers.get(SESSION_HEADER)
             self._session = Session(frame, session_id, version)
+        elif is_answer and "result" in message and self._session is not None and frame.modern_version is None:
+            self._session.note(frame)
         await self._write(data if b"\n" not in data and b"\r" not in data else json.dumps(message).encode())
         return is_answer
 
@@ -268,6 +281,9 @@ class Bridge:
                         return
                     if response.status_code == 404:
                         await self._renew(session)
+                    elif response.status_code == 401 and self._must_ask_again(response, session.initialize):
+                        await self._admit()
+                        await self._follow_again()
                 except (httpx2.TransportError, Failure):
                     pass  # the room is away: ask again, at a pace that it can bear
                 await anyio.sleep(pause)
@@ -283,11 +299,18 @@ class Bridge:
                 await response.aread()
             if response.status_code != 200 or session_id is None:
                 raise Failure("The room did not open the session again.", "Connect again.")
-            self._session = Session(forgotten.initialize, session_id, forgotten.version)
+            self._session = Session(forgotten.initialize, session_id, forgotten.version, forgotten.followed)
             told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
             async with self._post(Frame(json.dumps(told).encode(), told)) as response:
                 await response.aread()
             self._say("teamroom: the session was opened again.")
+            await self._follow_again()
+
+    async def _follow_again(self) -> None:
+        """Subscribe once more to what the client follows."""
+        for frame in list(self._session.followed.values()) if self._session is not None else ():
+            async with self._post(frame) as response:
+                await response.aread()
 
     async def _end_session(self) -> None:
         session, self._session = self._session, None

@@ -23,7 +23,7 @@ from mcp_types.version import LATEST_MODERN_VERSION
 
 from teamroom.server.announcement import announce
 from tests.listeners import Told, told_over
-from tests.pipes import ENVELOPE, pipe
+from tests.pipes import ENVELOPE, Pipe, pipe
 from tests.rooms import BOUND_SECONDS, ERAS, Era, Member, RunningRoom, running_room
 from tests.shells import TEAMROOM, Shell, free_port, token_file
 
@@ -295,6 +295,44 @@ async def test_an_older_session_goes_on_after_the_room_was_started_again_on_anot
             _, rest, words = await bridge.end()
     assert "the session was opened again" in words
     assert rest == b"", "what the bridge asked for itself is not the client's"
+
+
+async def until_told(bridge: Pipe, room: RunningRoom) -> None:
+    """Write to @builder until its client is told: the stream opens beside the first calls."""
+    owner = await room.owner()
+    told = asyncio.create_task(bridge.receive())
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not told.done():
+            await owner("post_message", text=f"@builder {secrets.token_hex(4)}")
+            await asyncio.wait([told], timeout=0.05)
+    assert told.result()["params"]["uri"] == "teamroom://inbox"
+
+
+async def test_an_older_session_is_told_again_after_the_room_was_started_again(tmp_path: Path) -> None:
+    folder = await room_that_closed(tmp_path)
+    async with pipe(shell_of(folder), "--as", "builder") as bridge:
+        async with running_room(folder) as room, announcing(room):
+            await bridge.initialize()
+            subscribe = {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe"}
+            await bridge.send({**subscribe, "params": {"uri": "teamroom://inbox"}})
+            assert (await bridge.receive())["result"] == {}
+            await until_told(bridge, room)
+        async with running_room(folder) as room, announcing(room):
+            await until_told(bridge, room)
+
+
+async def test_an_older_session_is_told_again_after_its_token_was_replaced(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", push_seconds=0) as room:
+        await room.enroll("builder")
+        keep(room.folder, "builder", room.tokens["builder"])
+        owner = await room.owner()
+        async with pipe(shell_of(room.folder, room.url), "--as", "builder") as bridge:
+            await bridge.initialize()
+            subscribe = {"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe"}
+            await bridge.send({**subscribe, "params": {"uri": "teamroom://inbox"}})
+            assert (await bridge.receive())["result"] == {}
+            keep(room.folder, "builder", (await owner("enroll", name="builder", rotate=True))["token"])
+            await until_told(bridge, room)
 
 
 async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
