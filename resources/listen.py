@@ -161,6 +161,7 @@ class ListenServer:
 
     def _open(self, connection: Connection, caller: Caller, ctx: Context) -> Session:
         """Begin to tell a session; it ends with the session, or with the right to listen. Raises Refusal."""
+        self._make_room(caller.member)
         listener = self._push.join(caller.member)
         followed: dict[str, Followed] = {}
 
@@ -177,7 +178,8 @@ class ListenServer:
                         return  # a pause ends its stream only: the session goes on after it
 
         def ended(task: asyncio.Task[None]) -> None:
-            self._sessions.pop(connection, None)
+            if self._sessions.get(connection) is session:
+                del self._sessions[connection]
             self._push.leave(listener)
             if not task.cancelled() and (fault := task.exception()) is not None:
                 logger.error("a session is told nothing more", exc_info=fault)
@@ -187,6 +189,16 @@ class ListenServer:
         connection.exit_stack.callback(session.telling.cancel)
         self._sessions[connection] = session
         return session
+
+    def _make_room(self, member: int) -> None:
+        """The newest session wins: an older client that crashed leaves its session behind, and nobody ends it."""
+        if self._push.is_full(member):
+            for connection, session in self._sessions.items():
+                if session.listener.member == member:
+                    del self._sessions[connection]
+                    self._push.leave(session.listener)
+                    session.telling.cancel()
+                    return
 
     # -------------------------------------------------------------- both
 

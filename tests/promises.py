@@ -481,6 +481,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_client_that_waits_with_nothing_to_take_is_not_cut_off",
             "listeners_that_never_read_do_not_get_past_the_cap_of_their_member",
             "listeners_that_never_read_do_not_get_past_the_cap_of_the_room",
+            "sessions_that_nobody_ended_do_not_keep_a_member_from_listening",
             "a_listener_that_never_reads_is_cut_off_and_others_are_told_meanwhile",
         ),
         "test_connections": ("an_endless_head_is_cut", "a_connection_on_which_no_request_comes_is_closed"),

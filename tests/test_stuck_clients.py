@@ -329,6 +329,18 @@ def test_listeners_that_never_read_do_not_get_past_the_cap_of_their_member(tmp_p
             reply(olga.call("post_message", {"text": "the room goes on"}))
 
 
+def test_sessions_that_nobody_ended_do_not_keep_a_member_from_listening(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", open_calls=5) as room, ExitStack() as stack:
+        room.enroll("bot", "other")
+        sessions = [stack.enter_context(room.legacy("bot")) for _ in range(8)]
+        for session in sessions:
+            assert session.ask("resources/subscribe", {"uri": "teamroom://inbox"}).json["result"] == {}
+        assert listening(room) == 5
+        newest = room.look(lambda running: running.room.push.followers("inbox:3"))
+        assert len(newest) == 5
+    gc.collect()
+
+
 def test_listeners_that_never_read_do_not_get_past_the_cap_of_the_room(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", listeners=5) as room, ExitStack() as stack:
         room.enroll("bot", "other")

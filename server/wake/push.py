@@ -57,7 +57,7 @@ class Push:
             raise Refusal(
                 "busy", "The room pushes to as many as it can.", "Wait with wait_for_wake.", retry_after_seconds=30
             )
-        if self._open_of[member] >= self._settings.open_calls:
+        if self.is_full(member):
             raise Refusal(
                 "rate_limited",
                 f"You listen {self._settings.open_calls} times already.",
@@ -71,13 +71,19 @@ class Push:
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """It is told no more."""
+        """It is told no more; once is enough."""
+        if listener not in self._open:
+            return
         self._open.discard(listener)
         self._open_of[listener.member] -= 1
         if not self._open_of[listener.member]:
             del self._open_of[listener.member]
         self._queue.pop(listener, None)
         self.unfollow(listener, set(listener.topics))
+
+    def is_full(self, member: int) -> bool:
+        """Whether a member listens as often as it may."""
+        return self._open_of[member] >= self._settings.open_calls
 
     @property
     def count(self) -> int:
