@@ -46,6 +46,9 @@ RESERVE_BYTES = 2_097_152
 POSTS = 2000
 """More posts of 15,000 characters than the disk can hold."""
 
+TWIN_POSTS = 50
+"""The twin acknowledges every post, so that it never learns that the disk is full."""
+
 TRIES = 3
 """How often an act is called again once there is room."""
 
@@ -184,7 +187,7 @@ class Turn:
         self.faults += [*chain_faults(self._folder), *half_acts(self._folder)]
 
     async def _until_full(self) -> None:
-        for number in range(POSTS):
+        for number in range(TWIN_POSTS if self._twin else POSTS):
             call = Call("filler", "post_message", {"text": f"{number} " + "y" * 15_000})
             if not await self._call(call, None, str(number)):
                 return
