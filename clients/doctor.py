@@ -1,26 +1,32 @@
 """`teamroom doctor`: looks at the room, its folder and this machine, and says what mends what it finds."""
 
-import getpass
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
 from rich.text import Text
 
 from teamroom.clients.failure import FAILED, PAUSED, Failure
-from teamroom.clients.place import MEMBERS, OWNER_TOKEN, Place, inside_harness
+from teamroom.clients.findings import Finding, Level, mended
+from teamroom.clients.folder import agents, folder, newest_backup, same_user
+from teamroom.clients.kill_drill import kill_drill
+from teamroom.clients.place import Place
 from teamroom.clients.room import ask
 from teamroom.clients.terminal import aligned, console, plain, print_hanging, print_json
 from teamroom.clients.verify import reading, verified
 from teamroom.server.clock import rfc3339, wall_clock
-from teamroom.server.settings import Origin, Settings, SettingsError, load_with_origins, policy_values, with_policy
-from teamroom.server.store.folder import DATABASE, KEY, SEAL
-
-Level = Literal["ok", "warning", "problem"]
+from teamroom.server.settings import (
+    Origin,
+    Settings,
+    SettingsError,
+    contradictions,
+    load_with_origins,
+    policy_values,
+    with_policy,
+)
+from teamroom.server.store.folder import DATABASE
 
 WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """SQLite releases that mend the WAL-reset fault: two older lines, and everything from the last on."""
@@ -36,79 +42,22 @@ MEMBERS_LOOKED_AT = 10_000
 EARLIEST_TIME = 1_767_225_600.0
 """2026-01-01: a clock before it was never set."""
 
-STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bold red"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, how it is, and what mends it."""
+def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) -> int:
+    """Look at everything, each by itself, and say what was found; returns the exit code.
 
-    level: Level
-    about: str
-    found: str
-    fix: str = ""
-
-
-def doctor(place: Place, as_json: bool) -> int:
-    """Look at everything, each by itself, and say what was found; returns the exit code."""
+    `fix` mends what is safe to mend; `drill` kills a member made for it. Without them nothing is changed.
+    """
     findings: list[Finding] = []
-    for about, look in CHECKS:
+    for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:
         try:
-            findings += look(place)
+            findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
             findings.append(Finding("problem", about, failure.why, failure.fix))
     _show(findings, _settings_table(place), as_json)
     return FAILED if any(finding.level == "problem" for finding in findings) else 0
-
-
-# ------------------------------------------------------------------ the folder and what reads it
-
-
-def _folder(place: Place) -> Iterator[Finding]:
-    folder = place.folder
-    if not folder.is_dir():
-        yield Finding(
-            "problem", "folder", f"There is no folder {folder}.", "Name it with --data, or run `teamroom up`."
-        )
-        return
-    if (mode := folder.stat().st_mode & 0o777) & 0o077:
-        found = f"{folder} is open to other users (mode {mode:03o})."
-        yield Finding("problem", "folder", found, f"Run: chmod 700 {folder}")
-    files = [*(folder / name for name in (DATABASE, KEY, SEAL, OWNER_TOKEN)), *sorted((folder / MEMBERS).glob("*"))]
-    loose = [path for path in files if path.exists() and path.stat().st_mode & 0o077]
-    for path in loose:
-        found = f"{path} is open to other users (mode {path.stat().st_mode & 0o777:03o})."
-        yield Finding("problem", "folder", found, f"Run: chmod 600 {path}")
-    for path in files[:2]:
-        if not path.exists():
-            yield Finding("problem", "folder", f"{path} is missing.", "Put back a copy of the folder.")
-    if not mode & 0o077 and not loose:
-        yield Finding("ok", "folder", f"{folder} and its files are private to their user.")
-
-
-def _same_user(place: Place) -> Iterator[Finding]:
-    """SAF7: said each time, since no setting of the room can change it."""
-    user = _user()
-    token = place.folder / OWNER_TOKEN
-    if token.exists() and os.access(token, os.R_OK):
-        yield Finding(
-            "warning",
-            "same user",
-            f"Whatever runs as {user} can read {token}, agents on this machine too, and could act as the owner.",
-            "Run agents as another user, or in a container without this folder.",
-        )
-    else:
-        yield Finding("ok", "same user", f"{user} cannot read the owner's token in {place.folder}.")
-    if (harness := inside_harness(place.environment)) is not None:
-        found = f"{harness} is set: this is an agent's session, and the shell does not use the owner's token here."
-        yield Finding("ok", "same user", found)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"user {os.getuid()}"
 
 
 # ------------------------------------------------------------------ the machine
@@ -209,6 +158,8 @@ def _settings(place: Place) -> Iterator[Finding]:
         yield Finding("problem", "settings", f"Acts are denied: {error}.", fix)
         return
     changed = [name for name, origin in origins.items() if origin != "default"]
+    for pair in contradictions(settings):
+        yield Finding("warning", "settings", f"{pair}.", "Correct one of them, in room.toml or by `teamroom policy`.")
     found = f"{len(origins)} in force, {len(changed)} of them not the default" + (
         ": " + ", ".join(f"{name} = {getattr(settings, name)} ({origins[name]})" for name in changed) if changed else ""
     )
@@ -258,8 +209,9 @@ def _act(place: Place) -> Iterator[Finding]:
 
 
 CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
-    ("folder", _folder),
-    ("same user", _same_user),
+    ("folder", folder),
+    ("same user", same_user),
+    ("agents", agents),
     ("sqlite", _sqlite),
     ("clock", _clock),
     ("settings", _settings),
@@ -267,6 +219,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("act", _act),
     ("tokens", _tokens),
     ("log", _chain),
+    ("backups", newest_backup),
 )
 
 
@@ -285,7 +238,7 @@ def _settings_table(place: Place) -> dict[str, dict[str, Any]]:
 def _show(findings: list[Finding], settings: dict[str, dict[str, Any]], as_json: bool) -> None:
     good = not any(finding.level == "problem" for finding in findings)
     if as_json:
-        print_json({"ok": good, "checks": [asdict(finding) for finding in findings], "settings": settings})
+        print_json({"ok": good, "checks": [finding.data() for finding in findings], "settings": settings})
         return
     out = console()
     for finding in findings:

@@ -402,11 +402,18 @@ def redact(
 
 
 @app.command()
-def doctor(data: Data = None, url: Url = None, token_file: TokenFile = None, json: Json = False) -> None:
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend, such as rights of files.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="Also kill a member made for it, and call again.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
     """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
     from teamroom.clients.doctor import doctor
 
-    raise typer.Exit(doctor(Place(data, url, token_file), json))
+    raise typer.Exit(doctor(Place(data, url, token_file), json, fix, drill))
 
 
 @app.command()

@@ -163,6 +163,27 @@ def load_with_origins(
     return settings, origins
 
 
+NOT_ABOVE = (
+    ("lease_seconds", "lease_max_seconds"),
+    ("lease_grace_seconds", "lease_seconds"),
+    ("offer_seconds", "lease_max_seconds"),
+    ("wait_seconds", "wait_max_seconds"),
+    ("presence_write_seconds", "live_interval_seconds"),
+    ("repeat_seconds", "request_id_seconds"),
+    ("batch_acts", "queue_acts"),
+)
+"""Pairs of settings of which the first makes no sense above the second."""
+
+
+def contradictions(settings: Settings) -> list[str]:
+    """What contradicts itself in settings that are each within their bounds; the room runs, but not as they say."""
+    return [
+        f"{low} ({getattr(settings, low):g}) is above {high} ({getattr(settings, high):g})"
+        for low, high in NOT_ABOVE
+        if getattr(settings, low) > getattr(settings, high)
+    ]
+
+
 def with_policy(settings: Settings, document: str | None) -> Settings:
     """The settings with the policy's values in their place. `document` is what the database holds, None if nothing.
 

@@ -513,6 +513,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "it_says_that_what_runs_as_the_owners_user_can_read_the_owners_files",
             "inside_an_agents_session_no_act_is_tried_with_the_owners_token",
         ),
+        "test_doctor": ("a_harness_that_runs_as_the_owners_user_is_named",),
     },
 }
 
@@ -546,6 +547,7 @@ HOUSE: frozenset[str] = frozenset(
         "test_shell_up",
         "test_connect",
         "test_verify_and_doctor",
+        "test_doctor",
         "test_writer_faults",
         "test_migrations",
         "test_readme",

@@ -191,9 +191,10 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
         found = await doctor(room)
         assert found["ok"] is True
         assert [check["about"] for check in found["checks"]] == [
-            "folder", "same user", "sqlite", "clock", "settings", "room", "act", "tokens", "log",
+            "folder", "same user", "agents", "sqlite", "clock", "settings", "room", "act", "tokens", "log", "backups",
         ]  # fmt: skip
-        assert {c["about"] for c in found["checks"] if c["level"] != "ok"} <= {"same user", "sqlite"}
+        expected = {"same user", "agents", "sqlite", "backups"}
+        assert {c["about"] for c in found["checks"] if c["level"] != "ok"} <= expected
         assert all(check["fix"] for check in found["checks"] if check["level"] != "ok")
         assert "ms" in lines(found, "act")[0]["found"]
         assert lines(found, "sqlite")[0]["found"].startswith(f"SQLite {sqlite3.sqlite_version}")
