@@ -74,6 +74,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     "ID3": {"test_identity": ("every_agent_has_a_human_owner", "people_use_the_same_tools_as_agents")},
     "ID4": {
         "test_logs": ("*",),
+        "test_canaries": ("*",),
         "test_identity": (
             "a_token_is_256_bits_and_stands_nowhere_in_the_data_folder",
             "a_token_is_rotated_alone",

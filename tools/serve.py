@@ -13,6 +13,7 @@ from teamroom.server.acts.act import Act
 from teamroom.server.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
+from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, presence, tasks
@@ -95,7 +96,9 @@ class ToolServer:
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
-        raise Refusal("not_found", f"There is no tool {name[:60]}.", f"The tools are {', '.join(TOOLS)}.")
+        raise Refusal(
+            "not_found", f"There is no tool {without_secrets(name[:60])}.", f"The tools are {', '.join(TOOLS)}."
+        )
     return tool
 
 
@@ -119,7 +122,7 @@ def _invalid(tool: Tool, error: ValidationError) -> Refusal:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part)[:40] for part in location) or "arguments"
+    return without_secrets(".".join(str(part)[:40] for part in location)) or "arguments"
 
 
 def _request_id(ctx: Context) -> str | None:
