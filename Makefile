@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -55,6 +55,12 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.bench.power_cuts 10000
 	$(BIN)/python -m tests.bench.full_disks 50
 	$(BIN)/python -m tests.bench.bit_flips 1000
+
+mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
+	$(BIN)/python -m tests.mutants
+
+models: $(VENV)/.tests ## the models of standing, tasks, hand-offs, cursors and quiet in full: 3,000 runs of 100 steps each
+	$(BIN)/python -m tests.models 3000 100
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock

@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from teamroom.clients.failure import USAGE, Failure
 from teamroom.clients.place import is_name
 from teamroom.server import logs
-from teamroom.server.acts.members import RESERVED
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
 from teamroom.server.backups import way_back
+from teamroom.server.rules.names import reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.connect import NewerRoomError
@@ -147,7 +147,7 @@ def _owner_name(owner: str | None) -> str:
 
 
 def _is_free_name(name: str) -> bool:
-    return is_name(name) and name.casefold() not in RESERVED
+    return is_name(name) and reserved_word(name) is None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

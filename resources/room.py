@@ -12,17 +12,18 @@ from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.roster import FIND_PLACE, WHO, Place
 from teamroom.server.identity import Caller
+from teamroom.server.rules.text import said
 from teamroom.tools.control import plants, policy
 from teamroom.tools.messages import messages
 from teamroom.tools.presence import PROVE, capability, offer, probe, review, roster, task_held, wake
 from teamroom.tools.tasks import board
-from teamroom.tools.words import listed
+from teamroom.tools.words import listed, logged
 
 
 def me(reply: Me) -> str:
     """Who the caller is, in words."""
     until = f" until {reply.until}" if reply.until else ""
-    bound = f" by @{reply.by}{until}: {reply.reason}" if reply.by else ""
+    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
     return (
         f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
         f"You are {reply.standing}{bound}. cursor {reply.cursor}"
@@ -44,14 +45,14 @@ def inbox(reply: Inbox) -> str:
 
 def stream(reply: Stream) -> str:
     """A page of the stream in words."""
-    return "\n".join([*(f"{e.seq} {e.at[11:16]} {e.line}" for e in reply.entries), f"cursor {reply.cursor}"])
+    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
 
 
 def receipt(reply: Receipt) -> str:
     """A receipt in words."""
     return (
         f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
-        f"{reply.summary}\nhash {reply.hash}"
+        f"{logged(reply.summary)}\nhash {reply.hash}"
     )
 
 

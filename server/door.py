@@ -24,7 +24,7 @@ from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.standing import Setting, decide
-from teamroom.server.rules.text import ended
+from teamroom.server.rules.text import said
 from teamroom.server.store.engine import QueueFullError, Store
 from teamroom.server.store.transaction import DamagedError, DiskFullError, Reading, StorageError, Writing
 
@@ -246,7 +246,7 @@ class _Timed:
 
 
 def _killed(row: Any) -> UnauthorisedError:
-    why = f"@{row['name']} was killed by @{row['by_name']}: {ended(row['reason'])}"
+    why = f"@{row['name']} was killed by @{row['by_name']}: {said(row['reason'])}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 

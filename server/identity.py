@@ -1,6 +1,7 @@
 """From a bearer token to a caller. Who calls is known from the token alone, never from an argument."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ TOKEN_BYTES = 32
 
 TOKEN_PREFIX = "tr_"
 """Lets secret scanners recognise a token of ours."""
+
+TOKEN = re.compile(rf"{TOKEN_PREFIX}[0-9a-fA-F]{{{2 * TOKEN_BYTES}}}")
+"""What a token looks like inside a text."""
 
 Entropy = Callable[[int], bytes]
 """Returns that many random bytes; passed in, so that a test can repeat a run."""

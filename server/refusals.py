@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from teamroom.server.rules.text import named
+
 Code = Literal[
     "paused",
     "killed",
@@ -78,7 +80,7 @@ class Refusal(Exception):
 
 def not_found(what: str, name: str, fix: str) -> Refusal:
     """The refusal for a thing that is not in the room."""
-    return Refusal("not_found", f"There is no {what} {name} in this room.", fix, subject=name)
+    return Refusal("not_found", f"There is no {what} {named(name)} in this room.", fix, subject=name)
 
 
 def stopping() -> Refusal:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from teamroom.resources.room import RESOURCES
 from teamroom.server.log import Verifier
 from teamroom.server.refusals import CODES
-from teamroom.server.rules.text import has_forbidden_characters
+from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.store.folder import DATABASE
 from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.bad_arguments import arguments_of, as_json, bad
@@ -354,7 +354,7 @@ def test_a_replay_does_not_pass_the_switch(house: House) -> None:
 
 def test_no_line_of_the_stream_can_forge_another(house: House) -> None:
     lines = [entry[5] for entry in house.books.entries(0)]
-    assert [line for line in lines if has_forbidden_characters(line) or "\n" in line] == []
+    assert [line for line in lines if forbidden_character(line) is not None or "\n" in line] == []
 
 
 def test_the_books_would_show_an_act_behind_a_refusal(house: House) -> None:

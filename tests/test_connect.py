@@ -362,7 +362,7 @@ async def test_a_killed_member_a_wrong_token_and_no_token_are_told_so(tmp_path: 
             for _ in range(2):
                 killed = await bridge.call("heartbeat")
                 assert killed["error"]["data"]["code"] == "killed"
-                assert "Refused (killed): @builder was killed by @olga: enough." in killed["error"]["message"]
+                assert "Refused (killed): @builder was killed by @olga: “enough”." in killed["error"]["message"]
         async with pipe(shell.with_(TEAMROOM_TOKEN="tr_" + "0" * 64), "--as", "builder") as bridge:
             unknown = await bridge.call("heartbeat")
             assert unknown["error"]["data"]["code"] == "not_allowed"

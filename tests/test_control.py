@@ -205,6 +205,19 @@ async def test_a_long_pause_of_owner_or_room_never_makes_a_task_overdue(room: Ru
     assert (await hanna.refused("claim_task", task="T-1"))["code"] == "taken"
 
 
+@pytest.mark.parametrize("target", ["owner:hanna", "room"])
+async def test_a_persons_lease_runs_on_under_a_pause_that_binds_agents_alone(room: RunningRoom, target: str) -> None:
+    owner = await room.owner()
+    (hanna,) = await room.enroll("hanna", kind="human")
+    await owner("create_task", title="work")
+    until = (await hanna("claim_task", task="T-1"))["lease_until"]
+    await owner("pause", target=target, reason="stop")
+    room.time.forward(3600)
+    assert (await owner("read_board", task="T-1"))["task"]["lease_until"] == until
+    room.time.forward(86_400)
+    assert (await owner("claim_task", task="T-1"))["fence"] == 2
+
+
 async def test_a_kill_frees_tasks_voids_offers_and_tells_who_waits(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, asker = await room.enroll("builder", "tester", "asker")

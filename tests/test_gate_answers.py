@@ -58,7 +58,7 @@ def test_a_killed_members_call_says_under_its_id_by_whom_and_why(room: RoomInThr
         answer = wire.answer()
     assert (answer.status, answer.json["id"]) == (401, 5)
     assert answer.json["error"]["data"]["code"] == "killed"
-    assert answer.json["error"]["data"]["why"] == "@doomed was killed by @olga: it ran wild."
+    assert answer.json["error"]["data"]["why"] == "@doomed was killed by @olga: “it ran wild”."
     assert "www-authenticate" not in answer.headers
 
 
@@ -341,7 +341,7 @@ def test_a_reason_that_ends_a_sentence_is_told_as_it_was_given(
     error = answer.json["error"]
     assert error["data"] == {
         "code": "killed",
-        "why": "@ended was killed by @olga: it deletes what others wrote!",
+        "why": "@ended was killed by @olga: “it deletes what others wrote!”.",
         "fix": "Stop. Only an owner can revive this member.",
     }
     assert error["message"] == f"Refused (killed): {error['data']['why']} Fix: {error['data']['fix']}"

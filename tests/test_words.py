@@ -89,7 +89,7 @@ async def test_a_pause_is_told_in_full_sentences(room: RunningRoom, bound: str) 
     target = {"member": "builder", "owner": "owner:olga", "room": "room"}[bound]
     await (await room.owner())("pause", target=target, reason="the disk is full")
     refusal = await builder.refused("post_message", text="on we go")
-    assert refusal["why"].endswith(": the disk is full.")
+    assert refusal["why"].endswith(": “the disk is full”.")
     assert "end your turn" in refusal["fix"]
 
 
@@ -183,7 +183,7 @@ async def test_a_paused_heartbeat_says_who_why_until_when_and_what_now(room: Run
     until = (await owner("pause", target=target, reason="the disk is full", for_seconds=600))["until"]
     data, words, _ = await builder.said("heartbeat")
     assert (data["by"], data["reason"], data["until"]) == ("olga", "the disk is full", until)
-    assert words == f"You are paused by @olga until {until}: the disk is full.\nNext: {data['next']}"
+    assert words == f"You are paused by @olga until {until}: “the disk is full”.\nNext: {data['next']}"
     assert data["next"].startswith("stop and wait; call heartbeat again")
     await owner("resume", target=target, reason="go")
     assert not (await builder("heartbeat")).get("next", "").startswith("stop")
@@ -258,7 +258,7 @@ async def test_a_request_stands_at_the_head_of_its_line_however_long_the_title(r
     assert review.startswith("@tester completed T-1, please review: a wall")
     assert len(assigned) <= LINE_CHARACTERS
     assert len(review) <= LINE_CHARACTERS
-    assert f"review T-1 from @tester: {review}" in words
+    assert f"review T-1 from @tester: “{review}”" in words
 
 
 # ------------------------------------------------------------------ refusals: words and data say the same

@@ -7,9 +7,10 @@ from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.redact import REDACT, Redacted
 from teamroom.server.identity import Role
+from teamroom.server.rules.text import code, named, said
 from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted, receipt
+from teamroom.tools.words import counted, logged, receipt
 
 RUN_THE_ROOM: frozenset[Role] = frozenset({"owner", "operator"})
 STOP_OTHERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
@@ -37,12 +38,12 @@ def revoked(reply: Revoked) -> str:
 def planted(reply: Planted) -> str:
     """The reply of `plant` in words."""
     if not reply.read and not reply.where and reply.value is None:
-        return f"{reply.capability} is provable no longer{receipt(reply)}."
+        return f"{named(reply.capability)} is provable no longer{receipt(reply)}."
     value = f"the value {reply.value} (shown once)" if reply.value else "its value, which was shown once"
-    where = f" ({reply.where})" if reply.where else ""
-    found = f"; members find it by `{reply.read}`" if reply.read else ""
+    where = f" ({said(reply.where)})" if reply.where else ""
+    found = f"; members find it by {code(reply.read)}" if reply.read else ""
     return (
-        f"{reply.capability} is provable{receipt(reply)}: put {value} where it stands{where}{found}. "
+        f"{named(reply.capability)} is provable{receipt(reply)}: put {value} where it stands{where}{found}. "
         f"{counted(reply.asked, 'member')} asked."
     )
 
@@ -50,9 +51,9 @@ def planted(reply: Planted) -> str:
 def plants(reply: Plants) -> str:
     """What is planted, one capability a line, without the values."""
     lines = [
-        f"{p.capability}, planted by @{p.by} at {p.at}"
-        + (f": `{p.read}`" if p.read else "")
-        + (f" {p.where}" if p.where else "")
+        f"{named(p.capability)}, planted by @{p.by} at {p.at}"
+        + (f": {code(p.read)}" if p.read else "")
+        + (f" {said(p.where)}" if p.where else "")
         for p in reply.plants
     ]
     more = ["There are more."] if reply.more else []
@@ -82,7 +83,8 @@ def redacted(reply: Redacted) -> str:
 
 def receipt_line(entry: Receipt) -> str:
     """An entry of the log in one line."""
-    return f"{entry.seq} {entry.at} {entry.summary or entry.act + ' ' + entry.subject + ' (content taken away)'}"
+    what = logged(entry.summary) if entry.summary else f"{entry.act} {entry.subject} (content taken away)"
+    return f"{entry.seq} {entry.at} {what}"
 
 
 def receipts(reply: Receipts) -> str:

@@ -16,15 +16,15 @@ from teamroom.server.acts.probes import Probe
 from teamroom.server.acts.reach import CapabilityShown
 from teamroom.server.acts.reviewers import ReviewDue
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
-from teamroom.server.rules.text import ended, one_line
+from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import SHOWN_CHARACTERS, counted, listed, receipt
+from teamroom.tools.words import counted, listed, receipt, shortened
 
 
 def review(due: ReviewDue) -> str:
     """A completion that waits for the caller, in one line."""
     why = f" ({due.why})" if due.why else ""
-    return f"{due.task} by @{due.by} since {due.since}{why}: {due.title}"
+    return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
 
 
 PROVE = "Prove what you reach (declare_capabilities with proofs)"
@@ -36,25 +36,25 @@ ANSWER_PROBES = (
 def wake(wake: Wake) -> str:
     """A wake in one line."""
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
-    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {wake.line}"
+    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {said(wake.line)}"
 
 
 def task_held(task: TaskHeld) -> str:
     """A task of the caller's in one line."""
     until = f", lease until {task.lease_until}" if task.lease_until else ""
-    return f"{task.task} {task.state}, fence {task.fence}{until}: {task.title}"
+    return f"{task.task} {task.state}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
 
 
 def offer(offer: OfferShown) -> str:
     """An offer with what its acceptance must prove."""
     proofs = "".join(
-        f"\n  - {a.kind} {a.ref}" + (f": prove it with `{a.command}`" if a.command else " (listed)")
+        f"\n  - {a.kind} {named(a.ref)}" + (f": prove it with {code(a.command)}" if a.command else " (listed)")
         for a in offer.artifacts
     )
-    needs = f" needs {', '.join(offer.needs)};" if offer.needs else ""
+    needs = f" needs {', '.join(map(named, offer.needs))};" if offer.needs else ""
     return (
-        f"{offer.offer} {offer.task} from @{offer.from_} until {offer.expires_at};{needs} {offer.title}: "
-        f"{one_line(offer.note, SHOWN_CHARACTERS)}{proofs}"
+        f"{offer.offer} {offer.task} from @{offer.from_} until {offer.expires_at};{needs} "
+        f"{said(offer.title)} by @{offer.creator}; @{offer.from_} says {shortened(offer.note)}{proofs}"
     )
 
 
@@ -93,7 +93,7 @@ def beat(reply: Beat) -> str:
     """The reply of `heartbeat` in words."""
     if reply.standing == "paused":
         until = f" until {reply.until}" if reply.until else ""
-        return f"You are paused by @{reply.by}{until}: {ended(reply.reason or '')}"
+        return f"You are paused by @{reply.by}{until}: {said(reply.reason or '')}."
     waiting = f"{counted(reply.pending.wakes, 'wake')} and {counted(reply.pending.offers, 'offer')}"
     return f"You are active{receipt(reply)}; waiting for you: {waiting}."
 
@@ -126,7 +126,7 @@ def capability(shown: CapabilityShown) -> str:
     by = f", planted by @{shown.by}" if shown.by and shown.state == "proven" else by
     when = f" {'since' if shown.state == 'expired' else 'until'} {shown.until}" if shown.until else ""
     idle = "" if shown.counts else ", does not count"
-    return f"{shown.capability} ({shown.state}{by}{when}{idle})"
+    return f"{named(shown.capability)} ({shown.state}{by}{when}{idle})"
 
 
 def member(member: MemberShown) -> str:
@@ -147,13 +147,15 @@ def roster(reply: Roster) -> str:
 
 def probe(probe: Probe) -> str:
     """A probe with the command that answers it."""
-    where = f" ({probe.where})" if probe.where else ""
-    return f"{probe.capability}{where}: the first word that `{probe.command}` prints"
+    where = f" ({said(probe.where)})" if probe.where else ""
+    return (
+        f"{named(probe.capability)}{where}: @{probe.planted_by} takes the first word that {code(probe.command)} prints"
+    )
 
 
 def declared(reply: Declared) -> str:
     """The reply of `declare_capabilities` in words."""
-    what = ", ".join(reply.capabilities) or "nothing"
+    what = ", ".join(map(named, reply.capabilities)) or "nothing"
     if reply.attested:
         return f"You attest that @{reply.member} reaches {what}{receipt(reply)}."
     known = [capability(c) for c in reply.states if c.state != "declared" or not c.counts]

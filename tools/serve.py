@@ -9,12 +9,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
-from teamroom.server.acts.act import Act
+from teamroom.server.acts.act import TOKEN_TOLD, Act
 from teamroom.server.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import named
 from teamroom.server.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, presence, tasks
 from teamroom.tools.asking import Asking
@@ -96,9 +97,8 @@ class ToolServer:
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
-        raise Refusal(
-            "not_found", f"There is no tool {without_secrets(name[:60])}.", f"The tools are {', '.join(TOOLS)}."
-        )
+        shown = named(without_secrets(name[:60]))
+        raise Refusal("not_found", f"There is no tool {shown}.", f"The tools are {', '.join(TOOLS)}.")
     return tool
 
 
@@ -117,12 +117,14 @@ def _invalid(tool: Tool, error: ValidationError) -> Refusal:
     optional = [name for name in tool.arguments.model_fields if name not in required]
     fix = f"{tool.name} takes {', '.join(required) or 'no required arguments'}"
     fix += f"; optional: {', '.join(optional)}." if optional else "."
+    if any(fault["type"] == TOKEN_TOLD for fault in faults):
+        fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."
     too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
     return Refusal("too_large" if too_large else "invalid", f"{why}.", fix)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return without_secrets(".".join(str(part)[:40] for part in location)) or "arguments"
+    return ".".join(named(without_secrets(str(part)[:40])) for part in location) or "arguments"
 
 
 def _request_id(ctx: Context) -> str | None:

@@ -5,9 +5,9 @@ from teamroom.server.acts.claims import CLAIM_TASK, Claimed
 from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.stored_task import Entry
 from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import SHOWN_CHARACTERS, listed, quoted, receipt
+from teamroom.tools.words import listed, quoted, receipt, shortened
 
 
 def created(reply: Created) -> str:
@@ -17,18 +17,19 @@ def created(reply: Created) -> str:
 
 def claimed(reply: Claimed) -> str:
     """The reply of `claim_task` in words."""
-    needs = f"\nNeeds: {', '.join(reply.needs)}" if reply.needs else ""
-    detail = f"\n{quoted(reply.detail)}" if reply.detail else ""
+    needs = f"\nNeeds: {', '.join(map(named, reply.needs))}" if reply.needs else ""
+    detail = f"\n{quoted(reply.detail, reply.creator)}" if reply.detail else ""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
-    return f"You have {reply.task}, fence {reply.fence}{until}{receipt(reply)}: {reply.title}{needs}{detail}" + listed(
-        "History", [entry(e) for e in reply.history]
+    return (
+        f"You have {reply.task}, fence {reply.fence}{until}{receipt(reply)}: {said(reply.title)} by @{reply.creator}"
+        f"{needs}{detail}" + listed("History", [entry(e) for e in reply.history])
     )
 
 
 def entry(entry: Entry) -> str:
     """What happened to a task, in one line."""
-    text = one_line(entry.text, SHOWN_CHARACTERS)
-    return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}" + (f": {text}" if text else "")
+    text = f": {shortened(entry.text)}" if entry.text else ""
+    return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}{text}"
 
 
 def updated(reply: Updated) -> str:
@@ -41,36 +42,36 @@ def task_line(task: TaskLine) -> str:
     """A task in one line of the board."""
     holder = f" @{task.holder}" if task.holder else ""
     until = f" until {task.lease_until}" if task.lease_until else ""
-    waits = f" for {task.waiting_for}" if task.waiting_for else ""
+    waiting_for = said(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
+    waits = f" for {waiting_for}" if task.waiting_for else ""
     late = " OVERDUE" if task.overdue else ""
-    return f"{task.task} {task.state.replace('_', ' ')}{holder}{until}{waits}{late}: {task.title}"
+    return (
+        f"{task.task} {task.state.replace('_', ' ')}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
+    )
 
 
 def task_shown(task: TaskShown) -> str:
     """A task in full, in words."""
     before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
     facts = [
-        f"created by @{task.creator} at {task.created_at}, priority {task.priority}, review {task.review}",
+        f"created at {task.created_at}, priority {task.priority}, review {task.review}",
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
-        *([f"needs {', '.join(task.needs)}"] if task.needs else []),
+        *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
         *([f"after {before}"] if before else []),
         *(
-            [
-                f"completed by @{task.completed_by} ({task.upheld} upheld so far): "
-                f"{one_line(task.summary, SHOWN_CHARACTERS)}"
-            ]
+            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shortened(task.summary)}"]
             if task.completed_by
             else []
         ),
         *(
-            f"evidence {e['kind']} {e['ref']}"
-            + (f" = {e['value']}" if e.get("value") else "")
-            + (f"; check: `{e['check']}`" if e["check"] else "")
+            f"evidence {e['kind']} {named(e['ref'])}"
+            + (f" = {named(e['value'])}" if e.get("value") else "")
+            + (f"; check: {code(e['check'])}" if e["check"] else "")
             for e in task.evidence
         ),
     ]
-    detail = f"\n{quoted(task.detail)}" if task.detail else ""
+    detail = f"\n{quoted(task.detail, task.creator)}" if task.detail else ""
     return task_line(task) + detail + listed("Facts", facts) + listed("History", [entry(e) for e in task.history])
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from teamroom.server.acts.act import Reply
+from teamroom.server.rules.text import one_line, said
 
 SHOWN_CHARACTERS = 300
-"""How much of a member's text stands inside a line of ours; the whole is in the data of the reply."""
+"""How much of a member's text stands inside a line of ours."""
 
 
 def receipt(reply: Reply) -> str:
@@ -22,9 +23,21 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing[:-1]}ies" if thing.endswith("y") else f"{number} {thing}s"
 
 
-def quoted(text: str) -> str:
-    """A member's text as a quotation: data, whatever it says."""
-    return "\n".join(f"> {line}" for line in text.splitlines()) or ">"
+def quoted(text: str, author: str | None = None) -> str:
+    """A member's text as a quotation: data, whatever it says. Its author is named where no line above does."""
+    head = "" if author is None else f"@{author} wrote:\n"
+    return head + ("\n".join(f"> {line}" for line in text.splitlines()) or ">")
+
+
+def logged(line: str) -> str:
+    """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
+    head, colon, text = line.partition(": ")
+    return f"{head}: {said(text)}" if colon else line
+
+
+def shortened(text: str) -> str:
+    """A member's text inside a line of ours; the whole is in the data of the reply."""
+    return said(one_line(text, SHOWN_CHARACTERS))
 
 
 def listed(title: str, lines: Iterable[str]) -> str:

@@ -5,19 +5,29 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from teamroom.server.identity import Caller, Role
+from teamroom.server.identity import TOKEN, Caller, Role
 from teamroom.server.log import Author
-from teamroom.server.rules.text import has_forbidden_characters
+from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
 
 LARGEST_NUMBER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 
+TOKEN_TOLD = "token_told"
+"""The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
+
+
 def _clean(text: str) -> str:
-    if has_forbidden_characters(text):
-        raise ValueError("control characters are not allowed; take them out and call again")
+    if (place := forbidden_character(text)) is not None:
+        raise ValueError(
+            f"{described(text[place])} as character {place + 1} steers or hides what is seen, so it is not allowed; "
+            "take it and its like out and call again"
+        )
+    if TOKEN.search(text):
+        raise PydanticCustomError(TOKEN_TOLD, "a token of this room stands in it, which everybody would read")
     return text
 
 

@@ -30,6 +30,7 @@ class TaskLine(BaseModel):
 
     task: str
     title: str
+    creator: str
     state: str
     priority: int
     holder: str | None
@@ -42,7 +43,6 @@ class TaskShown(TaskLine):
     """A task in full."""
 
     detail: str
-    creator: str
     created_at: str
     due: str | None
     assigned: str | None
@@ -102,6 +102,7 @@ def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskL
     return TaskLine(
         task=task.name,
         title=row["title"],
+        creator=row["creator_name"],
         state=task.state,
         priority=row["priority"],
         holder=row["holder_name"],
@@ -117,7 +118,6 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
     return TaskShown(
         **_line(tx, task, before, now).model_dump(),
         detail=row["detail"],
-        creator=row["creator_name"],
         created_at=rfc3339(row["created_at"]),
         due=None if row["due"] is None else rfc3339(row["due"]),
         assigned=row["assigned_name"],

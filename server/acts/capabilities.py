@@ -12,7 +12,7 @@ from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import named, one_line
 from teamroom.server.store.transaction import Writing
 
 CAPABILITIES = 50
@@ -59,8 +59,8 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     proven = prove(tx, caller, arguments.proofs or [], now)
     seq = None
     if before != wanted or proven:
-        did = [] if before == wanted else [f"declares {', '.join(sorted(wanted)) or 'no capabilities'}"]
-        did += [f"proves {', '.join(proven)}"] if proven else []
+        did = [] if before == wanted else [f"declares: {', '.join(sorted(wanted)) or 'no capabilities'}"]
+        did += [f"proves: {', '.join(proven)}"] if proven else []
         seq = log.append(
             tx,
             author(caller),
@@ -95,13 +95,13 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     if unknown:
         raise Refusal(
             "conflict",
-            f"{subject} does not declare {', '.join(unknown)}.",
+            f"{subject} does not declare {', '.join(map(named, unknown))}.",
             f"Ask {subject} to call declare_capabilities first: post_message.",
             subject=subject,
         )
     until = now + tx.policy.attestation_seconds
-    named = sorted(set(arguments.capabilities))
-    for capability in named:
+    reached = sorted(set(arguments.capabilities))
+    for capability in reached:
         tx.run(
             "attest_capability",
             member=member["id"],
@@ -116,11 +116,11 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
         now,
         act="attest",
         subject=subject,
-        summary=one_line(f"@{caller.name} attests that {subject} reaches {', '.join(named)}"),
-        detail={"capabilities": named, "until": rfc3339(until)},
+        summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
+        detail={"capabilities": reached, "until": rfc3339(until)},
     )
     states = capabilities_of(tx, member["id"], now)
-    return Declared(receipt=seq, member=member["name"], attested=True, capabilities=named, states=states, probes=[])
+    return Declared(receipt=seq, member=member["name"], attested=True, capabilities=reached, states=states, probes=[])
 
 
 def _may_attest(caller: Caller, member: Any, subject: str) -> None:

@@ -34,6 +34,7 @@ class Claimed(Reply):
 
     task: str
     title: str
+    creator: str
     detail: str
     needs: list[str]
     fence: int
@@ -179,6 +180,7 @@ def _claimed(
         replayed=replayed,
         task=task.name,
         title=task.row["title"],
+        creator=task.row["creator_name"],
         detail=task.row["detail"],
         needs=needs_of(tx, task.id),
         fence=task.fence,

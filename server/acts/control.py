@@ -15,7 +15,7 @@ from teamroom.server.identity import Caller, Role
 from teamroom.server.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.standing import Level, Setting, Standing
-from teamroom.server.rules.text import ended, one_line
+from teamroom.server.rules.text import named, one_line, said
 from teamroom.server.store.transaction import Reading, Writing
 
 ROOM = 0
@@ -88,7 +88,7 @@ def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, no
     row = tx.one("standing", scope=standing.level, target=target)
     if standing.state == "killed":
         raise Refusal(
-            "killed", f"You were killed by @{row['by_name']}: {ended(row['reason'])}", "Stop. Make no more calls."
+            "killed", f"You were killed by @{row['by_name']}: {said(row['reason'])}.", "Stop. Make no more calls."
         )
     until = row["until"]
     retry = ASK_AGAIN_SECONDS if until is None else max(round(until - now + 0.5), 1)
@@ -96,7 +96,7 @@ def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, no
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{whom} paused by @{row['by_name']} since {rfc3339(row['since'])}{ends}: {ended(row['reason'])}",
+        f"{whom} paused by @{row['by_name']} since {rfc3339(row['since'])}{ends}: {said(row['reason'])}.",
         f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
         "says your standing is active.",
         by=row["by_name"],
@@ -248,7 +248,7 @@ def _find(tx: Reading, text: str) -> Target:
         return Target(text, "room", ROOM)
     owner, colon, name = text.rpartition(":")
     if colon and owner != "owner":
-        raise Refusal("invalid", f"{text} is no target.", "Give a member's name, owner:NAME or room.")
+        raise Refusal("invalid", f"{named(text)} is no target.", "Give a member's name, owner:NAME or room.")
     member = tx.one("member_by_name", name=name)
     if member is None or member["kind"] == "room":
         raise not_found("member", f"@{name}", "Call who to see the names.")

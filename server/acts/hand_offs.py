@@ -31,7 +31,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import cut, one_line
+from teamroom.server.rules.text import code, cut, named, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 ARTIFACTS = 20
@@ -119,6 +119,7 @@ class OfferShown(BaseModel):
     offer: str
     task: str
     title: str
+    creator: str
     from_: Annotated[str, Field(serialization_alias="from")]
     note: str
     needs: list[str]
@@ -212,6 +213,7 @@ def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
             offer=f"O-{row['id']}",
             task=f"T-{row['task']}",
             title=row["title"],
+            creator=row["creator_name"],
             from_=row["giver_name"],
             note=cut(row["note"], NOTE_SHOWN),
             needs=json.loads(row["needs"]),
@@ -332,8 +334,8 @@ def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
 
         raise Refusal(
             "bad_proof",
-            f"The proof of {ref} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
-            f"Run `{command(artifact['kind'], ref)}` where you work and give its first word: "
+            f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
+            f"Run {code(command(artifact['kind'], ref) or '')} where you work and give its first word: "
             f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
             subject=arguments.offer,
             keep=keep,

@@ -1,9 +1,10 @@
 """Members and their tokens: enrolled, rotated, revoked, revived, always by a person or on a person's word."""
 
+import re
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
@@ -12,21 +13,30 @@ from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import fold
+from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
+from teamroom.server.rules.text import said
 from teamroom.server.store.transaction import Writing
 
 DEFAULT_LABEL = "default"
 TOKEN_ID_BYTES = 8
 LONGEST_TOKEN_SECONDS = 31_536_000 * 10
 
-RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
-"""Words that mean something else where a name can stand."""
-
 MAY_ENROLL: frozenset[Role] = frozenset({"owner", "operator"})
+
+NAME_CHARACTERS = 32
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def _member_name(name: str) -> str:
+    if not _MEMBER_NAME.fullmatch(name):
+        raise ValueError("a name is made of the letters a to z, digits and . _ - , and begins with a letter or a digit")
+    return name
+
 
 MemberName = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$", description="letters, digits and . _ - , at most 32"),
+    Field(min_length=1, max_length=NAME_CHARACTERS, description="letters, digits and . _ - , at most 32"),
+    AfterValidator(_member_name),
 ]
 
 
@@ -76,7 +86,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> Enroll
     """Bring a member in, or give a member a token: another one by label, a new one in its place, or its life back."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
-    if name.casefold() in RESERVED:
+    if fold(name) in RESERVED:
         raise Refusal("invalid", f"{name} is a word of the room.", "Choose another name.")
     member = tx.one("member_by_name", name=name)
     if member is None:
@@ -177,6 +187,7 @@ def insert_member(
         id=id_,
         name=name,
         folded=fold(name),
+        looks=looks(name),
         kind=kind,
         role=role,
         owner=id_ if owner is None else owner,
@@ -195,9 +206,7 @@ def insert_member(
 def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
-    near = tx.one("member_by_folded", folded=fold(arguments.name))
-    if near is not None:
-        raise Refusal("conflict", f"@{near['name']} is in the room, and looks the same.", "Choose another name.")
+    _tell_apart(tx, arguments.name)
     _may_give(caller, kind, role)
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
     if kind == "human" and arguments.owner not in (None, arguments.name):
@@ -206,6 +215,20 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
         raise Refusal("invalid", "An agent cannot own the room.", "Give it the role operator, or enroll a human.")
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=now)
+
+
+def _tell_apart(tx: Writing, name: str) -> None:
+    """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
+    if (word := reserved_word(name)) is not None:
+        raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
+    near = tx.one("member_that_looks_like", folded=fold(name), looks=looks(name))
+    if near is not None:
+        raise Refusal(
+            "conflict",
+            f"{name} looks like @{near['name']}, who is in the room.",
+            "Choose a name that nobody can take for it.",
+            subject=f"@{near['name']}",
+        )
 
 
 def _may_give(caller: Caller, kind: Kind, role: Role) -> None:
@@ -242,7 +265,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
     if (standing["state"] == "killed") != arguments.revive:
         raise Refusal(
             "conflict",
-            f"@{name} was killed by @{standing['by_name']}: {standing['reason']}"
+            f"@{name} was killed by @{standing['by_name']}: {said(standing['reason'])}."
             if standing["state"] == "killed"
             else f"@{name} was not killed.",
             f"Bring it back: teamroom enroll {name} --revive"

@@ -10,8 +10,8 @@ from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Repl
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.proofs import VALUE_PREFIX
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
+from teamroom.server.rules.text import code, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 VALUE_BYTES = 32
@@ -84,7 +84,7 @@ def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
         now,
         act="plant",
         subject=capability,
-        summary=one_line(f"@{caller.name} made {capability} provable"),
+        summary=one_line(f"@{caller.name} made provable: {capability}"),
         detail={"read": reads, "where": hint},
     )
     asked = [
@@ -124,7 +124,7 @@ def _may_plant(caller: Caller, arguments: Plant) -> None:
         raise Refusal(
             "not_allowed",
             f"People, owners and operators make capabilities provable; you are an agent with the role {caller.role}.",
-            f"Ask your owner: teamroom plant {arguments.capability}",
+            f"Ask your owner: {code(plant_command(arguments.capability))}",
             subject=arguments.capability,
         )
     if arguments.read is not None and caller.kind != "human":
@@ -143,7 +143,7 @@ def _remove(tx: Writing, caller: Caller, capability: str, now: float) -> Planted
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.run("close_probes", capability=capability)
     tx.run("end_proofs", capability=capability, now=now)
-    summary = one_line(f"@{caller.name} made {capability} provable no longer")
+    summary = one_line(f"@{caller.name} made provable no longer: {capability}")
     seq = log.append(
         tx, author(caller), now, act="plant", subject=capability, summary=summary, detail={"removed": True}
     )

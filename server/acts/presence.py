@@ -95,6 +95,7 @@ class TaskHeld(BaseModel):
 
     task: str
     title: str
+    creator: str
     state: str
     fence: int
     lease_until: str | None
@@ -282,6 +283,7 @@ def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
             TaskHeld(
                 task=task.name,
                 title=task.row["title"],
+                creator=task.row["creator_name"],
                 state=task.state,
                 fence=task.fence,
                 lease_until=task.lease_until(now),

@@ -10,7 +10,8 @@ from teamroom.server.acts.act import Need, Value
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.proofs import answer, answer_command, is_probe_due
+from teamroom.server.rules.proofs import answer, answer_command, is_probe_due, plant_command
+from teamroom.server.rules.text import code, named, said
 from teamroom.server.store.transaction import Reading, Writing
 
 NONCE_BYTES = 16
@@ -77,9 +78,11 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float
         if row["nonce"] is None:
             if row["proven_until"] is not None and row["proven_until"] > now:
                 continue  # the same answer once more: what it proved stands
-            raise _no_probe(proof.capability, "conflict", f"Nothing is asked of you about {proof.capability} now.")
+            raise _no_probe(
+                proof.capability, "conflict", f"Nothing is asked of you about {named(proof.capability)} now."
+            )
         if now - row["opened_at"] >= 2 * tx.settings.probe_seconds:
-            raise _no_probe(proof.capability, "expired", f"The probe of {proof.capability} was open too long.")
+            raise _no_probe(proof.capability, "expired", f"The probe of {named(proof.capability)} was open too long.")
         planted = tx.one("plant_value", capability=proof.capability)
         expected = answer(row["nonce"], caller.name, planted["value"])
         given = (proof.value.split() or [""])[0].lower()
@@ -129,12 +132,13 @@ def _wrong(tx: Writing, caller: Caller, row: Any, now: float) -> Refusal:
         tx.run("fail_capability", member=caller.member, capability=capability, now=now)
         tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=now)
 
-    where = f" ({row['hint']})" if row["hint"] else ""
+    where = f" ({said(row['hint'])})" if row["hint"] else ""
     return Refusal(
         "bad_proof",
-        f"The proof of {capability} is wrong; you have failed it, and nothing else of this call was carried out.",
-        f"If you reach it{where}, run `{answer_command(nonce, caller.name, row['reads'])}` there and give its first "
-        f'word: proofs [{{"capability": {json.dumps(capability)}, "value": "…"}}]. If not, declare the others alone.',
+        f"The proof of {named(capability)} is wrong; you have failed it, and nothing else of this call was done.",
+        f"If you reach it{where}, run {code(answer_command(nonce, caller.name, row['reads']))} there and give its "
+        f'first word: proofs [{{"capability": {json.dumps(capability)}, "value": "…"}}]. '
+        "If not, declare the others alone.",
         subject=capability,
         keep=keep,
         missing=[capability],
@@ -146,21 +150,21 @@ def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
     if planted is None:
         return Refusal(
             "not_found",
-            f"Nothing is planted for {capability}, so it cannot be proven.",
-            f"Declare it without a proof; a person makes it provable: teamroom plant {capability}",
+            f"Nothing is planted for {named(capability)}, so it cannot be proven.",
+            f"Declare it without a proof; a person makes it provable: {code(plant_command(capability))}",
             subject=capability,
         )
     if planted["planted_by"] == caller.member:
         return Refusal(
             "not_allowed",
-            f"You planted {capability} yourself and know its value, so your answer proves nothing.",
+            f"You planted {named(capability)} yourself and know its value, so your answer proves nothing.",
             "Let a person, or a member of another owner, attest it.",
             subject=capability,
         )
     return Refusal(
         "invalid",
-        f"You do not declare {capability}.",
-        f"Name {capability} in capabilities too; the reply asks you for its proof.",
+        f"You do not declare {named(capability)}.",
+        f"Name {named(capability)} in capabilities too; the reply asks you for its proof.",
         subject=capability,
     )
 

@@ -1,13 +1,16 @@
 """What a member can really reach: shown with how it is known, and required at the room's trust level."""
 
 import contextlib
+import shlex
 from typing import Any
 
 from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.proofs import plant_command
 from teamroom.server.rules.routing import Reach, State
+from teamroom.server.rules.text import code, named
 from teamroom.server.settings import TrustLevel
 from teamroom.server.store.transaction import Reading
 
@@ -55,7 +58,7 @@ def require(tx: Reading, member: int, name: str, needs: list[str], now: float, s
     trust = tx.policy.trust
     who_has = {need: _who_has(tx, need, trust, now) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
-    lacks = ", ".join(f"{need} ({state})" if state else need for need, state in missing.items())
+    lacks = ", ".join(f"{named(need)} ({state})" if state else named(need) for need, state in missing.items())
     level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
     raise Refusal(
         "missing_capability",
@@ -74,13 +77,16 @@ def _fix(
     unsaid = [need for need, state in missing.items() if state is None]
     if unsaid:
         nobody = "" if able else "Nobody in the room has all of it. "
-        return f"{choose}{nobody}Who reaches {unsaid[0]} calls declare_capabilities first; or change the task's needs."
+        reaches = f"Who reaches {named(unsaid[0])} calls declare_capabilities first"
+        return f"{choose}{nobody}{reaches}; or change the task's needs."
     need = next(iter(missing))
     if any(row["capability"] == need for row in tx.all("provable", member=member)):
-        return f"{choose}@{name} calls check_in, which says how to prove {need}, and declare_capabilities with proofs."
+        how = f"calls check_in, which says how to prove {named(need)}, and declare_capabilities with proofs"
+        return f"{choose}@{name} {how}."
     if trust == "proven":
-        return f"{choose}A person makes {need} provable: teamroom plant {need}"
-    return f"{choose}A person, or a member of another owner, attests it: teamroom attest {name} {need}"
+        return f"{choose}A person makes {named(need)} provable: {code(plant_command(need))}"
+    attest = code(f"teamroom attest {name} {shlex.quote(need)}")
+    return f"{choose}A person, or a member of another owner, attests it: {attest}"
 
 
 def _have(names: list[str]) -> str:

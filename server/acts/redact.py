@@ -9,7 +9,7 @@ from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author, n
 from teamroom.server.acts.receipts import TAKEN_AWAY
 from teamroom.server.identity import Caller, Role
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import named, one_line
 from teamroom.server.store.transaction import Reading, Writing
 
 ROOM_OWNERS: frozenset[Role] = frozenset({"owner"})
@@ -80,7 +80,9 @@ def _take(tx: Writing, what: str) -> list[int]:
         return _take_entries(tx, entries)
     kind, id_ = what[:2], what[2:]
     if kind not in ("M-", "T-", "O-") or not (id_.isascii() and id_.isdigit()):
-        raise Refusal("invalid", f"{what} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number.")
+        raise Refusal(
+            "invalid", f"{named(what)} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number."
+        )
     table = {"M-": "message", "T-": "task", "O-": "offer"}[kind]
     if tx.one(table, id=number(what)) is None:
         raise not_found(table, what, "read_messages and read_board show their ids.")

@@ -54,10 +54,6 @@ class Lease:
         """The same lease with its clock standing."""
         return Lease(None, max(self.left(pauses, now), 0.0))
 
-    def restarted(self, now: float) -> "Lease":
-        """The same lease running again from now."""
-        return self if self.since is not None else Lease(now, self.seconds)
-
 
 def lease_seconds(kind: str, mode: str, settings: Settings) -> float:
     """How long a member's claim lasts: by its interval; a day for people and whoever waits for its human."""

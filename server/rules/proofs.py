@@ -14,6 +14,11 @@ def command(kind: str, ref: str) -> str | None:
     return f"sha256sum -- {shlex.quote(ref)}" if kind == "file" else None
 
 
+def plant_command(capability: str) -> str:
+    """What a person runs to make a capability provable."""
+    return f"teamroom plant {shlex.quote(capability)}"
+
+
 def how_to_check(kind: str, ref: str) -> str | None:
     """How to check a piece of evidence again; None for what only a look can tell."""
     if kind == "test":

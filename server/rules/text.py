@@ -1,14 +1,12 @@
 """One line for people: what the stream shows of a text."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
 _MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
-_ALLOWED_CONTROLS = "\n\r\t"
 
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
@@ -16,14 +14,36 @@ def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     return cut(" ".join(text.split()), limit)
 
 
+_TORN = re.compile("[\\s\u200c\u200d\U000e0020-\U000e007f]+$")
+"""What is left of a joined emoji or of a flag where a text is cut."""
+
+
 def cut(text: str, limit: int) -> str:
     """A text of at most `limit` characters, cut at an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return text if len(text) <= limit else _TORN.sub("", text[: limit - 1]) + "…"
 
 
-def ended(text: str) -> str:
-    """A text that another sentence can follow."""
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+_MARKS = str.maketrans("“”", '""')
+
+
+def said(text: str) -> str:
+    """A member's text inside a line of ours: on one line, in quotation marks that it cannot close."""
+    return f"“{' '.join(text.split()).translate(_MARKS)}”"
+
+
+_PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
+
+
+def named(text: str) -> str:
+    """A reference or a capability inside a line of ours: bare where it is one plain word, else as `said`."""
+    return text if _PLAIN.fullmatch(text) else said(text)
+
+
+def code(text: str) -> str:
+    """A command inside a line of ours, between as many backticks as it takes that it cannot close them."""
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{space}{text}{space}{ticks}"
 
 
 PAGE_CHARACTERS = 24_000
@@ -51,19 +71,3 @@ def mentions(text: str) -> list[str]:
 def search_words(query: str) -> str:
     """The words of a search, one space apart and without quotes: whatever was typed, it is looked for as it stands."""
     return " ".join(query.replace('"', " ").split())
-
-
-def has_forbidden_characters(text: str) -> bool:
-    """Whether a text holds control or format-override characters, which could forge what a terminal shows."""
-    if text.isascii() and text.isprintable():
-        return False
-    return any(
-        (unicodedata.category(character) in ("Cc", "Cs") and character not in _ALLOWED_CONTROLS)
-        or character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029"
-        for character in text
-    )
-
-
-def fold(name: str) -> str:
-    """A name as it is compared: case and width do not make another name."""
-    return unicodedata.normalize("NFKC", name).casefold()

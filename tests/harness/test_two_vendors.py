@@ -143,7 +143,7 @@ def test_a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed(
 @pytest.mark.parametrize(
     ("harness", "told"),
     [
-        (CODEX, f"Refused (killed): @{{name}} was killed by @{{owner}}: {KILL_REASON}"),
+        (CODEX, f"Refused (killed): @{{name}} was killed by @{{owner}}: “{KILL_REASON}”"),
         (CLAUDE_CODE, "rejected the Authorization header"),  # it shows no model what a 401 says
     ],
     ids=["codex", "claude"],

@@ -27,11 +27,15 @@ on conflict (scope, target, since) do update set until = :until
 update pause set until = :now where scope = :scope and target = :target and (until is null or until > :now)
 
 -- name: pauses
--- The pauses that touch a member's lease since some time, at all three levels.
+-- The pauses that touch a member's lease since some time. Who answers for itself is a person: its own alone bind it.
 select scope, since, until
 from pause
 where (until is null or until > :since)
-    and ((scope = 'member' and target = :member) or (scope = 'owner' and target = :owner) or scope = 'room')
+    and case scope
+        when 'member' then target = :member
+        when 'owner' then target = :owner and target <> :member
+        else cast(:owner as bigint) <> :member
+    end
 order by since
 
 -- name: refusal

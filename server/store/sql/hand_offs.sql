@@ -16,10 +16,11 @@ where offer.id = :id
 
 -- name: open_offers_to
 select offer.id, offer.task, giver.name as giver_name, offer.note, offer.needs, offer.artifacts, offer.expires_at,
-    task.title as title
+    task.title as title, creator.name as creator_name
 from offer
 join member as giver on giver.id = offer.giver
 join task on task.id = offer.task
+join member as creator on creator.id = task.creator
 where offer.receiver = :member and offer.state = 'offered' and offer.expires_at > :now
 order by offer.id
 limit :limit

@@ -31,8 +31,8 @@ left join member as setter on setter.id = own.by_member
 where token.hash = :hash
 
 -- name: add_member
-insert into member (id, name, folded, kind, role, owner, mode, created_at, acknowledged, epoch)
-values (:id, :name, :folded, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
+insert into member (id, name, folded, looks, kind, role, owner, mode, created_at, acknowledged, epoch)
+values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
 
 -- name: change_member
 update member set role = :role, mode = :mode where id = :id
@@ -47,8 +47,8 @@ where member.name = :name
 -- name: member_by_id
 select id, name, kind, owner from member where id = :id
 
--- name: member_by_folded
-select id, name from member where folded = :folded
+-- name: member_that_looks_like
+select name from member where folded = :folded or looks = :looks order by id limit 1
 
 -- name: acknowledge
 update member set acknowledged = :seq where id = :member and acknowledged < :seq

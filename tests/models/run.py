@@ -1,0 +1,75 @@
+"""Runs a model: so many runs of so many steps, counted, with or without the fault that it must find."""
+
+import contextlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.models import cursors, hand_offs, quiet, standing, tasks
+from tests.models.world import Model
+
+MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
+    "standing": (standing.Standing, standing.TWIN),
+    "tasks": (tasks.Tasks, tasks.TWIN),
+    "hand-offs": (hand_offs.HandOffs, hand_offs.TWIN),
+    "cursors": (cursors.Cursors, cursors.TWIN),
+    "quiet": (quiet.Quiet, quiet.TWIN),
+}
+"""Each model with its twin: a fault that it must find."""
+
+
+@dataclass
+class Done:
+    """What was done."""
+
+    runs: int = 0
+    steps: int = 0
+    crashes: int = 0
+
+
+def run(
+    name: str,
+    examples: int,
+    steps: int,
+    *,
+    twin: bool = False,
+    seed: bool = True,
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[str | None, Done]:
+    """Run a model; returns what it found, if anything, and what was done. Without `seed` every time the same runs."""
+    model, fault = MODELS[name]
+    done = Done()
+
+    class Counted(model):  # type: ignore[misc, valid-type]
+        """The model, its steps counted."""
+
+        def check_invariants(self, *arguments: Any, **options: Any) -> None:
+            done.steps += 1
+            super().check_invariants(*arguments, **options)
+
+        def teardown(self) -> None:
+            done.runs += 1
+            done.crashes += self.world.lives - 1
+            super().teardown()
+            advance()
+
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=not seed,
+        phases=[Phase.generate] if twin else [Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with fault() if twin else contextlib.nullcontext():
+        try:
+            run_state_machine_as_test(Counted, settings=how)
+        except AssertionError as error:
+            return "".join(traceback.format_exception(error, limit=-3)), done
+    return None, done

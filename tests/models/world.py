@@ -1,0 +1,186 @@
+"""The world that every model drives: a real door over a real store, a clock in the model's hand, and crashes.
+
+A crash is what `kill -9` leaves: the files as they are between two steps, the write-ahead log not checkpointed,
+opened again by a new store. Steps and time are the model's; what must hold, each model says by itself.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from teamroom.server import log
+from teamroom.server.acts.act import AnyAct, AnyRead
+from teamroom.server.acts.members import ENROLL, open_room
+from teamroom.server.door import Door
+from teamroom.server.identity import Caller
+from teamroom.server.metrics import Metrics
+from teamroom.server.refusals import Refusal
+from teamroom.server.settings import Settings
+from teamroom.server.store import folder as data_folder
+from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Effects
+
+BEGINNING = 1_795_000_000.0
+BOUND_SECONDS = 10.0
+MEMORY = Path("/dev/shm")
+"""Where there is a disk in memory, rooms of models lie there: what a disk does is tested elsewhere."""
+
+FILES = ("room.db", "room.db-wal")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The room that a model begins with: its settings, and who is there with which options of `enroll`."""
+
+    members: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class World:
+    """One room, from its beginning to the end of one run."""
+
+    _rooms: dict[int, tuple[Path, dict[str, str]]] = {}  # noqa: RUF012
+    _statements = sqlite_statements()
+
+    def __init__(self, plan: Plan) -> None:
+        self.now = BEGINNING
+        self.loop = _loop()
+        self._plan = plan
+        self._settings = Settings(**{"batch_seconds": 0, "readers": 1, "refusals_per_hour": 1000, **plan.settings})
+        self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
+        self.lives = 0
+        if id(plan) not in self._rooms:
+            self._rooms[id(plan)] = self._furnish()
+        template, self.tokens = self._rooms[id(plan)]
+        self.tokens = dict(self.tokens)
+        self._live_on(template)
+        self.callers = {name: self.door.identify(token) for name, token in self.tokens.items()}
+
+    def act(self, name: str, act: AnyAct, caller: Caller | None = None, /, **arguments: Any) -> Any:
+        """A member acts; returns the reply, or the refusal."""
+        return self._answer(self.door.act(caller or self.callers[name], act, act.arguments(**arguments)))
+
+    def read(self, name: str, read: AnyRead, /, **arguments: Any) -> Any:
+        """A member reads; returns the reply, or the refusal."""
+        return self._answer(self.door.read(self.callers[name], read, read.arguments(**arguments)))
+
+    def crash(self) -> None:
+        """The server is killed, and another one opens what it left."""
+        life, store = self._life, self._store
+        self._live_on(life)
+        self.loop.run_until_complete(store.close())
+
+    def end(self) -> None:
+        """Close the room and take its files away."""
+        self.loop.run_until_complete(self._store.close())
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _answer(self, work: Any) -> Any:
+        async def bounded() -> Any:
+            async with asyncio.timeout(BOUND_SECONDS):
+                return await work
+
+        try:
+            return self.loop.run_until_complete(bounded())
+        except Refusal as refusal:
+            return refusal
+
+    def _live_on(self, folder: Path) -> None:
+        self._life = self._scratch / str(self.lives)
+        self.lives += 1
+        data_folder.make_private(self._life)
+        for name in FILES:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(folder / name, self._life / name)
+        self._store = self._open(self._life)
+        self.loop.run_until_complete(self._store.open(self.now))
+        self.door = Door(self._store, lambda: self.now, _METRICS)
+
+    def _open(self, folder: Path) -> SqliteStore:
+        return SqliteStore(folder, Context(self._statements, self._settings, secrets.token_bytes), _nothing)
+
+    def _furnish(self) -> tuple[Path, dict[str, str]]:
+        """The room as every run finds it; made once for all runs of a model."""
+        folder = Path(tempfile.mkdtemp(prefix="teamroom-plan-", dir=MEMORY if MEMORY.is_dir() else None))
+        _templates.append(folder)
+        data_folder.make_private(folder)
+        self._store = self._open(folder)
+        self.loop.run_until_complete(self._store.open(self.now))
+        made = self._store.create(lambda tx: open_room(tx, "olga", self.now), self.now, log.FIRST_HASH)
+        tokens = {"olga": self.loop.run_until_complete(made)}
+        self.door = Door(self._store, lambda: self.now, _METRICS)
+        self.callers = {"olga": self.door.identify(tokens["olga"])}
+        for name, options in self._plan.members.items():
+            tokens[name] = self.act("olga", ENROLL, name=name, **options).token
+        self.loop.run_until_complete(self._store.close())
+        return folder, tokens
+
+
+_METRICS = Metrics()
+_templates: list[Path] = []
+_loops: list[asyncio.AbstractEventLoop] = []
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The one event loop of all runs."""
+    if not _loops:
+        _loops.append(asyncio.new_event_loop())
+    return _loops[0]
+
+
+def _nothing(effects: Effects) -> None:
+    """Nobody waits in these rooms."""
+
+
+@contextlib.contextmanager
+def clean_up() -> Iterator[None]:
+    """Take away what all runs shared, once they are over."""
+    try:
+        yield
+    finally:
+        World._rooms.clear()
+        while _templates:
+            shutil.rmtree(_templates.pop(), ignore_errors=True)
+        while _loops:
+            _loops.pop().close()
+
+
+@contextlib.contextmanager
+def statement(name: str, change: Callable[[str], str]) -> Iterator[None]:
+    """A fault in one statement of SQL, for the twin of a model."""
+    whole = World._statements
+    changed = change(whole[name])
+    assert changed != whole[name], f"the statement {name} is another one now"
+    World._statements = {**whole, name: changed}
+    try:
+        yield
+    finally:
+        World._statements = whole
+
+
+class Model(RuleBasedStateMachine):
+    """What all models have in common: a world, which ends with the run."""
+
+    PLAN: Plan
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(self.PLAN)
+
+    def teardown(self) -> None:
+        """The run is over."""
+        self.world.end()
+
+
+def code(answer: Any) -> str:
+    """`ok`, or the code of a refusal."""
+    return answer.code if isinstance(answer, Refusal) else "ok"

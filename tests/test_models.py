@@ -1,0 +1,30 @@
+"""The models in their short form, and for each its twin: a fault that it must find. `make models` runs them in full."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.models.run import MODELS, run
+from tests.models.world import clean_up
+
+EXAMPLES, STEPS = 100, 30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_rooms() -> Iterator[None]:
+    with clean_up():
+        yield
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
+    violation, done = run(name, EXAMPLES, STEPS, seed=False)
+    assert violation is None, violation
+    assert done.runs >= EXAMPLES
+    assert done.crashes > EXAMPLES
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
+    violation, _ = run(name, 10 * EXAMPLES, STEPS, twin=True, seed=False)
+    assert violation is not None

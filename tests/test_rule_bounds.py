@@ -1,0 +1,385 @@
+"""Each rule at its bounds, in figures: beside the properties, so that no small change of a rule goes unnoticed."""
+
+import hashlib
+
+import pytest
+
+from teamroom.server.rules.characters import forbidden_character
+from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
+from teamroom.server.rules.names import fold, looks, reserved_word
+from teamroom.server.rules.presence import Facts, duration, expectation, interval_seconds, parse_mode, presence
+from teamroom.server.rules.proofs import (
+    RENEW_SECONDS,
+    answer,
+    answer_command,
+    command,
+    how_to_check,
+    is_probe_due,
+    plant_command,
+)
+from teamroom.server.rules.reviews import Candidate, choose, is_lost
+from teamroom.server.rules.standing import Setting, Standing, decide
+from teamroom.server.rules.text import code, cut, how_many_fit, mentions, named, one_line, said
+from teamroom.server.settings import Settings
+
+SETTINGS = Settings()
+NOW = 100_000.0
+
+
+# ------------------------------------------------------------------ standing
+
+
+@pytest.mark.parametrize(
+    ("own", "owner", "room", "expected"),
+    [
+        (("active", None), ("active", None), ("active", None), Standing("active", "member")),
+        (("paused", None), ("active", None), ("active", None), Standing("paused", "member")),
+        (("paused", None), ("paused", None), ("paused", None), Standing("paused", "member")),
+        (("active", None), ("paused", None), ("active", None), Standing("paused", "owner")),
+        (("active", None), ("paused", None), ("paused", None), Standing("paused", "room")),
+        (("killed", None), ("paused", None), (None, None), Standing("killed", "member")),
+        ((None, None), ("active", None), ("active", None), Standing(None, "member")),
+        (("active", None), (None, None), ("active", None), Standing(None, "owner")),
+        (("active", None), ("active", None), ("killed", None), Standing(None, "room")),
+        (("active", None), ("killed", None), ("paused", None), Standing("paused", "room")),
+        (("paused", NOW), ("active", None), ("active", None), Standing("active", "member")),
+        (("paused", NOW + 1), ("active", None), ("active", None), Standing("paused", "member")),
+        (("killed", NOW - 1), ("active", None), ("active", None), Standing("killed", "member")),
+    ],
+)
+def test_the_most_restrictive_level_is_named(
+    own: tuple[str | None, float | None],
+    owner: tuple[str | None, float | None],
+    room: tuple[str | None, float | None],
+    expected: Standing,
+) -> None:
+    assert decide("agent", Setting(*own), Setting(*owner), Setting(*room), NOW) == expected
+    alone = decide("human", Setting(*own), Setting(*owner), Setting(*room), NOW)
+    assert alone == Standing(Setting(*own).in_force(NOW), "member")
+
+
+# ------------------------------------------------------------------ leases
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "seconds"),
+    [
+        ("agent", "live", 3600),
+        ("agent", "on_demand", 3600),
+        ("agent", "every:1200", 3600),
+        ("agent", "every:1201", 3603),
+        ("agent", "every:28800", 86_400),
+        ("agent", "every:28801", 86_400),
+        ("agent", "manual", 86_400),
+        ("human", "live", 86_400),
+    ],
+)
+def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
+    assert lease_seconds(kind, mode, SETTINGS) == seconds
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds"),
+    [
+        ("on_demand", 900),
+        ("manual", 900),
+        ("live", 900),
+        ("every:300", 900),
+        ("every:301", 903),
+        ("every:86400", 259_200),
+    ],
+)
+def test_how_long_an_offer_waits(mode: str, seconds: float) -> None:
+    assert offer_seconds(mode, SETTINGS) == seconds
+
+
+def test_a_pause_covers_from_its_first_moment_to_before_its_end() -> None:
+    pause = Pause("member", 10, 20)
+    assert [pause.covers(now) for now in (9, 10, 19, 20, 21)] == [False, True, True, False, False]
+    assert [Pause("room", 10, None).covers(now) for now in (9, 10, 1e9)] == [False, True, True]
+
+
+def test_what_is_left_of_a_lease() -> None:
+    assert Lease(100, 50).left([], 110) == 40
+    assert Lease(100, 50).left([Pause("owner", 105, 108)], 110) == 43
+    assert Lease(100, 50).left([Pause("owner", 90, 108)], 110) == 48
+    assert Lease(100, 50).left([Pause("owner", 105, None)], 200) == 45
+    assert Lease(None, 50).left([Pause("owner", 105, None)], 200) == 50
+    assert Lease(100, 50).stopped([], 110) == Lease(None, 40)
+    assert Lease(100, 50).stopped([], 200) == Lease(None, 0.0)
+    assert Lease(None, 50).stopped([], 200) == Lease(None, 50)
+
+
+def test_when_a_lease_is_overdue() -> None:
+    assert Lease(100, 50).overdue_seconds([], 110, SETTINGS) == -40
+    assert Lease(100, 50).overdue_seconds([], 160, SETTINGS) == 10
+    assert Lease(None, 50).overdue_seconds([], 1e9, SETTINGS) == -50
+    assert Lease(None, 50).overdue_seconds([Pause("member", 0, None)], 1e9, SETTINGS) == -50
+    paused = [Pause("member", 100, None)]
+    assert Lease(100, 5000).overdue_seconds(paused, 3700, SETTINGS) == 0
+    assert Lease(100, 5000).overdue_seconds(paused, 3710, SETTINGS) == 10
+    assert Lease(100, 5000).overdue_seconds([Pause("member", 100, 3710)], 3710, SETTINGS) == -5000
+    assert Lease(100, 5000).overdue_seconds([Pause("owner", 100, None)], 9000, SETTINGS) == -5000
+    two = [Pause("owner", 100, None), Pause("member", 200, None)]
+    assert Lease(100, 5000).overdue_seconds(two, 3810, SETTINGS) == 10
+    assert Lease(100, 50).overdue_seconds([Pause("member", 200, None)], 201, SETTINGS) == 50
+
+
+def test_pauses_that_overlap_count_once() -> None:
+    pauses = [Pause("room", 30, 40), Pause("member", 10, 20), Pause("owner", 15, 25)]
+    assert paused_seconds(pauses, 0, 100) == 25
+    assert paused_seconds(pauses, 12, 35) == 18
+    assert paused_seconds([Pause("room", 10, None), Pause("member", 20, 30)], 0, 50) == 40
+    assert paused_seconds([Pause("room", 10, 10)], 0, 50) == 0
+    assert paused_seconds([], 0, 50) == 0
+    assert paused_seconds([Pause("room", 10, 40), Pause("owner", 12, 20), Pause("member", 30, 50)], 0, 100) == 40
+
+
+# ------------------------------------------------------------------ presence
+
+
+@pytest.mark.parametrize(
+    ("mode", "parsed"),
+    [
+        ("live", "live"),
+        ("on_demand", "on_demand"),
+        ("manual", "manual"),
+        ("every:30", "every:30"),
+        ("every:0030", "every:30"),
+        ("every:29", None),
+        ("every:86400", "every:86400"),
+        ("every:86401", None),
+        ("every:000300", "every:300"),
+        ("every:0000300", None),
+        ("every:", None),
+        ("every", None),
+        ("every:3 0", None),
+        ("every:\u0663\u0660\u0660", None),
+        ("each:300", None),
+        ("LIVE", None),
+    ],
+)
+def test_which_modes_there_are(mode: str, parsed: str | None) -> None:
+    assert parse_mode(mode) == parsed
+
+
+def test_how_often_each_mode_looks() -> None:
+    assert [interval_seconds(mode, SETTINGS) for mode in ("live", "every:60", "on_demand", "manual")] == [
+        300.0,
+        60.0,
+        None,
+        None,
+    ]
+
+
+def facts(
+    mode: str = "live", silent: float | None = None, *, standing: str = "active", busy: float | None = None
+) -> Facts:
+    last = None if silent is None else NOW - silent
+    return Facts("agent", mode, standing, last, None if busy is None else NOW + busy)
+
+
+VERDICTS = [
+    (facts(standing="killed", silent=1), "killed", "killed; only an owner can revive it"),
+    (facts(standing="paused", silent=1, busy=100), "paused", "paused; its wakes are held"),
+    (facts(busy=7200), "working", "declared work for another 2 h"),
+    (facts(busy=0), "gone", "has never called"),
+    (facts("manual"), "asleep", "has never called"),
+    (facts("every:600"), "gone", "has never called"),
+    (facts(silent=300), "live", "called 5 min ago"),
+    (facts(silent=-50), "live", "called 0 s ago"),
+    (facts("manual", 301), "asleep", "called 5 min ago; opens when its human does"),
+    (facts("on_demand", 301), "asleep", "called 5 min ago; wakes on demand"),
+    (facts("every:600", 600), "asleep", "wakes every 10 min, next in 0 s"),
+    (facts("every:600", 540), "asleep", "wakes every 10 min, next in 1 min"),
+    (facts("every:600", 660), "overdue", "expected 1 min ago"),
+    (facts("every:600", 1800), "overdue", "expected 20 min ago"),
+    (facts("every:600", 1801), "gone", "silent for 30 min"),
+    (facts(silent=301), "overdue", "expected 1 s ago"),
+]
+
+
+@pytest.mark.parametrize(("found", "verdict", "reason"), VERDICTS)
+def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
+    assert (presence(found, NOW, SETTINGS).verdict, presence(found, NOW, SETTINGS).reason) == (verdict, reason)
+
+
+def test_spans_are_said_in_one_unit() -> None:
+    said = {
+        0: "0 s",
+        59: "59 s",
+        60: "1 min",
+        3599: "60 min",
+        3600: "1 h",
+        86_399: "24 h",
+        86_400: "1 d",
+        200_000: "2 d",
+    }
+    assert {seconds: duration(seconds) for seconds in said} == said
+
+
+# ------------------------------------------------------------------ proofs and reviews
+
+
+def test_how_each_thing_is_checked() -> None:
+    assert command("file", "a b") == "sha256sum -- 'a b'"
+    assert command("commit", "main") == "git rev-parse --verify --end-of-options 'main^{tree}'"
+    assert command("link", "x") is None
+    assert how_to_check("test", "pytest -q: 3 passed: all") == "pytest -q"
+    assert how_to_check("receipt", "7") == "read teamroom://receipts/7"
+    assert how_to_check("file", "a") == "sha256sum -- a"
+    assert how_to_check("link", "a") is None
+    assert plant_command("repo:a b") == "teamroom plant 'repo:a b'"
+
+
+def test_how_a_probe_is_answered() -> None:
+    assert answer("n", "bot", "v") == hashlib.sha256(b"n:bot:v").hexdigest()
+    assert answer_command("n", "bot", "cat f") == "printf '%s' \"n:bot:$(cat f)\" | sha256sum"
+    assert answer_command("n", "bot", "") == "printf '%s' \"n:bot:VALUE\" | sha256sum"
+
+
+def test_when_a_probe_is_due() -> None:
+    week = 7 * 86_400
+    assert is_probe_due(None, week, NOW)
+    assert is_probe_due(NOW + RENEW_SECONDS, week, NOW)
+    assert not is_probe_due(NOW + RENEW_SECONDS + 1, week, NOW)
+    assert is_probe_due(NOW + 50, 100, NOW)
+    assert not is_probe_due(NOW + 51, 100, NOW)
+
+
+def candidate(member: int, **known: object) -> Candidate:
+    plain = {"other_owner": False, "held_it": False, "is_agent": True, "verdict": "live", "last_call_at": 1.0}
+    return Candidate(member, **{**plain, **known})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (candidate(2, other_owner=True, held_it=True), candidate(1)),
+        (candidate(2, verdict="suspect"), candidate(1, held_it=True)),
+        (candidate(2, is_agent=False), candidate(1, verdict="asleep")),
+        (candidate(2, verdict="asleep"), candidate(1, verdict="overdue")),
+        (candidate(2, verdict="overdue"), candidate(1, verdict="suspect")),
+        (candidate(2), candidate(1, is_agent=False, last_call_at=9.0)),
+        (candidate(2, last_call_at=2.0), candidate(1)),
+        (candidate(1), candidate(2)),
+        (candidate(2, verdict="working"), candidate(1, verdict="zombie")),
+    ],
+)
+def test_who_is_asked_to_review_first(better: Candidate, worse: Candidate) -> None:
+    assert choose([better, worse]) == choose([worse, better]) == better
+    assert choose([candidate(1, verdict=v) for v in ("zombie", "gone", "paused", "killed")]) is None
+    assert choose([]) is None
+
+
+def test_whose_review_is_lost() -> None:
+    verdicts = ("live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed")
+    assert [v for v in verdicts if is_lost(v, named=True)] == ["gone", "killed"]
+    assert [v for v in verdicts if is_lost(v, named=False)] == ["zombie", "gone", "paused", "killed"]
+
+
+# ------------------------------------------------------------------ texts, names, characters
+
+
+def test_a_text_on_one_line() -> None:
+    assert one_line(" a\n\tb  c ") == "a b c"
+    assert one_line("x" * 141) == "x" * 139 + "…"
+    assert cut("abcd", 4) == "abcd"
+    assert cut("abcde", 4) == "abc…"
+    assert cut("ab cde", 4) == "ab…"
+    assert cut("ab\u200dcde", 4) == "ab…"
+
+
+def test_how_a_members_words_stand_in_a_line() -> None:
+    assert said(' a “b”\n"c" ') == '“a "b" "c"”'
+    assert named("repo:acme/api") == "repo:acme/api"
+    assert named("a b") == "“a b”"
+    assert named("ä") == "“ä”"
+    assert named("") == "“”"
+    assert code("ls") == "`ls`"
+    assert code("echo `ls` ``x``") == "``` echo `ls` ``x`` ```"
+    assert code("`ls` x") == "`` `ls` x ``"
+    assert code("x `ls`") == "`` x `ls` ``"
+
+
+def test_how_many_fit_into_a_page() -> None:
+    assert how_many_fit([], 10) == 0
+    assert how_many_fit([50], 10) == 1
+    assert how_many_fit([5, 5, 1], 10) == 2
+    assert how_many_fit([5, 6, 1], 10) == 1
+    assert how_many_fit([0, 0, 0], 0) == 3
+
+
+def test_which_names_a_text_mentions() -> None:
+    assert mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
+    assert mentions("@" + "x" * 40) == ["x" * 32]
+
+
+def test_how_names_are_drawn() -> None:
+    assert (fold("Bob.W"), looks("I10-Ww_m.x")) == ("bob.w", "llo-vvvv-rn-x")
+    assert [reserved_word(name) for name in ("ROOM", "roorn", "bob", "0wner", "al1", "ali")] == [
+        "room",
+        "room",
+        None,
+        "owner",
+        "all",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", None),
+        ("plain", None),
+        ("é", None),
+        ("ab\x00c\x00", 2),
+        ("é\x7f", 1),
+        ("\u200d\U0001f600", 0),
+        ("\U0001f600\u200d\U0001f600", None),
+        ("\U0001f600\u200dx", 1),
+        ("x\u200d\U0001f600", 1),
+        ("\U0001f600\ufe0f\u200d\U0001f600", None),
+        ("\u0627\u200c\u0628", None),
+        ("\u0627\u0640\u200c", 2),
+        ("\u4e00\u200c", 1),
+        ("9\ufe0f", None),
+        ("\u203c\ufe0f", None),
+        ("\u3030\ufe0f", None),
+        ("é\ufe0f", 1),
+        ("\u1820\u180b", None),
+        ("\u18aa\u180b", None),
+        ("\u181f\u180b", 1),
+        ("\u18ab\u180b", 1),
+        ("\u4e00\ufe00", None),
+        ("\u4e00\ufe0d", None),
+        ("é\ufe00", 1),
+        ("\u4e00\U000e01ef", None),
+        ("\u4e00\U000e0100\U000e0100", 2),
+        ("\u4e00\U000e00ff", 1),
+        ("\u4e00\u200b", 1),
+        ("\u200e\u05d0", None),
+        ("\u05d0\u200e\u200f", 2),
+        ("a\u200f", 1),
+        ("\u0661\u200f", 1),
+    ],
+)
+def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: int | None) -> None:
+    assert forbidden_character(text) == place
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "slow"),
+    [
+        (facts("live", 10), 150.0, 300.0),
+        (facts("every:600", 100), 500.0, 1100.0),
+        (facts("every:600", 700), 0.0, 600.0),
+        (facts("every:600"), None, None),
+        (facts("on_demand", 10), None, None),
+        (facts("manual", 500), None, None),
+        (facts("every:600", 100, standing="paused"), None, None),
+    ],
+)
+def test_when_somebody_is_expected(found: Facts, expected: float | None, slow: float | None) -> None:
+    seen = expectation(found, NOW, SETTINGS)
+    assert (seen.expected_seconds, seen.p90_seconds) == (expected, slow)
