@@ -7,6 +7,7 @@ from teamroom.server.acts.control import Kill, Resume
 from teamroom.server.acts.members import Enroll, Revoke
 from teamroom.server.acts.policy import SetPolicy
 from teamroom.server.acts.redact import Redact
+from teamroom.server.rules.text import named, said
 from teamroom.tools.tool import Danger
 
 
@@ -28,28 +29,29 @@ def _enroll_question(asked: Enroll) -> str:
 
 
 def _redact_question(asked: Redact) -> str:
-    what = asked.what or f"everything older than {(asked.older_than_seconds or 0) / 86_400:g} days"
-    return f"Take the content of {what} away for good? It cannot be brought back. Reason given: {asked.reason}"
+    days = (asked.older_than_seconds or 0) / 86_400
+    what = named(asked.what) if asked.what else f"everything older than {days:g} days"
+    return f"Take the content of {what} away for good? It cannot be brought back. Reason given: {said(asked.reason)}"
 
 
 def _kill_question(asked: Kill) -> str:
     return (
-        f"Kill @{asked.target}? Its tokens die at once, its tasks are free again, its offers are void. "
-        f"Reason given: {asked.reason}"
+        f"Kill {named('@' + asked.target)}? Its tokens die at once, its tasks are free again, its offers are void. "
+        f"Reason given: {said(asked.reason)}"
     )
 
 
 def _policy_question(asked: SetPolicy) -> str:
-    to = f"to {asked.value}" if asked.value is not None else "back to the room's settings"
-    return f"Set {asked.name} {to}, for everybody, from the next act on?"
+    to = f"to {named(asked.value)}" if asked.value is not None else "back to the room's settings"
+    return f"Set {named(asked.name)} {to}, for everybody, from the next act on?"
 
 
 def _resume_question(asked: Resume) -> str:
-    return f"Let {asked.target} go on? Reason given: {asked.reason}"
+    return f"Let {named(asked.target)} go on? Reason given: {said(asked.reason)}"
 
 
 def _revoke_question(asked: Revoke) -> str:
-    which = f"the token labelled {asked.label}" if asked.label else "every token"
+    which = f"the token labelled {named(asked.label)}" if asked.label else "every token"
     return f"Revoke {which} of @{asked.name}? What it has open ends at once."
 
 
