@@ -354,6 +354,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_hand_offs": (
             "an_offer_expires_back_to_its_giver_whose_lease_stood_still",
             "an_offer_lives_three_intervals_of_its_receiver",
+            "a_kill_after_an_offer_expired_gives_its_giver_no_time",
             "a_task_is_handed_on_five_times_then_only_to_the_owner",
         ),
     },

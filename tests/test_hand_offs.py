@@ -82,6 +82,18 @@ async def test_an_offer_expires_back_to_its_giver_whose_lease_stood_still(room: 
     assert "did not answer" in (await builder("check_in"))["wakes"][0]["line"]
 
 
+async def test_a_kill_after_an_offer_expired_gives_its_giver_no_time(room: RunningRoom) -> None:
+    owner = await room.owner()
+    giver, _ = await room.enroll("giver", "receiver")
+    await owner("create_task", title="a wall")
+    fence = (await giver("claim_task", task="T-1"))["fence"]
+    await giver("hand_off", task="T-1", fence=fence, to="receiver", note="yours")
+    room.time.forward(900 + 600)
+    before = (await owner("read_board", task="T-1"))["task"]["lease_until"]
+    await owner("kill", target="receiver", reason="test")
+    assert (await owner("read_board", task="T-1"))["task"]["lease_until"] == before
+
+
 async def test_an_offer_lives_three_intervals_of_its_receiver(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")

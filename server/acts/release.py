@@ -10,15 +10,17 @@ from teamroom.server.store.transaction import Writing
 def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
     """Void the offers a member gave or was given and free the tasks it holds; returns their names.
 
-    A task that was offered to it goes back to its giver, the lease going on where it stood.
+    A task that was offered to it goes back to its giver, the lease going on where it stood: from now, or from when
+    the offer expired, if it had.
     """
     next_seq = tx.head.seq + 1
     offers = tx.all("open_offers_of", member=member)
     for offer in offers:
-        tx.run("close_offer", id=offer["id"], state="voided", now=now, reason="killed")
+        task = as_it_is(tx, tx.one("task", id=offer["task"]), now)
+        over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", now)
+        tx.run("close_offer", id=offer["id"], state=over, now=now, reason="killed")
         if offer["giver"] != member:
-            task = as_it_is(tx, tx.one("task", id=offer["task"]), now)
-            tx.run("hold_again", id=task.id, lease_from=now, lease_seconds=task.row["lease_seconds"], seq=next_seq)
+            tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=task.lease.seconds, seq=next_seq)
             tx.effects.woken.add(offer["giver"])
     tasks = tx.all("tasks_held", member=member)
     for row in tasks:
