@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import TOOLS
@@ -16,10 +17,11 @@ HELD = Path(__file__).with_name("descriptions.json")
 
 
 def told() -> dict[str, Any]:
-    """Instructions, and of each tool and each resource all that `list` shows: constants of the code, every one."""
+    """Instructions, and of each tool, resource and prompt all that `list` shows: constants of the code, every one."""
     tools = {name: tool.listed.model_dump(mode="json", exclude_none=True) for name, tool in TOOLS.items()}
     resources = {resource.uri: [resource.title, resource.description] for resource in RESOURCES}
-    return {"instructions": INSTRUCTIONS.splitlines(), "tools": tools, "resources": resources}
+    prompts = {p.name: [p.title, p.description, *(repr(a) for a in p.arguments)] for p in PROMPTS.values()}
+    return {"instructions": INSTRUCTIONS.splitlines(), "tools": tools, "resources": resources, "prompts": prompts}
 
 
 def main() -> None:

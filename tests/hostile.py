@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
 from teamroom.tools.serve import TOOLS
 from tests.rooms import Member
@@ -73,6 +74,12 @@ class Shown:
             self.called.add(tool)
             self.fed |= {f"{tool}.{name}" for name, value in arguments.items() if EVIL in str(value)}
         return data
+
+    async def ask(self, prompt: str) -> None:
+        """Get a prompt."""
+        got: Any = await self.member.client.get_prompt(prompt)
+        self.words.extend((prompt, message.content.text) for message in got.messages)
+        self.called.add(prompt)
 
     async def read(self, uri: str) -> None:
         """Read a resource."""
@@ -150,6 +157,8 @@ async def look(victim: Shown) -> None:
         example = {"tasks/{id}": "T-1", "members/{name}": "mallory", "messages/{id}": "M-1", "receipts/{seq}": "9"}
         path = re.sub(r"\{\w+\}", example.get(resource.path, "0").rpartition("/")[2], resource.path)
         await victim.read(f"teamroom://{path}")
+    for prompt in PROMPTS:
+        await victim.ask(prompt)
     for tool in TOOLS:
         await victim(tool, **{LINE: TEXT, "task": TEXT, "name": TEXT, "target": LINE, "to": [LINE], "reason": TEXT})
     await victim(f"tool\n{EVIL}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
 from teamroom.tools import words as tool_words
 from teamroom.tools.serve import TOOLS
@@ -50,6 +51,7 @@ async def test_nothing_a_member_wrote_stands_anywhere_as_the_rooms_own_words(roo
     words, called, fed = await walked(room)
     assert "\n".join(f"{where}: {line}" for where, said in words for line in unmarked(said)) == ""
     assert free_texts() - NAMES_AND_FILTERS - fed == set(), "feed it a hostile text in tests/hostile.py"
+    assert set(PROMPTS) <= called
     assert set(TOOLS) - called <= {"enroll", "revoke", "set_policy"}
     assert len([name for name in called if name.startswith("teamroom://")]) >= len(RESOURCES)
     shown = {where for where, said in words if EVIL in said}

@@ -10,6 +10,7 @@ import pytest
 
 from teamroom.server.rules.text import PAGE_CHARACTERS
 from teamroom.server.settings import Settings
+from teamroom.tools.words import logged
 from tests.raw import reply, room_in_thread
 from tests.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
 
@@ -25,7 +26,7 @@ async def stream(reader: Member, after: int | None = None) -> dict[str, Any]:
     address = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
     contents = (await reader.client.read_resource(address)).contents
     page: dict[str, Any] = json.loads(contents[1].text)
-    assert all(entry["line"] in contents[0].text for entry in page["entries"])
+    assert all(logged(entry["line"]) in contents[0].text for entry in page["entries"])
     return page
 
 
