@@ -65,6 +65,11 @@ class Quiet(Model):
         sent = [at for at in self.spent.get((name, kind), []) if at > self.world.now - HOUR]
         return name in AGENTS and len(sent) >= BUDGETS[kind]
 
+    def spend(self, name: str, kind: str, folded: bool) -> None:
+        """What is folded takes no share of the budget: it is not shown by itself."""
+        if not folded:
+            self.spent.setdefault((name, kind), []).append(self.world.now)
+
     def say(self, author: str, other: str) -> bool:
         """One more message between two agents; returns whether it wakes the other."""
         talk = self.talks[frozenset({author, other})]
@@ -105,7 +110,7 @@ class Quiet(Model):
             return
         assert code(reply) == "ok", reply
         assert reply.folded == spent
-        self.spent.setdefault((author, kind), []).append(self.world.now)
+        self.spend(author, kind, spent)
         wakes = True
         if author in AGENTS and to in AGENTS:
             wakes = self.say(author, to) or kind == "alert"
@@ -122,7 +127,7 @@ class Quiet(Model):
         assert code(reply) == ("rate_limited" if spent and kind != "note" else "ok")
         if code(reply) == "ok":
             assert reply.folded == spent
-            self.spent.setdefault((author, kind), []).append(self.world.now)
+            self.spend(author, kind, spent)
 
     @rule(author=agents)
     def a_task_moves(self, author: str) -> None:
