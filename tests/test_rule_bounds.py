@@ -234,8 +234,8 @@ def test_how_each_thing_is_checked() -> None:
 
 def test_how_a_probe_is_answered() -> None:
     assert answer("n", "bot", "v") == hashlib.sha256(b"n:bot:v").hexdigest()
-    assert answer_command("n", "bot", "cat f") == "printf '%s' \"n:bot:$(cat f)\" | sha256sum"
-    assert answer_command("n", "bot", "") == "printf '%s' \"n:bot:VALUE\" | sha256sum"
+    assert answer_command("n", "bot", "cat f") == "printf %s:%s:%s n bot $(cat f) | sha256sum"
+    assert answer_command("n", "bot", "") == "printf %s:%s:%s n bot VALUE | sha256sum"
 
 
 def test_when_a_probe_is_due() -> None:
