@@ -74,7 +74,7 @@ async def test_names_that_look_alike_already_stay(tmp_path: Path) -> None:
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
-MIGRATION = MIGRATIONS / "0006_tell_names_apart.sql"
+MIGRATION = MIGRATIONS / "0005_tell_names_apart.sql"
 
 
 def test_the_migration_draws_names_as_the_rule_does(tmp_path: Path) -> None:

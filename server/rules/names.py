@@ -15,7 +15,7 @@ def fold(name: str) -> str:
 
 
 def looks(name: str) -> str:
-    """The skeleton of a name: names that are drawn alike have the same one. Migration 0006 says it in SQL."""
+    """The skeleton of a name: names that are drawn alike have the same one. Migration 0005 says it in SQL."""
     skeleton = name.translate(SAME_SHAPE).casefold()
     for drawn, alike in SAME_DRAWN:
         skeleton = skeleton.replace(drawn, alike)

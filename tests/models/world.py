@@ -103,7 +103,7 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         self.loop.run_until_complete(self._store.open(self.now))
-        self.door = Door(self._store, lambda: self.now, _METRICS)
+        self.door = Door(self._store, lambda: self.now, _METRICS, str)
 
     def _open(self, folder: Path) -> SqliteStore:
         return SqliteStore(folder, Context(self._statements, self._settings, secrets.token_bytes), _nothing)
@@ -117,7 +117,7 @@ class World:
         self.loop.run_until_complete(self._store.open(self.now))
         made = self._store.create(lambda tx: open_room(tx, "olga", self.now), self.now, log.FIRST_HASH)
         tokens = {"olga": self.loop.run_until_complete(made)}
-        self.door = Door(self._store, lambda: self.now, _METRICS)
+        self.door = Door(self._store, lambda: self.now, _METRICS, str)
         self.callers = {"olga": self.door.identify(tokens["olga"])}
         for name, options in self._plan.members.items():
             tokens[name] = self.act("olga", ENROLL, name=name, **options).token
