@@ -66,7 +66,7 @@ async def test_names_that_look_alike_already_stay(tmp_path: Path) -> None:
         old.execute("update member set name = 'agentl', folded = 'agentl', looks = 'agentl' where name = 'agent1'")
         old.execute("drop index member_by_looks")
         old.execute("alter table member drop column looks")
-        old.execute("delete from migration where number = 6")
+        old.execute("delete from migration where number = 5")
     async with running_room(folder) as room:
         owner = await room.owner()
         assert (await owner("enroll", name="agentl", rotate=True))["token"]
