@@ -94,7 +94,7 @@ class HandOffs(Model):
         task, reply = self.tasks[which], self.world.act(name, CLAIM_TASK, task=which)
         overdue = task.state == "claimed" and task.left <= -60
         if self.is_out(name):
-            assert code(reply) == "not_allowed"
+            assert code(reply) == "killed"
         elif task.holder == name:
             assert reply.replayed
         elif task.state == "open" or overdue:
@@ -111,7 +111,7 @@ class HandOffs(Model):
         artifacts = [{"ref": "plan.md", "sha256": PROOF}] if proven else []
         reply = self.world.act(giver, HAND_OFF, task=which, fence=fence, to=receiver, note="yours", artifacts=artifacts)
         if self.is_out(giver):
-            assert code(reply) == "not_allowed"
+            assert code(reply) == "killed"
         elif task.holder != giver or fence != task.fence:
             assert code(reply) == "stale_fence"
         elif task.state == "offered":
@@ -135,7 +135,7 @@ class HandOffs(Model):
         proofs = [] if proof is None else [{"ref": "plan.md", "value": proof}]
         reply = self.world.act(name, ANSWER_HAND_OFF, offer=which, accept=accept, proofs=proofs)
         if self.is_out(name) or name not in (offer.giver, offer.receiver):
-            assert code(reply) == "not_allowed"
+            assert code(reply) == ("killed" if self.is_out(name) else "not_allowed")
         elif offer.state != "offered":
             self.answered_before(name, offer, accept, reply)
         elif name == offer.giver:
