@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.app import Room, listen, serve
 from teamroom.server.clock import wall_clock
+from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 
@@ -137,12 +139,18 @@ class RunningRoom:
 
 
 @contextlib.asynccontextmanager
-async def running_room(folder: Path, era: Era = "auto", **settings: Any) -> AsyncIterator[RunningRoom]:
+async def running_room(
+    folder: Path,
+    era: Era = "auto",
+    time: Time | None = None,
+    entropy: Entropy = secrets.token_bytes,
+    **settings: Any,
+) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port."""
     data_folder.make_private(folder)
     listener, found = listen(Settings(port=0, **settings))
-    time = Time()
-    room = Room(folder, found, clock=time)
+    time = time or Time()
+    room = Room(folder, found, clock=time, entropy=entropy)
     with contextlib.closing(listener), data_folder.locked(folder, found.url):
         await room.open("olga")
         opened = asyncio.Event()

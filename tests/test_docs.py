@@ -1,0 +1,25 @@
+"""The pages under `docs/` say what is so: the tools as they answer now, links that lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tools_page import written
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+async def test_the_page_of_the_tools_is_what_the_room_answers(tmp_path: Path) -> None:
+    shown = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
+    assert shown == await written(tmp_path / "room"), "python -m tests.tools_page > docs/tools.md writes it anew"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.name)
+def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#:]+)", text) if not (page.parent / link).exists()]
+    named = re.findall(r"`((?:server|tools|resources|clients|tests|docs)/[\w./-]*)`", text)
+    assert links == []
+    assert [name for name in named if not (ROOT / name).exists()] == []
