@@ -570,6 +570,8 @@ PLANNED: dict[str, str] = {
 HOUSE: frozenset[str] = frozenset(
     {
         "test_conformance",
+        "test_attacks",
+        "test_docs",
         "test_prompts",
         "test_metrics",
         "test_push",

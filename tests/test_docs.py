@@ -1,10 +1,12 @@
 """The pages under `docs/` say what is so: the tools as they answer now, links that lead somewhere."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.shells import up
 from tests.tools_page import written
 
 ROOT = Path(__file__).parents[1]
@@ -23,3 +25,14 @@ def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> Non
     named = re.findall(r"`((?:server|tools|resources|clients|tests|docs)/[\w./-]*)`", text)
     assert links == []
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_command_of_the_page_for_operators_runs_as_it_stands(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```", page, flags=re.MULTILINE | re.DOTALL)
+    commands = [line.strip() for _, block in blocks for line in block.splitlines()]
+    assert len(commands) > 15
+    with up(tmp_path / "room", "--owner", "olga") as room:
+        for command in commands:
+            done = room.shell.run(*shlex.split(command)[1:])
+            assert done.code == 0, f"{command}: {done.out}{done.err}"
