@@ -22,7 +22,7 @@ async def test_the_page_of_the_tools_is_what_the_room_answers(tmp_path: Path) ->
 def test_every_link_and_every_file_that_a_page_names_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#:]+)", text) if not (page.parent / link).exists()]
-    named = re.findall(r"`((?:server|tools|resources|clients|tests|docs)/[\w./-]*)`", text)
+    named = re.findall(r"`((?:server|tools|resources|clients|tests|docs)/[\w./-]*(?:/|\.\w+))`", text)
     assert links == []
     assert [name for name in named if not (ROOT / name).exists()] == []
 
