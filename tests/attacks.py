@@ -385,6 +385,7 @@ ATTACKS: dict[int, Attack] = {
         "a secret in logs, errors, metrics or backups",
         "arguments are never logged; tokens are struck out; the room keeps hashes only",
         {
+            "test_canaries": ("*",),
             "test_logs": ("nothing_that_members_send_is_written_down", "without_the_filter_a_token_would_be_found"),
             "test_metrics": ("no_name_and_no_text_of_a_member_stands_in_them",),
             "test_backups": ("no_token_and_no_key_stands_in_a_backup",),

@@ -120,7 +120,7 @@ def test_a_canary_that_is_let_out_is_found_by_the_same_search(tmp_path: Path) ->
     """The twin: one in a message that was posted stands in the database and its copy, and one in a log line too."""
     with up(tmp_path / "room") as room:
         member = room.shell.now("enroll", "builder", "--json").json["token"]
-        canary = {"posted": fresh()}
+        canary = {"posted": fresh().removeprefix("tr_")}  # as a token it would be refused
         assert call(room.url, member, sent("post_message", {"text": canary["posted"]})).is_success
         assert room.shell.now("backup").code == 0
         room.stop()
