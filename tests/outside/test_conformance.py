@@ -80,7 +80,7 @@ def checks(output: str) -> list[dict[str, Any]]:
         except ValueError:
             end = at + 1
         else:
-            found += value
+            found += [check for check in value if isinstance(check, dict) and "status" in check]
         at = output.find("[\n", end)
     return found
 
