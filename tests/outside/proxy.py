@@ -12,7 +12,8 @@ from collections.abc import Iterator
 HEAD_BYTES = 65_536
 CHUNK_BYTES = 65_536
 IDLE_SECONDS = 120.0
-"""The longest head, how much is passed on at once, and how long a connection may be silent."""
+LEAVE_SECONDS = 5.0
+"""The longest head, how much is passed on at once, how long a connection may be silent, and stay after its answer."""
 
 END = b"\r\n\r\n"
 OWN = (b"authorization:", b"connection:")
@@ -52,8 +53,10 @@ def _pass_on(client: socket.socket, own: int, port: int, token: str) -> None:
             request += received
         head, _, rest = request.partition(END)
         room.sendall(_with_token(head, own, port, token) + END + rest)
-        threading.Thread(target=_copy, args=(client, room), daemon=True).start()
+        sending = threading.Thread(target=_copy, args=(client, room), daemon=True)
+        sending.start()
         _copy(room, client)
+        sending.join(LEAVE_SECONDS)  # what still comes is taken in: closing on it would lose the answer in a reset
 
 
 def _with_token(head: bytes, own: int, port: int, token: str) -> bytes:
