@@ -134,9 +134,9 @@ def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -
         assert verdict.verdict == found.standing
 
 
-@given(facts, times)
-def test_an_expectation_is_a_number_or_honestly_none(found: Facts, now: float) -> None:
-    expected = expectation(found, now, SETTINGS)
+@given(facts, st.lists(st.floats(0, 1e6), max_size=20), times)
+def test_an_expectation_is_a_number_or_honestly_none(found: Facts, answered: list[float], now: float) -> None:
+    expected = expectation(found, answered, now, SETTINGS)
     assert (expected.expected_seconds is None) == (expected.p90_seconds is None)
     if expected.expected_seconds is not None and expected.p90_seconds is not None:
         assert 0 <= expected.expected_seconds <= expected.p90_seconds

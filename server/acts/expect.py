@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from teamroom.server.acts.answers import answer_times
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.presence import Facts, expectation, presence
 from teamroom.server.rules.standing import Setting, decide
-from teamroom.server.settings import Settings
 from teamroom.server.store.transaction import Reading
 
 
@@ -48,10 +48,11 @@ def find_member(tx: Reading, name: str) -> Any:
     return row
 
 
-def forecast(row: Any, now: float, settings: Settings) -> Forecast:
-    """The forecast for one addressee."""
+def forecast(tx: Reading, row: Any, now: float) -> Forecast:
+    """The forecast for one addressee, from how long its newest answers took."""
+    settings = tx.settings
     facts = facts_of(row, now)
-    expected = expectation(facts, now, settings)
+    expected = expectation(facts, answer_times(tx, row["id"]), now, settings)
     return Forecast(
         to=row["name"],
         mode=facts.mode,

@@ -172,7 +172,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
         offer=name,
         task=task.name,
         expires_at=rfc3339(expires_at),
-        forecast=[forecast(receiver, now, tx.settings)],
+        forecast=[forecast(tx, receiver, now)],
     )
 
 

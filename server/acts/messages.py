@@ -165,7 +165,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
 
 
 def _forecast(tx: Reading, row: Any, stopped: bool, now: float) -> Forecast:
-    found = forecast(row, now, tx.settings)
+    found = forecast(tx, row, now)
     if not stopped:
         return found
     note = "not woken: you only answered each other while no task moved"

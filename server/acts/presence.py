@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
+from teamroom.server.acts.answers import measure
 from teamroom.server.acts.cursors import require_this_epoch
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
@@ -173,6 +174,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
     reviews = settle_reviews(tx, caller.member, now)
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
+    measure(tx, caller, seen, now)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
@@ -207,7 +209,9 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat, now: float) -> 
 
 def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge, now: float) -> Acknowledged:
     """Note how far a member has seen its wakes."""
-    return Acknowledged(cursor=_acknowledge(tx, caller, arguments.after, tx.principal["acknowledged"]))
+    cursor = _acknowledge(tx, caller, arguments.after, tx.principal["acknowledged"])
+    measure(tx, caller, cursor, now)
+    return Acknowledged(cursor=cursor)
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: float) -> Waited:

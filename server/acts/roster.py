@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
+from teamroom.server.acts.answers import answer_times
 from teamroom.server.acts.expect import facts_of, find_member
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.clock import rfc3339
@@ -95,7 +96,7 @@ def _characters(member: MemberShown) -> int:
 def _member(tx: Reading, row: Any, now: float) -> MemberShown:
     facts = facts_of(row, now)
     verdict = presence(facts, now, tx.settings)
-    expected = expectation(facts, now, tx.settings)
+    expected = expectation(facts, answer_times(tx, row["id"]), now, tx.settings)
     share = tx.one("upheld_share", member=row["id"])
     return MemberShown(
         name=row["name"],

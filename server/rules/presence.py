@@ -1,6 +1,9 @@
 """What is known of a member's presence, and when to expect it: pure functions of recorded facts."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 from teamroom.server.settings import Settings
@@ -9,6 +12,9 @@ Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "
 
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
+ENOUGH_ANSWERS = 3
+"""From so many answers on, a forecast is made of them."""
+
 OVERDUE_INTERVALS = 3
 """After this many silent intervals a member is gone, no longer overdue."""
 
@@ -82,11 +88,19 @@ def presence(facts: Facts, now: float, settings: Settings) -> Presence:
     return Presence("gone", f"silent for {duration(silent)}")
 
 
-def expectation(facts: Facts, now: float, settings: Settings) -> Expectation:
-    """When to expect a member to see something sent now, from its declared interval."""
+def expectation(facts: Facts, answered: Sequence[float], now: float, settings: Settings) -> Expectation:
+    """When to expect a member to see something sent now.
+
+    `answered` is how long its newest answers took, in seconds. With fewer than three its declared interval
+    stands for them; without one nobody can say.
+    """
     verdict = presence(facts, now, settings)
     if verdict.verdict in ("paused", "killed", "gone"):
         return Expectation(None, None, verdict.reason)
+    if len(answered) >= ENOUGH_ANSWERS:
+        middle, slow = median(answered), ninetieth(answered)
+        note = f"{verdict.reason}; as a rule it answers in {duration(middle)}, nine times of ten in {duration(slow)}"
+        return Expectation(round(middle, 1), round(slow, 1), note)
     interval = interval_seconds(facts.mode, settings)
     if interval is None:
         return Expectation(None, None, verdict.reason if verdict.verdict == "asleep" else _opens(facts))
@@ -95,6 +109,12 @@ def expectation(facts: Facts, now: float, settings: Settings) -> Expectation:
     silent = 0.0 if facts.last_call_at is None else max(now - facts.last_call_at, 0.0)
     left = max(interval - silent, 0.0)
     return Expectation(left, left + interval, verdict.reason)
+
+
+def ninetieth(answered: Sequence[float]) -> float:
+    """The time within which nine of ten answers come, by the rank that holds for the next one too."""
+    rank = math.ceil(0.9 * (len(answered) + 1))
+    return sorted(answered)[min(rank, len(answered)) - 1]
 
 
 def duration(seconds: float) -> str:

@@ -95,6 +95,15 @@ limit :limit
 -- name: count_pending_wakes
 select count(*) as wakes from wake where member = :member and seq > :after
 
+-- name: wakes_between
+-- The newest wakes of a member after one number and up to another, each once however many reasons it has.
+select distinct wake.seq, log.at
+from wake
+join log on log.seq = wake.seq
+where wake.member = :member and wake.seq > :after and wake.seq <= :upto
+order by wake.seq desc
+limit :limit
+
 -- name: unanswered_senders
 -- Who waits for a member: the senders of wakes that it has not acknowledged.
 select distinct sender from wake where member = :member and seq > :after and sender <> :member

@@ -66,6 +66,25 @@ update presence set last_progress_at = :now, last_note = :note, busy_until = :bu
 -- name: presence
 select last_call_at, last_progress_at, last_note, busy_until from presence where member = :member
 
+-- name: seen
+select seen from presence where member = :member
+
+-- name: see
+update presence set seen = :seq where member = :member
+
+-- name: add_answer_time
+insert into answer_time (member, seq, seconds) values (:member, :seq, :seconds)
+on conflict (member, seq) do nothing
+
+-- name: forget_answer_times
+delete from answer_time
+where member = :member and seq not in (
+    select seq from answer_time where member = :member order by seq desc limit :keep
+)
+
+-- name: answer_times
+select seconds from answer_time where member = :member order by seq desc limit :limit
+
 -- name: set_mode
 update member set mode = :mode where id = :member
 
