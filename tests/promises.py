@@ -346,6 +346,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "HND4": {
+        "test_forecast": ("*",),
         "test_hand_offs": ("an_offer_says_up_front_when_its_receiver_is_paused_or_gone",),
         "test_messages": ("a_mention_wakes_and_the_reply_forecasts",),
         "test_rules": ("an_expectation_is_a_number_or_honestly_none",),
@@ -551,7 +552,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 PLANNED: dict[str, str] = {
-    "HND4": "forecasts from measured wakes",
+    "HND4": "who else could, beside an addressee that cannot",
     "HND5": "the one reminder before an offer expires",
     "PRS1": "suspect and zombie, connected as a fact of its own",
     "PRS2": "progress as evidence for verdicts",

@@ -94,6 +94,7 @@ def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> N
     """A statement that is added later must say what it changes."""
     silent = {
         "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
+        "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
         "one's own cursor, and what is kept for repeats": {
             *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims"),
         },
