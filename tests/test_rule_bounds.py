@@ -381,5 +381,5 @@ def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: i
     ],
 )
 def test_when_somebody_is_expected(found: Facts, expected: float | None, slow: float | None) -> None:
-    seen = expectation(found, NOW, SETTINGS)
+    seen = expectation(found, [], NOW, SETTINGS)
     assert (seen.expected_seconds, seen.p90_seconds) == (expected, slow)
