@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.stored_texts import StoredTexts
 
 FIRST_HASH = "0" * 64
 SALT_BYTES = 16
@@ -113,11 +114,6 @@ def canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def text_digest(text: str) -> str:
-    """What an entry keeps of a text that stands elsewhere, so that a change of that text is found."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def content_digest(salt: str, summary: str, detail: str) -> str:
     """The salted digest of what can be redacted."""
     return hashlib.sha256(f"{salt}\n{len(summary)}\n{summary}{detail}".encode()).hexdigest()
@@ -170,12 +166,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class Verifier:
-    """Walks the log page by page; `step` returns the verdict once it knows it."""
+    """Walks the log page by page, and the texts that it vouches for; `step` returns the verdict once it knows it."""
 
     seal: Seal | None
     key: bytes | None
     seq: int = 0
     hash: str = FIRST_HASH
+    texts: StoredTexts = field(default_factory=StoredTexts)
 
     def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verdict | None:
         """Check the next `limit` entries. None: there is more to check."""
@@ -183,13 +180,17 @@ class Verifier:
         for entry in entries:
             if (why := self._fault(entry)) is not None:
                 return Verdict(self.seq, self.hash, self.seq + 1, why)
+            if (wrong := self.texts.follow(tx, entry)) is not None:
+                return Verdict(self.seq, self.hash, wrong.seq, wrong.why)
             self.seq, self.hash = entry["seq"], entry["hash"]
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
                 return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
         return None if len(entries) == limit else self._end(tx)
 
     def unreadable(self, why: str) -> Verdict:
-        """The verdict where the next entry cannot even be read."""
+        """The verdict where the next entry, or a text that was looked at, cannot even be read."""
+        if (at := self.texts.looked_at) is not None:
+            return Verdict(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
         return Verdict(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
     def _fault(self, entry: Any) -> str | None:
@@ -213,6 +214,8 @@ class Verifier:
         if head["seq"] != self.seq or head["hash"] != self.hash:
             bad = min(head["seq"], self.seq) + 1 if head["seq"] != self.seq else self.seq
             return Verdict(self.seq, self.hash, bad, f"the head row says the log ends at {head['seq']}")
+        if (wrong := self.texts.changed_task(tx)) is not None:
+            return Verdict(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
         if self.seal is None:
             return Verdict(self.seq, self.hash)
         if self.key is None or not is_genuine(self.key, self.seal):

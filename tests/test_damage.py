@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import sqlite3
 import struct
 from contextlib import closing
 from pathlib import Path
@@ -205,7 +206,7 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
 # ------------------------------------------------------------------ it cannot even be read
 
 
-@pytest.mark.parametrize("how", ["header", "emptied", "removed", "cut"])
+@pytest.mark.parametrize("how", ["header", "emptied", "removed", "cut", "a head that is no text"])
 def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(tmp_path: Path, how: str) -> None:
     folder = a_room(tmp_path)
     token = (folder / OWNER_TOKEN).read_text()
@@ -219,6 +220,9 @@ def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(tmp_path: Path,
             database.unlink()
         case "cut":
             database.write_bytes(database.read_bytes()[:6000])
+        case "a head that is no text":
+            with closing(sqlite3.connect(database)) as connection, connection:
+                connection.execute("update head set hash = cast(x'ff00' as text)")
     before = kept(folder)
     failed = Shell(tmp_path).run("up", "--data", str(folder), "--port", "0")
     assert failed.code == 1

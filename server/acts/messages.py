@@ -32,6 +32,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line, search_words
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.stored_texts import text_digest
 
 ADDRESSEES = 20
 """How many members one message addresses at most."""
@@ -134,7 +135,12 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
         act="post_message",
         subject=name,
         summary=_stream_line(caller, addressees, kind, summary),
-        detail={"kind": kind, "task": arguments.task, "text": log.text_digest(arguments.text)},
+        detail={
+            "kind": kind,
+            "task": arguments.task,
+            "text": text_digest(arguments.text),
+            "summary": text_digest(summary),
+        },
     )
     tx.run(
         "add_message",

@@ -1,6 +1,6 @@
 """Tasks: put on the board, and moved by whoever holds the fence; how they are claimed stands in `claims`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,6 +35,7 @@ from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.stored_texts import text_digest
 
 NEEDS = 20
 DEPENDENCIES = 50
@@ -112,7 +113,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
         act="create_task",
         subject=name,
         summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
-        detail={"title": arguments.title, "text": log.text_digest(arguments.detail or "")},
+        detail={"title": arguments.title, "text": text_digest(arguments.detail or "")},
     )
     tx.run(
         "add_task",
@@ -187,7 +188,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         detail={
             "status": arguments.status,
             "note": arguments.note,
-            "changes": sorted(arguments.changes.model_dump(exclude_none=True)) if arguments.changes else [],
+            **_changed(arguments.changes or Changes()),
         },
     )
     if arguments.changes is not None or arguments.snooze_until is not None:
@@ -202,6 +203,16 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     return Updated(
         receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(now)
     )
+
+
+def _changed(changes: Changes) -> dict[str, Any]:
+    """Which fields change, and what is kept of the new texts."""
+    kept: dict[str, Any] = {"changes": sorted(changes.model_dump(exclude_none=True))}
+    if changes.title is not None:
+        kept["title"] = changes.title
+    if changes.detail is not None:
+        kept["text"] = text_digest(changes.detail)
+    return kept
 
 
 def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
@@ -233,7 +244,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         seq=seq,
     )
     if arguments.note:
-        tx.run("record_progress", member=caller.member, now=now, note=log.text_digest(arguments.note), busy_until=None)
+        tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
 
 
 def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int, now: float) -> None:

@@ -1,9 +1,10 @@
 """Single bits of a room's files flipped, and files cut, and never a wrong "verified" (LOG3, SAF6).
 
-Half of the flips land in the bytes of an entry of the log, wherever SQLite keeps them: `teamroom verify` must find
-each and name the first entry that is not as it was. The others land anywhere in the database, its write-ahead log,
-the seal or the key; and files are cut. Whatever happens then, the room opens or refuses in its own words, in time,
-and what it does not know to be damaged reads as it was acknowledged.
+Four in ten flips land in the bytes of an entry of the log, wherever SQLite keeps them: `teamroom verify` must find
+each and name the first entry that is not as it was. One or two in ten land in the row of a message or a task: it must
+find each that changes what was written there. The others land anywhere in the database, its write-ahead log, the seal
+or the key; and files are cut. Whatever happens then, the room opens or refuses in its own words, in time, and what it
+does not know to be damaged reads as it was acknowledged.
 
 The twin verifies no more than that the numbers are dense.
 """
@@ -37,7 +38,7 @@ from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.transaction import StorageError
 from tests.bench.campaign import Advance, Outcome, command, over_time, quantile, silently
-from tests.bench.log_bytes import bytes_of_entries
+from tests.bench.row_bytes import bytes_of_rows
 
 ENTRIES = 120
 """Acts in the room that is damaged: posts and tasks, some longer than a page of the database."""
@@ -48,14 +49,21 @@ LATE_ENTRIES = 20
 BOUND_SECONDS = 10.0
 """Verifying, opening and closing may take as long; five times that is a loop, and ends the campaign."""
 
-IN_ENTRIES, ANYWHERE, IN_LOG_OF_WRITES, IN_SEAL_OR_KEY = 0.5, 0.7, 0.8, 0.85
+IN_ENTRIES, IN_TEXTS, ANYWHERE, IN_LOG_OF_WRITES, IN_SEAL_OR_KEY = 0.4, 0.55, 0.7, 0.8, 0.85
 """Shares of the flips, added up; what is left are cut files."""
 
+WRITTEN = {
+    "messages": "select id, seq, author, at, kind, summary, text from message order by id",
+    "tasks": "select id, title, detail, summary, evidence from task order by id",
+}
+"""What members wrote: a verified room holds it as it was."""
+
 CONTENT = {
-    "messages": "select id, seq, author, at, kind, summary, text, reply_to, thread, task from message order by id",
-    "tasks": "select id, title, detail, state, creator, holder from task order by id",
+    "what messages answer": "select id, reply_to, thread, task from message order by id",
+    "states of tasks": "select id, state, creator, holder from task order by id",
     "members": "select id, name, kind, role, owner from member order by id",
 }
+"""What no chain covers."""
 
 SELECT_ENTRY = "select * from log where seq > ? order by seq limit 1"
 
@@ -69,6 +77,14 @@ class Damage:
     """The entry in whose bytes a bit was flipped; 0 for all others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a bit can be flipped: in bytes of entries, each with its number, and of messages and tasks."""
+
+    entries: list[tuple[int, int]]
+    texts: list[int]
+
+
 @dataclass(slots=True)
 class Seen:
     """What became of a damaged room."""
@@ -76,6 +92,7 @@ class Seen:
     verdict: str
     opening: str
     first_changed: int | None
+    changed_text: str | None = None
     fault: str = ""
 
 
@@ -84,12 +101,13 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
     outcome, dice = Outcome(), random.Random(seed)
     closed, taken = folder.with_name("closed"), folder.with_name("taken")
     await _make(closed, taken)
-    before = _entries(closed), _content(closed)
-    whereabouts = bytes_of_entries(closed / data_folder.DATABASE)
+    before = _entries(closed), _content(closed, WRITTEN), _content(closed, CONTENT)
+    rows = {table: bytes_of_rows(closed / data_folder.DATABASE, table) for table in ("log", "message", "task")}
+    whereabouts = Whereabouts(rows["log"], [offset for table in ("message", "task") for offset, _ in rows[table]])
     verdicts: dict[str, Counter[str]] = {}
     openings: dict[str, Counter[str]] = {}
     seconds: list[float] = []
-    in_entries = found = as_it_was = 0
+    in_entries = found = as_it_was = texts_found = 0
     logging.disable(logging.CRITICAL)
     try:
         for turn in range(number):
@@ -106,6 +124,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
                 in_entries += 1
                 as_it_was += seen.first_changed is None and seen.verdict == "good"
                 found += seen.first_changed is not None and not seen.fault
+            texts_found += seen.changed_text is not None and seen.verdict != "good"
             if seen.fault:
                 outcome.faults.append(f"turn {turn}, {damage.what}: {seen.fault}")
             if seconds[-1] > BOUND_SECONDS:
@@ -117,6 +136,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
         "flips in bytes of an entry": in_entries,
         "of these found and named": found,
         "of these without effect: every entry reads as before": as_it_was,
+        "damaged texts of messages and tasks that verify found": texts_found,
         **{f"verify, {kind}": dict(counts.most_common()) for kind, counts in verdicts.items()},
         **{f"opening, {kind}": dict(counts.most_common()) for kind, counts in openings.items()},
         "seconds for each": f"median {quantile(seconds, 0.5):.2f}, worst {max(seconds):.2f}",
@@ -151,14 +171,16 @@ async def _make(closed: Path, taken: Path) -> None:
     await room.close()
 
 
-def _damage(folder: Path, closed: Path, taken: Path, whereabouts: list[tuple[int, int]], dice: random.Random) -> Damage:
+def _damage(folder: Path, closed: Path, taken: Path, whereabouts: Whereabouts, dice: random.Random) -> Damage:
     """Put a copy of the room into the folder, and damage it."""
     chance, database = dice.random(), folder / data_folder.DATABASE
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(closed if chance < ANYWHERE or dice.random() < 0.5 else taken, folder)
+    shutil.copytree(closed if chance < IN_TEXTS or dice.random() < 0.5 else taken, folder)
     if chance < IN_ENTRIES:
-        offset, seq = dice.choice(whereabouts)
+        offset, seq = dice.choice(whereabouts.entries)
         return Damage(f"a bit of an entry: {seq}, {_flip(database, dice, offset)}", seq)
+    if chance < IN_TEXTS:
+        return Damage(f"a bit of a message or a task: {_flip(database, dice, dice.choice(whereabouts.texts))}")
     if chance < ANYWHERE:
         return Damage(f"a bit of the database: {_flip(database, dice)}")
     if chance < IN_LOG_OF_WRITES:
@@ -192,11 +214,11 @@ def _size(path: Path) -> int:
 # ------------------------------------------------------------------ what becomes of it
 
 
-async def _look(folder: Path, before: tuple[Any, Any], damage: Damage, twin: bool) -> Seen:
+async def _look(folder: Path, before: tuple[Any, Any, Any], damage: Damage, twin: bool) -> Seen:
     """Verify, then open, act and read; what that says must fit what was changed."""
-    entries, content = before
+    entries, written, content = before
     changed = _first_changed(folder, entries)
-    seen = Seen("", "", changed)
+    seen = Seen("", "", changed, _changed(folder, WRITTEN, written))
     try:
         with _dense_only() if twin else contextlib.nullcontext():
             seen.verdict, first_bad = _verify(folder)
@@ -208,7 +230,9 @@ async def _look(folder: Path, before: tuple[Any, Any], damage: Damage, twin: boo
         seen.fault = f"verified, and entry {changed} is not as it was"
     elif damage.is_in_entry and changed is not None and first_bad != changed:
         seen.fault = f"entry {changed} is the first that changed, verify says {first_bad}"
-    elif seen.verdict == "good" and seen.opening == "works" and (other := _other_content(folder, content)):
+    elif seen.verdict == "good" and seen.changed_text is not None:
+        seen.fault = f"verified, and {seen.changed_text}"
+    elif seen.verdict == "good" and seen.opening == "works" and (other := _changed(folder, CONTENT, content)):
         seen.opening = f"works, and {other}"
     return seen
 
@@ -268,20 +292,20 @@ def _rows(folder: Path, sql: str, *parameters: Any) -> list[Any]:
         return connection.execute(sql, parameters).fetchall()
 
 
-def _other_content(folder: Path, before: dict[str, list[Any]]) -> str | None:
-    """What became of what members see and no chain covers; None where all reads as it was."""
-    for what, sql in CONTENT.items():
+def _changed(folder: Path, content: dict[str, str], before: dict[str, list[Any]]) -> str | None:
+    """What became of what members see; None where all reads as it was."""
+    for what, sql in content.items():
         try:
             found = [repr(tuple(row)) for row in _rows(folder, sql)]
         except sqlite3.Error:
-            return f"refuses to read some of the {what}"
+            return f"some of the {what} cannot be read"
         if found[: len(before[what])] != before[what]:
             return f"nothing notices that {what} changed"
     return None
 
 
-def _content(folder: Path) -> dict[str, list[Any]]:
-    return {what: [repr(tuple(row)) for row in _rows(folder, sql)] for what, sql in CONTENT.items()}
+def _content(folder: Path, content: dict[str, str]) -> dict[str, list[Any]]:
+    return {what: [repr(tuple(row)) for row in _rows(folder, sql)] for what, sql in content.items()}
 
 
 def _entries(folder: Path) -> list[tuple[Any, ...]]:

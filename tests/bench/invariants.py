@@ -7,13 +7,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.log import Seal, Verifier, text_digest
+from teamroom.server.log import Seal, Verifier
 from teamroom.server.rules.text import mentions
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.stored_texts import text_digest
 
 HELD = ("claimed", "blocked", "offered", "in_review", "done")
 """States of a task that had a holder when it came into them."""

@@ -11,6 +11,12 @@ where seq > :after
 order by seq
 limit :limit
 
+-- name: words_of_message
+select id, author, at, kind, summary, text from message where seq = :seq
+
+-- name: words_of_task
+select title, detail, summary, evidence from task where id = :id
+
 -- name: receipts
 -- Filters that are empty do not filter.
 select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,

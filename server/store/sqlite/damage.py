@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.sqlite.copy import open_to_read
-from teamroom.server.store.sqlite.faults import is_damage
+from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
 
 CHECK_SECONDS = 1.0
@@ -35,7 +35,7 @@ def find_damage(path: Path, vouch: Vouch) -> str | None:
         with closing(open_to_read(path)) as connection:
             return vouch(_head(connection)) or _bad_page(connection)
     except sqlite3.Error as error:
-        if not is_damage(error):
+        if not (is_damage(error) or is_no_text(error)):
             raise
         return str(error)
 
@@ -44,7 +44,7 @@ def _head(connection: sqlite3.Connection) -> Any:
     try:
         return connection.execute(sqlite_statements()["read_head"]).fetchone()
     except sqlite3.Error as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+        if code_of(error) != sqlite3.SQLITE_ERROR:
             raise
         return None  # a database without tables: no room was made in it yet
 
@@ -55,7 +55,7 @@ def _bad_page(connection: sqlite3.Connection) -> str | None:
     try:
         found = [row[0] for row in connection.execute(sqlite_statements()["look_at_pages"])]
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+        if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise
         return None
     faults = [line for line in found if line != "ok" and INDEX_OF_WORDS not in line.lower()]

@@ -12,13 +12,23 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 def is_full(error: BaseException) -> bool:
     """Whether the disk had no room for what was to be written."""
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in FULL
+    return code_of(error) in FULL
 
 
 def is_damage(error: BaseException) -> bool:
     """Whether the file is not what SQLite wrote. An index of words that is out of step can be built again."""
-    code = getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
+    code = code_of(error)
     return code & 0xFF in DAMAGED and code != sqlite3.SQLITE_CORRUPT_VTAB
+
+
+def is_no_text(error: BaseException) -> bool:
+    """Whether what stands where a text must be is none. It is Python that finds this, so the error has no code."""
+    return isinstance(error, sqlite3.OperationalError) and code_of(error) == 0
+
+
+def code_of(error: BaseException) -> int:
+    """SQLite's extended code of an error; 0 where SQLite gave none."""
+    return getattr(error, "sqlite_errorcode", 0) if isinstance(error, sqlite3.Error) else 0
 
 
 def as_storage_error(error: Exception, why: str = "") -> StorageError:

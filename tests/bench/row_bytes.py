@@ -1,4 +1,4 @@
-"""Where in a database file the entries of the log lie, byte by byte, by SQLite's file format."""
+"""Where in a database file the rows of a table lie, byte by byte, by SQLite's file format."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ INTERIOR, LEAF = 0x05, 0x0D
 """The first byte of a page of a table's tree."""
 
 
-def bytes_of_entries(path: Path) -> list[tuple[int, int]]:
-    """Every byte of a cell of the log's table, as its offset in the file and the entry's number.
+def bytes_of_rows(path: Path, table: str) -> list[tuple[int, int]]:
+    """Every byte of a cell of a table, as its offset in the file and the number of its row.
 
     The database must be closed: all of it in one file.
     """
     with closing(sqlite3.connect(path)) as connection:
-        root = connection.execute("select rootpage from sqlite_schema where name = 'log'").fetchone()[0]
+        root = connection.execute("select rootpage from sqlite_schema where name = ?", (table,)).fetchone()[0]
         size = connection.execute("pragma page_size").fetchone()[0]
-    return [(offset, seq) for start, end, seq in _cells(path.read_bytes(), size, root) for offset in range(start, end)]
+    return [(offset, row) for start, end, row in _cells(path.read_bytes(), size, root) for offset in range(start, end)]
 
 
 def _cells(content: bytes, size: int, page: int) -> Iterator[tuple[int, int, int]]:
@@ -39,19 +39,19 @@ def _cells(content: bytes, size: int, page: int) -> Iterator[tuple[int, int, int
 def _parts(content: bytes, size: int, cell: int) -> Iterator[tuple[int, int, int]]:
     """The part of a cell in its page, and those in the pages that it flows over into."""
     payload, at = _varint(content, cell)
-    seq, at = _varint(content, at)
+    row, at = _varint(content, at)
     if payload <= size - 35:
-        yield cell, at + payload, seq
+        yield cell, at + payload, row
         return
     least = (size - 12) * 32 // 255 - 23
     here = least + (payload - least) % (size - 4)
     here = here if here <= size - 35 else least
-    yield cell, at + here + 4, seq
+    yield cell, at + here + 4, row
     left, page = payload - here, int.from_bytes(content[at + here : at + here + 4], "big")
     while left > 0:
         start = (page - 1) * size
         part = min(left, size - 4)
-        yield start, start + 4 + part, seq
+        yield start, start + 4 + part, row
         left, page = left - part, int.from_bytes(content[start : start + 4], "big")
 
 

@@ -1,0 +1,119 @@
+"""The stored texts of messages and tasks, held against what the log keeps of them.
+
+What a member writes stands in the row that others read, and the entry of the act keeps a digest of it, or the words
+themselves. A message never changes, so it is compared at its entry; a task may be edited, so it is compared once the
+whole log was read. What was taken away cannot be compared any more: a message must then be empty, and a task of which
+any entry lost its content is left out.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from teamroom.server.store.transaction import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What does not stand as it was written, and the number of the entry that wrote it."""
+
+    seq: int
+    why: str
+
+
+@dataclass(slots=True)
+class StoredTexts:
+    """Follows the log, entry by entry. Keeps a few digests for each task."""
+
+    looked_at: Wrong | None = None
+    """What is being read: where the database fails to, that is what cannot be read."""
+    _tasks: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def follow(self, tx: Reading, entry: Any) -> Wrong | None:
+        """Take in an entry that the chain vouches for, and say whether its message stands as it was posted."""
+        if entry["outcome"] != "ok":
+            return None
+        if entry["act"] == "post_message":
+            return self._message(tx, entry)
+        if entry["subject"].startswith("T-"):
+            self._note(entry)
+        return None
+
+    def changed_task(self, tx: Reading) -> Wrong | None:
+        """The first task that does not stand as the log read so far says."""
+        for name, written in self._tasks.items():
+            if (wrong := self._task(tx, name, written)) is not None:
+                return wrong
+        return None
+
+    def _task(self, tx: Reading, name: str, written: dict[str, tuple[int, str]]) -> Wrong | None:
+        self.looked_at = Wrong(max((seq for seq, _ in written.values()), default=1), name)
+        row = tx.one("words_of_task", id=int(name[2:]))
+        if row is None:
+            return Wrong(self.looked_at.seq, f"{name} is missing")
+        stored = {**row, "evidence": _in_order(row["evidence"])}
+        for column, (since, digest) in written.items():
+            if not _is(stored[column], digest) and tx.one("entry_with_content", seq=since) is not None:
+                return Wrong(since, f"the stored {column} of {name} was changed")
+        self.looked_at = None
+        return None
+
+    def _message(self, tx: Reading, entry: Any) -> Wrong | None:
+        name = entry["subject"]
+        self.looked_at = Wrong(entry["seq"], name)
+        row = tx.one("words_of_message", seq=entry["seq"])
+        self.looked_at = None
+        if row is None or f"M-{row['id']}" != name:
+            return Wrong(entry["seq"], f"{name} is missing")
+        if entry["salt"] is None:
+            return None if row["text"] == "" else Wrong(entry["seq"], f"{name} has a text that was taken away")
+        kept = json.loads(entry["detail"])
+        for column in ("text", "summary"):
+            if column in kept and not _is(row[column], kept[column]):
+                return Wrong(entry["seq"], f"the stored {column} of {name} was changed")
+        if (row["author"], row["at"], row["kind"]) != (entry["actor"], entry["at"], kept["kind"]):
+            return Wrong(entry["seq"], f"{name} is not stored as the message of who posted it then")
+        return None
+
+    def _note(self, entry: Any) -> None:
+        name = entry["subject"]
+        if entry["salt"] is None:
+            self._taken.add(name)
+            self._tasks.pop(name, None)
+        if name in self._taken:
+            return
+        kept = json.loads(entry["detail"])
+        written = self._tasks.setdefault(name, {}) if entry["act"] == "create_task" else self._tasks.get(name, {})
+        for column in kept.get("changes", ()):  # an older release wrote down only that they changed
+            written.pop(column, None)
+        if entry["act"] in ("create_task", "update_task"):
+            words = {"title": _digest_of(kept.get("title")), "detail": kept.get("text")}
+        elif entry["act"] == "complete_task":
+            evidence = _in_order(json.dumps(kept["evidence"]))
+            words = {"summary": _digest_of(kept["summary"]), "evidence": _digest_of(evidence)}
+        else:
+            words = {}
+        written.update({column: (entry["seq"], digest) for column, digest in words.items() if digest is not None})
+
+
+def text_digest(text: str) -> str:
+    """What an entry keeps of a text that stands elsewhere, so that a change of that text is found."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest_of(text: str | None) -> str | None:
+    return None if text is None else text_digest(text)
+
+
+def _is(stored: Any, digest: str) -> bool:
+    return isinstance(stored, str) and text_digest(stored) == digest
+
+
+def _in_order(evidence: Any) -> str | None:
+    """Evidence in one form, however its fields are ordered; None where it is none."""
+    try:
+        return json.dumps(json.loads(evidence), sort_keys=True)
+    except (TypeError, ValueError):
+        return None
