@@ -588,6 +588,7 @@ HOUSE: frozenset[str] = frozenset(
         "test_migrations",
         "test_readme",
         "test_rule_bounds",
+        "test_mutants",
         "test_words",
         "test_packaging",
         "test_promises",

@@ -5,9 +5,20 @@ import hashlib
 import pytest
 
 from teamroom.server.rules.characters import forbidden_character
+from teamroom.server.rules.exchanges import Step, Turn, step
+from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
 from teamroom.server.rules.names import fold, looks, reserved_word
-from teamroom.server.rules.presence import Facts, duration, expectation, interval_seconds, parse_mode, presence
+from teamroom.server.rules.presence import (
+    Expectation,
+    Facts,
+    duration,
+    expectation,
+    interval_seconds,
+    ninetieth,
+    parse_mode,
+    presence,
+)
 from teamroom.server.rules.proofs import (
     RENEW_SECONDS,
     answer,
@@ -18,8 +29,9 @@ from teamroom.server.rules.proofs import (
     plant_command,
 )
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
+from teamroom.server.rules.routing import Reach
 from teamroom.server.rules.standing import Setting, Standing, decide
-from teamroom.server.rules.text import code, cut, how_many_fit, mentions, named, one_line, said
+from teamroom.server.rules.text import code, cut, how_many_fit, mentions, named, one_line, said, search_words
 from teamroom.server.settings import Settings
 
 SETTINGS = Settings()
@@ -91,6 +103,11 @@ def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
 )
 def test_how_long_an_offer_waits(mode: str, seconds: float) -> None:
     assert offer_seconds(mode, SETTINGS) == seconds
+
+
+def test_who_has_no_interval_gets_the_shortest_lease_and_offer() -> None:
+    short = Settings(lease_seconds=60, lease_intervals=100, offer_seconds=60, offer_intervals=100)
+    assert (lease_seconds("agent", "on_demand", short), offer_seconds("on_demand", short)) == (60, 60)
 
 
 def test_a_pause_covers_from_its_first_moment_to_before_its_end() -> None:
@@ -359,6 +376,17 @@ def test_how_names_are_drawn() -> None:
         ("\u4e00\U000e00ff", 1),
         ("\u4e00\u200b", 1),
         ("\u200e\u05d0", None),
+        ("\u200e\u05d0\u200f", None),
+        ("\u200f\u200f\u05d0", 1),
+        ("\u05d0\u061c\u05d0\u200e\u05d0\u200f", None),
+        ("\x1b\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", 0),
+        ("\u1820\u00ad", 1),
+        ("\u1820\u180f", None),
+        ("\n\ufe00", 1),
+        ("\U0001faff\ufe0f", None),
+        ("\ua800\u200d", None),
+        ("\ufefc\u200c", None),
+        ("\u093e\u200d", None),
         ("\u05d0\u200e\u200f", 2),
         ("a\u200f", 1),
         ("\u0661\u200f", 1),
@@ -368,18 +396,140 @@ def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: i
     assert forbidden_character(text) == place
 
 
+PAUSED = "paused; its wakes are held"
+MEASURED = "called 10 s ago; as a rule it answers in 2 s, nine times of ten in 3 s"
+
+
 @pytest.mark.parametrize(
-    ("found", "expected", "slow"),
+    ("found", "answered", "expected"),
     [
-        (facts("live", 10), 150.0, 300.0),
-        (facts("every:600", 100), 500.0, 1100.0),
-        (facts("every:600", 700), 0.0, 600.0),
-        (facts("every:600"), None, None),
-        (facts("on_demand", 10), None, None),
-        (facts("manual", 500), None, None),
-        (facts("every:600", 100, standing="paused"), None, None),
+        (facts("live", 10), [], Expectation(150.0, 300.0, "called 10 s ago")),
+        (facts("every:600", 100), [], Expectation(500.0, 1100.0, "called 2 min ago")),
+        (facts("every:600", 500), [], Expectation(100.0, 700.0, "wakes every 10 min, next in 2 min")),
+        (facts("every:600", 700), [], Expectation(0.0, 600.0, "expected 2 min ago")),
+        (facts("every:600", -5), [], Expectation(600.0, 1200.0, "called 0 s ago")),
+        (facts("every:600", busy=60), [], Expectation(600.0, 1200.0, "declared work for another 1 min")),
+        (facts("every:600"), [], Expectation(None, None, "has never called")),
+        (facts("on_demand", 10), [], Expectation(None, None, "wakes on demand")),
+        (facts("manual", 10), [], Expectation(None, None, "opens when its human does")),
+        (facts("manual", 500), [], Expectation(None, None, "called 8 min ago; opens when its human does")),
+        (facts("every:600", 100, standing="paused"), [], Expectation(None, None, PAUSED)),
+        (facts("every:600", 100, standing="paused"), [1, 2, 3], Expectation(None, None, PAUSED)),
+        (facts("live", 10), [1, 2], Expectation(150.0, 300.0, "called 10 s ago")),
+        (facts("live", 10), [3.04, 1, 2.04], Expectation(2.0, 3.0, MEASURED)),
+        (facts("live", 10), [2.96, 1, 1.96], Expectation(2.0, 3.0, MEASURED)),
+        (facts("live", 10), [3.14, 1, 2.16], Expectation(2.2, 3.1, MEASURED)),
     ],
 )
-def test_when_somebody_is_expected(found: Facts, expected: float | None, slow: float | None) -> None:
-    seen = expectation(found, [], NOW, SETTINGS)
-    assert (seen.expected_seconds, seen.p90_seconds) == (expected, slow)
+def test_when_somebody_is_expected(found: Facts, answered: list[float], expected: Expectation) -> None:
+    assert expectation(found, answered, NOW, SETTINGS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "rank"), [(1, 1), (3, 3), (9, 9), (10, 10), (11, 11), (18, 18), (19, 18), (29, 27)]
+)
+def test_nine_of_ten_answers_come_within_the_time_of_this_rank(answers: int, rank: int) -> None:
+    assert ninetieth([float(seconds) for seconds in range(answers, 0, -1)]) == rank
+
+
+# ------------------------------------------------------------------ what counts as reached
+
+
+@pytest.mark.parametrize(
+    ("reach", "state"),
+    [
+        (Reach(), "declared"),
+        (Reach(proven_until=NOW), "expired"),
+        (Reach(proven_until=NOW + 1), "proven"),
+        (Reach(attested_until=NOW), "expired"),
+        (Reach(attested_until=NOW + 1), "attested"),
+        (Reach(failed_at=NOW), "failed"),
+        (Reach(NOW + 1, NOW + 1, NOW), "proven"),
+        (Reach(NOW, NOW + 1, NOW), "attested"),
+        (Reach(NOW, NOW, NOW), "failed"),
+    ],
+)
+def test_the_strongest_state_in_force_is_shown(reach: Reach, state: str) -> None:
+    assert reach.state(NOW) == state
+
+
+# ------------------------------------------------------------------ quietness
+
+
+@pytest.mark.parametrize(
+    ("authors", "line"),
+    [
+        (["ann"], "… and 1 more note of @ann"),
+        (["ann", "ann"], "… and 2 more notes of @ann"),
+        (["ann", "bob", "ann"], "… and 3 more notes of @ann (2), @bob (1)"),
+        (["cid", "bob", "ann"], "… and 3 more notes of @cid (1), @bob (1), @ann (1)"),
+        (["dan", "cid", "bob", "ann"], "… and 4 more notes of @dan (1), @cid (1), @bob (1) and others"),
+    ],
+)
+def test_the_line_of_folded_notes(authors: list[str], line: str) -> None:
+    assert notes_line(authors) == line
+
+
+def cause(seq: int, subject: str, *, sender: str = "olga", reason: str = "mention", folded: int = 0) -> Cause:
+    return Cause(seq, reason, subject, sender, "line", folded, float(seq), "agent")
+
+
+def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> None:
+    wakes = [cause(1, "M-1"), cause(2, "M-2", folded=1), cause(3, "M-1"), cause(4, "M-4", folded=1), cause(5, "M-5")]
+    one, beyond, late = [wakes[0], wakes[2]], [wakes[1], wakes[3]], [wakes[4]]
+    assert told(wakes, None, 9) == [Told(one), Told(beyond, BEYOND), Told(late)]
+    assert told(wakes, lambda at: at in (2, 5), 9) == [Told(one), Told([wakes[3]]), Told([wakes[1], wakes[4]], HELD)]
+    assert told(wakes, lambda at: at == 2, 9)[0] == Told([wakes[1]])
+    assert told(wakes, None, 2) == [Told(one), Told(beyond, BEYOND)]
+    assert told(wakes, None, 1) == [Told([wakes[0]])]
+    assert told([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [Told([cause(1, "M-1")]), Told([cause(1, "M-2")])]
+
+
+@pytest.mark.parametrize(
+    ("wake", "line"),
+    [
+        (
+            Told([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
+            "3 wakes were held while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
+            "In full: read_messages mentions ann, after 6",
+        ),
+        (
+            Told([cause(7, "M-1"), cause(8, "T-2", reason="assigned"), cause(9, "M-1")], BEYOND),
+            "3 more from @olga: mention M-1; assigned T-2. In full: read_messages mentions ann, after 6",
+        ),
+        (
+            Told([cause(7, "T-1"), cause(8, "T-2")], BEYOND),
+            "2 more from @olga: mention T-1, T-2. In full: read_board",
+        ),
+        (
+            Told([cause(n, f"T-{n}") for n in range(1, 13)], BEYOND),
+            "12 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12. "
+            "In full: read_board",
+        ),
+        (
+            Told([cause(n, f"T-{n}") for n in range(1, 16)], BEYOND),
+            "15 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12 and 3 others. "
+            "In full: read_board",
+        ),
+    ],
+)
+def test_the_line_of_a_digest(wake: Told, line: str) -> None:
+    assert digest_line(wake, "ann") == line
+
+
+def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
+    wake = Told([cause(n, f"M-{n}", sender=f"{n}" + "a" * 30) for n in range(1, 14)], HELD)
+    line = digest_line(wake, "ann")
+    assert len(line) == DIGEST_CHARACTERS
+    assert line.endswith("… and 1 others. In full: read_messages mentions ann, after 0")
+
+
+def test_a_search_is_words_without_quotes() -> None:
+    assert search_words('  "to be"  or\tnot ') == "to be or not"
+    assert search_words('a"b') == "a b"
+
+
+def test_the_first_of_two_opens_the_first_turn() -> None:
+    assert step(None, 5, 1) == step(Turn(0, 5), 5, 1) == Step(Turn(1, 5), wakes=True, is_last=False)
+    assert step(Turn(1, 5), 6, 1) == Step(Turn(2, 6), wakes=True, is_last=True)
+    assert step(Turn(2, 6), 5, 1) == Step(Turn(3, 5), wakes=False, is_last=False)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 TURNS_OF_A_ROUND = 2
 """A round is a turn of each."""
 
+NOBODY = 0
+"""No member has this number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -30,8 +33,6 @@ def step(last: Turn | None, author: int, rounds: int) -> Step:
     spoke in it.
     """
     if last is None or last.number == 0:
-        turn, before = Turn(1, author), 0
-    else:
-        turn, before = Turn(last.number + (last.author != author), author), last.number
-    end = rounds * TURNS_OF_A_ROUND
-    return Step(turn, wakes=before < end, is_last=before < end <= turn.number)
+        last = Turn(0, NOBODY)
+    turn, end = Turn(last.number + (last.author != author), author), rounds * TURNS_OF_A_ROUND
+    return Step(turn, wakes=last.number < end, is_last=last.number < end <= turn.number)

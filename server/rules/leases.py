@@ -74,8 +74,6 @@ def paused_seconds(pauses: Sequence[Pause], since: float, now: float) -> float:
     total, reached = 0.0, since
     for pause in sorted(pauses, key=lambda pause: pause.since):
         end = now if pause.until is None else min(pause.until, now)
-        start = max(pause.since, reached)
-        if end > start:
-            total += end - start
-            reached = end
+        total += max(end - max(pause.since, reached), 0.0)
+        reached = max(reached, end)
     return total

@@ -51,8 +51,8 @@ def parse_mode(mode: str) -> str | None:
     """A mode in its one spelling (`live`, `every:SECONDS`, `on_demand`, `manual`), or None if it is none."""
     if mode in ("live", "on_demand", "manual"):
         return mode
-    kind, _, seconds = mode.partition(":")
-    if kind != "every" or not seconds.isascii() or not seconds.isdigit() or len(seconds) > 6:
+    seconds = mode.removeprefix("every:")
+    if seconds == mode or not seconds.isascii() or not seconds.isdigit() or len(seconds) > 6:
         return None
     in_bounds = SHORTEST_EPISODE_SECONDS <= int(seconds) <= LONGEST_EPISODE_SECONDS
     return f"every:{int(seconds)}" if in_bounds else None
