@@ -26,6 +26,10 @@ CALLER_KEY = "teamroom.caller"
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
 
+READY_PATH = "/readyz"
+PROBES = ("/livez", "/healthz", READY_PATH)
+"""The first two say that the process and its event loop answer; the third looks at the store."""
+
 SAID_SECONDS = 60.0
 """How long the log is silent about a status that it has told of."""
 
@@ -204,7 +208,7 @@ class Gate:
             )
 
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
-        if scope["path"] not in ("/healthz", "/readyz", METRICS_PATH):
+        if scope["path"] not in (*PROBES, METRICS_PATH):
             raise GateRefusal(404, "not_found", "There is nothing here.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
@@ -212,8 +216,8 @@ class Gate:
             await self._may_look(self._authenticate(headers))
             await _send(send, 200, self._metrics.text(), CONTENT_TYPE)
             return
-        ready = scope["path"] == "/healthz" or self._door.is_ready()
-        await _send_json(send, 200 if ready else 503, {"ok": ready})
+        good = scope["path"] != READY_PATH or self._door.is_ready()
+        await _send_json(send, 200 if good else 503, {"ok": good})
 
 
 def allowed_hosts(settings: Settings) -> list[str]:

@@ -59,7 +59,7 @@ async def test_no_answer_of_the_room_is_a_page(room: RunningRoom) -> None:
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="<script>document.location='http://evil.example/'</script>")
     header = {"Authorization": f"Bearer {room.tokens['bot']}"}
-    for path in ("/", "/mcp", "/healthz", "/readyz", "/index.html", "/static/app.js"):
+    for path in ("/", "/mcp", "/livez", "/healthz", "/readyz", "/index.html", "/static/app.js"):
         for headers in ({}, header):
             for method in ("GET", "POST", "OPTIONS"):
                 answer = await room.raw(method, path, headers={**headers, "Accept": "text/html, */*"})

@@ -200,7 +200,8 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
         assert (await owner.refused("pause", target="builder", reason="look"))["code"] == "storage"
         assert [task["task"] for task in (await owner("read_board"))["tasks"]] == ["T-1"]
         assert (await room.raw("GET", "/readyz")).status_code == 503
-        assert (await room.raw("GET", "/healthz")).status_code == 200
+        for path in ("/livez", "/healthz"):
+            assert (await room.raw("GET", path)).status_code == 200
 
 
 # ------------------------------------------------------------------ it cannot even be read

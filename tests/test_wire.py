@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from teamroom.server.door import Door
+from teamroom.server.gate import PROBES
 from tests.raw import (
     ENVELOPE,
     LEGACY,
@@ -40,7 +42,7 @@ def room(served: RoomInThread) -> Iterator[RoomInThread]:
 # ------------------------------------------------------------------ who may come in
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/", "/healthz", "/readyz", "/nowhere"])
+@pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
 @pytest.mark.parametrize(
     "host",
     [
@@ -54,7 +56,7 @@ def test_a_foreign_host_is_refused_on_every_route(room: RoomInThread, path: str,
     assert_refused(exchange(room, sent(room, f"{method} {path} HTTP/1.1", host=value), method), 421, "not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/", "/healthz", "/readyz", "/nowhere"])
+@pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
 @pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://localhost:1", "http://127.0.0.1:{port}"])
 def test_a_web_page_of_any_origin_is_refused_on_every_route(room: RoomInThread, path: str, origin: str) -> None:
     method = "POST" if path == "/mcp" else "GET"
@@ -118,8 +120,20 @@ def test_an_unknown_path_is_refused(room: RoomInThread, path: str) -> None:
     assert_refused(exchange(room, sent(room, f"POST {path} HTTP/1.1")), 404, "not_found")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
+def test_a_probe_needs_no_token(room: RoomInThread, method: str, path: str) -> None:
+    assert exchange(room, sent(room, f"{method} {path} HTTP/1.1", authorization=None), method).status == 200
+
+
+def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Door, "is_ready", lambda self: False)
+    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in PROBES}
+    assert found == {"/livez": 200, "/healthz": 200, "/readyz": 503}
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
 def test_only_reading_is_served_beside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
     answer = exchange(room, sent(room, f"{method} {path} HTTP/1.1"))
     assert_refused(answer, 405, "invalid")
