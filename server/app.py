@@ -20,7 +20,7 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server import journal, log, sealing
 from teamroom.server.acts.members import open_room
 from teamroom.server.backups import BACKUPS, BackupError, make_backup, way_back
-from teamroom.server.clock import Clock, wall_clock
+from teamroom.server.clock import Clock, Watch, steady_clock, wall_clock
 from teamroom.server.connections import Connections
 from teamroom.server.door import Door
 from teamroom.server.faults import Faults
@@ -33,6 +33,7 @@ from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
+from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.transports import Transports, caller_of, connection_of, mcp_server
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
@@ -46,6 +47,9 @@ logger = logging.getLogger("teamroom")
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 
+SUPERVISOR_BYTES = 8
+"""How long the random name is under which a server supervises its room."""
+
 
 class Room:
     """One room: its store, its door, and the MCP server in front of it."""
@@ -56,17 +60,22 @@ class Room:
         settings: Settings,
         clock: Clock = wall_clock,
         entropy: Entropy = secrets.token_bytes,
+        steady: Clock = steady_clock,
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.clock = clock
+        self.clock = Watch(clock, steady, settings.clock_step_seconds)
         self.bus = Bus()
         self.push = Push(settings)
-        self.store = SqliteStore(folder, Context(sqlite_statements(), settings, entropy), self._carry_out)
+        context = Context(sqlite_statements(), settings, entropy, self.clock, self.bus.is_open)
+        self.store = SqliteStore(folder, context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, clock, self.metrics, lambda: way_back(folder))
+        self.door = Door(self.store, self.clock, self.metrics, lambda: way_back(folder))
         self.waiting = Waiting(self.door, self.bus, settings)
+        self.supervisor = Supervisor(
+            self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
+        )
         self._entropy = entropy
         self._sealed = 0
         self._seals = True
@@ -148,6 +157,7 @@ class Room:
         for member in effects.woken:
             self.bus.nudge(member)
         self.push.changed(effects.changed)
+        self.supervisor.nudge(effects.due)
         if effects.ended:
             self.bus.end(effects.ended)
         if effects.revoked:
@@ -169,6 +179,11 @@ class Room:
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
+
+    async def supervise(self) -> None:
+        """Do what falls due by itself; in a room that is only read, nothing does."""
+        if self.store.is_writing:
+            await self.supervisor.run()
 
     def seal(self) -> None:
         """Write the signed head now, if the log has moved since."""
@@ -218,7 +233,11 @@ class WebRoom:
 
     @contextlib.asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:
-        duties = [asyncio.create_task(self.room.keep_sealed()), asyncio.create_task(self.connections.cut_stalled())]
+        duties = [
+            asyncio.create_task(self.room.keep_sealed()),
+            asyncio.create_task(self.connections.cut_stalled()),
+            asyncio.create_task(self.room.supervise()),
+        ]
         try:
             async with self._transports.running():
                 yield

@@ -13,6 +13,35 @@ def wall_clock() -> float:
     return time.time()
 
 
+def steady_clock() -> float:
+    """Seconds from some moment on, as they really pass; it stands still while the machine sleeps."""
+    return time.monotonic()
+
+
+class Watch:
+    """The room's clock, which notices when it was stepped or the machine slept.
+
+    `since`: from when on the room has seen all time pass; what happened before it may have missed (PRS6).
+    """
+
+    def __init__(self, wall: Clock, steady: Clock, step_seconds: float) -> None:
+        self._wall, self._steady, self._step = wall, steady, step_seconds
+        self._last = wall(), steady()
+        self.since = self._last[0]
+
+    def __call__(self) -> float:
+        """The time now."""
+        before = self._last
+        now, steady = self._last = self._wall(), self._steady()
+        if abs((now - before[0]) - (steady - before[1])) > self._step:
+            self.since = now
+        return now
+
+    def slept(self) -> None:
+        """The room itself stood still for a while, though all clocks went on."""
+        self.since = self()
+
+
 def rfc3339(at: float) -> str:
     """A time as the room writes it in replies: RFC 3339, UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -19,10 +19,12 @@ from pydantic import BaseModel
 from teamroom.server import log as room_log
 from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
 from teamroom.server.acts.control import refuse_standing
+from teamroom.server.acts.trouble import answered_for_itself, seen_again
 from teamroom.server.clock import Clock, rfc3339
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
+from teamroom.server.rules.presence import CONNECTED_INTERVALS, interval_seconds
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import said
 from teamroom.server.store.engine import QueueFullError, Store
@@ -31,6 +33,7 @@ from teamroom.server.store.transaction import DamagedError, DiskFullError, Readi
 logger = logging.getLogger("teamroom.door")
 
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 
 CLOSED_REFUSALS = 8
 """How many windows of counted refusals one refusal closes at most."""
@@ -89,15 +92,20 @@ class Door:
             now = self._clock()
             present = _admit(tx, caller, act.roles, act.while_paused, now)
             if repeat is None:
-                return act.run(tx, present, arguments, now)
+                return _carry_out(tx, present, act, arguments, now)
             if (reply := _replay(tx, present, act, repeat, now)) is None:
-                reply = act.run(tx, present, arguments, now)
+                reply = _carry_out(tx, present, act, arguments, now)
                 _remember(tx, present, act, repeat, reply, now)
             return reply
 
         with self._timed("act", act.name) as timed:
             timed.reply = await self._write(work, self._recovery(caller, act), act.when_full)
             return timed.reply
+
+    async def act_as_room(self, work: Callable[[Writing, float], T]) -> T:
+        """Carry out what the room itself does, durably: nobody's standing binds it. Raises Refusal."""
+        done: T = await self._write(lambda tx: work(tx, self._clock()), _reraise)
+        return done
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
         """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
@@ -130,11 +138,11 @@ class Door:
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
-        def work(tx: Reading) -> tuple[Any, bool]:
+        def work(tx: Reading) -> tuple[Any, Any]:
             now = self._clock()
             row = _principal(tx, caller)
             present = _check(tx, row, caller, read.roles, read.while_paused, now)
-            return read.run(tx, present, arguments, now), _is_stale(tx, row, now)
+            return read.run(tx, present, arguments, now), row if _is_stale(tx, row, now) else None
 
         with self._timed("read", read.name):
             try:
@@ -144,8 +152,8 @@ class Door:
             except Refusal as refusal:
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if stale:
-            await self._write_beside(lambda tx: _touch(tx, caller, self._clock()))
+        if stale is not None:
+            await self._write_beside(lambda tx: _touch(tx, caller, stale, self._clock()))
         return reply
 
     def check(self, caller: Caller, read: AnyRead) -> None:
@@ -266,8 +274,17 @@ def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: boo
     row = _principal(tx, caller)
     present = _check(tx, row, caller, roles, while_paused, now)
     if _is_stale(tx, row, now):
-        _touch(tx, present, now)
+        _touch(tx, present, row, now)
     return present
+
+
+def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, now: float) -> Any:
+    """Run an act; what leaves a receipt is evidence of whom the room suspects."""
+    trouble = tx.principal["trouble"]
+    reply = act.run(tx, caller, arguments, now)
+    if trouble in ("suspect", "zombie") and reply.receipt is not None and reply.replayed is None:
+        answered_for_itself(tx, caller, now)
+    return reply
 
 
 def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
@@ -317,8 +334,11 @@ def _is_stale(tx: Reading, row: Any, now: float) -> bool:
     return last is None or not 0 <= now - last < tx.settings.presence_write_seconds
 
 
-def _touch(tx: Writing, caller: Caller, now: float) -> None:
-    tx.run("touch_presence", member=caller.member, now=now)
+def _touch(tx: Writing, caller: Caller, row: Any, now: float) -> None:
+    gap = CONNECTED_INTERVALS * (interval_seconds(row["mode"], tx.settings) or 0.0)
+    tx.run("touch_presence", member=caller.member, now=now, gap_before=now - gap)
+    if row["last_call_at"] is None or row["trouble"] == "gone":
+        seen_again(tx, caller, row["mode"], row["trouble"], now)
 
 
 # ------------------------------------------------------------------ repeats

@@ -31,6 +31,12 @@ class Metrics:
         self._turned_away = Counter(
             "teamroom_turned_away", "Requests that the gate refused.", ("status", "code"), registry=self._registry
         )
+        self._duties = Counter(
+            "teamroom_duties",
+            "What the supervisor did, by rule and outcome.",
+            ("rule", "outcome"),
+            registry=self._registry,
+        )
         self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
@@ -46,6 +52,10 @@ class Metrics:
     def turned_away(self, status: int, code: str) -> None:
         """Count a request that the gate refused."""
         self._turned_away.labels(str(status), code).inc()
+
+    def duty(self, rule: str, outcome: str) -> None:
+        """Count a duty of the supervisor: `done`, `dropped` because it changed meanwhile, or `failed`."""
+        self._duties.labels(rule, outcome).inc()
 
     def fault(self) -> None:
         """Count a fault of ours."""

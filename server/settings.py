@@ -53,6 +53,19 @@ class Settings(BaseModel):
     live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
     presence_write_seconds: float = Field(5, ge=0, le=60, description="Presence is written at most this often.")
 
+    # reminders and the supervisor
+    remind_task_seconds: float = Field(1800, ge=60, le=604_800, description="A task that stands still this long.")
+    remind_blocked_seconds: float = Field(86_400, ge=60, le=604_800, description="The same of one that is blocked.")
+    remind_ask_seconds: float = Field(900, ge=60, le=604_800, description="A question that waits this long.")
+    remind_review_seconds: float = Field(1800, ge=60, le=604_800, description="A review that waits this long.")
+    remind_proof_seconds: float = Field(3600, ge=60, le=604_800, description="A proof to renew, due this long.")
+    reminders_per_task: int = Field(5, ge=1, le=100, description="Reminders of one thing before its owner is told.")
+    reminders_per_day: int = Field(12, ge=1, le=1000, description="Reminders that a member is sent in a day.")
+    reminders_per_hour: int = Field(60, ge=1, le=10_000, description="Reminders that the room sends in an hour.")
+    snooze_max_seconds: float = Field(604_800, ge=60, le=2_592_000, description="How long a task may be snoozed.")
+    supervisor_seconds: float = Field(60, ge=5, le=3600, description="How long the supervisor's lease lasts.")
+    clock_step_seconds: float = Field(5, ge=1, le=3600, description="A step of the clock that ends all judgements.")
+
     # quietness
     notes_per_hour: int = Field(12, ge=1, le=1000, description="Notes of an agent shown one a line; more are folded.")
     asks_per_hour: int = Field(30, ge=1, le=1000, description="Asks an agent may post.")
@@ -166,6 +179,11 @@ def load_with_origins(
 NOT_ABOVE = (
     ("lease_seconds", "lease_max_seconds"),
     ("lease_grace_seconds", "lease_seconds"),
+    ("remind_task_seconds", "lease_max_seconds"),
+    ("remind_ask_seconds", "snooze_max_seconds"),
+    ("reminders_per_task", "reminders_per_day"),
+    ("reminders_per_day", "reminders_per_hour"),
+    ("clock_step_seconds", "live_interval_seconds"),
     ("offer_seconds", "lease_max_seconds"),
     ("wait_seconds", "wait_max_seconds"),
     ("presence_write_seconds", "live_interval_seconds"),

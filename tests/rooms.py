@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.app import Room, listen, serve
-from teamroom.server.clock import wall_clock
+from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
@@ -31,12 +31,20 @@ class Time:
     """A clock that goes on by itself and can be moved."""
 
     offset: float = 0.0
+    stepped: float = 0.0
 
     def __call__(self) -> float:
-        return wall_clock() + self.offset
+        return wall_clock() + self.offset + self.stepped
+
+    def steady(self) -> float:
+        return steady_clock() + self.offset
 
     def forward(self, seconds: float) -> None:
         self.offset += seconds
+
+    def step(self, seconds: float) -> None:
+        """Set the clock on the wall, while no time passes."""
+        self.stepped += seconds
 
 
 @dataclass
@@ -127,6 +135,11 @@ class RunningRoom:
         async with httpx2.AsyncClient(base_url=self.url, timeout=BOUND_SECONDS) as http:
             return await http.request(method, path, **request)
 
+    async def later(self, seconds: float) -> None:
+        """Let time pass, and the supervisor do what is due then."""
+        self.time.forward(seconds)
+        await self.room.supervisor.tick()
+
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
         async with asyncio.timeout(BOUND_SECONDS):
@@ -144,13 +157,16 @@ async def running_room(
     era: Era = "auto",
     time: Time | None = None,
     entropy: Entropy = secrets.token_bytes,
+    supervised: bool = False,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
-    """A room served over HTTP in this process, on a free port."""
+    """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
     listener, found = listen(Settings(port=0, **settings))
     time = time or Time()
-    room = Room(folder, found, clock=time, entropy=entropy)
+    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady)
+    if not supervised:
+        room.supervise = asyncio.Event().wait  # type: ignore[method-assign,assignment]
     with contextlib.closing(listener), data_folder.locked(folder, found.url):
         await room.open("olga")
         opened = asyncio.Event()

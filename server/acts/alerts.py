@@ -19,7 +19,7 @@ def helpers(tx: Reading, caller: Caller, task: Any, now: float) -> list[Any]:
     since = now - tx.settings.live_interval_seconds
     found: list[Any] = []
     for row in tx.all("live_members", author=caller.member, since=since, now=now, limit=LOOKED_AT):
-        is_there = presence(facts_of(row, now), now, tx.settings).verdict in ("live", "working")
+        is_there = presence(facts_of(tx, row, now), now, tx.settings).verdict in ("live", "working")
         if is_there and not (needs and lacking(tx, row["id"], needs, now)):
             found.append(row)
         if len(found) == tx.settings.alerted:

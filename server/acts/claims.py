@@ -2,6 +2,7 @@
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
+from teamroom.server.acts.dues import owe_task
 from teamroom.server.acts.reach import lacking, require
 from teamroom.server.acts.stored_task import (
     Entry,
@@ -77,6 +78,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) ->
         hops=task.row["hops"],
         seq=seq,
     )
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
     add_entry(tx, task.id, caller, now, "claimed", "", {"fence": fence, "before": task.row["holder_name"]})
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} took {task.name} over; your lease was over"

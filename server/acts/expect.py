@@ -35,9 +35,19 @@ def standing_of(row: Any, now: float) -> str:
     return found.state or "paused"
 
 
-def facts_of(row: Any, now: float) -> Facts:
+def facts_of(tx: Reading, row: Any, now: float) -> Facts:
     """What is known of a member's presence, from its row."""
-    return Facts(row["kind"], row["mode"], standing_of(row, now), row["last_call_at"], row["busy_until"])
+    return Facts(
+        row["kind"],
+        row["mode"],
+        standing_of(row, now),
+        row["last_call_at"],
+        row["busy_until"],
+        row["connected_at"],
+        tx.watched_from,
+        row["trouble"],
+        row["trouble_reason"] or "",
+    )
 
 
 def find_member(tx: Reading, name: str) -> Any:
@@ -51,7 +61,7 @@ def find_member(tx: Reading, name: str) -> Any:
 def forecast(tx: Reading, row: Any, now: float) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
-    facts = facts_of(row, now)
+    facts = facts_of(tx, row, now)
     expected = expectation(facts, answer_times(tx, row["id"]), now, settings)
     return Forecast(
         to=row["name"],

@@ -23,6 +23,7 @@ from teamroom.server.acts.act import (
     number,
 )
 from teamroom.server.acts.claims import require_free_hands
+from teamroom.server.acts.dues import owe, owe_task
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.acts.reach import require
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, needs_of, require_fence
@@ -165,6 +166,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
     )
     standing_lease = task.lease.stopped(task.pauses, now)
     tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=now, seq=seq)
+    owe(tx, "offer", tx.head.offers, receiver["id"], now, (expires_at - now) / 2)
     add_entry(tx, task.id, caller, now, "offered", arguments.note, {"offer": name, "to": receiver["name"]})
     log.wake(tx, [receiver["id"]], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
     return Offered(
@@ -274,6 +276,7 @@ def _accept(
         hops=task.row["hops"] + 1,
         seq=seq,
     )
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
     add_entry(tx, task.id, caller, now, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
     _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(

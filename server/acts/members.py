@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
+from teamroom.server.acts.dues import owe_presence
 from teamroom.server.acts.presence import Mode
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
@@ -273,7 +274,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             else f"Give it a new token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
-    _change(tx, caller, arguments, member)
+    _change(tx, caller, arguments, member, now)
     if arguments.revive:
         tx.run(
             "set_standing",
@@ -302,7 +303,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
     return f"gave @{name} a new token ({label})"
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None:
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any, now: float) -> None:
     """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
     if arguments.kind not in (None, member["kind"]) or arguments.owner not in (None, member["owner_name"]):
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
@@ -312,6 +313,8 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None
     mode = arguments.mode or member["mode"]
     if (role, mode) != (member["role"], member["mode"]):
         tx.run("change_member", id=member["id"], role=role, mode=mode)
+        if member["kind"] == "agent" and mode != member["mode"]:
+            owe_presence(tx, member["id"], mode, now)
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=MAY_ENROLL)

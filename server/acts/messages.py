@@ -24,6 +24,7 @@ from teamroom.server.acts.act import (
 from teamroom.server.acts.alerts import helpers
 from teamroom.server.acts.budgets import require_own_task, spend
 from teamroom.server.acts.cursors import require_this_epoch
+from teamroom.server.acts.dues import owe_reminder
 from teamroom.server.acts.exchanges import address, tell_owners
 from teamroom.server.acts.expect import Forecast, find_member, forecast
 from teamroom.server.acts.find_messages import Filter, best_messages, messages_before, messages_from
@@ -159,6 +160,9 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     found = address(tx, caller, addressees, id_, thread, kind == "alert")
     reason = "alert" if kind == "alert" else "mention"
     log.wake(tx, [row["id"] for row in found.woken], reason=reason, subject=name, sender=caller.member, line=summary)
+    if kind == "ask":
+        for row in found.woken:
+            owe_reminder(tx, "ask", id_, row["id"], row["mode"], now)
     for row in found.ended:
         tell_owners(tx, caller, row, name, now)
     return Posted(

@@ -11,11 +11,14 @@ from teamroom.server import log
 from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
 from teamroom.server.acts.answers import measure
 from teamroom.server.acts.cursors import require_this_epoch
+from teamroom.server.acts.dues import owe_lease, owe_presence
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.probes import Probe, count_probes_due, open_probes
+from teamroom.server.acts.reminders import Reminder, reminders_of
 from teamroom.server.acts.reviewers import ReviewDue, settle_reviews
 from teamroom.server.acts.stored_task import add_entry, as_it_is, find_settled
+from teamroom.server.acts.trouble import answer_challenge, answered_for_itself, open_question
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
@@ -60,6 +63,7 @@ class Heartbeat(Arguments):
     task: TaskId | None = None
     note: Line | None = None
     busy_until: Span | None = None
+    answer: Line | None = None
 
 
 class Acknowledge(Arguments):
@@ -114,7 +118,8 @@ class CheckedIn(Reply):
     offers: list[OfferShown]
     probes: list[Probe]
     reviews: list[ReviewDue]
-    reminders: list[Any] = Field(default_factory=list)
+    reminders: list[Reminder]
+    challenge: str | None = None
 
 
 class Pending(BaseModel):
@@ -160,6 +165,8 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
     if arguments.mode is not None and arguments.mode != mode:
         mode = arguments.mode
         tx.run("set_mode", member=caller.member, mode=mode)
+        if caller.kind == "agent":
+            owe_presence(tx, caller.member, mode, now)
         receipt = log.append(
             tx,
             author(caller),
@@ -186,6 +193,8 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         offers=offers_to(tx, caller.member, now),
         probes=open_probes(tx, caller, now),
         reviews=reviews,
+        reminders=reminders_of(tx, caller.member),
+        challenge=open_question(tx, caller.member) if row["trouble"] else None,
     )
 
 
@@ -194,6 +203,8 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat, now: float) -> 
     row = tx.principal
     active = standing_of(row, now) == "active"
     receipt = None
+    if arguments.answer is not None and row["trouble"]:
+        answer_challenge(tx, caller, arguments.answer, now)
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments, now)
     return Beat(
@@ -332,6 +343,8 @@ def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: 
         receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note, now)
     if new_note:
         tx.run("record_progress", member=caller.member, now=now, note=digest, busy_until=busy_until)
+        if row["trouble"]:
+            answered_for_itself(tx, caller, now)
     return receipt
 
 
@@ -364,6 +377,7 @@ def _renew(
     tx.run(
         "progress", id=task.id, state="claimed", now=now, lease_from=now, lease_seconds=seconds, blocked_on="", seq=seq
     )
+    owe_lease(tx, task.id, caller.member, now, seconds)
     add_entry(tx, task.id, caller, now, "note", arguments.note or "")
     return seq
 

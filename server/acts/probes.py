@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from teamroom.server.acts.act import Need, Value
+from teamroom.server.acts.dues import owe
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.proofs import answer, answer_command, is_probe_due, plant_command
+from teamroom.server.rules.proofs import answer, answer_command, is_probe_due, plant_command, renew_from
 from teamroom.server.rules.text import code, named, said
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -99,6 +100,9 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float
             planter=planted["planted_by"],
         )
         proven.append(proof.capability)
+    if proven:
+        renew = renew_from(tx.value("earliest_proof", member=caller.member), tx.policy.proof_seconds)
+        owe(tx, "proof", caller.member, caller.member, now, tx.settings.remind_proof_seconds, at=renew)
     return proven
 
 

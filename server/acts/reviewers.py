@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server import log
+from teamroom.server.acts.dues import owe_reminder
 from teamroom.server.acts.expect import facts_of
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
 from teamroom.server.clock import rfc3339
@@ -103,6 +104,15 @@ def settle_reviews(tx: Writing, member: int, now: float) -> list[ReviewDue]:
     return _due(tx, rows, member, now)
 
 
+def settle_review(tx: Writing, row: Any, now: float) -> int | None:
+    """Ask who is to review a task now, where that is somebody else than was asked; returns who it is."""
+    found = reviewer_now(tx, row, now)
+    if found is None or found.id == row["reviewer"]:
+        return None if row["reviewer"] is None else int(row["reviewer"])
+    _replace(tx, row, found, now)
+    return found.id
+
+
 def _due(tx: Reading, rows: Sequence[Any], member: int, now: float) -> list[ReviewDue]:
     due = []
     for row in rows:
@@ -126,6 +136,11 @@ def replace_killed_reviewer(tx: Writing, member: int, now: float) -> None:
         found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
         if found is not None:
             _replace(tx, row, found, now)
+
+
+def owe_review(tx: Writing, task: int, reviewer: int, now: float) -> None:
+    """A member owes a review from now on."""
+    owe_reminder(tx, "review", task, reviewer, tx.one("watched", member=reviewer)["mode"], now)
 
 
 def ask_again(tx: Writing, row: Any, policy: str, now: float) -> None:
@@ -154,7 +169,7 @@ def _asked(tx: Reading, row: Any, now: float) -> Reviewer | None:
 
 def _is_there(tx: Reading, name: str, now: float) -> bool:
     facts = tx.one("member_facts", name=name)
-    return facts is not None and facts_of(facts, now).standing == "active"
+    return facts is not None and facts_of(tx, facts, now).standing == "active"
 
 
 def _candidate(tx: Reading, row: Any, owner: int, now: float) -> Candidate:
@@ -171,7 +186,7 @@ def _candidate(tx: Reading, row: Any, owner: int, now: float) -> Candidate:
 def _verdict(tx: Reading, row: Any, now: float) -> Verdict:
     """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
     beside = {**dict(row), "room_state": "active", "room_until": None}
-    return presence(facts_of(beside, now), now, tx.settings).verdict
+    return presence(facts_of(tx, beside, now), now, tx.settings).verdict
 
 
 def _replace_if_lost(tx: Writing, row: Any, now: float) -> bool:
@@ -198,6 +213,7 @@ def _replace(tx: Writing, row: Any, found: Reviewer, now: float) -> None:
         detail={"before": row["reviewer_name"]},
     )
     tx.run("set_reviewer", id=row["id"], reviewer=found.id, seq=seq)
+    owe_review(tx, row["id"], found.id, now)
     add_entry(tx, row["id"], ROOM_AUTHOR, now, "reviewer", f"@{found.name} in place of {before}")
     log.wake(
         tx,

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
-from teamroom.server.acts.reviewers import reviewer_now, who_is_asked
+from teamroom.server.acts.dues import owe_task
+from teamroom.server.acts.reviewers import owe_review, reviewer_now, who_is_asked
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, require_fence
 from teamroom.server.acts.tasks import tell_freed
 from teamroom.server.clock import rfc3339
@@ -98,6 +99,8 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
         seq=seq,
     )
     add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
+    if state == "in_review":
+        owe_review(tx, task.id, caller.owner if reviewer is None else reviewer.id, now)
     if reviewer is not None:
         line = one_line(f"@{caller.name} completed {task.name}, please review: {row['title']}")
         log.wake(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
@@ -150,6 +153,7 @@ def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
     """Back to who completed it, its lease new; open for all if that member is no longer there."""
     completer = tx.one("member_facts", name=task.row["completer_name"])
     back = completer is not None and completer["own_state"] != "killed"
+    seconds = lease_seconds(completer["kind"], completer["mode"], tx.policy) if back else 0
     tx.run(
         "send_task_back",
         id=task.id,
@@ -157,9 +161,11 @@ def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
         holder=completer["id"] if back else None,
         now=now,
         lease_from=now if back else None,
-        lease_seconds=lease_seconds(completer["kind"], completer["mode"], tx.policy) if back else 0,
+        lease_seconds=seconds,
         seq=seq,
     )
+    if back:
+        owe_task(tx, task.id, completer["id"], completer["mode"], now, seconds)
     return "claimed" if back else "open"
 
 

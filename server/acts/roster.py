@@ -94,7 +94,7 @@ def _characters(member: MemberShown) -> int:
 
 
 def _member(tx: Reading, row: Any, now: float) -> MemberShown:
-    facts = facts_of(row, now)
+    facts = facts_of(tx, row, now)
     verdict = presence(facts, now, tx.settings)
     expected = expectation(facts, answer_times(tx, row["id"]), now, tx.settings)
     share = tx.one("upheld_share", member=row["id"])

@@ -19,6 +19,7 @@ from teamroom.server.acts.act import (
     author,
     number,
 )
+from teamroom.server.acts.dues import owe_lease, owe_reminder
 from teamroom.server.acts.expect import find_member
 from teamroom.server.acts.presence import Span, from_now
 from teamroom.server.acts.reviewers import ask_again
@@ -133,14 +134,15 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
     _set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, now, "created", arguments.title)
     if assigned is not None:
-        _tell_assigned(tx, caller, assigned["id"], name, arguments.title)
+        _tell_assigned(tx, caller, assigned, name, arguments.title)
+        owe_reminder(tx, "task", id_, assigned["id"], assigned["mode"], now)
     return Created(receipt=seq, task=name)
 
 
-def _tell_assigned(tx: Writing, caller: Caller, member: int, task: str, title: str) -> None:
-    if member != caller.member:
+def _tell_assigned(tx: Writing, caller: Caller, member: Any, task: str, title: str) -> None:
+    if member["id"] != caller.member:
         line = one_line(f"@{caller.name} assigned {task} to you: {title}")
-        log.wake(tx, [member], reason="assigned", subject=task, sender=caller.member, line=line)
+        log.wake(tx, [member["id"]], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
 def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) -> Updated:
@@ -243,6 +245,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
         seq=seq,
     )
+    owe_lease(tx, task.id, caller.member, now, seconds)
     if arguments.note:
         tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
 
@@ -270,9 +273,11 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
     row = task.row
     assigned = row["assigned"]
     if changes.assign is not None:
-        assigned = find_member(tx, changes.assign)["id"] if changes.assign else None
-        if assigned not in (None, row["assigned"]):
-            _tell_assigned(tx, caller, assigned, task.name, changes.title or row["title"])
+        member = find_member(tx, changes.assign) if changes.assign else None
+        assigned = None if member is None else member["id"]
+        if member is not None and assigned != row["assigned"]:
+            _tell_assigned(tx, caller, member, task.name, changes.title or row["title"])
+            owe_reminder(tx, "task", task.id, member["id"], member["mode"], now)
     if changes.review is not None:
         review_policy(tx, changes.review)
     tx.run(
@@ -284,7 +289,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row["due"] if changes.due is None else from_now(changes.due, now),
         assigned=assigned,
         review=row["review"] if changes.review is None else changes.review.removeprefix("@"),
-        snooze_until=row["snooze_until"] if arguments.snooze_until is None else from_now(arguments.snooze_until, now),
+        snooze_until=row["snooze_until"] if arguments.snooze_until is None else _snooze(tx, arguments, now),
         seq=seq,
     )
     if changes.review is not None and task.state == "in_review":
@@ -296,6 +301,19 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
     if changes.depends_on is not None:
         tx.run("drop_dependencies", task=task.id)
         _set_dependencies(tx, task.id, changes.depends_on)
+
+
+def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
+    """Until when the task's reminders are silent. Raises Refusal beyond what may be snoozed."""
+    until, longest = from_now(arguments.snooze_until or 0, now), tx.settings.snooze_max_seconds
+    if until > now + longest + 1:
+        raise Refusal(
+            "invalid",
+            f"A task may be snoozed for at most {longest:.0f} s.",
+            f"Call again with snooze_until {longest:.0f}.",
+            subject=arguments.task,
+        )
+    return until
 
 
 def tell_freed(tx: Writing, task: StoredTask, now: float) -> None:

@@ -18,16 +18,47 @@ ENOUGH_ANSWERS = 3
 OVERDUE_INTERVALS = 3
 """After this many silent intervals a member is gone, no longer overdue."""
 
+CONNECTED_INTERVALS = 1.5
+"""A silence of this many intervals ends a connection: a call that is a little late does not."""
+
+SUSPECT_INTERVALS = 2
+"""A member that is connected and lets a wake wait for longer is suspect."""
+
+CHALLENGE_INTERVALS = 1.5
+"""How long a member has to answer a challenge: until its next wake, and half as long again."""
+
+MISSES = 2
+"""After so many challenges without an answer a member is a zombie."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store knows of a member."""
+    """What the store knows of a member.
+
+    `connected_at`: when it was last known to listen, beside its calls. `watched_from`: since when the room itself has
+    been awake without a gap; silence before that is nobody's. `trouble`: what the supervisor found, with its reason.
+    """
 
     kind: str
     mode: str
     standing: str
     last_call_at: float | None
     busy_until: float | None
+    connected_at: float | None = None
+    watched_from: float = 0.0
+    trouble: str | None = None
+    trouble_reason: str = ""
+
+    @property
+    def last_seen_at(self) -> float | None:
+        """The last sign of a connection; None where there never was one."""
+        signs = [at for at in (self.last_call_at, self.connected_at) if at is not None]
+        return max(signs, default=None)
+
+    def is_connected(self, now: float, interval: float) -> bool:
+        """Whether a sign of a connection came within an interval, and half of one for what is late."""
+        seen = self.last_seen_at
+        return seen is not None and now - seen <= CONNECTED_INTERVALS * interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +104,103 @@ def presence(facts: Facts, now: float, settings: Settings) -> Presence:
         return Presence("paused", "paused; its wakes are held")
     if facts.busy_until is not None and facts.busy_until > now:
         return Presence("working", f"declared work for another {duration(facts.busy_until - now)}")
-    silent = None if facts.last_call_at is None else max(now - facts.last_call_at, 0.0)
+    if facts.trouble == "zombie" or facts.trouble == "suspect":
+        return Presence(facts.trouble, facts.trouble_reason)  # type: ignore[arg-type]
     interval = interval_seconds(facts.mode, settings)
-    if silent is None:
+    if facts.last_call_at is None:
         return Presence("gone" if interval else "asleep", "has never called")
+    silent = max(now - facts.last_call_at, 0.0)
     if silent <= settings.live_interval_seconds:
         return Presence("live", f"called {duration(silent)} ago")
+    if facts.connected_at is not None and now - facts.connected_at <= settings.live_interval_seconds:
+        return Presence("live", f"listens; called {duration(silent)} ago")
     if interval is None:
         return Presence("asleep", f"called {duration(silent)} ago; {_opens(facts)}")
-    if silent <= interval:
-        return Presence("asleep", f"wakes every {duration(interval)}, next in {duration(interval - silent)}")
-    if silent <= OVERDUE_INTERVALS * interval:
-        return Presence("overdue", f"expected {duration(silent - interval)} ago")
+    unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from), 0.0)
+    if unseen <= interval:
+        return Presence("asleep", f"wakes every {duration(interval)}, next in {duration(interval - unseen)}")
+    if unseen <= OVERDUE_INTERVALS * interval:
+        return Presence("overdue", f"expected {duration(unseen - interval)} ago")
     return Presence("gone", f"silent for {duration(silent)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A question that only what reads the inbox can answer: when it was asked, and how many went unanswered."""
+
+    asked_at: float
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the supervisor makes of a member.
+
+    `finding` is a trouble that begins or goes on, None where there is none. `ask`: challenge it now. `again`: the
+    question that is open counts from now, because the member could not see it. `next_at`: when to look again.
+    """
+
+    finding: Literal["suspect", "zombie", "gone"] | None
+    reason: str
+    next_at: float
+    misses: int = 0
+    ask: bool = False
+    again: bool = False
+
+
+def judge(
+    facts: Facts,
+    connected_since: float | None,
+    unanswered_since: float | None,
+    challenge: Challenge | None,
+    now: float,
+    settings: Settings,
+) -> Judgement | None:
+    """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
+
+    Silence makes it gone. A wake that waits while it is connected makes it suspect; it is challenged then, and two
+    challenges without an answer make it a zombie. Only time that the room watched, and the member was there, counts.
+    """
+    interval = interval_seconds(facts.mode, settings)
+    if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
+        return None
+    if facts.standing == "paused":
+        return Judgement(None, "", now + interval)
+    gone_at = max(facts.last_seen_at, facts.watched_from) + OVERDUE_INTERVALS * interval
+    if now >= gone_at:
+        return Judgement("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
+    if facts.busy_until is not None and facts.busy_until > now:
+        return Judgement(None, "", min(facts.busy_until, gone_at))
+    since = max(connected_since or 0.0, facts.watched_from)
+    if challenge is not None:
+        return _judge_challenged(facts, since, challenge, interval, gone_at, now)
+    if unanswered_since is None:
+        return Judgement(None, "", gone_at)
+    suspect_at = max(unanswered_since, since) + SUSPECT_INTERVALS * interval
+    if now < suspect_at:
+        return Judgement(None, "", min(suspect_at, gone_at))
+    if not facts.is_connected(now, interval):
+        return Judgement(None, "", gone_at)
+    reason = f"connected, but a wake waits since {duration(now - unanswered_since)}"
+    return Judgement("suspect", reason, now + CHALLENGE_INTERVALS * interval, ask=True)
+
+
+def _judge_challenged(
+    facts: Facts, since: float, challenge: Challenge, interval: float, gone_at: float, now: float
+) -> Judgement:
+    asked_at, misses = challenge.asked_at, challenge.misses
+    if misses >= MISSES:
+        return Judgement("zombie", facts.trouble_reason, gone_at, misses)
+    deadline = asked_at + CHALLENGE_INTERVALS * interval
+    if now < deadline:
+        return Judgement("suspect", facts.trouble_reason, min(deadline, gone_at), misses)
+    if since > asked_at or not facts.is_connected(now, interval):
+        later = now + CHALLENGE_INTERVALS * interval
+        return Judgement("suspect", facts.trouble_reason, min(later, gone_at), misses, again=True)
+    if misses + 1 >= MISSES:
+        return Judgement("zombie", f"connected, but {MISSES} challenges went unanswered", gone_at, misses + 1)
+    reason = "connected, but a challenge went unanswered"
+    return Judgement("suspect", reason, now + CHALLENGE_INTERVALS * interval, misses + 1, ask=True)
 
 
 def expectation(facts: Facts, answered: Sequence[float], now: float, settings: Settings) -> Expectation:
@@ -95,7 +210,7 @@ def expectation(facts: Facts, answered: Sequence[float], now: float, settings: S
     stands for them; without one nobody can say.
     """
     verdict = presence(facts, now, settings)
-    if verdict.verdict in ("paused", "killed", "gone"):
+    if verdict.verdict in ("paused", "killed", "gone", "zombie"):
         return Expectation(None, None, verdict.reason)
     if len(answered) >= ENOUGH_ANSWERS:
         middle, slow = median(answered), ninetieth(answered)

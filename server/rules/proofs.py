@@ -52,4 +52,9 @@ def answer_command(nonce: str, member: str, reads: str) -> str:
 
 def is_probe_due(proven_until: float | None, proof_seconds: float, now: float) -> bool:
     """Whether a member should be asked now: it has not proven the thing, or its proof is about to end."""
-    return proven_until is None or proven_until - now <= min(RENEW_SECONDS, proof_seconds / 2)
+    return proven_until is None or renew_from(proven_until, proof_seconds) <= now
+
+
+def renew_from(proven_until: float, proof_seconds: float) -> float:
+    """From when on a proof is asked for again."""
+    return proven_until - min(RENEW_SECONDS, proof_seconds / 2)

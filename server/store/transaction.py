@@ -1,9 +1,11 @@
 """What an act sees of the store: named statements inside one transaction, and the head row it locked."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from teamroom.server.clock import Watch
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings, SettingsError, with_policy
@@ -49,11 +51,17 @@ class DamagedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an engine hands to every transaction: its statements, the room's settings, and randomness."""
+    """What an engine hands to every transaction: its statements, the room's settings, randomness, and the watch.
+
+    `watch` None: nobody watches, as in a room that no server has open.
+    """
 
     statements: Mapping[str, str]
     settings: Settings
     entropy: Entropy
+    watch: Watch | None = None
+    listens: Callable[[int], bool] = lambda member: False
+    """Whether a member has a call or a stream open now."""
 
 
 @dataclass(slots=True)
@@ -84,10 +92,20 @@ class Reading:
     def __init__(self, connection: Connection, context: Context) -> None:
         self._connection = connection
         self._statements = context.statements
+        self._context = context
         self.settings = context.settings
         self.principal: Any = None
         """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
         self._policy: Settings | None = None
+
+    @property
+    def watched_from(self) -> float:
+        """Since when the room has seen all time pass."""
+        return 0.0 if self._context.watch is None else self._context.watch.since
+
+    def listens(self, member: int) -> bool:
+        """Whether a member has a call or a stream open now."""
+        return self._context.listens(member)
 
     @property
     def policy(self) -> Settings:
@@ -132,6 +150,8 @@ class Effects:
     """The topics of what members look at and have to read again."""
     scrub: bool = False
     """Content was taken away: the write-ahead log that still holds it is cut."""
+    due: float = math.inf
+    """When the next thing is due that this act added."""
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Who was stopped or let go on, and which tokens ended: written outside the database before the answer."""
 

@@ -50,6 +50,10 @@ class Bus:
             finally:
                 self._discard(self._open, member, scope)
 
+    def is_open(self, member: int) -> bool:
+        """Whether a member has a call or a stream open that waits."""
+        return member in self._open
+
     def end(self, members: Set[int]) -> None:
         """End every open call and stream of these members."""
         for member in members:

@@ -90,6 +90,11 @@ left join probe on probe.member = capability.member and probe.capability = capab
 where capability.member = :member and capability.withdrawn_at is null and plant.planted_by <> :member
 order by capability.capability
 
+-- name: earliest_proof
+-- When the first of a member's proofs ends.
+select min(proven_until) as until from capability
+where member = :member and withdrawn_at is null and proven_until is not null
+
 -- name: open_probe
 insert into probe (member, capability, nonce, opened_at)
 values (:member, :capability, :nonce, :now)

@@ -6,6 +6,7 @@ select token.id as token, token.label as label, token.expires_at as expires_at, 
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
+    trouble.verdict as trouble,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until
@@ -14,6 +15,7 @@ join head on head.id = 1
 join member on member.id = token.member
 join member as owner on owner.id = member.owner
 left join presence on presence.member = member.id
+left join trouble on trouble.member = member.id
 left join standing as own on own.scope = 'member' and own.target = member.id
 left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
 left join standing as room on room.scope = 'room' and room.target = 0
@@ -58,7 +60,13 @@ insert into presence (member, last_call_at, last_progress_at, last_note, busy_un
 values (:member, null, null, null, null)
 
 -- name: touch_presence
-update presence set last_call_at = :now where member = :member
+-- Calls that follow each other without a gap are one connection.
+update presence
+set last_call_at = :now,
+    connected_since = case
+        when last_call_at >= :gap_before or connected_at >= :gap_before then connected_since else :now
+    end
+where member = :member
 
 -- name: record_progress
 update presence set last_progress_at = :now, last_note = :note, busy_until = :busy_until where member = :member
@@ -92,12 +100,14 @@ update member set mode = :mode where id = :member
 -- Everybody but the room itself, with what their presence and standing are computed from.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until,
+    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until
 from member
 join member as owner on owner.id = member.owner
 left join presence on presence.member = member.id
+left join trouble on trouble.member = member.id
 left join standing as own on own.scope = 'member' and own.target = member.id
 left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
 left join standing as room on room.scope = 'room' and room.target = 0

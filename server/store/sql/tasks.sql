@@ -233,6 +233,7 @@ limit :limit
 -- name: possible_reviewers
 -- Members but the completer that were seen in a while, those of another owner first, then who never held the task.
 select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
+    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until,
@@ -242,6 +243,7 @@ select member.id, member.name, member.kind, member.owner, member.mode, presence.
     ) then 1 else 0 end as held_it
 from member
 join presence on presence.member = member.id
+left join trouble on trouble.member = member.id
 left join standing as own on own.scope = 'member' and own.target = member.id
 left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
 left join standing as room on room.scope = 'room' and room.target = 0

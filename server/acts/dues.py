@@ -1,0 +1,84 @@
+"""What will be due: noted by the act that causes it, looked at by the supervisor when its time has come.
+
+Nothing here is taken back when it is done: the supervisor looks whether it still stands.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from teamroom.server.rules.presence import interval_seconds
+from teamroom.server.rules.reminders import Rule, first_seconds
+from teamroom.server.store.transaction import Reading, Writing
+
+DueRule = Literal["presence", "lease", "task", "ask", "offer", "review", "proof"]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something whose time has come, as the supervisor saw it."""
+
+    rule: DueRule
+    subject: int
+    member: int
+    at: float
+    since: float
+    span: float
+    slot: int
+    counted: int
+    escalated: int
+    failures: int
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What names it in a statement."""
+        return {"rule": self.rule, "subject": self.subject, "member": self.member}
+
+
+def owe(
+    tx: Writing, rule: DueRule, subject: int, member: int, now: float, span: float, at: float | None = None
+) -> None:
+    """Something is due from now on: first after `span` seconds, or at a time."""
+    at = now + span if at is None else at
+    tx.run("owe", rule=rule, subject=subject, member=member, at=at, since=now, span=span)
+    tx.effects.due = min(tx.effects.due, at)
+
+
+def owe_reminder(tx: Writing, rule: Rule, subject: int, member: int, mode: str, now: float) -> None:
+    """A member owes something from now on, and will be reminded of it."""
+    owe(tx, rule, subject, member, now, first_seconds(rule, interval_seconds(mode, tx.settings), False, tx.settings))
+
+
+def owe_task(tx: Writing, task: int, member: int, mode: str, now: float, lease_seconds: float) -> None:
+    """A member holds a task from now on: it is reminded while nothing moves, and its lease runs out."""
+    owe_reminder(tx, "task", task, member, mode, now)
+    owe_lease(tx, task, member, now, lease_seconds)
+
+
+def owe_lease(tx: Writing, task: int, member: int, now: float, lease_seconds: float) -> None:
+    """The lease of a task runs from now on."""
+    owe(tx, "lease", task, member, now, lease_seconds)
+
+
+def owe_presence(tx: Writing, member: int, mode: str, now: float) -> None:
+    """An agent with an interval is watched from now on; another is not any more."""
+    interval = interval_seconds(mode, tx.settings)
+    if interval is None:
+        settle(tx, "presence", member, member)
+    else:
+        owe(tx, "presence", member, member, now, interval)
+
+
+def settle(tx: Writing, rule: DueRule, subject: int, member: int) -> None:
+    """It is not due any more."""
+    tx.run("settle", rule=rule, subject=subject, member=member)
+
+
+def put_off(tx: Writing, due: Due, at: float) -> None:
+    """Look again at a time."""
+    tx.run("put_off", **due.key, at=at)
+
+
+def find_due(tx: Reading, rule: str, subject: int, member: int) -> Due | None:
+    """What is noted as due, if it is."""
+    row = tx.one("due", rule=rule, subject=subject, member=member)
+    return None if row is None else Due(*row)

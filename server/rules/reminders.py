@@ -1,0 +1,116 @@
+"""When a member is reminded of what it owes, and when the room keeps silent about it: pure functions.
+
+What is owed has slots: times that begin after a first span and lie twice as far apart each time, up to a day. Each
+slot is decided once. Slots that nobody looked at in time are one, which says how many it stands for.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from teamroom.server.rules.presence import Verdict
+from teamroom.server.settings import Settings
+
+Rule = Literal["task", "ask", "offer", "review", "proof"]
+Outcome = Literal["sent", "held", "silent"]
+
+LONGEST_GAP_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a member owes: since when, after how long it is first reminded, and what came of that so far."""
+
+    since: float
+    first: float
+    slot: int = 0
+    counted: int = 0
+    escalated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What speaks against reminding a member now."""
+
+    standing: str
+    verdict: Verdict
+    snoozed_until: float | None
+    today: int
+    """How many reminders it was sent in the last day."""
+    hour_free_at: float
+    """When the room may send its next reminder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a slot. `outcome` None: nothing is due yet, or nothing is said any more."""
+
+    outcome: Outcome | None
+    reason: str
+    slot: int
+    missed: int
+    counted: int
+    escalate: bool
+    next_at: float
+
+
+def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: Settings) -> Decision:
+    """What to do about something owed: remind, hold it for the next wake, or keep silent, each with its reason.
+
+    `cap`: after so many reminders that count, the owner is told once, and then nobody.
+    """
+    passed = slots_passed(owed.since, owed.first, now)
+    next_at = slot_time(owed.since, owed.first, passed + 1)
+    if passed <= owed.slot:
+        return Decision(None, "", owed.slot, 0, owed.counted, False, slot_time(owed.since, owed.first, owed.slot + 1))
+    if owed.escalated or owed.counted >= cap:
+        return Decision(None, "", passed, 0, owed.counted, False, next_at)
+    if circumstances.hour_free_at > now:
+        return Decision(None, "", owed.slot, 0, owed.counted, False, circumstances.hour_free_at)
+    outcome, reason, counts = _outcome(circumstances, now, settings)
+    counted = owed.counted + counts
+    return Decision(outcome, reason, passed, passed - owed.slot - 1, counted, counted >= cap, next_at)
+
+
+def _outcome(circumstances: Circumstances, now: float, settings: Settings) -> tuple[Outcome, str, int]:
+    """What becomes of the slot, why, and whether it counts toward the cap."""
+    if circumstances.standing != "active":
+        return "silent", f"the member is {circumstances.standing}", 0
+    if circumstances.snoozed_until is not None and circumstances.snoozed_until > now:
+        return "silent", "snoozed", 0
+    if circumstances.verdict in ("suspect", "zombie", "gone"):
+        return "silent", f"the member is {circumstances.verdict}, and its owner knows", 1
+    if circumstances.today >= settings.reminders_per_day:
+        return "silent", "the member had its reminders for today", 1
+    if circumstances.verdict == "asleep":
+        return "held", "the member is asleep: it is told with its next wake", 1
+    return "sent", "", 1
+
+
+def slots_passed(since: float, first: float, now: float) -> int:
+    """How many slots lie at or before now."""
+    passed, at, gap = 0, since + first, first
+    while at <= now and gap < LONGEST_GAP_SECONDS:
+        passed, gap = passed + 1, min(2 * gap, LONGEST_GAP_SECONDS)
+        at += gap
+    return passed if at > now else passed + 1 + int((now - at) // LONGEST_GAP_SECONDS)
+
+
+def slot_time(since: float, first: float, slot: int) -> float:
+    """When a slot is, counted from 1."""
+    at, gap = since + first, first
+    for done in range(1, slot):
+        if gap >= LONGEST_GAP_SECONDS:
+            return at + (slot - done) * LONGEST_GAP_SECONDS
+        gap = min(2 * gap, LONGEST_GAP_SECONDS)
+        at += gap
+    return at
+
+
+def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: Settings) -> float:
+    """After how long a member with this interval is first reminded."""
+    beat = interval or 0.0
+    if rule == "task":
+        return max(settings.remind_blocked_seconds if blocked else settings.remind_task_seconds, 1.5 * beat)
+    if rule == "ask":
+        return max(settings.remind_ask_seconds, 3 * beat)
+    return max(settings.remind_review_seconds if rule == "review" else settings.remind_proof_seconds, 1.5 * beat)

@@ -1,0 +1,162 @@
+-- What is due, what members are reminded of, and members the room worries about.
+
+-- name: due_now
+select rule, subject, member, at, since, span, slot, counted, escalated, failures
+from due
+where at <= :now
+order by at
+limit :limit
+
+-- name: next_due
+select min(at) as at from due
+
+-- name: due
+select rule, subject, member, at, since, span, slot, counted, escalated, failures
+from due
+where rule = :rule and subject = :subject and member = :member
+
+-- name: owe
+-- Due from the beginning, whatever was counted before.
+insert into due (rule, subject, member, at, since, span)
+values (:rule, :subject, :member, :at, :since, :span)
+on conflict (rule, subject, member) do update
+set at = :at, since = :since, span = :span, slot = 0, counted = 0, escalated = 0, failures = 0
+
+-- name: put_off
+update due set at = :at, failures = 0 where rule = :rule and subject = :subject and member = :member
+
+-- name: put_off_failed
+update due set at = :at, failures = failures + 1 where rule = :rule and subject = :subject and member = :member
+
+-- name: count_slot
+update due
+set at = :at, span = :span, slot = :slot, counted = :counted, escalated = :escalated, failures = 0
+where rule = :rule and subject = :subject and member = :member
+
+-- name: settle
+delete from due where rule = :rule and subject = :subject and member = :member
+
+-- name: look_sooner
+-- Somebody wakes a member: whether it answers is looked at two of its intervals later.
+update due set at = :now + :intervals * span
+where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :now + :intervals * span
+
+-- name: oldest_ask
+-- Since when the oldest question waits that a member was asked after some time.
+select min(since) as since from due where member = :member and rule = 'ask' and since > :after
+
+-- name: add_reminder
+insert into reminder (rule, subject, member, since, slot, at, outcome, reason, missed)
+values (:rule, :subject, :member, :since, :slot, :now, :outcome, :reason, :missed)
+
+-- name: reminders_of_subject
+select reminder.rule, member.name as member, reminder.at, reminder.outcome, reminder.reason, reminder.missed
+from reminder
+join member on member.id = reminder.member
+where reminder.rule = :rule and reminder.subject = :subject
+order by reminder.at desc
+limit :limit
+
+-- name: reminders_standing
+-- What a member was reminded of, or would have been had it been awake, and still owes; the newest of each.
+select reminder.rule, reminder.subject, max(reminder.at) as at, reminder.since, count(*) as times
+from due
+join reminder on reminder.rule = due.rule and reminder.subject = due.subject and reminder.member = due.member
+    and reminder.since = due.since
+where due.member = :member and reminder.outcome in ('sent', 'held')
+group by reminder.rule, reminder.subject, reminder.since
+order by reminder.since
+limit :limit
+
+-- name: count_reminders_of_member
+select count(*) as reminders from reminder where member = :member and at > :since and outcome = 'sent'
+
+-- name: nth_newest_reminder
+-- When the room sent a reminder, newest first.
+select at from reminder where outcome = 'sent' order by at desc limit 1 offset :offset
+
+-- name: day_escalated
+select count(*) as escalations from log where actor = :room and act = 'escalate' and subject = :subject and at > :since
+
+-- name: last_act
+-- When a member last acted, and under which number.
+select seq, at from log where actor = :member order by seq desc limit 1
+
+-- name: entry_time
+select at from log where seq = :seq
+
+-- name: unanswered_wake
+-- The oldest wake after some time that a member neither acknowledged nor acted on, where it had to act.
+select at from wake
+where member = :member and seq > :from_seq and at > :after
+    and (seq > :acknowledged or reason in ('assigned', 'offer', 'review', 'repair', 'reminder', 'challenge'))
+order by seq
+limit 1
+
+-- name: watched
+-- What is known of a member that the room watches.
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+    member.acknowledged, presence.last_call_at, presence.last_progress_at, presence.busy_until,
+    presence.connected_at, presence.connected_since, presence.evidence_at,
+    trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
+    trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at, trouble.repair,
+    own.state as own_state, own.until as own_until,
+    owners.state as owner_state, owners.until as owner_until,
+    room.state as room_state, room.until as room_until
+from member
+join member as owner on owner.id = member.owner
+join presence on presence.member = member.id
+left join trouble on trouble.member = member.id
+left join standing as own on own.scope = 'member' and own.target = member.id
+left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
+left join standing as room on room.scope = 'room' and room.target = 0
+where member.id = :member
+
+-- name: note_connected
+update presence set connected_at = :now where member = :member
+
+-- name: note_evidence
+update presence set evidence_at = :now where member = :member
+
+-- name: note_trouble
+insert into trouble (member, verdict, since, reason, misses, question, nonce, expected, asked_at, repair)
+values (:member, :verdict, :now, :reason, :misses, :question, :nonce, :expected, :asked_at, :repair)
+on conflict (member) do update
+set verdict = :verdict, since = case when trouble.verdict = :verdict then trouble.since else :now end,
+    reason = :reason, misses = :misses, question = :question, nonce = :nonce, expected = :expected, asked_at = :asked_at, repair = :repair
+
+-- name: ask_later
+update trouble set asked_at = :now where member = :member
+
+-- name: trouble
+select verdict, since, reason, misses, question, nonce, expected, asked_at, repair from trouble where member = :member
+
+-- name: end_trouble
+delete from trouble where member = :member
+
+-- name: last_message_of
+select id from message where author = :member order by id desc limit 1
+
+-- name: has_answered
+-- Whether a member posted in a thread after a message.
+select 1 as found from message where thread = :thread and author = :member and id > :message limit 1
+
+-- name: watchdogs
+-- Who repairs a runtime: members with the role that say they reach it, and may act.
+select member.id
+from capability
+join member on member.id = capability.member
+join standing on standing.scope = 'member' and standing.target = member.id
+where capability.capability = :capability and capability.withdrawn_at is null
+    and member.role = 'watchdog' and standing.state = 'active'
+order by member.id
+limit :limit
+
+-- name: supervisor
+select holder, fence, until from supervisor where id = 1
+
+-- name: take_supervisor
+update supervisor set holder = :holder, fence = fence + 1, until = :until where id = 1
+
+-- name: keep_supervisor
+update supervisor set until = :until where id = 1

@@ -1,0 +1,20 @@
+"""Who supervises the room: one at a time, by a lease with a fence, so that an older one's acts count no more."""
+
+from teamroom.server.store.transaction import Writing
+
+
+def lead(tx: Writing, holder: str, now: float) -> int | None:
+    """Take the lease, or keep it; returns its fence, or None while another supervisor holds it.
+
+    It is renewed only in its second half, so that most ticks write nothing for it.
+    """
+    row = tx.one("supervisor")
+    seconds = tx.settings.supervisor_seconds
+    if row["holder"] == holder:
+        if row["until"] - now < seconds / 2:
+            tx.run("keep_supervisor", until=now + seconds)
+        return int(row["fence"])
+    if now < row["until"] <= now + seconds:
+        return None
+    tx.run("take_supervisor", holder=holder, until=now + seconds)
+    return int(row["fence"]) + 1

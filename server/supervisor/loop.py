@@ -1,0 +1,114 @@
+"""The room's own loop: it sleeps until something is due, does it through the door, and reports what failed.
+
+A tick reads what is due, a bounded number at a time, by an index; each thing is then decided by a pure rule and
+done in a transaction of its own, if it still is as it was seen. Where nothing is due, nothing is written.
+"""
+
+import asyncio
+import logging
+import math
+from functools import partial
+
+from teamroom.server.acts.dues import Due
+from teamroom.server.clock import Watch
+from teamroom.server.door import Door
+from teamroom.server.metrics import Metrics
+from teamroom.server.refusals import Refusal
+from teamroom.server.settings import Settings
+from teamroom.server.store.engine import Store
+from teamroom.server.store.transaction import Reading, StorageError, Writing
+from teamroom.server.supervisor.duties import carry_out, put_off_failed
+from teamroom.server.supervisor.lead import lead
+
+logger = logging.getLogger("teamroom.supervisor")
+
+DUE_AT_ONCE = 64
+"""How many things one round does; as many share a commit."""
+
+ROUNDS = 100
+"""How many rounds one tick makes at most; what is left comes with the next."""
+
+LOOK_UP_SECONDS = 30.0
+"""A sleep is cut into spans of this length, to notice that the room itself stood still."""
+
+FAILED_SECONDS, FAILED_LONGEST_SECONDS = 30.0, 3_600.0
+"""After how long what failed is tried again: twice as long each time, up to an hour."""
+
+
+class Supervisor:
+    """Does what is due in one room."""
+
+    def __init__(
+        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, holder: str
+    ) -> None:
+        self._door, self._store, self._watch = door, store, watch
+        self._settings, self._metrics = settings, metrics
+        self._holder = holder
+        self._next = math.inf
+        self._nudged = asyncio.Event()
+
+    def nudge(self, at: float) -> None:
+        """Something will be due at a time: it is woken if that is sooner than what it waits for."""
+        if at < self._next:
+            self._nudged.set()
+
+    async def run(self) -> None:
+        """Tick for as long as the room runs."""
+        while True:
+            try:
+                self._next = await self.tick()
+            except (StorageError, Refusal) as error:
+                logger.warning("the supervisor cannot work (%s); it tries again", error)
+                self._next = self._watch() + FAILED_SECONDS
+            await self._sleep()
+
+    async def tick(self) -> float:
+        """Do all that is due now; returns when the next thing is."""
+        for _ in range(ROUNDS):
+            now = self._watch()
+            rows = self._store.look_up(partial(_due_now, now=now))
+            if not rows:
+                return self._store.look_up(_next_due)
+            fence = await self._door.act_as_room(lambda tx, now: lead(tx, self._holder, now))
+            if fence is None:
+                return now + self._settings.supervisor_seconds
+            await asyncio.gather(*(self._do(due, fence) for due in rows))
+        return self._watch()
+
+    async def _do(self, due: Due, fence: int) -> None:
+        """One thing that is due. What fails is counted, logged and tried again later; the others go on."""
+        try:
+            done = await self._door.act_as_room(partial(_carry_out, seen=due, fence=fence))
+            self._metrics.duty(due.rule, "done" if done else "dropped")
+        except (StorageError, Refusal):
+            raise
+        except Exception:
+            self._metrics.duty(due.rule, "failed")
+            logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
+            later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
+            await self._door.act_as_room(lambda tx, now: put_off_failed(tx, due, fence, later))
+
+    async def _sleep(self) -> None:
+        """Until something is due, or a nudge."""
+        loop = asyncio.get_running_loop()
+        while (left := self._next - self._watch()) > 0 and not self._nudged.is_set():
+            span, before = min(left, LOOK_UP_SECONDS), loop.time()
+            try:
+                await asyncio.wait_for(self._nudged.wait(), span)
+            except TimeoutError:
+                if loop.time() - before > span + self._settings.clock_step_seconds:
+                    self._watch.slept()
+        self._nudged.clear()
+
+
+def _due_now(tx: Reading, now: float) -> list[Due]:
+    return [Due(*row) for row in tx.all("due_now", now=now, limit=DUE_AT_ONCE)]
+
+
+def _next_due(tx: Reading) -> float:
+    at = tx.value("next_due")
+    return math.inf if at is None else float(at)
+
+
+def _carry_out(tx: Writing, now: float, seen: Due, fence: int) -> bool:
+    return carry_out(tx, seen, fence, now)
