@@ -173,7 +173,7 @@ def _ask(tx: Writing, due: Due, now: float) -> Open | Later | None:
     row = tx.one("message", id=due.subject)
     if row is None or row["kind"] != "ask":
         return None
-    if tx.one("has_answered", thread=row["thread"], author=due.member, message=due.subject) is not None:
+    if tx.one("has_answered", thread=row["thread"], member=due.member, message=due.subject) is not None:
         return None
     name = f"M-{due.subject}"
     return Open(name, f"@{row['author']} waits for your answer to {name}: post_message with reply_to", due.since)

@@ -98,7 +98,7 @@ def _unanswered(tx: Reading, row: Any) -> float | None:
         member=row["id"],
         from_seq=0 if acted is None else acted["seq"],
         after=after,
-        acknowledged=row["acknowledged"],
+        seen=row["seen"],
     )
     asked = tx.value("oldest_ask", member=row["id"], after=after)
     return min((at for at in (wake, asked) if at is not None), default=None)

@@ -80,8 +80,6 @@ class Supervisor:
         try:
             done = await self._door.act_as_room(partial(_carry_out, seen=due, fence=fence))
             self._metrics.duty(due.rule, "done" if done else "dropped")
-        except (StorageError, Refusal):
-            raise
         except Exception:
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)

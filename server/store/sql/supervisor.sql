@@ -86,17 +86,17 @@ select seq, at from log where actor = :member order by seq desc limit 1
 select at from log where seq = :seq
 
 -- name: unanswered_wake
--- The oldest wake after some time that a member neither acknowledged nor acted on, where it had to act.
+-- The oldest wake after some time that a member was not shown, or that it had to act on.
 select at from wake
 where member = :member and seq > :from_seq and at > :after
-    and (seq > :acknowledged or reason in ('assigned', 'offer', 'review', 'repair', 'reminder', 'challenge'))
+    and (seq > :seen or reason in ('assigned', 'offer', 'review', 'repair', 'reminder', 'challenge'))
 order by seq
 limit 1
 
 -- name: watched
 -- What is known of a member that the room watches.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
-    member.acknowledged, presence.last_call_at, presence.last_progress_at, presence.busy_until,
+    presence.seen, presence.last_call_at, presence.last_progress_at, presence.busy_until,
     presence.connected_at, presence.connected_since, presence.evidence_at,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at, trouble.repair,
