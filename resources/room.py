@@ -15,7 +15,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.rules.text import said
 from teamroom.tools.control import plants, policy
 from teamroom.tools.messages import messages
-from teamroom.tools.presence import PROVE, capability, offer, probe, review, roster, task_held, wake
+from teamroom.tools.presence import PROVE, REMINDED, capability, offer, probe, reminder, review, roster, task_held, wake
 from teamroom.tools.tasks import board
 from teamroom.tools.words import listed, logged
 
@@ -39,6 +39,8 @@ def inbox(reply: Inbox) -> str:
         + listed("Wakes", [wake(w) for w in reply.wakes])
         + listed("Offered to you", [offer(o) for o in reply.offers])
         + listed(PROVE, map(probe, reply.probes))
+        + listed(REMINDED, map(reminder, reply.reminders))
+        + listed("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
         + listed("Waiting for your review", map(review, reply.reviews))
     )
 

@@ -106,6 +106,10 @@ def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> N
         "tokens and probes, which no page shows": {
             *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
         },
+        "what will be due, and the ledger of reminders, which are read with what they are about": {
+            *("owe", "put_off", "put_off_failed", "count_slot", "settle", "look_sooner", "add_reminder"),
+            *("note_connected", "note_evidence", "ask_later", "take_supervisor", "keep_supervisor"),
+        },
         "the store's own": {"open_head", "save_head", "record_migration"},
         "a room that is restored has no listeners yet": {
             *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),

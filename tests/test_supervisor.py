@@ -4,9 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.rooms import Member, RunningRoom, running_room
+from tests.rooms import RunningRoom, running_room
 
 HOUR, DAY = 3600.0, 86_400.0
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -235,5 +234,3 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
         for _ in range(8):
             await room.later(30)
         assert said(room, "member") == ["gone"]
-
-

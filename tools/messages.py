@@ -30,7 +30,8 @@ def expected(forecasts: list[Forecast]) -> str:
 
 def _when(forecast: Forecast) -> str:
     if forecast.expected_seconds is None or forecast.p90_seconds is None:
-        return f"nobody can say when; {forecast.note}"
+        others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
+        return f"nobody can say when; {forecast.note}{others}"
     slow = duration(forecast.p90_seconds)
     return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"
 

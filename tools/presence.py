@@ -14,6 +14,7 @@ from teamroom.server.acts.presence import (
 )
 from teamroom.server.acts.probes import Probe
 from teamroom.server.acts.reach import CapabilityShown
+from teamroom.server.acts.reminders import Reminder
 from teamroom.server.acts.reviewers import ReviewDue
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
 from teamroom.server.rules.text import code, named, said
@@ -26,6 +27,8 @@ def review(due: ReviewDue) -> str:
     why = f" ({due.why})" if due.why else ""
     return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
 
+
+REMINDED = "You were reminded, and still owe (report on it, hand it off, or snooze it with update_task)"
 
 PROVE = "Prove what you reach (declare_capabilities with proofs)"
 ANSWER_PROBES = (
@@ -58,6 +61,11 @@ def offer(offer: OfferShown) -> str:
     )
 
 
+def reminder(owed: Reminder) -> str:
+    """Something that the caller owes in one line."""
+    return f"{owed.rule} {owed.subject} since {owed.since}, {counted(owed.times, 'reminder')}, the last {owed.at}"
+
+
 def checked_in(reply: CheckedIn) -> str:
     """The reply of `check_in` in words."""
     return (
@@ -67,6 +75,8 @@ def checked_in(reply: CheckedIn) -> str:
         + listed("Your tasks", [task_held(t) for t in reply.tasks])
         + listed("Offered to you (answer_hand_off)", [offer(o) for o in reply.offers])
         + listed(PROVE, map(probe, reply.probes))
+        + listed(REMINDED, map(reminder, reply.reminders))
+        + listed("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
         + listed(
             "Waiting for your review (read_board shows the evidence, review_task judges)", map(review, reply.reviews)
         )
@@ -75,6 +85,8 @@ def checked_in(reply: CheckedIn) -> str:
 
 def after_check_in(reply: CheckedIn) -> str:
     """What to do after `check_in`."""
+    if reply.challenge is not None:
+        return "answer the room's question with heartbeat, then act on the rest."
     if reply.wakes:
         return f"act on your wakes; check_in with after {reply.cursor} says that you have seen them."
     if reply.offers:
@@ -135,7 +147,11 @@ def member(member: MemberShown) -> str:
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
-        f"{member.reason}" + (f"; {upheld}" if member.completions_reviewed else "") + (f"; {can}" if can else "")
+        f"{member.reason}"
+        + (f"; next wake {member.next_wake}" if member.next_wake else "")
+        + (f"; last progress {member.last_progress}" if member.last_progress else "")
+        + (f"; {upheld}" if member.completions_reviewed else "")
+        + (f"; {can}" if can else "")
     )
 
 
@@ -180,7 +196,7 @@ TOOLS = (
     Tool(
         "heartbeat",
         "Say you are here, and learn whether you are paused. With task, a new note and busy_until (seconds from now, "
-        "at most 4 h) it declares long work and renews the lease.",
+        "at most 4 h) it declares long work and renews the lease. answer is for a challenge in your inbox.",
         HEARTBEAT,
         beat,
         next=after_beat,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
+from teamroom.server.acts.reminders import Slot, slots_of
 from teamroom.server.acts.reviewers import reviewer_now
 from teamroom.server.acts.stored_task import Entry, StoredTask, as_it_is, find, history, needs_of, unfinished_before
 from teamroom.server.clock import rfc3339
@@ -56,6 +57,7 @@ class TaskShown(TaskLine):
     summary: str
     evidence: list[dict[str, Any]]
     hops: int
+    reminders: list[Slot]
     history: list[Entry]
 
 
@@ -131,6 +133,7 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
         summary=row["summary"],
         evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
         hops=row["hops"],
+        reminders=[*slots_of(tx, "task", task.id), *slots_of(tx, "review", task.id)],
         history=history(tx, task.id),
     )
 

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from teamroom.server.acts.answers import answer_times
-from teamroom.server.refusals import not_found
+from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, expectation, presence
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.store.transaction import Reading
 
 
 class Forecast(BaseModel):
-    """When to expect an addressee; None where nobody can say."""
+    """When to expect an addressee; None where nobody can say. `others`: who could be asked instead then."""
 
     to: str
     mode: str
@@ -21,6 +21,7 @@ class Forecast(BaseModel):
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    others: list[str] = Field(default_factory=list)
 
 
 def standing_of(row: Any, now: float) -> str:
@@ -56,6 +57,17 @@ def find_member(tx: Reading, name: str) -> Any:
     if row is None:
         raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
     return row
+
+
+def refuse_zombie(row: Any, subject: str, others: str) -> None:
+    """Refuse new work for a member that listens and does not answer (PRS4)."""
+    if row["trouble"] == "zombie":
+        raise Refusal(
+            "not_allowed",
+            f"@{row['name']} is a zombie, {row['trouble_reason']}: it gets no new work.",
+            f"{others} What it does itself clears it at once.",
+            subject=subject,
+        )
 
 
 def forecast(tx: Reading, row: Any, now: float) -> Forecast:

@@ -22,9 +22,10 @@ from teamroom.server.acts.act import (
     author,
     number,
 )
+from teamroom.server.acts.alerts import forecast_with_others
 from teamroom.server.acts.claims import require_free_hands
 from teamroom.server.acts.dues import owe, owe_task
-from teamroom.server.acts.expect import Forecast, find_member, forecast
+from teamroom.server.acts.expect import Forecast, find_member, refuse_zombie
 from teamroom.server.acts.reach import require
 from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, needs_of, require_fence
 from teamroom.server.clock import rfc3339
@@ -174,7 +175,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
         offer=name,
         task=task.name,
         expires_at=rfc3339(expires_at),
-        forecast=[forecast(tx, receiver, now)],
+        forecast=[forecast_with_others(tx, caller, receiver, needs, now)],
     )
 
 
@@ -238,6 +239,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any
             "Call who to find another member.",
             subject=task.name,
         )
+    refuse_zombie(receiver, task.name, "Call who to find another member.")
     if task.row["hops"] >= tx.policy.hop_limit and receiver["id"] != caller.owner:
         raise Refusal(
             "not_allowed",

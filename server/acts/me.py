@@ -9,7 +9,9 @@ from teamroom.server.acts.presence import TaskHeld, Wake, pause_in_force, pendin
 from teamroom.server.acts.probes import Probe, probes_waiting
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.acts.receipts import OPERATORS
+from teamroom.server.acts.reminders import Reminder, reminders_of
 from teamroom.server.acts.reviewers import ReviewDue, reviews_due
+from teamroom.server.acts.trouble import open_question
 from teamroom.server.identity import Caller
 from teamroom.server.store.transaction import Reading
 
@@ -42,6 +44,8 @@ class Inbox(BaseModel):
     offers: list[OfferShown]
     probes: list[Probe]
     reviews: list[ReviewDue]
+    reminders: list[Reminder]
+    challenge: str | None
     cursor: int
 
 
@@ -72,6 +76,8 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
         offers=offers_to(tx, caller.member, now),
         probes=probes_waiting(tx, caller, now),
         reviews=reviews_due(tx, caller.member, now),
+        reminders=reminders_of(tx, caller.member),
+        challenge=open_question(tx, caller.member),
         cursor=cursor,
     )
 

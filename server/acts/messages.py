@@ -21,12 +21,12 @@ from teamroom.server.acts.act import (
     author,
     number,
 )
-from teamroom.server.acts.alerts import helpers
+from teamroom.server.acts.alerts import forecast_with_others, helpers, needs_of_any
 from teamroom.server.acts.budgets import require_own_task, spend
 from teamroom.server.acts.cursors import require_this_epoch
 from teamroom.server.acts.dues import owe_reminder
 from teamroom.server.acts.exchanges import address, tell_owners
-from teamroom.server.acts.expect import Forecast, find_member, forecast
+from teamroom.server.acts.expect import Forecast, find_member
 from teamroom.server.acts.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
@@ -168,14 +168,14 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     return Posted(
         receipt=seq,
         message=name,
-        forecast=[_forecast(tx, row, row in found.stopped, now) for row in addressees],
+        forecast=[_forecast(tx, caller, row, row in found.stopped, task, now) for row in addressees],
         folded=folded,
         not_woken=[row["name"] for row in found.stopped],
     )
 
 
-def _forecast(tx: Reading, row: Any, stopped: bool, now: float) -> Forecast:
-    found = forecast(tx, row, now)
+def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any, now: float) -> Forecast:
+    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task), now)
     if not stopped:
         return found
     note = "not woken: you only answered each other while no task moved"

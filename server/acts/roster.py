@@ -11,12 +11,12 @@ from teamroom.server.acts.reach import CapabilityShown, capabilities_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
-from teamroom.server.rules.presence import expectation, presence
+from teamroom.server.rules.presence import expectation, interval_seconds, next_wake_at, presence
 from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit
 from teamroom.server.store.transaction import Reading
 
 PAGE_MEMBERS = 100
-LINE_CHARACTERS, CAPABILITY_CHARACTERS = 200, 60
+LINE_CHARACTERS, CAPABILITY_CHARACTERS = 250, 60
 """What a member costs in a reply, and each of its capabilities beyond its name."""
 
 
@@ -39,8 +39,10 @@ class MemberShown(BaseModel):
     presence: str
     reason: str
     standing: str
+    connected: bool
     last_call: str | None
     last_progress: str | None
+    next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
     capabilities: list[CapabilityShown]
@@ -107,8 +109,12 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         presence=verdict.verdict,
         reason=verdict.reason,
         standing=facts.standing,
+        connected=facts.is_connected(
+            now, interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
+        ),
         last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
+        next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         capabilities=capabilities_of(tx, row["id"], now),

@@ -20,7 +20,7 @@ from teamroom.server.acts.act import (
     number,
 )
 from teamroom.server.acts.dues import owe_lease, owe_reminder
-from teamroom.server.acts.expect import find_member
+from teamroom.server.acts.expect import find_member, refuse_zombie
 from teamroom.server.acts.presence import Span, from_now
 from teamroom.server.acts.reviewers import ask_again
 from teamroom.server.acts.stored_task import (
@@ -104,6 +104,8 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
     """Put a task on the board. An assigned member is woken, and alone may claim it."""
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
+    if assigned is not None:
+        refuse_zombie(assigned, f"@{assigned['name']}", "Assign it to another member, or to nobody.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
     to = f" for @{assigned['name']}" if assigned is not None else ""
@@ -275,6 +277,8 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
     if changes.assign is not None:
         member = find_member(tx, changes.assign) if changes.assign else None
         assigned = None if member is None else member["id"]
+        if member is not None and assigned != row["assigned"]:
+            refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
         if member is not None and assigned != row["assigned"]:
             _tell_assigned(tx, caller, member, task.name, changes.title or row["title"])
             owe_reminder(tx, "task", task.id, member["id"], member["mode"], now)

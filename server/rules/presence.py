@@ -96,6 +96,13 @@ def interval_seconds(mode: str, settings: Settings) -> float | None:
     return float(mode[len("every:") :]) if mode.startswith("every:") else None
 
 
+def next_wake_at(facts: Facts, settings: Settings) -> float | None:
+    """When a member that wakes by itself is expected next; None where that is up to others, or it never called."""
+    if not facts.mode.startswith("every:") or facts.last_call_at is None:
+        return None
+    return facts.last_call_at + (interval_seconds(facts.mode, settings) or 0.0)
+
+
 def presence(facts: Facts, now: float, settings: Settings) -> Presence:
     """The verdict on a member, with its reason."""
     if facts.standing == "killed":

@@ -92,6 +92,8 @@ CHANGES: Mapping[str, Change] = {
         ),
         _member("member"),
     ),
+    "note_trouble": _member("member"),
+    "end_trouble": _member("member"),
     "end_proofs": _always("roster"),
     "add_plant": _always("plants"),
     "remove_plant": _always("plants"),
