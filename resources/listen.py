@@ -38,6 +38,9 @@ logger = logging.getLogger("teamroom.listen")
 Context = ServerRequestContext[Any, Any]
 Send = Callable[[ServerEvent], Awaitable[None]]
 
+SUPERSEDED_META_KEY = "teamroom/superseded"
+"""Marks the end of a stream because a newer one of the same agent follows its inbox."""
+
 FOLLOWED = 64
 """How many addresses a stream or a session may follow."""
 
@@ -101,14 +104,16 @@ class ListenServer:
         try:
             with self._bus.running(caller.member):
                 followed = await self._honoured(caller, asked)
-                self._push.follow(listener, topics_of(followed))
+                self._follow(caller, listener, topics_of(followed))
                 await _acknowledge(ctx, followed, meta)
 
                 async def send(event: ServerEvent) -> None:
                     await ctx.session.send_notification(event_to_notification(event, meta), ctx.request_id)
 
-                while not self._push.is_stopping:
+                while not self._push.is_stopping and not listener.superseded:
                     await self._tell(caller, listener, followed, send)
+                if listener.superseded:
+                    meta[SUPERSEDED_META_KEY] = True
                 return types.SubscriptionsListenResult(_meta=meta)
         finally:
             self._push.leave(listener)
@@ -149,7 +154,7 @@ class ListenServer:
             elif uri not in session.followed:
                 _limit(len(session.followed) + 1)
         session.followed[uri] = followed
-        self._push.follow(session.listener, followed.topics)
+        self._follow(caller, session.listener, followed.topics)
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
@@ -158,6 +163,13 @@ class ListenServer:
         if session is not None and session.followed.pop(str(params.uri), None) is not None:
             self._push.unfollow(session.listener, session.listener.topics - topics_of(session.followed.values()))
         return types.EmptyResult()
+
+    def _follow(self, caller: Caller, listener: Listener, topics: Iterable[str]) -> None:
+        """Follow topics. Of the agent's streams that follow its inbox, the newest alone is told of it (PRS5)."""
+        topics, inbox = set(topics), f"inbox:{caller.member}"
+        self._push.follow(listener, topics)
+        if caller.kind == "agent" and inbox in topics:
+            self._push.supersede(inbox, listener)
 
     def _open(self, connection: Connection, caller: Caller, ctx: Context) -> Session:
         """Begin to tell a session; it ends with the session, or with the right to listen. Raises Refusal."""

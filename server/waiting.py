@@ -1,13 +1,42 @@
 """Calls that wait: blocked until something is addressed to the caller, and ended by its pause or kill."""
 
+from collections import deque
+
 import anyio
 
 from teamroom.server.acts.presence import ACKNOWLEDGE, WAKES_WAITING, Acknowledge, Waited, WaitForWake
+from teamroom.server.acts.trouble import tell_of_take_overs
 from teamroom.server.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import stopping
 from teamroom.server.settings import Settings
-from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.bus import Bus, Listening
+
+TAKE_OVERS = 3
+TAKE_OVER_SECONDS = 60.0
+"""So many take-overs in this time are usual: a client that lost its connection calls again."""
+
+ALARM_SECONDS = 600.0
+"""After an alarm about a member's listeners there is none for this long."""
+
+
+class TakeOvers:
+    """How often a member's newest listener ended an older one, of late."""
+
+    def __init__(self) -> None:
+        self._newest: dict[int, deque[float]] = {}
+        self._alarmed: dict[int, float] = {}
+
+    def is_alarming(self, member: int, now: float) -> bool:
+        """Note a take-over; whether these are too many, and nobody was told in a while."""
+        newest = self._newest.setdefault(member, deque(maxlen=TAKE_OVERS + 1))
+        newest.append(now)
+        if len(newest) <= TAKE_OVERS or now - newest[0] > TAKE_OVER_SECONDS:
+            return False
+        if now - self._alarmed.get(member, -ALARM_SECONDS) < ALARM_SECONDS:
+            return False
+        self._alarmed[member] = now
+        return True
 
 
 class Waiting:
@@ -17,6 +46,7 @@ class Waiting:
         self._door = door
         self._bus = bus
         self._settings = settings
+        self._take_overs = TakeOvers()
 
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake) -> Waited:
         """Wakes after the caller's cursor, as soon as there are any; none once the time is up.
@@ -27,16 +57,27 @@ class Waiting:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after))
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         with self._bus.running(caller.member) as running:
-            return await self._wait(caller, arguments, min(seconds, self._settings.wait_max_seconds))
+            return await self._listen(caller, arguments, min(seconds, self._settings.wait_max_seconds))
         if running.cancelled_caught:
             return await self._read(caller, arguments)  # refused, with who did it and why
         raise stopping()
 
-    async def _wait(self, caller: Caller, arguments: WaitForWake, seconds: float) -> Waited:
+    async def _listen(self, caller: Caller, arguments: WaitForWake, seconds: float) -> Waited:
+        """Wait as the one live listener; people may listen in as many places as they like."""
+        if caller.kind != "agent":
+            return await self._wait(caller, arguments, seconds, Listening())
+        with self._bus.listening(caller.member) as (listening, took_over):
+            if took_over and self._take_overs.is_alarming(caller.member, anyio.current_time()):
+                await self._door.act_as_room(lambda tx, now: tell_of_take_overs(tx, caller, now))
+            return await self._wait(caller, arguments, seconds, listening)
+
+    async def _wait(self, caller: Caller, arguments: WaitForWake, seconds: float, listening: Listening) -> Waited:
         end = anyio.current_time() + seconds
         while True:
             with self._bus.waiting(caller.member) as nudged:
                 found = await self._read(caller, arguments)
+                if listening.superseded:
+                    return found.model_copy(update={"wakes": [], "superseded": True})
                 left = end - anyio.current_time()
                 if found.wakes or left <= 0 or self._bus.stopping:
                     return found

@@ -119,6 +119,8 @@ def after_beat(reply: Beat) -> str | None:
 
 def waited(reply: Waited) -> str:
     """The reply of `wait_for_wake` in words."""
+    if reply.superseded:
+        return f"Superseded: another session of yours listens now, and is told of your wakes. cursor {reply.cursor}"
     if not reply.wakes:
         return f"Nothing yet. cursor {reply.cursor}"
     return f"cursor {reply.cursor}" + listed("Wakes", [wake(w) for w in reply.wakes])
@@ -126,6 +128,8 @@ def waited(reply: Waited) -> str:
 
 def after_waiting(reply: Waited) -> str:
     """What to do after `wait_for_wake`."""
+    if reply.superseded:
+        return "end your turn here; do not wait again, unless the other session has stopped."
     again = f"wait_for_wake with after {reply.cursor}"
     if reply.proofs:
         again = f"check_in, which says what to prove, then {again}"

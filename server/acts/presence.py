@@ -148,6 +148,8 @@ class Waited(BaseModel):
     wakes: list[Wake]
     cursor: int
     proofs: int = 0
+    superseded: bool = False
+    """Another call of this member listens now, and is told of its wakes."""
     due_seconds: Annotated[float | None, Field(exclude=True)] = None
 
 

@@ -98,6 +98,7 @@ def _characters(member: MemberShown) -> int:
 def _member(tx: Reading, row: Any, now: float) -> MemberShown:
     facts = facts_of(tx, row, now)
     verdict = presence(facts, now, tx.settings)
+    interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
     expected = expectation(facts, answer_times(tx, row["id"]), now, tx.settings)
     share = tx.one("upheld_share", member=row["id"])
     return MemberShown(
@@ -109,9 +110,7 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         presence=verdict.verdict,
         reason=verdict.reason,
         standing=facts.standing,
-        connected=facts.is_connected(
-            now, interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-        ),
+        connected=facts.is_connected(now, interval),
         last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),

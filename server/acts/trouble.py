@@ -86,6 +86,16 @@ def open_question(tx: Reading, member: int) -> str | None:
     return None if row is None else row["question"]
 
 
+def tell_of_take_overs(tx: Writing, caller: Caller, now: float) -> None:
+    """Say that several listeners of a member fight over its wakes: only one of them should run."""
+    line = one_line(f"Several listeners of @{caller.name} take its wakes from each other; only one of them should run")
+    subject = f"@{caller.name}"
+    log.append(
+        tx, ROOM_AUTHOR, now, act="presence", subject=subject, summary=line, detail={"verdict": "several listeners"}
+    )
+    log.wake(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
+
+
 def _unanswered(tx: Reading, row: Any) -> float | None:
     """Since when the oldest wake waits that the member should have answered; watchdogs and observers are not asked."""
     if row["role"] in UNCHALLENGED:

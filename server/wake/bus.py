@@ -10,11 +10,21 @@ from contextlib import contextmanager
 import anyio
 
 
+class Listening:
+    """A call of an agent that waits for its wakes: the newest one is told, an older one is not any more (PRS5)."""
+
+    __slots__ = ("superseded",)
+
+    def __init__(self) -> None:
+        self.superseded = False
+
+
 class Bus:
     """Waiting members, and the open calls and streams that a pause, a kill or a revoked token ends."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[anyio.Event]] = defaultdict(set)
+        self._listening: dict[int, Listening] = {}
         self._open: dict[int, set[anyio.CancelScope]] = defaultdict(set)
         self.on_ended: list[Callable[[Set[int]], None]] = []
         self.on_revoked: list[Callable[[Set[str]], None]] = []
@@ -29,6 +39,20 @@ class Bus:
             yield event
         finally:
             self._discard(self._waiting, member, event)
+
+    @contextmanager
+    def listening(self, member: int) -> Iterator[tuple[Listening, bool]]:
+        """The one live listener of a member, and whether it took that over from an older one, which ends."""
+        mine, older = Listening(), self._listening.get(member)
+        self._listening[member] = mine
+        if older is not None:
+            older.superseded = True
+            self.nudge(member)
+        try:
+            yield mine, older is not None
+        finally:
+            if self._listening.get(member) is mine:
+                del self._listening[member]
 
     @property
     def waiting_calls(self) -> int:

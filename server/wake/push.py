@@ -25,12 +25,13 @@ IDLE_SECONDS = 60.0
 class Listener:
     """Somebody who is told when one of its topics changes."""
 
-    __slots__ = ("member", "seen", "topics", "turn")
+    __slots__ = ("member", "seen", "superseded", "topics", "turn")
 
     def __init__(self, member: int) -> None:
         self.member = member
         self.topics: set[str] = set()
         self.seen = 0
+        self.superseded = False
         self.turn = anyio.Event()
 
 
@@ -112,6 +113,13 @@ class Push:
                         del index[topic]
             if topic not in self._following:
                 self._changed_at.pop(topic, None)
+
+    def supersede(self, topic: str, newest: Listener) -> None:
+        """Nobody but the newest is told of a topic any more."""
+        for listener in self.followers(topic) - {newest}:
+            listener.superseded = True
+            self.unfollow(listener, {topic})
+            listener.turn.set()
 
     # -------------------------------------------------------------- what changed
 
