@@ -2,6 +2,8 @@
 
 import asyncio
 
+import anyio.lowlevel
+
 from tests.listeners import listening
 from tests.rooms import BOUND_SECONDS, RunningRoom
 
@@ -31,7 +33,7 @@ async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:
     calls = [asyncio.create_task(member("wait_for_wake", after=after)) for member in (owner, again)]
     async with asyncio.timeout(BOUND_SECONDS):
         while room.room.bus.waiting_calls < 2:
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
     await agent("post_message", text="hello", to=["olga"])
     assert [len(told["wakes"]) for told in await asyncio.wait_for(asyncio.gather(*calls), BOUND_SECONDS)] == [1, 1]
 
@@ -67,4 +69,4 @@ async def test_of_two_streams_that_follow_an_inbox_the_older_one_ends(room: Runn
             assert await newer.next() == "teamroom://inbox"
             async with asyncio.timeout(BOUND_SECONDS):
                 while room.room.push.count > 1:
-                    await asyncio.sleep(0)
+                    await anyio.lowlevel.checkpoint()

@@ -43,19 +43,18 @@ def owe(
     tx.effects.due = min(tx.effects.due, at)
 
 
-def owe_reminder(tx: Writing, rule: Rule, subject: int, member: int, mode: str, now: float) -> None:
+def owe_reminder(
+    tx: Writing, rule: Rule, subject: int, member: int, mode: str, now: float, blocked: bool = False
+) -> None:
     """A member owes something from now on, and will be reminded of it."""
-    owe(tx, rule, subject, member, now, first_seconds(rule, interval_seconds(mode, tx.settings), False, tx.settings))
+    owe(tx, rule, subject, member, now, first_seconds(rule, interval_seconds(mode, tx.settings), blocked, tx.settings))
 
 
-def owe_task(tx: Writing, task: int, member: int, mode: str, now: float, lease_seconds: float) -> None:
-    """A member holds a task from now on: it is reminded while nothing moves, and its lease runs out."""
-    owe_reminder(tx, "task", task, member, mode, now)
-    owe_lease(tx, task, member, now, lease_seconds)
-
-
-def owe_lease(tx: Writing, task: int, member: int, now: float, lease_seconds: float) -> None:
-    """The lease of a task runs from now on."""
+def owe_task(
+    tx: Writing, task: int, member: int, mode: str, now: float, lease_seconds: float, blocked: bool = False
+) -> None:
+    """A member holds a task that moved now: it is reminded while nothing moves again, and the lease runs out."""
+    owe_reminder(tx, "task", task, member, mode, now, blocked)
     owe(tx, "lease", task, member, now, lease_seconds)
 
 

@@ -11,7 +11,7 @@ from teamroom.server import log
 from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
 from teamroom.server.acts.answers import measure
 from teamroom.server.acts.cursors import require_this_epoch
-from teamroom.server.acts.dues import owe_lease, owe_presence
+from teamroom.server.acts.dues import owe_presence, owe_task
 from teamroom.server.acts.expect import standing_of
 from teamroom.server.acts.hand_offs import OfferShown, offers_to
 from teamroom.server.acts.probes import Probe, count_probes_due, open_probes
@@ -379,7 +379,7 @@ def _renew(
     tx.run(
         "progress", id=task.id, state="claimed", now=now, lease_from=now, lease_seconds=seconds, blocked_on="", seq=seq
     )
-    owe_lease(tx, task.id, caller.member, now, seconds)
+    owe_task(tx, task.id, caller.member, row["mode"], now, seconds)
     add_entry(tx, task.id, caller, now, "note", arguments.note or "")
     return seq
 

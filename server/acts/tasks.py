@@ -19,7 +19,7 @@ from teamroom.server.acts.act import (
     author,
     number,
 )
-from teamroom.server.acts.dues import owe_lease, owe_reminder
+from teamroom.server.acts.dues import owe_reminder, owe_task
 from teamroom.server.acts.expect import find_member, refuse_zombie
 from teamroom.server.acts.presence import Span, from_now
 from teamroom.server.acts.reviewers import ask_again
@@ -247,7 +247,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
         seq=seq,
     )
-    owe_lease(tx, task.id, caller.member, now, seconds)
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds, state == "blocked")
     if arguments.note:
         tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
 
