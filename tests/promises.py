@@ -283,6 +283,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "TSK3": {
+        "test_supervisor": ("a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the_grace",),
         "test_models": (
             "the_room_does_what_its_model_says_across_crashes",
             "the_model_finds_the_fault_that_is_built_in",
@@ -348,11 +349,13 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "HND4": {
         "test_forecast": ("*",),
+        "test_zombies": ("the_reply_names_who_else_could_where_nobody_can_say_when",),
         "test_hand_offs": ("an_offer_says_up_front_when_its_receiver_is_paused_or_gone",),
         "test_messages": ("a_mention_wakes_and_the_reply_forecasts",),
         "test_rules": ("an_expectation_is_a_number_or_honestly_none",),
     },
     "HND5": {
+        "test_reminders": ("an_offer_is_reminded_once_and_expires_back_to_its_giver",),
         "test_hand_offs": (
             "an_offer_expires_back_to_its_giver_whose_lease_stood_still",
             "an_offer_lives_three_intervals_of_its_receiver",
@@ -367,7 +370,45 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "an_alert_wakes_a_few_at_most_and_those_it_names_alone",
         ),
     },
-    "PRS1": {"test_rules": ("presence_always_has_a_verdict_with_a_reason", "a_mode_has_one_spelling")},
+    "PRS1": {
+        "test_rules": ("presence_always_has_a_verdict_with_a_reason", "a_mode_has_one_spelling"),
+        "test_zombies": ("the_roster_keeps_four_facts_apart",),
+    },
+    "PRS2": {
+        "test_zombies": (
+            "declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_same_note_is",
+            "a_stream_that_is_open_is_a_connection_and_ends_with_it",
+        ),
+    },
+    "PRS3": {"test_zombies": ("*",)},
+    "PRS4": {
+        "test_zombies": (
+            "what_a_member_does_clears_it_at_once",
+            "a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome",
+            "a_repair_is_asked_of_the_watchdog_that_reaches_the_runtime_and_two_do_not_fight",
+        ),
+    },
+    "PRS5": {"test_one_listener": ("*",)},
+    "PRS6": {"test_zombies": ("nobody_is_declared_anything_for_an_interval_after_the_clock_was_stepped",)},
+    "REM1": {
+        "test_reminders": (
+            "however_late_somebody_looks_no_slot_is_decided_twice_and_missed_ones_are_counted",
+            "slots_that_nobody_looked_at_are_one_reminder_that_says_how_many",
+            "what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older_supervisor_does",
+        ),
+        "test_supervisor": ("*",),
+    },
+    "REM2": {"test_reminders": ("*",)},
+    "REM3": {
+        "test_reminders": (
+            "what_speaks_against_a_reminder_is_named",
+            "a_paused_member_is_not_reminded_and_its_pause_does_not_count",
+            "a_snoozed_task_is_silent_until_the_snooze_ends",
+            "an_edit_by_somebody_else_makes_the_next_slot_silent",
+            "who_is_asleep_finds_the_reminder_with_its_next_wake",
+        ),
+    },
+    "REM4": {"test_reminders": ("only_a_report_ends_a_reminder_and_on_it_does_not",)},
     "CAP1": {
         "test_capabilities": (
             "a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it",
@@ -553,18 +594,6 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 PLANNED: dict[str, str] = {
-    "HND4": "who else could, beside an addressee that cannot",
-    "HND5": "the one reminder before an offer expires",
-    "PRS1": "suspect and zombie, connected as a fact of its own",
-    "PRS2": "progress as evidence for verdicts",
-    "PRS3": "all of it",
-    "PRS4": "all of it",
-    "PRS5": "all of it",
-    "PRS6": "all of it",
-    "REM1": "all of it",
-    "REM2": "all of it",
-    "REM3": "all of it",
-    "REM4": "all of it",
     "QUI5": "all of it",
     "SAF2": "webhooks, which do not exist yet",
 }

@@ -234,3 +234,55 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
         for _ in range(8):
             await room.later(30)
         assert said(room, "member") == ["gone"]
+
+
+async def test_a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome(room: RunningRoom) -> None:
+    asker, hollow = await room.enroll("asker", "hollow", mode="live")
+    task = (await hollow("create_task", title="paint"))["task"]
+    fence = (await hollow("claim_task", task=task))["fence"]
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    other = (await asker("create_task", title="sand"))["task"]
+    mine = (await asker("claim_task", task=other))["fence"]
+    for _ in range(30):
+        await asker("heartbeat")
+        await beats(room, hollow, 1)
+    assert await verdict(asker, "hollow") == "zombie"
+    refused = await asker.refused("hand_off", task=other, fence=mine, to="hollow", note="yours")
+    assert refused["code"] == "not_allowed"
+    assert (await asker.refused("create_task", title="scrape", assign="hollow"))["code"] == "not_allowed"
+    assert (await asker.refused("update_task", task=other, changes={"assign": "hollow"}))["code"] == "not_allowed"
+    done = await asker("complete_task", task=other, fence=mine, summary="sanded", evidence=[])
+    assert done["reviewer"] != "hollow"
+    completed = await hollow("complete_task", task=task, fence=fence, summary="painted", evidence=[])
+    assert completed["state"] == "in_review", "its results stay welcome"
+    assert await verdict(asker, "hollow") == "live"
+    await asker("create_task", title="scrape", assign="hollow")
+
+
+async def test_the_reply_names_who_else_could_where_nobody_can_say_when(room: RunningRoom) -> None:
+    owner = await room.owner()
+    asker, paused, able, unable = await room.enroll("asker", "paused", "able", "unable", mode="live")
+    await able("declare_capabilities", capabilities=["tool:docker"])
+    await unable("check_in")
+    task = (await asker("create_task", title="build", needs=["tool:docker"]))["task"]
+    await owner("pause", target="paused", reason="lunch")
+    posted = await asker.said("post_message", text="build it?", to=["paused", "able"], task=task, kind="ask")
+    forecasts = {f["to"]: f for f in posted[0]["forecast"]}
+    assert forecasts["paused"]["others"] == ["able"]
+    assert forecasts["able"]["others"] == []
+    assert "instead: @able" in posted[1]
+    assert (await paused.refused("check_in"))["code"] == "paused"
+
+
+async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
+    asker, member = await room.enroll("asker", "member", mode="every:600")
+    await member("check_in")
+    shown = (await asker("who", name="member"))["members"][0]
+    assert (shown["connected"], shown["mode"], shown["last_progress"]) == (True, "every:600", None)
+    assert shown["last_call"] < shown["next_wake"]
+    await member("heartbeat", note="half is done")
+    shown = (await asker("who", name="member"))["members"][0]
+    assert shown["last_progress"] is not None
+    room.time.forward(16 * MINUTE)
+    shown = (await asker("who", name="member"))["members"][0]
+    assert (shown["connected"], shown["presence"]) == (False, "overdue")
