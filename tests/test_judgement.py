@@ -1,0 +1,148 @@
+"""What the supervisor makes of a member: each bound exactly, and what can never happen."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teamroom.server.rules.presence import (
+    CHALLENGE_INTERVALS,
+    CONNECTED_INTERVALS,
+    MISSES,
+    OVERDUE_INTERVALS,
+    SUSPECT_INTERVALS,
+    Challenge,
+    Facts,
+    Judgement,
+    judge,
+    presence,
+)
+from teamroom.server.settings import Settings
+
+SETTINGS = Settings()
+NOW, INTERVAL = 1_000_000.0, 600.0
+BEATING = Facts("agent", "every:600", "active", NOW - 10, None)
+
+ago = st.floats(0, 50 * INTERVAL)
+maybe_ago = st.none() | ago
+
+
+def judged(
+    facts: Facts = BEATING,
+    connected: float | None = 100 * INTERVAL,
+    unanswered: float | None = None,
+    asked: float | None = None,
+    misses: int = 0,
+) -> Judgement | None:
+    """The judgement now, with every time as seconds ago."""
+    return judge(
+        facts,
+        None if connected is None else NOW - connected,
+        None if unanswered is None else NOW - unanswered,
+        None if asked is None else Challenge(NOW - asked, misses),
+        NOW,
+        SETTINGS,
+    )
+
+
+def finding(*args: object, **given: object) -> str | None:
+    found = judged(*args, **given)  # type: ignore[arg-type]
+    assert found is not None
+    return found.finding
+
+
+def test_a_wake_makes_suspect_from_two_intervals_on() -> None:
+    bound = SUSPECT_INTERVALS * INTERVAL
+    assert finding(unanswered=bound) == "suspect"
+    before = judged(unanswered=bound - 1)
+    assert before is not None
+    assert (before.finding, before.next_at) == (None, NOW + 1)
+    suspect = judged(unanswered=bound)
+    assert suspect is not None
+    assert (suspect.ask, suspect.misses, suspect.next_at) == (True, 0, NOW + CHALLENGE_INTERVALS * INTERVAL)
+
+
+@pytest.mark.parametrize("misses", range(MISSES))
+def test_a_challenge_is_missed_from_its_deadline_on_and_two_misses_make_a_zombie(misses: int) -> None:
+    deadline = CHALLENGE_INTERVALS * INTERVAL
+    waiting = judged(unanswered=9_999, asked=deadline - 1, misses=misses)
+    assert waiting is not None
+    assert (waiting.finding, waiting.misses, waiting.ask, waiting.next_at) == ("suspect", misses, False, NOW + 1)
+    missed = judged(unanswered=9_999, asked=deadline, misses=misses)
+    assert missed is not None
+    assert missed.misses == misses + 1
+    assert missed.finding == ("zombie" if misses + 1 >= MISSES else "suspect")
+    assert missed.ask == (misses + 1 < MISSES)
+
+
+def test_who_is_not_connected_cannot_miss_a_challenge() -> None:
+    deadline = CHALLENGE_INTERVALS * INTERVAL
+    away = replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL - 1)
+    later = judged(away, unanswered=9_999, asked=deadline)
+    assert later is not None
+    assert (later.finding, later.misses, later.again) == ("suspect", 0, True)
+    back = judged(connected=deadline - 1, unanswered=9_999, asked=deadline)
+    assert back is not None
+    assert back.again, "it was not there when it was asked"
+    there = judged(
+        replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL), unanswered=9_999, asked=deadline
+    )
+    assert there is not None
+    assert there.misses == 1
+
+
+def test_silence_makes_gone_from_three_intervals_on() -> None:
+    bound = OVERDUE_INTERVALS * INTERVAL
+    assert finding(replace(BEATING, last_call_at=NOW - bound)) == "gone"
+    before = judged(replace(BEATING, last_call_at=NOW - bound + 1))
+    assert before is not None
+    assert (before.finding, before.next_at) == (None, NOW + 1)
+    assert finding(replace(BEATING, last_call_at=NOW - bound, connected_at=NOW - 1)) is None
+
+
+def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
+    woke = replace(BEATING, watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
+    assert finding(woke, unanswered=80 * INTERVAL) is None
+    assert presence(woke, NOW, SETTINGS).verdict == "asleep"
+    long_ago = replace(woke, watched_from=NOW - OVERDUE_INTERVALS * INTERVAL)
+    assert finding(long_ago) == "gone"
+    fresh = replace(BEATING, watched_from=NOW - SUSPECT_INTERVALS * INTERVAL + 1)
+    assert finding(fresh, unanswered=90 * INTERVAL) is None
+    assert finding(replace(fresh, watched_from=fresh.watched_from - 1), unanswered=90 * INTERVAL) == "suspect"
+    again = judged(replace(BEATING, watched_from=NOW - 1), unanswered=9_999, asked=CHALLENGE_INTERVALS * INTERVAL)
+    assert again is not None
+    assert again.again
+
+
+def test_declared_work_a_pause_and_who_has_no_interval_are_let_alone() -> None:
+    busy = replace(BEATING, busy_until=NOW + 100)
+    assert finding(busy, unanswered=90 * INTERVAL, asked=90 * INTERVAL) is None
+    assert finding(replace(busy, busy_until=NOW), unanswered=90 * INTERVAL) == "suspect"
+    assert finding(replace(BEATING, standing="paused", last_call_at=0.0), unanswered=90 * INTERVAL) is None
+    for facts in (
+        replace(BEATING, mode="on_demand"),
+        replace(BEATING, mode="manual"),
+        replace(BEATING, standing="killed"),
+        replace(BEATING, last_call_at=None),
+    ):
+        assert judged(facts, unanswered=90 * INTERVAL) is None
+
+
+@given(last=ago, connected=maybe_ago, unanswered=maybe_ago, asked=maybe_ago, misses=st.integers(0, 2), watched=ago)
+def test_a_judgement_looks_again_later_and_a_zombie_was_connected_and_asked_twice(
+    last: float, connected: float | None, unanswered: float | None, asked: float | None, misses: int, watched: float
+) -> None:
+    facts = replace(BEATING, last_call_at=NOW - last, watched_from=NOW - watched)
+    found = judged(facts, connected, unanswered, asked, misses)
+    assert found is not None
+    assert found.next_at > NOW
+    if found.finding == "zombie":
+        assert asked is not None
+        assert found.misses >= MISSES
+        assert last < OVERDUE_INTERVALS * INTERVAL
+    if found.ask:
+        assert found.finding == "suspect"
+        assert facts.is_connected(NOW, INTERVAL)
+    if found.finding == "gone":
+        assert min(last, watched) >= OVERDUE_INTERVALS * INTERVAL - 0.001
