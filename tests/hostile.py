@@ -123,7 +123,7 @@ async def fill(mallory: Shown, victim: Shown) -> None:
     await mallory("hand_off", task="T-2", fence=1, to="victim", note=TEXT, needs=[SHORT[0]], artifacts=artifacts)
     await mallory("hand_off", task="T-5", fence=1, to="victim", note=TEXT)
     await mallory("answer_hand_off", offer="O-2", accept=False, reason=LINE)
-    await mallory("heartbeat", task="T-4", note=LINE, busy_until=600)
+    await mallory("heartbeat", task="T-4", note=LINE, busy_until=600, answer=LINE)
     evidence = [{"kind": kind, "ref": LINE, "value": LINE} for kind in ("test", "file", "commit", "receipt", "link")]
     await mallory("complete_task", task="T-3", fence=1, summary=TEXT, evidence=evidence)
     for kind in ("note", "ask", "alert"):

@@ -158,10 +158,10 @@ def test_a_member_has_64_calls_open_and_no_more(room: RoomInThread) -> None:
     with ExitStack() as stack:
         wires = [stack.enter_context(room.wire()) for _ in range(DEFAULTS.open_calls)]
         for wire in wires:
-            wire.send(waiting_call(room, "bot"))
+            wire.send(waiting_call(room, "olga"))
         answering(room, DEFAULTS.open_calls)
         one_more = stack.enter_context(room.wire())
-        one_more.send(waiting_call(room, "bot", 0))
+        one_more.send(waiting_call(room, "olga", 0))
         answer = one_more.answer()
         assert (answer.status, refusal(answer)["code"]) == (429, "rate_limited")
         assert answer.headers["retry-after"]
@@ -169,7 +169,7 @@ def test_a_member_has_64_calls_open_and_no_more(room: RoomInThread) -> None:
             assert reply(rival.call("heartbeat", {}))["standing"] == "active", "others are not concerned"
         wires[0].socket.close()
         answering(room, DEFAULTS.open_calls - 1)
-        one_more.send(waiting_call(room, "bot", 0))
+        one_more.send(waiting_call(room, "olga", 0))
         assert one_more.answer().status == 200, "one went, one comes"
     answering(room, 0)
 

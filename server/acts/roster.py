@@ -16,7 +16,7 @@ from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit
 from teamroom.server.store.transaction import Reading
 
 PAGE_MEMBERS = 100
-LINE_CHARACTERS, CAPABILITY_CHARACTERS = 250, 60
+LINE_CHARACTERS, CAPABILITY_CHARACTERS = 240, 60
 """What a member costs in a reply, and each of its capabilities beyond its name."""
 
 

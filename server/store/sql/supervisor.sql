@@ -75,9 +75,6 @@ select count(*) as reminders from reminder where member = :member and at > :sinc
 -- When the room sent a reminder, newest first.
 select at from reminder where outcome = 'sent' order by at desc limit 1 offset :offset
 
--- name: day_escalated
-select count(*) as escalations from log where actor = :room and act = 'escalate' and subject = :subject and at > :since
-
 -- name: last_act
 -- When a member last acted, and under which number.
 select seq, at from log where actor = :member order by seq desc limit 1
