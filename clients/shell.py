@@ -224,16 +224,18 @@ def plant(
 def attest(
     name: Name,
     capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="What the member reaches.")],
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an attestation back before it ends.")] = False,
     data: Data = None,
     url: Url = None,
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Vouch for what a member declares that it reaches."""
+    """Vouch for what a member declares that it reaches, or take that back."""
     from teamroom.clients import room, show_reach
 
     place = Place(data, url, token_file)
-    reply = room.ask(place, "declare_capabilities", attest_for=name, capabilities=capabilities)
+    about = {"attest_for": name, "capabilities": capabilities, **({"withdraw": True} if withdraw else {})}
+    reply = room.ask(place, "declare_capabilities", **about)
     show_reach.attested(reply, json)
 
 

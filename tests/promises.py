@@ -428,6 +428,8 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_capabilities": ("*",),
         "test_routing": (
             "people_and_members_of_another_owner_attest_with_a_receipt",
+            "an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_a_room_owner",
+            "only_an_attestation_that_holds_is_taken_back_and_all_that_are_named_or_none",
             "the_shell_never_writes_over_a_file_of_somebody_else",
             "an_agents_shell_does_not_plant",
         ),

@@ -57,6 +57,55 @@ async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_fai
     assert (await state(builder, "builder"))["state"] == "attested"
 
 
+@pytest.mark.parametrize("who", ["theirs", "hans", "olga"])
+async def test_an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_a_room_owner(
+    room: RunningRoom, who: str
+) -> None:
+    owner = await room.owner()
+    hanna, hans = await room.enroll("hanna", "hans", kind="human")
+    (theirs,) = await room.enroll("theirs", owner="hanna")
+    builder, same = await room.enroll("builder", "same", owner="hans")
+    await owner("set_policy", name="trust", value="attested")
+    await owner("create_task", title="work", needs=[API])
+    await builder("declare_capabilities", capabilities=[API])
+    about = {"attest_for": "builder", "capabilities": [API]}
+    await theirs("declare_capabilities", **about)
+    for other in (hanna, builder, same):
+        refusal = await other.refused("declare_capabilities", **about, withdraw=True)
+        assert (refusal["code"], "@theirs" in refusal["fix"]) == ("not_allowed", True)
+    assert (await state(same, "builder"))["state"] == "attested"
+    caller = {"theirs": theirs, "hans": hans, "olga": owner}[who]
+    reply = await caller("declare_capabilities", **about, withdraw=True)
+    (receipt,) = (await owner("read_receipts", act="withdraw_attestation"))["receipts"]
+    assert (receipt["seq"], receipt["actor"], receipt["subject"]) == (reply["receipt"], who, "@builder")
+    assert receipt["detail"] == {"capabilities": [API], "attested_by": ["theirs"]}
+    assert (await state(same, "builder"))["state"] == "declared"
+    assert (await builder.refused("claim_task", task="T-1"))["code"] == "missing_capability"
+    assert (await caller.refused("declare_capabilities", **about, withdraw=True))["code"] == "conflict"
+    await theirs("declare_capabilities", **about)
+    assert (await builder("claim_task", task="T-1"))["task"] == "T-1"
+
+
+async def test_only_an_attestation_that_holds_is_taken_back_and_all_that_are_named_or_none(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await builder("declare_capabilities", capabilities=[API, "tool:docker"])
+    await owner("declare_capabilities", attest_for="builder", capabilities=[API])
+    both = {"attest_for": "builder", "capabilities": [API, "tool:docker"], "withdraw": True}
+    refusal = await owner.refused("declare_capabilities", **both)
+    assert (refusal["code"], "tool:docker" in refusal["why"]) == ("conflict", True)
+    assert (await state(builder, "builder"))["state"] == "attested"
+    for arguments in (
+        {"withdraw": True, "capabilities": [API]},
+        {"withdraw": True, "attest_for": "builder"},
+        {"withdraw": True, "attest_for": "builder", "capabilities": [API], "proofs": []},
+    ):
+        assert (await owner.refused("declare_capabilities", **arguments))["code"] == "invalid"
+    room.time.forward(31 * DAY)
+    late = await owner.refused("declare_capabilities", attest_for="builder", capabilities=[API], withdraw=True)
+    assert late["code"] == "conflict"
+
+
 # ------------------------------------------------------------------ routing at the room's trust level
 
 
@@ -218,6 +267,7 @@ async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: P
     assert "teamroom-proof-" not in listed
     assert "attested" in (await shell.here("attest", "builder", "tool:docker")).out
     roster = (await shell.here("roster", "builder")).out
+    assert "tool:docker (declared" in (await shell.here("attest", "builder", "tool:docker", "--withdraw")).out
     assert f"{API} (proven by @olga" in roster
     assert "tool:docker (attested by @olga" in roster
     assert (await shell.here("plant", API, "--remove")).code == 0

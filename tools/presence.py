@@ -178,6 +178,8 @@ def declared(reply: Declared) -> str:
     what = ", ".join(map(named, reply.capabilities)) or "nothing"
     if reply.attested:
         return f"You attest that @{reply.member} reaches {what}{receipt(reply)}."
+    if reply.withdrawn:
+        return f"Nobody attests any more that @{reply.member} reaches {what}{receipt(reply)}."
     known = [capability(c) for c in reply.states if c.state != "declared" or not c.counts]
     return f"You declare {what}{receipt(reply)}." + listed("Known", known) + listed(PROVE, map(probe, reply.probes))
 
@@ -227,7 +229,7 @@ TOOLS = (
         "declare_capabilities",
         'Say all that this runtime can reach, such as ["repo:acme/api", "tool:docker"]; it replaces what you said '
         'before. proofs answer probes: [{"capability": "repo:acme/api", "value": "…"}]. attest_for names a member of '
-        "another owner that reaches them.",
+        "another owner that reaches them; withdraw takes that back.",
         DECLARE_CAPABILITIES,
         declared,
         next=after_declaring,

@@ -20,11 +20,15 @@ CAPABILITIES = 50
 
 
 class DeclareCapabilities(Arguments):
-    """Arguments of `declare_capabilities`. Without `capabilities`, what was declared stays."""
+    """Arguments of `declare_capabilities`. Without `capabilities`, what was declared stays.
+
+    `withdraw` takes an attestation back, with `attest_for`.
+    """
 
     capabilities: Annotated[list[Need], Field(max_length=CAPABILITIES)] | None = None
     proofs: Annotated[list[CapabilityProof], Field(max_length=CAPABILITIES)] | None = None
     attest_for: Name | None = None
+    withdraw: bool = False
 
 
 class Declared(Reply):
@@ -32,6 +36,7 @@ class Declared(Reply):
 
     member: str
     attested: bool = False
+    withdrawn: bool = False
     capabilities: list[str]
     states: list[CapabilityShown]
     probes: list[Probe]
@@ -40,10 +45,17 @@ class Declared(Reply):
 def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities, now: float) -> Declared:
     """Say what this runtime can reach and answer probes; what is not named any more is withdrawn.
 
-    With `attest_for` it is said of another member instead.
+    With `attest_for` it is said of another member instead, or taken back.
     """
     if arguments.attest_for is not None:
-        return _attest(tx, caller, arguments, arguments.attest_for, now)
+        about = _withdraw if arguments.withdraw else _attest
+        return about(tx, caller, arguments, arguments.attest_for, now)
+    if arguments.withdraw:
+        raise Refusal(
+            "invalid",
+            "Only an attestation is withdrawn.",
+            "Name the member in attest_for. What you no longer declare yourself, leave out of capabilities.",
+        )
     if arguments.capabilities is None and arguments.proofs is None:
         raise Refusal(
             "invalid", "Nothing is declared.", 'Say what you reach: capabilities ["repo:acme/api", "tool:docker"].'
@@ -83,15 +95,10 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     """Vouch for what another member declares: people do, and members of another owner."""
     member = find_member(tx, name)
     subject = f"@{member['name']}"
-    if arguments.proofs is not None or not arguments.capabilities:
-        raise Refusal(
-            "invalid",
-            "An attestation names capabilities, and no proofs.",
-            "Name what the member reaches in capabilities.",
-        )
+    reached = _attested(arguments)
     _may_attest(caller, member, subject)
     declared = {row["capability"] for row in tx.all("capabilities", member=member["id"])}
-    unknown = sorted(set(arguments.capabilities) - declared)
+    unknown = [capability for capability in reached if capability not in declared]
     if unknown:
         raise Refusal(
             "conflict",
@@ -100,7 +107,6 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
             subject=subject,
         )
     until = now + tx.policy.attestation_seconds
-    reached = sorted(set(arguments.capabilities))
     for capability in reached:
         tx.run(
             "attest_capability",
@@ -121,6 +127,54 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     )
     states = capabilities_of(tx, member["id"], now)
     return Declared(receipt=seq, member=member["name"], attested=True, capabilities=reached, states=states, probes=[])
+
+
+def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str, now: float) -> Declared:
+    """Take an attestation back before it ends: who gave it does, the member's owner, and a room owner."""
+    member = find_member(tx, name)
+    subject = f"@{member['name']}"
+    reached = _attested(arguments)
+    rows = {row["capability"]: row for row in tx.all("capabilities", member=member["id"])}
+    for capability in reached:
+        row = rows.get(capability)
+        if row is None or row["attested_until"] is None or row["attested_until"] <= now:
+            raise Refusal(
+                "conflict",
+                f"Nobody attests now that {subject} reaches {named(capability)}.",
+                f"Leave it out. How each is known: who, with name {member['name']}.",
+                subject=subject,
+            )
+        if caller.role != "owner" and caller.member not in (member["owner"], row["attester"]):
+            raise Refusal(
+                "not_allowed",
+                f"@{row['attested_by']} attests that {subject} reaches {named(capability)}, not you.",
+                f"Ask @{row['attested_by']}, the owner of {subject} or a room owner: post_message.",
+                subject=subject,
+            )
+    for capability in reached:
+        tx.run("withdraw_attestation", member=member["id"], capability=capability)
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="withdraw_attestation",
+        subject=subject,
+        summary=one_line(f"@{caller.name} takes back that {subject} reaches: {', '.join(reached)}"),
+        detail={"capabilities": reached, "attested_by": sorted({rows[c]["attested_by"] for c in reached})},
+    )
+    states = capabilities_of(tx, member["id"], now)
+    return Declared(receipt=seq, member=member["name"], withdrawn=True, capabilities=reached, states=states, probes=[])
+
+
+def _attested(arguments: DeclareCapabilities) -> list[str]:
+    """What an attestation is about."""
+    if arguments.proofs is not None or not arguments.capabilities:
+        raise Refusal(
+            "invalid",
+            "An attestation names capabilities, and no proofs.",
+            "Name what the member reaches in capabilities.",
+        )
+    return sorted(set(arguments.capabilities))
 
 
 def _may_attest(caller: Caller, member: Any, subject: str) -> None:

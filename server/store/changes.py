@@ -89,6 +89,7 @@ CHANGES: Mapping[str, Change] = {
             "prove_capability",
             "fail_capability",
             "attest_capability",
+            "withdraw_attestation",
         ),
         _member("member"),
     ),

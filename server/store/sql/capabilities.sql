@@ -3,7 +3,7 @@
 -- name: capabilities
 select capability.capability, capability.since, capability.proven_at, capability.proven_until,
     capability.attested_at, capability.attested_until, capability.failed_at,
-    planter.name as proven_by, attester.name as attested_by
+    planter.name as proven_by, attester.name as attested_by, capability.attested_by as attester
 from capability
 left join member as planter on planter.id = capability.proven_by
 left join member as attester on attester.id = capability.attested_by
@@ -44,6 +44,10 @@ where member = :member and capability = :capability
 
 -- name: attest_capability
 update capability set attested_at = :now, attested_until = :until, attested_by = :attester, failed_at = null
+where member = :member and capability = :capability
+
+-- name: withdraw_attestation
+update capability set attested_at = null, attested_until = null, attested_by = null
 where member = :member and capability = :capability
 
 -- name: end_proofs
