@@ -125,7 +125,7 @@ class House:
         assert of_others <= OF_THE_ROOM, "only the owner of a token acts with it"
         carried_out = [entry[0] for entry in new if entry[4] == "ok" and entry[1:3] not in OF_THE_ROOM]
         if done is None:
-            assert carried_out == [] and not of_others, "a refused call left an act behind"
+            assert [carried_out, of_others] == [[], set()], "a refused call left an act behind"
             kept = KEPT_BY_REFUSALS | ({"task_entry"} if refusal == "stale_fence" else set())
             assert {name for name in after if after[name] != before[name]} <= kept
         elif "receipt" in done and done.get("replayed") is None:
