@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[1]
 ENOUGH = 0.9
 """The share of changes that must be found in each run."""
 
-TESTS = ["test_rules", "test_rule_bounds", "test_characters", "test_names", "test_routing", "test_quiet_rules"]
+TESTS = [
+    *("test_rules", "test_rule_bounds", "test_characters", "test_names", "test_routing", "test_quiet_rules"),
+    "test_judgement",
+]
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["src/"]

@@ -76,6 +76,25 @@ def test_a_challenge_is_missed_from_its_deadline_on_and_two_misses_make_a_zombie
     assert missed.ask == (misses + 1 < MISSES)
 
 
+WAIT = CHALLENGE_INTERVALS * INTERVAL
+GONE_AT = NOW - 10 + OVERDUE_INTERVALS * INTERVAL
+
+
+@pytest.mark.parametrize(
+    ("connected", "asked", "misses", "expected"),
+    [
+        (9_999, 1, MISSES, Judgement("zombie", "before", GONE_AT, MISSES)),
+        (9_999, WAIT - 1, 1, Judgement("suspect", "before", NOW + 1, 1)),
+        (WAIT - 1, WAIT, 1, Judgement("suspect", "before", NOW + WAIT, 1, again=True)),
+        (WAIT, WAIT, 0, Judgement("suspect", "connected, but a challenge went unanswered", NOW + WAIT, 1, ask=True)),
+        (WAIT, WAIT, 1, Judgement("zombie", "connected, but 2 challenges went unanswered", GONE_AT, MISSES)),
+    ],
+)
+def test_what_becomes_of_who_was_challenged(connected: float, asked: float, misses: int, expected: Judgement) -> None:
+    suspect = replace(BEATING, trouble="suspect", trouble_reason="before")
+    assert judged(suspect, connected, unanswered=9_999, asked=asked, misses=misses) == expected
+
+
 def test_who_is_not_connected_cannot_miss_a_challenge() -> None:
     deadline = CHALLENGE_INTERVALS * INTERVAL
     away = replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL - 1)

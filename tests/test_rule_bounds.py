@@ -1,6 +1,7 @@
 """Each rule at its bounds, in figures: beside the properties, so that no small change of a rule goes unnoticed."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,16 @@ from teamroom.server.rules.proofs import (
     is_probe_due,
     plant_command,
 )
+from teamroom.server.rules.reminders import (
+    Circumstances,
+    Decision,
+    Owed,
+    Rule,
+    first_seconds,
+    slot_time,
+    slots_passed,
+)
+from teamroom.server.rules.reminders import decide as decide_slot
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.routing import Reach
 from teamroom.server.rules.standing import Setting, Standing, decide
@@ -451,6 +462,78 @@ def test_nine_of_ten_answers_come_within_the_time_of_this_rank(answers: int, ran
 )
 def test_the_strongest_state_in_force_is_shown(reach: Reach, state: str) -> None:
     assert reach.state(NOW) == state
+
+
+# ------------------------------------------------------------------ reminders
+
+HOUR = 3600.0
+WELL = Circumstances("active", "live", None, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("owed", "circumstances", "hours", "expected"),
+    [
+        (Owed(0, HOUR), WELL, 0.5, Decision(None, "", 0, 0, 0, False, HOUR)),
+        (Owed(0, HOUR), WELL, 1, Decision("sent", "", 1, 0, 1, False, 3 * HOUR)),
+        (Owed(0, HOUR, 1, 1), WELL, 2, Decision(None, "", 1, 0, 1, False, 3 * HOUR)),
+        (Owed(0, HOUR, 1, 1), WELL, 7, Decision("sent", "", 3, 1, 2, False, 15 * HOUR)),
+        (Owed(0, HOUR, 1, 1, escalated=True), WELL, 3, Decision(None, "", 2, 0, 1, False, 7 * HOUR)),
+        (Owed(0, HOUR, 1, 4), WELL, 3, Decision("sent", "", 2, 0, 5, True, 7 * HOUR)),
+        (Owed(0, HOUR, 1, 5), WELL, 3, Decision(None, "", 2, 0, 5, False, 7 * HOUR)),
+        (Owed(0, HOUR), replace(WELL, hour_free_at=HOUR), 1, Decision("sent", "", 1, 0, 1, False, 3 * HOUR)),
+        (Owed(0, HOUR), replace(WELL, hour_free_at=HOUR + 1), 1, Decision(None, "", 0, 0, 0, False, HOUR + 1)),
+    ],
+)
+def test_what_becomes_of_a_slot(owed: Owed, circumstances: Circumstances, hours: float, expected: Decision) -> None:
+    assert decide_slot(owed, circumstances, 5, hours * HOUR, SETTINGS) == expected
+
+
+@pytest.mark.parametrize(
+    ("circumstances", "reason"),
+    [
+        (replace(WELL, standing="paused"), "the member is paused"),
+        (replace(WELL, snoozed_until=HOUR + 1), "snoozed"),
+        (replace(WELL, verdict="zombie"), "the member is zombie, and its owner knows"),
+        (replace(WELL, today=SETTINGS.reminders_per_day), "the member had its reminders for today"),
+        (replace(WELL, verdict="asleep"), "the member is asleep: it is told with its next wake"),
+        (WELL, ""),
+    ],
+)
+def test_why_a_reminder_is_not_sent(circumstances: Circumstances, reason: str) -> None:
+    assert decide_slot(Owed(0, HOUR), circumstances, 5, HOUR, SETTINGS).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("first", "hours"),
+    [
+        (1, [1, 3, 7, 15, 31, 55, 79, 103]),
+        (12, [12, 36, 60, 84]),
+        (20, [20, 44, 68]),
+        (24, [24, 48, 72]),
+        (48, [48, 72, 96]),
+    ],
+)
+def test_when_the_slots_are(first: float, hours: list[float]) -> None:
+    assert [slot_time(5, first * HOUR, slot) for slot in range(1, len(hours) + 1)] == [5 + h * HOUR for h in hours]
+    assert [slots_passed(5, first * HOUR, 5 + h * HOUR) for h in hours] == list(range(1, len(hours) + 1))
+    assert [slots_passed(5, first * HOUR, 4 + h * HOUR) for h in hours] == list(range(len(hours)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "blocked", "shortest", "beats"),
+    [
+        ("task", False, SETTINGS.remind_task_seconds, 1.5),
+        ("task", True, SETTINGS.remind_blocked_seconds, 1.5),
+        ("ask", False, SETTINGS.remind_ask_seconds, 3),
+        ("ask", True, SETTINGS.remind_ask_seconds, 3),
+        ("review", False, SETTINGS.remind_review_seconds, 1.5),
+        ("proof", True, SETTINGS.remind_proof_seconds, 1.5),
+    ],
+)
+def test_after_how_long_somebody_is_first_reminded(rule: Rule, blocked: bool, shortest: float, beats: float) -> None:
+    assert first_seconds(rule, None, blocked, SETTINGS) == shortest
+    assert first_seconds(rule, shortest / beats, blocked, SETTINGS) == shortest
+    assert first_seconds(rule, shortest, blocked, SETTINGS) == beats * shortest
 
 
 # ------------------------------------------------------------------ quietness
