@@ -24,7 +24,7 @@ from teamroom.server.clock import Clock, rfc3339
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
-from teamroom.server.rules.presence import CONNECTED_INTERVALS, interval_seconds
+from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import said
 from teamroom.server.store.engine import QueueFullError, Store
@@ -335,7 +335,7 @@ def _is_stale(tx: Reading, row: Any, now: float) -> bool:
 
 
 def _touch(tx: Writing, caller: Caller, row: Any, now: float) -> None:
-    gap = CONNECTED_INTERVALS * (interval_seconds(row["mode"], tx.settings) or 0.0)
+    gap = tx.settings.connected_intervals * (interval_seconds(row["mode"], tx.settings) or 0.0)
     tx.run("touch_presence", member=caller.member, now=now, gap_before=now - gap)
     if row["last_call_at"] is None or row["trouble"] == "gone":
         seen_again(tx, caller, row["mode"], row["trouble"], now)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.presence import SUSPECT_INTERVALS
 from teamroom.server.store.transaction import Reading, Writing
 from teamroom.server.stored_texts import StoredTexts
 
@@ -100,7 +99,7 @@ def wake(tx: Writing, members: Iterable[int], *, reason: str, subject: str, send
             folded=int(_is_beyond_share(tx, member, sender)),
         )
         tx.effects.woken.add(member)
-        if tx.run("look_sooner", member=member, now=tx.written_at, intervals=SUSPECT_INTERVALS):
+        if tx.run("look_sooner", member=member, now=tx.written_at, intervals=tx.settings.suspect_intervals):
             tx.effects.due = min(tx.effects.due, tx.written_at)
 
 

@@ -51,6 +51,17 @@ class Settings(BaseModel):
 
     # presence
     live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
+    connected_intervals: float = Field(1.5, ge=1, le=10, description="A silence of this many ends a connection.")
+    suspect_intervals: float = Field(2, ge=1, le=100, description="A wake that waits this many makes suspect.")
+    challenge_intervals: float = Field(1.5, ge=1, le=100, description="How many a challenge waits for its answer.")
+    challenge_misses: int = Field(2, ge=1, le=10, description="So many unanswered challenges make a zombie.")
+    gone_intervals: float = Field(3, ge=1, le=100, description="After this many silent intervals a member is gone.")
+    take_overs: int = Field(3, ge=1, le=100, description="Listeners that may take each other's place in a minute.")
+    take_over_alarm_seconds: float = Field(600, ge=60, le=86_400, description="An alarm about that at most this often.")
+    forecast_answers: int = Field(
+        3, ge=1, le=20, description="From so many measured answers on they are forecast from."
+    )
+    forecast_kept: int = Field(20, ge=3, le=100, description="How many of the newest answers a forecast is made of.")
     presence_write_seconds: float = Field(5, ge=0, le=60, description="Presence is written at most this often.")
 
     # reminders and the supervisor
@@ -59,6 +70,11 @@ class Settings(BaseModel):
     remind_ask_seconds: float = Field(900, ge=60, le=604_800, description="A question that waits this long.")
     remind_review_seconds: float = Field(1800, ge=60, le=604_800, description="A review that waits this long.")
     remind_proof_seconds: float = Field(3600, ge=60, le=604_800, description="A proof to renew, due this long.")
+    remind_intervals: float = Field(1.5, ge=1, le=100, description="Never sooner than this many of its intervals.")
+    remind_ask_intervals: float = Field(3, ge=1, le=100, description="The same of a question that waits.")
+    remind_longest_seconds: float = Field(
+        86_400, ge=60, le=2_592_000, description="The gap between reminders doubles up to this."
+    )
     reminders_per_task: int = Field(5, ge=1, le=100, description="Reminders of one thing before its owner is told.")
     reminders_per_day: int = Field(12, ge=1, le=1000, description="Reminders that a member is sent in a day.")
     reminders_per_hour: int = Field(60, ge=1, le=10_000, description="Reminders that the room sends in an hour.")
@@ -181,6 +197,10 @@ NOT_ABOVE = (
     ("lease_grace_seconds", "lease_seconds"),
     ("remind_task_seconds", "lease_max_seconds"),
     ("remind_ask_seconds", "snooze_max_seconds"),
+    ("remind_task_seconds", "remind_longest_seconds"),
+    ("connected_intervals", "gone_intervals"),
+    ("suspect_intervals", "gone_intervals"),
+    ("forecast_answers", "forecast_kept"),
     ("reminders_per_task", "reminders_per_day"),
     ("reminders_per_day", "reminders_per_hour"),
     ("clock_step_seconds", "live_interval_seconds"),

@@ -1,5 +1,6 @@
 """Calls that wait: blocked until something is addressed to the caller, and ended by its pause or kill."""
 
+import math
 from collections import deque
 
 import anyio
@@ -12,28 +13,25 @@ from teamroom.server.refusals import stopping
 from teamroom.server.settings import Settings
 from teamroom.server.wake.bus import Bus, Listening
 
-TAKE_OVERS = 3
 TAKE_OVER_SECONDS = 60.0
-"""So many take-overs in this time are usual: a client that lost its connection calls again."""
-
-ALARM_SECONDS = 600.0
-"""After an alarm about a member's listeners there is none for this long."""
+"""The while in which take-overs are counted: some are usual, as a client that lost its connection calls again."""
 
 
 class TakeOvers:
     """How often a member's newest listener ended an older one, of late."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._newest: dict[int, deque[float]] = {}
         self._alarmed: dict[int, float] = {}
 
     def is_alarming(self, member: int, now: float) -> bool:
         """Note a take-over; whether these are too many, and nobody was told in a while."""
-        newest = self._newest.setdefault(member, deque(maxlen=TAKE_OVERS + 1))
+        newest = self._newest.setdefault(member, deque(maxlen=self._settings.take_overs + 1))
         newest.append(now)
-        if len(newest) <= TAKE_OVERS or now - newest[0] > TAKE_OVER_SECONDS:
+        if len(newest) <= self._settings.take_overs or now - newest[0] > TAKE_OVER_SECONDS:
             return False
-        if now - self._alarmed.get(member, -ALARM_SECONDS) < ALARM_SECONDS:
+        if now - self._alarmed.get(member, -math.inf) < self._settings.take_over_alarm_seconds:
             return False
         self._alarmed[member] = now
         return True
@@ -46,7 +44,7 @@ class Waiting:
         self._door = door
         self._bus = bus
         self._settings = settings
-        self._take_overs = TakeOvers()
+        self._take_overs = TakeOvers(settings)
 
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake) -> Waited:
         """Wakes after the caller's cursor, as soon as there are any; none once the time is up.

@@ -7,11 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.presence import (
-    CHALLENGE_INTERVALS,
-    CONNECTED_INTERVALS,
-    MISSES,
-    OVERDUE_INTERVALS,
-    SUSPECT_INTERVALS,
     Challenge,
     Facts,
     Judgement,
@@ -21,6 +16,8 @@ from teamroom.server.rules.presence import (
 from teamroom.server.settings import Settings
 
 SETTINGS = Settings()
+CHALLENGE_INTERVALS, CONNECTED_INTERVALS = 1.5, 1.5
+SUSPECT_INTERVALS, OVERDUE_INTERVALS, MISSES = 2, 3, 2
 NOW, INTERVAL = 1_000_000.0, 600.0
 BEATING = Facts("agent", "every:600", "active", NOW - 10, None)
 
@@ -161,6 +158,26 @@ def test_a_judgement_looks_again_later_and_a_zombie_was_connected_and_asked_twic
         assert min(last, watched) < OVERDUE_INTERVALS * INTERVAL
     if found.ask:
         assert found.finding == "suspect"
-        assert facts.is_connected(NOW, INTERVAL)
+        assert facts.is_connected(NOW, INTERVAL, SETTINGS)
     if found.finding == "gone":
         assert min(last, watched) >= OVERDUE_INTERVALS * INTERVAL - 0.001
+
+
+def test_each_bound_of_a_judgement_is_a_setting() -> None:
+    settings = Settings(suspect_intervals=5, challenge_intervals=4, challenge_misses=1, gone_intervals=9)
+    suspect = judge(BEATING, 0, NOW - 5 * INTERVAL, None, NOW, settings)
+    assert suspect is not None
+    assert (suspect.finding, suspect.next_at) == ("suspect", NOW + 4 * INTERVAL)
+    assert judge(BEATING, 0, NOW - 5 * INTERVAL + 1, None, NOW, settings).finding is None  # type: ignore[union-attr]
+    missed = judge(BEATING, 0, NOW - 9_999, Challenge(NOW - 4 * INTERVAL, 0), NOW, settings)
+    assert missed is not None
+    assert (missed.finding, missed.reason) == ("zombie", "connected, but a challenge went unanswered")
+    silent = replace(BEATING, last_call_at=NOW - 9 * INTERVAL)
+    assert judge(silent, 0, None, None, NOW, settings).finding == "gone"  # type: ignore[union-attr]
+    assert presence(replace(BEATING, last_call_at=NOW - 8 * INTERVAL), NOW, settings).verdict == "overdue"
+
+
+def test_a_connection_ends_after_as_much_silence_as_the_settings_say() -> None:
+    silent = replace(BEATING, last_call_at=NOW - 2 * INTERVAL)
+    assert not silent.is_connected(NOW, INTERVAL, Settings())
+    assert silent.is_connected(NOW, INTERVAL, Settings(connected_intervals=2))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from teamroom.server.acts.dues import find_due
 from teamroom.server.rules.reminders import (
-    LONGEST_GAP_SECONDS,
     Circumstances,
     Owed,
     decide,
@@ -33,15 +32,15 @@ times = st.floats(0, 400 * DAY)
 
 @given(since=times, first=spans, slot=st.integers(1, 60))
 def test_a_slot_has_passed_from_its_time_on_and_not_before(since: float, first: float, slot: int) -> None:
-    at = slot_time(since, first, slot)
-    assert slots_passed(since, first, at + 0.01) == slot
-    assert slots_passed(since, first, at - 0.01) == slot - 1
+    at = slot_time(since, first, DAY, slot)
+    assert slots_passed(since, first, DAY, at + 0.01) == slot
+    assert slots_passed(since, first, DAY, at - 0.01) == slot - 1
 
 
 @given(since=times, first=spans, slot=st.integers(1, 60))
 def test_the_gap_between_slots_doubles_up_to_a_day(since: float, first: float, slot: int) -> None:
-    before, at, after = (slot_time(since, first, n) for n in (slot, slot + 1, slot + 2))
-    assert at - before == pytest.approx(min(first * 2**slot, LONGEST_GAP_SECONDS), abs=0.01)
+    before, at, after = (slot_time(since, first, DAY, n) for n in (slot, slot + 1, slot + 2))
+    assert at - before == pytest.approx(min(first * 2**slot, DAY), abs=0.01)
     assert after - at >= at - before - 0.01
 
 

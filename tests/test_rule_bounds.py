@@ -514,9 +514,11 @@ def test_why_a_reminder_is_not_sent(circumstances: Circumstances, reason: str) -
     ],
 )
 def test_when_the_slots_are(first: float, hours: list[float]) -> None:
-    assert [slot_time(5, first * HOUR, slot) for slot in range(1, len(hours) + 1)] == [5 + h * HOUR for h in hours]
-    assert [slots_passed(5, first * HOUR, 5 + h * HOUR) for h in hours] == list(range(1, len(hours) + 1))
-    assert [slots_passed(5, first * HOUR, 4 + h * HOUR) for h in hours] == list(range(len(hours)))
+    assert [slot_time(5, first * HOUR, 24 * HOUR, slot) for slot in range(1, len(hours) + 1)] == [
+        5 + h * HOUR for h in hours
+    ]
+    assert [slots_passed(5, first * HOUR, 24 * HOUR, 5 + h * HOUR) for h in hours] == list(range(1, len(hours) + 1))
+    assert [slots_passed(5, first * HOUR, 24 * HOUR, 4 + h * HOUR) for h in hours] == list(range(len(hours)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from teamroom.server.acts.dues import owe_reminder
 from teamroom.server.acts.expect import facts_of
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
 from teamroom.server.clock import rfc3339
-from teamroom.server.rules.presence import OVERDUE_INTERVALS, Verdict, presence
+from teamroom.server.rules.presence import Verdict, presence
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
@@ -61,7 +61,7 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int, now: flo
         task=task,
         completer=completer,
         owner=owner,
-        seen_after=now - OVERDUE_INTERVALS * LONGEST_INTERVAL_SECONDS,
+        seen_after=now - tx.settings.gone_intervals * LONGEST_INTERVAL_SECONDS,
         limit=CANDIDATES,
     )
     chosen = choose([_candidate(tx, row, owner, now) for row in rows])
@@ -152,7 +152,7 @@ def ask_again(tx: Writing, row: Any, policy: str, now: float) -> None:
 
 def _waiting(tx: Reading, member: int, now: float) -> Sequence[Any]:
     """Reviews that may concern a member: its own, its agents', and those whose reviewer may be lost."""
-    silent = now - OVERDUE_INTERVALS * tx.settings.live_interval_seconds
+    silent = now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
     return tx.all("waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
 
 

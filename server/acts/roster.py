@@ -110,7 +110,7 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         presence=verdict.verdict,
         reason=verdict.reason,
         standing=facts.standing,
-        connected=facts.is_connected(now, interval),
+        connected=facts.is_connected(now, interval, tx.settings),
         last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),

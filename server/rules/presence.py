@@ -12,23 +12,6 @@ Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "
 
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
-ENOUGH_ANSWERS = 3
-"""From so many answers on, a forecast is made of them."""
-
-OVERDUE_INTERVALS = 3
-"""After this many silent intervals a member is gone, no longer overdue."""
-
-CONNECTED_INTERVALS = 1.5
-"""A silence of this many intervals ends a connection: a call that is a little late does not."""
-
-SUSPECT_INTERVALS = 2
-"""A member that is connected and lets a wake wait for longer is suspect."""
-
-CHALLENGE_INTERVALS = 1.5
-"""How long a member has to answer a challenge: until its next wake, and half as long again."""
-
-MISSES = 2
-"""After so many challenges without an answer a member is a zombie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +38,10 @@ class Facts:
         signs = [at for at in (self.last_call_at, self.connected_at) if at is not None]
         return max(signs, default=None)
 
-    def is_connected(self, now: float, interval: float) -> bool:
+    def is_connected(self, now: float, interval: float, settings: Settings) -> bool:
         """Whether a sign of a connection came within an interval, and half of one for what is late."""
         seen = self.last_seen_at
-        return seen is not None and now - seen <= CONNECTED_INTERVALS * interval
+        return seen is not None and now - seen <= settings.connected_intervals * interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +109,7 @@ def presence(facts: Facts, now: float, settings: Settings) -> Presence:
     unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from), 0.0)
     if unseen <= interval:
         return Presence("asleep", f"wakes every {duration(interval)}, next in {duration(interval - unseen)}")
-    if unseen <= OVERDUE_INTERVALS * interval:
+    if unseen <= settings.gone_intervals * interval:
         return Presence("overdue", f"expected {duration(unseen - interval)} ago")
     return Presence("gone", f"silent for {duration(silent)}")
 
@@ -173,41 +156,52 @@ def judge(
         return None
     if facts.standing == "paused":
         return Judgement(None, "", now + interval)
-    gone_at = max(facts.last_seen_at, facts.watched_from) + OVERDUE_INTERVALS * interval
+    gone_at = max(facts.last_seen_at, facts.watched_from) + settings.gone_intervals * interval
     if now >= gone_at:
         return Judgement("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
     if facts.busy_until is not None and facts.busy_until > now:
         return Judgement(None, "", min(facts.busy_until, gone_at))
     since = max(connected_since or 0.0, facts.watched_from)
     if challenge is not None:
-        return _judge_challenged(facts, since, challenge, interval, gone_at, now)
+        return _judge_challenged(facts, since, challenge, interval, gone_at, now, settings)
     if unanswered_since is None:
         return Judgement(None, "", gone_at)
-    suspect_at = max(unanswered_since, since) + SUSPECT_INTERVALS * interval
+    suspect_at = max(unanswered_since, since) + settings.suspect_intervals * interval
     if now < suspect_at:
         return Judgement(None, "", min(suspect_at, gone_at))
-    if not facts.is_connected(now, interval):
+    if not facts.is_connected(now, interval, settings):
         return Judgement(None, "", gone_at)
     reason = f"connected, but a wake waits since {duration(now - unanswered_since)}"
-    return Judgement("suspect", reason, now + CHALLENGE_INTERVALS * interval, ask=True)
+    return Judgement("suspect", reason, now + settings.challenge_intervals * interval, ask=True)
 
 
 def _judge_challenged(
-    facts: Facts, since: float, challenge: Challenge, interval: float, gone_at: float, now: float
+    facts: Facts,
+    since: float,
+    challenge: Challenge,
+    interval: float,
+    gone_at: float,
+    now: float,
+    settings: Settings,
 ) -> Judgement:
     asked_at, misses = challenge.asked_at, challenge.misses
-    if misses >= MISSES:
+    to_answer = settings.challenge_intervals * interval
+    if misses >= settings.challenge_misses:
         return Judgement("zombie", facts.trouble_reason, gone_at, misses)
-    deadline = asked_at + CHALLENGE_INTERVALS * interval
+    deadline = asked_at + to_answer
     if now < deadline:
         return Judgement("suspect", facts.trouble_reason, min(deadline, gone_at), misses)
-    if since > asked_at or not facts.is_connected(now, interval):
-        later = now + CHALLENGE_INTERVALS * interval
+    if since > asked_at or not facts.is_connected(now, interval, settings):
+        later = now + to_answer
         return Judgement("suspect", facts.trouble_reason, min(later, gone_at), misses, again=True)
-    if misses + 1 >= MISSES:
-        return Judgement("zombie", f"connected, but {MISSES} challenges went unanswered", gone_at, misses + 1)
-    reason = "connected, but a challenge went unanswered"
-    return Judgement("suspect", reason, now + CHALLENGE_INTERVALS * interval, misses + 1, ask=True)
+    if misses + 1 >= settings.challenge_misses:
+        return Judgement("zombie", f"connected, but {_challenges(misses + 1)} unanswered", gone_at, misses + 1)
+    reason = f"connected, but {_challenges(misses + 1)} unanswered"
+    return Judgement("suspect", reason, now + to_answer, misses + 1, ask=True)
+
+
+def _challenges(count: int) -> str:
+    return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
 def expectation(facts: Facts, answered: Sequence[float], now: float, settings: Settings) -> Expectation:
@@ -219,7 +213,7 @@ def expectation(facts: Facts, answered: Sequence[float], now: float, settings: S
     verdict = presence(facts, now, settings)
     if verdict.verdict in ("paused", "killed", "gone", "zombie"):
         return Expectation(None, None, verdict.reason)
-    if len(answered) >= ENOUGH_ANSWERS:
+    if len(answered) >= settings.forecast_answers:
         middle, slow = median(answered), ninetieth(answered)
         note = f"{verdict.reason}; as a rule it answers in {duration(middle)}, nine times of ten in {duration(slow)}"
         return Expectation(round(middle, 1), round(slow, 1), note)

@@ -13,8 +13,6 @@ from teamroom.server.settings import Settings
 Rule = Literal["task", "ask", "offer", "review", "proof"]
 Outcome = Literal["sent", "held", "silent"]
 
-LONGEST_GAP_SECONDS = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class Owed:
@@ -58,10 +56,12 @@ def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, setti
 
     `cap`: after so many reminders that count, the owner is told once, and then nobody.
     """
-    passed = slots_passed(owed.since, owed.first, now)
-    next_at = slot_time(owed.since, owed.first, passed + 1)
+    longest = settings.remind_longest_seconds
+    passed = slots_passed(owed.since, owed.first, longest, now)
+    next_at = slot_time(owed.since, owed.first, longest, passed + 1)
     if passed <= owed.slot:
-        return Decision(None, "", owed.slot, 0, owed.counted, False, slot_time(owed.since, owed.first, owed.slot + 1))
+        later = slot_time(owed.since, owed.first, longest, owed.slot + 1)
+        return Decision(None, "", owed.slot, 0, owed.counted, False, later)
     if owed.escalated or owed.counted >= cap:
         return Decision(None, "", passed, 0, owed.counted, False, next_at)
     if circumstances.hour_free_at > now:
@@ -86,22 +86,22 @@ def _outcome(circumstances: Circumstances, now: float, settings: Settings) -> tu
     return "sent", "", 1
 
 
-def slots_passed(since: float, first: float, now: float) -> int:
+def slots_passed(since: float, first: float, longest: float, now: float) -> int:
     """How many slots lie at or before now."""
     passed, at, gap = 0, since + first, first
-    while at <= now and gap < LONGEST_GAP_SECONDS:
-        passed, gap = passed + 1, min(2 * gap, LONGEST_GAP_SECONDS)
+    while at <= now and gap < longest:
+        passed, gap = passed + 1, min(2 * gap, longest)
         at += gap
-    return passed if at > now else passed + 1 + int((now - at) // LONGEST_GAP_SECONDS)
+    return passed if at > now else passed + 1 + int((now - at) // longest)
 
 
-def slot_time(since: float, first: float, slot: int) -> float:
+def slot_time(since: float, first: float, longest: float, slot: int) -> float:
     """When a slot is, counted from 1."""
     at, gap = since + first, first
     for done in range(1, slot):
-        if gap >= LONGEST_GAP_SECONDS:
-            return at + (slot - done) * LONGEST_GAP_SECONDS
-        gap = min(2 * gap, LONGEST_GAP_SECONDS)
+        if gap >= longest:
+            return at + (slot - done) * longest
+        gap = min(2 * gap, longest)
         at += gap
     return at
 
@@ -110,7 +110,13 @@ def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: S
     """After how long a member with this interval is first reminded."""
     beat = interval or 0.0
     if rule == "task":
-        return max(settings.remind_blocked_seconds if blocked else settings.remind_task_seconds, 1.5 * beat)
+        return max(
+            settings.remind_blocked_seconds if blocked else settings.remind_task_seconds,
+            settings.remind_intervals * beat,
+        )
     if rule == "ask":
-        return max(settings.remind_ask_seconds, 3 * beat)
-    return max(settings.remind_review_seconds if rule == "review" else settings.remind_proof_seconds, 1.5 * beat)
+        return max(settings.remind_ask_seconds, settings.remind_ask_intervals * beat)
+    return max(
+        settings.remind_review_seconds if rule == "review" else settings.remind_proof_seconds,
+        settings.remind_intervals * beat,
+    )
