@@ -17,6 +17,7 @@ from teamroom.server.rules.reminders import (
 )
 from teamroom.server.settings import Settings
 from teamroom.server.supervisor.duties import carry_out
+from tests.planting import planted, prove
 from tests.rooms import Member, RunningRoom, running_room
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -205,6 +206,40 @@ async def test_an_offer_is_reminded_once_and_expires_back_to_its_giver(room: Run
     wakes = (await giver("check_in"))["wakes"]
     assert [(w["reason"], w["subject"]) for w in wakes if w["reason"] == "answer"] == [("answer", offer)]
     assert [entry["subject"] for entry in acts(room, "remind") if entry["subject"] == offer] == [offer]
+
+
+async def test_why_a_question_or_an_offer_was_not_reminded_stands_beside_it(room: RunningRoom) -> None:
+    owner = await room.owner()
+    giver, task, fence = await holding(room)
+    (receiver,) = await room.enroll("receiver", mode="live")
+    await receiver("check_in")
+    message = (await giver("post_message", text="which colour?", to=["receiver"], kind="ask"))["message"]
+    await giver("hand_off", task=task, fence=fence, to="receiver", note="yours")
+    await owner("pause", target="receiver", reason="lunch")
+    await here(room, giver, 0.2)
+    (offered,) = (await owner("read_board", task=task))["task"]["reminders"]
+    assert (offered["rule"], offered["member"], offered["outcome"]) == ("offer", "receiver", "silent")
+    assert offered["reason"] == "the member is paused"
+    await here(room, giver, 0.2)
+    (asked,) = (await owner("read_messages", ids=[message]))["messages"]
+    assert [(slot["outcome"], slot["reason"]) for slot in asked["reminders"]] == [("silent", "the member is paused")]
+    _, words, _ = await owner.said("read_messages", ids=[message])
+    assert "ask of @receiver: silent, the member is paused" in words
+
+
+async def test_why_nobody_was_reminded_to_renew_a_proof_stands_beside_the_member(
+    room: RunningRoom, tmp_path: Path
+) -> None:
+    owner = await room.owner()
+    (prover,) = await planted(room, tmp_path / "proof", "prover")
+    await prover("check_in", mode="live")
+    await prove(prover, tmp_path)
+    await room.later(6 * DAY + 6 * HOUR)
+    (shown,) = (await owner("who", name="prover"))["members"]
+    why = "the member is gone, and its owner knows"
+    assert ("proof", "silent", why) in [(slot["rule"], slot["outcome"], slot["reason"]) for slot in shown["reminders"]]
+    (listed,) = [member for member in (await owner("who"))["members"] if member["name"] == "prover"]
+    assert listed["reminders"] == [], "a page of the roster stays small"
 
 
 async def test_a_review_is_reminded_and_after_an_hour_the_owner_is_asked_by_itself(room: RunningRoom) -> None:

@@ -4,6 +4,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.supervisor import duties
+from tests.raw import logged
 from tests.rooms import RunningRoom, running_room
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -71,3 +77,56 @@ async def test_the_loop_does_what_is_due_by_itself(tmp_path: Path) -> None:
         room.room.supervisor.nudge(0)
         found = await holder("wait_for_wake", after=after, timeout_seconds=10)
         assert [wake["subject"] for wake in found["wakes"]] == [task]
+
+
+async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_go_on(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (holder,) = await room.enroll("holder")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    tries = []
+
+    def fails(tx: Any, due: Any, now: float) -> None:
+        tries.append(now)
+        raise ZeroDivisionError("a fault of ours")
+
+    with monkeypatch.context() as broken, logged() as complaints:
+        broken.setitem(duties.DUTIES, "task", fails)  # type: ignore[arg-type]
+        await room.later(HOUR + 70)
+        assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "the lease is said all the same"
+        assert acts(room, "remind") == []
+        assert len(tries) == len(complaints.lines) == 1
+        for wait in (30, 60, 120):
+            await room.later(wait - 1)
+            before = len(tries)
+            await room.later(1)
+            assert len(tries) == before + 1, "twice as long each time"
+    for _ in range(15):
+        await holder("heartbeat")
+        await room.later(HOUR / 15)
+    assert task in [entry["subject"] for entry in acts(room, "remind")], "nothing that was due is lost"
+
+
+async def test_on_a_full_disk_what_is_due_waits_and_none_of_it_counts_as_a_fault(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (holder,) = await room.enroll("holder")
+    tasks = [(await holder("create_task", title=f"wall {number}"))["task"] for number in range(3)]
+    for task in tasks:
+        await holder("claim_task", task=task)
+    write, asked = room.room.store.write, []
+
+    async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+        asked.append(work)
+        if len(asked) == 1:
+            return await write(work, recover, when_full)  # it leads, and then the disk is full
+        raise DiskFullError("a test's disk")
+
+    with monkeypatch.context() as disk, logged() as complaints:
+        disk.setattr(room.room.store, "write", full)
+        with pytest.raises(Refusal, match="disk is full"):
+            await room.later(2 * HOUR)
+    assert complaints.lines == []
+    await room.later(1)
+    assert sorted(entry["subject"] for entry in acts(room, "overdue")) == tasks, "done at once, not put off"

@@ -4,7 +4,7 @@ from teamroom.server.acts.expect import Forecast
 from teamroom.server.acts.messages import POST_MESSAGE, READ_MESSAGES, Message, Messages, Posted
 from teamroom.server.rules.presence import duration
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import quoted, receipt
+from teamroom.tools.words import quoted, receipt, reminded
 
 
 def posted(reply: Posted) -> str:
@@ -41,7 +41,7 @@ def shown(message: Message) -> str:
     about = f" on {message.task}" if message.task else ""
     answer = f" answering {message.reply_to}" if message.reply_to else ""
     head = f"{message.id} @{message.author} ({message.author_kind}) {message.kind}{about}{answer}, {message.at}:"
-    return f"{head}\n{quoted(message.text)}"
+    return f"{head}\n{quoted(message.text)}{reminded(message.reminders)}"
 
 
 def messages(reply: Messages) -> str:

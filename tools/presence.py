@@ -19,7 +19,7 @@ from teamroom.server.acts.reviewers import ReviewDue
 from teamroom.server.acts.roster import WHO, MemberShown, Roster
 from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted, listed, receipt, shortened
+from teamroom.tools.words import counted, listed, receipt, reminded, shortened
 
 
 def review(due: ReviewDue) -> str:
@@ -162,7 +162,7 @@ def member(member: MemberShown) -> str:
 def roster(reply: Roster) -> str:
     """The reply of `who` in words."""
     more = f"\nMore: who after {reply.next}" if reply.next else ""
-    return ("\n".join(member(m) for m in reply.members) or "Nobody.") + more
+    return ("\n".join(member(m) + reminded(m.reminders) for m in reply.members) or "Nobody.") + more
 
 
 def probe(probe: Probe) -> str:

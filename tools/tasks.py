@@ -2,13 +2,12 @@
 
 from teamroom.server.acts.board import READ_BOARD, Board, TaskLine, TaskShown
 from teamroom.server.acts.claims import CLAIM_TASK, Claimed
-from teamroom.server.acts.reminders import Slot
 from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.stored_task import Entry
 from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
 from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted, listed, quoted, receipt, shortened
+from teamroom.tools.words import listed, quoted, receipt, reminded, shortened
 
 
 def created(reply: Created) -> str:
@@ -31,13 +30,6 @@ def entry(entry: Entry) -> str:
     """What happened to a task, in one line."""
     text = f": {shortened(entry.text)}" if entry.text else ""
     return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}{text}"
-
-
-def slot(slot: Slot) -> str:
-    """A reminder that was sent or left out, and why."""
-    why = f", {slot.reason}" if slot.reason else ""
-    missed = f", {counted(slot.missed, 'slot')} before it missed" if slot.missed else ""
-    return f"{slot.at} {slot.rule} of @{slot.member}: {slot.outcome}{why}{missed}"
 
 
 def updated(reply: Updated) -> str:
@@ -80,12 +72,11 @@ def task_shown(task: TaskShown) -> str:
         ),
     ]
     detail = f"\n{quoted(task.detail, task.creator)}" if task.detail else ""
-    reminded = [slot(s) for s in task.reminders]
     return (
         task_line(task)
         + detail
         + listed("Facts", facts)
-        + listed("Reminders", reminded)
+        + reminded(task.reminders)
         + listed("History", [entry(e) for e in task.history])
     )
 

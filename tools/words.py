@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from teamroom.server.acts.act import Reply
+from teamroom.server.acts.reminders import Slot
 from teamroom.server.rules.text import one_line, said
 
 SHOWN_CHARACTERS = 300
@@ -44,3 +45,14 @@ def listed(title: str, lines: Iterable[str]) -> str:
     """A short list under a title; nothing where there is nothing."""
     items = [f"- {line}" for line in lines]
     return "\n" + "\n".join([f"{title}:", *items]) if items else ""
+
+
+def reminded(slots: list[Slot]) -> str:
+    """Reminders that were sent or left out, and why."""
+    return listed("Reminders", map(_slot, slots))
+
+
+def _slot(slot: Slot) -> str:
+    why = f", {slot.reason}" if slot.reason else ""
+    missed = f", {counted(slot.missed, 'slot')} before it missed" if slot.missed else ""
+    return f"{slot.at} {slot.rule} of @{slot.member}: {slot.outcome}{why}{missed}"

@@ -133,7 +133,11 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
         summary=row["summary"],
         evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
         hops=row["hops"],
-        reminders=[*slots_of(tx, "task", task.id), *slots_of(tx, "review", task.id)],
+        reminders=[
+            *slots_of(tx, "task", task.id),
+            *slots_of(tx, "review", task.id),
+            *(slots_of(tx, "offer", row["offer"]) if row["offer"] is not None else ()),
+        ],
         history=history(tx, task.id),
     )
 

@@ -1,7 +1,7 @@
 """Messages: the one stream that everybody reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -28,6 +28,7 @@ from teamroom.server.acts.dues import owe_reminder
 from teamroom.server.acts.exchanges import address, tell_owners
 from teamroom.server.acts.expect import Forecast, find_member
 from teamroom.server.acts.find_messages import Filter, best_messages, messages_before, messages_from
+from teamroom.server.acts.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
@@ -84,6 +85,7 @@ class ReadMessages(Arguments):
 class Message:
     """A message in full. `previous` is the number of the one before it under the same filter.
 
+    `reminders`: of a question that was asked for by id, whom the room reminded of it, or why it did not.
     A plain dataclass, because a page holds fifty.
     """
 
@@ -99,6 +101,7 @@ class Message:
     thread: str
     task: str | None
     reply_to: str | None
+    reminders: list[Slot] = field(default_factory=list)
 
 
 class Messages(BaseModel):
@@ -188,7 +191,7 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: flo
     Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.
     """
     if arguments.ids is not None:
-        return _chosen([_message(tx, name) for name in dict.fromkeys(arguments.ids)])
+        return _asked_for(tx, arguments.ids)
     require_this_epoch(tx, arguments.after)
     wanted = Filter(
         thread=_message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
@@ -206,6 +209,16 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: flo
         shown.append(_shown(row, previous))
         previous = row["seq"]
     return Messages(messages=shown, cursor=previous)
+
+
+def _asked_for(tx: Reading, ids: list[str]) -> Messages:
+    """Messages by their ids; of questions also what the room did about their answers."""
+    rows = [_message(tx, name) for name in dict.fromkeys(ids)]
+    chosen = _chosen(rows)
+    for row, message in zip(rows, chosen.messages, strict=False):
+        if row["kind"] == "ask":
+            message.reminders = slots_of(tx, "ask", row["id"])
+    return chosen
 
 
 def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:

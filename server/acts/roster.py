@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.acts.answers import answer_times
 from teamroom.server.acts.expect import facts_of, find_member
 from teamroom.server.acts.reach import CapabilityShown, capabilities_of
+from teamroom.server.acts.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
@@ -48,6 +49,8 @@ class MemberShown(BaseModel):
     capabilities: list[CapabilityShown]
     completions_reviewed: int
     completions_upheld: int
+    reminders: list[Slot] = Field(default_factory=list)
+    """Of a member that was asked for by name: when the room reminded it of proofs to renew, or why it did not."""
 
 
 class Place(BaseModel):
@@ -80,6 +83,8 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
     if name and not rows:
         raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
     members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
+    if name:
+        members[0].reminders = slots_of(tx, "proof", rows[0]["id"])
     shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:

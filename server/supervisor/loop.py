@@ -13,7 +13,7 @@ from teamroom.server.acts.dues import Due
 from teamroom.server.clock import Watch
 from teamroom.server.door import Door
 from teamroom.server.metrics import Metrics
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import Store
 from teamroom.server.store.transaction import Reading, StorageError, Writing
@@ -60,6 +60,9 @@ class Supervisor:
             except (StorageError, Refusal) as error:
                 logger.warning("the supervisor cannot work (%s); it tries again", error)
                 self._next = self._watch() + FAILED_SECONDS
+            except Exception:
+                logger.exception("the supervisor failed; it tries again")
+                self._next = self._watch() + FAILED_SECONDS
             await self._sleep()
 
     async def tick(self) -> float:
@@ -76,11 +79,16 @@ class Supervisor:
         return self._watch()
 
     async def _do(self, due: Due, fence: int) -> None:
-        """One thing that is due. What fails is counted, logged and tried again later; the others go on."""
+        """One thing that is due. What fails is counted, logged and tried again later; the others go on.
+
+        Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
+        """
         try:
             done = await self._door.act_as_room(partial(_carry_out, seen=due, fence=fence))
             self._metrics.duty(due.rule, "done" if done else "dropped")
-        except Exception:
+        except Exception as error:
+            if isinstance(error, Refusal) and error.code in UNRECORDED:
+                raise
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
