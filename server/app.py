@@ -159,7 +159,7 @@ class Room:
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
         if effects.ended:
-            self.bus.end(effects.ended)
+            self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
             self.bus.revoke(effects.revoked)
         if effects.journal:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -149,13 +148,19 @@ class Connections:
         """How many requests of a member are being answered."""
         return self._answering[member]
 
-    def end_members(self, members: Set[int]) -> None:
-        """End what members have open: streams at once, whatever else is not over after the grace."""
-        self._end([c for c in self.open if c.request is not None and c.request.caller.member in members])
+    def end_members(self, members: Set[int], killed: Set[int]) -> None:
+        """End what members have open: streams at once, whatever else is not over after the grace.
+
+        Of who was killed the connections are closed too, once they hold the answer that says why.
+        """
+        found = [(c, c.request) for c in self.open if c.request is not None and c.request.caller.member in members]
+        self._end([(c, request) for c, request in found if request.caller.member not in killed])
+        self._end([(c, request) for c, request in found if request.caller.member in killed], for_good=True)
 
     def end_tokens(self, tokens: Set[str]) -> None:
         """End what revoked tokens have open."""
-        self._end([c for c in self.open if c.request is not None and c.request.caller.token_id in tokens])
+        found = [(c, c.request) for c in self.open if c.request is not None and c.request.caller.token_id in tokens]
+        self._end(found, for_good=True)
 
     def end_streams(self) -> None:
         """The server stops: close every stream that only pushes."""
@@ -178,18 +183,22 @@ class Connections:
                     logger.warning("a client took nothing for %.0f s and was cut off", self._stall_seconds)
                     connection.transport.abort()
 
-    def _end(self, connections: list[Connection]) -> None:
-        if not connections:
+    def _end(self, requests: list[tuple[Connection, Request]], for_good: bool = False) -> None:
+        if not requests:
             return
-        task = asyncio.get_running_loop().create_task(self._end_after_grace([(c, c.request) for c in connections]))
+        task = asyncio.get_running_loop().create_task(self._end_after_grace(requests, for_good))
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
-    async def _end_after_grace(self, requests: list[tuple[Connection, Any]]) -> None:
+    async def _end_after_grace(self, requests: list[tuple[Connection, Request]], for_good: bool) -> None:
         for connection, request in requests:
             if request.is_stream:
                 connection.transport.close()
         await asyncio.sleep(GRACE_SECONDS)
         for connection, request in requests:
-            if connection in self.open and connection.request is request:
+            if connection not in self.open:
+                continue
+            if connection.request is request or (for_good and connection.transport.get_write_buffer_size()):
                 connection.transport.abort()
+            elif for_good:
+                connection.transport.close()

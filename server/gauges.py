@@ -1,5 +1,6 @@
 """What is looked up when somebody asks for the metrics: how full, how long, how many, at this moment."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def gauges(
     yield gauge("teamroom_listeners", "Streams and sessions that pushes go to.", push.count)
     yield gauge("teamroom_connections", "Open connections.", len(connections.open))
     yield gauge("teamroom_requests", "Requests that are being answered, streams too.", connections.answering_now)
+    yield gauge("teamroom_loop_tasks", "Tasks of the server's event loop.", len(asyncio.all_tasks()))
     yield CounterMetricFamily("teamroom_clients_cut", "Clients cut off that took nothing.", connections.cut)
     yield gauge("teamroom_database_bytes", "Size of the database.", _size(folder / DATABASE))
     yield gauge("teamroom_wal_bytes", "Size of its write-ahead log.", _size(folder / f"{DATABASE}-wal"))

@@ -203,6 +203,7 @@ def ends(room: RoomInThread, ways: list[Stuck], control: tuple[str, dict[str, st
             serves(room, rival)
         kept = sum(STUCK[way] for way in ways if way in IDLE_AFTERWARDS)
         kept += 1 if older_calls_with_one_id in ways else 0
+        kept = 0 if control[0] in ("kill", "revoke") else kept  # who is gone for good keeps no connection
         found = room.until_open((connections + kept, 0, tasks), GONE_SECONDS - (time.monotonic() - start))
         if not gone:
             assert answering(room) == sum(STUCK[way] for way in ways)
@@ -237,7 +238,6 @@ def test_a_pause_ends_what_a_client_has_open_that_never_reads(room: RoomInThread
 def test_every_switch_ends_all_of_it_at_once(room: RoomInThread, control: tuple[str, dict[str, str]]) -> None:
     another_waits = (older_waiting_calls, older_calls_with_one_id)  # and of an agent's calls only the newest waits
     ways = [way for way in STUCK if way not in another_waits]
-    ways = [way for way in ways if control[0] != "revoke" or way not in IDLE_AFTERWARDS]
     ends(room, ways, control)
 
 
@@ -248,16 +248,21 @@ def test_without_ending_connections_they_would_stay_open(room: RoomInThread) -> 
 
 
 @pytest.mark.parametrize("way", IDLE_AFTERWARDS)
-def test_a_stuck_client_that_reads_again_finds_why_its_call_ended(room: RoomInThread, way: Stuck) -> None:
+@pytest.mark.parametrize("control", ["pause", "kill"])
+def test_a_stuck_client_that_reads_again_finds_why_its_call_ended(room: RoomInThread, way: Stuck, control: str) -> None:
     with ExitStack() as stack:
         session = stack.enter_context(room.legacy("bot"))
         opened = stick(room, [way], [session], stack)
         with room.modern("olga") as olga:
-            reply(olga.call(*PAUSE))
+            reply(olga.call(control, {"target": "bot", "reason": "test"}))
         until(lambda: answering(room) == 0)
+        if control == "kill":
+            until(lambda: sockets(room) == 1)  # the session's own; the server's ends of the others are closed
         for wire in opened:
             refusal = said(wire.answer())
-            assert (refusal["code"], refusal["by"], refusal["reason"]) == ("paused", "olga", "test")
+            assert refusal["code"] == {"pause": "paused", "kill": "killed"}[control]
+            assert "@olga" in refusal["why"]
+            assert "test" in refusal["why"]
 
 
 # ------------------------------------------------------------------ clients that stand still by themselves

@@ -189,6 +189,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
     replace_killed_reviewer(tx, target.id, now)
     _end_calls(tx, target)
+    tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
 
 

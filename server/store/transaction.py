@@ -145,6 +145,7 @@ class Effects:
 
     woken: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
+    killed: set[int] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     """The topics of what members look at and have to read again."""

@@ -26,7 +26,7 @@ class Bus:
         self._waiting: dict[int, set[anyio.Event]] = defaultdict(set)
         self._listening: dict[int, Listening] = {}
         self._open: dict[int, set[anyio.CancelScope]] = defaultdict(set)
-        self.on_ended: list[Callable[[Set[int]], None]] = []
+        self.on_ended: list[Callable[[Set[int], Set[int]], None]] = []
         self.on_revoked: list[Callable[[Set[str]], None]] = []
         self.stopping = False
 
@@ -78,13 +78,13 @@ class Bus:
         """Whether a member has a call or a stream open that waits."""
         return member in self._open
 
-    def end(self, members: Set[int]) -> None:
-        """End every open call and stream of these members."""
+    def end(self, members: Set[int], killed: Set[int]) -> None:
+        """End every open call and stream of these members, some of whom were killed."""
         for member in members:
             for scope in list(self._open.get(member, ())):
                 scope.cancel()
         for hook in self.on_ended:
-            hook(members)
+            hook(members, killed)
 
     def revoke(self, tokens: Set[str]) -> None:
         """End the connections that these tokens opened."""

@@ -9,14 +9,8 @@ The twin answers each act before it is committed.
 """
 
 import asyncio
-import os
 import random
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +18,14 @@ from typing import Any
 from teamroom.server.log import Verifier
 from tests.bench.campaign import Advance, Outcome, command, quantile, silently
 from tests.bench.invariants import chain_faults, half_acts, rows, seal_and_key
-from tests.bench.load import Called, Caller, is_ready
+from tests.bench.load import Called, Caller
+from tests.bench.process import Server, enroll, serving
 
 CALLERS = 8
 LOAD_SECONDS = (0.02, 0.4)
 """The shortest and the longest time under load before a kill."""
 
 READY_SECONDS = 2.0
-START_SECONDS = 30.0
-POLL_SECONDS = 0.005
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,45 +96,6 @@ class Worker:
         return Wanted(tool, arguments, f"{self.caller.name}-{self._count}", title)
 
 
-@dataclass
-class Server:
-    """One folder and one port, and the process that serves them now."""
-
-    folder: Path
-    twin: bool
-    port: int = 0
-    process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> float:
-        """Start the process; returns the seconds until it was ready. Raises RuntimeError when it ends instead."""
-        started = time.perf_counter()
-        self.process = self._spawn()
-        async with asyncio.timeout(START_SECONDS):
-            while not await is_ready(self.port):
-                if self.process.poll() is not None:
-                    raise RuntimeError(self.folder.with_suffix(".log").read_text()[-2000:])
-                await asyncio.sleep(POLL_SECONDS)
-        return time.perf_counter() - started
-
-    def kill(self) -> None:
-        """SIGKILL, and wait until the process is gone."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        with self.folder.with_suffix(".log").open("ab") as log:
-            return subprocess.Popen(
-                self._command(), cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def _command(self) -> list[str]:
-        folder, port = str(self.folder), str(self.port)
-        if self.twin:
-            return [sys.executable, "-m", "tests.bench.write_behind", folder, port]
-        return [str(Path(sys.executable).with_name("teamroom")), "up", "--data", folder, "--port", port]
-
-
 async def campaign(
     folder: Path,
     number: int,
@@ -157,10 +110,11 @@ async def campaign(
     outcome = Outcome()
     ready: list[float] = []
     first_act: list[float] = []
-    with _serving(folder, twin) as server:
+    with serving(folder, "tests.bench.write_behind" if twin else None) as server:
         await server.start()
-        owner = Caller("owner", server.port, (folder / "owner.token").read_text().strip())
-        workers = await _workers(owner, dice)
+        owner = Caller("owner", server.port, server.owner_token)
+        callers = await enroll(owner, [f"worker-{n}" for n in range(CALLERS)])
+        workers = [Worker(caller, random.Random(dice.random())) for caller in callers]
         verifier = Verifier(*seal_and_key(folder))
         for turn in range(number):
             before = [len(worker.acknowledged) for worker in workers]
@@ -183,28 +137,6 @@ async def campaign(
     return outcome
 
 
-@contextmanager
-def _serving(folder: Path, twin: bool) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(folder, twin, port)
-    try:
-        yield server
-    finally:
-        if server.process is not None:
-            server.process.terminate()
-            server.process.wait()
-
-
-async def _workers(owner: Caller, dice: random.Random) -> list[Worker]:
-    workers = []
-    for n in range(CALLERS):
-        enrolled = await owner.carried_out("enroll", name=f"worker-{n}")
-        workers.append(Worker(Caller(f"worker-{n}", owner.port, enrolled["token"]), random.Random(dice.random())))
-    return workers
-
-
 async def _load(server: Server, workers: list[Worker], seconds: float) -> None:
     """Let everybody work, and kill the server in the middle."""
     async with asyncio.TaskGroup() as group:
@@ -212,11 +144,6 @@ async def _load(server: Server, workers: list[Worker], seconds: float) -> None:
             group.create_task(worker.work())
         await asyncio.sleep(seconds)
         server.kill()
-
-
-def _environment() -> dict[str, str]:
-    """No settings and no harness but the campaign's own."""
-    return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8"}
 
 
 # ------------------------------------------------------------------ what must be there

@@ -145,15 +145,15 @@ class SessionCaller(Caller):
 
     def __init__(self, name: str, port: int, token: str) -> None:
         super().__init__(name, port, token)
-        self._session: list[tuple[str, str]] = []
+        self.session: list[tuple[str, str]] = []
 
     async def open(self) -> None:
         """Shake hands."""
         client = {"name": "load", "version": "0"}
         params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client}
         answer = await self._post(message("initialize", params, 0), ())
-        self._session = [("mcp-session-id", answer.headers["mcp-session-id"]), ("mcp-protocol-version", LEGACY)]
-        await self._post(b'{"jsonrpc":"2.0","method":"notifications/initialized"}', self._session)
+        self.session = [("mcp-session-id", answer.headers["mcp-session-id"]), ("mcp-protocol-version", LEGACY)]
+        await self._post(b'{"jsonrpc":"2.0","method":"notifications/initialized"}', self.session)
 
     async def cancel(self) -> None:
         """Ask the server, on another connection, to cancel the call that is open now."""
@@ -161,7 +161,7 @@ class SessionCaller(Caller):
         body = f'{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}'.encode()
         other = await connect(self.port)
         try:
-            await other.exchange(posted(self.port, self.token, body, self._session))
+            await other.exchange(posted(self.port, self.token, body, self.session))
         finally:
             other.transport.abort()
 
@@ -170,7 +170,7 @@ class SessionCaller(Caller):
 
     def _request(self, tool: str, arguments: dict[str, Any], meta: dict[str, Any]) -> bytes:
         params = {"name": tool, "arguments": arguments, **({"_meta": meta} if meta else {})}
-        return posted(self.port, self.token, message("tools/call", params, self._id), self._session)
+        return posted(self.port, self.token, message("tools/call", params, self._id), self.session)
 
 
 def _said(answer: Answer) -> tuple[dict[str, Any], bool]:

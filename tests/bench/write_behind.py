@@ -4,17 +4,12 @@ It is the twin of the room's own writer: each act is answered as soon as it has 
 20 ms later, as a store does that writes behind.
 """
 
-import asyncio
-import sys
 import time
-from contextlib import closing
-from pathlib import Path
 
-from teamroom.server.app import Room, listen, serve
-from teamroom.server.settings import Settings
-from teamroom.server.store import folder as data_folder
+from teamroom.server.app import Room
 from teamroom.server.store.sqlite.writer import Job, Writer
 from teamroom.server.store.transaction import Head
+from tests.bench.twin_server import run
 
 BEHIND_SECONDS = 0.02
 
@@ -31,16 +26,10 @@ class WriteBehind(Writer):
         super()._commit(batch, opened, head)
 
 
-async def main(folder: Path, port: int) -> None:
-    """Serve the room in a folder until the process ends."""
-    data_folder.make_private(folder)
-    listener, settings = listen(Settings(port=port))
-    room = Room(folder, settings)
+def write_behind(room: Room) -> None:
+    """Let the room's writer answer first."""
     room.store._writer.__class__ = WriteBehind
-    with closing(listener), data_folder.locked(folder, settings.url):
-        await room.open("olga")
-        await serve(room, listener, lambda: None)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    run(write_behind)
