@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults models mutants lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -55,6 +55,11 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.bench.power_cuts 10000
 	$(BIN)/python -m tests.bench.full_disks 50
 	$(BIN)/python -m tests.bench.bit_flips 1000
+
+wire: $(VENV)/.tests ## broken frames, clients that never read and a thousand connections, in full: about a quarter of an hour
+	$(BIN)/python -m tests.bench.frames 1000000
+	$(BIN)/python -m tests.bench.stuck 200
+	$(BIN)/python -m tests.bench.crowd 1000
 
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
 	$(BIN)/python -m tests.mutants

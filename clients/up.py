@@ -34,7 +34,7 @@ NAMELESS_OWNER = "host"
 
 HEALTH_SECONDS = 1.0
 
-COLLECTED_EVERY = (50_000, 50, 100)
+COLLECTED_EVERY = (50_000, 10, 10)
 """New objects between two collections, and collections between two deeper ones: an answer makes a thousand."""
 
 

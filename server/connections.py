@@ -52,6 +52,8 @@ class Connection:
 
     transport: asyncio.Transport
     request: Request | None = None
+    caller: Caller | None = None
+    """Who called on it last."""
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
@@ -129,6 +131,7 @@ class Connections:
         connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
         if connection is not None:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
+            connection.caller = caller
         self._answering[caller.member] += 1
         try:
             yield
@@ -151,16 +154,14 @@ class Connections:
     def end_members(self, members: Set[int], killed: Set[int]) -> None:
         """End what members have open: streams at once, whatever else is not over after the grace.
 
-        Of who was killed the connections are closed too, once they hold the answer that says why.
+        Of who was killed every connection is closed too, once it holds the answer that says why.
         """
-        found = [(c, c.request) for c in self.open if c.request is not None and c.request.caller.member in members]
-        self._end([(c, request) for c, request in found if request.caller.member not in killed])
-        self._end([(c, request) for c, request in found if request.caller.member in killed], for_good=True)
+        self._end([c for c in self.open if c.request is not None and c.request.caller.member in members - killed])
+        self._end([c for c in self.open if c.caller is not None and c.caller.member in killed], for_good=True)
 
     def end_tokens(self, tokens: Set[str]) -> None:
         """End what revoked tokens have open."""
-        found = [(c, c.request) for c in self.open if c.request is not None and c.request.caller.token_id in tokens]
-        self._end(found, for_good=True)
+        self._end([c for c in self.open if c.caller is not None and c.caller.token_id in tokens], for_good=True)
 
     def end_streams(self) -> None:
         """The server stops: close every stream that only pushes."""
@@ -183,22 +184,33 @@ class Connections:
                     logger.warning("a client took nothing for %.0f s and was cut off", self._stall_seconds)
                     connection.transport.abort()
 
-    def _end(self, requests: list[tuple[Connection, Request]], for_good: bool = False) -> None:
-        if not requests:
+    def _end(self, connections: list[Connection], for_good: bool = False) -> None:
+        if not connections:
             return
-        task = asyncio.get_running_loop().create_task(self._end_after_grace(requests, for_good))
+        now = [(connection, connection.request, connection.caller) for connection in connections]
+        task = asyncio.get_running_loop().create_task(self._end_after_grace(now, for_good))
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
-    async def _end_after_grace(self, requests: list[tuple[Connection, Request]], for_good: bool) -> None:
-        for connection, request in requests:
-            if request.is_stream:
+    async def _end_after_grace(
+        self, connections: list[tuple[Connection, Request | None, Caller | None]], for_good: bool
+    ) -> None:
+        for connection, request, _ in connections:
+            if request is not None and request.is_stream:
                 connection.transport.close()
         await asyncio.sleep(GRACE_SECONDS)
-        for connection, request in requests:
-            if connection not in self.open:
-                continue
-            if connection.request is request or (for_good and connection.transport.get_write_buffer_size()):
+        for connection, request, caller in connections:
+            if connection not in self.open or connection.caller is not caller:
+                continue  # it is gone, or somebody else's by now: a proxy hands connections on
+            if connection.request is not None and connection.request is request:
                 connection.transport.abort()
             elif for_good:
-                connection.transport.close()
+                _close(connection.transport)
+
+
+def _close(transport: asyncio.Transport) -> None:
+    """Close at once, without losing what the operating system has taken already."""
+    if transport.get_write_buffer_size():
+        transport.abort()
+    else:
+        transport.close()

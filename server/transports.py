@@ -6,8 +6,9 @@ so is everything of older versions, with sessions and the GET stream. The choice
 cannot be abused: the SDK refuses headers that contradict the body.
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,6 +25,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
 from teamroom import __version__
+from teamroom.server.connections import GRACE_SECONDS
 from teamroom.server.gate import CALLER_KEY
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
@@ -107,6 +109,21 @@ class Transports:
             max_request_body_size=limit,
             max_sessions=settings.sessions,
         )
+        self._endings: set[asyncio.Task[None]] = set()
+
+    def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
+        """End the sessions of who was killed, once their open calls had the time to say why."""
+        owners = {str(member) for member in killed}
+        ended = [id_ for id_, owner in self._sse._session_owners.items() if owner["client_id"] in owners]
+        if ended:
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._terminate, ended)
+
+    def _terminate(self, sessions: list[str]) -> None:
+        for id_ in sessions:
+            if (transport := self._sse._server_instances.get(id_)) is not None:
+                task = asyncio.get_running_loop().create_task(transport.terminate())
+                self._endings.add(task)
+                task.add_done_callback(self._endings.discard)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

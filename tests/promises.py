@@ -217,6 +217,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "without_ending_connections_they_would_stay_open",
             "a_stuck_client_that_reads_again_finds_why_its_call_ended",
         ),
+        "test_wire_campaigns": (
+            "ten_clients_that_never_read_are_gone_two_seconds_after_their_kill",
+            "a_kill_that_ends_nothing_would_leave_them",
+        ),
     },
     "CTL5": {
         "test_quiet": ("what_was_held_while_paused_is_one_digest_on_resume",),
@@ -556,6 +560,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     "SAF3": {
         "test_limits": ("*",),
         "test_argument_limits": ("*",),
+        "test_wire_campaigns": (
+            "a_hundred_connections_at_once_leave_nothing_behind",
+            "a_room_that_does_not_let_go_would_grow",
+        ),
         "test_stuck_clients": (
             "a_client_that_takes_nothing_is_cut_off",
             "a_client_that_takes_slowly_gets_everything",
@@ -585,6 +593,11 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_resources": ("an_address_that_leads_nowhere_is_refused_with_a_fix",),
         "test_bad_input": ("*",),
         "test_wire": ("*",),
+        "test_wire_campaigns": (
+            "two_thousand_broken_frames_are_answered_without_a_fault_and_nothing_is_half_done",
+            "a_room_that_believes_what_it_is_sent_would_break",
+            "a_frame_can_be_made_again_from_its_number",
+        ),
         "test_connections": ("*",),
         "test_gate_answers": ("*",),
     },

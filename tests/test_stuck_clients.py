@@ -257,7 +257,7 @@ def test_a_stuck_client_that_reads_again_finds_why_its_call_ended(room: RoomInTh
             reply(olga.call(control, {"target": "bot", "reason": "test"}))
         until(lambda: answering(room) == 0)
         if control == "kill":
-            until(lambda: sockets(room) == 1)  # the session's own; the server's ends of the others are closed
+            until(lambda: sockets(room) == 0)  # the server's end of each is closed, and its last answer lies ready
         for wire in opened:
             refusal = said(wire.answer())
             assert refusal["code"] == {"pause": "paused", "kill": "killed"}[control]

@@ -15,8 +15,11 @@ import anyio
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 
-TURNS_AT_ONCE = 4
-"""How many listeners are told in one round of the event loop."""
+TURNS_AT_ONCE = 2
+"""How many listeners are told in one slice, where few wait for their turn."""
+
+SLICES, PAUSE_SECONDS = 250, 0.002
+"""In so many slices all are told, however many wait; between two, calls have the event loop to themselves."""
 
 IDLE_SECONDS = 60.0
 """A listener that nothing happens for looks up this often whether it still may listen."""
@@ -177,7 +180,7 @@ class Push:
 
     async def _take_turns(self) -> None:
         while self._queue:
-            for listener in list(islice(self._queue, TURNS_AT_ONCE)):
+            for listener in list(islice(self._queue, max(TURNS_AT_ONCE, len(self._queue) // SLICES))):
                 del self._queue[listener]
                 listener.turn.set()
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -10,6 +10,7 @@ The twin serves a room that forgets to let go: what a connection held stays.
 import asyncio
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -44,8 +45,16 @@ class Follower(Connection):
         super().data_received(data)
 
 
-async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
-    """`number` connections, three times one after the other; the first time is the warm-up of the server's memory."""
+async def campaign(
+    folder: Path,
+    number: int,
+    *,
+    seed: int,
+    twin: bool = False,
+    advance: Advance = silently,
+    stay_seconds: float = STAY_SECONDS,
+) -> Outcome:
+    """`number` connections, three times one after the other, and once before that to warm up the server's memory."""
     outcome, beats, opened = Outcome(), list[float](), list[float]()
     settings = {"listeners": number + 10, "push_seconds": 0}
     with serving(folder, "tests.bench.hoarder" if twin else None, **settings) as server:
@@ -53,11 +62,12 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
         owner = Caller("olga", server.port, server.owner_token)
         members = await enroll(owner, [f"member-{n}" for n in range(-(-number // PER_MEMBER))])
         callers = [members[n % len(members)] for n in range(number)]
-        await _come_and_go(server, owner, callers, outcome, random.Random(seed), [], [])
+        crowd = Crowd(server, owner, callers, random.Random(seed), stay_seconds)
+        await crowd.come_and_go(outcome, [], [])
         before, _ = await until(server, lambda seen: seen.connections <= 2, LEFT_SECONDS)
         memory = []
         for _ in range(ROUNDS):
-            await _come_and_go(server, owner, callers, outcome, random.Random(seed), beats, opened)
+            await crowd.come_and_go(outcome, beats, opened)
             left, took = await until(server, lambda seen: seen.is_within(before), LEFT_SECONDS)
             if not left.is_within(before):
                 outcome.faults.append(f"{took:.0f} s after all had left there is {left}, before there was {before}")
@@ -83,36 +93,42 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
     return outcome
 
 
-async def _come_and_go(
-    server: Server,
-    owner: Caller,
-    callers: list[Caller],
-    outcome: Outcome,
-    dice: random.Random,
-    beats: list[float],
-    opened: list[float],
-) -> None:
-    """All come at once, stay for a while, and leave at once."""
-    started = time.perf_counter()
-    third = len(callers) // 3
-    followers = await asyncio.gather(*(_follow(server.port, caller) for caller in callers[:third]))
-    silent = await asyncio.gather(*(connect(server.port) for _ in callers[third : 2 * third]))
-    beaters = [Caller(caller.name, caller.port, caller.token) for caller in callers[2 * third :]]
-    seen, _ = await until(server, lambda seen: seen.listeners >= third, LEFT_SECONDS)
-    opened.append(time.perf_counter() - started)
-    if seen.listeners < third:
-        outcome.faults.append(f"{seen.listeners} of {third} follow the stream")
-    end = time.perf_counter() + STAY_SECONDS
-    beating = [asyncio.create_task(_beat(caller, dice.random() * BEAT_SECONDS, end, beats)) for caller in beaters]
-    await owner.carried_out("post_message", text=f"to all who follow, {started}")
-    for fault in await asyncio.gather(*beating, return_exceptions=True):
-        outcome.faults += [f"a heartbeat failed: {fault!r}"] if fault is not None else []
-    if untold := sum(follower.told == 0 for follower in followers):
-        outcome.faults.append(f"{untold} of {third} were not told of a change")
-    for connection in (*followers, *silent):
-        connection.transport.abort()
-    for caller in beaters:
-        caller.hang_up()
+@dataclass
+class Crowd:
+    """Who comes at once, and leaves at once."""
+
+    server: Server
+    owner: Caller
+    callers: list[Caller]
+    dice: random.Random
+    stay_seconds: float
+
+    async def come_and_go(self, outcome: Outcome, beats: list[float], opened: list[float]) -> None:
+        """All come, stay for a while, and leave; how long each heartbeat took, and until all were there."""
+        started = time.perf_counter()
+        third = len(self.callers) // 3
+        followers = await asyncio.gather(*(_follow(self.server.port, caller) for caller in self.callers[:third]))
+        quiet = await asyncio.gather(*(connect(self.server.port) for _ in self.callers[third : 2 * third]))
+        seen, _ = await until(self.server, lambda seen: seen.listeners >= third, LEFT_SECONDS)
+        opened.append(time.perf_counter() - started)
+        if seen.listeners < third:
+            outcome.faults.append(f"{seen.listeners} of {third} follow the stream")
+        await self._stay(outcome, beats)
+        if untold := sum(follower.told == 0 for follower in followers):
+            outcome.faults.append(f"{untold} of {third} were not told of a change")
+        for connection in (*followers, *quiet):
+            connection.transport.abort()
+
+    async def _stay(self, outcome: Outcome, beats: list[float]) -> None:
+        """The last third heartbeats, and one post reaches everybody who follows."""
+        end = time.perf_counter() + self.stay_seconds
+        callers = [Caller(c.name, c.port, c.token) for c in self.callers[2 * len(self.callers) // 3 :]]
+        beating = [asyncio.create_task(_beat(c, self.dice.random() * BEAT_SECONDS, end, beats)) for c in callers]
+        await self.owner.carried_out("post_message", text=f"to all who follow, {self.dice.random()}")
+        for fault in await asyncio.gather(*beating, return_exceptions=True):
+            outcome.faults += [f"a heartbeat failed: {fault!r}"] if fault is not None else []
+        for caller in callers:
+            caller.hang_up()
 
 
 async def _follow(port: int, caller: Caller) -> Follower:

@@ -6,7 +6,7 @@ from teamroom.server.app import Room
 from teamroom.server.wake import push
 from tests.bench.twin_server import run
 
-HELD_BYTES = 65_536
+HELD_BYTES = 262_144
 
 
 def hoard(room: Room) -> None:

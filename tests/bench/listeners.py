@@ -5,7 +5,7 @@
 The room is in this process, the listeners in another, which reads them all. Printed are the time from the
 call of the act until the last listener was told; the longest gap between two rounds of the room's event loop
 meanwhile; and how long one listener of its own inbox waits among all the others. `at once` is the twin: every
-listener has its turn in the same round.
+listener is told in the same slice.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ async def measure(folder: Path, count: int) -> None:
         tokens = [room.tokens[names[number // PER_MEMBER]] for number in range(count)]
         listeners = await Listeners.start(room, tokens, URI)
         await listeners.told()
-        for label, turns in (("in turns", push.TURNS_AT_ONCE), ("at once", count)):
+        for label, turns in (("in slices", push.TURNS_AT_ONCE), ("at once", count)):
             with patch.object(push, "TURNS_AT_ONCE", turns):
                 found = [await tell_all(olga, f"{label} {number}", listeners) for number in range(CHANGES)]
             took, gaps = zip(*found, strict=True)
