@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire models mutants lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -63,6 +63,9 @@ wire: $(VENV)/.tests ## broken frames, clients that never read and a thousand co
 
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
 	$(BIN)/python -m tests.mutants
+
+simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 agent-days in about ten minutes
+	$(BIN)/python -m tests.simulation 10000
 
 models: $(VENV)/.tests ## the models of standing, tasks, hand-offs, cursors and quiet in full: 3,000 runs of 100 steps each
 	$(BIN)/python -m tests.models 3000 100

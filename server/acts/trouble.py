@@ -22,6 +22,9 @@ WATCHDOGS_WOKEN = 5
 """How many watchdogs hear of one repair."""
 
 NONCE_BYTES = 4
+POSTS_KNOWN = 5
+"""So many of its last messages a member may name: the answer to the newest may have been lost on its way."""
+
 LISTENING_NOTED_INTERVALS = 0.5
 """An open stream is noted as a sign of a connection this often."""
 
@@ -181,11 +184,9 @@ def _question(tx: Reading, row: Any) -> tuple[str, list[str]]:
     held = [f"T-{task['id']}" for task in tx.all("tasks_held", member=row["id"])]
     if held:
         return "a task that you hold", held
-    posted = tx.value("last_message_of", member=row["id"])
-    if posted is not None:
-        return f"the message of yours that read_messages mentions @{row['name']} or your last post_message named", [
-            f"M-{posted}"
-        ]
+    posted = [f"M-{message['id']}" for message in tx.all("last_messages_of", member=row["id"], limit=POSTS_KNOWN)]
+    if posted:
+        return f"the M-number of one of your last {POSTS_KNOWN} messages", posted
     return "your name in this room", [row["name"], f"@{row['name']}"]
 
 

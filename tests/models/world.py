@@ -4,7 +4,8 @@ A crash is what `kill -9` leaves: the files as they are between two steps, the w
 opened again by a new store. Steps and time are the model's; what must hold, each model says by itself.
 
 The store has no threads here: an act is committed where it is asked for, which is four times as fast. What
-threads do to it is tested elsewhere, and a model does one thing at a time anyway.
+threads do to it is tested elsewhere, and a model does one thing at a time anyway. The room's supervisor works
+when a model lets it tick, and sleeps never; a second one, and one that stalls in the middle of its work, too.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from teamroom.server import log
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members import ENROLL, open_room
+from teamroom.server.clock import Watch
 from teamroom.server.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
@@ -35,13 +37,17 @@ from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Job, Writer
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Reading
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from teamroom.server.supervisor.loop import Supervisor
 
 BEGINNING = 1_795_000_000.0
 MEMORY = Path("/dev/shm")
 """Where there is a disk in memory, rooms of models lie there: what a disk does is tested elsewhere."""
 
 FILES = ("room.db", "room.db-wal")
+
+Decided = Callable[[Writing, float], Any]
+"""What a supervisor has decided to do, and not done yet."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.now = BEGINNING
+        self._stepped = 0.0
         self._plan = plan
         self._settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
@@ -78,6 +85,38 @@ class World:
     def read(self, name: str, read: AnyRead, /, **arguments: Any) -> Any:
         """A member reads; returns the reply, or the refusal."""
         return self._answer(self.door.read(self.callers[name], read, read.arguments(**arguments)))
+
+    def look(self, sql: str) -> list[tuple[Any, ...]]:
+        """What lies in the database."""
+        return [tuple(row) for row in self._store._open_connection().execute(sql)]
+
+    def step_clock(self, seconds: float) -> None:
+        """Somebody sets the clock on the wall, while no time passes."""
+        self.now += seconds
+        self._stepped += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """The server stands still for a while, with all clocks going on, and then finds that it did."""
+        self.now += seconds
+        self.watch.slept()
+
+    def tick(self, holder: str = "first") -> float:
+        """A supervisor does all that is due; returns when the next thing is."""
+        return _loop.run_until_complete(self._supervisor(holder, self.door).tick())
+
+    def tick_and_stall(self, holder: str = "first") -> list[Decided]:
+        """A supervisor stalls between what it decided in its first round and the first commit of that; returns it."""
+        stalling = StallingDoor(self.door)
+        with contextlib.suppress(StalledError):
+            _loop.run_until_complete(self._supervisor(holder, stalling).tick())
+        return stalling.decided
+
+    def go_on(self, decided: list[Decided]) -> list[Any]:
+        """A supervisor that stalled does what it decided, in this life of the server or a later one."""
+        return [_at_once(self.door.act_as_room(work)) for work in decided]
+
+    def _supervisor(self, holder: str, door: Any) -> Supervisor:
+        return Supervisor(door, self._store, self.watch, self._settings, _METRICS, holder)
 
     def crash(self) -> None:
         """The server is killed, and another one opens what it left."""
@@ -105,10 +144,12 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         _at_once(self._store.open(self.now))
-        self.door = Door(self._store, lambda: self.now, _METRICS, str)
+        self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> SqliteStore:
-        return StoreWithoutThreads(folder, Context(self._statements, self._settings, secrets.token_bytes), _nothing)
+        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self._settings.clock_step_seconds)
+        context = Context(self._statements, self._settings, secrets.token_bytes, self.watch)
+        return StoreWithoutThreads(folder, context, _nothing)
 
     def _furnish(self) -> tuple[Path, dict[str, str]]:
         """The room as every run finds it; made once for all runs of a model."""
@@ -119,7 +160,7 @@ class World:
         _at_once(self._store.open(self.now))
         made = self._store.create(lambda tx: open_room(tx, "olga", self.now), self.now, log.FIRST_HASH)
         tokens = {"olga": _at_once(made)}
-        self.door = Door(self._store, lambda: self.now, _METRICS, str)
+        self.door = Door(self._store, self.watch, _METRICS, str)
         self.callers = {"olga": self.door.identify(tokens["olga"])}
         for name, options in self._plan.members.items():
             tokens[name] = self.act("olga", ENROLL, name=name, **options).token
@@ -130,7 +171,28 @@ class World:
 _METRICS = Metrics()
 _templates: list[Path] = []
 _loop = asyncio.new_event_loop()
-"""Never runs: futures want one."""
+"""Futures want one; it runs for a tick of the supervisor, which never waits."""
+
+
+class StalledError(BaseException):
+    """A supervisor stands still. No exception of its work, so that it is not taken for one."""
+
+
+class StallingDoor:
+    """Lets a supervisor lead, and no further: what it then decided waits."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._led = False
+        self.decided: list[Decided] = []
+
+    async def act_as_room(self, work: Decided) -> Any:
+        """Carry out the first, which takes the lead."""
+        if not self._led:
+            self._led = True
+            return await self._door.act_as_room(work)
+        self.decided.append(work)
+        raise StalledError
 
 
 class WriterWithoutThread(Writer):

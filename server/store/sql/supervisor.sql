@@ -131,8 +131,8 @@ select verdict, since, reason, misses, question, nonce, expected, asked_at, repa
 -- name: end_trouble
 delete from trouble where member = :member
 
--- name: last_message_of
-select id from message where author = :member order by id desc limit 1
+-- name: last_messages_of
+select id from message where author = :member order by id desc limit :limit
 
 -- name: has_answered
 -- Whether a member posted in a thread after a message.

@@ -1,0 +1,505 @@
+"""Scripted agents, each like one that people have met: honest ones in every rhythm, and those that go wrong.
+
+An agent sees only what the room answers it. What it really is, and when it went wrong, is noted for the judges.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from teamroom.server.acts.act import AnyAct
+from teamroom.server.acts.claims import CLAIM_TASK
+from teamroom.server.acts.control import PAUSE, RESUME
+from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.messages import POST_MESSAGE
+from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
+from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK
+from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from tests.simulation.room import DAY, HOUR, MINUTE, SimulatedRoom, is_refused
+
+NONCE = re.compile(r'answer "([0-9a-f]+) ')
+MESSAGE = re.compile(r"M-[0-9]+")
+
+
+@dataclass
+class Records:
+    """What really happened, for the judges: what no table of the room says."""
+
+    forecasts: list[tuple[str, float, float]] = field(default_factory=list)
+    """Addressee, when it was posted, and the forecast's 90th percentile in seconds."""
+    seen: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Of each member: when it looked, and up to when it has seen everything then."""
+    dropped: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Tasks that their holder forgot, and when."""
+    snoozes: list[tuple[str, float, float]] = field(default_factory=list)
+    spells: list[tuple[str, float, float]] = field(default_factory=list)
+    """Who was what it is not supposed to be, since when and until when."""
+
+
+class Agent:
+    """A member with a mind: it looks, answers what it is asked, and works on what it holds."""
+
+    honest: ClassVar[bool] = True
+    mode: ClassVar[str] = "live"
+    forgets: ClassVar[float] = 0.05
+    """How often it forgets a task that it has claimed."""
+    heeds: ClassVar[float] = 0.7
+    """How often a reminder makes it remember."""
+
+    def __init__(self, name: str, room: SimulatedRoom, records: Records) -> None:
+        self.name, self.room, self.records = name, room, records
+        self.dice = room.dice
+        self.cursor: int | None = None
+        self.forgotten: set[str] = set()
+        self.last_post = ""
+        self.down = False
+        self.posts = 0
+
+    # -------------------------------------------------------------- its rhythm
+
+    def start(self) -> None:
+        """Begin to live."""
+        self.listen()
+        self.room.after(self.dice.uniform(0, HOUR), self.begin_something)
+
+    def listen(self) -> None:
+        """Hold a stream open, and wake soon after each nudge."""
+        self.room.world.listening.add(self.room.ids[self.name])
+        self.room.on_wake[self.room.ids[self.name]] = self.nudged
+
+    def nudged(self) -> None:
+        """The room has something for it."""
+        self.room.after(self.dice.lognormvariate(2.5, 0.8), self.look)
+
+    def begin_something(self) -> None:
+        """Now and then it takes a task, or has something to ask, by itself."""
+        if not self.down:
+            if self.dice.random() < 0.5:
+                self.claim()
+            elif self.dice.random() < 0.4:
+                self.ask(self.dice.choice(self.room.team))
+        self.room.after(self.dice.expovariate(1 / (6 * HOUR)), self.begin_something)
+
+    # -------------------------------------------------------------- what it does
+
+    def call(self, act: AnyAct, **arguments: Any) -> Any:
+        """Act in the room; the reply, or the refusal."""
+        return self.room.act(self.name, act, **arguments)
+
+    def look(self) -> None:
+        """Check in, and see to everything that is there."""
+        if self.down:
+            return
+        found = self.call(CHECK_IN, after=self.cursor)
+        if is_refused(found):
+            if found.code == "expired":
+                self.cursor = None
+            return
+        self.records.seen.setdefault(self.name, []).append((self.room.now, self.room.now))
+        self.cursor = found.cursor
+        later = self.room.after
+        if found.challenge is not None:
+            later(self.dice.uniform(1, 60), lambda: self.answer_challenge(found))
+        for wake in found.wakes:
+            if wake.reason == "mention" and "?" in wake.line:
+                later(self.think(), lambda wake=wake: self.reply_to(wake.subject))
+            elif wake.reason == "assigned" or "claim_task" in wake.line:
+                later(self.think(), lambda wake=wake: self.claim(wake.subject))
+        for offer in found.offers:
+            later(self.think(), lambda offer=offer: self.answer_offer(offer))
+        for review in found.reviews:
+            later(self.think(), lambda review=review: self.review(review.task))
+        for owed in found.reminders:
+            if owed.subject.startswith("M-"):
+                later(self.think(), lambda owed=owed: self.reply_to(owed.subject))
+            elif self.dice.random() < self.heeds:
+                self.forgotten.discard(owed.subject)
+        for task in found.tasks:
+            if task.task not in self.forgotten and task.state == "claimed":
+                later(self.think(), lambda task=task: self.work(task))
+
+    def think(self) -> float:
+        """How long it takes to come to something."""
+        return self.dice.uniform(5, 120)
+
+    def answer_challenge(self, found: Any) -> None:
+        """Do what the room's question says."""
+        nonce = NONCE.search(found.challenge)
+        assert nonce is not None, found.challenge
+        if "task that you hold" in found.challenge:
+            answer = found.tasks[0].task if found.tasks else ""
+        else:
+            answer = self.last_post if "messages" in found.challenge else self.name
+        self.call(HEARTBEAT, answer=f"{nonce[1]} {answer}")
+
+    def reply_to(self, message: str) -> None:
+        """Answer what was asked."""
+        self.post(text=f"an answer of {self.name}, {self.posts}", reply_to=message)
+
+    def ask(self, name: str) -> None:
+        """Ask somebody something."""
+        if name != self.name:
+            self.post(text=f"what about this, {self.posts}?", to=[name], kind="ask")
+
+    def post(self, **arguments: Any) -> None:
+        """Post, and note what the room forecasts."""
+        if self.down:
+            return
+        self.posts += 1
+        reply = self.call(POST_MESSAGE, **arguments)
+        if is_refused(reply):
+            return
+        self.last_post = reply.message
+        for forecast in reply.forecast:
+            if forecast.p90_seconds is not None:
+                self.records.forecasts.append((forecast.to, self.room.now, forecast.p90_seconds))
+
+    def claim(self, task: str | None = None) -> None:
+        """Take a task, and work on it or forget it."""
+        if self.down:
+            return
+        reply = self.call(CLAIM_TASK, task=task)
+        if not is_refused(reply) and self.dice.random() < self.forgets:
+            self.forget(reply.task)
+        elif not is_refused(reply):
+            self.room.after(self.dice.uniform(5, 25) * MINUTE, self.look)
+
+    def forget(self, task: str) -> None:
+        """Nothing more is done about a task, until somebody reminds it."""
+        self.forgotten.add(task)
+        self.records.dropped.setdefault(task, (self.name, self.room.now))
+
+    def work(self, task: Any) -> None:
+        """Bring a task on: a note, the end, another member, or a stop."""
+        if self.down or task.task in self.forgotten:
+            return
+        chance = self.dice.random()
+        held: dict[str, Any] = {"task": task.task, "fence": task.fence}
+        if chance < 0.45:
+            self.call(UPDATE_TASK, **held, note=f"{self.name} is further, {self.room.now}")
+        elif chance < 0.75:
+            self.call(COMPLETE_TASK, **held, summary="it is done", evidence=[])
+            return
+        elif chance < 0.85:
+            self.hand_off(held)
+            return
+        elif chance < 0.9:
+            until = self.dice.uniform(1, 48) * HOUR
+            if not is_refused(self.call(UPDATE_TASK, **held, snooze_until=until)):
+                self.records.snoozes.append((task.task, self.room.now, self.room.now + until))
+        elif chance < 0.95:
+            self.call(UPDATE_TASK, **held, status="blocked", blocked_on="the registry mirror")
+            hours = self.dice.uniform(1, 12)
+            self.room.after(hours * HOUR, lambda: self.call(UPDATE_TASK, **held, status="working", note="it is there"))
+        else:
+            self.forget(task.task)
+            return
+        self.room.after(self.dice.uniform(10, 25) * MINUTE, self.look)
+
+    def hand_off(self, held: dict[str, Any]) -> None:
+        """Offer a task to somebody."""
+        reply = self.call(HAND_OFF, **held, to=self.dice.choice(self.room.team), note="this is yours")
+        if is_refused(reply):
+            self.call(UPDATE_TASK, **held, note=f"{self.name} goes on, {self.room.now}")
+
+    def answer_offer(self, offer: Any) -> None:
+        """Take what is offered, or not."""
+        if not self.down:
+            accept = self.dice.random() < 0.7
+            self.call(ANSWER_HAND_OFF, offer=offer.offer, accept=accept, **({} if accept else {"reason": "no time"}))
+
+    def review(self, task: str) -> None:
+        """Judge what somebody else did."""
+        if not self.down:
+            verdict = "accept" if self.dice.random() < 0.85 else "send_back"
+            self.call(REVIEW_TASK, task=task, verdict=verdict, note="looked at it")
+
+
+# ------------------------------------------------------------------ honest ones
+
+
+class Live(Agent):
+    """Listens all day, and answers within a minute."""
+
+
+class Episodic(Agent):
+    """Looks every five minutes, a little early or late."""
+
+    mode = "every:300"
+    every = 5 * MINUTE
+
+    def start(self) -> None:
+        self.room.after(self.dice.uniform(0, self.every), self.episode)
+        self.room.after(self.dice.uniform(0, HOUR), self.begin_something)
+
+    def episode(self) -> None:
+        """One look, and the time of the next."""
+        if self.is_awake():
+            self.look()
+        self.room.after(self.every * self.dice.uniform(0.9, 1.1), self.episode)
+
+    def is_awake(self) -> bool:
+        """Whether it looks now."""
+        return not self.down
+
+    def think(self) -> float:
+        return self.dice.uniform(5, 60)
+
+
+class Rare(Episodic):
+    """Looks every two hours."""
+
+    mode = "every:7200"
+    every = 2 * HOUR
+
+
+class NightsOff(Episodic):
+    """Looks every five minutes by day, and not at all by night."""
+
+    def is_awake(self) -> bool:
+        return not self.down and 7 <= (self.room.now / HOUR) % 24 < 22
+
+
+class Flaky(Episodic):
+    """Behind a network that loses calls and answers, and is away now and then; it tries again, as clients do."""
+
+    tries = 3
+
+    def start(self) -> None:
+        super().start()
+        self.room.after(self.dice.expovariate(1 / DAY), self.lose_the_network)
+
+    def call(self, act: AnyAct, **arguments: Any) -> Any:
+        for _ in range(self.tries):
+            if self.dice.random() < 0.1:
+                continue  # the call was lost
+            reply = super().call(act, **arguments)
+            if self.dice.random() >= 0.1:
+                return reply
+        return LOST
+
+    def lose_the_network(self) -> None:
+        """Nothing goes through for a while."""
+        self.down = True
+        self.room.after(self.dice.uniform(5, 90) * MINUTE, self.find_the_network)
+
+    def find_the_network(self) -> None:
+        """It is back."""
+        self.down = False
+        self.room.after(self.dice.expovariate(1 / DAY), self.lose_the_network)
+
+
+class Busy(Live):
+    """Works for hours without looking, and says so with moving notes."""
+
+    def claim(self, task: str | None = None) -> None:
+        if self.down:
+            return
+        reply = self.call(CLAIM_TASK, task=task)
+        if not is_refused(reply):
+            self.down = True
+            self.checkpoint(reply.task, reply.fence, self.dice.randrange(3, 20))
+
+    def checkpoint(self, task: str, fence: int, left: int) -> None:
+        """One step of long work; at its end the task is done."""
+        if left == 0:
+            self.down = False
+            self.call(COMPLETE_TASK, task=task, fence=fence, summary="it is done", evidence=[])
+            self.room.after(self.dice.uniform(1, 30), self.look)
+            return
+        if is_refused(self.call(HEARTBEAT, task=task, note=f"step {left} of {task}", busy_until=40 * MINUTE)):
+            self.down = False  # the task is no longer its own
+            self.look()
+            return
+        self.room.after(self.dice.uniform(15, 30) * MINUTE, lambda: self.checkpoint(task, fence, left - 1))
+
+
+class Suspended(Live):
+    """Lives on a laptop that is closed three times a day."""
+
+    def start(self) -> None:
+        super().start()
+        self.room.after(self.dice.expovariate(3 / DAY), self.close)
+
+    def close(self) -> None:
+        """The lid: no stream, no calls."""
+        self.down = True
+        self.room.world.listening.discard(self.room.ids[self.name])
+        self.room.on_wake.pop(self.room.ids[self.name], None)
+        self.room.after(self.dice.uniform(10 * MINUTE, 6 * HOUR), self.open)
+
+    def open(self) -> None:
+        """It goes on where it was."""
+        self.down = False
+        self.listen()
+        self.room.after(self.dice.uniform(1, 30), self.look)
+        self.room.after(self.dice.expovariate(3 / DAY), self.close)
+
+
+# ------------------------------------------------------------------ those that go wrong
+
+
+class GoesWrong(Agent):
+    """Honest for a day or more, then wrong until somebody repairs it, again and again."""
+
+    honest = False
+
+    def start(self) -> None:
+        super().start()
+        self.room.after(self.dice.uniform(1, 3) * DAY, self.go_wrong)
+
+    def go_wrong(self) -> None:
+        """From now on it is what its name says."""
+        self.down = True
+        until = self.room.now + self.dice.uniform(5, 30) * HOUR
+        self.records.spells.append((self.name, self.room.now, until))
+        self.room.at(until, self.be_repaired)
+
+    def be_repaired(self) -> None:
+        """It is started anew, and looks."""
+        self.down = False
+        self.listen()
+        self.look()
+        self.room.after(self.dice.uniform(0.5, 3) * DAY, self.go_wrong)
+
+
+class Crashed(GoesWrong):
+    """Its process dies: no stream, no calls."""
+
+    def go_wrong(self) -> None:
+        super().go_wrong()
+        self.room.world.listening.discard(self.room.ids[self.name])
+        self.room.on_wake.pop(self.room.ids[self.name], None)
+
+
+class GatewayOnly(GoesWrong):
+    """Its gateway beats and listens on, and nobody thinks behind it."""
+
+    declared = 0.0
+    """For how long it may be taken to be at work, by what it said when it went wrong."""
+
+    def go_wrong(self) -> None:
+        super().go_wrong()
+        self.beat()
+
+    def beat(self) -> None:
+        """I am here, says the gateway."""
+        if self.down:
+            self.call(HEARTBEAT)
+            self.room.after(4 * MINUTE, self.beat)
+
+
+class SameNote(GatewayOnly):
+    """Says the same of its work again and again."""
+
+    declared = 30 * MINUTE
+
+    def beat(self) -> None:
+        if self.down:
+            self.call(HEARTBEAT, note="working on it", busy_until=self.declared)
+            self.room.after(5 * MINUTE, self.beat)
+
+
+class Hoarder(Live):
+    """Claims whatever is there and works on none of it; it answers, though."""
+
+    forgets = 1.0
+    heeds = 0.0
+
+    def begin_something(self) -> None:
+        self.claim()
+        self.room.after(2 * HOUR, self.begin_something)
+
+
+class Narrator(Live):
+    """Tells everybody what it is about to do, thirty times an hour by day."""
+
+    def start(self) -> None:
+        super().start()
+        self.room.after(MINUTE, self.narrate)
+
+    def narrate(self) -> None:
+        """One more line."""
+        if 9 <= (self.room.now / HOUR) % 24 < 11:
+            self.post(text=f"now I look at file {self.posts}")
+        self.room.after(2 * MINUTE, self.narrate)
+
+
+class Thankful(Live):
+    """Thanks whoever thanked it."""
+
+    other = ""
+
+    def start(self) -> None:
+        super().start()
+        self.room.after(self.dice.uniform(0, DAY), self.thank)
+
+    def thank(self) -> None:
+        """Begin again each day."""
+        self.post(text=f"thank you @{self.other}, {self.posts}")
+        self.room.after(DAY, self.thank)
+
+    def look(self) -> None:
+        before = self.cursor
+        super().look()
+        if self.cursor != before and self.cursor is not None:
+            found = self.call(CHECK_IN)
+            if not is_refused(found) and any(wake.from_ == self.other for wake in found.wakes):
+                self.room.after(self.think(), lambda: self.post(text=f"no, thank you @{self.other}, {self.posts}"))
+
+
+# ------------------------------------------------------------------ people
+
+
+class Owner(Agent):
+    """Looks every few hours by day, gives work out, sees to what is stuck, and pauses somebody now and then."""
+
+    forgets = 0.0
+
+    def start(self) -> None:
+        self.room.after(HOUR, self.visit)
+        self.room.after(self.dice.uniform(0, HOUR), self.give_work)
+
+    def visit(self) -> None:
+        """One look, by day."""
+        if 8 <= (self.room.now / HOUR) % 24 < 23:
+            self.look()
+            self.resolve()
+        self.room.after(self.dice.uniform(2, 5) * HOUR, self.visit)
+
+    def give_work(self) -> None:
+        """A task for anybody, or for somebody."""
+        given = {"assign": self.dice.choice(self.room.team)} if self.dice.random() < 0.3 else {}
+        reply = self.call(CREATE_TASK, title=f"work {self.posts}", **given)
+        self.posts += 1
+        if not is_refused(reply) and given and self.dice.random() < 0.1:
+            self.records.dropped.setdefault(reply.task, (given["assign"], self.room.now))
+        self.room.after(self.dice.expovariate(len(self.room.team) / DAY), self.give_work)
+
+    def resolve(self) -> None:
+        """Take from whoever does nothing what was escalated, and ask somebody who went wrong."""
+        for row in self.room.world.look(
+            "select distinct subject from log where act = 'escalate' and subject like 'T-%' and subject in "
+            "(select 'T-' || id from task where state in ('claimed', 'blocked', 'open'))"
+        ):
+            self.call(UPDATE_TASK, task=row[0], status="cancelled", note="nobody gets to it")
+        for name, _, until in self.records.spells:
+            if until > self.room.now and self.dice.random() < 0.3:
+                self.ask(name)
+
+    def pause_somebody(self) -> None:
+        """Stop somebody for an hour or two."""
+        name = self.dice.choice(self.room.team)
+        if not is_refused(self.call(PAUSE, target=name, reason="a look")):
+            hours = self.dice.uniform(0.2, 3)
+            self.room.after(hours * HOUR, lambda: self.call(RESUME, target=name, reason="it is right"))
+        self.room.after(self.dice.expovariate(1 / (8 * HOUR)), self.pause_somebody)
+
+
+class _Lost:
+    """What comes of a call that the network lost: nobody knows whether it was carried out."""
+
+    code = "lost"
+
+
+LOST: Any = _Lost()

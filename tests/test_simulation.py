@@ -1,0 +1,65 @@
+"""Weeks of a room of scripted agents: the room stays true, and the judges find the faults that are built into twins.
+
+The full form: `make simulation`.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.models.world import clean_up
+from tests.simulation.judges import FIGURES, Figure, lines_of_the_room
+from tests.simulation.play import HEALTHY, MIXED, SMALL, play
+from tests.simulation.twins import TWINS
+
+SEED = 20_261_127
+FIGURE = {figure.judge.__name__: figure for figure in FIGURES}
+
+FOUND_BY = {
+    "no_snooze": "reminders_in_order",
+    "no_cap": "reminders_in_order",
+    "beats_are_progress": "zombies_in_time",
+    "impatient": "honest_zombies",
+    "nobody_watches": "crashes_noticed",
+    "hopeful": "forecasts_kept",
+}
+"""Each twin, and the judge that must find it."""
+
+
+@pytest.fixture(autouse=True)
+def rooms_are_taken_away() -> Iterator[None]:
+    with clean_up():
+        yield
+
+
+def test_a_team_in_which_everything_goes_wrong_is_judged_rightly_for_a_week() -> None:
+    cast = play(MIXED, 7, SEED, disturbed=True)
+    for figure in FIGURES:
+        share = figure.judge(cast)
+        assert share.of > 0, f"nothing to judge: {figure.name}"
+        assert figure.holds(share), (figure.name, share.value, share.misses[:5])
+    cast.room.end()
+
+
+def test_a_team_in_which_all_is_well_hears_little_of_the_room() -> None:
+    cast = play(HEALTHY, 5, SEED, disturbed=False)
+    assert lines_of_the_room(cast) <= 2
+    cast.room.end()
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_judge_finds_the_fault_of_each_twin(twin: str) -> None:
+    figure: Figure = FIGURE[FOUND_BY[twin]]
+    with TWINS[twin]():
+        cast = play(SMALL, 6, SEED, disturbed=False)
+    share = figure.judge(cast)
+    cast.room.end()
+    assert not figure.holds(share), (share.hits, share.of)
+
+
+def test_the_same_seed_gives_the_same_room() -> None:
+    first, again = (play(MIXED, 1, SEED, disturbed=True) for _ in range(2))
+    sql = "select seq, at, act, subject, summary from log order by seq"
+    assert first.rows(sql) == again.rows(sql)
+    first.room.end()
+    again.room.end()
