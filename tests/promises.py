@@ -384,7 +384,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_stream_that_is_open_is_a_connection_and_ends_with_it",
         ),
     },
-    "PRS3": {"test_zombies": ("*",), "test_judgement": ("*",)},
+    "PRS3": {"test_zombies": ("*",), "test_judgement": ("*",), "test_simulation": ("*",)},
     "PRS4": {
         "test_zombies": (
             "what_a_member_does_clears_it_at_once",
@@ -405,7 +405,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_supervisor": ("*",),
     },
-    "REM2": {"test_reminders": ("*",)},
+    "REM2": {"test_reminders": ("*",), "test_simulation": ("*",)},
     "REM3": {
         "test_reminders": (
             "what_speaks_against_a_reminder_is_named",
