@@ -249,6 +249,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_limits": ("a_member_has_64_calls_open_and_no_more", "streams_of_older_clients_count_as_open"),
             "test_stuck_clients": ("a_client_that_takes_nothing_is_cut_off",),
+            "test_wire_campaigns": ("a_hundred_connections_at_once_leave_nothing_behind",),
         },
     ),
     25: Attack(
@@ -438,6 +439,9 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_connections": ("no_bytes_break_the_server", "a_request_cut_anywhere_leaves_nothing_open"),
             "test_bad_input": ("no_message_of_the_protocol_breaks_the_room",),
+            "test_wire_campaigns": (
+                "two_thousand_broken_frames_are_answered_without_a_fault_and_nothing_is_half_done",
+            ),
         },
     ),
     45: Attack(
