@@ -20,7 +20,11 @@ names = st.sampled_from(MEMBERS)
 class Cursors(Model):
     """Three who write and wake each other, each a reader with cursors of its own."""
 
-    PLAN = Plan({name: {} for name in MEMBERS}, {"repeat_seconds": 0})
+    PLAN = Plan(
+        {name: {} for name in MEMBERS},
+        {"repeat_seconds": 0, "notes_per_hour": 1000, "wakes_from_one": 1000, "exchange_rounds": 100},
+    )
+    """What keeps the room quiet is left out: it is modelled elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
