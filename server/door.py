@@ -396,7 +396,13 @@ def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: R
 
 
 def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal, now: float) -> int | None:
-    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2)."""
+    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
+
+    It was a call all the same: whoever is refused is there.
+    """
+    row = _principal(tx, caller)
+    if row is not None and row["own_state"] != "killed" and _is_live(row, now) and _is_stale(tx, row, now):
+        _touch(tx, caller, row, now)
     _close_windows(tx, caller, now)
     key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
     if (window := tx.one("refusal", **key)) is not None:

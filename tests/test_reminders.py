@@ -12,6 +12,7 @@ from teamroom.server.rules.reminders import (
     Circumstances,
     Owed,
     decide,
+    fills_the_day,
     slot_time,
     slots_passed,
 )
@@ -91,6 +92,22 @@ def test_the_rooms_hourly_cap_only_puts_a_reminder_off() -> None:
     full = Circumstances("active", "live", None, 0, HOUR + 600)
     decision = decide(Owed(0.0, HOUR), full, 5, HOUR, SETTINGS)
     assert (decision.outcome, decision.slot, decision.next_at) == (None, 0, HOUR + 600)
+
+
+@given(gaps=st.lists(st.floats(60, 2 * DAY), min_size=1, max_size=40), a_day=st.integers(1, 6))
+def test_an_owner_hears_of_a_full_day_once_however_long_the_days_stay_full(gaps: list[float], a_day: int) -> None:
+    now, sent, told = 0.0, list[float](), list[float]()
+    for gap in gaps:
+        now += gap
+        if sum(now - at < DAY for at in sent) < a_day:
+            sent.insert(0, now)
+            is_full = sum(now - at < DAY for at in sent) == a_day
+            if fills_the_day([at for at in sent if at > now - 2 * DAY][: 2 * a_day], a_day, now):
+                assert is_full
+                assert all(now - before >= DAY for before in told)
+                told.append(now)
+            elif is_full:
+                assert any(before < now for before in told), "the first one is told"
 
 
 # ------------------------------------------------------------------ in a real room
@@ -206,6 +223,47 @@ async def test_an_offer_is_reminded_once_and_expires_back_to_its_giver(room: Run
     wakes = (await giver("check_in"))["wakes"]
     assert [(w["reason"], w["subject"]) for w in wakes if w["reason"] == "answer"] == [("answer", offer)]
     assert [entry["subject"] for entry in acts(room, "remind") if entry["subject"] == offer] == [offer]
+
+
+async def test_the_giver_of_an_offer_that_was_declined_is_reminded_from_then_on(room: RunningRoom) -> None:
+    giver, task, fence = await holding(room)
+    (receiver,) = await room.enroll("receiver", mode="every:7200")
+    offer = (await giver("hand_off", task=task, fence=fence, to="receiver", note="yours"))["offer"]
+    await here(room, giver, 0.75)
+    await receiver("answer_hand_off", offer=offer, accept=False)
+    await here(room, giver, 0.75)
+    assert [entry["subject"] for entry in acts(room, "remind")] == [task], "not once the offer would have ended"
+    await here(room, giver, 0.5)
+    assert [entry["subject"] for entry in acts(room, "overdue")] == [task]
+
+
+async def test_whom_a_task_is_assigned_to_is_reminded_once_it_is_open_again(room: RunningRoom) -> None:
+    owner = await room.owner()
+    holder, other = await room.enroll("holder", "other", mode="live")
+    task = (await owner("create_task", title="paint", assign="holder"))["task"]
+    fence = (await holder("claim_task", task=task))["fence"]
+    offer = (await holder("hand_off", task=task, fence=fence, to="other", note="yours"))["offer"]
+    fence = (await other("answer_hand_off", offer=offer, accept=True))["fence"]
+    await here(room, holder, 0.75)
+    assert [entry["subject"] for entry in acts(room, "remind")] == []
+    await other("update_task", task=task, fence=fence, status="released")
+    await here(room, holder, 0.75)
+    assert [entry["summary"] for entry in acts(room, "remind")] == [
+        f"@holder is reminded: {task} is assigned to you: claim_task"
+    ]
+
+
+async def test_what_is_over_is_not_shown_as_owed_even_before_the_supervisor_looks(room: RunningRoom) -> None:
+    asker, holder = await room.enroll("asker", "holder", mode="live")
+    await holder("check_in")
+    message = (await asker("post_message", text="which colour?", to=["holder"], kind="ask"))["message"]
+    task = (await holder("create_task", title="paint", review="none"))["task"]
+    fence = (await holder("claim_task", task=task))["fence"]
+    await here(room, holder, 0.75)
+    assert {owed["subject"] for owed in (await holder("check_in"))["reminders"]} == {message, task}
+    await holder("post_message", text="blue", reply_to=message)
+    await holder("complete_task", task=task, fence=fence, summary="it is blue", evidence=[])
+    assert (await holder("check_in"))["reminders"] == []
 
 
 async def test_why_a_question_or_an_offer_was_not_reminded_stands_beside_it(room: RunningRoom) -> None:

@@ -33,6 +33,18 @@ async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the
     assert (await other("claim_task", task=task))["task"] == task
 
 
+async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (holder,) = await room.enroll("holder", mode="every:28800")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    await owner("pause", target="holder", reason="lunch")
+    await room.later(HOUR - 60)
+    assert acts(room, "overdue") == []
+    await room.later(130)
+    assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "not only a day after it was claimed"
+
+
 async def test_a_task_that_stands_still_is_reminded_with_doubling_gaps_then_its_owner_is_told_once(
     room: RunningRoom,
 ) -> None:

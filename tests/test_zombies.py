@@ -286,3 +286,94 @@ async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
     room.time.forward(16 * MINUTE)
     shown = (await asker("who", name="member"))["members"][0]
     assert (shown["connected"], shown["presence"]) == (False, "overdue")
+
+
+async def test_what_waited_through_a_pause_counts_from_its_end(room: RunningRoom) -> None:
+    owner = await room.owner()
+    asker, member = await room.enroll("asker", "member", mode="live")
+    await member("check_in")
+    await asker("post_message", text="are you there?", to=["member"], kind="ask")
+    await beats(room, member, 11)
+    assert said(room, "member") == ["suspect"]
+    await owner("pause", target="member", reason="lunch")
+    await beats(room, member, 60, every=5)
+    await owner("resume", target="member", reason="back to work")
+    await beats(room, member, 5)
+    assert said(room, "member") == ["suspect"], "who may not read its inbox misses no challenge"
+    await beats(room, member, 20)
+    assert said(room, "member")[-1] == "zombie", "the twin: without the pause it misses them"
+
+
+async def test_who_was_told_to_end_its_turn_is_not_gone_the_moment_it_is_resumed(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (member,) = await room.enroll("member", mode="live")
+    await member("check_in")
+    await owner("pause", target="owner:olga", reason="lunch")
+    await room.later(2 * HOUR)
+    await owner("resume", target="owner:olga", reason="back to work")
+    await room.later(14 * MINUTE)
+    assert said(room, "member") == []
+    await room.later(2 * MINUTE)
+    assert said(room, "member") == ["gone"]
+
+
+async def test_a_listener_that_comes_back_still_has_to_answer_what_waits(room: RunningRoom) -> None:
+    asker, hollow = await room.enroll("asker", "hollow", mode="live")
+    await hollow("check_in")
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    await room.later(16 * MINUTE)
+    await beats(room, hollow, 11)
+    assert said(room, "hollow") == ["gone", "recovered", "suspect"], "a call proves a connection and nothing more"
+
+
+async def test_what_a_member_is_refused_proves_a_connection_and_no_more(room: RunningRoom) -> None:
+    asker, hollow = await room.enroll("asker", "hollow", mode="live")
+    await hollow("check_in")
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    for _ in range(11):
+        await hollow.refused("claim_task")
+        await room.later(MINUTE)
+    assert said(room, "hollow") == ["suspect"], "it is there, so it is not gone; and it did nothing"
+
+
+async def test_a_member_that_was_revived_is_watched_again(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (member,) = await room.enroll("member", mode="live")
+    await member("check_in")
+    await owner("kill", target="member", reason="it ran wild")
+    await room.later(HOUR)
+    token = (await owner("enroll", name="member", revive=True))["token"]
+    await (await room.connect("member", token))("heartbeat")
+    await room.later(16 * MINUTE)
+    assert said(room, "member") == ["gone"]
+
+
+async def test_a_runtime_is_repaired_once_at_a_time_though_its_member_comes_and_goes(room: RunningRoom) -> None:
+    crashed, dog = (await room.enroll("crashed", mode="live"))[0], (await room.enroll("rex", role="watchdog"))[0]
+    await dog("declare_capabilities", capabilities=["runtime:crashed"])
+    await crashed("check_in")
+    await room.later(16 * MINUTE)
+    (task,) = (await dog("read_board"))["tasks"]
+    fence = (await dog("claim_task", task=task["task"]))["fence"]
+    await crashed("heartbeat")
+    await room.later(16 * MINUTE)
+    assert said(room, "crashed") == ["gone", "recovered", "gone"]
+    assert len((await dog("read_board"))["tasks"]) == 1, "the one that was claimed goes on"
+    await dog("complete_task", task=task["task"], fence=fence, summary="restarted", evidence=[])
+    await crashed("heartbeat")
+    await room.later(16 * MINUTE)
+    assert len((await dog("read_board"))["tasks"]) == 1, "the twin: once it is done, a new one is asked for"
+
+
+async def test_after_the_clock_was_set_back_members_are_looked_at_in_time(room: RunningRoom) -> None:
+    (member,) = await room.enroll("member", mode="live")
+    room.time.step(24 * HOUR)
+    await member("check_in")
+    await room.later(1)
+    room.time.step(-24 * HOUR)
+    await member("heartbeat")
+    await room.later(1)
+    await room.later(14 * MINUTE)
+    assert said(room, "member") == []
+    await room.later(2 * MINUTE)
+    assert said(room, "member") == ["gone"]

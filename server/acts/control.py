@@ -8,6 +8,7 @@ from pydantic import Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.dues import look_at_leases
 from teamroom.server.acts.release import release_everything, tell_givers
 from teamroom.server.acts.reviewers import replace_killed_reviewer
 from teamroom.server.clock import rfc3339
@@ -121,6 +122,8 @@ def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controll
     _set(tx, caller, target, "paused", now, until=until, reason=arguments.reason)
     tx.run("end_pauses", scope=target.level, target=target.id, now=now)
     tx.run("add_pause", scope=target.level, target=target.id, since=now, until=until)
+    if target.level == "member":
+        look_at_leases(tx, target.id, now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
     seq = _record(tx, caller, "pause", target, now, f"paused{ends}", arguments.reason, {"until": until})
     _end_calls(tx, target)

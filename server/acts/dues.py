@@ -67,6 +67,12 @@ def owe_presence(tx: Writing, member: int, mode: str, now: float) -> None:
         owe(tx, "presence", member, member, now, interval)
 
 
+def look_at_leases(tx: Writing, member: int, at: float) -> None:
+    """A member's leases may be over at a time, sooner than each was to run out."""
+    tx.run("look_at_leases", member=member, at=at)
+    tx.effects.due = min(tx.effects.due, at)
+
+
 def settle(tx: Writing, rule: DueRule, subject: int, member: int) -> None:
     """It is not due any more."""
     tx.run("settle", rule=rule, subject=subject, member=member)

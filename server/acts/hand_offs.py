@@ -27,7 +27,7 @@ from teamroom.server.acts.claims import require_free_hands
 from teamroom.server.acts.dues import owe, owe_task
 from teamroom.server.acts.expect import Forecast, find_member, refuse_zombie
 from teamroom.server.acts.reach import require
-from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, needs_of, require_fence
+from teamroom.server.acts.stored_task import StoredTask, add_entry, find_settled, give_back, needs_of, require_fence
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
@@ -311,7 +311,7 @@ def _close(
         detail={"task": task.name, "accept": False, "reason": reason},
     )
     tx.run("close_offer", id=offer["id"], state=state, now=now, reason=reason)
-    tx.run("hold_again", id=task.id, lease_from=now, lease_seconds=task.lease.seconds, seq=seq)
+    give_back(tx, task, now, seq, now)
     add_entry(tx, task.id, caller, now, state, reason, {"offer": arguments.offer})
     if state == "declined":
         _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))

@@ -76,7 +76,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> I
         offers=offers_to(tx, caller.member, now),
         probes=probes_waiting(tx, caller, now),
         reviews=reviews_due(tx, caller.member, now),
-        reminders=reminders_of(tx, caller.member),
+        reminders=reminders_of(tx, caller.member, now),
         challenge=open_question(tx, caller.member),
         cursor=cursor,
     )

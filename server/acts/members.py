@@ -287,6 +287,8 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             by_role=caller.role,
             reason="revived",
         )
+        if member["kind"] == "agent":  # while it was dead, nobody watched it
+            owe_presence(tx, member["id"], arguments.mode or member["mode"], now)
         tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
     taken = [row for row in tx.all("live_tokens", member=member["id"], now=now) if row["label"] == label]

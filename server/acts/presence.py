@@ -195,7 +195,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         offers=offers_to(tx, caller.member, now),
         probes=open_probes(tx, caller, now),
         reviews=reviews,
-        reminders=reminders_of(tx, caller.member),
+        reminders=reminders_of(tx, caller.member, now),
         challenge=open_question(tx, caller.member) if row["trouble"] else None,
     )
 

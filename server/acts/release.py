@@ -3,7 +3,7 @@
 from typing import Any
 
 from teamroom.server import log
-from teamroom.server.acts.stored_task import as_it_is
+from teamroom.server.acts.stored_task import as_it_is, give_back, owe_assigned
 from teamroom.server.store.transaction import Writing
 
 
@@ -20,11 +20,12 @@ def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
         over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", now)
         tx.run("close_offer", id=offer["id"], state=over, now=now, reason="killed")
         if offer["giver"] != member:
-            tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=task.lease.seconds, seq=next_seq)
+            give_back(tx, task, since or now, next_seq, now)
             tx.effects.woken.add(offer["giver"])
     tasks = tx.all("tasks_held", member=member)
     for row in tasks:
         tx.run("free_task", id=row["id"], state="open", seq=next_seq)
+        owe_assigned(tx, tx.one("task", id=row["id"]), now)
     return {"offers": [f"O-{offer['id']}" for offer in offers], "tasks": [f"T-{row['id']}" for row in tasks]}
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from teamroom.server import log
-from teamroom.server.acts.dues import Due, owe, put_off, settle
+from teamroom.server.acts.dues import Due, find_due, owe, put_off, settle
 from teamroom.server.acts.expect import facts_of
 from teamroom.server.acts.probes import count_probes_due
 from teamroom.server.acts.reviewers import settle_review
@@ -16,14 +16,23 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.presence import duration, interval_seconds, presence
 from teamroom.server.rules.proofs import renew_from
-from teamroom.server.rules.reminders import Circumstances, Decision, Owed, Rule, decide, first_seconds
+from teamroom.server.rules.reminders import (
+    DAY_SECONDS,
+    Circumstances,
+    Decision,
+    Owed,
+    Rule,
+    decide,
+    fills_the_day,
+    first_seconds,
+)
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
 
-SHOWN = 10
-"""How many reminders one reply shows."""
+SHOWN, LOOKED_AT = 10, 50
+"""How many reminders one reply shows, and how many are looked at for it: some may be over."""
 
-DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3_600.0
+HOUR_SECONDS = 3_600.0
 
 PREFIX: dict[str, str] = {"task": "T-", "lease": "T-", "review": "T-", "ask": "M-", "offer": "O-"}
 """How the subject of a rule is written; a proof's is the member."""
@@ -104,8 +113,9 @@ def remind(tx: Writing, due: Due, now: float) -> None:
     _count(tx, due, found, decision, escalates)
 
 
-def reminders_of(tx: Reading, member: int) -> list[Reminder]:
+def reminders_of(tx: Reading, member: int, now: float) -> list[Reminder]:
     """What a member was reminded of, or would have been had it been awake, and still owes; the oldest first."""
+    rows = tx.all("reminders_standing", member=member, limit=LOOKED_AT)
     return [
         Reminder(
             rule=row["rule"],
@@ -114,7 +124,7 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
             since=rfc3339(row["since"]),
             times=row["times"],
         )
-        for row in tx.all("reminders_standing", member=member, limit=SHOWN)
+        for row in [row for row in rows if _still_owes(tx, member, row, now)][:SHOWN]
     ]
 
 
@@ -153,7 +163,21 @@ def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str, now: f
 # ------------------------------------------------------------------ what still stands
 
 
-def _task(tx: Writing, due: Due, now: float) -> Open | Later | None:
+def _still_owes(tx: Reading, member: int, row: Any, now: float) -> bool:
+    """Whether what a member was reminded of stands, and has not moved since: the supervisor may look later."""
+    rule, subject = row["rule"], row["subject"]
+    if rule == "offer":
+        offer = tx.one("offer", id=subject)
+        return bool(offer["state"] == "offered" and offer["expires_at"] > now)
+    if rule == "review":
+        task = tx.one("task", id=subject)
+        return bool(task["state"] == "in_review" and task["reviewer"] == member)
+    due = find_due(tx, rule, subject, member)
+    found = None if due is None else {"task": _task, "ask": _ask, "proof": _proof}[rule](tx, due, now)
+    return isinstance(found, Open) and found.moved_at <= row["since"]
+
+
+def _task(tx: Reading, due: Due, now: float) -> Open | Later | None:
     row = tx.one("task", id=due.subject)
     if row is None:
         return None
@@ -169,7 +193,7 @@ def _task(tx: Writing, due: Due, now: float) -> Open | Later | None:
     return Open(task.name, still, moved_at, row["snooze_until"], task.state == "blocked")
 
 
-def _ask(tx: Writing, due: Due, now: float) -> Open | Later | None:
+def _ask(tx: Reading, due: Due, now: float) -> Open | Later | None:
     row = tx.one("message", id=due.subject)
     if row is None or row["kind"] != "ask":
         return None
@@ -207,7 +231,7 @@ def _review(tx: Writing, due: Due, now: float) -> Open | Later | None:
     return Open(name, f"{name} waits for your review: read_board shows its evidence", due.since, ends_at=ends_at)
 
 
-def _proof(tx: Writing, due: Due, now: float) -> Open | Later | None:
+def _proof(tx: Reading, due: Due, now: float) -> Open | Later | None:
     if count_probes_due(tx, due.member, now):
         name = tx.one("member_by_id", id=due.member)["name"]
         return Open(f"@{name}", "Proofs of yours expire or have: check_in says what to run", due.since)
@@ -253,9 +277,10 @@ def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision, now:
     )
     line = one_line(f"{found.line}{missed}")
     log.wake(tx, [due.member], reason="reminder", subject=found.name, sender=ROOM_MEMBER, line=line)
-    sent = tx.value("count_reminders_of_member", member=row["id"], since=now - DAY_SECONDS)
-    if sent == tx.settings.reminders_per_day:
-        reason = f"@{row['name']} was reminded {sent} times in a day, and is not any more today"
+    a_day = tx.settings.reminders_per_day
+    rows = tx.all("reminders_sent_to", member=row["id"], since=now - 2 * DAY_SECONDS, limit=2 * a_day)
+    if fills_the_day([sent["at"] for sent in rows], a_day, now):
+        reason = f"@{row['name']} was reminded {a_day} times in a day, and is not any more today"
         escalate(tx, row, f"@{row['name']}", "day", reason, now)
 
 

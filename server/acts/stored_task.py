@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from teamroom.server import log
 from teamroom.server.acts.act import number
+from teamroom.server.acts.dues import owe, owe_reminder
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.log import Author
@@ -139,7 +140,7 @@ def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
         detail={"task": task.name},
     )
     tx.run("close_offer", id=row["offer"], state="expired", now=now, reason="")
-    tx.run("hold_again", id=task.id, lease_from=task.lease.since, lease_seconds=task.lease.seconds, seq=seq)
+    give_back(tx, task, task.lease.since or now, seq, now)
     log.wake(
         tx,
         [row["giver"]],
@@ -149,6 +150,22 @@ def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
         line=f"@{row['receiver_name']} did not answer; {task.name} is yours again",
     )
     return find(tx, identifier, now)
+
+
+def give_back(tx: Writing, task: StoredTask, since: float, seq: int, now: float) -> None:
+    """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
+    assert task.holder is not None
+    seconds = task.lease.seconds
+    tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
+    owe_reminder(tx, "task", task.id, task.holder, tx.one("watched", member=task.holder)["mode"], now)
+    owe(tx, "lease", task.id, task.holder, now, seconds, at=since + seconds)
+
+
+def owe_assigned(tx: Writing, row: Any, now: float) -> None:
+    """A task is open again: whom it is assigned to is reminded to claim it."""
+    if row["assigned"] is not None:
+        mode = tx.one("watched", member=row["assigned"])["mode"]
+        owe_reminder(tx, "task", row["id"], row["assigned"], mode, now)
 
 
 def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:

@@ -29,6 +29,7 @@ from teamroom.server.acts.stored_task import (
     add_entry,
     find,
     find_settled,
+    owe_assigned,
     require_fence,
 )
 from teamroom.server.identity import Caller
@@ -268,6 +269,8 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
     log.wake(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
         tell_freed(tx, task, now)
+    else:
+        owe_assigned(tx, task.row, now)
 
 
 def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:

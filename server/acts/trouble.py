@@ -1,6 +1,7 @@
 """Members the room worries about: silent, suspect, challenged, zombies, repaired, and well again."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from teamroom.server import log
@@ -28,6 +29,9 @@ POSTS_KNOWN = 5
 LISTENING_NOTED_INTERVALS = 0.5
 """An open stream is noted as a sign of a connection this often."""
 
+LEVELS = ("own", "owner", "room")
+"""At which a member may be paused, as its row names them."""
+
 UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
 """Programs that act on their own work only: they are watched for silence, and asked nothing."""
 
@@ -39,9 +43,9 @@ def watch(tx: Writing, due: Due, now: float) -> None:
     if tx.listens(due.member) and interval is not None:
         _note_listening(tx, row, interval, now)
         row = tx.one("watched", member=due.member)
-    facts = facts_of(tx, row, now)
+    facts = replace(facts_of(tx, row, now), watched_from=max(tx.watched_from, _free_since(row)))
     judgement = judge(facts, row["connected_since"], _unanswered(tx, row), _challenge(row), now, tx.settings)
-    if judgement is None:
+    if judgement is None or row["trouble"] == "gone":  # it is watched again once it calls
         settle(tx, "presence", due.member, due.member)
         return
     if judgement.finding is not None:
@@ -115,6 +119,12 @@ def _unanswered(tx: Reading, row: Any) -> float | None:
     )
     asked = tx.value("oldest_ask", member=row["id"], after=after)
     return min((at for at in (wake, asked) if at is not None), default=None)
+
+
+def _free_since(row: Any) -> float:
+    """When its last pause ended, at any level: a member that may do nothing misses nothing."""
+    ends = [row[f"{level}_until" if row[f"{level}_state"] == "paused" else f"{level}_since"] for level in LEVELS]
+    return float(max(at for at in (*ends, 0.0) if at is not None))
 
 
 def _challenge(row: Any) -> Challenge | None:
@@ -202,9 +212,10 @@ def _tell_owner(tx: Writing, row: Any, verdict: str, reason: str) -> None:
 
 def _request_repair(tx: Writing, row: Any, verdict: str, reason: str, now: float) -> int | None:
     """A task for the watchdogs of this runtime, claimed like any other, so that two never repair at once."""
-    if row["repair"] is not None and tx.one("task", id=row["repair"])["state"] not in ("done", "cancelled"):
-        return int(row["repair"])
     capability = f"runtime:{row['name']}"
+    going_on = tx.value("repair_going_on", capability=capability, room=ROOM_MEMBER)
+    if going_on is not None:
+        return int(going_on)
     watchdogs = [dog["id"] for dog in tx.all("watchdogs", capability=capability, limit=WATCHDOGS_WOKEN)]
     if not watchdogs:
         return None
@@ -238,7 +249,8 @@ def _end(tx: Writing, caller: Caller, now: float, how: str) -> None:
     if row is None:
         return
     tx.run("end_trouble", member=caller.member)
-    tx.run("note_evidence", member=caller.member, now=now)
+    if row["verdict"] != "gone":  # that it calls again says nothing about what waits for it
+        tx.run("note_evidence", member=caller.member, now=now)
     seq = log.append(
         tx,
         ROOM_AUTHOR,

@@ -4,11 +4,14 @@ What is owed has slots: times that begin after a first span and lie twice as far
 slot is decided once. Slots that nobody looked at in time are one, which says how many it stands for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from teamroom.server.rules.presence import Verdict
 from teamroom.server.settings import Settings
+
+DAY_SECONDS = 86_400.0
 
 Rule = Literal["task", "ask", "offer", "review", "proof"]
 Outcome = Literal["sent", "held", "silent"]
@@ -84,6 +87,15 @@ def _outcome(circumstances: Circumstances, now: float, settings: Settings) -> tu
     if circumstances.verdict == "asleep":
         return "held", "the member is asleep: it is told with its next wake", 1
     return "sent", "", 1
+
+
+def fills_the_day(sent: Sequence[float], a_day: int, now: float) -> bool:
+    """Whether the newest of a member's reminders is its last for today, and no other was in the day before it.
+
+    `sent`: when each was sent, newest first, as far back as two days.
+    """
+    full = [at for at, first in zip(sent, sent[a_day - 1 :], strict=False) if at - first < DAY_SECONDS]
+    return full[:1] == list(sent[:1]) and not any(at > now - DAY_SECONDS for at in full[1:])
 
 
 def slots_passed(since: float, first: float, longest: float, now: float) -> int:

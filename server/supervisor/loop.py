@@ -45,6 +45,7 @@ class Supervisor:
         self._settings, self._metrics = settings, metrics
         self._holder = holder
         self._next = math.inf
+        self._ticked = math.inf
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
@@ -67,6 +68,9 @@ class Supervisor:
 
     async def tick(self) -> float:
         """Do all that is due now; returns when the next thing is."""
+        if self._is_set_back():
+            await self._look_again()
+        self._ticked = self._watch()
         for _ in range(ROUNDS):
             now = self._watch()
             rows = self._store.look_up(partial(_due_now, now=now))
@@ -77,6 +81,16 @@ class Supervisor:
                 return now + self._settings.supervisor_seconds
             await asyncio.gather(*(self._do(due, fence) for due in rows))
         return self._watch()
+
+    def _is_set_back(self) -> bool:
+        """Whether the clock was set back since the last tick, or may have been, as there was none."""
+        return self._watch() < self._ticked - self._settings.clock_step_seconds
+
+    async def _look_again(self) -> None:
+        """When to look at a member was noted by the clock: after it was set back, that would be too late."""
+        bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
+        if self._store.look_up(lambda tx: tx.one("looks_too_late", **bound)) is not None:
+            await self._door.act_as_room(lambda tx, now: tx.run("look_again", **bound))
 
     async def _do(self, due: Due, fence: int) -> None:
         """One thing that is due. What fails is counted, logged and tried again later; the others go on.
@@ -95,9 +109,9 @@ class Supervisor:
             await self._door.act_as_room(lambda tx, now: put_off_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
-        """Until something is due, or a nudge."""
+        """Until something is due, a nudge, or the clock is set back."""
         loop = asyncio.get_running_loop()
-        while (left := self._next - self._watch()) > 0 and not self._nudged.is_set():
+        while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_set_back():
             span, before = min(left, LOOK_UP_SECONDS), loop.time()
             try:
                 await asyncio.wait_for(self._nudged.wait(), span)

@@ -36,10 +36,20 @@ where rule = :rule and subject = :subject and member = :member
 -- name: settle
 delete from due where rule = :rule and subject = :subject and member = :member
 
+-- name: look_at_leases
+update due set at = :at where member = :member and rule = 'lease' and at > :at
+
 -- name: look_sooner
 -- Somebody wakes a member: whether it answers is looked at two of its intervals later.
 update due set at = :now + :intervals * span
 where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :now + :intervals * span
+
+-- name: looks_too_late
+-- Whether a member is to be looked at later than any judgement puts it off.
+select 1 as found from due where rule = 'presence' and at > :now + :intervals * span limit 1
+
+-- name: look_again
+update due set at = :now where rule = 'presence' and at > :now + :intervals * span
 
 -- name: oldest_ask
 -- Since when the oldest question waits that a member was asked after some time.
@@ -71,13 +81,17 @@ limit :limit
 -- name: count_reminders_of_member
 select count(*) as reminders from reminder where member = :member and at > :since and outcome = 'sent'
 
+-- name: reminders_sent_to
+-- When a member was sent its newest reminders, newest first.
+select at from reminder where member = :member and at > :since and outcome = 'sent' order by at desc limit :limit
+
 -- name: nth_newest_reminder
 -- When the room sent a reminder, newest first.
 select at from reminder where outcome = 'sent' order by at desc limit 1 offset :offset
 
 -- name: last_act
--- When a member last acted, and under which number.
-select seq, at from log where actor = :member order by seq desc limit 1
+-- When a member last did something, and under which number; what it was refused is none of it.
+select seq, at from log where actor = :member and outcome = 'ok' order by seq desc limit 1
 
 -- name: entry_time
 select at from log where seq = :seq
@@ -97,9 +111,9 @@ select member.id, member.name, member.kind, member.role, member.owner, owner.nam
     presence.connected_at, presence.connected_since, presence.evidence_at,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at, trouble.repair,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until
+    own.state as own_state, own.until as own_until, own.since as own_since,
+    owners.state as owner_state, owners.until as owner_until, owners.since as owner_since,
+    room.state as room_state, room.until as room_until, room.since as room_since
 from member
 join member as owner on owner.id = member.owner
 join presence on presence.member = member.id
@@ -148,6 +162,15 @@ where capability.capability = :capability and capability.withdrawn_at is null
     and member.role = 'watchdog' and standing.state = 'active'
 order by member.id
 limit :limit
+
+-- name: repair_going_on
+-- The room's own task about a runtime that is not finished yet.
+select task.id
+from need
+join task on task.id = need.task
+where need.need = :capability and task.creator = :room and task.state not in ('done', 'cancelled')
+order by task.id desc
+limit 1
 
 -- name: supervisor
 select holder, fence, until from supervisor where id = 1
