@@ -67,7 +67,7 @@ mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rul
 simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 agent-days in about ten minutes
 	$(BIN)/python -m tests.simulation 10000
 
-models: $(VENV)/.tests ## the models of standing, tasks, hand-offs, cursors and quiet in full: 3,000 runs of 100 steps each
+models: $(VENV)/.tests ## every model of the room in full, each 3,000 runs of 100 steps
 	$(BIN)/python -m tests.models 3000 100
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.models import cursors, hand_offs, quiet, standing, tasks
+from tests.models import cursors, hand_offs, leases, presence, quiet, reminders, standing, tasks
 from tests.models.world import Model
 
 MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
@@ -18,6 +18,9 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "hand-offs": (hand_offs.HandOffs, hand_offs.TWIN),
     "cursors": (cursors.Cursors, cursors.TWIN),
     "quiet": (quiet.Quiet, quiet.TWIN),
+    "leases": (leases.Leases, leases.TWIN),
+    "presence": (presence.Presence, presence.TWIN),
+    "reminders": (reminders.Reminders, reminders.TWIN),
 }
 """Each model with its twin: a fault that it must find."""
 

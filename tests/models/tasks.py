@@ -97,6 +97,9 @@ class Tasks(Model):
     @rule(creator=names, data=st.data())
     def create(self, creator: str, data: st.DataObject) -> None:
         before = data.draw(st.lists(st.sampled_from(list(self.tasks)), max_size=2, unique=True)) if self.tasks else []
+        self.put(creator, before)
+
+    def put(self, creator: str, before: list[str]) -> None:
         self.notes += 1
         reply = self.world.act(creator, CREATE_TASK, title=f"task {self.notes}", depends_on=before, review="none")
         if self.is_paused(creator):
@@ -108,7 +111,9 @@ class Tasks(Model):
     @precondition(lambda self: self.tasks)
     @rule(name=names, data=st.data())
     def claim(self, name: str, data: st.DataObject) -> None:
-        which = data.draw(st.sampled_from(list(self.tasks)))
+        self.claim_one(name, data.draw(st.sampled_from(list(self.tasks))))
+
+    def claim_one(self, name: str, which: str) -> None:
         task, reply = self.tasks[which], self.world.act(name, CLAIM_TASK, task=which)
         if self.is_paused(name):
             assert code(reply) == "paused"

@@ -94,6 +94,7 @@ class World:
         """Somebody sets the clock on the wall, while no time passes."""
         self.now += seconds
         self._stepped += seconds
+        self.watch()
 
     def sleep(self, seconds: float) -> None:
         """The server stands still for a while, with all clocks going on, and then finds that it did."""
