@@ -53,6 +53,7 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
 	$(BIN)/python -m tests.bench.store_kills 10000
 	$(BIN)/python -m tests.bench.power_cuts 10000
+	$(BIN)/python -m tests.bench.supervisor_kills 2000
 	$(BIN)/python -m tests.bench.full_disks 50
 	$(BIN)/python -m tests.bench.bit_flips 1000
 

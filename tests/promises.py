@@ -431,6 +431,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "REM1": {
+        "test_storage_faults": (
+            "a_supervisor_killed_between_a_decision_and_its_commit_loses_no_reminder_and_sends_none_twice",
+            "a_supervisor_that_marks_a_slot_before_it_sends_would_lose_reminders",
+        ),
         "test_models": (
             "the_room_does_what_its_model_says_across_crashes",
             "the_model_finds_the_fault_that_is_built_in",

@@ -5,7 +5,7 @@ The full forms: `make faults`.
 
 from pathlib import Path
 
-from tests.bench import bit_flips, full_disks, power_cuts, store_kills
+from tests.bench import bit_flips, full_disks, power_cuts, store_kills, supervisor_kills
 
 SEED = 20_261_123
 
@@ -58,3 +58,17 @@ async def test_a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on(tm
 async def test_an_answer_before_the_commit_would_be_lost_on_a_full_disk(tmp_path: Path) -> None:
     outcome = await full_disks.campaign(tmp_path / "room", 1, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
+
+
+async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_reminder_and_sends_none_twice(
+    tmp_path: Path,
+) -> None:
+    outcome = await supervisor_kills.campaign(tmp_path / "room", 40, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["of these reminders sent"] > 400
+    assert outcome.figures["kills"][supervisor_kills.BETWEEN] > 5
+
+
+async def test_a_supervisor_that_marks_a_slot_before_it_sends_would_lose_reminders(tmp_path: Path) -> None:
+    outcome = await supervisor_kills.campaign(tmp_path / "room", 10, seed=SEED, twin=True)
+    assert outcome.figures["lost lines, entries and wakes"] > 0

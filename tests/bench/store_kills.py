@@ -13,7 +13,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -44,8 +44,8 @@ class Server:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def live(self, order: dict[str, Any], told: Told) -> dict[str, Any]:
-        """One life; returns how it ended. Raises RuntimeError when the server itself ends."""
+    def live(self, order: dict[str, Any], told: Callable[..., None]) -> dict[str, Any]:
+        """One life, which tells what it does; returns how it ended. Raises RuntimeError when the server itself ends."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -55,14 +55,14 @@ class Server:
             what, *rest = json.loads(line)
             if what == "ended":
                 return dict(rest[0])
-            told(what, Wanted(**rest[0]), rest[1])
+            told(what, *rest)
         raise RuntimeError("the server of lives ended")
 
 
 @contextmanager
-def serving(log: Path) -> Iterator[Server]:
+def serving(log: Path, module: str = "store_life") -> Iterator[Server]:
     """A server of lives, as long as the block runs; it writes what goes wrong into `log`."""
-    arguments = [sys.executable, "-m", "tests.bench.store_life"]
+    arguments = [sys.executable, "-m", f"tests.bench.{module}"]
     with (
         log.open("w") as errors,
         subprocess.Popen(
@@ -91,7 +91,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
                 expected, told = fresh_copy(template, folder), Told()
             again = list(told.doubtful.values())
             told = Told()
-            ended = server.live(_order(folder, callers, again, turn, dice, twin), told)
+            ended = server.live(_order(folder, callers, again, turn, dice, twin), told.hear)
             places[ended["place"] if ended["code"] == -9 else "ended by itself"] += 1
             if ended["code"] not in (-9, 0):
                 outcome.faults.append(f"life {turn} broke off: {folder.with_suffix('.log').read_text()[-500:]}")

@@ -15,7 +15,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.statements import sqlite_statements
 from tests.bench.stored_acts import Wanted, everybody_acts
 from tests.bench.write_behind import WriteBehind
+
+Life = Callable[[dict[str, Any], mmap.mmap, int], None]
+"""Lives as it was ordered, with memory that the killer sees, and where to say what was done."""
 
 PLACES = ("between commits", "in a commit", "in a checkpoint")
 PIPE_TAKES_WHOLE = 4096
@@ -123,7 +126,7 @@ def kill(process: int, order: dict[str, Any], seen: mmap.mmap) -> None:
     os.kill(process, signal.SIGKILL)
 
 
-def serve(read: Callable[[], str], out: int) -> None:
+def serve(read: Callable[[], str], out: int, live: Life = live, places: Sequence[str] = PLACES) -> None:
     """Fork a life for each command, kill it, and say how it ended."""
     while line := read():
         order = json.loads(line)
@@ -138,7 +141,7 @@ def serve(read: Callable[[], str], out: int) -> None:
                     os._exit(1)
             kill(process, order, seen)
             _, status = os.waitpid(process, 0)
-            ended = {"place": PLACES[seen[0]], "code": os.waitstatus_to_exitcode(status)}
+            ended = {"place": places[seen[0]], "code": os.waitstatus_to_exitcode(status)}
         os.write(out, json.dumps(["ended", ended]).encode() + b"\n")
 
 

@@ -126,6 +126,10 @@ class Told:
     calls: int = 0
     replayed: int = 0
 
+    def hear(self, what: str, wanted: dict[str, Any], reply: dict[str, Any]) -> None:
+        """Take in one thing that was told by another process."""
+        self(what, Wanted(**wanted), reply)
+
     def __call__(self, what: str, wanted: Wanted, reply: dict[str, Any]) -> None:
         """Take in one thing that was told."""
         if what == "called":
