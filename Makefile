@@ -38,11 +38,12 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite and the Inspect
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 
-bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told
+bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
+	$(BIN)/python -m tests.bench.ticks
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
 	$(BIN)/python -m tests.bench.claims 200

@@ -248,7 +248,7 @@ LOOKS: dict[str, Look] = {"task": _task, "ask": _ask, "offer": _offer, "review":
 def _circumstances(tx: Reading, row: Any, found: Open, now: float) -> Circumstances:
     facts = facts_of(tx, row, now)
     settings = tx.settings
-    nth = tx.value("nth_newest_reminder", offset=settings.reminders_per_hour - 1)
+    nth = tx.value("nth_newest_reminder", since=now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
     return Circumstances(
         standing=facts.standing,
         verdict=presence(facts, now, settings).verdict,

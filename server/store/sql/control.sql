@@ -31,12 +31,9 @@ update pause set until = :now where scope = :scope and target = :target and (unt
 select scope, since, until
 from pause
 where (until is null or until > :since)
-    and case scope
-        when 'member' then target = :member
-        when 'owner' then target = :owner and target <> :member
-        else cast(:owner as bigint) <> :member
-    end
-order by since
+    and ((scope = 'member' and target = :member)
+        or (scope = 'owner' and target = :owner and target <> :member)
+        or (scope = 'room' and target = 0 and cast(:owner as bigint) <> :member))
 
 -- name: refusal
 select first_at, seq, repeats from refusal

@@ -86,8 +86,8 @@ select count(*) as reminders from reminder where member = :member and at > :sinc
 select at from reminder where member = :member and at > :since and outcome = 'sent' order by at desc limit :limit
 
 -- name: nth_newest_reminder
--- When the room sent a reminder, newest first.
-select at from reminder where outcome = 'sent' order by at desc limit 1 offset :offset
+-- When the room sent a reminder since some time, newest first.
+select at from reminder where outcome = 'sent' and at > :since order by at desc limit 1 offset :offset
 
 -- name: last_act
 -- When a member last did something, and under which number; what it was refused is none of it.
