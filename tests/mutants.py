@@ -36,6 +36,15 @@ EQUIVALENT = {
     ("characters.x_described", "'CONTROL'"): "the name is put in lower case anyway",
     ("characters.x__has_work", '(before, "XXXX")'): "what has no name begins with CJK as little under another one",
     ("exchanges.x_step", "Turn(0, None)"): "no member has this number either",
+    ("presence.x_next_wake_at", "mode, None)"): "the interval of who wakes by itself stands in its mode",
+    ("presence.x_next_wake_at", "or 1.0)"): "who wakes by itself has an interval",
+    ("presence.x_presence", "last_seen_at or 1.0"): "whoever called was seen, and not in 1970",
+    ("presence.x_judge", "connected_since or 1.0"): "no wake is as old as 1970",
+    ("reminders.x_slots_passed", "at < now and"): "a slot that is now is counted behind the loop, too",
+    ("reminders.x_slots_passed", "gap <= longest"): "once the gap is the longest, it stays so",
+    ("reminders.x_slots_passed", "int((now - at) / longest)"): "of what is not negative both take the whole part",
+    ("reminders.x_slot_time", "gap > longest"): "once the gap is the longest, it stays so",
+    ("reminders.x_first_seconds", "interval or 1.0"): "so many seconds are less than the shortest first span",
     ("characters.x__is_emoji", r'"\U0001f000" < character'): "this first character is let in as a symbol (So) too",
 }
 """Changes that leave a rule what it is: the function and a piece of the changed line, and why nobody can tell."""

@@ -130,6 +130,24 @@ def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
     assert again.again
 
 
+@pytest.mark.parametrize(
+    ("facts", "unanswered", "expected"),
+    [
+        (BEATING, None, Judgement(None, "", GONE_AT)),
+        (BEATING, 700.0, Judgement(None, "", NOW + 500)),
+        (replace(BEATING, last_call_at=NOW - 950), 1200.0, Judgement(None, "", NOW + 850)),
+        (BEATING, 1200.0, Judgement("suspect", "connected, but a wake waits since 20 min", NOW + WAIT, ask=True)),
+        (replace(BEATING, standing="paused"), 9_999.0, Judgement(None, "", NOW + INTERVAL)),
+        (replace(BEATING, busy_until=NOW + 100), 9_999.0, Judgement(None, "", NOW + 100)),
+        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Judgement(None, "", GONE_AT)),
+        (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Judgement("gone", "silent for 30 min", NOW + INTERVAL)),
+        (replace(BEATING, mode="live"), None, Judgement(None, "", NOW - 10 + 900)),
+    ],
+)
+def test_what_becomes_of_who_was_not_challenged(facts: Facts, unanswered: float | None, expected: Judgement) -> None:
+    assert judged(facts, unanswered=unanswered) == expected
+
+
 def test_declared_work_a_pause_and_who_has_no_interval_are_let_alone() -> None:
     busy = replace(BEATING, busy_until=NOW + 100)
     assert finding(busy, unanswered=90 * INTERVAL, asked=90 * INTERVAL) is None

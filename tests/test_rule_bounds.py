@@ -16,6 +16,7 @@ from teamroom.server.rules.presence import (
     duration,
     expectation,
     interval_seconds,
+    next_wake_at,
     ninetieth,
     parse_mode,
     presence,
@@ -34,6 +35,7 @@ from teamroom.server.rules.reminders import (
     Decision,
     Owed,
     Rule,
+    fills_the_day,
     first_seconds,
     slot_time,
     slots_passed,
@@ -224,12 +226,32 @@ VERDICTS = [
     (facts("every:600", 1800), "overdue", "expected 20 min ago"),
     (facts("every:600", 1801), "gone", "silent for 30 min"),
     (facts(silent=301), "overdue", "expected 1 s ago"),
+    (replace(facts(silent=10), trouble="suspect", trouble_reason="it waits"), "suspect", "it waits"),
+    (replace(facts(silent=10), trouble="zombie", trouble_reason="it slept"), "zombie", "it slept"),
+    (replace(facts(silent=10), trouble="gone", trouble_reason="silent"), "live", "called 10 s ago"),
+    (replace(facts(silent=600), connected_at=NOW - 300), "live", "listens; called 10 min ago"),
+    (replace(facts(silent=600), connected_at=NOW - 301), "overdue", "expected 1 s ago"),
+    (replace(facts("every:30", 1000), watched_from=NOW), "asleep", "wakes every 30 s, next in 30 s"),
 ]
 
 
 @pytest.mark.parametrize(("found", "verdict", "reason"), VERDICTS)
 def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
     assert (presence(found, NOW, SETTINGS).verdict, presence(found, NOW, SETTINGS).reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("found", "at"),
+    [
+        (facts("every:600", 100), NOW + 500),
+        (facts("every:600"), None),
+        (facts("live", 100), None),
+        (facts("manual", 100), None),
+        (facts("on_demand", 100), None),
+    ],
+)
+def test_who_wakes_by_itself_is_expected_an_interval_after_its_call(found: Facts, at: float | None) -> None:
+    assert next_wake_at(found, SETTINGS) == at
 
 
 def test_spans_are_said_in_one_unit() -> None:
@@ -425,6 +447,8 @@ MEASURED = "called 10 s ago; as a rule it answers in 2 s, nine times of ten in 3
         (facts("manual", 10), [], Expectation(None, None, "opens when its human does")),
         (facts("manual", 500), [], Expectation(None, None, "called 8 min ago; opens when its human does")),
         (facts("every:600", 100, standing="paused"), [], Expectation(None, None, PAUSED)),
+        (replace(facts(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], Expectation(None, None, "z")),
+        (replace(facts(silent=9), trouble="suspect", trouble_reason="s"), [], Expectation(150.0, 300.0, "s")),
         (facts("every:600", 100, standing="paused"), [1, 2, 3], Expectation(None, None, PAUSED)),
         (facts("live", 10), [1, 2], Expectation(150.0, 300.0, "called 10 s ago")),
         (facts("live", 10), [3.04, 1, 2.04], Expectation(2.0, 3.0, MEASURED)),
@@ -489,18 +513,46 @@ def test_what_becomes_of_a_slot(owed: Owed, circumstances: Circumstances, hours:
 
 
 @pytest.mark.parametrize(
-    ("circumstances", "reason"),
+    ("circumstances", "outcome", "reason", "counted"),
     [
-        (replace(WELL, standing="paused"), "the member is paused"),
-        (replace(WELL, snoozed_until=HOUR + 1), "snoozed"),
-        (replace(WELL, verdict="zombie"), "the member is zombie, and its owner knows"),
-        (replace(WELL, today=SETTINGS.reminders_per_day), "the member had its reminders for today"),
-        (replace(WELL, verdict="asleep"), "the member is asleep: it is told with its next wake"),
-        (WELL, ""),
+        (replace(WELL, standing="paused"), "silent", "the member is paused", 0),
+        (replace(WELL, snoozed_until=HOUR + 1), "silent", "snoozed", 0),
+        (replace(WELL, snoozed_until=HOUR), "sent", "", 1),
+        (replace(WELL, verdict="suspect"), "silent", "the member is suspect, and its owner knows", 1),
+        (replace(WELL, verdict="zombie"), "silent", "the member is zombie, and its owner knows", 1),
+        (replace(WELL, verdict="gone"), "silent", "the member is gone, and its owner knows", 1),
+        (replace(WELL, today=SETTINGS.reminders_per_day), "silent", "the member had its reminders for today", 1),
+        (replace(WELL, today=SETTINGS.reminders_per_day - 1), "sent", "", 1),
+        (replace(WELL, verdict="asleep"), "held", "the member is asleep: it is told with its next wake", 1),
+        (WELL, "sent", "", 1),
     ],
 )
-def test_why_a_reminder_is_not_sent(circumstances: Circumstances, reason: str) -> None:
-    assert decide_slot(Owed(0, HOUR), circumstances, 5, HOUR, SETTINGS).reason == reason
+def test_why_a_reminder_is_not_sent(circumstances: Circumstances, outcome: str, reason: str, counted: int) -> None:
+    decision = decide_slot(Owed(0, HOUR), circumstances, 5, HOUR, SETTINGS)
+    assert (decision.outcome, decision.reason, decision.counted) == (outcome, reason, counted)
+
+
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("ago", "a_day", "fills"),
+    [
+        ([0], 1, True),
+        ([0], 2, False),
+        ([0, DAY - 1], 2, True),
+        ([0, DAY], 2, False),
+        ([0, DAY - 1, DAY + 1], 2, False),
+        ([0, DAY - 1, 2 * DAY - 1], 2, True),
+        ([0, HOUR, DAY + HOUR], 2, True),
+        ([0, HOUR, DAY], 2, False),
+        ([0, HOUR, DAY - 1, DAY], 2, False),
+        ([0, DAY], 1, True),
+        ([0, DAY - 1], 1, False),
+    ],
+)
+def test_when_the_newest_reminder_fills_a_day_that_was_not_full(ago: list[float], a_day: int, fills: bool) -> None:
+    assert fills_the_day([NOW - seconds for seconds in ago], a_day, NOW) is fills
 
 
 @pytest.mark.parametrize(
@@ -519,6 +571,7 @@ def test_when_the_slots_are(first: float, hours: list[float]) -> None:
     ]
     assert [slots_passed(5, first * HOUR, 24 * HOUR, 5 + h * HOUR) for h in hours] == list(range(1, len(hours) + 1))
     assert [slots_passed(5, first * HOUR, 24 * HOUR, 4 + h * HOUR) for h in hours] == list(range(len(hours)))
+    assert slots_passed(5, first * HOUR, 24 * HOUR, 5) == 0
 
 
 @pytest.mark.parametrize(
@@ -567,6 +620,7 @@ def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> Non
     assert told(wakes, lambda at: at == 2, 9)[0] == Told([wakes[1]])
     assert told(wakes, None, 2) == [Told(one), Told(beyond, BEYOND)]
     assert told(wakes, None, 1) == [Told([wakes[0]])]
+    assert told([cause(1, "M-1"), cause(2, "M-1"), cause(2, "M-2")], None, 1) == [Told([cause(1, "M-1")])]
     assert told([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [Told([cause(1, "M-1")]), Told([cause(1, "M-2")])]
 
 
