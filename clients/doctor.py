@@ -12,6 +12,7 @@ from teamroom.clients.failure import FAILED, PAUSED, Failure
 from teamroom.clients.findings import Finding, Level, mended
 from teamroom.clients.folder import agents, folder, newest_backup, same_user
 from teamroom.clients.kill_drill import kill_drill
+from teamroom.clients.notify import channels
 from teamroom.clients.place import Place
 from teamroom.clients.room import ask
 from teamroom.clients.terminal import aligned, console, plain, print_hanging, print_json
@@ -24,6 +25,7 @@ from teamroom.server.settings import (
     contradictions,
     load_with_origins,
     policy_values,
+    shown,
     with_policy,
 )
 from teamroom.server.store.folder import DATABASE
@@ -161,7 +163,9 @@ def _settings(place: Place) -> Iterator[Finding]:
     for pair in contradictions(settings):
         yield Finding("warning", "settings", f"{pair}.", "Correct one of them, in room.toml or by `teamroom policy`.")
     found = f"{len(origins)} in force, {len(changed)} of them not the default" + (
-        ": " + ", ".join(f"{name} = {getattr(settings, name)} ({origins[name]})" for name in changed) if changed else ""
+        ": " + ", ".join(f"{name} = {shown(name, getattr(settings, name))} ({origins[name]})" for name in changed)
+        if changed
+        else ""
     )
     yield Finding("ok", "settings", f"{found}.")
 
@@ -218,6 +222,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("room", _reachable),
     ("act", _act),
     ("tokens", _tokens),
+    ("notify", channels),
     ("log", _chain),
     ("backups", newest_backup),
 )
@@ -231,7 +236,7 @@ def _settings_table(place: Place) -> dict[str, dict[str, Any]]:
         settings, origins = _in_force(place)
     except (SettingsError, Failure):
         return {}
-    values = settings.model_dump(mode="json")
+    values = {**settings.model_dump(mode="json"), "notify": shown("notify", settings.notify)}
     return {name: {"value": values[name], "origin": origins[name]} for name in Settings.model_fields}
 
 

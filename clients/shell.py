@@ -345,6 +345,27 @@ def receipts(
 
 
 @app.command()
+def notify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", parser=bare, help="Whom; without it, who has channels.")
+    ] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Try how a person is told outside the room: send a test, and say which channels took it."""
+    from teamroom.clients import read
+    from teamroom.clients.notify import notify, show_channels
+
+    place = Place(data, url, token_file)
+    if name is None:
+        show_channels(read.resource(place, "teamroom://channels"), json)
+    else:
+        raise typer.Exit(notify(place, name, json))
+
+
+@app.command()
 def verify(data: Data = None, json: Json = False) -> None:
     """Check the whole log against its chain and its seal, also while the room is open."""
     from teamroom.clients.verify import verify

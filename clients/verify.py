@@ -89,7 +89,7 @@ def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[Reading]:
+def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
     """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
 
     Raises Failure when it cannot be read.
@@ -101,7 +101,7 @@ def reading(folder: Path) -> Iterator[Reading]:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute(run["begin_read"])
-            tx = Reading(connection, Context(run, Settings(), secrets.token_bytes))
+            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
             if tx.one("read_head") is None:
                 raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
             yield tx

@@ -5,6 +5,7 @@ from typing import Any
 from teamroom.resources.resource import Resource, Topics
 from teamroom.server.acts.act import number
 from teamroom.server.acts.board import READ_BOARD
+from teamroom.server.acts.channels import READ_CHANNELS
 from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.messages import READ_MESSAGES
 from teamroom.server.acts.plants import READ_PLANTS
@@ -12,12 +13,12 @@ from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.roster import FIND_PLACE, WHO, Place
 from teamroom.server.identity import Caller
-from teamroom.server.rules.text import said
-from teamroom.tools.control import plants, policy
+from teamroom.server.rules.text import logged, said
+from teamroom.tools.control import channels, plants, policy
 from teamroom.tools.messages import messages
 from teamroom.tools.presence import PROVE, REMINDED, capability, offer, probe, reminder, review, roster, task_held, wake
 from teamroom.tools.tasks import board
-from teamroom.tools.words import listed, logged
+from teamroom.tools.words import listed
 
 
 def me(reply: Me) -> str:
@@ -120,6 +121,7 @@ RESOURCES = (
         "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
     ),
     Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
+    Resource("channels", "Channels", "Who is told outside the room, and whether it arrives.", READ_CHANNELS, channels),
     Resource(
         "receipts/{seq}",
         "Receipt",

@@ -28,6 +28,7 @@ from teamroom.server.gate import Gate
 from teamroom.server.gauges import gauges
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
+from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
@@ -76,6 +77,7 @@ class Room:
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
+        self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._entropy = entropy
         self._sealed = 0
         self._seals = True
@@ -158,6 +160,8 @@ class Room:
             self.bus.nudge(member)
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
+        if effects.letters:
+            self.deliverer.nudge()
         if effects.ended:
             self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
@@ -184,6 +188,11 @@ class Room:
         """Do what falls due by itself; in a room that is only read, nothing does."""
         if self.store.is_writing:
             await self.supervisor.run()
+
+    async def deliver(self) -> None:
+        """Send people what they are told outside the room; of a room that is only read, nothing."""
+        if self.store.is_writing:
+            await self.deliverer.run()
 
     def seal(self) -> None:
         """Write the signed head now, if the log has moved since."""
@@ -238,6 +247,7 @@ class WebRoom:
             asyncio.create_task(self.room.keep_sealed()),
             asyncio.create_task(self.connections.cut_stalled()),
             asyncio.create_task(self.room.supervise()),
+            asyncio.create_task(self.room.deliver()),
         ]
         try:
             async with self._transports.running():

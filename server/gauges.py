@@ -43,6 +43,8 @@ def _stored(tx: Reading) -> list[Metric]:
         gauge("teamroom_readable", "Whether the database can be read.", 1),
         gauge("teamroom_log_entries", "The number of the last entry of the log.", head["seq"]),
         gauge("teamroom_epoch", "How often the room was restored, and one.", head["epoch"]),
+        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.value("count_notices_held")),
+        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.value("count_deliveries")),
         labelled("teamroom_members", "Members by their own standing.", "standing", tx.all("members_by_standing")),
         labelled("teamroom_tasks", "Tasks by state.", "state", tx.all("tasks_by_state")),
     ]

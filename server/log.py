@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server.rules.budgets import seconds_until_free
+from teamroom.server.rules.notices import Kind, kind_of
 from teamroom.server.store.transaction import Reading, Writing
 from teamroom.server.stored_texts import StoredTexts
 
@@ -81,11 +82,15 @@ def append(
     return seq
 
 
-def wake(tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str) -> None:
+def wake(
+    tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str, asks: bool = False
+) -> None:
     """Record that members must wake because of the entry just appended, and nudge them after the commit.
 
-    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out.
+    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out. `asks`:
+    it is a question, which reaches people outside the room too.
     """
+    kind = kind_of(reason, sender == ROOM_MEMBER, asks)
     for member in members:
         tx.run(
             "add_wake",
@@ -101,6 +106,21 @@ def wake(tx: Writing, members: Iterable[int], *, reason: str, subject: str, send
         tx.effects.woken.add(member)
         if tx.run("look_sooner", member=member, now=tx.written_at, intervals=tx.settings.suspect_intervals):
             tx.effects.due = min(tx.effects.due, tx.written_at)
+        if kind is not None:
+            notice(tx, member, kind, reason, subject)
+
+
+def notice(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
+    """Note that a person is to be told outside the room of the entry just appended; nothing where it has no channel."""
+    if not tx.settings.notify:
+        return
+    row = tx.one("member_by_id", id=member)
+    if row["kind"] != "human" or row["name"] not in tx.settings.notify:
+        return
+    tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
+    at = tx.written_at + tx.settings.notify_group_seconds
+    if tx.run("owe_notice", member=member, at=at, now=tx.written_at):
+        tx.effects.due = min(tx.effects.due, at)
 
 
 def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:

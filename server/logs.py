@@ -17,6 +17,9 @@ Level = Literal["debug", "info", "warning", "error"]
 TOKEN = re.compile(r"tr_[0-9a-fA-F]{8,}")
 BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 
+SILENT_THREADS = "teamroom-channel"
+"""Threads in which people's channels are called. Nothing logged there is kept: it may hold an address."""
+
 LIBRARIES = ("mcp", "uvicorn", "asyncio", "httpx2", "aiosqlite")
 """Loggers that know nothing of what may be said: only their warnings are taken in."""
 
@@ -25,6 +28,7 @@ def configure(form: Format, level: Level) -> None:
     """Send what the room and its libraries log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if form == "json" else Plain())
+    handler.addFilter(lambda record: record.threadName != SILENT_THREADS)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -37,6 +37,12 @@ class Metrics:
             ("rule", "outcome"),
             registry=self._registry,
         )
+        self._deliveries = Counter(
+            "teamroom_deliveries",
+            "Letters to people outside the room, by channel and outcome.",
+            ("outcome",),
+            registry=self._registry,
+        )
         self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
@@ -56,6 +62,10 @@ class Metrics:
     def duty(self, rule: str, outcome: str) -> None:
         """Count a duty of the supervisor: `done`, `dropped` because it changed meanwhile, or `failed`."""
         self._duties.labels(rule, outcome).inc()
+
+    def delivery(self, outcome: str) -> None:
+        """Count a try of a letter: `delivered`, `retried` later, or `failed` for good."""
+        self._deliveries.labels(outcome).inc()
 
     def fault(self) -> None:
         """Count a fault of ours."""

@@ -6,15 +6,50 @@ else from its default here.
 
 import json
 import os
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 TrustLevel = Literal["declared", "attested", "proven"]
+
+PEOPLE, CHANNELS = 32, 4
+"""How many people have channels, and how many each."""
+
+TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+
+
+def scheme(channel: SecretStr) -> str:
+    """What may be shown of a channel's URL: the word before its colon."""
+    return channel.get_secret_value().partition("://")[0]
+
+
+def _channel(channel: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]{0,31}", scheme(channel)) or "://" not in channel.get_secret_value():
+        raise ValueError("a channel is a URL such as mailto://… or json://…")
+    return channel
+
+
+def _without_at(channels: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("@"): urls for name, urls in channels.items()}
+
+
+def _zone(name: str) -> str:
+    try:
+        name == "UTC" or ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone that this machine knows, such as Europe/Berlin") from None
+    return name
+
+
+Channel = Annotated[SecretStr, Field(min_length=4, max_length=2000), AfterValidator(_channel)]
+Channels = Annotated[list[Channel], Field(min_length=1, max_length=CHANNELS)]
 
 
 class Settings(BaseModel):
@@ -91,6 +126,28 @@ class Settings(BaseModel):
     wakes_seconds: float = Field(300, ge=1, le=86_400, description="That while; what is beyond is one digest in it.")
     exchange_rounds: int = Field(6, ge=1, le=100, description="Rounds of two agents without a task moving.")
 
+    # what reaches people outside the room
+    notify: Annotated[dict[str, Channels], AfterValidator(_without_at)] = Field(
+        {}, max_length=PEOPLE, description="Where each person is told: a list of Apprise URLs for each name."
+    )
+    notify_per_hour: int = Field(6, ge=1, le=100, description="Letters a person is sent in an hour; more are joined.")
+    notify_group_seconds: float = Field(60, ge=0, le=3600, description="What comes within this is one letter.")
+    notify_quiet: str = Field(
+        "", pattern=rf"^({TIME_OF_DAY}-{TIME_OF_DAY})?$", description="Hours without a letter, such as 22:00-07:00."
+    )
+    notify_digest: str = Field(
+        "08:00", pattern=rf"^({TIME_OF_DAY})?$", description="When people are sent the daily digest; empty: never."
+    )
+    notify_zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC", max_length=64, description="The time zone of both, such as Europe/Berlin."
+    )
+    notify_tries: int = Field(8, ge=1, le=20, description="How often one letter is tried on one channel.")
+    notify_seconds: float = Field(15, ge=1, le=120, description="How long one try may take.")
+    notify_link: str = Field(
+        "", max_length=200, pattern=r"^(https?://[!-~]+)?$", description="An address that each letter ends with."
+    )
+    room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="What letters call this room.")
+
     # repeats and refusals
     repeat_seconds: float = Field(60, ge=0, le=3600, description="An equal call within this is a repeat.")
     request_id_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How long a request id is kept.")
@@ -159,6 +216,13 @@ POLICY = (
 """The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
 
 Origin = Literal["default", "room.toml", "environment", "policy"]
+
+
+def shown(name: str, value: Any) -> Any:
+    """A value as it may be shown: of people's channels their kinds and number alone."""
+    if name != "notify":
+        return value
+    return {person: dict(Counter(map(scheme, channels))) for person, channels in value.items()}
 
 
 class SettingsError(Exception):
@@ -282,6 +346,16 @@ def _from_environment(environment: dict[str, str]) -> dict[str, Any]:
     for name, field in Settings.model_fields.items():
         raw = environment.get(f"TEAMROOM_{name.upper()}")
         if raw is not None:
-            is_list = field.annotation == list[str]
-            values[name] = [item.strip() for item in raw.split(",") if item.strip()] if is_list else raw
+            values[name] = _from_text(name, field.annotation, raw)
     return values
+
+
+def _from_text(name: str, kind: Any, raw: str) -> Any:
+    if kind == list[str]:
+        return [item.strip() for item in raw.split(",") if item.strip()]
+    if name != "notify":
+        return raw
+    try:
+        return json.loads(raw or "{}")
+    except (ValueError, RecursionError):
+        raise SettingsError("TEAMROOM_NOTIFY: notify: it is no JSON object of lists of URLs") from None

@@ -139,6 +139,13 @@ class RunningRoom:
         """Let time pass, and the supervisor do what is due then."""
         self.time.forward(seconds)
         await self.room.supervisor.tick()
+        await self.delivered()
+
+    async def delivered(self) -> None:
+        """Let the letters be sent that are due, and wait for what comes of it."""
+        if self.room.settings.notify:
+            await self.room.deliverer.tick()
+            await asyncio.wait_for(self.room.deliverer.settled(), BOUND_SECONDS)
 
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
@@ -166,9 +173,11 @@ async def running_room(
     time = time or Time()
     room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady)
     if not supervised:
-        room.supervise = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+        room.supervise = room.deliver = asyncio.Event().wait  # type: ignore[method-assign,assignment]
     with contextlib.closing(listener), data_folder.locked(folder, found.url):
         await room.open("olga")
+        if not supervised:
+            await room.deliverer.begin()
         opened = asyncio.Event()
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(room, listener, opened.set, stop))

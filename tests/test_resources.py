@@ -16,7 +16,9 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
     await owner("post_message", text="@builder hello")
     listed = [str(r.uri) for r in (await builder.client.list_resources()).resources]
     families = [str(t.uri_template) for t in (await builder.client.list_resource_templates()).resource_templates]
-    assert listed == [f"teamroom://{n}" for n in ("me", "inbox", "stream", "board", "roster", "plants", "policy")]
+    assert listed == [
+        f"teamroom://{n}" for n in ("me", "inbox", "stream", "board", "roster", "plants", "policy", "channels")
+    ]
     assert families == [
         f"teamroom://{n}" for n in ("stream/{after}", "tasks/{id}", "members/{name}", "messages/{id}", "receipts/{seq}")
     ]

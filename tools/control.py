@@ -1,5 +1,6 @@
 """The operators' tools: the switch, the members, the receipts."""
 
+from teamroom.server.acts.channels import NOTIFY, Channels, Notified
 from teamroom.server.acts.control import KILL, PAUSE, RESUME, Controlled
 from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
 from teamroom.server.acts.plants import PLANT, Planted, Plants
@@ -7,10 +8,10 @@ from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.redact import REDACT, Redacted
 from teamroom.server.identity import Role
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import code, logged, named, said
 from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted, logged, receipt
+from teamroom.tools.words import counted, receipt
 
 RUN_THE_ROOM: frozenset[Role] = frozenset({"owner", "operator"})
 STOP_OTHERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
@@ -73,6 +74,22 @@ def policy(reply: Policy) -> str:
         by = f", set by @{line.by} at {line.at}" if line.by else ""
         lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
     return "\n".join(lines)
+
+
+def notified(reply: Notified) -> str:
+    """The reply of `notify` in words."""
+    return f"A test letter is on its way to @{reply.name} by {', '.join(reply.channels)}{receipt(reply)}."
+
+
+def channels(reply: Channels) -> str:
+    """Who is told outside the room, one channel a line: what kind it is, and what became of its newest letters."""
+    lines = [
+        f"@{person.name} {at} {channel.kind}: {channel.words}"
+        for person in reply.people
+        for at, channel in enumerate(person.channels, 1)
+    ]
+    held = [f"{counted(reply.held, 'notice')} held"] if reply.held else []
+    return "\n".join([*lines, *held]) or "Nobody is told outside the room."
 
 
 def redacted(reply: Redacted) -> str:
@@ -165,6 +182,14 @@ TOOLS = (
         roles=frozenset({"owner"}),
         destroys=True,
         danger=REDACTING,
+    ),
+    Tool(
+        "notify",
+        "Send a person a test letter by its channels outside the room; teamroom://channels says whether it arrived.",
+        NOTIFY,
+        notified,
+        roles=RUN_THE_ROOM,
+        people=True,
     ),
     Tool(
         "read_receipts",

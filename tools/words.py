@@ -30,12 +30,6 @@ def quoted(text: str, author: str | None = None) -> str:
     return head + ("\n".join(f"> {line}" for line in text.splitlines()) or ">")
 
 
-def logged(line: str) -> str:
-    """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
-    head, colon, text = line.partition(": ")
-    return f"{head}: {said(text)}" if colon else line
-
-
 def shortened(text: str) -> str:
     """A member's text inside a line of ours; the whole is in the data of the reply."""
     return said(one_line(text, SHOWN_CHARACTERS))

@@ -126,6 +126,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controll
         look_at_leases(tx, target.id, now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
     seq = _record(tx, caller, "pause", target, now, f"paused{ends}", arguments.reason, {"until": until})
+    _tell_who_answers(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
         receipt=seq, target=arguments.target, standing="paused", until=rfc3339(until) if until is not None else None
@@ -186,6 +187,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     tx.run("revoke_tokens", member=target.id, now=now)
     freed = release_everything(tx, target.id, now)
     seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
+    _tell_who_answers(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
     tell_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
@@ -312,6 +314,14 @@ def _bound(tx: Reading, target: Target) -> Iterable[int]:
         return [target.id]
     rows = tx.all("agents_of", owner=target.id) if target.level == "owner" else tx.all("all_agents")
     return [row["id"] for row in rows]
+
+
+def _tell_who_answers(tx: Writing, caller: Caller, target: Target, act: str) -> None:
+    """Tell the people who answer for whom it binds, outside the room, but for who did it."""
+    answer = [_owner(target)] if target.level != "room" else [row["owner"] for row in tx.all("owners_of_agents")]
+    for person in answer if tx.settings.notify else ():
+        if person != caller.member:
+            log.notice(tx, person, "stopped", act, target.subject)
 
 
 def _end_calls(tx: Writing, target: Target) -> None:

@@ -6,11 +6,12 @@ Nothing here is taken back when it is done: the supervisor looks whether it stil
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from teamroom.server.rules.notices import next_time
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.rules.reminders import Rule, first_seconds
 from teamroom.server.store.transaction import Reading, Writing
 
-DueRule = Literal["presence", "lease", "task", "ask", "offer", "review", "proof"]
+DueRule = Literal["presence", "lease", "task", "ask", "offer", "review", "proof", "notice", "digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,19 @@ def look_at_leases(tx: Writing, member: int, at: float) -> None:
     """A member's leases may be over at a time, sooner than each was to run out."""
     tx.run("look_at_leases", member=member, at=at)
     tx.effects.due = min(tx.effects.due, at)
+
+
+def owe_digest(tx: Writing, member: int, name: str, now: float) -> None:
+    """A person is sent a digest each day, if it has a channel and there is a time for it. One that is due stays so."""
+    clock = tx.settings.notify_digest
+    if not clock or name not in tx.settings.notify:
+        return
+    at, standing = next_time(now, clock, tx.settings), find_due(tx, "digest", member, member)
+    if standing is None:
+        owe(tx, "digest", member, member, now, 0, at)
+    elif at < standing.at:
+        put_off(tx, standing, at)
+        tx.effects.due = min(tx.effects.due, at)
 
 
 def settle(tx: Writing, rule: DueRule, subject: int, member: int) -> None:

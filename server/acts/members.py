@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
-from teamroom.server.acts.dues import owe_presence
+from teamroom.server.acts.dues import owe_digest, owe_presence
 from teamroom.server.acts.presence import Mode
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
@@ -94,6 +94,8 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> Enroll
         if arguments.rotate or arguments.revive:
             raise not_found("member", f"@{name}", "Enroll it first, without --rotate and --revive.")
         id_ = _add(tx, caller, arguments, now)
+        if arguments.kind == "human":
+            owe_digest(tx, id_, name, now)
         did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
         id_ = int(member["id"])

@@ -162,7 +162,8 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     )
     found = address(tx, caller, addressees, id_, thread, kind == "alert")
     reason = "alert" if kind == "alert" else "mention"
-    log.wake(tx, [row["id"] for row in found.woken], reason=reason, subject=name, sender=caller.member, line=summary)
+    woken = [row["id"] for row in found.woken]
+    log.wake(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
     if kind == "ask":
         for row in found.woken:
             owe_reminder(tx, "ask", id_, row["id"], row["mode"], now)

@@ -37,6 +37,7 @@ def say_overdue(tx: Writing, due: Due, now: float) -> None:
         summary=one_line(f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {row['title']}"),
         detail={"holder": task.row["holder_name"], "fence": task.fence, "free_at": free_at},
     )
+    log.notice(tx, task.row["holder_owner"], "stuck", "overdue", task.name)
     add_entry(tx, task.id, ROOM_AUTHOR, now, "overdue", f"the lease of {holder} is over")
     line = one_line(f"Your lease on {task.name} is over: update_task with your fence renews it, unless it is taken")
     log.wake(tx, [due.member], reason="reminder", subject=task.name, sender=ROOM_MEMBER, line=line)

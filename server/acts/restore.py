@@ -39,6 +39,8 @@ def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None
     tx.run("forget_every_request")
     tx.run("forget_every_probe")
     tx.run("end_declared_work")
+    tx.run("forget_every_notice")
+    tx.run("forget_every_letter", now=now)
     if stops is None:
         return []
     ended = sum(tx.run("revoke_by_id", id=token, now=now) for token in sorted(stops.tokens))

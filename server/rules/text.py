@@ -31,6 +31,12 @@ def said(text: str) -> str:
     return f"“{' '.join(text.split()).translate(_MARKS)}”"
 
 
+def logged(line: str) -> str:
+    """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
+    head, colon, text = line.partition(": ")
+    return f"{head}: {said(text)}" if colon else line
+
+
 _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
 
 

@@ -153,6 +153,8 @@ class Effects:
     """Content was taken away: the write-ahead log that still holds it is cut."""
     due: float = math.inf
     """When the next thing is due that this act added."""
+    letters: bool = False
+    """A letter was written that leaves the room."""
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Who was stopped or let go on, and which tokens ended: written outside the database before the answer."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from teamroom.server.acts.dues import Due, DueRule, find_due
+from teamroom.server.acts.notices import write_digest, write_notices
 from teamroom.server.acts.overdue import say_overdue
 from teamroom.server.acts.reminders import remind
 from teamroom.server.acts.trouble import watch
@@ -13,6 +14,8 @@ Duty = Callable[[Writing, Due, float], None]
 DUTIES: Mapping[DueRule, Duty] = {
     "presence": watch,
     "lease": say_overdue,
+    "notice": write_notices,
+    "digest": write_digest,
     **dict.fromkeys(("task", "ask", "offer", "review", "proof"), remind),
 }
 

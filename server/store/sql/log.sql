@@ -53,13 +53,14 @@ join member as owner on owner.id = log.owner
 where log.seq = :seq
 
 -- name: stream_page
--- What everybody sees: acts that were carried out, one line each; `folded` ones are shown together.
+-- What everybody sees: acts that were carried out, and what the room could not do, one line each; `folded` ones are
+-- shown together.
 select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary,
     coalesce(message.folded, 0) as folded
 from log
 join member as actor on actor.id = log.actor
 left join message on message.seq = log.seq
-where log.seq > :after and log.outcome = 'ok'
+where log.seq > :after and log.outcome <> 'refused'
 order by log.seq
 limit :limit
 
@@ -69,13 +70,13 @@ select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.su
 from log
 join member as actor on actor.id = log.actor
 left join message on message.seq = log.seq
-where log.outcome = 'ok'
+where log.outcome <> 'refused'
 order by log.seq desc
 limit :limit
 
 -- name: stream_before
 -- The last visible entry up to a number, so that a reader could notice a loss.
-select seq from log where seq <= :seq and outcome = 'ok' order by seq desc limit 1
+select seq from log where seq <= :seq and outcome <> 'refused' order by seq desc limit 1
 
 -- name: add_wake
 insert into wake (member, seq, reason, subject, sender, line, at, folded)

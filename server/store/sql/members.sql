@@ -126,6 +126,9 @@ select id from member where kind = 'agent' and owner = :owner
 -- name: all_agents
 select id from member where kind = 'agent'
 
+-- name: owners_of_agents
+select distinct owner from member where kind = 'agent' order by owner
+
 -- name: count_active_room_owners
 -- Room owners that could still act if one of them could not.
 select count(*) as owners

@@ -1,0 +1,88 @@
+"""Channels outside the room, by apprise: one letter to one URL, in a thread of its own that can be left alone.
+
+A URL has secrets in it. It goes to apprise and nowhere else: what apprise and the libraries below it log in these
+threads is dropped, and of what they raise nothing but that it failed is told.
+"""
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from teamroom.server.logs import SILENT_THREADS
+from teamroom.server.rules.letters import Letter
+
+T = TypeVar("T")
+
+INSTALL = f"{sys.executable} -m pip install 'teamroom[notify]'"
+"""What brings apprise in."""
+
+NOT_INSTALLED = "apprise is not installed here"
+NOT_UNDERSTOOD = "its URL is not understood"
+NOT_TAKEN = "it was not taken"
+FINAL = frozenset({NOT_INSTALLED, NOT_UNDERSTOOD})
+"""Reasons that another try does not change."""
+
+
+def is_installed() -> bool:
+    """Whether letters can be sent at all."""
+    return find_spec("apprise") is not None
+
+
+def is_understood(url: str) -> bool:
+    """Whether apprise knows what to do with a URL."""
+    return _service(url) is not None
+
+
+def send(url: str, letter: Letter) -> str:
+    """Send a letter; "" where the other side took it, else why not. Blocks for as long as the other side lets it."""
+    try:
+        if not is_installed():
+            return NOT_INSTALLED
+        if (service := _service(url)) is None:
+            return NOT_UNDERSTOOD
+        import apprise
+
+        channel = apprise.Apprise()
+        channel.add(service)
+        done = channel.notify(body=letter.body, title=letter.title, body_format=apprise.NotifyFormat.TEXT)
+    except Exception:
+        return NOT_TAKEN
+    return "" if done else NOT_TAKEN
+
+
+def _service(url: str) -> Any:
+    import apprise
+
+    logger = logging.getLogger("apprise")
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    # Without a limit of its own it stays in this thread: its pool would keep the server from ending.
+    asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, app_id="Teamroom", app_desc="Teamroom")
+    return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+
+
+async def in_thread(work: Callable[[], T], ended: Callable[[], None]) -> T:
+    """What work returns, from a thread that does not keep the process from ending; `ended` is called when it is over.
+
+    Whoever stops waiting leaves the thread behind.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def told(result: T) -> None:
+        ended()
+        if not answer.done():
+            answer.set_result(result)
+
+    def run() -> None:
+        result = work()
+        try:
+            loop.call_soon_threadsafe(told, result)
+        except RuntimeError:  # the server ended meanwhile
+            return
+
+    threading.Thread(target=run, name=SILENT_THREADS, daemon=True).start()
+    return await answer

@@ -1,0 +1,198 @@
+"""Sends the letters that wait: each channel by itself, outside any transaction, until it is taken or given up.
+
+A letter waits in the database from the commit that wrote it to the commit that notes what became of it. A server that
+ends in between sends it again when it is back: at least once, never lost.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from teamroom.server.acts.notices import (
+    Delivery,
+    due_deliveries,
+    next_delivery,
+    note_delivered,
+    note_failed,
+    note_left_out,
+    note_put_off,
+    owe_digests,
+    read_letter,
+)
+from teamroom.server.clock import Watch
+from teamroom.server.door import Door
+from teamroom.server.logs import without_secrets
+from teamroom.server.metrics import Metrics
+from teamroom.server.notify import channels
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.letters import Letter
+from teamroom.server.rules.notices import quiet_until
+from teamroom.server.settings import Settings
+from teamroom.server.store.engine import Store
+from teamroom.server.store.transaction import StorageError, Writing
+
+logger = logging.getLogger("teamroom.notify")
+
+LOOK_UP_SECONDS = 30.0
+"""A sleep is cut into spans of this length, as the clock may be set meanwhile."""
+
+AGAIN_SECONDS = 30.0
+"""When what the store could not do is tried again."""
+
+HANGS = "the try before still hangs"
+GONE = "the channel is no longer in the settings"
+UNMADE = "it could not be made"
+TOLD = "it was read or answered in the room"
+
+Send = Callable[[str, Letter], str]
+"""Sends a letter to a URL; "" or why it was not taken. Blocks."""
+
+
+class Deliverer:
+    """Sends the letters of one room. Each channel of a person has at most one try at work, and one thread."""
+
+    def __init__(
+        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, send: Send = channels.send
+    ) -> None:
+        self._door, self._store, self._watch = door, store, watch
+        self._settings, self._metrics, self._send = settings, metrics, send
+        self._nudged = asyncio.Event()
+        self._at_work: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._hanging: set[tuple[int, int]] = set()
+
+    def nudge(self) -> None:
+        """A letter was written."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Send for as long as the room runs."""
+        try:
+            await self.begin()
+            while True:
+                self._nudged.clear()
+                await self._sleep(await self._tick_or_later())
+        finally:
+            for task in self._at_work.values():
+                task.cancel()
+            await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+
+    async def tick(self) -> float:
+        """Begin to send all that is due and not at work; returns when the next is."""
+        now = self._watch()
+        quiet = quiet_until(now, self._settings)
+        for found in self._store.look_up(partial(due_deliveries, now=now)):
+            key = (found.member, found.channel)
+            if key not in self._at_work and (quiet is None or found.kind == "test"):
+                task = self._at_work[key] = asyncio.create_task(self._deliver(found))
+                task.add_done_callback(partial(self._done, key))
+        later = self._store.look_up(partial(next_delivery, now=now))
+        return min(math.inf if later is None else later, quiet or math.inf)
+
+    async def settled(self) -> None:
+        """Wait until nothing is at work."""
+        while self._at_work:
+            await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+
+    def _done(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
+        del self._at_work[key]
+        self._nudged.set()
+
+    async def begin(self) -> None:
+        """Say what stands in the way of letters, and owe the digests that the settings ask for."""
+        if not self._settings.notify:
+            return
+        if not channels.is_installed():
+            logger.warning("people have channels, but %s: %s", channels.NOT_INSTALLED, channels.INSTALL)
+        await self._note(owe_digests)
+
+    async def _tick_or_later(self) -> float:
+        try:
+            return await self.tick()
+        except StorageError as error:
+            logger.warning("letters wait, because the store cannot be read (%s)", error)
+        except Exception:
+            logger.exception("sending letters failed; it is tried again")
+        return self._watch() + AGAIN_SECONDS
+
+    async def _sleep(self, until: float) -> None:
+        """Until a time, or a nudge."""
+        while (left := until - self._watch()) > 0 and not self._nudged.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudged.wait(), min(left, LOOK_UP_SECONDS))
+
+    async def _deliver(self, found: Delivery) -> None:
+        """One try of one letter by one channel; what breaks in it is this letter's failure, and no other's."""
+        try:
+            await self._see_to(found)
+        except StorageError as error:
+            logger.warning("a letter waits, because the store cannot be read (%s)", error)
+            await asyncio.sleep(AGAIN_SECONDS)
+        except Exception:
+            logger.exception("a letter could not be made")
+            await self._fail(found, UNMADE)
+
+    async def _see_to(self, found: Delivery) -> None:
+        now = self._watch()
+        urls = self._settings.notify.get(found.name, [])
+        says = await self._store.read(partial(read_letter, found=found, now=now), is_small=False)
+        if found.channel >= len(urls):
+            await self._note(partial(_left_out, found=found, reason=GONE))
+        elif says is None:
+            await self._note(partial(_left_out, found=found, reason=TOLD))
+        elif isinstance(says, float):
+            await self._note(partial(_put_off, found=found, at=says))
+        else:
+            reason = await self._try(found, urls[found.channel].get_secret_value(), says)
+            if not reason:
+                await self._note(partial(_delivered, found=found))
+                self._metrics.delivery("delivered")
+            else:
+                await self._fail(found, reason)
+
+    async def _fail(self, found: Delivery, reason: str) -> None:
+        is_final = reason in channels.FINAL
+        given_up = await self._note(partial(_failed, found=found, reason=reason, is_final=is_final))
+        self._metrics.delivery("failed" if given_up else "retried")
+
+    async def _try(self, found: Delivery, url: str, letter: Letter) -> str:
+        """Send a letter; "" or why it was not taken. What hangs is left to its thread, and not tried beside it."""
+        key = (found.member, found.channel)
+        if key in self._hanging:
+            return HANGS
+        clean = Letter(without_secrets(letter.title), without_secrets(letter.body))
+        seconds = self._settings.notify_seconds
+        self._hanging.add(key)
+        try:
+            sending = channels.in_thread(partial(self._send, url, clean), partial(self._hanging.discard, key))
+            return await asyncio.wait_for(sending, seconds)
+        except TimeoutError:
+            return f"no answer within {seconds:g} s"
+
+    async def _note(self, work: Callable[[Writing, float], Any]) -> Any:
+        """Write down what became of a letter; it waits for as long as the room cannot."""
+        while True:
+            try:
+                return await self._door.act_as_room(work)
+            except Refusal as refusal:
+                logger.warning("what became of a letter cannot be written down (%s); it is tried again", refusal.code)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _delivered(tx: Writing, now: float, found: Delivery) -> None:
+    note_delivered(tx, found, now)
+
+
+def _left_out(tx: Writing, now: float, found: Delivery, reason: str) -> None:
+    note_left_out(tx, found, reason, now)
+
+
+def _put_off(tx: Writing, now: float, found: Delivery, at: float) -> None:
+    note_put_off(tx, found, at)
+
+
+def _failed(tx: Writing, now: float, found: Delivery, reason: str, is_final: bool) -> bool:
+    return note_failed(tx, found, reason, is_final, now)
