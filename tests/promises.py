@@ -167,6 +167,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_batch_answered_before_its_commit_would_have_told_lies",
             "a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act",
         ),
+        "test_notify": ("a_server_killed_before_and_while_a_letter_is_sent_loses_none",),
         "test_bad_input": (
             "a_request_id_stands_for_one_call_of_one_member",
             "a_replay_does_not_pass_the_switch",
@@ -384,6 +385,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "an_alert_that_nobody_can_help_with_wakes_the_owner",
             "an_alert_wakes_a_few_at_most_and_those_it_names_alone",
         ),
+        "test_notify": ("work_that_is_put_into_a_persons_hands_needs_it",),
     },
     "PRS1": {
         "test_rules": ("presence_always_has_a_verdict_with_a_reason", "a_mode_has_one_spelling"),
@@ -416,6 +418,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome",
             "a_repair_is_asked_of_the_watchdog_that_reaches_the_runtime_and_two_do_not_fight",
             "a_runtime_is_repaired_once_at_a_time_though_its_member_comes_and_goes",
+        ),
+        "test_notify": (
+            "a_member_that_is_gone_and_a_lease_that_is_over_are_stuck",
+            "a_zombie_that_acts_again_before_the_letter_is_in_none",
         ),
     },
     "PRS5": {"test_one_listener": ("*",)},
@@ -453,6 +459,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_simulation": ("*",),
         "test_reminders": ("*",),
+        "test_notify": ("a_task_that_was_reminded_of_in_vain_is_stuck",),
     },
     "REM3": {
         "test_models": (
@@ -535,6 +542,12 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_line_of_the_stream_fits_in_140_characters",
             "mentions_are_found_in_order_and_once",
         ),
+        "test_notify": (
+            "a_question_arrives_once_and_says_who_asks_and_what_to_do",
+            "the_daily_digest_comes_at_its_time_and_not_after_a_day_without_anything",
+            "without_a_channel_nothing_is_written_and_with_one_it_is",
+            "a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room",
+        ),
     },
     "QUI2": {
         "test_models": (
@@ -609,6 +622,8 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_rules": ("control_characters_are_never_let_in",),
         "test_characters": ("*",),
         "test_provenance": ("*",),
+        "test_notify": ("no_tool_sets_a_channel", "what_was_redacted_is_in_no_letter"),
+        "test_notice_rules": ("what_a_member_wrote_stays_inside_its_quotation",),
         "test_shell": (
             "what_members_wrote_is_shown_as_text_in_every_view",
             "characters_that_steer_a_terminal_are_written_as_escapes",
@@ -620,6 +635,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "SAF3": {
         "test_limits": ("*",),
+        "test_notice_rules": (
+            "whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one",
+            "a_letter_is_short_counts_every_matter_and_ends_with_one_command",
+        ),
         "test_argument_limits": ("*",),
         "test_wire_campaigns": (
             "a_hundred_connections_at_once_leave_nothing_behind",
@@ -684,6 +703,8 @@ HOUSE: frozenset[str] = frozenset(
         "test_docs",
         "test_prompts",
         "test_metrics",
+        "test_notify",
+        "test_notice_rules",
         "test_push",
         "test_two_vendors",
         "test_libraries",

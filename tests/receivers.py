@@ -1,4 +1,4 @@
-"""A place outside the room that takes letters: an HTTP server of this machine, in threads, as wilful as a test wants."""
+"""A place outside the room that takes letters: an HTTP server on this machine, as wilful as a test wants."""
 
 import contextlib
 import json

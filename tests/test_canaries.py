@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from tests.raw import ENVELOPE, MODERN
-from tests.shells import STEP_SECONDS, Up, up
+from tests.receivers import receiver
+from tests.shells import STEP_SECONDS, Shell, Up, free_port, up
 
 PLACES = (
     "unknown token",
@@ -29,6 +30,9 @@ PLACES = (
     "request id",
 )
 """Where a canary is put; the tokens that are in use and the room's key make it twelve."""
+
+CHANNEL = ("user", "password", "path", "query")
+"""Where one is put into the address of a person's channel."""
 
 
 def fresh() -> str:
@@ -114,6 +118,59 @@ def test_twelve_canaries_stand_nowhere_in_logs_metrics_errors_databases_and_back
     assert len(copies) == 2
     for copy in copies:
         assert found(everything, database(copy)) == [], copy.name
+
+
+def of_channels(put: Mapping[str, str]) -> str:
+    """Two channels of @olga: nobody takes letters at the first, and what takes them at the second says no."""
+    user, password, path, query = (put[where] for where in CHANNEL)
+    urls = [f"json://{user}:{password}@127.0.0.1:{port}/{path}?-key={query}" for port in (free_port(), put["port"])]
+    return json.dumps({"olga": urls})
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_databases_or_backups(
+    tmp_path: Path, form: str
+) -> None:
+    canaries = {where: fresh() for where in CHANNEL}
+    with receiver() as phone:
+        phone.status = 403
+        told = of_channels({**canaries, "port": str(phone.port)})
+        log = {"TEAMROOM_LOG_FORMAT": form, "TEAMROOM_LOG_LEVEL": "debug"}
+        with up(tmp_path / "room", "--owner", "olga", TEAMROOM_NOTIFY=told, **log) as room:
+            tried = room.shell.now("notify", "olga", "--json")
+            assert [channel["state"] for channel in tried.json["channels"]] == ["failed", "failed"]
+            assert phone.tries == 1
+            owner = (room.folder / "owner.token").read_text().strip()
+            metrics = httpx2.get(f"{room.url}/metrics", headers={"Authorization": f"Bearer {owner}"}, trust_env=False)
+            said = [tried, *(room.shell.now(*words) for words in LOOKS)]
+            assert any('"json": 2' in done.out for done in said), "doctor was asked with the same settings"
+            assert room.shell.now("backup").code == 0
+            room.stop()
+            assert room.process.stdout is not None
+            written = room.process.stdout.read() + metrics.text + "".join(done.out + done.err for done in said)
+        assert "was not reached by channel 2 of 2" in written
+        assert found(canaries, written) == []
+        for copy in (room.folder / "room.db", *(room.folder / "backups").glob("*.db")):
+            assert found(canaries, database(copy)) == [], copy.name
+
+
+LOOKS = (("doctor", "--json"), ("doctor",), ("notify", "--json"), ("notify",), ("stream",), ("receipts", "--json"))
+
+
+def test_settings_that_cannot_be_read_are_named_without_an_address(tmp_path: Path) -> None:
+    canary = {"address": fresh()}
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(tmp_path / "room")})
+    secret = canary["address"]
+    for told in (
+        f'{{"olga": ["{secret}"]}}',
+        f'{{"olga": "json://{secret}"}}',
+        f'{{"olga": ["json://{secret}"',
+        f'["{secret}"]',
+    ):
+        done = shell.with_(TEAMROOM_NOTIFY=told).now("up", "--port", "0")
+        assert done.code == 1
+        assert "TEAMROOM_NOTIFY: notify" in done.err
+        assert found(canary, done.out + done.err) == []
 
 
 def test_a_canary_that_is_let_out_is_found_by_the_same_search(tmp_path: Path) -> None:

@@ -64,18 +64,20 @@ def letter(matters: Sequence[Matter], room: str, link: str) -> Letter:
 def digest(day: Day, room: str, link: str) -> Letter:
     """The daily digest: the four questions in numbers."""
     lines = [
-        f"who did this: {day.members} members, {day.acts} acts, {day.completed} completions",
+        f"who did this: {_count(day.members, 'member')}, {_count(day.acts, 'act')}, {day.completed} completed",
         f"who has it now: {day.claimed} claimed, {day.blocked} blocked, {day.in_review} in review, {day.open} open; "
         f"{day.waiting} wait for you",
-        f"who noticed it broke: {day.stuck} times a member or a task was stuck, {day.undelivered} letters undelivered",
-        f"who can stop it: {day.stops} pauses and kills; {day.stopped} members stopped now",
+        f"who noticed it broke: {day.stuck} times somebody was stuck, {day.undelivered} times a letter did not arrive",
+        f"who can stop it: stopped {_count(day.stops, 'time')}; {_count(day.stopped, 'member')} paused now",
     ]
     return _letter("daily digest", lines, "teamroom overnight", room, link)
 
 
 def trial(sender: str, room: str, link: str) -> Letter:
     """A letter that only shows that it arrives."""
-    return _letter("test", [f"@{sender} tries whether this reaches you. Nothing is to do."], "teamroom", room, link)
+    return _letter(
+        "test", [f"@{sender} tries whether this reaches you. Nothing is to do."], "teamroom board", room, link
+    )
 
 
 def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: bool) -> str:
@@ -108,6 +110,10 @@ def _command(matters: Sequence[Matter]) -> str:
     """What acts on all of them: their one command, else the stream from the oldest on."""
     commands = {matter.command for matter in matters}
     return commands.pop() if len(commands) == 1 else _stream(matters[0].seq)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _stream(seq: int) -> str:
