@@ -23,7 +23,7 @@ NAMES_AND_FILTERS = {
         "hand_off.to",
         "read_messages.mentions",
     ),
-    *("create_task.assign", "create_task.review", "pause.target", "resume.target", "kill.target"),
+    *("create_task.assign", "create_task.review", "pause.target", "resume.target", "kill.target", "notify.name"),
     *("read_board.query", "set_policy.name", "set_policy.value", "enroll.label", "revoke.label", "redact.what"),
     *("read_receipts.actor", "read_receipts.act", "read_receipts.subject"),
 }
@@ -52,7 +52,7 @@ async def test_nothing_a_member_wrote_stands_anywhere_as_the_rooms_own_words(roo
     assert "\n".join(f"{where}: {line}" for where, said in words for line in unmarked(said)) == ""
     assert free_texts() - NAMES_AND_FILTERS - fed == set(), "feed it a hostile text in tests/hostile.py"
     assert set(PROMPTS) <= called
-    assert set(TOOLS) - called <= {"enroll", "revoke", "set_policy"}
+    assert set(TOOLS) - called <= {"enroll", "revoke", "set_policy", "notify"}
     assert len([name for name in called if name.startswith("teamroom://")]) >= len(RESOURCES)
     shown = {where for where, said in words if EVIL in said}
     expected = {"check_in", "wait_for_wake", "who", "read_messages", "read_board", "claim_task", "read_receipts"}

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.rules.text import PAGE_CHARACTERS
+from teamroom.server.rules.text import PAGE_CHARACTERS, logged
 from teamroom.server.settings import Settings
-from teamroom.tools.words import logged
 from tests.raw import reply, room_in_thread
 from tests.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
 

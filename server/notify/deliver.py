@@ -83,6 +83,8 @@ class Deliverer:
     async def tick(self) -> float:
         """Begin to send all that is due and not at work; returns when the next is."""
         now = self._watch()
+        if not self._store.is_writing:  # what became of it could not be written down, so it would be sent again
+            return now + AGAIN_SECONDS
         quiet = quiet_until(now, self._settings)
         for found in self._store.look_up(partial(due_deliveries, now=now)):
             key = (found.member, found.channel)
