@@ -121,7 +121,14 @@ RESOURCES = (
         "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
     ),
     Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
-    Resource("channels", "Channels", "Who is told outside the room, and whether it arrives.", READ_CHANNELS, channels),
+    Resource(
+        "channels",
+        "Channels",
+        "Who is told outside the room, and whether it arrives.",
+        READ_CHANNELS,
+        channels,
+        topics=always("channels"),
+    ),
     Resource(
         "receipts/{seq}",
         "Receipt",

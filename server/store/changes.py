@@ -1,7 +1,7 @@
 """What the statements of an act change for those who look at the room, by topic.
 
 A topic names what is read, not who reads it: `stream`, `board`, `task:12`, `inbox:7` and `me:7` of a member,
-`member:7`, `owner:7` and `room:0` for what is set at each level, `roster`, `tools:7`, `plants`, `policy`.
+`member:7`, `owner:7` and `room:0` for what is set at each level, `roster`, `tools:7`, `plants`, `policy`, `channels`.
 Whoever follows a resource follows its topics. It is a hint to read again: what comes due by itself changes
 nothing here, and presence, which every call moves, is left out.
 """
@@ -99,4 +99,5 @@ CHANGES: Mapping[str, Change] = {
     "add_plant": _always("plants"),
     "remove_plant": _always("plants"),
     "set_policy": _always("policy"),
+    **dict.fromkeys(("add_delivery", "try_delivery_again", "end_delivery"), _always("channels")),
 }
