@@ -185,7 +185,8 @@ def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, 
 def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters: list[Matter]) -> None:
     found = letter(matters, "acme", "https://room.example")
     lines = found.body.splitlines()
-    assert len(lines) <= LINES + 3
+    assert found.title.startswith("[Teamroom acme] ")
+    assert len(lines) == min(len(matters), LINES) + (len(matters) > LINES) + 2
     assert lines[-1] == "https://room.example"
     commands = {matter.command for matter in matters}
     expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {matters[0].seq - 1}"
@@ -219,16 +220,19 @@ def test_letters_in_figures() -> None:
     assert line_of("alert", "M-1", "builder", "fire", False) == "@builder alerts in M-1: “fire”"
     assert line_of("offer", "O-1", "builder", "yours", False) == "@builder offers you O-1: “yours”"
     assert line_of("overdue", "T-1", None, "The lease is over: paint", False) == "The lease is over: “paint”"
-    found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "", "")
-    assert found.title == "[Teamroom] daily digest"
+    found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "acme", "https://room.example")
+    assert found.title == "[Teamroom acme] daily digest"
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
         "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 wait for you",
         "who noticed it broke: 9 times somebody was stuck, 10 times a letter did not arrive",
         "who can stop it: stopped 11 times; 12 members paused now",
         "teamroom overnight",
+        "https://room.example",
     ]
-    assert trial("olga", "", "").body == "@olga tries whether this reaches you. Nothing is to do.\nteamroom board"
+    assert trial("olga", "acme", "").title == "[Teamroom acme] test"
+    words = "@olga tries whether this reaches you. Nothing is to do."
+    assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
     two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"
     assert letter(two, "", "").body == "stuck: a\nneeds you: b\nstuck: c\nx"
