@@ -341,6 +341,21 @@ def receipts(
     show.receipts(reply, json)
 
 
+@app.command()
+def overnight(
+    since: Annotated[Span, span("--since", help="How far back, such as 12h; else since you last looked.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show what happened on one screen: what waits, what broke, who is stopped, who has what, who did what."""
+    from teamroom.clients import read, show_overnight
+
+    hours = "" if since is None else f"/{since / 3600:.6f}"
+    show_overnight.overnight(read.resource(Place(data, url, token_file), f"teamroom://overnight{hours}"), json)
+
+
 # ------------------------------------------------------------------ what looks after the room
 
 

@@ -1,13 +1,15 @@
 """The resources of the room: the same reads that the tools make, as text for models and JSON for programs."""
 
+import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
 from teamroom.server.acts.act import number
 from teamroom.server.acts.board import READ_BOARD
 from teamroom.server.acts.channels import READ_CHANNELS
-from teamroom.server.acts.me import READ_INBOX, READ_ME, Inbox, Me
+from teamroom.server.acts.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.messages import READ_MESSAGES
+from teamroom.server.acts.overnight import OVERNIGHT
 from teamroom.server.acts.plants import READ_PLANTS
 from teamroom.server.acts.policy import READ_POLICY
 from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
@@ -16,6 +18,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import channels, plants, policy
 from teamroom.tools.messages import messages
+from teamroom.tools.overnight import overnight
 from teamroom.tools.presence import PROVE, REMINDED, capability, offer, probe, reminder, review, roster, task_held, wake
 from teamroom.tools.tasks import board
 from teamroom.tools.words import listed
@@ -72,6 +75,10 @@ def always(*topics: str) -> Topics:
     return lambda caller, arguments, found: topics
 
 
+def _hours(text: str) -> dict[str, Any]:
+    return {"hours": float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text, re.ASCII) else text}
+
+
 def _my_inbox(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
     return (f"inbox:{caller.member}",)
 
@@ -117,6 +124,25 @@ RESOURCES = (
         found_by=FIND_PLACE,
     ),
     Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource(
+        "overnight",
+        "Overnight",
+        "What happened since you last looked: what waits for a person, what broke, who is stopped, who has what.",
+        OVERNIGHT,
+        overnight,
+        topics=always("stream"),
+        found_by=LISTEN,
+    ),
+    Resource(
+        "overnight/{hours}",
+        "Overnight of a span",
+        "The same of so many hours, whenever you last looked.",
+        OVERNIGHT,
+        overnight,
+        _hours,
+        topics=always("stream"),
+        found_by=LISTEN,
+    ),
     Resource(
         "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
     ),

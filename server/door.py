@@ -152,8 +152,16 @@ class Door:
             except Refusal as refusal:
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if stale is not None:
-            await self._write_beside(lambda tx: _touch(tx, caller, stale, self._clock()))
+        if stale is not None or read.beside is not None:
+
+            def beside(tx: Writing) -> None:
+                now = self._clock()
+                if stale is not None:
+                    _touch(tx, caller, stale, now)
+                if read.beside is not None:
+                    read.beside(tx, caller, arguments, reply, now)
+
+            await self._write_beside(beside)
         return reply
 
     def check(self, caller: Caller, read: AnyRead) -> None:

@@ -148,6 +148,10 @@ class Settings(BaseModel):
     )
     room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="What letters call this room.")
 
+    # overnight
+    look_seconds: float = Field(1800, ge=60, le=86_400, description="Looks at overnight closer than this are one.")
+    first_look_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How far back a first look goes.")
+
     # repeats and refusals
     repeat_seconds: float = Field(60, ge=0, le=3600, description="An equal call within this is a repeat.")
     request_id_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How long a request id is kept.")

@@ -154,7 +154,13 @@ async def look(victim: Shown) -> None:
     await victim("review_task", task="T-3", verdict="send_back", note=LINE)
     await victim("update_task", task="T-4", fence=1, note=TEXT)
     for resource in RESOURCES:
-        example = {"tasks/{id}": "T-1", "members/{name}": "mallory", "messages/{id}": "M-1", "receipts/{seq}": "9"}
+        example = {
+            "tasks/{id}": "T-1",
+            "members/{name}": "mallory",
+            "messages/{id}": "M-1",
+            "receipts/{seq}": "9",
+            "overnight/{hours}": "12",
+        }
         path = re.sub(r"\{\w+\}", example.get(resource.path, "0").rpartition("/")[2], resource.path)
         await victim.read(f"teamroom://{path}")
     for prompt in PROMPTS:
@@ -175,6 +181,7 @@ async def plant(olga: Shown) -> None:
 async def control(olga: Shown, mallory: Shown) -> None:
     """People write reasons, too, which those they bind are shown."""
     await olga("read_receipts", limit=100)
+    await olga("overnight")
     await olga("set_policy", name="trust", value=LINE)
     for target in ("mallory", "owner:olga", "room"):
         await olga("pause", target=target, reason=LINE)

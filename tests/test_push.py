@@ -96,7 +96,7 @@ def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> N
         "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
         "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
         "one's own cursor, and what is kept for repeats": {
-            *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims"),
+            *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims", "note_look"),
         },
         "what goes with a statement that tells": {
             *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),

@@ -16,13 +16,18 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
     await owner("post_message", text="@builder hello")
     listed = [str(r.uri) for r in (await builder.client.list_resources()).resources]
     families = [str(t.uri_template) for t in (await builder.client.list_resource_templates()).resource_templates]
-    assert listed == [
-        f"teamroom://{n}" for n in ("me", "inbox", "stream", "board", "roster", "plants", "policy", "channels")
-    ]
-    assert families == [
-        f"teamroom://{n}" for n in ("stream/{after}", "tasks/{id}", "members/{name}", "messages/{id}", "receipts/{seq}")
-    ]
-    examples = ["stream/2", "tasks/T-1", "members/olga", "messages/M-1", "receipts/1"]
+    own = ("me", "inbox", "stream", "board", "roster", "overnight", "plants", "policy", "channels")
+    templates = (
+        "stream/{after}",
+        "tasks/{id}",
+        "members/{name}",
+        "messages/{id}",
+        "overnight/{hours}",
+        "receipts/{seq}",
+    )
+    assert listed == [f"teamroom://{name}" for name in own]
+    assert families == [f"teamroom://{name}" for name in templates]
+    examples = ["stream/2", "tasks/T-1", "members/olga", "messages/M-1", "overnight/0.5", "receipts/1"]
     for uri in [*listed, *(f"teamroom://{example}" for example in examples)]:
         contents = (await builder.client.read_resource(uri)).contents
         assert [c.mime_type for c in contents] == ["text/markdown", "application/json"]
@@ -53,6 +58,11 @@ async def test_the_inbox_is_the_readers_own(room: RunningRoom) -> None:
         "teamroom://receipts/999",
         "teamroom://receipts/-1",
         "teamroom://stream/99999999999999999999",
+        "teamroom://overnight/0",
+        "teamroom://overnight/-1",
+        "teamroom://overnight/nan",
+        "teamroom://overnight/9999999",
+        "teamroom://overnight/12h",
         "file:///etc/passwd",
         "teamroom://members/../../etc",
     ],

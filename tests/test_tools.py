@@ -44,7 +44,7 @@ async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_ea
 @pytest.mark.parametrize(
     ("role", "more"),
     [
-        ("operator", {"pause", "resume", "enroll", "revoke", "plant", "notify", "read_receipts"}),
+        ("operator", {"pause", "resume", "enroll", "revoke", "plant", "notify", "read_receipts", "overnight"}),
         ("watchdog", {"pause", "read_receipts"}),
         ("observer", {"read_receipts"}),
         ("member", set()),
@@ -60,7 +60,7 @@ async def test_an_owner_sees_every_tool_and_a_person_the_switch(room: RunningRoo
     owner = await room.owner()
     assert {tool.name for tool in (await owner.client.list_tools()).tools} == set(TOOLS)
     (hanna,) = await room.enroll("hanna", kind="human")
-    assert {"pause", "resume", "kill"} <= {tool.name for tool in (await hanna.client.list_tools()).tools}
+    assert {"pause", "resume", "kill", "overnight"} <= {tool.name for tool in (await hanna.client.list_tools()).tools}
 
 
 @pytest.mark.parametrize("name", TOOLS)

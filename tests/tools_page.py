@@ -108,6 +108,7 @@ STORY = (
     Step("olga", "pause", {"target": "builder", "reason": "wrong repository", "for_seconds": 600}),
     Step("olga", "resume", {"target": "builder", "reason": "it was the right one"}),
     Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
+    Step("olga", "overnight", {"hours": 12}),
     Step("olga", "revoke", {"name": "reviewer", "label": "laptop"}),
     Step("olga", "kill", {"target": "tester", "reason": "posted its token in a pull request"}),
 )

@@ -17,12 +17,20 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named
 from teamroom.server.waiting import Waiting
-from teamroom.tools import control, hand_offs, messages, presence, tasks
+from teamroom.tools import control, hand_offs, messages, overnight, presence, tasks
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
 TOOLS: dict[str, Tool] = {
-    tool.name: tool for tool in (*presence.TOOLS, *messages.TOOLS, *tasks.TOOLS, *hand_offs.TOOLS, *control.TOOLS)
+    tool.name: tool
+    for tool in (
+        *presence.TOOLS,
+        *messages.TOOLS,
+        *tasks.TOOLS,
+        *hand_offs.TOOLS,
+        *control.TOOLS,
+        *overnight.TOOLS,
+    )
 }
 """Every tool, in the order in which a model meets them."""
 

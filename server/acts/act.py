@@ -110,7 +110,8 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
-    `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned.
+    `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
+    written down once it was read; where nothing can be written, the read stands.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Read(Generic[A, R]):
     roles: frozenset[Role] = EVERYBODY
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
+    beside: Callable[[Writing, Caller, A, R, float], None] | None = None
 
 
 def author(caller: Caller) -> Author:

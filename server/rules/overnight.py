@@ -1,0 +1,83 @@
+"""What one screen shows of a night: how much of each section, since when, and in what steps it is drawn.
+
+All of it is arithmetic on counts, so that the screen costs the same however much happened.
+"""
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+LINES = 60
+"""How many lines a person reads at a glance (QUI5)."""
+
+HEAD_LINES, SECTION_LINES = 2, 2
+"""What the head takes (the span, the pace), and each section beside what it lists (a space, a heading)."""
+
+STEPS = 48
+"""How many steps the pace of a span is drawn in at most."""
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+STEP_SECONDS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
+
+
+def fold(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[list[int]]:
+    """How many of each kind of each section are shown, of so many that there are, on so many lines.
+
+    Sections, and kinds in them, are given in the order in which a person needs them. They share the lines alike: what
+    one does not need goes to the others, an odd line to the first. What is left out of a section takes one line of it.
+    """
+    room = lines - HEAD_LINES - SECTION_LINES * len(sections)
+    given = share([sum(kinds) for kinds in sections], room)
+    return [
+        list(kinds) if sum(kinds) <= lines_given else share(kinds, lines_given - 1)
+        for kinds, lines_given in zip(sections, given, strict=True)
+    ]
+
+
+def share(wanted: Sequence[int], room: int) -> list[int]:
+    """How much each gets of what there is room for: as even as can be, no more than it wants, the first ones first."""
+    given = [0] * len(wanted)
+    while room > 0 and (hungry := [i for i, want in enumerate(wanted) if given[i] < want]):
+        for i in hungry[:room]:
+            given[i] += 1
+        room -= len(hungry)
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A member's newest look: it ended `at`, when the log ended at `upto`; it showed what came `since`, `after`."""
+
+    at: float
+    upto: int
+    since: float
+    after: int
+
+
+def next_look(last: Look, now: float, upto: int, gap_seconds: float) -> Look:
+    """The look that a member takes now: it goes on with the last one if that is not long ago, else it begins there."""
+    if now - last.at < gap_seconds:
+        return Look(now, upto, last.since, last.after)
+    return Look(now, upto, last.at, last.upto)
+
+
+def step_seconds(span: float) -> float:
+    """In steps of how many seconds the pace of a span is drawn: the shortest that are few enough."""
+    for step in STEP_SECONDS:
+        if span <= STEPS * step:
+            return step
+    return math.ceil(span / STEPS / DAY) * DAY
+
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def who_is_named(text: str, people: Collection[str]) -> str | None:
+    """The first of some people whose name stands in a text as a word of its own, with or without an @."""
+    by_folded = {name.casefold(): name for name in people}
+    for word in _WORD.findall(text):
+        found = by_folded.get(word.rstrip(".-").casefold())
+        if found is not None:
+            return found
+    return None

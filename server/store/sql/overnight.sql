@@ -1,0 +1,321 @@
+-- Overnight: who did what in a span, who has what now, what broke, who is stopped, what waits for a person.
+
+-- name: last_look
+select at, upto, since, after from look where member = :member
+
+-- name: note_look
+insert into look (member, at, upto, since, after) values (:member, :at, :upto, :since, :after)
+on conflict (member) do update set at = :at, upto = :upto, since = :since, after = :after
+
+-- ------------------------------------------------------------------ what waits for a person
+
+-- name: people
+select name from member where kind = 'human' order by name
+
+-- name: asks_to_people
+-- Questions that a person was asked and has not answered, the oldest first.
+select message.id, message.summary, author.name as author, person.name as person, due.since
+from member as person
+join due on due.member = person.id and due.rule = 'ask'
+join message on message.id = due.subject
+join member as author on author.id = message.author
+where person.kind = 'human' and not exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.author = person.id and answer.id > message.id
+)
+order by due.since, message.id
+limit :limit
+
+-- name: count_asks_to_people
+select count(*) as asks
+from member as person
+join due on due.member = person.id and due.rule = 'ask'
+join message on message.id = due.subject
+where person.kind = 'human' and not exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.author = person.id and answer.id > message.id
+)
+
+-- name: reviews_by_people
+-- Completions that a person is to judge: who was asked, or the owner once the time for that is over. Null: anybody.
+select task.id, task.title, task.completed_at, completer.name as completer,
+    case
+        when task.completed_at <= :before and completer.owner <> task.completed_by
+            and (own.state = 'active' or (own.state = 'paused' and own.until <= :now)) then answers.name
+        else reviewer.name
+    end as person
+from task
+join member as completer on completer.id = task.completed_by
+join member as answers on answers.id = completer.owner
+join standing as own on own.scope = 'member' and own.target = completer.owner
+left join member as reviewer on reviewer.id = task.reviewer
+where task.state = 'in_review'
+    and (reviewer.id is null or reviewer.kind = 'human'
+        or (task.completed_at <= :before and completer.owner <> task.completed_by
+            and (own.state = 'active' or (own.state = 'paused' and own.until <= :now))))
+order by task.completed_at, task.id
+limit :limit
+
+-- name: count_reviews_by_people
+select count(*) as reviews
+from task
+join member as completer on completer.id = task.completed_by
+join standing as own on own.scope = 'member' and own.target = completer.owner
+left join member as reviewer on reviewer.id = task.reviewer
+where task.state = 'in_review'
+    and (reviewer.id is null or reviewer.kind = 'human'
+        or (task.completed_at <= :before and completer.owner <> task.completed_by
+            and (own.state = 'active' or (own.state = 'paused' and own.until <= :now))))
+
+-- name: blocked_tasks
+select task.id, task.title, task.blocked_on, task.touched_at, holder.name as holder
+from task
+join member as holder on holder.id = task.holder
+where task.state = 'blocked'
+order by task.touched_at, task.id
+limit :limit
+
+-- name: tasks_for_people
+-- Work that is a person's to begin, and waits for nothing else.
+select task.id, task.title, task.created_at, creator.name as creator, person.name as person
+from member as person
+join task on task.assigned = person.id
+join member as creator on creator.id = task.creator
+where person.kind = 'human' and task.state = 'open' and not exists (
+    select 1 from dependency
+    join task as before on before.id = dependency.needs_task
+    where dependency.task = task.id and before.state not in ('done', 'cancelled')
+)
+order by task.priority desc, task.id
+limit :limit
+
+-- name: count_tasks_for_people
+select count(*) as tasks
+from member as person
+join task on task.assigned = person.id
+where person.kind = 'human' and task.state = 'open' and not exists (
+    select 1 from dependency
+    join task as before on before.id = dependency.needs_task
+    where dependency.task = task.id and before.state not in ('done', 'cancelled')
+)
+
+-- name: offers_to_people
+select offer.id, offer.note, offer.created_at, offer.expires_at, giver.name as giver, person.name as person
+from member as person
+join offer on offer.receiver = person.id
+join member as giver on giver.id = offer.giver
+where person.kind = 'human' and offer.state = 'offered' and offer.expires_at > :now
+order by offer.expires_at, offer.id
+limit :limit
+
+-- name: count_offers_to_people
+select count(*) as offers
+from member as person
+join offer on offer.receiver = person.id
+where person.kind = 'human' and offer.state = 'offered' and offer.expires_at > :now
+
+-- name: escalated
+-- What agents were reminded of in vain, so that their owners were told; whether it still stands is looked up.
+select due.rule, due.subject, due.since, due.counted, due.member, member.name, owner.name as owner_name
+from due
+join member on member.id = due.member
+join member as owner on owner.id = member.owner
+where due.escalated = 1 and due.rule in ('task', 'ask', 'review', 'proof') and member.kind = 'agent'
+order by due.since
+limit :limit
+
+-- ------------------------------------------------------------------ what broke
+
+-- name: newest_of_act
+-- What an act of the room was about since a number, each thing with how often and its newest entry, the newest first.
+select subject, count(*) as times, max(seq) as seq
+from log
+where act = :act and actor = :room and outcome = :outcome and seq > :after
+group by subject
+order by 3 desc
+limit :limit
+
+-- name: count_of_act
+select count(distinct subject) as things from log
+where act = :act and actor = :room and outcome = :outcome and seq > :after
+
+-- name: newest_repair
+-- The newest task that the room put on the board to have a member repaired.
+select seq, detail from log
+where act = 'repair' and actor = :room and subject = :subject and outcome = 'ok'
+order by seq desc
+limit 1
+
+-- name: troubled
+select member.name, trouble.verdict, trouble.since, trouble.reason
+from trouble
+join member on member.id = trouble.member
+order by case trouble.verdict when 'zombie' then 0 when 'gone' then 1 else 2 end, trouble.since, member.name
+limit :limit
+
+-- name: count_troubled
+select count(*) as members from trouble
+
+-- name: recovered
+-- Members whose presence was in question since a number, and is not any more.
+select subject, count(*) as times, max(seq) as seq
+from log
+where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
+    and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
+group by subject
+order by 3 desc
+limit :limit
+
+-- name: count_recovered
+select count(distinct subject) as members
+from log
+where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
+    and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
+
+-- name: sent_back
+select verdict.seq, verdict.task, log.at, log.summary, reviewer.name as reviewer, completer.name as completer
+from verdict
+join log on log.seq = verdict.seq
+join member as reviewer on reviewer.id = verdict.reviewer
+join member as completer on completer.id = verdict.completer
+where verdict.upheld = 0 and verdict.seq > :after
+order by verdict.seq desc
+limit :limit
+
+-- name: count_sent_back
+select count(*) as verdicts from verdict where upheld = 0 and seq > :after
+
+-- name: alerts
+select message.id, message.at, message.summary, author.name as author
+from message
+join member as author on author.id = message.author
+where message.kind = 'alert' and message.seq > :after
+order by message.seq desc
+limit :limit
+
+-- name: count_alerts
+select count(*) as alerts from message where kind = 'alert' and seq > :after
+
+-- name: refusals_by_member
+-- Entries of refusals; equal ones within ten minutes share them.
+select member.name, log.act, count(*) as entries, max(log.at) as at
+from member
+cross join log
+where log.actor = member.id and log.outcome = 'refused' and log.at > :since
+group by member.name, log.act
+order by 3 desc, 1, 2
+
+-- name: count_failing
+select count(*) as duties from due where failures > 0
+
+-- ------------------------------------------------------------------ who is stopped
+
+-- name: who_is_stopped
+-- Who is paused, and who is killed, the newest first.
+select standing.scope, member.name, standing.state, standing.since, standing.until, setter.name as by_name,
+    standing.reason
+from standing
+join member as setter on setter.id = standing.by_member
+left join member on member.id = standing.target and standing.scope <> 'room'
+where standing.state = :state and (standing.until is null or standing.until > :now) and standing.since > :since
+    and standing.since <= :upto
+order by standing.since desc, standing.scope, member.name
+limit :limit
+
+-- name: count_stopped
+select count(*) as targets from standing
+where state = :state and (until is null or until > :now) and since > :since and since <= :upto
+
+-- name: let_go
+-- Who was stopped or resumed since a number, and may act now.
+select subject, count(*) as times, max(seq) as seq
+from log
+where act in ('pause', 'resume', 'kill') and actor in (select id from member) and outcome = 'ok' and seq > :after
+    and subject not in (
+        select case standing.scope when 'room' then 'room' when 'owner' then 'owner:' || member.name
+            else '@' || member.name end
+        from standing
+        left join member on member.id = standing.target
+        where standing.state <> 'active' and (standing.until is null or standing.until > :now)
+    )
+group by subject
+order by 3 desc
+limit :limit
+
+-- name: count_let_go
+select count(distinct subject) as targets
+from log
+where act in ('pause', 'resume', 'kill') and actor in (select id from member) and outcome = 'ok' and seq > :after
+    and subject not in (
+        select case standing.scope when 'room' then 'room' when 'owner' then 'owner:' || member.name
+            else '@' || member.name end
+        from standing
+        left join member on member.id = standing.target
+        where standing.state <> 'active' and (standing.until is null or standing.until > :now)
+    )
+
+-- name: newest_stop
+-- The newest time that something was stopped.
+select log.seq, log.at, log.act, log.summary, log.detail, actor.name as actor
+from log
+join member as actor on actor.id = log.actor
+where log.subject = :subject and log.act in ('pause', 'kill') and log.outcome = 'ok'
+order by log.seq desc
+limit 1
+
+-- name: resumed_after
+select log.at, actor.name as actor
+from log
+join member as actor on actor.id = log.actor
+where log.subject = :subject and log.act = 'resume' and log.outcome = 'ok' and log.seq > :after
+order by log.seq
+limit 1
+
+-- ------------------------------------------------------------------ who has what, and who did what
+
+-- name: tasks_in_work
+-- Whose lease ends first comes first; tasks whose clock stands come last.
+select id, state from task
+where state in ('claimed', 'blocked', 'offered', 'in_review')
+order by case when lease_from is null then 1 else 0 end, lease_from + lease_seconds, touched_at, id
+limit :limit
+
+-- name: count_unfinished
+select state, count(*) as tasks from task
+where state in ('open', 'claimed', 'blocked', 'offered', 'in_review')
+group by state
+
+-- name: last_brought
+-- What was last brought to a task: a note, what it waits for, a completion, or that it was taken.
+select member.name as member, task_entry.at, task_entry.kind, task_entry.text, task_entry.detail
+from task_entry
+join member on member.id = task_entry.member
+where task_entry.task = :task and task_entry.kind in ('note', 'working', 'blocked', 'completed', 'claimed', 'accepted')
+order by task_entry.seq desc
+limit 1
+
+-- name: done_by_member
+-- How many tasks each member completed and judged since a number, and how often it reported after a message.
+select member.id as member,
+    (select count(*) from log
+        where act = 'complete_task' and actor = member.id and seq > :after and outcome = 'ok') as completed,
+    (select count(*) from log
+        where act = 'review_task' and actor = member.id and seq > :after and outcome = 'ok') as reviewed,
+    (select count(*) from message
+        where author = member.id and kind = 'report' and folded = 0 and id > :message) as reports
+from member
+where member.kind <> 'room'
+
+-- name: handed_over
+select offer.giver, offer.receiver, count(*) as times
+from log
+join offer on offer.id = cast(substr(log.subject, 3) as bigint)
+where log.act = 'answer_hand_off' and log.actor in (select id from member) and log.outcome = 'ok' and log.seq > :after
+    and offer.state = 'accepted'
+group by offer.giver, offer.receiver
+
+-- name: newest_completions
+select subject from log
+where act = 'complete_task' and actor = :member and seq > :after and outcome = 'ok'
+order by seq desc
+limit :limit
