@@ -22,7 +22,7 @@ ENOUGH = 0.9
 
 TESTS = [
     *("test_rules", "test_rule_bounds", "test_characters", "test_names", "test_routing", "test_quiet_rules"),
-    *("test_judgement", "test_notice_rules"),
+    *("test_judgement", "test_notice_rules", "test_overnight_rules"),
 ]
 SETTINGS = """
 [tool.mutmut]
