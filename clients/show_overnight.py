@@ -11,7 +11,7 @@ from teamroom.clients.show import PRESENCE, SECTIONS
 from teamroom.clients.terminal import aligned, console, grid, plain, print_json, span
 from teamroom.server.acts.broke import Broken
 from teamroom.server.acts.overnight import Night
-from teamroom.server.acts.sections import Section
+from teamroom.server.acts.sections import KIND_WORDS, Section
 from teamroom.server.acts.stops import Stopped
 from teamroom.server.acts.waits import Waiting
 from teamroom.server.acts.work import Doer, Held
@@ -21,11 +21,6 @@ Row = list[Text]
 
 TITLE_CELLS = 30
 """How much of a title stands before what was last brought to the task."""
-
-BARS = "▁▂▃▄▅▆▇█"
-
-KINDS = {"sent_back": "sent back", "let_go": "let go", "killed_before": "killed before"}
-"""Kinds that are written otherwise than they are named."""
 
 
 def overnight(reply: dict[str, Any], as_json: bool) -> None:
@@ -60,9 +55,8 @@ def _head(night: Night) -> Text:
 def _pace(night: Night) -> Text:
     """How much happened in each step, as bars; nothing is a gap."""
     most = max(night.pace.entries, default=0)
-    bars = "".join(BARS[(n * len(BARS) - 1) // most] if n else " " for n in night.pace.entries)
     return Text.assemble(
-        (f"steps of {span(night.pace.step_seconds)} ", "dim"), (bars, "cyan"), (f" at most {most:,}", "dim")
+        (f"steps of {span(night.pace.step_seconds)} ", "dim"), (night.pace.bars, "cyan"), (f" at most {most:,}", "dim")
     )
 
 
@@ -70,15 +64,13 @@ def _section(title: str, style: str, section: Section[Any], row: Callable[[Any],
     """A heading, a line for each thing that is shown, and one that counts the others."""
     out = console()
     out.print()
-    total = sum(section.counts.values())
-    if not total:
+    if not section.total:
         out.print(Text(f"{title}: nothing", style="dim"))
         return
-    out.print(Text(f"{title} {total:,}", style=f"bold {style}"))
+    out.print(Text(f"{title} {section.total:,}", style=f"bold {style}"))
     _lines([row(thing) for thing in section.shown])
     if section.left_out:
-        left = ", ".join(f"{count:,} {KINDS.get(kind, kind)}" for kind, count in section.left_out.items())
-        more = Text(f"and {sum(section.left_out.values()):,} more: {see}  ({left})", style="dim")
+        more = Text(f"and {sum(section.left_out.values()):,} more: {see}  ({section.rest})", style="dim")
         more.truncate(out.width if out.is_terminal else len(more.plain) + 1, overflow="ellipsis")
         out.print(more)
 
@@ -119,9 +111,10 @@ def _waiting(waiting: Waiting, ago: Ago) -> Row:
 def _broken(broken: Broken, ago: Ago) -> Row:
     times = f" ({broken.times} times)" if broken.times > 1 else ""
     became = f"{plain(broken.became)}; " if broken.became else ""
+    kind = KIND_WORDS.get(broken.kind, broken.kind)
     return [
         Text(plain(broken.subject), style="bold"),
-        Text("over" if broken.over else KINDS.get(broken.kind, broken.kind), style="dim" if broken.over else "red"),
+        Text("over", style="dim") if broken.over else Text(kind, style="red"),
         Text(ago(broken.at), style="dim"),
         Text.assemble((f"@{plain(broken.by)} noticed{times}: ", "dim"), f"{became}{plain(broken.line)}"),
     ]

@@ -19,11 +19,6 @@ from teamroom.tools.words import counted, logged
 
 Ago = Callable[[str], str]
 
-BARS = "▁▂▃▄▅▆▇█"
-
-KINDS = {"sent_back": "sent back", "let_go": "let go", "killed_before": "killed before"}
-"""Kinds that are written otherwise than they are named."""
-
 
 def overnight(night: Night) -> str:
     """The reply of `overnight` in words, on at most sixty lines."""
@@ -50,24 +45,17 @@ def _head(night: Night) -> str:
 
 
 def _pace(night: Night) -> str:
-    most = max(night.pace.entries, default=0)
-    bars = "".join(bar(entries, most) for entries in night.pace.entries)
-    return f"Entries in steps of {duration(night.pace.step_seconds)}, at most {most} in one: {bars}"
-
-
-def bar(value: int, most: int) -> str:
-    """A number of entries as a bar one character wide; nothing is a gap."""
-    return BARS[(value * len(BARS) - 1) // most] if value else " "
+    pace = night.pace
+    most = max(pace.entries, default=0)
+    return f"Entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
 
 
 def _section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
-    total = sum(section.counts.values())
-    if not total:
+    if not section.total:
         return [f"{title}: nothing."]
-    lines = [f"{title} ({total}):", *(f"- {line(thing)}" for thing in section.shown)]
+    lines = [f"{title} ({section.total}):", *(f"- {line(thing)}" for thing in section.shown)]
     if section.left_out:
-        left = ", ".join(f"{count} {KINDS.get(kind, kind)}" for kind, count in section.left_out.items())
-        lines.append(f"- and {sum(section.left_out.values())} more ({left}): {see}")
+        lines.append(f"- and {sum(section.left_out.values())} more ({section.rest}): {see}")
     return lines
 
 

@@ -18,7 +18,7 @@ from teamroom.server.store.transaction import Reading
 ROOM_NAME = "room"
 """Who noticed what the supervisor found."""
 
-Look = Callable[[Reading, Any, float], tuple[bool, str]]
+Became = Callable[[Reading, Any, float], tuple[bool, str]]
 """From an entry of the log to whether that is over, and what became of it in the room's words."""
 
 BrokenKind = Literal[
@@ -76,19 +76,21 @@ def broke(tx: Reading, since: float, after: int, now: float) -> list[Kind[Broken
     ]
 
 
-def _acts(tx: Reading, kind: str, act: str, after: int, now: float, look: Look, outcome: str = "ok") -> Kind[Broken]:
+def _acts(
+    tx: Reading, kind: BrokenKind, act: str, after: int, now: float, became_of: Became, outcome: str = "ok"
+) -> Kind[Broken]:
     """What an act of the room was about, each thing once with its newest entry."""
     about = {"act": act, "room": ROOM_MEMBER, "outcome": outcome, "after": after}
 
     def first(limit: int) -> list[Broken]:
-        return [_entry(tx, kind, row, now, look) for row in tx.all("newest_of_act", **about, limit=limit)]
+        return [_entry(tx, kind, row, now, became_of) for row in tx.all("newest_of_act", **about, limit=limit)]
 
     return Kind(kind, tx.value("count_of_act", **about), first)
 
 
-def _entry(tx: Reading, kind: Any, row: Any, now: float, look: Look) -> Broken:
+def _entry(tx: Reading, kind: BrokenKind, row: Any, now: float, became_of: Became) -> Broken:
     entry = tx.one("receipt", seq=row["seq"])
-    over, became = look(tx, entry, now)
+    over, became = became_of(tx, entry, now)
     return Broken(
         kind=kind,
         subject=row["subject"],
@@ -135,7 +137,7 @@ def _troubled(tx: Reading, limit: int) -> list[Broken]:
             line=one_line(f"@{row['name']} is {row['verdict']}: {row['reason']}"),
             by=ROOM_NAME,
             at=rfc3339(row["since"]),
-            became=_repair(tx, f"@{row['name']}"),
+            became="" if row["repair"] is None else _repair(tx, row["repair"]),
         )
         for row in tx.all("troubled", limit=limit)
     ]
@@ -146,7 +148,8 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
     for row in tx.all("recovered", room=ROOM_MEMBER, after=after, limit=limit):
         entry = tx.one("receipt", seq=row["seq"])
         verdict = json.loads(entry["detail"]).get("verdict") if entry["detail"] else None
-        repair = _repair(tx, row["subject"], after)
+        repair = tx.one("newest_repair", room=ROOM_MEMBER, subject=row["subject"], after=after)
+        asked = json.loads(repair["detail"])["task"] if repair is not None and repair["detail"] else None
         found.append(
             Broken(
                 kind="recovered",
@@ -156,24 +159,20 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
                 at=rfc3339(entry["at"]),
                 times=row["times"],
                 over=verdict == "recovered",
-                became=repair,
+                became="" if asked is None else _repair(tx, number(asked)),
             )
         )
     return found
 
 
-def _repair(tx: Reading, subject: str, after: int = 0) -> str:
-    """Who was asked to repair a member of late, and who did."""
-    entry = tx.one("newest_repair", room=ROOM_MEMBER, subject=subject)
-    if entry is None or entry["seq"] <= after or not entry["detail"]:
-        return ""
-    name = json.loads(entry["detail"])["task"]
-    row = tx.one("task", id=number(name))
+def _repair(tx: Reading, task: int) -> str:
+    """What became of a task to repair a member."""
+    row = tx.one("task", id=task)
     if row["completed_by"] is not None:
-        return f"repaired by @{row['completer_name']} ({name})"
+        return f"repaired by @{row['completer_name']} (T-{task})"
     if row["holder"] is not None:
-        return f"@{row['holder_name']} repairs it ({name})"
-    return f"its repair is {row['state']} ({name})"
+        return f"@{row['holder_name']} repairs it (T-{task})"
+    return f"its repair is {row['state']} (T-{task})"
 
 
 # ------------------------------------------------------------------ what members noticed

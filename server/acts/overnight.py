@@ -24,6 +24,8 @@ LONGEST_HOURS = 876_000
 
 HOUR_SECONDS = 3600.0
 
+BARS = "▁▂▃▄▅▆▇█"
+
 
 class Overnight(Arguments):
     """Arguments of `overnight`. Without `hours` since the caller last looked."""
@@ -38,6 +40,12 @@ class Pace(BaseModel):
 
     step_seconds: float
     entries: list[int]
+
+    @property
+    def bars(self) -> str:
+        """The steps as bars, each one character wide; where nothing happened there is a gap."""
+        most = max(self.entries, default=0)
+        return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in self.entries)
 
 
 class Night(BaseModel):

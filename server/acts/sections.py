@@ -10,6 +10,9 @@ from teamroom.server.rules.text import one_line
 
 T = TypeVar("T")
 
+KIND_WORDS = {"sent_back": "sent back", "let_go": "let go", "killed_before": "killed before"}
+"""Kinds that are written otherwise than they are named."""
+
 TEXT_CHARACTERS = 90
 """How much of a member's text stands on a line of the screen."""
 
@@ -29,6 +32,16 @@ class Section(BaseModel, Generic[T]):
     counts: dict[str, int]
     shown: list[T]
     left_out: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """How many there are in all."""
+        return sum(self.counts.values())
+
+    @property
+    def rest(self) -> str:
+        """How many are not shown, by kind, in words."""
+        return ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in self.left_out.items())
 
 
 def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:

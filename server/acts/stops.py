@@ -63,6 +63,8 @@ def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
     found = []
     for row in tx.all("let_go", after=after, now=now, limit=limit):
         stop = tx.one("newest_stop", subject=row["subject"])
+        if stop is None:
+            continue  # it was stopped in a log that is not this one
         resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"])
         detail = json.loads(stop["detail"]) if stop["detail"] else {}
         until = detail.get("until")

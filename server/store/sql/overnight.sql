@@ -140,14 +140,14 @@ select count(distinct subject) as things from log
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 
 -- name: newest_repair
--- The newest task that the room put on the board to have a member repaired.
-select seq, detail from log
-where act = 'repair' and actor = :room and subject = :subject and outcome = 'ok'
+-- The newest task that the room put on the board since a number to have a member repaired.
+select detail from log
+where act = 'repair' and actor = :room and subject = :subject and outcome = 'ok' and seq > :after
 order by seq desc
 limit 1
 
 -- name: troubled
-select member.name, trouble.verdict, trouble.since, trouble.reason
+select member.name, trouble.verdict, trouble.since, trouble.reason, trouble.repair
 from trouble
 join member on member.id = trouble.member
 order by case trouble.verdict when 'zombie' then 0 when 'gone' then 1 else 2 end, trouble.since, member.name
@@ -255,12 +255,12 @@ where act in ('pause', 'resume', 'kill') and actor in (select id from member) an
     )
 
 -- name: newest_stop
--- The newest time that something was stopped.
-select log.seq, log.at, log.act, log.summary, log.detail, actor.name as actor
+-- The newest time that something was stopped; where it never was, when a restored room took that over.
+select log.seq, log.at, log.detail, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.subject = :subject and log.act in ('pause', 'kill') and log.outcome = 'ok'
-order by log.seq desc
+where log.subject = :subject and log.act in ('pause', 'kill', 'restore') and log.outcome = 'ok'
+order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
 
 -- name: resumed_after
