@@ -12,10 +12,10 @@ from teamroom.server.acts.stops import Stopped
 from teamroom.server.acts.waits import Waiting
 from teamroom.server.acts.work import Doer, Held
 from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import said
+from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import RUN_THE_ROOM
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted, logged
+from teamroom.tools.words import counted
 
 Ago = Callable[[str], str]
 
