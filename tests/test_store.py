@@ -99,7 +99,7 @@ LED_BY_AN_INDEX = (
 ASKED_BY_A_TICK = (
     *("due_now", "next_due", "looks_too_late", "look_again", "due", "supervisor"),
     *("settle", "put_off", "put_off_failed", "count_slot", "look_sooner", "look_at_leases"),
-    *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_message_of", "count_held"),
+    *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
     *("task", "message", "offer", "has_answered", "entry_time", "pauses", "provable", "earliest_proof"),
     *("count_reminders_of_member", "reminders_sent_to", "nth_newest_reminder", "nth_newest_wake"),
 )
