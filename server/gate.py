@@ -41,7 +41,10 @@ REQUEST_ID_CHARACTERS = 200
 JSON_RPC_ERROR = -32000
 """The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
+did would begin again at each quotation mark of such a beginning, and take minutes for one body."""
+
 _NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 
 

@@ -1,6 +1,7 @@
 """What the gate refuses is answered under the request's own id: some clients wait for ever for any other."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from teamroom.server import gate
 from teamroom.server.gate import REFUSED_BODY_SECONDS
 from teamroom.server.settings import Settings
 from tests.raw import (
@@ -90,6 +92,30 @@ def test_what_has_no_id_is_refused_without_one(room: RoomInThread, body: bytes) 
         wire.send(posted(room.port, UNKNOWN, body))
         answer = wire.answer()
     assert (answer.status, answer.json["id"]) == (401, None)
+
+
+UNCLOSED = b'"' + b'\\"' * 131_000
+"""A string that ends nowhere, as long as a body may be: whoever looks for its end from each mark looks for minutes."""
+
+
+@pytest.mark.parametrize("opened", [b"[]" * 33, b"[" * 33], ids=["flat", "deep"])
+def test_a_body_that_never_closes_its_string_is_answered_at_once(room: RoomInThread, opened: bytes) -> None:
+    with room.wire() as wire, room.wire() as stranger:
+        stranger.send(posted(room.port, UNKNOWN, opened + UNCLOSED))
+        assert stranger.answer().status == 401
+        wire.send(posted(room.port, room.token("bot"), opened + UNCLOSED, modern_headers("tools/call", "who")))
+        assert wire.answer().status == 400
+
+
+def test_a_search_from_each_mark_would_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(marks: int) -> float:
+        begun = time.process_time()
+        gate.is_deeper(b"[]" * 33 + b'"' + b'\\"' * marks, 32)
+        return time.process_time() - begun
+
+    assert seconds(131_000) < 1
+    monkeypatch.setattr(gate, "_STRING", re.compile(rb'"(?:[^"\\]|\\.)*"'))
+    assert seconds(4_000) > 16 * seconds(500)
 
 
 def test_a_refused_client_that_never_sends_its_body_does_not_wait_for_long(room: RoomInThread) -> None:
