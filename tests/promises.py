@@ -681,6 +681,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "test_connections": ("*",),
         "test_gate_answers": ("*",),
+        "test_coverage_fuzz": ("*",),
     },
     "SAF7": {
         "test_shell_tokens": ("*",),
