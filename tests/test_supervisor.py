@@ -1,16 +1,18 @@
 """The room's own loop: what falls due by itself is done once, in the open, whatever else fails."""
 
+import asyncio
 import math
 from pathlib import Path
 from typing import Any
 
+import anyio.lowlevel
 import pytest
 
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.transaction import DiskFullError
-from teamroom.server.supervisor import duties
+from teamroom.server.supervisor import duties, loop
 from tests.raw import logged
-from tests.rooms import RunningRoom, running_room
+from tests.rooms import BOUND_SECONDS, RunningRoom, running_room
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -89,6 +91,45 @@ async def test_the_loop_does_what_is_due_by_itself(tmp_path: Path) -> None:
         room.room.supervisor.nudge(0)
         found = await holder("wait_for_wake", after=after, timeout_seconds=10)
         assert [wake["subject"] for wake in found["wakes"]] == [task]
+
+
+async def test_the_loop_does_not_sleep_on_when_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LOOK_UP_SECONDS", 0.01)
+    async with running_room(tmp_path / "room", supervised=True, live_interval_seconds=10) as room:
+        (member,) = await room.enroll("member", mode="live")
+        room.time.step(DAY)
+        await member("check_in")
+        room.time.step(-DAY)
+        await member("heartbeat")
+        room.time.forward(31)
+        async with asyncio.timeout(BOUND_SECONDS):
+            while not acts(room, "presence"):
+                await anyio.lowlevel.checkpoint()
+        assert ["is gone" in entry["summary"] for entry in acts(room, "presence")] == [True]
+
+
+async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = asyncio.Event()
+
+    def fails(work: Any) -> Any:
+        raise DiskFullError("a test's disk")
+
+    async def waits(nudge: Any, seconds: float) -> None:
+        nudge.close()
+        slept.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(room.room.store, "look_up", fails)
+        broken.setattr(loop.asyncio, "wait_for", waits)
+        running = asyncio.create_task(room.room.supervisor.run())
+        await slept.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_go_on(

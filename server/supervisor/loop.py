@@ -45,7 +45,9 @@ class Supervisor:
         self._settings, self._metrics = settings, metrics
         self._holder = holder
         self._next = math.inf
-        self._ticked = math.inf
+        self._ticked = -math.inf
+        self._looks_late = True
+        """When to look at members may have been noted by a clock that was set back since; who knows at the start."""
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
@@ -68,9 +70,11 @@ class Supervisor:
 
     async def tick(self) -> float:
         """Do all that is due now; returns when the next thing is."""
-        if self._is_set_back():
-            await self._look_again()
+        self._looks_late |= self._is_set_back()
         self._ticked = self._watch()
+        if self._looks_late:
+            await self._look_again()
+            self._looks_late = False
         for _ in range(ROUNDS):
             now = self._watch()
             rows = self._store.look_up(partial(_due_now, now=now))
@@ -83,11 +87,11 @@ class Supervisor:
         return self._watch()
 
     def _is_set_back(self) -> bool:
-        """Whether the clock was set back since the last tick, or may have been, as there was none."""
+        """Whether the clock was set back since the last tick."""
         return self._watch() < self._ticked - self._settings.clock_step_seconds
 
     async def _look_again(self) -> None:
-        """When to look at a member was noted by the clock: after it was set back, that would be too late."""
+        """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
         if self._store.look_up(lambda tx: tx.one("looks_too_late", **bound)) is not None:
             await self._door.act_as_room(lambda tx, now: tx.run("look_again", **bound))
