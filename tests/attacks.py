@@ -531,6 +531,23 @@ ATTACKS: dict[int, Attack] = {
         "the old room stands, or the new one",
         {"test_backups": ("a_restore_that_dies_anywhere_leaves_the_old_room_or_the_new",)},
     ),
+    56: Attack(
+        OPERATOR,
+        "the password of a channel in a log, an error, a backup or a member's reply",
+        "addresses stand in the settings alone; what libraries say in the threads that call them is dropped",
+        {
+            "test_canaries": (
+                "no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_databases_or_backups",
+                "settings_that_cannot_be_read_are_named_without_an_address",
+            )
+        },
+    ),
+    57: Attack(
+        AGENT,
+        "a body that takes minutes to look at",
+        "each check of a body passes over it once, and never goes back",
+        {"test_gate_answers": ("what_has_no_id_is_refused_without_one",)},
+    ),
 }
 
 
