@@ -21,7 +21,7 @@ from typing import Any
 
 from teamroom.server.identity import Caller
 from tests.bench.campaign import Advance, Outcome, command, over_time, silently
-from tests.bench.kills import ROOT
+from tests.bench.process import ROOT
 from tests.bench.store_life import PLACES
 from tests.bench.stored_acts import Expected, Told, Wanted, fresh_copy, make_room
 
