@@ -116,7 +116,7 @@ def _fault(words: Path) -> str:
 
 
 def _told(done: dict[str, Fuzzed], kept: Path, seed: int, twin: bool) -> int:
-    print(f"coverage_fuzz, seed {seed}{' (twin: a fault is built into each target)' if twin else ''}")
+    print(f"coverage_fuzz, seed {seed}{' (twin: faults are built in, no file is kept)' if twin else ''}")
     for name, fuzzed in done.items():
         print(f"  {name}: {fuzzed.executions:,} executions, {fuzzed.covered:,} places of the code covered")
         print(f"  {name}: faults: {len(fuzzed.faults)}")
