@@ -6,7 +6,7 @@ DATA ?= .teamroom
 PORT ?= 8765
 BIN := $(VENV)/bin
 
-.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire simulation models mutants lock clean
+.PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
@@ -62,6 +62,9 @@ wire: $(VENV)/.tests ## broken frames, clients that never read and a thousand co
 	$(BIN)/python -m tests.bench.frames 1000000
 	$(BIN)/python -m tests.bench.stuck 200
 	$(BIN)/python -m tests.bench.crowd 1000
+
+fuzz: $(VENV)/.tests ## let coverage lead the way to bad bytes for ten minutes each; needs `.venv/bin/pip install atheris`
+	$(BIN)/python -m tests.bench.coverage_fuzz 600
 
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
 	$(BIN)/python -m tests.mutants
