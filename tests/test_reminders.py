@@ -266,6 +266,21 @@ async def test_what_is_over_is_not_shown_as_owed_even_before_the_supervisor_look
     assert (await holder("check_in"))["reminders"] == []
 
 
+async def test_a_supervisor_that_looks_long_after_an_offer_expired_says_once_that_the_lease_is_over(
+    room: RunningRoom,
+) -> None:
+    giver, task, fence = await holding(room)
+    await room.enroll("receiver", mode="every:7200")
+    await giver("hand_off", task=task, fence=fence, to="receiver", note="yours")
+    room.time.forward(8 * HOUR)
+    await giver("heartbeat", note="back")
+    await room.room.supervisor.tick()
+    assert [entry["act"] for entry in room.entries() if entry["act"] in ("expire_offer", "overdue")] == [
+        "expire_offer",
+        "overdue",
+    ]
+
+
 async def test_why_a_question_or_an_offer_was_not_reminded_stands_beside_it(room: RunningRoom) -> None:
     owner = await room.owner()
     giver, task, fence = await holding(room)

@@ -2,7 +2,7 @@
 
 from teamroom.server import log
 from teamroom.server.acts.dues import Due, put_off, settle
-from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, as_it_is
+from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, find_settled
 from teamroom.server.clock import rfc3339
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Writing
@@ -13,9 +13,8 @@ SHORTEST_LOOK_SECONDS = 60.0
 
 def say_overdue(tx: Writing, due: Due, now: float) -> None:
     """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
-    row = tx.one("task", id=due.subject)
-    task = None if row is None else as_it_is(tx, row, now)
-    if task is None or task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
+    task = find_settled(tx, f"T-{due.subject}", now)
+    if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
         settle(tx, "lease", due.subject, due.member)
         return
     left = -task.overdue_seconds(now, tx.settings)
@@ -34,7 +33,9 @@ def say_overdue(tx: Writing, due: Due, now: float) -> None:
         now,
         act="overdue",
         subject=task.name,
-        summary=one_line(f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {row['title']}"),
+        summary=one_line(
+            f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {task.row['title']}"
+        ),
         detail={"holder": task.row["holder_name"], "fence": task.fence, "free_at": free_at},
     )
     log.notice(tx, task.row["holder_owner"], "stuck", "overdue", task.name)

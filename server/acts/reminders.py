@@ -173,14 +173,17 @@ def _still_owes(tx: Reading, member: int, row: Any, now: float) -> bool:
         task = tx.one("task", id=subject)
         return bool(task["state"] == "in_review" and task["reviewer"] == member)
     due = find_due(tx, rule, subject, member)
-    found = None if due is None else {"task": _task, "ask": _ask, "proof": _proof}[rule](tx, due, now)
+    found = None if due is None else {"task": _task_as_it_is, "ask": _ask, "proof": _proof}[rule](tx, due, now)
     return isinstance(found, Open) and found.moved_at <= row["since"]
 
 
-def _task(tx: Reading, due: Due, now: float) -> Open | Later | None:
+def _task(tx: Writing, due: Due, now: float) -> Open | Later | None:
+    find_settled(tx, f"T-{due.subject}", now)  # an offer that has expired moves it now, not when it was made
+    return _task_as_it_is(tx, due, now)
+
+
+def _task_as_it_is(tx: Reading, due: Due, now: float) -> Open | Later | None:
     row = tx.one("task", id=due.subject)
-    if row is None:
-        return None
     task = as_it_is(tx, row, now)
     moved_at = tx.value("entry_time", seq=row["changed_seq"])
     if task.state == "open" and row["assigned"] == due.member:

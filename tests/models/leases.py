@@ -22,6 +22,9 @@ from tests.models.world import code
 LATE, INTERVAL = 60.0, 300.0
 """A lease whose clock stood may be looked at so much later; and for so long nobody is told after the room slept."""
 
+PATIENCE = {"fast": 900.0, "slow": 21_600.0, "hand": 900.0, "olga": 900.0}
+"""How long an offer to each waits."""
+
 
 class Leases(Tasks):
     """Tasks under a supervisor."""
@@ -61,9 +64,9 @@ class Leases(Tasks):
         which = data.draw(st.sampled_from(held)) if held else None
         return None if which is None else (which, self.tasks[which])
 
-    @rule(data=st.data(), to=names, seconds=st.sampled_from([1.0, 300.0, 890.0]))
+    @rule(data=st.data(), to=names, seconds=st.sampled_from([1.0, 300.0, 890.0, 1000.0, 7200.0, 25_000.0]))
     def offer_for_a_while(self, data: st.DataObject, to: str, seconds: float) -> None:
-        """The clock stands while the task is offered, and goes on where it stood once the giver withdraws."""
+        """The clock stands while the task is offered, and goes on from when the giver withdraws or the offer ends."""
         found = self.held_by_somebody_free(data)
         if found is None or found[1].holder == to:
             return
@@ -73,10 +76,16 @@ class Leases(Tasks):
         assert code(reply) == "ok"
         task.state, task.left = "offered", max(task.left, 0.0)
         self.let_pass(seconds)
+        late = seconds - PATIENCE[to]
+        if late >= 0:
+            task.state = "claimed"
+            self.moved(task, task.left - late)
         self.tick()
-        assert code(self.world.act(giver, ANSWER_HAND_OFF, offer=reply.offer, accept=False)) == "ok"
-        task.state = "claimed"
-        self.moved(task, task.left)
+        withdrawn = self.world.act(giver, ANSWER_HAND_OFF, offer=reply.offer, accept=False)
+        assert code(withdrawn) == ("ok" if late < 0 else "expired")
+        if late < 0:
+            task.state = "claimed"
+            self.moved(task, task.left)
 
     @rule(data=st.data(), seconds=spans)
     def send_back(self, data: st.DataObject, seconds: float) -> None:
@@ -140,18 +149,18 @@ class Leases(Tasks):
 @contextlib.contextmanager
 def a_lease_that_is_over_when_it_was_to_be() -> Iterator[None]:
     """The twin: once the time has come that was noted, it is over, whatever happened since."""
-    looked = overdue.as_it_is
+    looked = overdue.find_settled
 
-    def believes(tx: Any, row: Any, now: float) -> Any:
-        task = looked(tx, row, now)
+    def believes(tx: Any, identifier: str, now: float) -> Any:
+        task = looked(tx, identifier, now)
         task.pauses = []
         return task
 
-    overdue.as_it_is = believes
+    overdue.find_settled = believes
     try:
         yield
     finally:
-        overdue.as_it_is = looked
+        overdue.find_settled = looked
 
 
 TWIN: Any = a_lease_that_is_over_when_it_was_to_be
