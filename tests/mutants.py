@@ -43,6 +43,8 @@ EQUIVALENT = {
     ("reminders.x_slots_passed", "at < now and"): "a slot that is now is counted behind the loop, too",
     ("reminders.x_slots_passed", "gap <= longest"): "once the gap is the longest, it stays so",
     ("reminders.x_slots_passed", "int((now - at) / longest)"): "of what is not negative both take the whole part",
+    ("reminders.x_fills_the_day", "strict=None"): "None is as little as False",
+    ("reminders.x_fills_the_day", "- 1 :], )"): "what is not said is False",
     ("reminders.x_slot_time", "gap > longest"): "once the gap is the longest, it stays so",
     ("reminders.x_first_seconds", "interval or 1.0"): "so many seconds are less than the shortest first span",
     ("characters.x__is_emoji", r'"\U0001f000" < character'): "this first character is let in as a symbol (So) too",
