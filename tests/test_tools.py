@@ -44,8 +44,11 @@ async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_ea
 @pytest.mark.parametrize(
     ("role", "more"),
     [
-        ("operator", {"pause", "resume", "enroll", "revoke", "plant", "notify", "read_receipts", "overnight"}),
-        ("watchdog", {"pause", "read_receipts"}),
+        (
+            "operator",
+            {"pause", "repair", "resume", "enroll", "revoke", "plant", "notify", "read_receipts", "overnight"},
+        ),
+        ("watchdog", {"pause", "repair", "read_receipts"}),
         ("observer", {"read_receipts"}),
         ("member", set()),
     ],

@@ -105,6 +105,8 @@ STORY = (
     Step("tester", "read_board", {}),
     Step("olga", "review_task", {"task": "T-1", "verdict": "accept", "note": "212 pass here too"}),
     Step("builder", "who", {"name": "tester"}),
+    Step("rex", "declare_capabilities", {"capabilities": ["runtime:tester"]}, shown=False),
+    Step("rex", "repair", {"name": "tester", "found": "its process is gone"}),
     Step("olga", "pause", {"target": "builder", "reason": "wrong repository", "for_seconds": 600}),
     Step("olga", "resume", {"target": "builder", "reason": "it was the right one"}),
     Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
@@ -120,6 +122,7 @@ async def play(room: RunningRoom) -> dict[str, list[tuple[Step, str]]]:
     members: dict[str, Member] = {"olga": await room.owner()}
     for name in ("builder", "tester"):
         (members[name],) = await room.enroll(name)
+    (members["rex"],) = await room.enroll("rex", role="watchdog")
     for step in STORY:
         _, words, refused = await members[step.who].said(step.tool, **step.arguments)
         assert not refused, f"{step.tool}: {words}"

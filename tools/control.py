@@ -7,6 +7,7 @@ from teamroom.server.acts.plants import PLANT, Planted, Plants
 from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.redact import REDACT, Redacted
+from teamroom.server.acts.repairs import REPAIR, Repaired
 from teamroom.server.identity import Role
 from teamroom.server.rules.text import code, logged, named, said
 from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING
@@ -59,6 +60,16 @@ def plants(reply: Plants) -> str:
     ]
     more = ["There are more."] if reply.more else []
     return "\n".join([*lines, *more]) or "Nothing is planted."
+
+
+def repaired(reply: Repaired) -> str:
+    """The reply of `repair` in words."""
+    tries = len(reply.tried_seconds_ago)
+    tried = f" Restarted {counted(tries, 'time')} in a day." if tries else ""
+    if reply.task is None:
+        return f"The runtime of @{reply.name} waits for no repair.{tried}"
+    held = f" with @{reply.holder}" if reply.holder else ", given up before" if reply.released else ""
+    return f"{reply.task} repairs the runtime of @{reply.name}: {reply.state}{held}{receipt(reply)}.{tried}"
 
 
 def policy_set(reply: PolicySet) -> str:
@@ -118,6 +129,13 @@ TOOLS = (
         roles=STOP_OTHERS,
         people=True,
         destroys=True,
+    ),
+    Tool(
+        "repair",
+        "See the repair of a member's runtime that is not finished; with found, ask its watchdogs for one.",
+        REPAIR,
+        repaired,
+        roles=STOP_OTHERS,
     ),
     Tool(
         "resume",

@@ -152,6 +152,7 @@ def member(member: MemberShown) -> str:
     return (
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
         f"{member.reason}"
+        + ("; a call of it waits now" if member.listening else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")

@@ -148,7 +148,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
     for row in tx.all("recovered", room=ROOM_MEMBER, after=after, limit=limit):
         entry = tx.one("receipt", seq=row["seq"])
         verdict = json.loads(entry["detail"]).get("verdict") if entry["detail"] else None
-        repair = tx.one("newest_repair", room=ROOM_MEMBER, subject=row["subject"], after=after)
+        repair = tx.one("newest_repair", subject=row["subject"], after=after)
         asked = json.loads(repair["detail"])["task"] if repair is not None and repair["detail"] else None
         found.append(
             Broken(

@@ -4,6 +4,7 @@ from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.dues import owe_task
 from teamroom.server.acts.reach import lacking, require
+from teamroom.server.acts.repairs import require_repairer
 from teamroom.server.acts.stored_task import (
     Entry,
     StoredTask,
@@ -159,6 +160,7 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             subject=task.name,
             waits_for=waits_for,
         )
+    require_repairer(tx, caller, task.id, task.name)
     require(tx, caller.member, caller.name, needs_of(tx, task.id), now, task.name)
     require_free_hands(tx, caller, task.name)
 

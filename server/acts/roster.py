@@ -41,6 +41,8 @@ class MemberShown(BaseModel):
     reason: str
     standing: str
     connected: bool
+    listening: bool
+    """Whether a call or a stream of it waits now."""
     last_call: str | None
     last_progress: str | None
     next_wake: str | None
@@ -116,6 +118,7 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         reason=verdict.reason,
         standing=facts.standing,
         connected=facts.is_connected(now, interval, tx.settings),
+        listening=tx.listens(row["id"]),
         last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),

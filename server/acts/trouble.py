@@ -7,7 +7,8 @@ from typing import Any
 from teamroom.server import log
 from teamroom.server.acts.dues import Due, owe_presence, settle
 from teamroom.server.acts.expect import facts_of
-from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
+from teamroom.server.acts.repairs import cancel_repair, give_back_repairs, request_repair
+from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.presence import (
@@ -18,9 +19,6 @@ from teamroom.server.rules.presence import (
 )
 from teamroom.server.rules.text import one_line, said
 from teamroom.server.store.transaction import Reading, Writing
-
-WATCHDOGS_WOKEN = 5
-"""How many watchdogs hear of one repair."""
 
 NONCE_BYTES = 4
 POSTS_KNOWN = 5
@@ -158,13 +156,14 @@ def _note(tx: Writing, row: Any, judgement: Judgement, now: float) -> None:
         detail={"verdict": verdict, "reason": judgement.reason},
     )
     found = {"question": row["question"], "nonce": row["nonce"], "expected": row["expected"]}
-    repair, asked_at = row["repair"], row["asked_at"]
+    asked_at = row["asked_at"]
     if judgement.ask:
         found, asked_at = _ask(tx, row), now
     if verdict in ("zombie", "gone"):
         if verdict == "zombie" or _owes(tx, row):
             _tell_owner(tx, row, verdict, judgement.reason)
-        repair = _request_repair(tx, row, verdict, judgement.reason, now)
+        request_repair(tx, row["id"], row["name"], verdict, judgement.reason, now)
+        give_back_repairs(tx, row["id"], f"@{row['name']} is {verdict}", now)
     tx.run(
         "note_trouble",
         member=row["id"],
@@ -173,7 +172,6 @@ def _note(tx: Writing, row: Any, judgement: Judgement, now: float) -> None:
         reason=judgement.reason,
         misses=judgement.misses,
         asked_at=asked_at,
-        repair=repair,
         **found,
     )
 
@@ -210,40 +208,6 @@ def _tell_owner(tx: Writing, row: Any, verdict: str, reason: str) -> None:
     log.wake(tx, [row["owner"]], reason="alert", subject=f"@{row['name']}", sender=ROOM_MEMBER, line=line)
 
 
-def _request_repair(tx: Writing, row: Any, verdict: str, reason: str, now: float) -> int | None:
-    """A task for the watchdogs of this runtime, claimed like any other, so that two never repair at once."""
-    capability = f"runtime:{row['name']}"
-    going_on = tx.value("repair_going_on", capability=capability, room=ROOM_MEMBER)
-    if going_on is not None:
-        return int(going_on)
-    watchdogs = [dog["id"] for dog in tx.all("watchdogs", capability=capability, limit=WATCHDOGS_WOKEN)]
-    if not watchdogs:
-        return None
-    tx.head.tasks += 1
-    id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
-    title = one_line(f"Repair @{row['name']}, which is {verdict}: {reason}")
-    seq = log.append(
-        tx, ROOM_AUTHOR, now, act="repair", subject=f"@{row['name']}", summary=f"{name}: {title}", detail={"task": name}
-    )
-    tx.run(
-        "add_task",
-        id=id_,
-        title=title,
-        detail=f"Restart the runtime of @{row['name']}, wait until it acts again, and complete this with what you saw.",
-        priority=50,
-        due=None,
-        creator=ROOM_MEMBER,
-        now=now,
-        seq=seq,
-        assigned=None,
-        review="none",
-    )
-    tx.run("add_need", task=id_, need=capability)
-    add_entry(tx, id_, ROOM_AUTHOR, now, "created", title)
-    log.wake(tx, watchdogs, reason="repair", subject=name, sender=ROOM_MEMBER, line=title)
-    return id_
-
-
 def _end(tx: Writing, caller: Caller, now: float, how: str) -> None:
     row = tx.one("trouble", member=caller.member)
     if row is None:
@@ -260,6 +224,4 @@ def _end(tx: Writing, caller: Caller, now: float, how: str) -> None:
         summary=one_line(f"@{caller.name} {how}, and is no longer {row['verdict']}"),
         detail={"verdict": "recovered", "reason": how},
     )
-    if row["repair"] is not None and tx.one("task", id=row["repair"])["state"] == "open":
-        tx.run("free_task", id=row["repair"], state="cancelled", seq=seq)
-        add_entry(tx, row["repair"], ROOM_AUTHOR, now, "cancelled", f"@{caller.name} {how}")
+    cancel_repair(tx, caller.member, f"@{caller.name} {how}", seq, now)

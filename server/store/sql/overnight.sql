@@ -140,14 +140,20 @@ select count(distinct subject) as things from log
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 
 -- name: newest_repair
--- The newest task that the room put on the board since a number to have a member repaired.
+-- The newest task that was put on the board since a number to have a member repaired.
 select detail from log
-where act = 'repair' and actor = :room and subject = :subject and outcome = 'ok' and seq > :after
+where act = 'repair' and subject = :subject and outcome = 'ok' and seq > :after
 order by seq desc
 limit 1
 
 -- name: troubled
-select member.name, trouble.verdict, trouble.since, trouble.reason, trouble.repair
+-- The repair beside a trouble is the one that goes on, or that was asked for since.
+select member.name, trouble.verdict, trouble.since, trouble.reason, (
+        select max(repair.task) from repair
+        join task on task.id = repair.task
+        where repair.member = trouble.member
+            and (task.created_at >= trouble.since or task.state not in ('done', 'cancelled'))
+    ) as repair
 from trouble
 join member on member.id = trouble.member
 order by case trouble.verdict when 'zombie' then 0 when 'gone' then 1 else 2 end, trouble.since, member.name

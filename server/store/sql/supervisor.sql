@@ -110,7 +110,7 @@ select member.id, member.name, member.kind, member.role, member.owner, owner.nam
     presence.seen, presence.last_call_at, presence.last_progress_at, presence.busy_until,
     presence.connected_at, presence.connected_since, presence.evidence_at,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
-    trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at, trouble.repair,
+    trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at,
     own.state as own_state, own.until as own_until, own.since as own_since,
     owners.state as owner_state, owners.until as owner_until, owners.since as owner_since,
     room.state as room_state, room.until as room_until, room.since as room_since
@@ -130,17 +130,17 @@ update presence set connected_at = :now where member = :member
 update presence set evidence_at = :now where member = :member
 
 -- name: note_trouble
-insert into trouble (member, verdict, since, reason, misses, question, nonce, expected, asked_at, repair)
-values (:member, :verdict, :now, :reason, :misses, :question, :nonce, :expected, :asked_at, :repair)
+insert into trouble (member, verdict, since, reason, misses, question, nonce, expected, asked_at)
+values (:member, :verdict, :now, :reason, :misses, :question, :nonce, :expected, :asked_at)
 on conflict (member) do update
 set verdict = :verdict, since = case when trouble.verdict = :verdict then trouble.since else :now end,
-    reason = :reason, misses = :misses, question = :question, nonce = :nonce, expected = :expected, asked_at = :asked_at, repair = :repair
+    reason = :reason, misses = :misses, question = :question, nonce = :nonce, expected = :expected, asked_at = :asked_at
 
 -- name: ask_later
 update trouble set asked_at = :now where member = :member
 
 -- name: trouble
-select verdict, since, reason, misses, question, nonce, expected, asked_at, repair from trouble where member = :member
+select verdict, since, reason, misses, question, nonce, expected, asked_at from trouble where member = :member
 
 -- name: end_trouble
 delete from trouble where member = :member
@@ -162,15 +162,6 @@ where capability.capability = :capability and capability.withdrawn_at is null
     and member.role = 'watchdog' and standing.state = 'active'
 order by member.id
 limit :limit
-
--- name: repair_going_on
--- The room's own task about a runtime that is not finished yet.
-select task.id
-from need
-join task on task.id = need.task
-where need.need = :capability and task.creator = :room and task.state not in ('done', 'cancelled')
-order by task.id desc
-limit 1
 
 -- name: supervisor
 select holder, fence, until from supervisor where id = 1

@@ -65,9 +65,11 @@ limit 1
 
 -- name: best_open_task
 -- The first open task that this member can do: its own assignments first, then by priority, due time and age.
+-- A repair is claimed by its name only, by watchdogs.
 select task.id
 from task
 where task.state = 'open'
+    and not exists (select 1 from repair where repair.task = task.id)
     and (task.assigned is null or task.assigned = :member)
     and not exists (
         select 1 from dependency
@@ -94,6 +96,7 @@ limit 1
 select task.id
 from task
 where task.state = 'open'
+    and not exists (select 1 from repair where repair.task = task.id)
     and (task.assigned is null or task.assigned = :member)
     and not exists (
         select 1 from dependency

@@ -1,0 +1,39 @@
+-- Repairs of runtimes: tasks that the room or a watchdog asked for, at most one at a time for each member.
+
+-- name: add_repair
+insert into repair (task, member) values (:task, :member)
+
+-- name: is_repair
+select 1 as found from repair where task = :task
+
+-- name: repair_of
+-- A member's newest repair, of what kind who asked for it is, and whether whoever had it gave it up.
+select repair.task, task.state, holder.name as holder, creator.kind as asked_by,
+    case when exists (
+        select 1 from task_entry where task_entry.task = repair.task and task_entry.kind = 'released'
+    ) then 1 else 0 end as released
+from repair
+join task on task.id = repair.task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+where repair.member = :member
+order by repair.task desc
+limit 1
+
+-- name: repair_notes
+-- When a member's runtime was restarted of late (working), or given up (released): notes on its repairs, newest first.
+select task_entry.at
+from repair
+join task_entry on task_entry.task = repair.task
+where repair.member = :member and task_entry.kind = :kind and task_entry.at > :since
+order by task_entry.at desc
+limit :limit
+
+-- name: repairs_held
+-- The repairs that a watchdog has in hand, with the runtime's name.
+select repair.task, member.name
+from repair
+join task on task.id = repair.task
+join member on member.id = repair.member
+where task.holder = :holder and task.state in ('claimed', 'blocked')
+order by repair.task
