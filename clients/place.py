@@ -123,6 +123,19 @@ def member_token(place: Place, name: str) -> str:
     return read_token(path)
 
 
+def agents_token(place: Place, name: str | None) -> str:
+    """The token of a program that is a member of its own: a kept one by name, else as given, never the owner's."""
+    if name is not None:
+        return member_token(place, name)
+    if place.token_file is None and "TEAMROOM_TOKEN" not in place.environment:
+        raise Failure(
+            "No token is given, and this never runs as the owner.",
+            "Give --as NAME, after: teamroom enroll NAME --role watchdog --save. Or --token-file, or TEAMROOM_TOKEN.",
+            NOT_AUTHORISED,
+        )
+    return token(place)
+
+
 def is_name(text: str) -> bool:
     """Whether this can be a member's name, so that a file can carry it."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None

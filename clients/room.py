@@ -23,6 +23,8 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """How long the shell waits for a connection, and for an answer."""
 
+REQUEST_ID = "teamroom/request-id"
+
 
 class Room:
     """A connected room: its tools and resources as Python calls. Every method raises Failure."""
@@ -30,9 +32,14 @@ class Room:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        """Call a tool with the arguments that are not None; returns its structured reply."""
-        result = await self._client.call_tool(tool, {k: v for k, v in arguments.items() if v is not None})
+    async def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """Call a tool with the arguments that are not None; returns its structured reply.
+
+        The same call with the same `request_id` is carried out once, however often it is sent.
+        """
+        meta: Any = None if request_id is None else {REQUEST_ID: request_id}
+        given = {name: value for name, value in arguments.items() if value is not None}
+        result = await self._client.call_tool(tool, given, meta=meta)
         body = result.structured_content
         if result.is_error:
             raise refusal(body if body and "code" in body else {"code": "invalid", "why": _text(result), "fix": ""})
@@ -50,13 +57,15 @@ def _text(result: Any) -> str:
 
 
 @contextlib.asynccontextmanager
-async def connected(place: Place) -> AsyncIterator[Room]:
-    """The room, connected with the caller's token. Raises Failure."""
+async def connected(
+    place: Place, bearer: str | None = None, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncIterator[Room]:
+    """The room, connected with the caller's token, or with the one that is given. Raises Failure."""
     url = place.endpoint
-    headers = {"Authorization": f"Bearer {token(place)}"}
+    headers = {"Authorization": f"Bearer {bearer or token(place)}"}
     with _failures(url):
         async with (
-            http_client(url, headers, httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)) as http,
+            http_client(url, headers, httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)) as http,
             Client(streamable_http_client(url, http_client=http), mode=LATEST_MODERN_VERSION, cache=None) as client,
         ):
             yield Room(client)

@@ -3,7 +3,6 @@
 Each command imports what it needs when it runs, so that `--help` answers at once.
 """
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from teamroom.clients.failure import guarded
 from teamroom.clients.place import Place
+from teamroom.clients.spans import SPANS, parse_span
 
 app = typer.Typer(
     name="teamroom",
@@ -23,15 +23,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
 
 def seconds(text: str) -> float:
-    """A span in words of the shell, in seconds: a number, or a number with s, m, h, d or w."""
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)([smhdw]?)", text.strip())
-    if found is None or float(found[1]) <= 0:
-        raise typer.BadParameter("write it like 3600, 90s, 30m, 12h or 30d")
-    return float(found[1]) * UNITS[found[2]]
+    """A span in words of the shell, in seconds."""
+    found = parse_span(text)
+    if found is None:
+        raise typer.BadParameter(f"write it {SPANS}")
+    return found
 
 
 Data = Annotated[
@@ -466,6 +464,54 @@ def connect(
 
     failure = connect(Place(data, url, token_file), name)
     raise typer.Exit(failure.exit_code if failure is not None else 0)
+
+
+@app.command()
+def listen(
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that listens.")],
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="-- COMMAND…", help="What to run for a wake; {wake} in it is one line about it."),
+    ],
+    stay: Annotated[bool, typer.Option("--stay", help="Go on when the program that started it ends.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Be the one live listener of an agent: run a command for what wakes it, the wakes as JSON on its input."""
+    from teamroom.clients.listen import listen
+
+    raise typer.Exit(listen(Place(data, url, token_file), name, command, stay))
+
+
+@app.command()
+def watch(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="Which runtimes, and how they are started.")
+    ] = Path("runtimes.toml"),
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The watchdog, whose token is kept here.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="One round, then end: for cron.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check the config, and show what would be done.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print a config to begin with.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also say what is well.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Look after the runtimes of agents on this machine: repair them, and count their listeners."""
+    from teamroom.clients import watch as watching
+    from teamroom.clients.runtimes import EXAMPLE
+
+    place = Place(data, url, token_file)
+    if example:
+        print(EXAMPLE, end="")
+    elif check:
+        raise typer.Exit(watching.check(config, place.environment, json))
+    else:
+        raise typer.Exit(watching.watch(place, name, config, once, verbose, json))
 
 
 def main() -> None:

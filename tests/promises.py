@@ -199,6 +199,10 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_two_vendors": ("a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed",),
     },
     "CTL3": {
+        "test_watch": (
+            "a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once",
+            "a_killed_watchdog_ends_and_says_who_did_it",
+        ),
         "test_control": (
             "a_paused_member_may_connect_list_beat_and_read_who_it_is",
             "a_heartbeat_of_a_paused_member_records_the_call_and_nothing_else",
@@ -423,8 +427,30 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_member_that_is_gone_and_a_lease_that_is_over_are_stuck",
             "a_zombie_that_acts_again_before_the_letter_is_in_none",
         ),
+        "test_repairs": ("*",),
+        "test_watch": (
+            "a_crashed_runtime_is_restarted_through_one_trail_of_receipts",
+            "two_watchdogs_make_one_repair",
+            "after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more",
+            "a_member_that_comes_and_goes_is_told_of_once_in_that_while",
+            "a_runtime_that_a_person_brought_back_ends_the_repair_that_was_given_up",
+            "a_runtime_whose_member_is_paused_or_killed_rests",
+            "a_room_that_restarts_meanwhile_loses_no_repair",
+            "a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts",
+        ),
+        "test_repair": ("*",),
+        "test_runtimes": ("*",),
     },
-    "PRS5": {"test_one_listener": ("*",)},
+    "PRS5": {
+        "test_one_listener": ("*",),
+        "test_listen": ("*",),
+        "test_watch": (
+            "two_listeners_of_one_agent_are_told_to_its_owner_once",
+            "an_agent_without_a_listener_is_told_to_its_owner",
+            "a_live_member_that_the_room_does_not_hear_is_told_to_its_owner",
+            "one_name_watches_once_on_a_machine",
+        ),
+    },
     "PRS6": {
         "test_judgement": ("what_the_room_did_not_watch_is_nobodys_silence",),
         "test_models": (
@@ -536,6 +562,12 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "QUI1": {
+        "test_watch": (
+            "what_is_well_is_silent",
+            "without_verbose_a_healthy_watchdog_prints_nothing",
+            "one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_well",
+            "a_signal_ends_it_and_it_says_what_it_leaves_running",
+        ),
         "test_messages": ("*",),
         "test_rules": (
             "one_line_is_one_line_and_fits",
@@ -619,6 +651,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "SAF2": {
+        "test_watch": ("what_members_write_is_never_carried_out",),
         "test_messages": ("what_a_member_writes_is_quoted_as_its_authors",),
         "test_rules": ("control_characters_are_never_let_in",),
         "test_characters": ("*",),
@@ -690,6 +723,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "inside_an_agents_session_no_act_is_tried_with_the_owners_token",
         ),
         "test_doctor": ("a_harness_that_runs_as_the_owners_user_is_named",),
+        "test_watch": ("it_never_runs_as_anybody_but_a_watchdog",),
     },
 }
 

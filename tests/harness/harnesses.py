@@ -100,7 +100,7 @@ class Agent:
                 process = subprocess.Popen(
                     launch.command,
                     cwd=self.seat.folder,
-                    env={**_surroundings(self.seat), **launch.environment},
+                    env={**surroundings(self.seat), **launch.environment},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -112,7 +112,7 @@ class Agent:
                 _end(process)
 
 
-def _surroundings(seat: Seat) -> dict[str, str]:
+def surroundings(seat: Seat) -> dict[str, str]:
     """What every harness gets, and all that it inherits."""
     return {
         "PATH": os.environ["PATH"],

@@ -36,9 +36,9 @@ class RoomOfProcesses:
         """Where the room answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    def enroll(self, name: str) -> dict[str, str]:
+    def enroll(self, name: str, *words: str) -> dict[str, str]:
         """Bring in an agent with the shell; returns its name, token and url."""
-        return dict(json.loads(_shell(self, "enroll", name, "--json")))
+        return dict(json.loads(_shell(self, "enroll", name, *words, "--json")))
 
     def owner(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool as the room's owner; returns its structured reply."""
@@ -56,10 +56,10 @@ class RoomOfProcesses:
 
 
 @contextlib.contextmanager
-def room_of_processes(data: Path, allow_itself: bool = False) -> Iterator[RoomOfProcesses]:
+def room_of_processes(data: Path, allow_itself: bool = False, **settings: float) -> Iterator[RoomOfProcesses]:
     """A room that `teamroom up` serves on a free port. `allow_itself`: it answers web pages of its own address."""
     room = RoomOfProcesses(data, free_port())
-    environment = _environment(room)
+    environment = _environment(room) | {f"TEAMROOM_{name.upper()}": str(value) for name, value in settings.items()}
     if allow_itself:
         environment["TEAMROOM_ALLOWED_ORIGINS"] = room.url
     log = data.with_suffix(".log")

@@ -1,0 +1,264 @@
+"""One repair: claimed in the room, tried on this machine, and done once the room saw the member act again.
+
+Every restart is noted in the room before it is made, under the fence of the claim: who is paused, or lost the task,
+restarts nothing.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+
+from teamroom.clients.failure import Failure
+from teamroom.clients.machine import Machine
+from teamroom.clients.runtimes import Runtimes
+from teamroom.clients.steady import SteadyRoom, Tell
+from teamroom.clients.terminal import span
+
+PACE_SECONDS = 1.0
+"""How often the room is asked whether a restarted member acts."""
+
+WELL = frozenset({"live", "working", "asleep"})
+"""What the room says of a member that acts, or whose turn it is not."""
+
+LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "missing_capability", "stale_fence"})
+"""Refusals of a claim or of what follows it that say: this is no longer ours."""
+
+LOUDEST_FIRST = ("alert", "ask", "note")
+"""How an owner is told, beginning with what may be used up."""
+
+Outcome = Literal["well", "left", "again", "given up"]
+"""What came of a repair: it is well, others have it, it is to be tried later, or its owner was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the room knew of a member before it was restarted."""
+
+    last_call: str
+    last_progress: str
+    listening: bool
+
+    def sign(self, member: dict[str, Any]) -> str | None:
+        """What shows that the member acted since, in words; None where nothing does."""
+        if member["presence"] not in WELL:
+            return None
+        called, moved = member["last_call"] or "", member["last_progress"] or ""
+        if moved > self.last_progress:
+            return f"{member['presence']}, its work moved at {moved}"
+        if called > self.last_call:
+            return f"{member['presence']}, called at {called}"
+        if member["listening"] and not self.listening:
+            return f"{member['presence']}, listens again"
+        return None
+
+
+def before(member: dict[str, Any]) -> Before:
+    """What the room knows of a member now."""
+    return Before(member["last_call"] or "", member["last_progress"] or "", bool(member["listening"]))
+
+
+@dataclass(slots=True)
+class Claim:
+    """A repair that is in this watchdog's hands."""
+
+    name: str
+    task: str
+    fence: int
+    ordered: bool
+    """Whether a person asked for it: then it is restarted, however well it looks."""
+    tried_at: str | None
+    """When the room noted the last restart of an earlier run of this watchdog."""
+    tried_ages: list[float]
+    claimed_at: float = field(default_factory=time.monotonic)
+    tried: list[str] = field(default_factory=list)
+    receipt: int | None = None
+
+    def recent(self, seconds: float) -> int:
+        """How many restarts of this runtime lie within a span, those of others too."""
+        since = time.monotonic() - self.claimed_at
+        return len(self.tried) + sum(age + since < seconds for age in self.tried_ages)
+
+
+class Repairs:
+    """Repairs the runtimes of a config, one at a time each."""
+
+    def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
+        self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
+        self._strangers: set[str] = set()
+
+    async def settle(self, name: str, found: str | None) -> Outcome:
+        """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
+        member = await self.who(name)
+        if member is None:
+            return "left"
+        is_active = member["standing"] == "active"
+        asked = await self._room.call("repair", name=name, found=found if is_active else None)
+        if asked["task"] is None or asked["holder"] not in (None, self._me):
+            return "left"
+        if not is_active and (asked["holder"] is None or asked["state"] == "blocked"):
+            return "left" if asked["holder"] is None else "again"
+        if self._was_given_up(asked):
+            return "left"
+        if asked["released"] and not (member["presence"] in WELL and await self._runs(name)):
+            return "left"
+        try:
+            claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
+            return await self._carry_through(claim)
+        except Failure as failure:
+            code = failure.body.get("code")
+            if code == "wip_cap":
+                return "again"
+            if code not in LEFT_TO_OTHERS:
+                raise
+            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name, task=asked["task"])
+            return "left"
+
+    def _was_given_up(self, asked: dict[str, Any]) -> bool:
+        """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go."""
+        within, told_ago = self._config.repairs_within, asked["given_up_seconds_ago"]
+        recent = sum(age < within for age in asked["tried_seconds_ago"])
+        return not asked["released"] and told_ago is not None and told_ago < within and recent >= self._config.repairs
+
+    async def who(self, name: str) -> dict[str, Any] | None:
+        """What the room knows of a member; None where it knows none, which is said once."""
+        try:
+            member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
+        except Failure as failure:
+            if failure.body.get("code") != "not_found":
+                raise
+            if name not in self._strangers:
+                self._tell("stranger", f"There is no member @{name} in this room.", runtime=name)
+            self._strangers.add(name)
+            return None
+        self._strangers.discard(name)
+        return member
+
+    @staticmethod
+    def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:
+        tries = [entry["at"] for entry in claimed["history"] if entry["kind"] == "working"]
+        ordered = bool(asked["ordered"]) and not tries
+        tried_at = max(tries, default=None)
+        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, asked["tried_seconds_ago"])
+
+    # -------------------------------------------------------------- the way of a repair
+
+    async def _carry_through(self, claim: Claim) -> Outcome:
+        name, limit, within = claim.name, self._config.repairs, self._config.repairs_within
+        sign = await self._sign_without_restart(claim)
+        while sign is None:
+            member = await self.who(name)
+            if member is None or member["standing"] != "active":
+                return await self._rest(claim, member)
+            if claim.recent(within) >= limit:
+                return await self._give_up(claim, member)
+            number = claim.recent(within) + 1
+            sign = await self._restart(claim, member, number)
+        await self._complete(claim, sign)
+        return "well"
+
+    async def _sign_without_restart(self, claim: Claim) -> str | None:
+        """Whether there is nothing to restart: it is well by itself, or since the restart of an earlier run."""
+        if claim.tried_at is not None:
+            if not await self._runs(claim.name):
+                return None
+            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
+        member = await self.who(claim.name)
+        is_well = member is not None and member["standing"] == "active" and member["presence"] in WELL
+        if claim.ordered or not is_well or not await self._runs(claim.name):
+            return None
+        assert member is not None
+        return f"{member['presence']}, {member['reason']}"
+
+    async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
+        """Restart once, and wait for a sign of the member in the room; returns it, or None."""
+        name = claim.name
+        look = await self._machine.look(name)
+        why = look.found if look.is_well is False else f"the room says {member['presence']}"
+        noted = f"Restart {number} of {self._config.repairs} of @{name}: {why}"
+        reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
+        claim.receipt = reply["receipt"]
+        self._tell("restarts", f"{noted} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
+        await self._machine.end(name)
+        known = before(await self.who(name) or member)
+        did = await self._machine.start(name)
+        sign = await self._watch(name, known)
+        how = self._machine.has_ended(name)
+        after = f"its process {how}" if how else f"no sign of it within {span(self._config.acts_within_of(name))}"
+        claim.tried.append(f"{did}; {sign or after}")
+        return sign
+
+    async def _watch(self, name: str, known: Before) -> str | None:
+        """Wait for a sign of a member, for as long as it may take; None where none comes, or its process ended."""
+        give_up_at = time.monotonic() + self._config.acts_within_of(name)
+        while True:
+            member = await self.who(name)
+            sign = None if member is None else known.sign(member)
+            if sign is not None and await self._runs(name):
+                return sign
+            if time.monotonic() >= give_up_at or self._machine.has_ended(name) is not None:
+                return None
+            if member is None or member["standing"] != "active":
+                return None
+            await anyio.sleep(PACE_SECONDS)
+
+    async def _runs(self, name: str) -> bool:
+        return (await self._machine.look(name)).is_well is not False
+
+    # -------------------------------------------------------------- how a repair ends
+
+    async def _complete(self, claim: Claim, sign: str) -> None:
+        name = claim.name
+        restarts = len(claim.tried)
+        times = f"after {restarts} restart{'s' if restarts != 1 else ''}" if restarts else "without another restart"
+        evidence = [{"kind": "test", "ref": f"who {name}: {sign}"}]
+        if claim.receipt is not None:
+            evidence.append({"kind": "receipt", "ref": str(claim.receipt)})
+        summary = f"@{name} acts again {times}: {sign}."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
+        self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
+
+    async def _rest(self, claim: Claim, member: dict[str, Any] | None) -> Outcome:
+        """The member was paused or killed meanwhile: its runtime rests until a resume, or for good."""
+        standing = "not in the room" if member is None else member["standing"]
+        if standing == "paused":
+            blocked_on = f"@{claim.name}, which is paused"
+            await self._room.call(
+                "update_task", task=claim.task, fence=claim.fence, status="blocked", blocked_on=blocked_on
+            )
+            return "again"
+        summary = f"@{claim.name} is {standing}: there is nothing to repair."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        return "left"
+
+    async def _give_up(self, claim: Claim, member: dict[str, Any]) -> Outcome:
+        """Tell the member's owner what was tried, once, and leave the task to people."""
+        name, within = claim.name, span(self._config.repairs_within)
+        count = claim.recent(self._config.repairs_within)
+        tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
+        earlier = count - len(claim.tried)
+        before_that = f"\nBefore that, {earlier} by an earlier run or another watchdog." if earlier else ""
+        text = (
+            f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
+            f"restarts it any more until it does: look at it yourself.{tried}{before_that}"
+        )
+        await self._tell_owner(claim, member["owner"], text)
+        note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was told."
+        await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
+        facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
+        self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
+        return "given up"
+
+    async def _tell_owner(self, claim: Claim, owner: str, text: str) -> None:
+        for kind in LOUDEST_FIRST:
+            request_id = f"given-up-{claim.task}-{claim.fence}-{kind}"
+            try:
+                await self._room.call(
+                    "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
+                )
+            except Failure as failure:
+                if failure.body.get("code") != "rate_limited":
+                    raise
+            else:
+                return

@@ -1,0 +1,370 @@
+"""The watchdog as its process against a real room: it repairs first, never twice, and what is well is silent."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from tests.shells import Shell, up
+from tests.watching import DIES, EVENT_SECONDS, LISTENS, STAYS_SILENT, Dog, WatchedRoom, until, watched_room
+
+TRAIL = ("repair", "claim_task", "update_task", "complete_task")
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[WatchedRoom]:
+    """A room with an agent and a watchdog."""
+    with watched_room(tmp_path) as running:
+        running.enroll("builder")
+        running.enroll("rex", "watchdog")
+        yield running
+
+
+def kill_9(room: WatchedRoom, member: str) -> int:
+    """Kill a runtime as a crash does; returns the id that its process had."""
+    number = int(room.pid_file(member).read_text())
+    os.kill(number, signal.SIGKILL)
+    return number
+
+
+def begun(dog: Dog) -> None:
+    """The runtime was started for the first time, which is a repair like any other."""
+    dog.until("repaired", runtime="builder")
+
+
+def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        before, first = len(room.receipts()), kill_9(room, "builder")
+        told = dog.until("restarts")
+        assert told["why"] == "its process was ended by signal 9"
+        repaired = dog.until("repaired")
+        task = repaired["task"]
+        assert int(room.pid_file("builder").read_text()) != first
+        assert room.who("builder")["listening"]
+        trail = [(r["actor"], r["act"], r["subject"]) for r in room.receipts()[before:] if r["act"] in TRAIL]
+        assert trail == [
+            ("rex", "repair", "@builder"),
+            ("rex", "claim_task", task),
+            ("rex", "update_task", task),
+            ("rex", "complete_task", task),
+        ]
+        done = room.owner("read_board", task=task)["task"]
+        assert done["state"] == "done"
+        assert [item["kind"] for item in done["evidence"]] == ["test", "receipt"]
+
+
+def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
+    room.enroll("fido", "watchdog")
+    config = room.config(room.runtime("builder"), every=0.2, repairs=20)
+    with room.watching("rex", config) as rex, room.watching("fido", config) as fido:
+        until(lambda: "repaired" in rex.said() + fido.said(), "the first start")
+        for _ in range(2):
+            before = len(room.receipts())
+            kill_9(room, "builder")
+            until(lambda since=before: done(room, since), "the repair")
+            trail = [r["act"] for r in room.receipts()[before:] if r["act"] in TRAIL and r["outcome"] == "ok"]
+            assert trail == list(TRAIL)
+        assert rex.said().count("restarts") + fido.said().count("restarts") == 3
+
+
+def done(room: WatchedRoom, since: int) -> bool:
+    """Whether a repair was completed, and nothing is under way."""
+    return "complete_task" in [r["act"] for r in room.receipts()[since:]] and not room.owner("read_board")["tasks"]
+
+
+def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
+    config = room.config(room.runtime("builder", DIES))
+    with room.watching("rex", config) as dog:
+        task = dog.until("gave_up")["task"]
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts"] * 3 + ["gave_up"]
+    with room.watching("rex", config) as dog:
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == [], "not even a watchdog that begins anew"
+    (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
+    (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
+    assert (alert["reason"], message["task"]) == ("alert", task)
+    assert message["text"].count("ended with 3") == 3
+    kept = room.owner("read_board", task=task)["task"]
+    assert (kept["state"], kept["holder"]) == ("open", None)
+    notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
+    assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+
+
+def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
+        given_up = dog.until("gave_up")["task"]
+        room.owner("update_task", task=given_up, status="cancelled", note="I mended it")
+        until(
+            lambda: [t["task"] for t in room.owner("read_board")["tasks"]] not in ([], [given_up]), "it is asked again"
+        )
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts"] * 3 + ["gave_up"]
+        assert [t["state"] for t in room.owner("read_board")["tasks"]] == ["open"]
+    assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
+
+
+def test_a_runtime_that_a_person_brought_back_ends_the_repair_that_was_given_up(room: WatchedRoom) -> None:
+    table = f'[runtime.builder]\nrestart = ["true"]\npid_file = "{room.pid_file("builder")}"'
+    with room.watching("rex", room.config(table, audit_every=1, acts_within=1)) as dog:
+        task = dog.until("gave_up")["task"]
+        with by_hand(room, "builder"):
+            assert dog.until("repaired")["task"] == task
+        done = room.owner("read_board", task=task)["task"]
+        assert (done["state"], "without another restart" in done["summary"]) == ("done", True)
+
+
+@contextlib.contextmanager
+def by_hand(room: WatchedRoom, member: str) -> Iterator[None]:
+    """A runtime that nobody supervises, until the block ends."""
+    command = [sys.executable, "-c", LISTENS, str(room.pid_file(member))]
+    environment = {"TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": room.tokens[member]}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_what_is_well_is_silent(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"), every=0.2, audit_every=0.5)) as dog:
+        begun(dog)
+        said, written = dog.said(), len(room.receipts())
+        for _ in range(20):
+            dog.until("looked")
+        assert dog.said() == said
+        assert len(room.receipts()) == written
+    with room.watching("rex", room.config(room.runtime("builder"), every=0.2)) as dog:
+        dog.process.send_signal(signal.SIGSTOP)
+        dog.process.send_signal(signal.SIGCONT)
+        for _ in range(5):
+            dog.until("looked")
+        assert dog.said() == [], "it was left running, so there is nothing to start"
+
+
+def test_without_verbose_a_healthy_watchdog_prints_nothing(room: WatchedRoom) -> None:
+    config = room.config(room.runtime("builder"))
+    with room.watching("rex", config) as dog:
+        begun(dog)
+    done = room.shell("rex").run("watch", "--config", str(config), "--once")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        assert dog.stop(signal.SIGINT) == 130
+        number = int(room.pid_file("builder").read_text())
+        assert dog.until("leaves")["left"] == [f"@builder (process {number})"]
+        os.kill(number, 0)
+
+
+def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("pause", target="rex", reason="looking at it myself")
+        dog.until("paused")
+        first = kill_9(room, "builder")
+        for _ in range(6):
+            dog.until("looked")
+        assert dog.said()[-1] == "paused"
+        assert dog.said().count("paused") == 1
+        assert int(room.pid_file("builder").read_text()) == first
+        room.owner("resume", target="rex", reason="done")
+        dog.until("repaired")
+
+
+def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("kill", target="rex", reason="it bites")
+        assert dog.process.wait(EVENT_SECONDS) == NOT_AUTHORISED
+        dog.until("leaves")
+
+
+def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("pause", target="builder", reason="lunch")
+        kill_9(room, "builder")
+        for _ in range(6):
+            dog.until("looked")
+        assert dog.said().count("restarts") == 1
+        room.owner("resume", target="builder", reason="back")
+        dog.until("repaired")
+        room.owner("kill", target="builder", reason="it ran wild")
+        kill_9(room, "builder")
+        for _ in range(6):
+            dog.until("looked")
+        assert dog.said().count("restarts") == 2
+        assert dog.process.poll() is None
+
+
+def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> None:
+    port = room.url.rpartition(":")[2]
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.running.stop()
+        first = kill_9(room, "builder")
+        dog.until("away")
+        for _ in range(4):
+            dog.until("looked")
+        assert int(room.pid_file("builder").read_text()) == first, "nothing is restarted without a receipt"
+        with up(room.folder / "room", "--port", port) as again:
+            room.running = again
+            dog.until("back")
+            dog.until("repaired")
+            assert dog.said().count("away") == 1
+            assert room.acts(*TRAIL)[-4:][0] == ("rex", "repair", "@builder")
+
+
+def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
+    room.enroll("mallory")
+    loot = room.folder / "loot"
+    hostile = f"Repair @builder; $(touch {loot}); `touch {loot}`"
+    room.act("mallory", "create_task", title=hostile, detail=f'start = ["touch", "{loot}"]', needs=["runtime:builder"])
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        first = room.pid_file("builder").read_text()
+        room.act("mallory", "create_task", title=hostile, needs=["runtime:builder"], assign="rex", priority=100)
+        for kind in ("ask", "alert", "note"):
+            text = f"@rex repair builder now: touch {loot}\nreason: repair\nruntime:builder --restart"
+            room.act("mallory", "post_message", text=text, to=["rex"], kind=kind, summary=hostile)
+        for _ in range(8):
+            dog.until("looked")
+        assert dog.said().count("restarts") == 1
+        assert room.pid_file("builder").read_text() == first
+        kill_9(room, "builder")
+        dog.until("repaired")
+        open_tasks = room.owner("read_board")["tasks"]
+        assert [(t["creator"], t["state"], t["holder"]) for t in open_tasks] == [("mallory", "open", None)] * 2
+        assert not loot.exists()
+
+
+def test_a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts(tmp_path: Path) -> None:
+    pace = {f"TEAMROOM_{name}": "1" for name in ("SUSPECT_INTERVALS", "CHALLENGE_INTERVALS", "CHALLENGE_MISSES")}
+    with watched_room(tmp_path, **pace) as room:
+        for name, role in (("builder", "member"), ("asker", "member"), ("rex", "watchdog")):
+            room.enroll(name, role)
+        with room.watching("rex", room.config(room.runtime("builder", BEATS_THEN_ANSWERS))) as dog:
+            begun(dog)
+            first, after = room.pid_file("builder").read_text(), len(room.receipts())
+            room.act("asker", "post_message", text="are you there?", to=["builder"], kind="ask")
+            assert dog.until("restarts")["why"] == "the room says zombie"
+            dog.until("repaired")
+            assert room.pid_file("builder").read_text() != first
+            said = [r["detail"]["verdict"] for r in room.receipts(act="presence", subject="@builder")]
+            assert said == ["suspect", "zombie", "recovered"]
+            acts = [(r["actor"], r["act"]) for r in room.receipts()[after:] if r["act"] in TRAIL]
+            assert acts == [("room", "repair"), ("rex", "claim_task"), ("rex", "update_task"), ("rex", "complete_task")]
+            assert [w["reason"] for w in room.owner("check_in")["wakes"]] == ["alert"]
+
+
+BEATS_THEN_ANSWERS = """\
+import os, sys, time
+from pathlib import Path
+from teamroom.clients.place import Place
+from teamroom.clients.room import ask
+place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
+pid = Path(sys.argv[1])
+is_first = not pid.exists()
+pid.write_text(str(os.getpid()))
+ask(place, "check_in", mode="live")
+while True:
+    if not is_first:
+        (question,) = [c for c in [ask(place, "check_in")["challenge"]] if c] or [None]
+        if question:
+            ask(place, "heartbeat", answer=question.split('"')[1].split()[0] + " builder")
+    ask(place, "heartbeat")
+    time.sleep(1)
+"""
+"""A runtime whose listener beats and whose mind is away, until it was started a second time."""
+
+
+# ------------------------------------------------------------------ listeners
+
+
+def notes(room: WatchedRoom) -> list[str]:
+    return [m["text"] for m in room.owner("read_messages", limit=50)["messages"] if m["author"] == "rex"]
+
+
+def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom) -> None:
+    pattern = f"listens {room.folder}"
+    table = room.runtime("builder", f"# listens {room.folder}\n{LISTENS}", listener=pattern)
+    with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
+        begun(dog)
+        with subprocess.Popen([sys.executable, "-c", f"# listens {room.folder}\n{STAYS_SILENT}"]) as second:
+            found = dog.until("listeners")
+            assert found["found"] == "2 here"
+            assert str(second.pid) in found["words"]
+            for _ in range(6):
+                dog.until("looked")
+            assert dog.said().count("listeners") == 1
+            second.kill()
+        until(lambda: json.loads((room.folder / "runtimes.state" / "audit.json").read_text()) == {}, "it is one again")
+        assert len(notes(room)) == 1
+        assert "2 listeners of builder run here" in notes(room)[0]
+        assert [w["reason"] for w in room.owner("check_in")["wakes"]] == ["mention"]
+
+
+def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> None:
+    table = room.runtime("builder", listener="nothing looks like this")
+    with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
+        begun(dog)
+        assert dog.until("listeners")["found"] == "none here, heard: True"
+        assert notes(room) == ["No listener of builder runs here, though the room hears one from elsewhere."]
+
+
+def test_a_live_member_that_the_room_does_not_hear_is_told_to_its_owner(room: WatchedRoom) -> None:
+    room.act("builder", "check_in", mode="live")
+    table = f'[runtime.builder]\nrestart = ["true"]\nport = {room.url.rpartition(":")[2]}'
+    with room.watching("rex", room.config(table, audit_every=1)) as dog:
+        assert dog.until("listeners")["found"] == "unheard"
+
+
+# ------------------------------------------------------------------ one round, and who may
+
+
+def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_well(room: WatchedRoom) -> None:
+    shell, config = room.shell("rex"), room.config(room.runtime("builder"))
+    done = shell.run("watch", "--config", str(config), "--once", "--json")
+    assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (0, ["restarts", "repaired"])
+    assert shell.run("watch", "--config", str(config), "--once").out == ""
+    dying = room.config(room.runtime("builder", DIES), name="dying.toml")
+    kill_9(room, "builder")
+    done = shell.run("watch", "--config", str(dying), "--once", "--json")
+    assert (done.code, json.loads(done.out.splitlines()[-1])["event"]) == (1, "gave_up")
+    room.owner("pause", target="rex", reason="enough")
+    assert shell.run("watch", "--config", str(config), "--once").code == PAUSED
+
+
+def test_it_never_runs_as_anybody_but_a_watchdog(room: WatchedRoom) -> None:
+    config = str(room.config(room.runtime("builder")))
+    shell = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room"), "TOKEN_OF_BUILDER": "x"})
+    refused = shell.run("watch", "--config", config)
+    assert (refused.code, "never runs as the owner" in refused.err) == (NOT_AUTHORISED, True)
+    owners = str(room.folder / "room" / "owner.token")
+    refused = shell.run("watch", "--config", config, "--token-file", owners)
+    assert (refused.code, "role is owner" in refused.err) == (NOT_AUTHORISED, True)
+    refused = shell.with_(TEAMROOM_TOKEN=room.tokens["builder"]).run("watch", "--config", config)
+    assert (refused.code, "role is member" in refused.err) == (NOT_AUTHORISED, True)
+    assert not list(room.folder.glob("*.state/*.json"))
+
+
+def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
+    config = room.config(room.runtime("builder"))
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        second = room.shell("rex").run("watch", "--config", str(config))
+        assert (second.code, "watches here already" in second.err) == (1, True)
