@@ -38,6 +38,7 @@ from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Job, Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from teamroom.server.supervisor import loop
 from teamroom.server.supervisor.loop import Supervisor
 
 BEGINNING = 1_795_000_000.0
@@ -180,17 +181,15 @@ class StalledError(BaseException):
 
 
 class StallingDoor:
-    """Lets a supervisor lead, and no further: what it then decided waits."""
+    """Lets a supervisor lead, and no further: the duties that it then decided to do wait."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._led = False
         self.decided: list[Decided] = []
 
     async def act_as_room(self, work: Decided) -> Any:
-        """Carry out the first, which takes the lead."""
-        if not self._led:
-            self._led = True
+        """Carry out what is no duty."""
+        if getattr(work, "func", None) is not loop._carry_out:
             return await self._door.act_as_room(work)
         self.decided.append(work)
         raise StalledError
