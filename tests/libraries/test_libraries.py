@@ -25,7 +25,10 @@ STORY_SECONDS = LONG_SECONDS + 20
 """How long a member may take for all that it does; a long wait that nobody ended shows as what it is."""
 
 WAKE = "please look at the plan"
-OPERATORS = {"pause", "resume", "kill", "enroll", "revoke", "plant", "set_policy", "redact", "read_receipts"}
+OPERATORS = {
+    *("pause", "resume", "kill", "repair", "enroll", "revoke", "plant", "set_policy", "redact", "notify"),
+    *("read_receipts", "overnight"),
+}
 
 STALE = (
     "stale_fence",
