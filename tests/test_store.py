@@ -101,15 +101,8 @@ ASKED_BY_A_TICK = (
     *("settle", "put_off", "put_off_failed", "count_slot", "look_sooner", "look_at_leases"),
     *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
     *("task", "message", "offer", "has_answered", "entry_time", "pauses", "provable", "earliest_proof"),
-    *(
-        "repair_of",
-        "is_repair",
-        "repair_notes",
-        "count_reminders_of_member",
-        "reminders_sent_to",
-        "nth_newest_reminder",
-        "nth_newest_wake",
-    ),
+    *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),
+    *("nth_newest_reminder", "nth_newest_wake"),
 )
 """What the supervisor asks to find what is due, and to do each of its duties."""
 
