@@ -45,7 +45,7 @@ async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path)
 
 
 async def test_an_answer_before_the_commit_would_be_lost_in_a_kill(tmp_path: Path) -> None:
-    outcome = await kills.campaign(tmp_path / "room", 3, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
+    outcome = await kills.campaign(tmp_path / "room", 6, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
     assert outcome.figures["of these lost"] > 0
 
 

@@ -65,6 +65,9 @@ class Call:
     arguments: dict[str, Any]
 
 
+CHANNELS = {"olga": ["json://127.0.0.1:9/"]}
+"""Where nobody listens: what is written down to be sent is looked at, and not sent here."""
+
 CALLS = (
     Call("olga", "enroll", {"name": "newcomer"}),
     Call("olga", "revoke", {"name": "spare"}),
@@ -75,6 +78,8 @@ CALLS = (
     Call("olga", "redact", {"what": "M-1", "reason": "a secret"}),
     Call("olga", "review_task", {"task": "T-1", "verdict": "accept", "note": "read and run"}),
     Call("olga", "plant", {"capability": "reach the archive", "file": "/archive/proof"}),
+    Call("olga", "notify", {"name": "olga"}),
+    Call("olga", "repair", {"name": "builder", "found": "it does not answer"}),
     Call("builder", "post_message", {"text": "is there room?"}),
     Call("builder", "create_task", {"title": "clean up"}),
     Call("builder", "update_task", {"task": "T-2", "fence": 1, "note": "half of it stands"}),
@@ -221,13 +226,13 @@ class Turn:
 
 def _settings(twin: bool) -> Settings:
     """The twin keeps no reserve: what it answered too early must not fit after all."""
-    return Settings(readers=1, reserve_bytes=0 if twin else RESERVE_BYTES)
+    return Settings(notify=CHANNELS, readers=1, reserve_bytes=0 if twin else RESERVE_BYTES)
 
 
 async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
     """A room in which each of the calls can be carried out, closed; returns its members' tokens."""
     data_folder.make_private(folder)
-    room = Room(folder, Settings(reserve_bytes=0))
+    room = Room(folder, Settings(notify=CHANNELS, reserve_bytes=0))
     tokens = {"olga": str(await room.open("olga"))}
 
     async def call(by: str, act: str, **arguments: Any) -> Any:
@@ -235,6 +240,8 @@ async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
 
     for name in ("builder", "second", "third", "fourth", "fifth", "spare", "filler"):
         tokens[name] = (await call("olga", "enroll", name=name)).token
+    tokens["rex"] = (await call("olga", "enroll", name="rex", role="watchdog")).token
+    await call("rex", "declare_capabilities", capabilities=["runtime:builder"])
     await call("builder", "post_message", text="something to take away")
     for number in range(1, 7):
         await call("olga", "create_task", title=f"task {number}", review="olga" if number == 1 else "none")

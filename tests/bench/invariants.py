@@ -89,7 +89,8 @@ ORPHANS = {
     "where log.seq = m.seq and act = 'post_message' and outcome = 'ok' and subject = 'M-' || m.id "
     "and actor = m.author)",
     "tasks without their entry": "select id from task t where not exists (select 1 from log "
-    "where act = 'create_task' and outcome = 'ok' and subject = 'T-' || t.id and actor = t.creator)",
+    "where outcome = 'ok' and actor = t.creator and ((act = 'create_task' and subject = 'T-' || t.id) "
+    "or (act = 'repair' and detail ->> 'task' = 'T-' || t.id)))",
     "tasks changed by no entry": "select id from task where changed_seq not in (select seq from log)",
     "offers without their entry": "select id from offer o where not exists (select 1 from log "
     "where act = 'hand_off' and outcome = 'ok' and subject = 'O-' || o.id and actor = o.giver)",
