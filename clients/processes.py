@@ -18,7 +18,10 @@ from typing import IO
 
 from teamroom.clients.failure import Failure
 
-PS = ("ps", "-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,lstart=,args=")
+COLUMNS = ("pid", "ppid", "pgid", "stat", "lstart", "args")
+PS = ("ps", "-A", "-ww", *(word for column in COLUMNS for word in ("-o", f"{column}=")))
+"""Each column has an option of its own: by POSIX, what follows an = to the end of its word is a title."""
+
 PS_SECONDS = 10.0
 PROCESSES = 50_000
 COMMAND_CHARACTERS = 4096

@@ -430,6 +430,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_repairs": ("*",),
         "test_watch": (
             "a_crashed_runtime_is_restarted_through_one_trail_of_receipts",
+            "what_a_person_asks_for_is_restarted_however_well_it_looks",
             "two_watchdogs_make_one_repair",
             "after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more",
             "a_member_that_comes_and_goes_is_told_of_once_in_that_while",

@@ -61,6 +61,16 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
         assert [item["kind"] for item in done["evidence"]] == ["test", "receipt"]
 
 
+def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        first = room.pid_file("builder").read_text()
+        task = room.owner("repair", name="builder", found="it is to take up its new settings")["task"]
+        assert dog.until("restarts")["task"] == task
+        dog.until("repaired")
+        assert room.pid_file("builder").read_text() != first
+
+
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)

@@ -88,6 +88,7 @@ def test_a_frozen_model_is_found_restarted_and_its_task_goes_on_to_done(
     model = FrozenOnce()
     with ScriptedModel(harness.api, model.steps) as served, watching(seat, harness, served.url, rex["token"]) as dog:
         task = room.owner("create_task", title="Write the plan", assign="builder", review=member["owner"])["task"]
+        dog.until("repaired")  # it was started for the first time
         model.wait()
         frozen = started(tmp_path)
         asked = room.owner("post_message", text="how far is it?", to=["builder"], kind="ask", task=task)
@@ -152,6 +153,8 @@ def started(folder: Path) -> int:
 
 def group(leader: int) -> list[str]:
     """What runs in a process group."""
-    done = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,args="], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["ps", "-A", "-o", "pgid=", "-o", "stat=", "-o", "args="], capture_output=True, text=True, check=True
+    )
     rows = (line.split(None, 2) for line in done.stdout.splitlines())
     return [words[-1] for words in rows if words[0] == str(leader) and not words[1].startswith("Z")]
