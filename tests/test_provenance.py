@@ -23,7 +23,15 @@ NAMES_AND_FILTERS = {
         "hand_off.to",
         "read_messages.mentions",
     ),
-    *("create_task.assign", "create_task.review", "pause.target", "resume.target", "kill.target", "notify.name"),
+    *(
+        "create_task.assign",
+        "create_task.review",
+        "pause.target",
+        "resume.target",
+        "kill.target",
+        "notify.name",
+        "repair.name",
+    ),
     *("read_board.query", "set_policy.name", "set_policy.value", "enroll.label", "revoke.label", "redact.what"),
     *("read_receipts.actor", "read_receipts.act", "read_receipts.subject"),
 }
@@ -31,20 +39,24 @@ NAMES_AND_FILTERS = {
 
 
 async def walked(room: RunningRoom) -> tuple[list[tuple[str, str]], set[str], set[str]]:
-    """All words that three members are shown, what was called, and what was given a hostile text."""
+    """All words that four members are shown, what was called, and what was given a hostile text."""
     await room.enroll("mallory", "victim")
-    mallory, victim, olga = [Shown(await room.connect(name)) for name in ("mallory", "victim", "olga")]
+    await room.enroll("rex", role="watchdog")
+    mallory, victim, olga, rex = [Shown(await room.connect(name)) for name in ("mallory", "victim", "olga", "rex")]
     await plant(olga)
     await fill(mallory, victim)
+    await rex("declare_capabilities", capabilities=["runtime:victim"])
+    await rex("repair", name="victim", found=LINE)
+    await rex("repair", name="victim")
     await look(victim)
     await control(olga, mallory)
     await mallory("review_task", task="T-3", verdict="accept", note=TEXT)
     await olga("kill", target="mallory", reason=LINE)
     await olga("redact", what="M-2", reason=LINE)
     await look(victim)
-    all_three = (mallory, victim, olga)
-    words = [pair for shown in all_three for pair in shown.words]
-    return words, set().union(*(s.called for s in all_three)), set().union(*(s.fed for s in all_three))
+    everybody = (mallory, victim, olga, rex)
+    words = [pair for shown in everybody for pair in shown.words]
+    return words, set().union(*(s.called for s in everybody)), set().union(*(s.fed for s in everybody))
 
 
 async def test_nothing_a_member_wrote_stands_anywhere_as_the_rooms_own_words(room: RunningRoom) -> None:
