@@ -112,7 +112,10 @@ class Transports:
         self._endings: set[asyncio.Task[None]] = set()
 
     def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
-        """End the sessions of who was killed, once their open calls had the time to say why."""
+        """End the sessions of who was killed, once their open calls had the time to say why.
+
+        The SDK keeps whose they are private; the tests of clients that never read hold that it is there.
+        """
         owners = {str(member) for member in killed}
         ended = [id_ for id_, owner in self._sse._session_owners.items() if owner["client_id"] in owners]
         if ended:

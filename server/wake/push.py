@@ -1,7 +1,7 @@
 """Who follows what in the room, and whose turn it is to be told that it changed.
 
 A push carries nothing and may be lost: it is a hint to read again. What changes while a listener is being
-told, or rests, is told once afterwards. Listeners take turns, a few for each round of the event loop, so that
+told, or rests, is told once afterwards. Listeners take turns, a few in each slice and a pause between two, so that
 a change that a thousand follow holds up nobody else. This is the one place that knows who listens to what.
 """
 
