@@ -97,6 +97,7 @@ class Room:
             if self.store.look_up(lambda tx: tx.one("read_head")) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
             self.store.look_up(self._bring_files_up)
+            self.clock.was_away_since(self.store.look_up(lambda tx: tx.value("last_sign")))
             return token
         except BaseException:
             await self.store.close()

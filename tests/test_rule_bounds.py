@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from teamroom.server.clock import Gap
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
@@ -13,6 +14,7 @@ from teamroom.server.rules.names import fold, looks, reserved_word
 from teamroom.server.rules.presence import (
     Expectation,
     Facts,
+    declared_until,
     duration,
     expectation,
     interval_seconds,
@@ -238,6 +240,25 @@ VERDICTS = [
 @pytest.mark.parametrize(("found", "verdict", "reason"), VERDICTS)
 def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
     assert (presence(found, NOW, SETTINGS).verdict, presence(found, NOW, SETTINGS).reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("missed", "until"),
+    [
+        ([], 40),
+        ([(39, 50)], 90),
+        ([(40, 50)], 40),
+        ([(0, 1)], 41),
+        ([(-20, -10)], 40),
+        ([(10, 20), (59, 60)], 100),
+        ([(10, 20), (60, 61)], 60),
+        ([(70, 80), (35, 50), (10, 20)], 120),
+        ([(10, 30), (15, 20)], 70),
+        ([(30, -90)], 40),
+    ],
+)
+def test_declared_work_begins_anew_after_each_span_that_fell_into_it(missed: list[Gap], until: float) -> None:
+    assert declared_until(0, 40, missed) == until
 
 
 @pytest.mark.parametrize(

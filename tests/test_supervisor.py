@@ -47,6 +47,27 @@ async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(
     assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "not only a day after it was claimed"
 
 
+async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
+    holder, other = await room.enroll("holder", "other", mode="live")
+    task = (await holder("create_task", title="paint"))["task"]
+    fence = (await holder("claim_task", task=task))["fence"]
+    room.time.step(3 * HOUR)
+    for _ in range(2):
+        assert (await other.refused("claim_task", task=task))["code"] == "taken"
+        assert acts(room, "overdue") == []
+        await room.later(149)
+    assert (await other.refused("claim_task"))["code"] == "not_found"
+    await room.later(3)
+    assert [entry["subject"] for entry in acts(room, "overdue")] == [task]
+    await room.later(55)
+    assert (await other.refused("claim_task", task=task))["code"] == "taken", "its grace begins then"
+    await holder("update_task", task=task, fence=fence, note="further")
+    await room.later(HOUR + 58)
+    assert (await other.refused("claim_task", task=task))["code"] == "taken"
+    await room.later(3)
+    await other("claim_task", task=task)
+
+
 async def test_a_task_that_stands_still_is_reminded_with_doubling_gaps_then_its_owner_is_told_once(
     room: RunningRoom,
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rooms import Member, RunningRoom, running_room
+from tests.rooms import Member, RunningRoom, Time, running_room
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -140,6 +140,48 @@ async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_s
         await room.later(5 * MINUTE)
     assert said(room, "busy") == []
     assert said(room, "stuck")[-1] == "zombie"
+
+
+@pytest.mark.parametrize("how", ["a pause", "a step of the clock", "a sleep"])
+async def test_declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew(room: RunningRoom, how: str) -> None:
+    asker, busy = await room.enroll("asker", "busy", mode="live")
+    owner = await room.owner()
+    await busy("check_in")
+    await busy("heartbeat", note="step 0", busy_until=40 * MINUTE)
+    await asker("post_message", text="are you there?", to=["busy"], kind="ask")
+    await beats(room, busy, 35, every=5)
+    if how == "a pause":
+        await owner("pause", target="busy", reason="a look")
+        await beats(room, busy, 60, every=5)
+        await owner("resume", target="busy", reason="it is right")
+    elif how == "a step of the clock":
+        room.time.step(HOUR)
+    else:
+        room.time.forward(HOUR)
+        room.room.clock.slept(HOUR)
+    await beats(room, busy, 39, every=3)
+    assert await verdict(asker, "busy") == "working"
+    assert said(room, "busy") == []
+    await beats(room, busy, 30)
+    assert said(room, "busy")[-1] == "zombie", "the twin: once that is over, it is looked at like anybody"
+
+
+async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Path) -> None:
+    time = Time()
+    async with running_room(tmp_path / "room", time=time) as room:
+        asker, busy = await room.enroll("asker", "busy", mode="live")
+        await busy("heartbeat", note="step 0", busy_until=40 * MINUTE)
+        await asker("post_message", text="are you there?", to=["busy"], kind="ask")
+        await beats(room, busy, 35, every=5)
+    time.forward(HOUR)
+    async with running_room(tmp_path / "room", time=time) as again:
+        again.tokens = room.tokens
+        asker, busy = await again.connect("asker"), await again.connect("busy")
+        await beats(again, busy, 39, every=3)
+        assert await verdict(asker, "busy") == "working"
+        assert said(again, "busy") == []
+        await beats(again, busy, 30)
+        assert said(again, "busy")[-1] == "zombie"
 
 
 async def test_a_silent_member_is_gone_after_three_intervals_and_back_with_its_first_call(room: RunningRoom) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.answers import answer_times
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.presence import Facts, expectation, presence
+from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.store.transaction import Reading
 
@@ -43,12 +43,22 @@ def facts_of(tx: Reading, row: Any, now: float) -> Facts:
         row["mode"],
         standing_of(row, now),
         row["last_call_at"],
-        row["busy_until"],
+        _busy_until(tx, row, now),
         row["connected_at"],
         tx.watched_from,
         row["trouble"],
         row["trouble_reason"] or "",
     )
+
+
+def _busy_until(tx: Reading, row: Any, now: float) -> float | None:
+    """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
+    if row["busy_until"] is None or row["busy_until"] > now:
+        return row["busy_until"]  # type: ignore[no-any-return]
+    since = row["last_progress_at"]
+    rows = tx.all("pauses", member=row["id"], owner=row["owner"], since=since)
+    pauses = [(pause["since"], now if pause["until"] is None else pause["until"]) for pause in rows]
+    return declared_until(since, row["busy_until"], [*pauses, *tx.gaps])
 
 
 def find_member(tx: Reading, name: str) -> Any:

@@ -21,10 +21,6 @@ def say_overdue(tx: Writing, due: Due, now: float) -> None:
     if left > 0 or task.state != "claimed":
         put_off(tx, due, now + max(left, SHORTEST_LOOK_SECONDS))
         return
-    waited = tx.watched_from + tx.settings.live_interval_seconds
-    if now < waited:  # nobody could renew while the room itself slept
-        put_off(tx, due, waited)
-        return
     free_at = rfc3339(now + max(tx.settings.lease_grace_seconds + left, 0.0))
     holder = f"@{task.row['holder_name']}"
     log.append(

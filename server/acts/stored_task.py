@@ -50,6 +50,8 @@ class StoredTask:
     lease: Lease
     pauses: Sequence[Pause]
     offer_expired: bool
+    watched_from: float
+    """Since when the room has seen all time pass."""
 
     @property
     def id(self) -> int:
@@ -78,10 +80,14 @@ class StoredTask:
         return rfc3339(now + self.lease.left(self.pauses, now))
 
     def overdue_seconds(self, now: float, settings: Settings) -> float:
-        """How long its lease has been over; negative while it is not."""
+        """How long its lease has been over; negative while it is not.
+
+        For an interval after the room slept it is not: nobody could renew meanwhile (PRS6).
+        """
         if self.state != "claimed":
             return -self.lease.seconds
-        return self.lease.overdue_seconds(self.pauses, now, settings)
+        watched = now - self.watched_from - settings.live_interval_seconds
+        return min(self.lease.overdue_seconds(self.pauses, now, settings), watched)
 
 
 def find(tx: Reading, identifier: str, now: float) -> StoredTask:
@@ -101,7 +107,7 @@ def as_it_is(tx: Reading, row: Any, now: float) -> StoredTask:
     pauses: list[Pause] = []
     if row["holder"] is not None and since is not None:
         pauses = pauses_of(tx, row["holder"], row["holder_owner"], since)
-    return StoredTask(row, state, Lease(since, row["lease_seconds"]), pauses, expired)
+    return StoredTask(row, state, Lease(since, row["lease_seconds"]), pauses, expired, tx.watched_from)
 
 
 def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:

@@ -1,11 +1,12 @@
 """What is known of a member's presence, and when to expect it: pure functions of recorded facts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from teamroom.server.clock import Gap
 from teamroom.server.settings import Settings
 
 Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
@@ -84,6 +85,18 @@ def next_wake_at(facts: Facts, settings: Settings) -> float | None:
     if not facts.mode.startswith("every:") or facts.last_call_at is None:
         return None
     return facts.last_call_at + (interval_seconds(facts.mode, settings) or 0.0)
+
+
+def declared_until(progress_at: float, busy_until: float, missed: Iterable[Gap]) -> float:
+    """Until when declared work goes on, by the spans in which no note of it could move: pauses, and sleeps of the room.
+
+    Work that was going on when such a span began is declared anew at its end.
+    """
+    span = busy_until - progress_at
+    for since, until in sorted(missed):
+        if since < busy_until:
+            busy_until = max(busy_until, until + span)
+    return busy_until
 
 
 def presence(facts: Facts, now: float, settings: Settings) -> Presence:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from teamroom.server.clock import Watch
+from teamroom.server.clock import Gap, Watch
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings, SettingsError, with_policy
@@ -102,6 +102,11 @@ class Reading:
     def watched_from(self) -> float:
         """Since when the room has seen all time pass."""
         return 0.0 if self._context.watch is None else self._context.watch.since
+
+    @property
+    def gaps(self) -> Sequence[Gap]:
+        """The spans, the newest, of which the room saw nothing: it slept, was not running, or its clock was stepped."""
+        return () if self._context.watch is None else self._context.watch.gaps
 
     def listens(self, member: int) -> bool:
         """Whether a member has a call or a stream open now."""

@@ -120,8 +120,8 @@ class Supervisor:
             try:
                 await asyncio.wait_for(self._nudged.wait(), span)
             except TimeoutError:
-                if loop.time() - before > span + self._settings.clock_step_seconds:
-                    self._watch.slept()
+                if (took := loop.time() - before) > span + self._settings.clock_step_seconds:
+                    self._watch.slept(took)
         self._nudged.clear()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from teamroom.server.acts import overdue
 from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
@@ -19,8 +19,8 @@ from teamroom.server.acts.tasks import UPDATE_TASK
 from tests.models.tasks import LEASES, Task, Tasks, names, spans
 from tests.models.world import code
 
-LATE, INTERVAL = 60.0, 300.0
-"""A lease whose clock stood may be looked at so much later; and for so long nobody is told after the room slept."""
+LATE = 60.0
+"""A lease whose clock stood may be looked at so much later."""
 
 PATIENCE = {"fast": 900.0, "slow": 21_600.0, "hand": 900.0, "olga": 900.0}
 """How long an offer to each waits."""
@@ -34,7 +34,6 @@ class Leases(Tasks):
         self.said: Counter[str] = Counter()
         self.may_say: set[str] = set()
         """Tasks whose lease was not said to be over since it was last renewed."""
-        self.watched_from = self.world.now
 
     @initialize()
     def begin(self) -> None:
@@ -106,18 +105,6 @@ class Leases(Tasks):
         self.moved(task, LEASES[str(task.holder)])
 
     @rule(seconds=spans)
-    def the_server_sleeps(self, seconds: float) -> None:
-        self.let_pass(seconds)
-        self.world.watch.slept()
-        self.watched_from = self.world.now
-
-    @precondition(lambda self: self.tasks)
-    @rule()
-    def crash(self) -> None:
-        super().crash()
-        self.watched_from = self.world.now
-
-    @rule(seconds=spans)
     def time_passes(self, seconds: float) -> None:
         self.let_pass(seconds)
         self.tick()
@@ -134,9 +121,8 @@ class Leases(Tasks):
             assert times == 1, which
             assert which in self.may_say, f"{which}: it was said before"
             assert self.overdue(task) >= 0, (which, task)
-            assert self.world.now >= self.watched_from + INTERVAL, f"{which}: the room slept"
             self.may_say.remove(which)
-        if leads == by and self.world.now >= self.watched_from + INTERVAL:
+        if leads == by:
             late = [which for which in self.may_say if self.overdue(self.tasks[which]) > LATE]
             assert late == [], "nobody said it"
 

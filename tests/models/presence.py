@@ -22,11 +22,15 @@ from teamroom.server.acts.members import ENROLL
 from teamroom.server.acts.messages import POST_MESSAGE
 from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.reviews import COMPLETE_TASK
+from teamroom.server.clock import GAPS_KNOWN
 from tests.models.world import Decided, Model, Plan, code
 
 LIVE, SLOW = 300.0, 1200.0
 CONNECTED, SUSPECT, CHALLENGE, GONE, MISSES = 1.5, 2, 1.5, 3, 2
 """How many intervals: a connection outlives, a wake waits, a challenge waits, silence is; and how many challenges."""
+
+WORK = 1800.5
+"""So long ahead work is declared."""
 
 WATCHED = ["live", "slow"]
 BYSTANDERS = ["idle", "hans"]
@@ -52,7 +56,9 @@ class Agent:
     interval: float | None
     called: float | None = None
     connected: float = 0.0
-    busy: float = 0.0
+    progressed: float = 0.0
+    ahead: float = 0.0
+    """For how long it declared work with its newest note."""
     free: float = 0.0
     evidence: int = 0
     seen: int = 0
@@ -85,6 +91,9 @@ class Presence(Model):
         self.agents = {name: Agent(intervals.get(name)) for name in [*WATCHED, *BYSTANDERS]}
         self.ids = {name: id_ for id_, name in self.world.look("select id, name from member")}
         self.paused: dict[str, float] = {}
+        self.pauses: list[tuple[str, float, float]] = []
+        self.gaps: list[tuple[float, float]] = []
+        """Every pause, at its level, and every span that the room saw nothing of: from when until when."""
         self.watched_from = self.world.now
         self.is_set_back = False
         self.found = dict.fromkeys(self.agents, NOTHING)
@@ -112,6 +121,20 @@ class Presence(Model):
         ended = [until for level in (name, "room") if (until := self.paused.get(level, 0.0)) <= self.world.now]
         return max(self.watched_from, agent.free, *ended)
 
+    def is_busy(self, name: str) -> bool:
+        """Whether declared work goes on: all of it again from the end of a pause, or of a sleep, that began in it."""
+        agent = self.agents[name]
+        until = agent.progressed + agent.ahead
+        for begin, end in sorted([*self.gaps[-GAPS_KNOWN:], *(p[1:] for p in self.pauses if p[0] in (name, "room"))]):
+            until = max(until, end + agent.ahead) if begin < until else until
+        return until > self.world.now
+
+    def end_pause(self, level: str) -> None:
+        """What is paused there goes on from now."""
+        self.paused.pop(level, None)
+        now = self.world.now
+        self.pauses = [(at, begin, min(end, now) if at == level else end) for at, begin, end in self.pauses]
+
     def waits_since(self, name: str) -> float | None:
         """Since when the oldest wake waits that it was not shown, or had to act on, and that nothing came after."""
         agent = self.agents[name]
@@ -132,7 +155,7 @@ class Presence(Model):
         is_connected = now - agent.called <= CONNECTED * agent.interval
         if now >= max(agent.called, self.there_since(name)) + GONE * agent.interval:
             return "gone", 0, asked
-        if agent.busy > now or verdict == "zombie":
+        if self.is_busy(name) or verdict == "zombie":
             return before
         if asked is not None:
             if now < asked + CHALLENGE * agent.interval:
@@ -180,7 +203,7 @@ class Presence(Model):
 
     # ---------------------------------------------------------------- what members do
 
-    @rule(name=names, note=st.sampled_from([None, "the same", "new"]), ahead=st.none() | st.just(1800.5))
+    @rule(name=names, note=st.sampled_from([None, "the same", "new"]), ahead=st.none() | st.just(WORK))
     def beat(self, name: str, note: str | None, ahead: float | None) -> None:
         """A bare beat proves a connection, and so does the same note again; a new one is progress."""
         self.number += 1
@@ -189,7 +212,7 @@ class Presence(Model):
         assert code(self.call(name, HEARTBEAT, **given)) == "ok"
         agent = self.agents[name]
         if not self.is_paused(name) and note is not None and note != agent.note:
-            agent.note, agent.busy = note, 0.0 if ahead is None else self.world.now + ahead
+            agent.note, agent.progressed, agent.ahead = note, self.world.now, ahead or 0.0
             self.is_evidence(name)
         self.nothing_changed()
 
@@ -295,6 +318,7 @@ class Presence(Model):
         if self.paused.get(level, 0.0) <= self.world.now:
             assert code(self.world.act("olga", PAUSE, target=level, reason="a test", for_seconds=seconds)) == "ok"
             self.paused[level] = math.inf if seconds is None else self.world.now + seconds
+            self.pauses.append((level, self.world.now, self.paused[level]))
         self.nothing_changed()
 
     @precondition(lambda self: self.paused)
@@ -303,7 +327,7 @@ class Presence(Model):
         level = data.draw(st.sampled_from(list(self.paused)))
         assert code(self.world.act("olga", RESUME, target=level, reason="a test")) == "ok"
         if self.paused[level] > self.world.now:
-            del self.paused[level]
+            self.end_pause(level)
             for name in WATCHED if level == "room" else [level]:
                 self.agents[name].free = self.world.now
         self.nothing_changed()
@@ -311,7 +335,7 @@ class Presence(Model):
     @rule(name=watched, seconds=spans)
     def kill_and_revive(self, name: str, seconds: float) -> None:
         agent = self.agents[name]
-        self.paused.pop(name, None)
+        self.end_pause(name)
         assert code(self.world.act("olga", KILL, target=name, reason="a test")) == "ok"
         agent.killed = True
         self.time_passes(seconds, "first")
@@ -338,22 +362,44 @@ class Presence(Model):
             assert code(self.call(name, HEARTBEAT)) == "ok"
             self.time_passes(interval or 0.0, by)
 
+    @rule(name=watched, how=st.sampled_from(["sleep", "step", "pause"]), seconds=spans, by=holders)
+    def work_that_the_room_misses_a_part_of(self, name: str, how: str, seconds: float, by: str) -> None:
+        """A member that declared work is asked something; its notes do not move for a while, and then not yet."""
+        self.beat(name, "new", WORK)
+        self.a_moment_passes()
+        self.is_told(name, "ask")
+        self.a_moment_passes()
+        if how == "pause":
+            self.pause(name, seconds)
+            self.time_passes(seconds, by)
+        elif how == "sleep":
+            self.the_server_sleeps(seconds)
+        else:
+            self.somebody_sets_the_clock(seconds)
+        self.somebody_only_beats(name, 8, False, by)
+
     @rule(seconds=st.sampled_from([-7200.25, -60.25, -3.25, 3.25, 60.25, 7200.25]))
     def somebody_sets_the_clock(self, seconds: float) -> None:
+        before = self.world.now
         self.world.step_clock(seconds)
         if abs(seconds) > 5:
             self.watched_from = self.world.now
+            self.gaps.append((before, self.world.now))
         self.is_set_back |= seconds < 0
 
     @rule(seconds=spans)
     def the_server_sleeps(self, seconds: float) -> None:
         self.world.sleep(seconds)
         self.watched_from = self.world.now
+        self.gaps.append((self.world.now - seconds, self.world.now))
 
     @rule()
     def crash(self) -> None:
+        ((acted,),) = self.world.look("select max(at) from log")
+        ((called,),) = self.world.look("select max(last_call_at) from presence")
         self.world.crash()
         self.watched_from = self.world.now
+        self.gaps = [(max(acted, called), self.world.now)]
 
     @rule(by=holders)
     def tick(self, by: str) -> None:

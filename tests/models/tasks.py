@@ -23,6 +23,9 @@ from teamroom.server.rules import leases
 from tests.models.world import Model, Plan, code
 
 HOUR, DAY, GRACE, CAP = 3600.0, 86_400.0, 60.0, 2
+INTERVAL = 300.0
+"""For so long no lease is over after the room slept or began."""
+
 LEASES = {"fast": HOUR, "slow": 6 * HOUR, "hand": DAY, "olga": DAY}
 AGENTS = ["fast", "slow", "hand"]
 LEVELS = [*AGENTS, "owner:olga", "room"]
@@ -57,6 +60,7 @@ class Tasks(Model):
         self.tasks: dict[str, Task] = {}
         self.pauses: dict[str, tuple[float, float | None]] = {}
         self.notes = 0
+        self.watched_from = self.world.now
 
     # ---------------------------------------------------------------- what must hold
 
@@ -64,10 +68,11 @@ class Tasks(Model):
         return name != "olga" and any(level in self.pauses for level in (name, "owner:olga", "room"))
 
     def overdue(self, task: Task) -> float:
-        """Seconds since its lease ran out, or since its holder's own pause had lasted an hour."""
+        """Seconds since its lease ran out, or since its holder's own pause had lasted an hour, that the room saw."""
         over = -task.left
         if task.holder in self.pauses:
             over = max(over, self.world.now - self.pauses[task.holder][0] - HOUR)
+        over = min(over, self.world.now - self.watched_from - INTERVAL)
         return over if task.state == "claimed" else -1.0
 
     def waits(self, task: Task) -> bool:
@@ -270,9 +275,16 @@ class Tasks(Model):
             if task.state == "claimed" and task.holder is not None and not self.is_paused(task.holder):
                 task.left -= seconds
 
+    @rule(seconds=spans)
+    def the_server_sleeps(self, seconds: float) -> None:
+        self.let_pass(seconds)
+        self.world.watch.slept(seconds)
+        self.watched_from = self.world.now
+
     @rule()
     def crash(self) -> None:
         self.world.crash()
+        self.watched_from = self.world.now
 
     @invariant()
     def the_board_shows_each_task_as_it_is(self) -> None:

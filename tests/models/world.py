@@ -100,7 +100,7 @@ class World:
     def sleep(self, seconds: float) -> None:
         """The server stands still for a while, with all clocks going on, and then finds that it did."""
         self.now += seconds
-        self.watch.slept()
+        self.watch.slept(seconds)
 
     def tick(self, holder: str = "first") -> float:
         """A supervisor does all that is due; returns when the next thing is."""
@@ -146,6 +146,7 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         _at_once(self._store.open(self.now))
+        self.watch.was_away_since(self._store.look_up(lambda tx: tx.value("last_sign")))
         self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> SqliteStore:

@@ -98,8 +98,9 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
 
 -- name: member_facts
 -- What a forecast is made of, for one addressee.
-select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
-    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
+select member.id, member.name, member.kind, member.owner, member.mode,
+    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until
@@ -113,8 +114,9 @@ where member.name = :name and member.kind <> 'room'
 
 -- name: live_members
 -- Who may be live now, who called last first; the exact answer needs each one's standing and presence.
-select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
-    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
+select member.id, member.name, member.kind, member.owner, member.mode,
+    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until

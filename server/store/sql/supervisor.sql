@@ -104,6 +104,14 @@ where member = :member and seq > :from_seq and at > :after
 order by seq
 limit 1
 
+-- name: last_sign
+-- When the room was last seen running: its newest entry, or a call.
+select max(at) from (
+    select at from log where seq = (select seq from head)
+    union all
+    select max(last_call_at) as at from presence
+) as sign
+
 -- name: watched
 -- What is known of a member that the room watches.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,

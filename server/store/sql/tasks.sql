@@ -235,8 +235,9 @@ limit :limit
 
 -- name: possible_reviewers
 -- Members but the completer that were seen in a while, those of another owner first, then who never held the task.
-select member.id, member.name, member.kind, member.owner, member.mode, presence.last_call_at, presence.busy_until,
-    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
+select member.id, member.name, member.kind, member.owner, member.mode,
+    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
     own.state as own_state, own.until as own_until,
     owners.state as owner_state, owners.until as owner_until,
     room.state as room_state, room.until as room_until,
