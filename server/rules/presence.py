@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from teamroom.server.clock import Gap
 from teamroom.server.settings import Settings
 
 Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
@@ -87,7 +86,7 @@ def next_wake_at(facts: Facts, settings: Settings) -> float | None:
     return facts.last_call_at + (interval_seconds(facts.mode, settings) or 0.0)
 
 
-def declared_until(progress_at: float, busy_until: float, missed: Iterable[Gap]) -> float:
+def declared_until(progress_at: float, busy_until: float, missed: Iterable[tuple[float, float]]) -> float:
     """Until when declared work goes on, by the spans in which no note of it could move: pauses, and sleeps of the room.
 
     Work that was going on when such a span began is declared anew at its end.

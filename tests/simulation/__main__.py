@@ -1,14 +1,16 @@
 """The simulation in full: `python -m tests.simulation [AGENT_DAYS] [--seed N] [--twin NAME]`.
 
-Teams of thirty live for fifty days each, in so many rooms as the agent-days need; then one healthy team. The same seed
-gives the same table.
+Teams of thirty live for fifty days each, in so many rooms as the days of honest agents need; beside each a team that
+must be reminded of everything lives for some of them; then one healthy team. The same seed gives the same table.
 """
 
 import argparse
 import contextlib
+import math
 import random
 import sys
 import time
+from functools import partial
 
 from rich.console import Console
 from rich.progress import Progress
@@ -16,10 +18,13 @@ from rich.table import Table
 
 from tests.models.world import clean_up
 from tests.simulation.judges import FIGURES, Cast, lines_of_the_room
-from tests.simulation.play import HEALTHY, MIXED, play
+from tests.simulation.play import FORGETFUL, HEALTHY, MIXED, play
 from tests.simulation.twins import TWINS
 
 DAYS = 50.0
+FORGETFUL_SHARE, FORGETFUL_WORK = 0.28, 5.0
+"""How much of those days a forgetful team lives, and how many tasks are made there for each agent and day."""
+
 MISSES_SHOWN = 5
 BAR_CELLS = 20
 
@@ -27,38 +32,41 @@ BAR_CELLS = 20
 def main() -> int:
     """Simulate, judge, print the table; ends with 1 where a target is missed (of a twin: where none is)."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("agent_days", type=int, nargs="?", default=10_000)
+    parser.add_argument("agent_days", type=int, nargs="?", default=10_000, help="of honest agents")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--days", type=float, default=DAYS, help="how long each room lives")
     parser.add_argument("--twin", choices=TWINS, default=None, help="a fault to build in, to see that it is found")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    size = sum(MIXED.values())
-    rooms = max(1, round(given.agent_days / (size * given.days)))
+    honest = sum(count for kind, count in MIXED.items() if kind.honest)
+    rooms = max(1, math.ceil(given.agent_days / (honest * given.days)))
+    reminded = FORGETFUL_SHARE * given.days
     console, started = Console(), time.perf_counter()
     fault = TWINS[given.twin]() if given.twin else contextlib.nullcontext()
     with clean_up(), fault, Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("days", total=(rooms + 1) * given.days)
+        task = progress.add_task("days", total=rooms * (given.days + reminded) + given.days)
+        day = partial(progress.advance, task)
         casts: list[Cast] = []
+        forgetful: list[Cast] = []
         for number in range(rooms):
-            casts.append(
-                play(MIXED, given.days, seed + 10 * number, disturbed=True, advance=lambda: progress.advance(task))
-            )
-        healthy = play(HEALTHY, given.days, seed, disturbed=False, advance=lambda: progress.advance(task))
-        missed = _print(console, casts, healthy)
-        for cast in (*casts, healthy):
+            own = seed + 10 * number
+            casts.append(play(MIXED, given.days, own, disturbed=True, advance=day))
+            forgetful.append(play(FORGETFUL, reminded, own, disturbed=True, work=FORGETFUL_WORK, advance=day))
+        healthy = play(HEALTHY, given.days, seed, disturbed=False, advance=day)
+        missed = _print(console, casts, forgetful, healthy)
+        for cast in (*casts, *forgetful, healthy):
             cast.room.end()
-    days = sum(len(cast.agents) * cast.days for cast in (*casts, healthy))
+    days = sum(len(cast.agents) * cast.days for cast in (*casts, *forgetful, healthy))
     console.print(f"{days:,.0f} agent-days in {time.perf_counter() - started:.0f} s, seed {seed}")
     return int(bool(missed) != bool(given.twin))
 
 
-def _print(console: Console, casts: list[Cast], healthy: Cast) -> list[str]:
+def _print(console: Console, casts: list[Cast], forgetful: list[Cast], healthy: Cast) -> list[str]:
     """The table, what missed its target, and how many times which verdict was given to whom."""
     table = Table("figure", "target", "value", "", "of")
     missed, examples = [], []
     for figure in FIGURES:
-        share = figure.total(casts)
+        share = figure.total([*casts, *forgetful] if figure.forgetful else casts)
         holds = figure.holds(share)
         bar = "█" * round(share.value * BAR_CELLS)
         table.add_row(

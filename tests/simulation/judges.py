@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server.settings import Settings
-from tests.simulation.agents import Agent, Crashed, GatewayOnly, Records
+from tests.simulation.agents import Agent, Records
 from tests.simulation.room import DAY, MINUTE, SimulatedRoom
+from tests.simulation.wrong import Crashed, GatewayOnly
 
 SLACK_SECONDS = MINUTE
 """The supervisor may come this much late: a machine that is busy."""
@@ -235,6 +236,8 @@ class Figure:
     target: str
     judge: Callable[[Cast], Share]
     holds: Callable[[Share], bool]
+    forgetful: bool = False
+    """Whether the teams that must be reminded of everything count, too."""
 
     def total(self, casts: Iterable[Cast]) -> Share:
         """Over several rooms."""
@@ -249,8 +252,8 @@ FIGURES = (
     Figure("agents without a mind named zombie in time", ">= 99 %", zombies_in_time, lambda s: s.value >= 0.99),
     Figure("days of honest agents on which none was named zombie", "all", honest_zombies, _all),
     Figure("crashed listeners noticed within 3 intervals", "all", crashes_noticed, _all),
-    Figure("slots of reminders that keep the rules", "all", reminders_in_order, _all),
-    Figure("forgotten tasks that end taken up or told", "all", dropped_tasks_end, _all),
+    Figure("slots of reminders that keep the rules", "all", reminders_in_order, _all, forgetful=True),
+    Figure("forgotten tasks that end taken up or told", "all", dropped_tasks_end, _all, forgetful=True),
     Figure(
         "wakes seen within the forecast's 90th percentile", "85-95 %", forecasts_kept, lambda s: 0.85 <= s.value <= 0.95
     ),

@@ -5,26 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.models.world import Plan
-from tests.simulation.agents import (
-    Agent,
-    Busy,
-    Crashed,
-    Episodic,
-    Flaky,
-    GatewayOnly,
-    Hoarder,
-    Live,
-    Narrator,
-    NightsOff,
-    Owner,
-    Rare,
-    Records,
-    SameNote,
-    Suspended,
-    Thankful,
-)
+from tests.simulation.agents import Agent, Records
+from tests.simulation.honest import Busy, Episodic, Flaky, Live, NightsOff, Rare, Suspended
 from tests.simulation.judges import Cast
+from tests.simulation.owner import Owner
 from tests.simulation.room import DAY, HOUR, MINUTE, SimulatedRoom
+from tests.simulation.wrong import Crashed, Forgetful, GatewayOnly, Hoarder, Narrator, SameNote, Thankful
 
 Team = Mapping[type[Agent], int]
 
@@ -48,14 +34,22 @@ MIXED: Team = {
 HEALTHY: Team = {Live: 4, Episodic: 1, Rare: 3, NightsOff: 1, Busy: 1}
 """A team of ten in which nothing does."""
 
+FORGETFUL: Team = {Forgetful: 20, Live: 2}
+"""A team that must be reminded of nearly everything."""
+
 SMALL: Team = {Live: 3, Rare: 1, NightsOff: 1, Crashed: 1, GatewayOnly: 1, Hoarder: 1}
 """A few of both, for a look at one fault."""
 
 Advance = Callable[[], None]
 
 
-def play(team: Team, days: float, seed: int, *, disturbed: bool, advance: Advance = lambda: None) -> Cast:
-    """Let a team live for some days. `disturbed`: with pauses, and restarts, sleeps and steps of the server's clock."""
+def play(
+    team: Team, days: float, seed: int, *, disturbed: bool, work: float = 1.0, advance: Advance = lambda: None
+) -> Cast:
+    """Let a team live for some days.
+
+    `disturbed`: with pauses, and restarts, sleeps and steps of the server's clock. `work`: tasks an agent and day.
+    """
     members: dict[str, Mapping[str, Any]] = {}
     kinds: dict[str, type[Agent]] = {}
     for kind, count in team.items():
@@ -70,6 +64,7 @@ def play(team: Team, days: float, seed: int, *, disturbed: bool, advance: Advanc
     for agent, other in zip(thankful, reversed(thankful), strict=True):
         agent.other = other.name
     owner = Owner("olga", room, records)
+    owner.work = work
     cast = Cast(room, agents, records, days)
     for member in (*agents, owner):
         member.start()
