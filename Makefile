@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= .teamroom
 PORT ?= 8765
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: up test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
@@ -24,7 +25,7 @@ contracts: $(VENV)/.tests
 	$(BIN)/lint-imports --no-logo
 
 tests: $(VENV)/.tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-harnesses: $(VENV)/.tests ## real Claude Code and Codex at work in one room
 	$(BIN)/python -m tests.harness.install
@@ -69,7 +70,7 @@ fuzz: $(VENV)/.tests ## let coverage lead the way to bad bytes for ten minutes e
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
 	$(BIN)/python -m tests.mutants
 
-simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 agent-days in about ten minutes
+simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 days of honest agents, 100,000 slots of reminders: about half an hour
 	$(BIN)/python -m tests.simulation 10000
 
 models: $(VENV)/.tests ## every model of the room in full, each 3,000 runs of 100 steps
