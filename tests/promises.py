@@ -461,7 +461,11 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_zombies": (
             "nobody_is_declared_anything_for_an_interval_after_the_clock_was_stepped",
             "after_the_clock_was_set_back_members_are_looked_at_in_time",
+            "declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew",
+            "declared_work_goes_on_anew_when_the_room_comes_back",
         ),
+        "test_supervisor": ("a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew",),
+        "test_rule_bounds": ("declared_work_begins_anew_after_each_span_that_fell_into_it",),
     },
     "REM1": {
         "test_storage_faults": (
