@@ -35,7 +35,7 @@ from teamroom.server.store.reserve import Reserve
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import Job, Writer
+from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Job, Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor import loop
@@ -197,16 +197,21 @@ class StallingDoor:
 
 
 class WriterWithoutThread(Writer):
-    """Commits each act by itself, before `run` returns."""
+    """Commits each act by itself, before `run` returns, and has checkpoints as often as under load."""
 
     def start(self) -> None:
         self._connection = connect_writer(self._path)
+        self._page_bytes = self._connection.execute(self._statements["page_size"]).fetchone()[0]
+        self._commits = 0
 
     async def run(self, work: Work, recover: Recover, when_full: bool) -> tuple[Any, int]:
         job = Job(work, recover, _loop.create_future(), _loop, when_full)
         self.waiting += 1
         self._taken.append(job)
         self._commit_batch()
+        self._commits += 1
+        if self._commits >= CHECKPOINT_COMMITS:
+            self._commits = self._checkpoint("checkpoint")
         return await job.answer
 
     def stop(self) -> None:

@@ -5,25 +5,27 @@ must be reminded of everything lives for some of them; then one healthy team. Th
 """
 
 import argparse
-import contextlib
 import math
+import multiprocessing
+import os
 import random
 import sys
 import time
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.models.world import clean_up
-from tests.simulation.judges import FIGURES, Cast, lines_of_the_room
-from tests.simulation.play import FORGETFUL, HEALTHY, MIXED, play
+from tests.simulation.judges import FIGURES, Share
+from tests.simulation.lives import Life
+from tests.simulation.play import MIXED
 from tests.simulation.twins import TWINS
 
 DAYS = 50.0
-FORGETFUL_SHARE, FORGETFUL_WORK = 0.28, 5.0
-"""How much of those days a forgetful team lives, and how many tasks are made there for each agent and day."""
+FORGETFUL_SHARE = 0.28
+"""How much of those days a forgetful team lives."""
 
 MISSES_SHOWN = 5
 BAR_CELLS = 20
@@ -39,34 +41,38 @@ def main() -> int:
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     honest = sum(count for kind, count in MIXED.items() if kind.honest)
-    rooms = max(1, math.ceil(given.agent_days / (honest * given.days)))
-    reminded = FORGETFUL_SHARE * given.days
+    lives = [Life("healthy", given.days, seed, given.twin)]
+    for number in range(max(1, math.ceil(given.agent_days / (honest * given.days)))):
+        lives.append(Life("mixed", given.days, seed + 10 * number, given.twin))
+        lives.append(Life("forgetful", given.days * FORGETFUL_SHARE, seed + 10 * number, given.twin))
     console, started = Console(), time.perf_counter()
-    fault = TWINS[given.twin]() if given.twin else contextlib.nullcontext()
-    with clean_up(), fault, Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("days", total=rooms * (given.days + reminded) + given.days)
-        day = partial(progress.advance, task)
-        casts: list[Cast] = []
-        forgetful: list[Cast] = []
-        for number in range(rooms):
-            own = seed + 10 * number
-            casts.append(play(MIXED, given.days, own, disturbed=True, advance=day))
-            forgetful.append(play(FORGETFUL, reminded, own, disturbed=True, work=FORGETFUL_WORK, advance=day))
-        healthy = play(HEALTHY, given.days, seed, disturbed=False, advance=day)
-        missed = _print(console, casts, forgetful, healthy)
-        for cast in (*casts, *forgetful, healthy):
-            cast.room.end()
-    days = sum(len(cast.agents) * cast.days for cast in (*casts, *forgetful, healthy))
+    found, lines = _simulate(lives, console)
+    missed = _print(console, found, lines)
+    days = sum(life.agent_days for life in lives)
     console.print(f"{days:,.0f} agent-days in {time.perf_counter() - started:.0f} s, seed {seed}")
     return int(bool(missed) != bool(given.twin))
 
 
-def _print(console: Console, casts: list[Cast], forgetful: list[Cast], healthy: Cast) -> list[str]:
-    """The table, what missed its target, and how many times which verdict was given to whom."""
+def _simulate(lives: Sequence[Life], console: Console) -> tuple[list[Share], float]:
+    """All teams, as many at once as there are processors; the shares of all, and the lines of the healthy one."""
+    found, lines = [Share() for _ in FIGURES], 0.0
+    pool = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"))
+    with pool, Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("agent-days", total=sum(life.agent_days for life in lives))
+        going = {pool.submit(life.judged): life for life in lives}
+        for done in as_completed(going):
+            shares, lines_here = done.result()
+            found = [before + share for before, share in zip(found, shares, strict=True)]
+            lines = lines_here if going[done].team == "healthy" else lines
+            progress.advance(task, going[done].agent_days)
+    return found, lines
+
+
+def _print(console: Console, found: Sequence[Share], lines: float) -> list[str]:
+    """The table, and what missed its target, with examples."""
     table = Table("figure", "target", "value", "", "of")
     missed, examples = [], []
-    for figure in FIGURES:
-        share = figure.total([*casts, *forgetful] if figure.forgetful else casts)
+    for figure, share in zip(FIGURES, found, strict=True):
         holds = figure.holds(share)
         bar = "█" * round(share.value * BAR_CELLS)
         table.add_row(
@@ -75,7 +81,6 @@ def _print(console: Console, casts: list[Cast], forgetful: list[Cast], healthy: 
         if not holds:
             missed.append(figure.name)
             examples += share.misses[:MISSES_SHOWN]
-    lines = lines_of_the_room(healthy)
     table.add_row("lines of the room for an agent and day, all being well", "<= 2", f"{lines:.2f}", "", "")
     missed += ["lines of the room"] if lines > 2 else []
     console.print(table)

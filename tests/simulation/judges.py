@@ -3,7 +3,7 @@
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -236,12 +236,8 @@ class Figure:
     target: str
     judge: Callable[[Cast], Share]
     holds: Callable[[Share], bool]
-    forgetful: bool = False
-    """Whether the teams that must be reminded of everything count, too."""
-
-    def total(self, casts: Iterable[Cast]) -> Share:
-        """Over several rooms."""
-        return sum((self.judge(cast) for cast in casts), Share())
+    teams: tuple[str, ...] = ("mixed",)
+    """Of which teams."""
 
 
 def _all(share: Share) -> bool:
@@ -252,8 +248,8 @@ FIGURES = (
     Figure("agents without a mind named zombie in time", ">= 99 %", zombies_in_time, lambda s: s.value >= 0.99),
     Figure("days of honest agents on which none was named zombie", "all", honest_zombies, _all),
     Figure("crashed listeners noticed within 3 intervals", "all", crashes_noticed, _all),
-    Figure("slots of reminders that keep the rules", "all", reminders_in_order, _all, forgetful=True),
-    Figure("forgotten tasks that end taken up or told", "all", dropped_tasks_end, _all, forgetful=True),
+    Figure("slots of reminders that keep the rules", "all", reminders_in_order, _all, teams=("mixed", "forgetful")),
+    Figure("forgotten tasks that end taken up or told", "all", dropped_tasks_end, _all, teams=("mixed", "forgetful")),
     Figure(
         "wakes seen within the forecast's 90th percentile", "85-95 %", forecasts_kept, lambda s: 0.85 <= s.value <= 0.95
     ),

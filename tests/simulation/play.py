@@ -1,7 +1,7 @@
 """Rooms to simulate: a team in which everything happens, and one in which all is well."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tests.models.world import Plan
@@ -40,12 +40,8 @@ FORGETFUL: Team = {Forgetful: 20, Live: 2}
 SMALL: Team = {Live: 3, Rare: 1, NightsOff: 1, Crashed: 1, GatewayOnly: 1, Hoarder: 1}
 """A few of both, for a look at one fault."""
 
-Advance = Callable[[], None]
 
-
-def play(
-    team: Team, days: float, seed: int, *, disturbed: bool, work: float = 1.0, advance: Advance = lambda: None
-) -> Cast:
+def play(team: Team, days: float, seed: int, *, disturbed: bool, work: float = 1.0) -> Cast:
     """Let a team live for some days.
 
     `disturbed`: with pauses, and restarts, sleeps and steps of the server's clock. `work`: tasks an agent and day.
@@ -71,7 +67,7 @@ def play(
     if disturbed:
         room.after(DAY, owner.pause_somebody)
         _disturb(cast, random.Random(seed + 2))
-    room.run(days, advance)
+    room.run(days)
     return cast
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from teamroom.server.acts.act import AnyAct, Reply
 from teamroom.server.clock import Watch
 from teamroom.server.store.transaction import Context, Effects
-from tests.models.world import BEGINNING, Plan, StoreWithoutThreads, World
+from tests.models.world import Plan, StoreWithoutThreads, World
 
 DAY, HOUR, MINUTE = 86_400.0, 3600.0, 60.0
 
@@ -55,11 +55,6 @@ class SimulatedRoom:
         """The time on the wall."""
         return self.world.now
 
-    @property
-    def day(self) -> float:
-        """How many days have passed."""
-        return (self.now - BEGINNING) / DAY
-
     def at(self, time: float, do: Callable[[], None]) -> None:
         """Let something happen at a time."""
         heapq.heappush(self._events, (time, next(self._order), do))
@@ -72,9 +67,9 @@ class SimulatedRoom:
         """A member acts; the reply, or the refusal."""
         return self.world.act(name, act, **arguments)
 
-    def run(self, days: float, advance: Callable[[], None] = lambda: None) -> None:
+    def run(self, days: float) -> None:
         """Let days pass."""
-        end, shown = self.now + days * DAY, math.floor(self.day)
+        end = self.now + days * DAY
         same_moment = 0
         while self._events and self._events[0][0] <= end:
             time, _, do = heapq.heappop(self._events)
@@ -83,9 +78,6 @@ class SimulatedRoom:
             assert same_moment < EVENTS_AT_ONCE, "nothing moves on"
             self.world.now = max(self.now, time)
             do()
-            while math.floor(self.day) > shown:
-                shown += 1
-                advance()
         self._supervise(end)
         self.world.now = max(self.now, end)
 
