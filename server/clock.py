@@ -55,8 +55,10 @@ class Watch:
         self._missed(now - seconds, now)
 
     def _missed(self, since: float, until: float) -> None:
+        """Note a gap. One that a clock that was set back since has made to lie ahead is forgotten."""
         self.since = until
-        self.gaps = (*self.gaps, (since, until))[-GAPS_KNOWN:]
+        gaps = (*self.gaps, (since, until))[-GAPS_KNOWN:]
+        self.gaps = tuple(gap for gap in gaps if gap[0] < gap[1] <= until)
 
 
 def rfc3339(at: float) -> str:

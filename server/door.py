@@ -290,7 +290,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, n
     """Run an act; what leaves a receipt is evidence of whom the room suspects."""
     trouble = tx.principal["trouble"]
     reply = act.run(tx, caller, arguments, now)
-    if trouble in ("suspect", "zombie") and reply.receipt is not None and reply.replayed is None:
+    is_new = reply.receipt is not None and reply.replayed is None
+    if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
         answered_for_itself(tx, caller, now)
     return reply
 

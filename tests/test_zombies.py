@@ -184,6 +184,31 @@ async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Pat
         assert said(again, "busy")[-1] == "zombie"
 
 
+async def test_who_is_silent_in_declared_work_is_gone_only_when_that_is_over(room: RunningRoom) -> None:
+    asker, busy = await room.enroll("asker", "busy", mode="live")
+    await busy("heartbeat", note="one long build", busy_until=2 * HOUR)
+    await room.later(2 * HOUR - 1)
+    assert await verdict(asker, "busy") == "working"
+    assert said(room, "busy") == []
+    await room.later(2)
+    assert await verdict(asker, "busy") == "gone"
+    assert said(room, "busy") == ["gone"]
+
+
+async def test_a_listener_that_checks_in_with_another_mode_is_not_taken_for_a_mind(room: RunningRoom) -> None:
+    asker, hollow = await room.enroll("asker", "hollow", mode="live")
+    await hollow("check_in")
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    await beats(room, hollow, 27)
+    assert said(room, "hollow")[-1] == "zombie"
+    for mode in ("every:300", "live"):
+        await hollow("check_in", mode=mode)
+        await room.later(MINUTE)
+    assert said(room, "hollow")[-1] == "zombie"
+    await hollow("post_message", text="I am")
+    assert said(room, "hollow")[-1] == "recovered"
+
+
 async def test_a_silent_member_is_gone_after_three_intervals_and_back_with_its_first_call(room: RunningRoom) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
     task = (await crashed("create_task", title="paint"))["task"]

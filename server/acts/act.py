@@ -93,7 +93,8 @@ class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
-    same call again, also without a request id. `when_full`: a full disk does not stop it.
+    same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
+    receipt shows a mind at work, and not only a program that listens (PRS2).
     """
 
     name: str
@@ -104,6 +105,7 @@ class Act(Generic[A, R]):
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
+    is_evidence: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -398,7 +398,7 @@ def pause_in_force(tx: Reading, row: Any, now: float) -> dict[str, Any]:
     return {}
 
 
-CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY)
+CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=False)
 HEARTBEAT = Act("heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True)
 ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
 WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)

@@ -160,19 +160,20 @@ def judge(
 ) -> Judgement | None:
     """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
 
-    Silence makes it gone. A wake that waits while it is connected makes it suspect; it is challenged then, and two
-    challenges without an answer make it a zombie. Only time that the room watched, and the member was there, counts.
+    Declared work is no reason for either. Silence makes it gone. A wake that waits while it is connected makes it
+    suspect; it is challenged then, and two challenges without an answer make it a zombie. Only time that the room
+    watched, and the member was there, counts.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
         return None
     if facts.standing == "paused":
         return Judgement(None, "", now + interval)
+    if facts.busy_until is not None and facts.busy_until > now:
+        return Judgement(None, "", facts.busy_until)
     gone_at = max(facts.last_seen_at, facts.watched_from) + settings.gone_intervals * interval
     if now >= gone_at:
         return Judgement("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
-    if facts.busy_until is not None and facts.busy_until > now:
-        return Judgement(None, "", min(facts.busy_until, gone_at))
     since = max(connected_since or 0.0, facts.watched_from)
     if challenge is not None:
         return _judge_challenged(facts, since, challenge, interval, gone_at, now, settings)

@@ -125,9 +125,14 @@ class Presence(Model):
         """Whether declared work goes on: all of it again from the end of a pause, or of a sleep, that began in it."""
         agent = self.agents[name]
         until = agent.progressed + agent.ahead
-        for begin, end in sorted([*self.gaps[-GAPS_KNOWN:], *(p[1:] for p in self.pauses if p[0] in (name, "room"))]):
+        for begin, end in sorted([*self.gaps, *(p[1:] for p in self.pauses if p[0] in (name, "room"))]):
             until = max(until, end + agent.ahead) if begin < until else until
-        return until > self.world.now
+        return agent.ahead > 0 and until > self.world.now
+
+    def misses(self, since: float) -> None:
+        """The room saw nothing until now; what seems to lie ahead, as the clock was set back, is forgotten."""
+        gaps = [*self.gaps, (since, self.world.now)][-GAPS_KNOWN:]
+        self.gaps = [(begin, end) for begin, end in gaps if begin < end <= self.world.now]
 
     def end_pause(self, level: str) -> None:
         """What is paused there goes on from now."""
@@ -153,9 +158,11 @@ class Presence(Model):
             return before
         there = max(agent.connected, self.there_since(name))
         is_connected = now - agent.called <= CONNECTED * agent.interval
+        if self.is_busy(name):
+            return before
         if now >= max(agent.called, self.there_since(name)) + GONE * agent.interval:
             return "gone", 0, asked
-        if self.is_busy(name) or verdict == "zombie":
+        if verdict == "zombie":
             return before
         if asked is not None:
             if now < asked + CHALLENGE * agent.interval:
@@ -230,8 +237,6 @@ class Presence(Model):
         if code(reply) == "ok":
             self.agents[name].seen = max(self.agents[name].seen, reply.cursor)
             self.agents[name].interval = {"live": LIVE, "on_demand": None}.get(mode, SLOW)
-            if reply.receipt is not None:
-                self.is_evidence(name)
         self.nothing_changed()
 
     @rule(name=names, to_nobody=st.booleans())
@@ -384,22 +389,24 @@ class Presence(Model):
         self.world.step_clock(seconds)
         if abs(seconds) > 5:
             self.watched_from = self.world.now
-            self.gaps.append((before, self.world.now))
+            self.misses(before)
         self.is_set_back |= seconds < 0
+        for agent in self.agents.values():  # what lies ahead now is a time that nothing was noted at
+            agent.free, agent.connected = min(agent.free, self.world.now), min(agent.connected, self.world.now)
 
     @rule(seconds=spans)
     def the_server_sleeps(self, seconds: float) -> None:
         self.world.sleep(seconds)
         self.watched_from = self.world.now
-        self.gaps.append((self.world.now - seconds, self.world.now))
+        self.misses(self.world.now - seconds)
 
     @rule()
     def crash(self) -> None:
         ((acted,),) = self.world.look("select max(at) from log")
         ((called,),) = self.world.look("select max(last_call_at) from presence")
         self.world.crash()
-        self.watched_from = self.world.now
-        self.gaps = [(max(acted, called), self.world.now)]
+        self.watched_from, self.gaps = self.world.now, []
+        self.misses(max(acted, called))
 
     @rule(by=holders)
     def tick(self, by: str) -> None:

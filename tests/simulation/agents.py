@@ -123,6 +123,8 @@ class Agent:
 
     def answer_challenge(self, found: Any) -> None:
         """Do what the room's question says."""
+        if self.down:
+            return
         nonce = NONCE.search(found.challenge)
         assert nonce is not None, found.challenge
         if "task that you hold" in found.challenge:
@@ -189,11 +191,16 @@ class Agent:
         elif chance < 0.95:
             self.call(UPDATE_TASK, **held, status="blocked", blocked_on="the registry mirror")
             hours = self.dice.uniform(1, 12)
-            self.room.after(hours * HOUR, lambda: self.call(UPDATE_TASK, **held, status="working", note="it is there"))
+            self.room.after(hours * HOUR, lambda: self.go_on(held))
         else:
             self.forget(task.task)
             return
         self.room.after(self.dice.uniform(10, 25) * MINUTE, self.look)
+
+    def go_on(self, held: dict[str, Any]) -> None:
+        """What a task was blocked on is there."""
+        if not self.down:
+            self.call(UPDATE_TASK, **held, status="working", note="it is there")
 
     def hand_off(self, held: dict[str, Any]) -> None:
         """Offer a task to somebody."""

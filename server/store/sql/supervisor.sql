@@ -90,8 +90,8 @@ select at from reminder where member = :member and at > :since and outcome = 'se
 select at from reminder where outcome = 'sent' and at > :since order by at desc limit 1 offset :offset
 
 -- name: last_act
--- When a member last did something, and under which number; what it was refused is none of it.
-select seq, at from log where actor = :member and outcome = 'ok' order by seq desc limit 1
+-- When a member last did something, and under which number; what it was refused, and that it checked in, is none of it.
+select seq, at from log where actor = :member and outcome = 'ok' and act <> 'check_in' order by seq desc limit 1
 
 -- name: entry_time
 select at from log where seq = :seq
