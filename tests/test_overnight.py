@@ -425,6 +425,32 @@ async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_a
     assert (let_go["standing"], let_go["by"], let_go["ended_by"]) == ("active", "room", "olga")
 
 
+async def test_a_member_that_was_killed_is_no_longer_what_broke(room: RunningRoom) -> None:
+    owner = await room.owner()
+    hollow, lost, asker = await room.enroll("hollow", "lost", "asker", mode="live")
+    for member in (hollow, lost, asker):
+        await member("check_in")
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    for _ in range(30):
+        await hollow("heartbeat")
+        await asker("heartbeat", note=f"at {room.time()}")
+        await room.later(MINUTE)
+    assert {name for name, *_ in shown(await read(owner, 1), "broke", "presence")} == {"@hollow", "@lost"}
+    entries = len(room.entries())
+    for name in ("hollow", "lost"):
+        await owner("kill", target=name, reason="nobody is there")
+    assert [entry["act"] for entry in room.entries()[entries:]] == ["kill", "kill"], "the kill is the line"
+    night = await read(owner, 1)
+    assert shown(night, "broke", "presence") == []
+    assert set(shown(night, "broke", "recovered")) == {
+        ("@hollow", "room", "it was killed"),
+        ("@lost", "room", "it was killed"),
+    }
+    assert all(line["over"] for line in night["broke"]["shown"])
+    room.time.forward(30 * 24 * HOUR)
+    assert (await read(owner, 1))["broke"]["counts"] == {}
+
+
 async def test_an_escalation_waits_for_the_owner_until_the_task_moves(room: RunningRoom) -> None:
     owner = await room.owner()
     (idle,) = await room.enroll("idle", mode="live")

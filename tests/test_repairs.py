@@ -130,6 +130,26 @@ async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_
     await fido("claim_task", task=task)
 
 
+async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("open", "blocked", "worked_on", mode="live")
+    (rex,) = await room.enroll("rex", role="watchdog", mode="live")
+    names = ("open", "blocked", "worked_on")
+    await rex("declare_capabilities", capabilities=[f"runtime:{name}" for name in names])
+    tasks = {name: (await rex("repair", name=name, found="its process is gone"))["task"] for name in names}
+    await rex("claim_task", task=tasks["blocked"])
+    await rex("update_task", task=tasks["blocked"], fence=1, status="blocked", blocked_on="@blocked, which is paused")
+    await rex("claim_task", task=tasks["worked_on"])
+    for name in names:
+        await owner("kill", target=name, reason="it ran wild")
+    states = {name: (await rex("read_board", task=task))["task"]["state"] for name, task in tasks.items()}
+    assert states == {"open": "cancelled", "blocked": "cancelled", "worked_on": "claimed"}
+    why = (await rex("read_board", task=tasks["open"]))["task"]["history"][0]
+    assert (why["kind"], why["text"]) == ("cancelled", "@open was killed")
+    done = await rex("complete_task", task=tasks["worked_on"], fence=1, summary="nothing to repair", evidence=[])
+    assert done["state"] == "done"
+
+
 async def test_the_roster_says_who_has_a_call_that_waits(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="live")
 

@@ -1,5 +1,6 @@
 """Repairs: at most one of each runtime at a time, a task that its watchdogs claim like any other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,10 +103,10 @@ def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: st
         _ask(tx, Wanted(member, name, title, ROOM_AUTHOR), now)
 
 
-def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float) -> None:
-    """Take back a repair that nobody has in hand, because the member is well again."""
+def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float, states: Sequence[str] = ("open",)) -> None:
+    """Take back a repair that nobody works on: the member is well again, or was killed."""
     row = _unfinished(tx, member)
-    if row is not None and row["state"] == "open":
+    if row is not None and row["state"] in states:
         tx.run("free_task", id=row["task"], state="cancelled", seq=seq)
         add_entry(tx, row["task"], ROOM_AUTHOR, now, "cancelled", why)
 
