@@ -404,6 +404,26 @@ async def test_a_pause_from_before_the_span_is_shown_while_it_lasts_and_when_it_
     assert "killed_before" not in (await read(owner, 1))["stopped"]["counts"]
 
 
+async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_go(
+    room: RunningRoom, shell: Shell
+) -> None:
+    owner = await room.owner()
+    await room.enroll("hollow", "builder")
+    (hanna,) = await room.enroll("hanna", kind="human", role="owner")
+    await owner("pause", target="builder", reason="for a while", for_seconds=HOUR)
+    await owner("kill", target="hollow", reason="nobody is there")
+    await hanna("enroll", name="hollow", revive=True)
+    await hanna("enroll", name="hollow", rotate=True)
+    await hanna("enroll", name="builder", rotate=True)
+    await room.later(2 * HOUR)
+    lines = {line["target"]: line for line in (await read(owner, 24))["stopped"]["shown"]}
+    ended = {name: (line["ended_by"], line["revived"]) for name, line in lines.items()}
+    assert ended == {"@hollow": ("hanna", True), "@builder": (None, False)}
+    _, words, _ = await owner.said("overnight", hours=24)
+    assert re.search("@hollow was revived by @hanna 2 h ago; stopped by @olga 2 h ago: “nobody is there”", words)
+    assert "revived by @hanna 2 h ago, stopped by @olga" in (await shell.here("overnight", "--since", "24h")).out
+
+
 async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")

@@ -13,8 +13,8 @@ from teamroom.server.store.transaction import Reading
 class Stopped(BaseModel):
     """One that is stopped, or was: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
 
-    `standing` active: it was let go, by `ended_by`, or by itself where that is None. `times`: how often it was stopped
-    or let go in the span.
+    `standing` active: it was let go, by `ended_by`, or by itself where that is None; `revived` after a kill. `times`:
+    how often it was stopped or let go in the span.
     """
 
     target: str
@@ -26,6 +26,12 @@ class Stopped(BaseModel):
     times: int = 1
     ended_by: str | None = None
     ended_at: str | None = None
+    revived: bool = False
+
+    @property
+    def let_go(self) -> str:
+        """What whoever ended it did."""
+        return "revived" if self.revived else "let go"
 
 
 def stops(tx: Reading, since: float, after: int, now: float) -> list[Kind[Stopped]]:
@@ -80,6 +86,7 @@ def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
                 times=row["times"],
                 ended_by=None if resumed is None else resumed["actor"],
                 ended_at=None if ended_at is None else rfc3339(ended_at),
+                revived=resumed is not None and resumed["act"] == "enroll",
             )
         )
     return found

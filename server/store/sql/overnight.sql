@@ -275,10 +275,12 @@ order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
 
 -- name: resumed_after
-select log.at, actor.name as actor
+-- Who let go what was stopped: by a resume, or, of a member that was killed, by reviving it.
+select log.act, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.subject = :subject and log.act = 'resume' and log.outcome = 'ok' and log.seq > :after
+where log.subject = :subject and log.outcome = 'ok' and log.seq > :after
+    and (log.act = 'resume' or (log.act = 'enroll' and replace(log.detail, '"revive":true', '') <> log.detail))
 order by log.seq
 limit 1
 
