@@ -626,9 +626,13 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
         body = "@olga tries whether this reaches you. Nothing is to do.\nteamroom board"
         assert phone.letters == [("[Teamroom] test", body)]
-        again = await shell_of(room).here("notify", "olga", "--json")
-        assert (again.code, again.json["channels"][0]["state"]) == (0, "delivered")
-        assert phone.tries == 1, "the same call again within a minute is the same call"
+        phone.status = 500
+        again = await shell_of(room).here("notify", "@olga", "--json")
+        assert (again.code, again.json["channels"][0]["state"]) == (1, "failed"), "each test is sent, however soon"
+        assert phone.tries == 2
+        phone.status = 200
+        mended = await shell_of(room).here("notify", "olga")
+        assert (mended.code, mended.out, phone.tries) == (0, "json  delivered\n", 3)
         shown = await shell_of(room).here("notify")
         assert shown.out.startswith("@olga  json  last delivered 20")
         assert "127.0.0.1" not in shown.out
