@@ -20,6 +20,7 @@ from teamroom.server.notify import channels, deliver
 from teamroom.server.rules.letters import Letter
 from teamroom.server.store.transaction import DiskFullError
 from tests.bench.invariants import rows
+from tests.planting import planted, prove
 from tests.raw import logged
 from tests.receivers import Receiver, receiver
 from tests.rooms import BOUND_SECONDS, Member, RunningRoom, Time, running_room
@@ -277,6 +278,63 @@ async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
         assert phone.titles[2:] == ["[Teamroom] needs you (2)"]
         found = await metrics(room)
         assert (found["teamroom_notices_held"], found["teamroom_deliveries_total outcome=delivered"]) == (0, 3)
+
+
+async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_are_in_no_letter(
+    tmp_path: Path, phone: Receiver
+) -> None:
+    settings = told(phone, notify_quiet="22:00-07:00", reminders_per_task=1, notify_per_hour=100)
+    async with running_room(tmp_path / "room", time=at("2026-07-01T22:10"), **settings) as room:
+        owner = await room.owner()
+        asker, slow = await room.enroll("asker", "slow", mode="live")
+        await slow("check_in")
+        alerts = [
+            (await asker("post_message", text=text, to=["olga"], kind="alert"))["message"]
+            for text in ("the disk is full", "the disk is slow")
+        ]
+        asks = [
+            (await asker("post_message", text=text, to=["slow"], kind="ask"))["message"]
+            for text in ("which port?", "which host?")
+        ]
+        for minute in range(40):
+            await slow("heartbeat", note=f"at {minute}", busy_until=HOUR)
+            await asker("heartbeat", note=f"at {minute}", busy_until=HOUR)
+            await room.later(60)
+        assert [entry["subject"] for entry in entries(room, "escalate")] == asks
+        await slow("post_message", text="8080", reply_to=asks[0])
+        await owner("post_message", text="I made room", reply_to=alerts[0])
+        for _ in range(10):
+            for member in (slow, asker):
+                await member("heartbeat", note=f"at {room.time()}", busy_until=2 * HOUR)
+            await room.later(HOUR)
+        ((_, body),) = phone.letters
+        assert f"@asker alerts in {alerts[1]}" in body
+        assert f"@slow owes {asks[1]}" in body
+        assert f"in {alerts[0]}" not in body
+        assert f"owes {asks[0]}" not in body
+
+
+@pytest.mark.parametrize("how", ["renewed", "killed", "still owed"])
+async def test_a_proof_that_was_renewed_or_whose_member_was_killed_is_in_no_letter(
+    tmp_path: Path, phone: Receiver, how: str
+) -> None:
+    async with running_room(tmp_path / "room", **told(phone, reminders_per_task=1)) as room:
+        owner = await room.owner()
+        (builder,) = await planted(room, tmp_path / "proof", "builder")
+        await prove(builder, tmp_path)
+        for _ in range(24 * 8):
+            await builder("heartbeat")
+            await room.later(HOUR)
+            if entries(room, "escalate"):
+                break
+        assert [entry["subject"] for entry in entries(room, "escalate")] == ["@builder"]
+        assert (kept(room)["notice"], phone.letters) == (1, [])
+        if how == "killed":
+            await owner("kill", target="builder", reason="over")
+        elif how == "renewed":
+            await prove(builder, tmp_path)
+        await room.later(HOUR)
+        assert (kept(room)["notice"], len(phone.letters)) == (0, int(how == "still owed"))
 
 
 async def test_in_quiet_hours_nothing_is_sent_and_then_one_letter_without_what_was_answered(

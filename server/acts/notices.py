@@ -13,6 +13,8 @@ from typing import Any, Literal
 from teamroom.server import log
 from teamroom.server.acts.act import number
 from teamroom.server.acts.dues import Due, owe_digest, put_off, settle
+from teamroom.server.acts.reminders import PREFIX
+from teamroom.server.acts.waits import STANDS
 from teamroom.server.log import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.rules.letters import GONE, Day, Letter, Matter, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
@@ -276,16 +278,32 @@ def _stands(tx: Reading, row: Any, notice: Any, now: float) -> bool:
         return False
     if notice["kind"] == "stopped":
         return _is_stopped(tx, subject, now)
+    if notice["act"] == "escalate" and not _escalation_stands(tx, notice, now):
+        return False
     if subject.startswith("T-"):
         return _task_stands(tx.one("task", id=number(subject)), row["id"], notice)
     if subject.startswith("O-"):
         return _offer_stands(tx, tx.one("offer", id=number(subject)), row["id"], reason, now)
-    if reason == "mention":
+    if reason == "mention" or (reason == "alert" and notice["act"] == "post_message"):
         asked = tx.one("message", id=number(subject))
         return tx.one("has_answered", thread=asked["thread"], member=row["id"], message=asked["id"]) is None
     if notice["act"] == "presence" and json.loads(notice["detail"] or "{}").get("verdict") in ("zombie", "gone"):
         return tx.one("trouble", member=tx.one("member_by_name", name=subject[1:])["id"]) is not None
     return True
+
+
+def _escalation_stands(tx: Reading, notice: Any, now: float) -> bool:
+    """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
+    detail = json.loads(notice["detail"] or "{}")
+    rule, member = detail.get("rule"), tx.one("member_by_name", name=detail.get("member", ""))
+    if member is None:
+        return True  # what it was about was taken away
+    if _is_killed(tx, member["id"]):
+        return False
+    if rule not in STANDS or rule == "task":
+        return True
+    subject = number(notice["subject"]) if rule in PREFIX else member["id"]
+    return STANDS[rule](tx, {"subject": subject, "member": member["id"]}, now)
 
 
 def _task_stands(task: Any, member: int, notice: Any) -> bool:

@@ -180,7 +180,7 @@ def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str, now: f
         act="escalate",
         subject=subject,
         summary=one_line(f"{reason}{to}"),
-        detail={"rule": rule, "to": row["owner_name"], "reason": reason},
+        detail={"rule": rule, "member": row["name"], "to": row["owner_name"], "reason": reason},
     )
     if told is not None:
         log.wake(tx, [told], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
