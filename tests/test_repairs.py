@@ -130,6 +130,29 @@ async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_
     await fido("claim_task", task=task)
 
 
+async def test_the_repairs_of_a_watchdog_that_is_killed_are_open_again_and_others_are_told(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("crashed", "over", mode="live")
+    rex, fido = await dogs(room, "rex", "fido")
+    for dog in (rex, fido):
+        await dog("declare_capabilities", capabilities=["runtime:crashed", "runtime:over"])
+    task = (await rex("repair", name="crashed", found="its process is gone"))["task"]
+    other = (await rex("repair", name="over", found="its process is gone"))["task"]
+    for name in (task, other):
+        await rex("claim_task", task=name)
+    await owner("kill", target="over", reason="nobody needs it")
+    seen = await fido("check_in")
+    await owner("kill", target="rex", reason="it restarts what is well")
+    told = (await fido("check_in", after=seen["cursor"]))["wakes"]
+    assert [(w["reason"], w["subject"], w["line"]) for w in told] == [
+        ("repair", task, f"{task} is open again, @rex was killed: the repair of @crashed")
+    ]
+    assert (await fido("repair", name="crashed"))["released"] is False
+    await fido("claim_task", task=task)
+    gone = (await fido("read_board", task=other))["task"]
+    assert gone["state"] == "cancelled", "of who was killed there is nothing to repair"
+
+
 async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("open", "blocked", "worked_on", mode="live")
