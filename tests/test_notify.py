@@ -243,6 +243,24 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         assert phone.tries == 2
 
 
+@pytest.mark.parametrize(("clock", "known"), [("", 6), ("08:00", 3)])
+async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest(
+    tmp_path: Path, phone: Receiver, clock: str, known: int
+) -> None:
+    """The newest letter, a digest where there is one, takes with it what is older than thirty days."""
+    settings = told(phone, notify_digest=clock, notify_zone="UTC")
+    async with running_room(tmp_path / "room", time=at("2026-07-01T12:00"), **settings) as room:
+        (builder,) = await room.enroll("builder")
+        for number in range(5):
+            for part in range(3):
+                await ask(builder, f"question {number}.{part}")
+                await room.later(61)
+            await room.later(20 * DAY)
+        letters = rows(room.folder, "select count(*) from delivery where kind = 'notices' and state = 'delivered'")
+        assert letters[0][0] == known
+        assert len([title for title in phone.titles if "digest" not in title]) == 15
+
+
 # ------------------------------------------------------------------ grouped, capped, quiet, left out
 
 

@@ -30,6 +30,9 @@ NOTICES = 200
 DAY_SECONDS, KEPT_SECONDS = 86_400.0, 30 * 86_400.0
 """What a first digest looks back on and how often a failure is said; how long it is known what became of a letter."""
 
+FORGOTTEN_AT_ONCE = 100
+"""How many old deliveries of a person each new letter takes with it: more than it adds."""
+
 SENT_AT_ONCE = 2 * PEOPLE * CHANNELS
 """How many deliveries one look finds."""
 
@@ -100,12 +103,12 @@ def write_digest(tx: Writing, due: Due, now: float) -> None:
     last = tx.value("last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
         write(tx, due.member, name, "digest", tx.head.seq, now)
-    tx.run("forget_deliveries", member=due.member, before=now - KEPT_SECONDS)
     put_off(tx, due, next_time(now, clock, tx.settings))
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int, now: float) -> int:
-    """Write a letter, to be sent by each channel of a person; returns its number."""
+    """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
+    tx.run("forget_deliveries", member=member, before=now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
         tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=now)
