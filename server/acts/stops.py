@@ -9,6 +9,9 @@ from teamroom.server.acts.sections import Kind, short
 from teamroom.server.clock import rfc3339
 from teamroom.server.store.transaction import Reading
 
+REVIVAL = '%"revive":true%'
+"""What stands in the detail of an enrolment that brought a killed member back; a label has its quotes escaped."""
+
 
 class Stopped(BaseModel):
     """One that is stopped, or was: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
@@ -71,7 +74,7 @@ def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
         stop = tx.one("newest_stop", subject=row["subject"])
         if stop is None:
             continue  # it was stopped in a log that is not this one
-        resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"])
+        resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"], revival=REVIVAL)
         detail = json.loads(stop["detail"]) if stop["detail"] else {}
         until = detail.get("until")
         ended_at = resumed["at"] if resumed is not None else until

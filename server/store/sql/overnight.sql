@@ -280,7 +280,7 @@ select log.act, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
 where log.subject = :subject and log.outcome = 'ok' and log.seq > :after
-    and (log.act = 'resume' or (log.act = 'enroll' and replace(log.detail, '"revive":true', '') <> log.detail))
+    and (log.act = 'resume' or (log.act = 'enroll' and log.detail like :revival))
 order by log.seq
 limit 1
 
