@@ -1,5 +1,6 @@
 """`teamroom notify`: who is told outside the room, and a test letter whose way is followed to its end."""
 
+import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from teamroom.clients.failure import FAILED
 from teamroom.clients.findings import Finding
 from teamroom.clients.place import Place
 from teamroom.clients.room import connected, run
+from teamroom.clients.steady import REQUEST_ID_BYTES
 from teamroom.clients.terminal import aligned, plain, print_json
 from teamroom.clients.verify import reading
 from teamroom.server.acts.channels import Channel, Channels, Notified, channels_of
@@ -81,12 +83,13 @@ def channels(place: Place) -> Iterator[Finding]:
 
 async def _sent(place: Place, name: str) -> list[Channel]:
     async with connected(place) as room:
-        letter = Notified.model_validate(await room.call("notify", name=name)).letter
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)  # each test is one of its own, however soon it follows another
+        sent = Notified.model_validate(await room.call("notify", request_id=request_id, name=name))
         until = time.monotonic() + LONGEST_SECONDS
         while True:
             found = Channels.model_validate(await room.read("teamroom://channels"))
-            reached = [channel for person in found.people if person.name == name for channel in person.channels]
-            waits = any(channel.newest == letter and channel.state == "pending" for channel in reached)
+            reached = [channel for person in found.people if person.name == sent.name for channel in person.channels]
+            waits = any(channel.newest == sent.letter and channel.state == "pending" for channel in reached)
             if not waits or time.monotonic() > until:
                 return reached
             await anyio.sleep(LOOK_SECONDS)

@@ -503,6 +503,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_snoozed_task_is_silent_until_the_snooze_ends",
             "an_edit_by_somebody_else_makes_the_next_slot_silent",
             "who_is_asleep_finds_the_reminder_with_its_next_wake",
+            "who_was_killed_is_reminded_no_more_and_once_revived_of_what_it_still_owes",
         ),
     },
     "REM4": {

@@ -216,6 +216,26 @@ async def test_nothing_that_was_stopped_after_the_backup_lives_again(tmp_path: P
             assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (401, code), name
 
 
+async def test_what_was_wrong_with_a_member_that_was_killed_after_the_backup_is_over_in_the_restored_room(
+    tmp_path: Path,
+) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        (lost,) = await room.enroll("lost", mode="live")
+        (rex,) = await room.enroll("rex", role="watchdog")
+        await rex("declare_capabilities", capabilities=["runtime:lost"])
+        await lost("check_in")
+        await room.later(3600)
+        backup = back_up(room.folder, at=room.time())
+        await owner("kill", target="lost", reason="nobody is there")
+    put_back(room.folder, backup)
+    async with running_room(tmp_path / "room") as room:
+        night = await (await room.owner())("overnight")
+        assert "presence" not in night["broke"]["counts"]
+        (task,) = (await (await room.owner())("read_board", state="all"))["tasks"]
+        assert task["state"] == "cancelled"
+
+
 async def test_without_the_journal_the_killed_would_live_again_and_so_it_must_be_asked_for(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         owner, _, _ = await a_team(room)

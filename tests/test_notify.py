@@ -20,6 +20,7 @@ from teamroom.server.notify import channels, deliver
 from teamroom.server.rules.letters import Letter
 from teamroom.server.store.transaction import DiskFullError
 from tests.bench.invariants import rows
+from tests.planting import planted, prove
 from tests.raw import logged
 from tests.receivers import Receiver, receiver
 from tests.rooms import BOUND_SECONDS, Member, RunningRoom, Time, running_room
@@ -242,6 +243,24 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         assert phone.tries == 2
 
 
+@pytest.mark.parametrize(("clock", "known"), [("", 6), ("08:00", 3)])
+async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest(
+    tmp_path: Path, phone: Receiver, clock: str, known: int
+) -> None:
+    """The newest letter, a digest where there is one, takes with it what is older than thirty days."""
+    settings = told(phone, notify_digest=clock, notify_zone="UTC")
+    async with running_room(tmp_path / "room", time=at("2026-07-01T12:00"), **settings) as room:
+        (builder,) = await room.enroll("builder")
+        for number in range(5):
+            for part in range(3):
+                await ask(builder, f"question {number}.{part}")
+                await room.later(61)
+            await room.later(20 * DAY)
+        letters = rows(room.folder, "select count(*) from delivery where kind = 'notices' and state = 'delivered'")
+        assert letters[0][0] == known
+        assert len([title for title in phone.titles if "digest" not in title]) == 15
+
+
 # ------------------------------------------------------------------ grouped, capped, quiet, left out
 
 
@@ -277,6 +296,63 @@ async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
         assert phone.titles[2:] == ["[Teamroom] needs you (2)"]
         found = await metrics(room)
         assert (found["teamroom_notices_held"], found["teamroom_deliveries_total outcome=delivered"]) == (0, 3)
+
+
+async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_are_in_no_letter(
+    tmp_path: Path, phone: Receiver
+) -> None:
+    settings = told(phone, notify_quiet="22:00-07:00", reminders_per_task=1, notify_per_hour=100)
+    async with running_room(tmp_path / "room", time=at("2026-07-01T22:10"), **settings) as room:
+        owner = await room.owner()
+        asker, slow = await room.enroll("asker", "slow", mode="live")
+        await slow("check_in")
+        alerts = [
+            (await asker("post_message", text=text, to=["olga"], kind="alert"))["message"]
+            for text in ("the disk is full", "the disk is slow")
+        ]
+        asks = [
+            (await asker("post_message", text=text, to=["slow"], kind="ask"))["message"]
+            for text in ("which port?", "which host?")
+        ]
+        for minute in range(40):
+            await slow("heartbeat", note=f"at {minute}", busy_until=HOUR)
+            await asker("heartbeat", note=f"at {minute}", busy_until=HOUR)
+            await room.later(60)
+        assert [entry["subject"] for entry in entries(room, "escalate")] == asks
+        await slow("post_message", text="8080", reply_to=asks[0])
+        await owner("post_message", text="I made room", reply_to=alerts[0])
+        for _ in range(10):
+            for member in (slow, asker):
+                await member("heartbeat", note=f"at {room.time()}", busy_until=2 * HOUR)
+            await room.later(HOUR)
+        ((_, body),) = phone.letters
+        assert f"@asker alerts in {alerts[1]}" in body
+        assert f"@slow owes {asks[1]}" in body
+        assert f"in {alerts[0]}" not in body
+        assert f"owes {asks[0]}" not in body
+
+
+@pytest.mark.parametrize("how", ["renewed", "killed", "still owed"])
+async def test_a_proof_that_was_renewed_or_whose_member_was_killed_is_in_no_letter(
+    tmp_path: Path, phone: Receiver, how: str
+) -> None:
+    async with running_room(tmp_path / "room", **told(phone, reminders_per_task=1)) as room:
+        owner = await room.owner()
+        (builder,) = await planted(room, tmp_path / "proof", "builder")
+        await prove(builder, tmp_path)
+        for _ in range(24 * 8):
+            await builder("heartbeat")
+            await room.later(HOUR)
+            if entries(room, "escalate"):
+                break
+        assert [entry["subject"] for entry in entries(room, "escalate")] == ["@builder"]
+        assert (kept(room)["notice"], phone.letters) == (1, [])
+        if how == "killed":
+            await owner("kill", target="builder", reason="over")
+        elif how == "renewed":
+            await prove(builder, tmp_path)
+        await room.later(HOUR)
+        assert (kept(room)["notice"], len(phone.letters)) == (0, int(how == "still owed"))
 
 
 async def test_in_quiet_hours_nothing_is_sent_and_then_one_letter_without_what_was_answered(
@@ -626,9 +702,13 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
         body = "@olga tries whether this reaches you. Nothing is to do.\nteamroom board"
         assert phone.letters == [("[Teamroom] test", body)]
-        again = await shell_of(room).here("notify", "olga", "--json")
-        assert (again.code, again.json["channels"][0]["state"]) == (0, "delivered")
-        assert phone.tries == 1, "the same call again within a minute is the same call"
+        phone.status = 500
+        again = await shell_of(room).here("notify", "@olga", "--json")
+        assert (again.code, again.json["channels"][0]["state"]) == (1, "failed"), "each test is sent, however soon"
+        assert phone.tries == 2
+        phone.status = 200
+        mended = await shell_of(room).here("notify", "olga")
+        assert (mended.code, mended.out, phone.tries) == (0, "json  delivered\n", 3)
         shown = await shell_of(room).here("notify")
         assert shown.out.startswith("@olga  json  last delivered 20")
         assert "127.0.0.1" not in shown.out

@@ -404,6 +404,26 @@ async def test_a_pause_from_before_the_span_is_shown_while_it_lasts_and_when_it_
     assert "killed_before" not in (await read(owner, 1))["stopped"]["counts"]
 
 
+async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_go(
+    room: RunningRoom, shell: Shell
+) -> None:
+    owner = await room.owner()
+    await room.enroll("hollow", "builder")
+    (hanna,) = await room.enroll("hanna", kind="human", role="owner")
+    await owner("pause", target="builder", reason="for a while", for_seconds=HOUR)
+    await owner("kill", target="hollow", reason="nobody is there")
+    await hanna("enroll", name="hollow", revive=True)
+    await hanna("enroll", name="hollow", rotate=True)
+    await hanna("enroll", name="builder", rotate=True)
+    await room.later(2 * HOUR)
+    lines = {line["target"]: line for line in (await read(owner, 24))["stopped"]["shown"]}
+    ended = {name: (line["ended_by"], line["revived"]) for name, line in lines.items()}
+    assert ended == {"@hollow": ("hanna", True), "@builder": (None, False)}
+    _, words, _ = await owner.said("overnight", hours=24)
+    assert re.search("@hollow was revived by @hanna 2 h ago; stopped by @olga 2 h ago: “nobody is there”", words)
+    assert "revived by @hanna 2 h ago, stopped by @olga" in (await shell.here("overnight", "--since", "24h")).out
+
+
 async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -423,6 +443,32 @@ async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_a
     await owner("resume", target="builder", reason="go")
     (let_go,) = (await read(owner))["stopped"]["shown"]
     assert (let_go["standing"], let_go["by"], let_go["ended_by"]) == ("active", "room", "olga")
+
+
+async def test_a_member_that_was_killed_is_no_longer_what_broke(room: RunningRoom) -> None:
+    owner = await room.owner()
+    hollow, lost, asker = await room.enroll("hollow", "lost", "asker", mode="live")
+    for member in (hollow, lost, asker):
+        await member("check_in")
+    await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
+    for _ in range(30):
+        await hollow("heartbeat")
+        await asker("heartbeat", note=f"at {room.time()}")
+        await room.later(MINUTE)
+    assert {name for name, *_ in shown(await read(owner, 1), "broke", "presence")} == {"@hollow", "@lost"}
+    entries = len(room.entries())
+    for name in ("hollow", "lost"):
+        await owner("kill", target=name, reason="nobody is there")
+    assert [entry["act"] for entry in room.entries()[entries:]] == ["kill", "kill"], "the kill is the line"
+    night = await read(owner, 1)
+    assert shown(night, "broke", "presence") == []
+    assert set(shown(night, "broke", "recovered")) == {
+        ("@hollow", "room", "it was killed"),
+        ("@lost", "room", "it was killed"),
+    }
+    assert all(line["over"] for line in night["broke"]["shown"])
+    room.time.forward(30 * 24 * HOUR)
+    assert (await read(owner, 1))["broke"]["counts"] == {}
 
 
 async def test_an_escalation_waits_for_the_owner_until_the_task_moves(room: RunningRoom) -> None:

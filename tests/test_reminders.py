@@ -18,6 +18,7 @@ from teamroom.server.rules.reminders import (
 )
 from teamroom.server.settings import Settings
 from teamroom.server.supervisor.duties import carry_out
+from tests.bench.invariants import rows
 from tests.planting import planted, prove
 from tests.rooms import Member, RunningRoom, running_room
 
@@ -381,6 +382,51 @@ async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older
     assert now_due is not None
     assert await act(lambda tx, now: carry_out(tx, now_due, fence - 1, now)) is False
     assert len(acts(room, "remind")) == 1
+
+
+async def test_who_was_killed_is_reminded_no_more_and_once_revived_of_what_it_still_owes(room: RunningRoom) -> None:
+    owner = await room.owner()
+    asker, slow = await room.enroll("asker", "slow", mode="live")
+    await slow("check_in")
+    port = (await asker("post_message", text="which port?", to=["slow"], kind="ask"))["message"]
+    host = (await asker("post_message", text="which host?", to=["slow"], kind="ask"))["message"]
+    task = (await owner("create_task", title="paint", assign="slow"))["task"]
+    await slow("post_message", text="a.example", reply_to=host)
+    await owner("kill", target="slow", reason="it ran wild")
+    for _ in range(60):
+        await room.later(DAY)
+    about = "select rule, subject, outcome, reason from reminder order by rule"
+    dead = ("silent", "the member is killed")
+    assert [tuple(row) for row in rows(room.folder, about)] == [("ask", 1, *dead), ("task", 1, *dead)]
+    assert (await owner("overnight"))["waits"]["counts"] == {}
+    token = (await owner("enroll", name="slow", revive=True))["token"]
+    slow = await room.connect("slow", token)
+    cursor = (await slow("check_in"))["cursor"]
+    await room.later(MINUTE)
+    told = await slow("check_in", after=cursor)
+    assert {reminder["subject"] for reminder in told["reminders"]} == {port, task}
+    assert {wake["subject"] for wake in told["wakes"]} == {port, task}, "what was answered is over"
+
+
+async def test_what_a_killed_member_did_not_do_waits_for_no_person(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", reminders_per_task=1) as room:
+        owner = await room.owner()
+        asker, slow = await room.enroll("asker", "slow", mode="live")
+        (hanna,) = await room.enroll("hanna", kind="human")
+        for member in (slow, hanna):
+            await member("check_in")
+        await asker("post_message", text="which port?", to=["slow"], kind="ask")
+        await asker("post_message", text="which host?", to=["hanna"], kind="ask")
+        await owner("create_task", title="choose a name", assign="hanna")
+        for _ in range(50):
+            await slow("heartbeat")
+            await asker("heartbeat", note=f"at {room.time()}")
+            await room.later(MINUTE)
+        waits = (await owner("overnight"))["waits"]
+        assert waits["counts"] == {"escalation": 1, "ask": 1, "assigned": 1}, "the twin: while they live, it waits"
+        for name in ("slow", "hanna"):
+            await owner("kill", target=name, reason="over")
+        assert (await owner("overnight"))["waits"] == {"counts": {}, "shown": [], "left_out": {}}
 
 
 async def test_a_duty_that_fails_is_put_off_and_the_others_go_on(

@@ -130,6 +130,49 @@ async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_
     await fido("claim_task", task=task)
 
 
+async def test_the_repairs_of_a_watchdog_that_is_killed_are_open_again_and_others_are_told(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("crashed", "over", mode="live")
+    rex, fido = await dogs(room, "rex", "fido")
+    for dog in (rex, fido):
+        await dog("declare_capabilities", capabilities=["runtime:crashed", "runtime:over"])
+    task = (await rex("repair", name="crashed", found="its process is gone"))["task"]
+    other = (await rex("repair", name="over", found="its process is gone"))["task"]
+    for name in (task, other):
+        await rex("claim_task", task=name)
+    await owner("kill", target="over", reason="nobody needs it")
+    seen = await fido("check_in")
+    await owner("kill", target="rex", reason="it restarts what is well")
+    told = (await fido("check_in", after=seen["cursor"]))["wakes"]
+    assert [(w["reason"], w["subject"], w["line"]) for w in told] == [
+        ("repair", task, f"{task} is open again, @rex was killed: the repair of @crashed")
+    ]
+    assert (await fido("repair", name="crashed"))["released"] is False
+    await fido("claim_task", task=task)
+    gone = (await fido("read_board", task=other))["task"]
+    assert gone["state"] == "cancelled", "of who was killed there is nothing to repair"
+
+
+async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("open", "blocked", "worked_on", mode="live")
+    (rex,) = await room.enroll("rex", role="watchdog", mode="live")
+    names = ("open", "blocked", "worked_on")
+    await rex("declare_capabilities", capabilities=[f"runtime:{name}" for name in names])
+    tasks = {name: (await rex("repair", name=name, found="its process is gone"))["task"] for name in names}
+    await rex("claim_task", task=tasks["blocked"])
+    await rex("update_task", task=tasks["blocked"], fence=1, status="blocked", blocked_on="@blocked, which is paused")
+    await rex("claim_task", task=tasks["worked_on"])
+    for name in names:
+        await owner("kill", target=name, reason="it ran wild")
+    states = {name: (await rex("read_board", task=task))["task"]["state"] for name, task in tasks.items()}
+    assert states == {"open": "cancelled", "blocked": "cancelled", "worked_on": "claimed"}
+    why = (await rex("read_board", task=tasks["open"]))["task"]["history"][0]
+    assert (why["kind"], why["text"]) == ("cancelled", "@open was killed")
+    done = await rex("complete_task", task=tasks["worked_on"], fence=1, summary="nothing to repair", evidence=[])
+    assert done["state"] == "done"
+
+
 async def test_the_roster_says_who_has_a_call_that_waits(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="live")
 

@@ -18,6 +18,9 @@ from teamroom.server.store.transaction import Reading
 ROOM_NAME = "room"
 """Who noticed what the supervisor found."""
 
+ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
+"""Findings that are over, and whose end no entry of the room's says."""
+
 Became = Callable[[Reading, Any, float], tuple[bool, str]]
 """From an entry of the log to whether that is over, and what became of it in the room's words."""
 
@@ -150,6 +153,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
         verdict = json.loads(entry["detail"]).get("verdict") if entry["detail"] else None
         repair = tx.one("newest_repair", subject=row["subject"], after=after)
         asked = json.loads(repair["detail"])["task"] if repair is not None and repair["detail"] else None
+        was_killed = verdict in ENDED_BY_A_KILL
         found.append(
             Broken(
                 kind="recovered",
@@ -158,8 +162,8 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
                 by=ROOM_NAME,
                 at=rfc3339(entry["at"]),
                 times=row["times"],
-                over=verdict == "recovered",
-                became="" if asked is None else _repair(tx, number(asked)),
+                over=was_killed or verdict == "recovered",
+                became="it was killed" if was_killed else "" if asked is None else _repair(tx, number(asked)),
             )
         )
     return found

@@ -10,7 +10,9 @@ from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.dues import look_at_leases
 from teamroom.server.acts.release import release_everything, tell_givers
+from teamroom.server.acts.repairs import give_back_freed_repairs
 from teamroom.server.acts.reviewers import replace_killed_reviewer
+from teamroom.server.acts.trouble import end_with_kill
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller, Role
 from teamroom.server.journal import Stop
@@ -187,12 +189,14 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     tx.run("revoke_tokens", member=target.id, now=now)
     freed = release_everything(tx, target.id, now)
     seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
+    end_with_kill(tx, target.id, target.text, seq, now)
     _tell_who_answers(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
     tell_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
     log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
     replace_killed_reviewer(tx, target.id, now)
+    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed", now)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")

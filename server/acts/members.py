@@ -10,6 +10,7 @@ from teamroom.server import log
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
 from teamroom.server.acts.dues import owe_digest, owe_presence
 from teamroom.server.acts.presence import Mode
+from teamroom.server.acts.reminders import owe_again
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.journal import Stop
@@ -291,6 +292,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
         )
         if member["kind"] == "agent":  # while it was dead, nobody watched it
             owe_presence(tx, member["id"], arguments.mode or member["mode"], now)
+        owe_again(tx, member["id"], arguments.mode or member["mode"], now)
         tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
     taken = [row for row in tx.all("live_tokens", member=member["id"], now=now) if row["label"] == label]

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from teamroom.server import log
 from teamroom.server.acts.act import number
 from teamroom.server.acts.dues import Due, owe_digest, put_off, settle
+from teamroom.server.acts.reminders import PREFIX
+from teamroom.server.acts.waits import STANDS
 from teamroom.server.log import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.rules.letters import GONE, Day, Letter, Matter, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
@@ -27,6 +29,9 @@ NOTICES = 200
 
 DAY_SECONDS, KEPT_SECONDS = 86_400.0, 30 * 86_400.0
 """What a first digest looks back on and how often a failure is said; how long it is known what became of a letter."""
+
+FORGOTTEN_AT_ONCE = 100
+"""How many old deliveries of a person each new letter takes with it: more than it adds."""
 
 SENT_AT_ONCE = 2 * PEOPLE * CHANNELS
 """How many deliveries one look finds."""
@@ -98,12 +103,12 @@ def write_digest(tx: Writing, due: Due, now: float) -> None:
     last = tx.value("last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
         write(tx, due.member, name, "digest", tx.head.seq, now)
-    tx.run("forget_deliveries", member=due.member, before=now - KEPT_SECONDS)
     put_off(tx, due, next_time(now, clock, tx.settings))
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int, now: float) -> int:
-    """Write a letter, to be sent by each channel of a person; returns its number."""
+    """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
+    tx.run("forget_deliveries", member=member, before=now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
         tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=now)
@@ -276,16 +281,32 @@ def _stands(tx: Reading, row: Any, notice: Any, now: float) -> bool:
         return False
     if notice["kind"] == "stopped":
         return _is_stopped(tx, subject, now)
+    if notice["act"] == "escalate" and not _escalation_stands(tx, notice, now):
+        return False
     if subject.startswith("T-"):
         return _task_stands(tx.one("task", id=number(subject)), row["id"], notice)
     if subject.startswith("O-"):
         return _offer_stands(tx, tx.one("offer", id=number(subject)), row["id"], reason, now)
-    if reason == "mention":
+    if reason == "mention" or (reason == "alert" and notice["act"] == "post_message"):
         asked = tx.one("message", id=number(subject))
         return tx.one("has_answered", thread=asked["thread"], member=row["id"], message=asked["id"]) is None
     if notice["act"] == "presence" and json.loads(notice["detail"] or "{}").get("verdict") in ("zombie", "gone"):
         return tx.one("trouble", member=tx.one("member_by_name", name=subject[1:])["id"]) is not None
     return True
+
+
+def _escalation_stands(tx: Reading, notice: Any, now: float) -> bool:
+    """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
+    detail = json.loads(notice["detail"] or "{}")
+    rule, member = detail.get("rule"), tx.one("member_by_name", name=detail.get("member", ""))
+    if member is None:
+        return True  # what it was about was taken away
+    if _is_killed(tx, member["id"]):
+        return False
+    if rule not in STANDS or rule == "task":
+        return True
+    subject = number(notice["subject"]) if rule in PREFIX else member["id"]
+    return STANDS[rule](tx, {"subject": subject, "member": member["id"]}, now)
 
 
 def _task_stands(task: Any, member: int, notice: Any) -> bool:

@@ -25,6 +25,7 @@ from teamroom.server.rules.reminders import (
     decide,
     fills_the_day,
     first_seconds,
+    slot_time,
 )
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Reading, Writing
@@ -33,6 +34,12 @@ SHOWN, LOOKED_AT = 10, 50
 """How many reminders one reply shows, and how many are looked at for it: some may be over."""
 
 HOUR_SECONDS = 3_600.0
+
+KILLED = "the member is killed"
+"""Why the last slot of what a killed member owed was silent; nothing is due of it until a revive."""
+
+OWED_AGAIN = 200
+"""Of how many things, the newest first, a revived member is reminded again."""
 
 PREFIX: dict[str, str] = {"task": "T-", "lease": "T-", "review": "T-", "ask": "M-", "offer": "O-"}
 """How the subject of a rule is written; a proof's is the member."""
@@ -92,6 +99,9 @@ def remind(tx: Writing, due: Due, now: float) -> None:
         put_off(tx, due, found.at)
         return
     row = tx.one("watched", member=due.member)
+    if row["own_state"] == "killed":
+        _end_with_kill(tx, due, now)
+        return
     rule: Rule = due.rule  # type: ignore[assignment]
     if found.moved_at > due.since or not due.span:
         if due.span:
@@ -111,6 +121,22 @@ def remind(tx: Writing, due: Due, now: float) -> None:
         line = f"@{row['name']} owes {found.name} since {duration(now - due.since)}, reminded {decision.counted} times"
         escalate(tx, row, found.name, rule, line, now)
     _count(tx, due, found, decision, escalates)
+
+
+def owe_again(tx: Writing, member: int, mode: str, now: float) -> None:
+    """A member was revived: what it still owes, and was no longer reminded of, is owed as it was when it was killed."""
+    interval, longest = interval_seconds(mode, tx.settings), tx.settings.remind_longest_seconds
+    for row in tx.all("ended_with_kill", member=member, reason=KILLED, limit=OWED_AGAIN):
+        rule, since = row["rule"], row["since"]
+        due = Due(rule, row["subject"], member, now, since, 0.0, row["slot"], 0, 0, 0)
+        if find_due(tx, rule, due.subject, member) is not None:
+            continue
+        found = LOOKS[rule](tx, due, now)
+        if isinstance(found, Open):
+            first = first_seconds(rule, interval, found.blocked, tx.settings)
+            at = slot_time(since, first, longest, due.slot + 1)
+            owe(tx, rule, due.subject, member, since, first, at)
+            tx.run("count_slot", **due.key, at=at, span=first, slot=due.slot, counted=0, escalated=0)
 
 
 def reminders_of(tx: Reading, member: int, now: float) -> list[Reminder]:
@@ -154,7 +180,7 @@ def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str, now: f
         act="escalate",
         subject=subject,
         summary=one_line(f"{reason}{to}"),
-        detail={"rule": rule, "to": row["owner_name"], "reason": reason},
+        detail={"rule": rule, "member": row["name"], "to": row["owner_name"], "reason": reason},
     )
     if told is not None:
         log.wake(tx, [told], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
@@ -265,6 +291,15 @@ def _write_down(tx: Writing, due: Due, now: float, slot: int, outcome: str, reas
     tx.run(
         "add_reminder", **due.key, since=due.since, slot=slot, now=now, outcome=outcome, reason=reason, missed=missed
     )
+
+
+def _end_with_kill(tx: Writing, due: Due, now: float) -> None:
+    """Who was killed is reminded of nothing more. A review waits for somebody else who can be asked."""
+    if due.rule == "review":
+        put_off(tx, due, now + HOUR_SECONDS)
+        return
+    _write_down(tx, due, now, due.slot + 1, "silent", KILLED, 0)
+    settle(tx, due.rule, due.subject, due.member)
 
 
 def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision, now: float) -> None:

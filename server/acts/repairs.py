@@ -1,12 +1,13 @@
 """Repairs: at most one of each runtime at a time, a task that its watchdogs claim like any other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
 
 from teamroom.server import log
-from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
+from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author, number
 from teamroom.server.acts.expect import find_member, standing_of
 from teamroom.server.acts.reach import require
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
@@ -102,10 +103,10 @@ def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: st
         _ask(tx, Wanted(member, name, title, ROOM_AUTHOR), now)
 
 
-def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float) -> None:
-    """Take back a repair that nobody has in hand, because the member is well again."""
+def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float, states: Sequence[str] = ("open",)) -> None:
+    """Take back a repair that nobody works on: the member is well again, or was killed."""
     row = _unfinished(tx, member)
-    if row is not None and row["state"] == "open":
+    if row is not None and row["state"] in states:
         tx.run("free_task", id=row["task"], state="cancelled", seq=seq)
         add_entry(tx, row["task"], ROOM_AUTHOR, now, "cancelled", why)
 
@@ -113,14 +114,15 @@ def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float) -> N
 def give_back_repairs(tx: Writing, watchdog: int, why: str, now: float) -> None:
     """Free the repairs that a watchdog has in hand and will not finish, and tell the others that could."""
     for row in tx.all("repairs_held", holder=watchdog):
-        task = f"T-{row['task']}"
-        line = one_line(f"{task} is open again, {why}: the repair of @{row['name']}")
-        seq = log.append(
-            tx, ROOM_AUTHOR, now, act="repair", subject=f"@{row['name']}", summary=line, detail={"task": task}
-        )
-        tx.run("free_task", id=row["task"], state="open", seq=seq)
-        add_entry(tx, row["task"], ROOM_AUTHOR, now, "freed", why)
-        _wake(tx, row["name"], watchdog, task, line, ROOM_MEMBER)
+        _give_back(tx, row, watchdog, why, now)
+
+
+def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str, now: float) -> None:
+    """The same for the repairs among the tasks that a kill freed."""
+    for task in tasks:
+        row = tx.one("is_repair", task=number(task))
+        if row is not None:
+            _give_back(tx, row, watchdog, why, now)
 
 
 def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> None:
@@ -132,6 +134,18 @@ def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> No
             "Claim another: claim_task without a task.",
             subject=subject,
         )
+
+
+def _give_back(tx: Writing, row: Any, watchdog: int, why: str, now: float) -> None:
+    """Open a repair to other watchdogs; one of a member that was killed meanwhile is over."""
+    task, is_over = f"T-{row['task']}", row["standing"] == "killed"
+    state, what = ("cancelled", "cancelled") if is_over else ("open", "open again")
+    line = one_line(f"{task} is {what}, {why}: the repair of @{row['name']}{', which was killed' if is_over else ''}")
+    seq = log.append(tx, ROOM_AUTHOR, now, act="repair", subject=f"@{row['name']}", summary=line, detail={"task": task})
+    tx.run("free_task", id=row["task"], state=state, seq=seq)
+    add_entry(tx, row["task"], ROOM_AUTHOR, now, "cancelled" if is_over else "freed", why)
+    if not is_over:
+        _wake(tx, row["name"], watchdog, task, line, ROOM_MEMBER)
 
 
 def _unfinished(tx: Reading, member: int) -> Any:

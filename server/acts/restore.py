@@ -6,6 +6,7 @@ from teamroom.server import log
 from teamroom.server.acts.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.release import release_everything
 from teamroom.server.acts.stored_task import ROOM_AUTHOR, ROOM_MEMBER
+from teamroom.server.acts.trouble import end_with_kill
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import token_hash
 from teamroom.server.journal import Journal, Stop
@@ -94,5 +95,7 @@ def _stop_again(tx: Writing, stop: Stop, now: float) -> str | None:
         tx.run("add_pause", scope=stop.scope, target=target, since=now, until=stop.until)
     subject = {"member": f"@{stop.name}", "owner": f"owner:{stop.name}", "room": "room"}[stop.scope]
     summary = f"{subject} is {stop.state}, as before the room was restored"
-    log.append(tx, ROOM_AUTHOR, now, act="restore", subject=subject, summary=summary, detail=detail)
+    seq = log.append(tx, ROOM_AUTHOR, now, act="restore", subject=subject, summary=summary, detail=detail)
+    if stop.state == "killed":
+        end_with_kill(tx, target, stop.name, seq, now)
     return summary

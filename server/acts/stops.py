@@ -9,12 +9,15 @@ from teamroom.server.acts.sections import Kind, short
 from teamroom.server.clock import rfc3339
 from teamroom.server.store.transaction import Reading
 
+REVIVAL = '%"revive":true%'
+"""What stands in the detail of an enrolment that brought a killed member back; a label has its quotes escaped."""
+
 
 class Stopped(BaseModel):
     """One that is stopped, or was: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
 
-    `standing` active: it was let go, by `ended_by`, or by itself where that is None. `times`: how often it was stopped
-    or let go in the span.
+    `standing` active: it was let go, by `ended_by`, or by itself where that is None; `revived` after a kill. `times`:
+    how often it was stopped or let go in the span.
     """
 
     target: str
@@ -26,6 +29,12 @@ class Stopped(BaseModel):
     times: int = 1
     ended_by: str | None = None
     ended_at: str | None = None
+    revived: bool = False
+
+    @property
+    def let_go(self) -> str:
+        """What whoever ended it did."""
+        return "revived" if self.revived else "let go"
 
 
 def stops(tx: Reading, since: float, after: int, now: float) -> list[Kind[Stopped]]:
@@ -65,7 +74,7 @@ def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
         stop = tx.one("newest_stop", subject=row["subject"])
         if stop is None:
             continue  # it was stopped in a log that is not this one
-        resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"])
+        resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"], revival=REVIVAL)
         detail = json.loads(stop["detail"]) if stop["detail"] else {}
         until = detail.get("until")
         ended_at = resumed["at"] if resumed is not None else until
@@ -80,6 +89,7 @@ def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
                 times=row["times"],
                 ended_by=None if resumed is None else resumed["actor"],
                 ended_at=None if ended_at is None else rfc3339(ended_at),
+                revived=resumed is not None and resumed["act"] == "enroll",
             )
         )
     return found

@@ -68,6 +68,15 @@ def answered_for_itself(tx: Writing, caller: Caller, now: float) -> None:
     _end(tx, caller, now, "acts again")
 
 
+def end_with_kill(tx: Writing, member: int, name: str, seq: int, now: float) -> None:
+    """A member was killed, which the entry with this number says: nobody worries about it, or repairs it, any more.
+
+    What a watchdog works on is left to it.
+    """
+    tx.run("end_trouble", member=member)
+    cancel_repair(tx, member, f"@{name} was killed", seq, now, states=("open", "blocked"))
+
+
 def answer_challenge(tx: Writing, caller: Caller, answer: str, now: float) -> None:
     """Take the answer to an open challenge. Raises Refusal `bad_proof`, with the question again."""
     row = tx.one("trouble", member=caller.member)

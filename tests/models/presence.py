@@ -343,6 +343,8 @@ class Presence(Model):
         self.end_pause(name)
         assert code(self.world.act("olga", KILL, target=name, reason="a test")) == "ok"
         agent.killed = True
+        self.found[name] = NOTHING
+        self.nothing_changed()
         self.time_passes(seconds, "first")
         agent.killed = False
         self.world.callers[name] = self.world.door.identify(

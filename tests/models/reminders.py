@@ -16,8 +16,9 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from teamroom.server.acts import reminders
 from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.control import PAUSE, RESUME
+from teamroom.server.acts.control import KILL, PAUSE, RESUME
 from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.members import ENROLL
 from teamroom.server.acts.messages import POST_MESSAGE
 from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.reviews import COMPLETE_TASK
@@ -54,6 +55,8 @@ class Owed:
     slot: int = 0
     counted: int = 0
     told: bool = False
+    ended: bool = False
+    """Who owed it was killed when a slot came: it is due again once that member is revived."""
 
 
 @dataclass
@@ -93,6 +96,8 @@ class Reminders(Model):
         self.called = dict.fromkeys(NAMES, 0.0)
         self.busy = dict.fromkeys(NAMES, 0.0)
         self.paused: dict[str, float] = {}
+        self.killed: set[str] = set()
+        self.is_set_back = False
         self.written = 0
         self.sent: list[tuple[float, str]] = []
         self.told: list[tuple[str, str]] = []
@@ -174,6 +179,12 @@ class Reminders(Model):
         assert self.is_open(key), f"{line}: nothing is owed"
         owed = self.owed[key]
         assert (since, at) == (owed.since, now), (line, owed)
+        assert not owed.ended, f"{line}: it was over with the kill"
+        if name in self.killed:
+            assert (outcome, reason, missed, slot) == ("silent", "the member is killed", 0, owed.slot + 1), line
+            assert self.slots(owed, now) > owed.slot, f"{line}: too early"
+            owed.slot, owed.ended = slot, True
+            return
         if self.has_moved(key):
             assert (outcome, reason, missed, slot) == ("silent", "it moved", 0, owed.slot + 1), line
             assert self.slots(owed, now) > owed.slot, f"{line}: too early"
@@ -200,9 +211,9 @@ class Reminders(Model):
     def nothing_is_left_out(self) -> None:
         """What a tick leaves: no slot that passed undecided, unless the room may send nothing more this hour."""
         for key, owed in self.owed.items():
-            if not self.is_open(key) or self.slots(owed, self.world.now) <= owed.slot:
+            if not self.is_open(key) or owed.ended or self.slots(owed, self.world.now) <= owed.slot:
                 continue
-            if owed.told and not self.has_moved(key):
+            if owed.told and not self.has_moved(key) and key[2] not in self.killed:
                 owed.slot = self.slots(owed, self.world.now)
             else:
                 assert self.is_full(), f"{key} was left out: {owed}"
@@ -401,6 +412,28 @@ class Reminders(Model):
         assert code(self.call("olga", RESUME, target=level, reason="a test")) == "ok"
         del self.paused[level]
 
+    @precondition(lambda self: not self.is_set_back)
+    @rule(name=agents, seconds=spans, by=holders)
+    def kill_and_revive(self, name: str, seconds: float, by: str) -> None:
+        """What it held is free; what it still owes once it is revived goes on from the last slot, counted anew."""
+        assert code(self.call("olga", KILL, target=name, reason="a test")) == "ok"
+        self.paused.pop(name, None)
+        self.killed.add(name)
+        for number, task in self.tasks.items():
+            if task.holder == name and task.state in ("claimed", "blocked"):
+                task.state, task.holder, task.moved = "open", None, self.world.now
+                if task.assigned is not None:
+                    self.owes("task", number, task.assigned)
+        self.world.now += seconds
+        self.tick(by)
+        token = self.world.act("olga", ENROLL, name=name, revive=True).token
+        self.world.callers[name] = self.world.door.identify(token)
+        self.called["olga"] = self.world.now
+        self.killed.remove(name)
+        for key, owed in self.owed.items():
+            if key[2] == name and owed.ended:
+                owed.ended, owed.told, owed.counted = False, False, 0
+
     @rule(seconds=spans, by=holders, awake=st.booleans())
     def time_passes(self, seconds: float, by: str, awake: bool) -> None:
         self.world.now += seconds
@@ -418,6 +451,7 @@ class Reminders(Model):
     @rule(seconds=steps)
     def somebody_sets_the_clock(self, seconds: float) -> None:
         self.world.step_clock(seconds)
+        self.is_set_back |= seconds < 0
 
     @rule(by=holders)
     def tick(self, by: str) -> None:

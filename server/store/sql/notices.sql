@@ -98,10 +98,17 @@ order by letter desc
 limit 1
 
 -- name: forget_deliveries
--- Old letters go, but the newest of a person and what still waits.
+-- Old letters go, the oldest first, but the newest of each kind of a person and what still waits.
 delete from delivery
-where member = :member and at < :before and state <> 'pending'
-    and letter < (select max(newer.letter) from delivery as newer where newer.member = :member and newer.kind = delivery.kind)
+where (letter, channel) in (
+    select old.letter, old.channel from delivery as old
+    where old.member = :member and old.at < :before and old.state <> 'pending'
+        and old.letter not in (
+            select max(newest.letter) from delivery as newest where newest.member = :member group by newest.kind
+        )
+    order by old.letter
+    limit :limit
+)
 
 -- name: day_in_numbers
 -- What happened in a part of the log; the room itself is no member that did something.

@@ -13,9 +13,10 @@ on conflict (member) do update set at = :at, upto = :upto, since = :since, after
 select name from member where kind = 'human' order by name
 
 -- name: asks_to_people
--- Questions that a person was asked and has not answered, the oldest first.
+-- Questions that a person was asked and has not answered, the oldest first; who was killed answers none.
 select message.id, message.summary, author.name as author, person.name as person, due.since
 from member as person
+join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
 join due on due.member = person.id and due.rule = 'ask'
 join message on message.id = due.subject
 join member as author on author.id = message.author
@@ -29,6 +30,7 @@ limit :limit
 -- name: count_asks_to_people
 select count(*) as asks
 from member as person
+join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
 join due on due.member = person.id and due.rule = 'ask'
 join message on message.id = due.subject
 where person.kind = 'human' and not exists (
@@ -79,6 +81,7 @@ limit :limit
 -- Work that is a person's to begin, and waits for nothing else.
 select task.id, task.title, task.created_at, creator.name as creator, person.name as person
 from member as person
+join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
 join task on task.assigned = person.id
 join member as creator on creator.id = task.creator
 where person.kind = 'human' and task.state = 'open' and not exists (
@@ -92,6 +95,7 @@ limit :limit
 -- name: count_tasks_for_people
 select count(*) as tasks
 from member as person
+join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
 join task on task.assigned = person.id
 where person.kind = 'human' and task.state = 'open' and not exists (
     select 1 from dependency
@@ -120,6 +124,7 @@ select due.rule, due.subject, due.since, due.counted, due.member, member.name, o
 from due
 join member on member.id = due.member
 join member as owner on owner.id = member.owner
+join standing as own on own.scope = 'member' and own.target = member.id and own.state <> 'killed'
 where due.escalated = 1 and due.rule in ('task', 'ask', 'review', 'proof') and member.kind = 'agent'
 order by due.since
 limit :limit
@@ -270,10 +275,12 @@ order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
 
 -- name: resumed_after
-select log.at, actor.name as actor
+-- Who let go what was stopped: by a resume, or, of a member that was killed, by reviving it.
+select log.act, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.subject = :subject and log.act = 'resume' and log.outcome = 'ok' and log.seq > :after
+where log.subject = :subject and log.outcome = 'ok' and log.seq > :after
+    and (log.act = 'resume' or (log.act = 'enroll' and log.detail like :revival))
 order by log.seq
 limit 1
 

@@ -4,7 +4,12 @@
 insert into repair (task, member) values (:task, :member)
 
 -- name: is_repair
-select 1 as found from repair where task = :task
+-- Of whom a task is the repair, if it is one, and what stands of that member.
+select repair.task, member.name, standing.state as standing
+from repair
+join member on member.id = repair.member
+join standing on standing.scope = 'member' and standing.target = member.id
+where repair.task = :task
 
 -- name: repair_of
 -- A member's newest repair, of what kind who asked for it is, and whether whoever had it gave it up.
@@ -30,10 +35,11 @@ order by task_entry.at desc
 limit :limit
 
 -- name: repairs_held
--- The repairs that a watchdog has in hand, with the runtime's name.
-select repair.task, member.name
+-- The repairs that a watchdog has in hand, with the runtime's name and standing.
+select repair.task, member.name, standing.state as standing
 from repair
 join task on task.id = repair.task
 join member on member.id = repair.member
+join standing on standing.scope = 'member' and standing.target = member.id
 where task.holder = :holder and task.state in ('claimed', 'blocked')
 order by repair.task

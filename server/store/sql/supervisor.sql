@@ -59,6 +59,16 @@ select min(since) as since from due where member = :member and rule = 'ask' and 
 insert into reminder (rule, subject, member, since, slot, at, outcome, reason, missed)
 values (:rule, :subject, :member, :since, :slot, :now, :outcome, :reason, :missed)
 
+-- name: ended_with_kill
+-- What a member was no longer reminded of once it was killed, with its last slot; the newest first.
+select rule, subject, since, max(slot) as slot
+from reminder
+where member = :member
+group by rule, subject, since
+having max(case when outcome = 'silent' and reason = :reason then 1 else 0 end) = 1
+order by max(at) desc, rule, subject
+limit :limit
+
 -- name: reminders_of_subject
 select reminder.rule, member.name as member, reminder.at, reminder.outcome, reminder.reason, reminder.missed
 from reminder
