@@ -157,9 +157,10 @@ def _wrongly_sent(
     cast: Cast, rule: str, subject: int, name: str, since: float, at: float, moved: dict[str, list[float]]
 ) -> str:
     """What spoke against a reminder that was sent."""
-    if _is_paused(cast, name, at, at):
+    # Times before and after a step of the clock do not compare.
+    if _is_paused(cast, name, at, at) and not cast.was_disturbed(at, at):
         return "sent while paused"
-    if rule == "task" and not cast.was_disturbed(since, at):  # times before and after a step do not compare
+    if rule == "task" and not cast.was_disturbed(since, at):
         task = f"T-{subject}"
         snoozed = [until for named, begin, until in cast.records.snoozes if named == task and begin < at]
         if snoozed and snoozed[-1] > at:
