@@ -19,7 +19,7 @@ import anyio.abc
 
 from teamroom.clients.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.place import Place, member_token
-from teamroom.clients.steady import SteadyRoom
+from teamroom.clients.steady import STALE_CURSOR, SteadyRoom
 from teamroom.clients.terminal import plain, say
 from teamroom.server.rules.text import said
 
@@ -102,7 +102,13 @@ class Listener:
         after = await self._begin()
         pause, longest = FAILED_SECONDS
         while True:
-            waited = await self._room.wait(after)
+            try:
+                waited = await self._room.wait(after)
+            except Failure as failure:
+                if failure.body.get("code") not in STALE_CURSOR:
+                    raise
+                after = await self._begin()
+                continue
             if waited["superseded"]:
                 return
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):

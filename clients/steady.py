@@ -24,6 +24,9 @@ REQUEST_ID_BYTES = 12
 ASK_AGAIN = frozenset({"busy", "storage"})
 """Refusals that pass by themselves."""
 
+STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
+"""Refusals of a cursor that the room does not know any more, say because it was restored: check in anew."""
+
 Tell = Callable[..., None]
 """How the program says something: the event's name, its words, and facts for programs."""
 

@@ -23,14 +23,11 @@ from teamroom.clients.place import Place, agents_token
 from teamroom.clients.repair import Repairs
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.runtimes import load as load_runtimes
-from teamroom.clients.steady import HELD_SECONDS, SteadyRoom
+from teamroom.clients.steady import HELD_SECONDS, STALE_CURSOR, SteadyRoom
 from teamroom.clients.terminal import plain, print_json, span
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are looked at at once."""
-
-STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
-"""Refusals of a cursor that the room does not know any more, say because it was restored."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

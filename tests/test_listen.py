@@ -178,6 +178,26 @@ def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
             until(lambda: len(told(room)) == 1, "the command ran")
 
 
+def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None:
+    port = room.url.rpartition(":")[2]
+    folder = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room")})
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
+        hears(room)
+        backup = folder.run("backup", "--json").json["path"]
+        wake(room, "look")
+        until(lambda: len(told(room)) == 1, "the command ran")
+        hears(room)
+        room.running.stop()
+        assert folder.run("restore", backup).code == 0
+        with up(room.folder / "room", "--port", port) as again:
+            room.running = again
+            hears(room)
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the command ran again")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert process.poll() is None
+
+
 def test_it_listens_as_the_member_of_its_token_and_with_a_command_that_is_there(room: WatchedRoom) -> None:
     done = shell(room, "asker").run("listen", "--as", "builder", "--", "true")
     assert (done.code, "@asker's" in done.err) == (NOT_AUTHORISED, True)
