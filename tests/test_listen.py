@@ -24,6 +24,23 @@ with open(sys.argv[1], "a") as file:
 code = int(open(sys.argv[1] + ".code").read()) if os.path.exists(sys.argv[1] + ".code") else 0
 sys.exit(code)
 """
+LOADS_UNTIL_ITS_PARENT_ENDS = """\
+import os, sys, time
+from pathlib import Path
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["SLOW"]:
+            sys.meta_path.remove(self)
+            parent = os.getppid()
+            Path(os.environ["STARTING"]).touch()
+            while os.getppid() == parent:
+                time.sleep(0.01)
+
+sys.meta_path.insert(0, Slow())
+"""
+"""Lets a module load only once the program that started the shell has ended."""
+
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
 
@@ -159,6 +176,32 @@ def test_it_ends_with_who_started_it_unless_it_is_to_stay(room: WatchedRoom, sta
         parent.wait()
     if stay:
         wake(room, "are you there?")
+        hears(room)
+        os.kill(number, signal.SIGTERM)
+    until(lambda: not lives(number), "it ended")
+
+
+@pytest.mark.parametrize(("slow", "stay"), [("teamroom", False), ("typer", False), ("typer", True)])
+def test_it_ends_with_who_started_it_also_while_it_starts(room: WatchedRoom, slow: str, stay: bool) -> None:
+    (room.folder / "sitecustomize.py").write_text(LOADS_UNTIL_ITS_PARENT_ENDS)
+    starting = room.folder / "starting"
+    starter = shell(room).with_(PYTHONPATH=str(room.folder), STARTING=str(starting), SLOW=slow)
+    flag = ["--stay"] if stay else []
+    command = [TEAMROOM, "listen", "--as", "builder", *flag, "--", sys.executable, "-c", "pass"]
+    starts = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", starts],
+        env=starter.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        until(starting.exists, "it starts")
+        parent.kill()
+        parent.wait()
+    if stay:
         hears(room)
         os.kill(number, signal.SIGTERM)
     until(lambda: not lives(number), "it ended")
