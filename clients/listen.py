@@ -19,7 +19,7 @@ import anyio.abc
 
 from teamroom.clients.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.place import Place, member_token
-from teamroom.clients.steady import STALE_CURSOR, SteadyRoom
+from teamroom.clients.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.terminal import plain, say
 from teamroom.server.rules.text import said
 
@@ -56,7 +56,8 @@ def listen(place: Place, name: str, command: Sequence[str], parent: int | None) 
         say(f"teamroom: {plain(words)}")
 
     token = partial(member_token, place, name)
-    return anyio.run(Listener(SteadyRoom(place, token, tell), place, name, command, parent, token).run)
+    room = SteadyRoom(place, token, tell, listener=new_listener())
+    return anyio.run(Listener(room, place, name, command, parent, token).run)
 
 
 class Listener:

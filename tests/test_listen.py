@@ -41,6 +41,13 @@ sys.meta_path.insert(0, Slow())
 """
 """Lets a module load only once the program that started the shell has ended."""
 
+WORKS_UNTIL_IT_MAY_END = """\
+import os, sys, time
+with open(sys.argv[1], "a") as file:
+    file.write("ran\\n")
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+"""
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
 
@@ -58,11 +65,13 @@ def shell(room: WatchedRoom, member: str = "builder") -> Shell:
 
 
 @contextlib.contextmanager
-def listening(room: WatchedRoom, script: str, *words: str, stay: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A listener at work, whose command is a script, until the block ends."""
+def listening(
+    room: WatchedRoom, script: str, *words: str, stay: bool = False, into: str = "told"
+) -> Iterator[subprocess.Popen[str]]:
+    """A listener at work, whose command is a script that writes into a file, until the block ends."""
     command = [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--"]
     with subprocess.Popen(
-        [*command, sys.executable, "-c", script, str(room.folder / "told"), *words],
+        [*command, sys.executable, "-c", script, str(room.folder / into), *words],
         env=shell(room).environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -134,6 +143,26 @@ def test_the_newest_listener_lives_and_the_older_ends_without_a_word(room: Watch
             assert older.stderr is not None
             assert older.stderr.read() == ""
             assert newer.poll() is None
+
+
+def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(room: WatchedRoom) -> None:
+    ran, may_end = room.folder / "ran", room.folder / "may end"
+    with listening(room, WORKS_UNTIL_IT_MAY_END, str(may_end), into="ran") as older:
+        hears(room)
+        wake(room, "look")
+        until(ran.exists, "its command runs")
+        with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
+            until(lambda: len(told(room)) == 1, "the newer one is told of what was not seen yet")
+            hears(room)
+            may_end.touch()
+            assert older.wait(EVENT_SECONDS) == 0
+            assert older.stderr is not None
+            assert older.stderr.read() == ""
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the newer one is told")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert newer.poll() is None
+    assert ran.read_text() == "ran\n"
 
 
 def test_a_paused_listener_runs_nothing_and_goes_on_with_what_came_meanwhile(room: WatchedRoom) -> None:
