@@ -19,7 +19,7 @@ import anyio.abc
 
 from teamroom.clients.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.place import Place, member_token
-from teamroom.clients.steady import SteadyRoom
+from teamroom.clients.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.terminal import plain, say
 from teamroom.server.rules.text import said
 
@@ -44,10 +44,10 @@ WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """What a check-in may find that an agent has to look at."""
 
 
-def listen(place: Place, name: str, command: Sequence[str], stays: bool) -> int:
+def listen(place: Place, name: str, command: Sequence[str], parent: int | None) -> int:
     """Listen for a member until a signal, its kill or a newer listener ends it; returns the exit code.
 
-    `stays`: it goes on when the program that started it ends. Raises Failure.
+    `parent`: the process that started it, and whose end ends it; None: it goes on then. Raises Failure.
     """
     if shutil.which(command[0]) is None:
         raise Failure(f"There is no command {plain(command[0])}.", "Give what to run for a wake behind --", USAGE)
@@ -56,28 +56,34 @@ def listen(place: Place, name: str, command: Sequence[str], stays: bool) -> int:
         say(f"teamroom: {plain(words)}")
 
     token = partial(member_token, place, name)
-    return anyio.run(Listener(SteadyRoom(place, token, tell), place, name, command, stays, token).run)
+    room = SteadyRoom(place, token, tell, listener=new_listener())
+    return anyio.run(Listener(room, place, name, command, parent, token).run)
 
 
 class Listener:
     """One listener, and the command that it runs."""
 
     def __init__(
-        self, room: SteadyRoom, place: Place, name: str, command: Sequence[str], stays: bool, token: Callable[[], str]
+        self,
+        room: SteadyRoom,
+        place: Place,
+        name: str,
+        command: Sequence[str],
+        parent: int | None,
+        token: Callable[[], str],
     ) -> None:
         self._room, self._place, self._name, self._token = room, place, name, token
-        self._command, self._stays = command, stays
+        self._command, self._parent = command, parent
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
 
     async def run(self) -> int:
         """Listen; returns the exit code."""
-        parent = os.getppid()
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._until_signal)
-                if not self._stays:
-                    self._tasks.start_soon(self._until_parent_ends, parent)
+                if self._parent is not None:
+                    self._tasks.start_soon(self._until_parent_ends, self._parent)
                 await self._be_the_member()
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
@@ -102,7 +108,13 @@ class Listener:
         after = await self._begin()
         pause, longest = FAILED_SECONDS
         while True:
-            waited = await self._room.wait(after)
+            try:
+                waited = await self._room.wait(after)
+            except Failure as failure:
+                if failure.body.get("code") not in STALE_CURSOR:
+                    raise
+                after = await self._begin()
+                continue
             if waited["superseded"]:
                 return
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
@@ -170,9 +182,9 @@ class Listener:
 
     async def _until_parent_ends(self, parent: int) -> None:
         while True:
-            await anyio.sleep(PARENT_SECONDS)
             if os.getppid() != parent:
                 break
+            await anyio.sleep(PARENT_SECONDS)
         self._tasks.cancel_scope.cancel()
 
 

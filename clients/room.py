@@ -24,20 +24,25 @@ ANSWER_SECONDS = 30.0
 """How long the shell waits for a connection, and for an answer."""
 
 REQUEST_ID = "teamroom/request-id"
+LISTENER = "teamroom/listener"
 
 
 class Room:
-    """A connected room: its tools and resources as Python calls. Every method raises Failure."""
+    """A connected room: its tools and resources as Python calls. Every method raises Failure.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    `listener`: which listener of its member calls, as each call says.
+    """
+
+    def __init__(self, client: Client, listener: str | None = None) -> None:
+        self._client, self._listener = client, listener
 
     async def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call a tool with the arguments that are not None; returns its structured reply.
 
         The same call with the same `request_id` is carried out once, however often it is sent.
         """
-        meta: Any = None if request_id is None else {REQUEST_ID: request_id}
+        said = {REQUEST_ID: request_id, LISTENER: self._listener}
+        meta: Any = {key: value for key, value in said.items() if value is not None} or None
         given = {name: value for name, value in arguments.items() if value is not None}
         result = await self._client.call_tool(tool, given, meta=meta)
         body = result.structured_content
@@ -58,7 +63,7 @@ def _text(result: Any) -> str:
 
 @contextlib.asynccontextmanager
 async def connected(
-    place: Place, bearer: str | None = None, answer_seconds: float = ANSWER_SECONDS
+    place: Place, bearer: str | None = None, answer_seconds: float = ANSWER_SECONDS, listener: str | None = None
 ) -> AsyncIterator[Room]:
     """The room, connected with the caller's token, or with the one that is given. Raises Failure."""
     url = place.endpoint
@@ -68,7 +73,7 @@ async def connected(
             http_client(url, headers, httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)) as http,
             Client(streamable_http_client(url, http_client=http), mode=LATEST_MODERN_VERSION, cache=None) as client,
         ):
-            yield Room(client)
+            yield Room(client, listener)
 
 
 def http_client(

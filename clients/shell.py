@@ -3,6 +3,9 @@
 Each command imports what it needs when it runs, so that `--help` answers at once.
 """
 
+from teamroom.clients.started import STARTED_BY  # before what takes longer to load
+
+# isort: split
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -481,7 +484,7 @@ def listen(
     """Be the one live listener of an agent: run a command for what wakes it, the wakes as JSON on its input."""
     from teamroom.clients.listen import listen
 
-    raise typer.Exit(listen(Place(data, url, token_file), name, command, stay))
+    raise typer.Exit(listen(Place(data, url, token_file), name, command, None if stay else STARTED_BY))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The room for programs that stay: across its restarts, and still under a pause."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,19 +21,29 @@ WAIT_SECONDS = 45.0
 """How long one call waits for wakes."""
 
 REQUEST_ID_BYTES = 12
+LISTENER_BYTES = 4
 
 ASK_AGAIN = frozenset({"busy", "storage"})
 """Refusals that pass by themselves."""
 
+STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
+"""Refusals of a cursor that the room does not know any more, say because it was restored: check in anew."""
+
 Tell = Callable[..., None]
 """How the program says something: the event's name, its words, and facts for programs."""
+
+
+def new_listener() -> str:
+    """What a program that listens on for long says it is: when it began, so that the room knows the newest."""
+    return f"{time.time_ns() // 1_000_000:013}-{secrets.token_hex(LISTENER_BYTES)}"
 
 
 class SteadyRoom:
     """Calls that come through, however long it takes. Every method raises Failure where waiting does not help.
 
     A call that may have been carried out before its answer was lost is sent with the same request id, so that it is
-    carried out once. `is_steady` False: nothing is waited for, so that one round ends.
+    carried out once. `is_steady` False: nothing is waited for, so that one round ends. `listener`: which listener of
+    its member calls, as `new_listener` says it.
     """
 
     def __init__(
@@ -42,9 +53,10 @@ class SteadyRoom:
         tell: Tell,
         held_seconds: float = HELD_SECONDS,
         is_steady: bool = True,
+        listener: str | None = None,
     ) -> None:
         self._place, self._token, self._tell = place, token, tell
-        self._held_seconds, self._is_steady = held_seconds, is_steady
+        self._held_seconds, self._is_steady, self._listener = held_seconds, is_steady, listener
         self._holding = anyio.Lock()
         self._is_away = False
 
@@ -90,7 +102,7 @@ class SteadyRoom:
     async def _once(
         self, work: Callable[[Room], Awaitable[dict[str, Any]]], answer_seconds: float = ANSWER_SECONDS
     ) -> dict[str, Any]:
-        async with connected(self._place, self._token(), answer_seconds) as room:
+        async with connected(self._place, self._token(), answer_seconds, self._listener) as room:
             return await work(room)
 
     async def _hold(self, failure: Failure) -> None:

@@ -23,14 +23,11 @@ from teamroom.clients.place import Place, agents_token
 from teamroom.clients.repair import Repairs
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.runtimes import load as load_runtimes
-from teamroom.clients.steady import HELD_SECONDS, SteadyRoom
+from teamroom.clients.steady import HELD_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.terminal import plain, print_json, span
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are looked at at once."""
-
-STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
-"""Refusals of a cursor that the room does not know any more, say because it was restored."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,7 +39,8 @@ def watch(place: Place, name: str | None, config: Path, once: bool, verbose: boo
     machine.make_state_folder()
     teller = Teller(verbose, as_json)
     held_seconds = min(runtimes.every, HELD_SECONDS)
-    room = SteadyRoom(place, partial(agents_token, place, name), teller.tell, held_seconds, is_steady=not once)
+    token, listener = partial(agents_token, place, name), None if once else new_listener()
+    room = SteadyRoom(place, token, teller.tell, held_seconds, is_steady=not once, listener=listener)
     watchdog = Watchdog(room, machine, runtimes, teller)
     return anyio.run(watchdog.once if once else watchdog.run)
 

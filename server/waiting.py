@@ -46,26 +46,32 @@ class Waiting:
         self._settings = settings
         self._take_overs = TakeOvers(settings)
 
-    async def wait_for_wake(self, caller: Caller, arguments: WaitForWake) -> Waited:
+    def hear(self, caller: Caller, listener: str) -> None:
+        """Note that a listener of the caller is there, while it does not wait."""
+        self._bus.hear(caller.member, listener, anyio.current_time())
+
+    async def wait_for_wake(self, caller: Caller, arguments: WaitForWake, listener: str | None) -> Waited:
         """Wakes after the caller's cursor, as soon as there are any; none once the time is up.
 
-        Raises Refusal, also when the caller is paused or killed while it waits.
+        `listener`: which listener of the caller waits, where it says so. Raises Refusal, also when the caller is
+        paused or killed while it waits.
         """
         if arguments.after is not None:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after))
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         with self._bus.running(caller.member) as running:
-            return await self._listen(caller, arguments, min(seconds, self._settings.wait_max_seconds))
+            return await self._listen(caller, arguments, min(seconds, self._settings.wait_max_seconds), listener)
         if running.cancelled_caught:
             return await self._read(caller, arguments)  # refused, with who did it and why
         raise stopping()
 
-    async def _listen(self, caller: Caller, arguments: WaitForWake, seconds: float) -> Waited:
+    async def _listen(self, caller: Caller, arguments: WaitForWake, seconds: float, listener: str | None) -> Waited:
         """Wait as the one live listener; people may listen in as many places as they like."""
         if caller.kind != "agent":
             return await self._wait(caller, arguments, seconds, Listening())
-        with self._bus.listening(caller.member) as (listening, took_over):
-            if took_over and self._take_overs.is_alarming(caller.member, anyio.current_time()):
+        now = anyio.current_time()
+        with self._bus.listening(caller.member, listener, now) as (listening, took_over):
+            if took_over and self._take_overs.is_alarming(caller.member, now):
                 await self._door.act_as_room(lambda tx, now: tell_of_take_overs(tx, caller, now))
             return await self._wait(caller, arguments, seconds, listening)
 

@@ -450,6 +450,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "an_agent_without_a_listener_is_told_to_its_owner",
             "a_live_member_that_the_room_does_not_hear_is_told_to_its_owner",
             "one_name_watches_once_on_a_machine",
+            "a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls",
         ),
     },
     "PRS6": {

@@ -17,7 +17,7 @@ from teamroom.server.log import Verifier
 from teamroom.server.refusals import CODES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.store.folder import DATABASE
-from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
+from teamroom.tools.serve import LISTENER, REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.bad_arguments import arguments_of, as_json, bad
 from tests.raw import ENVELOPE, Answer, Modern, Raw, RoomInThread, modern_headers, reply, room_in_thread
 
@@ -331,6 +331,32 @@ def test_a_request_id_stands_for_one_call_of_one_member(house: House) -> None:
 )
 def test_a_request_id_that_is_no_short_text_is_refused(house: House, era: str, id_: Any) -> None:
     answer = house.clients[era, "bot"].call("post_message", {"text": "never"}, meta={REQUEST_ID: id_})
+    assert house.judge(answer, "bot") is None
+    assert answer.json["result"]["structuredContent"]["code"] == "invalid"
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        1764000000000,
+        True,
+        [],
+        {},
+        "1764000000000",
+        "1764000000000-",
+        "176400000000-a",
+        "17640000000000-a",
+        "1764000000000-A",
+        "1764000000000-a\n",
+        "\u0661764000000000-a",
+        "1764000000000-" + "a" * 17,
+    ],
+    ids=repr,
+)
+def test_a_listener_that_says_no_time_and_suffix_is_refused(house: House, era: str, said: Any) -> None:
+    answer = house.clients[era, "bot"].call("wait_for_wake", {"timeout_seconds": 0}, meta={LISTENER: said})
     assert house.judge(answer, "bot") is None
     assert answer.json["result"]["structuredContent"]["code"] == "invalid"
 

@@ -24,6 +24,30 @@ with open(sys.argv[1], "a") as file:
 code = int(open(sys.argv[1] + ".code").read()) if os.path.exists(sys.argv[1] + ".code") else 0
 sys.exit(code)
 """
+LOADS_UNTIL_ITS_PARENT_ENDS = """\
+import os, sys, time
+from pathlib import Path
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["SLOW"]:
+            sys.meta_path.remove(self)
+            parent = os.getppid()
+            Path(os.environ["STARTING"]).touch()
+            while os.getppid() == parent:
+                time.sleep(0.01)
+
+sys.meta_path.insert(0, Slow())
+"""
+"""Lets a module load only once the program that started the shell has ended."""
+
+WORKS_UNTIL_IT_MAY_END = """\
+import os, sys, time
+with open(sys.argv[1], "a") as file:
+    file.write("ran\\n")
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+"""
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
 
@@ -41,11 +65,13 @@ def shell(room: WatchedRoom, member: str = "builder") -> Shell:
 
 
 @contextlib.contextmanager
-def listening(room: WatchedRoom, script: str, *words: str, stay: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A listener at work, whose command is a script, until the block ends."""
+def listening(
+    room: WatchedRoom, script: str, *words: str, stay: bool = False, into: str = "told"
+) -> Iterator[subprocess.Popen[str]]:
+    """A listener at work, whose command is a script that writes into a file, until the block ends."""
     command = [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--"]
     with subprocess.Popen(
-        [*command, sys.executable, "-c", script, str(room.folder / "told"), *words],
+        [*command, sys.executable, "-c", script, str(room.folder / into), *words],
         env=shell(room).environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -119,6 +145,26 @@ def test_the_newest_listener_lives_and_the_older_ends_without_a_word(room: Watch
             assert newer.poll() is None
 
 
+def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(room: WatchedRoom) -> None:
+    ran, may_end = room.folder / "ran", room.folder / "may end"
+    with listening(room, WORKS_UNTIL_IT_MAY_END, str(may_end), into="ran") as older:
+        hears(room)
+        wake(room, "look")
+        until(ran.exists, "its command runs")
+        with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
+            until(lambda: len(told(room)) == 1, "the newer one is told of what was not seen yet")
+            hears(room)
+            may_end.touch()
+            assert older.wait(EVENT_SECONDS) == 0
+            assert older.stderr is not None
+            assert older.stderr.read() == ""
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the newer one is told")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert newer.poll() is None
+    assert ran.read_text() == "ran\n"
+
+
 def test_a_paused_listener_runs_nothing_and_goes_on_with_what_came_meanwhile(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
@@ -164,6 +210,32 @@ def test_it_ends_with_who_started_it_unless_it_is_to_stay(room: WatchedRoom, sta
     until(lambda: not lives(number), "it ended")
 
 
+@pytest.mark.parametrize(("slow", "stay"), [("teamroom", False), ("typer", False), ("typer", True)])
+def test_it_ends_with_who_started_it_also_while_it_starts(room: WatchedRoom, slow: str, stay: bool) -> None:
+    (room.folder / "sitecustomize.py").write_text(LOADS_UNTIL_ITS_PARENT_ENDS)
+    starting = room.folder / "starting"
+    starter = shell(room).with_(PYTHONPATH=str(room.folder), STARTING=str(starting), SLOW=slow)
+    flag = ["--stay"] if stay else []
+    command = [TEAMROOM, "listen", "--as", "builder", *flag, "--", sys.executable, "-c", "pass"]
+    starts = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", starts],
+        env=starter.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        until(starting.exists, "it starts")
+        parent.kill()
+        parent.wait()
+    if stay:
+        hears(room)
+        os.kill(number, signal.SIGTERM)
+    until(lambda: not lives(number), "it ended")
+
+
 def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
     port = room.url.rpartition(":")[2]
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
@@ -176,6 +248,26 @@ def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
             hears(room)
             wake(room, "look")
             until(lambda: len(told(room)) == 1, "the command ran")
+
+
+def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None:
+    port = room.url.rpartition(":")[2]
+    folder = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room")})
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
+        hears(room)
+        backup = folder.run("backup", "--json").json["path"]
+        wake(room, "look")
+        until(lambda: len(told(room)) == 1, "the command ran")
+        hears(room)
+        room.running.stop()
+        assert folder.run("restore", backup).code == 0
+        with up(room.folder / "room", "--port", port) as again:
+            room.running = again
+            hears(room)
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the command ran again")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert process.poll() is None
 
 
 def test_it_listens_as_the_member_of_its_token_and_with_a_command_that_is_there(room: WatchedRoom) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 
 import anyio.lowlevel
+import pytest
 
+from teamroom.server.wake.bus import HEARD_SECONDS, Bus
 from tests.listeners import listening
 from tests.rooms import BOUND_SECONDS, RunningRoom
 
@@ -23,6 +25,62 @@ async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(r
     told = await asyncio.wait_for(newer, BOUND_SECONDS)
     assert not told["superseded"]
     assert len(told["wakes"]) == 1
+
+
+OLDER, NEWER = "1764000000000-f", "1764000000001-0"
+
+
+@pytest.mark.parametrize("older", [OLDER, None])
+async def test_a_listener_that_began_earlier_ends_however_late_it_calls_and_takes_nothing_over(
+    room_of_each_era: RunningRoom, older: str | None
+) -> None:
+    """Twin: one that does not say which it is takes over, since its call is the newest."""
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    owner = await room.owner()
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    lives = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
+    await room.until_waiting()
+    if older is None:
+        calls = asyncio.create_task(agent("wait_for_wake", after=after))
+        assert (await asyncio.wait_for(lives, BOUND_SECONDS))["superseded"]
+        calls.cancel()
+        return
+    for _ in range(5):
+        ended = await asyncio.wait_for(agent("wait_for_wake", listener=older, after=after), BOUND_SECONDS)
+        assert (ended["superseded"], ended["wakes"]) == (True, [])
+    assert [w for w in (await owner("check_in"))["wakes"] if w["reason"] == "alert"] == []
+    await owner("post_message", text="hello", to=["agent"])
+    told = await asyncio.wait_for(lives, BOUND_SECONDS)
+    assert (told["superseded"], len(told["wakes"])) == (False, 1)
+
+
+async def test_a_listener_is_the_newest_from_its_first_call_on_and_ends_an_older_one_that_waits(
+    room: RunningRoom,
+) -> None:
+    (agent,) = await room.enroll("agent")
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    waits = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await again("heartbeat", listener=NEWER)
+    newer = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
+    assert (await asyncio.wait_for(waits, BOUND_SECONDS))["superseded"]
+    newer.cancel()
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
+
+
+async def test_a_listener_that_is_heard_of_no_more_keeps_nobody_from_listening() -> None:
+    """Such as one on a machine whose clock was ahead."""
+    bus = Bus()
+    assert bus.hear(1, NEWER, now=0)
+    assert not bus.hear(1, OLDER, now=HEARD_SECONDS - 1)
+    assert bus.hear(1, NEWER, now=HEARD_SECONDS - 1)
+    assert not bus.hear(1, OLDER, now=HEARD_SECONDS)
+    assert bus.hear(2, OLDER, now=HEARD_SECONDS), "each member has its own"
+    assert bus.hear(1, OLDER, now=2 * HEARD_SECONDS)
+    assert bus.hear(1, NEWER, now=2 * HEARD_SECONDS), "it is the newest still, should it come back"
 
 
 async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:

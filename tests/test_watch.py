@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from teamroom.clients.place import Place
+from teamroom.clients.room import connected
+from teamroom.clients.steady import new_listener
 from tests.shells import Shell, up
 from tests.watching import DIES, EVENT_SECONDS, LISTENS, STAYS_SILENT, Dog, WatchedRoom, until, watched_room
 
@@ -378,3 +383,19 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
         assert (second.code, "watches here already" in second.err) == (1, True)
+
+
+def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls(room: WatchedRoom) -> None:
+    earlier = new_listener()
+    place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})
+
+    async def call_late() -> dict[str, Any]:
+        async with connected(place, listener=earlier) as as_earlier:
+            return await as_earlier.call("wait_for_wake", timeout_seconds=5)
+
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        assert anyio.run(call_late)["superseded"]
+        room.owner("repair", name="builder", found="it feels slow")
+        dog.until("repaired", runtime="builder")
+        assert "superseded" not in dog.said()

@@ -1,5 +1,6 @@
 """Serves `tools/list` and `tools/call`: arguments checked, one call through the door, the reply in words and data."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,9 @@ TOOLS: dict[str, Tool] = {
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
 
+LISTENER = "teamroom/listener"
+LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
+"""Which listener of a member calls: when it began, as a Unix time in milliseconds, so that they sort by age."""
 
 WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
 
@@ -88,15 +92,19 @@ class ToolServer:
         caller = self._caller_of(ctx)
         if (question := await self._asking.confirmed(ctx, params, tool, caller, arguments)) is not None:
             return question
-        reply = await self._run(tool, caller, arguments, _request_id(ctx))
+        reply = await self._run(tool, caller, arguments, _request_id(ctx), _listener(ctx))
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
 
-    async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None) -> Any:
+    async def _run(
+        self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, listener: str | None
+    ) -> Any:
         if tool.waits:
-            return await self._waiting.wait_for_wake(caller, arguments)
+            return await self._waiting.wait_for_wake(caller, arguments, listener)
+        if listener is not None:
+            self._waiting.hear(caller, listener)
         if isinstance(tool.does, Act):
             return await self._door.act(caller, tool.does, arguments, request_id)
         return await self._door.read(caller, tool.does, arguments)
@@ -136,8 +144,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _request_id(ctx: Context) -> str | None:
-    meta = (ctx.params or {}).get("_meta")
-    value = meta.get(REQUEST_ID) if isinstance(meta, dict) else None
+    value = _said_beside(ctx, REQUEST_ID)
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
@@ -147,3 +154,22 @@ def _request_id(ctx: Context) -> str | None:
             "Send a UUID, a new one for each new call.",
         )
     return value
+
+
+def _listener(ctx: Context) -> str | None:
+    value = _said_beside(ctx, LISTENER)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not LISTENER_FORM.fullmatch(value):
+        raise Refusal(
+            "invalid",
+            f"_meta {LISTENER} is no time of 13 digits, a dash, and 1 to 16 small letters or digits.",
+            "Send the Unix time in milliseconds at which your listener began, and a suffix, the same with each call.",
+        )
+    return value
+
+
+def _said_beside(ctx: Context, key: str) -> Any:
+    """What a call carries beside its arguments, under a key of `_meta`."""
+    meta = (ctx.params or {}).get("_meta")
+    return meta.get(key) if isinstance(meta, dict) else None

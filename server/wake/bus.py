@@ -3,11 +3,15 @@
 A nudge carries nothing and may be lost: the log is the truth, and whoever wakes reads from its cursor.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
 import anyio
+
+HEARD_SECONDS = 120.0
+"""A listener that says nothing for this long is none any more, whatever its clock said when it began."""
 
 
 class Listening:
@@ -25,6 +29,7 @@ class Bus:
     def __init__(self) -> None:
         self._waiting: dict[int, set[anyio.Event]] = defaultdict(set)
         self._listening: dict[int, Listening] = {}
+        self._newest: dict[int, tuple[str, float]] = {}
         self._open: dict[int, set[anyio.CancelScope]] = defaultdict(set)
         self.on_ended: list[Callable[[Set[int], Set[int]], None]] = []
         self.on_revoked: list[Callable[[Set[str]], None]] = []
@@ -41,9 +46,16 @@ class Bus:
             self._discard(self._waiting, member, event)
 
     @contextmanager
-    def listening(self, member: int) -> Iterator[tuple[Listening, bool]]:
-        """The one live listener of a member, and whether it took that over from an older one, which ends."""
+    def listening(self, member: int, listener: str | None, now: float) -> Iterator[tuple[Listening, bool]]:
+        """The one live listener of a member, and whether it took that over from an older one, which ends.
+
+        `listener`: which one it is, where it says so. One that began before the newest is superseded from the start.
+        """
         mine, older = Listening(), self._listening.get(member)
+        if listener is not None and not self.hear(member, listener, now):
+            mine.superseded = True
+            yield mine, False
+            return
         self._listening[member] = mine
         if older is not None:
             older.superseded = True
@@ -53,6 +65,14 @@ class Bus:
         finally:
             if self._listening.get(member) is mine:
                 del self._listening[member]
+
+    def hear(self, member: int, listener: str, now: float) -> bool:
+        """Note that a listener of a member is there; whether it is the newest. What they say sorts by age."""
+        newest, heard = self._newest.get(member, ("", -math.inf))
+        if listener < newest and now - heard < HEARD_SECONDS:
+            return False
+        self._newest[member] = (listener, now)
+        return True
 
     @property
     def waiting_calls(self) -> int:

@@ -21,7 +21,7 @@ from teamroom.server.store.folder import DATABASE
 from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
 from teamroom.tools.asking import CONFIRM, Asking
-from teamroom.tools.serve import REQUEST_ID, TOOLS, ToolServer
+from teamroom.tools.serve import LISTENER, REQUEST_ID, TOOLS, ToolServer
 from teamroom.tools.tool import Tool
 from tests.bad_arguments import LIKELY, LIKELY_NUMBERS, NASTY, UNKNOWN_ARGUMENTS
 from tests.bench.fuzz_bytes import Choices
@@ -115,6 +115,8 @@ class Client:
         asks, meta = choices.number(3), {}
         if choices.number(8) == 1:
             meta[REQUEST_ID] = choices.pick(["one", "", " ", 7, "x" * 201, "two\n"])
+        if choices.number(8) == 1:
+            meta[LISTENER] = choices.pick(["1764000000000-a", "1764000000001-b", "", 7, "1764000000000-A", "0-a\n"])
         params = types.CallToolRequestParams(name=tool, arguments=arguments)
         if asks == 2:
             answer = types.ElicitResult.model_validate(choices.pick(ANSWERS))
