@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.failure import Failure
-from teamroom.clients.processes import Process, Started, end, matching, processes, run, start
+from teamroom.clients.processes import Process, Started, end, end_child, matching, processes, run, start
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.terminal import span
-from teamroom.server.clock import wall_clock
 
 LOG_BYTES = 8 * 1024 * 1024
 """How long the output of a runtime grows before it begins anew."""
@@ -78,8 +77,13 @@ class Machine:
 
     async def end(self, name: str) -> None:
         """End what was started of a runtime before, with all that it started. What restarts by itself is left."""
-        started = self._started(name)
-        if self._config.runtime[name].start is not None and started is not None:
+        if self._config.runtime[name].start is None:
+            return
+        child, started = self._running_child(name), self._started(name)
+        if child is not None:
+            await end_child(child)
+            child.poll()
+        if started is not None:
             await end(started)
             self.has_ended(name)
             self._record(name).unlink(missing_ok=True)
@@ -99,9 +103,14 @@ class Machine:
 
     def left_running(self) -> list[str]:
         """What was started and goes on, in words."""
-        listed = processes()
-        found = {name: self._started(name) for name, one in self._config.runtime.items() if one.start is not None}
-        return [f"@{name} (process {s.id})" for name, s in found.items() if s is not None and s.is_among(listed)]
+        listed, left = processes(), list[str]()
+        for name, runtime in self._config.runtime.items():
+            child, started = self._running_child(name), self._started(name)
+            if child is not None:
+                left.append(f"@{name} (process {child.pid})")
+            elif runtime.start is not None and started is not None and started.is_among(listed):
+                left.append(f"@{name} (process {started.id})")
+        return left
 
     def listeners(self, name: str) -> list[Process] | None:
         """The processes that look like a runtime's listener; None where nothing says how that looks. Raises Failure."""
@@ -140,7 +149,7 @@ class Machine:
 
     def _gone(self, name: str, runtime: Runtime) -> str | None:
         """Which of its processes is gone, in words."""
-        if runtime.start is not None:
+        if runtime.start is not None and self._running_child(name) is None:
             started, how = self._started(name), self.has_ended(name)
             if how is not None:
                 return f"its process {how}"
@@ -158,6 +167,11 @@ class Machine:
                 return "the process of its pid file is gone"
         return None
 
+    def _running_child(self, name: str) -> subprocess.Popen[bytes] | None:
+        """The process that this program itself started last, while it runs."""
+        child = self._children.get(name)
+        return child if child is not None and child.poll() is None else None
+
     # -------------------------------------------------------------- starting
 
     def _start(self, name: str, runtime: Runtime) -> str:
@@ -165,8 +179,8 @@ class Machine:
         assert runtime.start is not None
         child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
         self._children[name] = child
-        found = processes().get(child.pid)
-        self._remember(name, Started(child.pid, wall_clock() if found is None else found.began))
+        listed = processes()
+        self._remember(name, Started.of(listed[child.pid], listed))
         return f"it was started as process {child.pid}"
 
     def _folder(self, runtime: Runtime) -> Path:
@@ -179,7 +193,7 @@ class Machine:
         """What was started last, by this program, an earlier run of it or another one with the same folder."""
         try:
             found = json.loads(self._record(name).read_text(encoding="utf-8"))
-            started = Started(int(found["id"]), float(found["began"]))
+            started = Started(int(found["id"]), float(found["began"]), str(found["life"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return started if started.id > 1 else None

@@ -438,6 +438,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_runtime_whose_member_is_paused_or_killed_rests",
             "a_room_that_restarts_meanwhile_loses_no_repair",
             "a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts",
+            "a_step_of_the_clock_starts_nothing",
         ),
         "test_repair": ("*",),
         "test_runtimes": ("*",),

@@ -13,7 +13,17 @@ import pytest
 
 from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
 from tests.shells import Shell, up
-from tests.watching import DIES, EVENT_SECONDS, LISTENS, STAYS_SILENT, Dog, WatchedRoom, until, watched_room
+from tests.watching import (
+    DIES,
+    EVENT_SECONDS,
+    LISTENS,
+    STAYS_SILENT,
+    Dog,
+    WatchedRoom,
+    stepped_ps,
+    until,
+    watched_room,
+)
 
 TRAIL = ("repair", "claim_task", "update_task", "complete_task")
 
@@ -169,6 +179,23 @@ def test_without_verbose_a_healthy_watchdog_prints_nothing(room: WatchedRoom) ->
         begun(dog)
     done = room.shell("rex").run("watch", "--config", str(config), "--once")
     assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag, config = stepped_ps(room.folder, monkeypatch), room.config(room.runtime("builder"), every=0.2)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        flag.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts", "repaired"]
+    flag.unlink()
+    with room.watching("rex", config) as dog:
+        dog.until("looked")
+        flag.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == [], "nor for the one that finds what another started"
 
 
 def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:
