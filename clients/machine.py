@@ -4,6 +4,7 @@ Only what `runtimes.toml` says is executed, and only what was started from it is
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.failure import Failure
-from teamroom.clients.processes import Process, Started, end, end_child, matching, processes, run, start
+from teamroom.clients.processes import Process, Started, end, end_child, kill_child, matching, processes, run, start
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.terminal import span
 
@@ -49,6 +50,7 @@ class Machine:
         self._bare = {name: value for name, value in environment.items() if name not in given}
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._remembered: dict[str, Started] = {}
 
     def make_state_folder(self) -> None:
         """Make the folder of what is remembered. Raises Failure."""
@@ -71,7 +73,7 @@ class Machine:
     def has_ended(self, name: str) -> str | None:
         """How the process that was started last ended, if it is this program's and did."""
         child, started = self._children.get(name), self._started(name)
-        if child is None or started is None or child.pid != started.id or child.poll() is None:
+        if child is None or child.poll() is None or (started is not None and started.id != child.pid):
             return None
         return _ended(child.returncode)
 
@@ -85,8 +87,7 @@ class Machine:
             child.poll()
         if started is not None:
             await end(started)
-            self.has_ended(name)
-            self._record(name).unlink(missing_ok=True)
+        self._forget(name)
 
     async def start(self, name: str) -> str:
         """Start a runtime, or let its command restart it; returns what was done, in words."""
@@ -175,12 +176,16 @@ class Machine:
     # -------------------------------------------------------------- starting
 
     def _start(self, name: str, runtime: Runtime) -> str:
-        """Start and remember in one go, so that nothing can come between."""
+        """Start and remember in one go, so that nothing can come between; what cannot be remembered is ended again."""
         assert runtime.start is not None
         child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
         self._children[name] = child
-        listed = processes()
-        self._remember(name, Started.of(listed[child.pid], listed))
+        try:
+            listed = processes()
+            self._remember(name, Started.of(listed[child.pid], listed))
+        except (Failure, OSError, KeyError) as error:
+            kill_child(child)
+            return f"it could not be remembered: {_why(error)}, so it was ended again"
         return f"it was started as process {child.pid}"
 
     def _folder(self, runtime: Runtime) -> Path:
@@ -195,11 +200,20 @@ class Machine:
             found = json.loads(self._record(name).read_text(encoding="utf-8"))
             started = Started(int(found["id"]), float(found["began"]), str(found["life"]))
         except (OSError, ValueError, TypeError, KeyError):
-            return None
+            return self._remembered.get(name)
         return started if started.id > 1 else None
 
     def _remember(self, name: str, started: Started) -> None:
         write_whole(self._record(name), json.dumps(asdict(started)))
+        self._remembered[name] = started
+
+    def _forget(self, name: str) -> None:
+        """Forget what was ended; a record that stays names a process that is gone."""
+        if self._running_child(name) is None:
+            self._children.pop(name, None)
+            self._remembered.pop(name, None)
+            with contextlib.suppress(OSError):
+                self._record(name).unlink(missing_ok=True)
 
     @staticmethod
     def _shorten(log: Path) -> None:
@@ -222,6 +236,12 @@ def _ended(code: int | None, seconds: float = 0.0) -> str:
     if code is None:
         return f"took longer than {span(seconds)}"
     return f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+
+
+def _why(error: Failure | OSError | KeyError) -> str:
+    if isinstance(error, Failure):
+        return error.why.rstrip(".")
+    return str(error.strerror) if isinstance(error, OSError) else "ps does not show it"
 
 
 def _head(path: Path) -> str:

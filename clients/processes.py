@@ -192,6 +192,13 @@ async def end_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS
     return await _end(child.pid, lambda listed: [one for one in listed.values() if one.is_of_group(child.pid)], seconds)
 
 
+def kill_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> None:
+    """End a child that was just started, with its group, by force and without asking ps."""
+    _signal(child.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+
+
 async def _end(group: int, left: Callable[[Mapping[int, Process]], list[Process]], seconds: float) -> bool:
     if not left(await asyncio.to_thread(processes)):
         return False

@@ -439,6 +439,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_room_that_restarts_meanwhile_loses_no_repair",
             "a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts",
             "a_step_of_the_clock_starts_nothing",
+            "what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so",
         ),
         "test_repair": ("*",),
         "test_runtimes": ("*",),

@@ -23,7 +23,7 @@ from teamroom.clients.processes import Started, matching, processes, run
 from teamroom.clients.repair import Before
 from teamroom.clients.runtimes import EXAMPLE, LINES, Runtime, Runtimes, load
 from tests.shells import Shell
-from tests.watching import stepped_ps
+from tests.watching import FAILING_PS, ps_in_the_way, stepped_ps
 
 TOKEN = "tr_" + "0" * 64
 STAYS = "import time; time.sleep(600)"
@@ -231,6 +231,36 @@ async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: p
     number = json.loads((folder / "runtimes.state/builder.json").read_text())["id"]
     await first.end("builder")
     assert not lives(number)
+
+
+async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = machine(folder, start=python(FORKS, str(folder / "child")))
+    record, flag = folder / "runtimes.state" / "builder.json", ps_in_the_way(folder, monkeypatch, FAILING_PS)
+    for why in ("Is a directory", "Processes cannot be listed: ps shows none"):
+        if why == "Is a directory":
+            record.mkdir()
+        else:
+            record.rmdir()
+            flag.touch()
+        assert await dog.start("builder") == f"it could not be remembered: {why}, so it was ended again"
+        assert dog.has_ended("builder") == "was ended by signal 9"
+        assert dog._children["builder"].poll() == -signal.SIGKILL
+        assert (await dog.look("builder")).found == "its process was ended by signal 9"
+    flag.unlink()
+    assert dog.left_running() == []
+    assert "was started as" in await dog.start("builder"), "the twin: what can be remembered runs on"
+    assert len(dog.left_running()) == 1
+
+
+async def test_a_child_whose_record_was_taken_away_is_known_and_ended(folder: Path) -> None:
+    dog = machine(folder, start=python(STAYS))
+    await dog.start("builder")
+    (folder / "runtimes.state" / "builder.json").unlink()
+    assert (await dog.look("builder")).is_well is True
+    child = dog._children["builder"]
+    await dog.end("builder")
+    assert child.poll() is not None
+    assert (await dog.look("builder")).found == "it was not started here yet"
 
 
 async def test_a_port_a_pid_file_and_a_check_each_say_what_is_wrong(folder: Path) -> None:

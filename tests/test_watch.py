@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from teamroom.clients.processes import matching, processes
 from tests.shells import Shell, up
 from tests.watching import (
     DIES,
@@ -119,6 +121,20 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
     assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+
+
+def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
+    record = room.folder / "runtimes.state" / "builder.json"
+    record.mkdir(parents=True)
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        dog.until("gave_up")
+        (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
+        (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
+        assert message["text"].count("it could not be remembered: Is a directory, so it was ended again") == 3
+        assert "was started as" not in message["text"]
+        assert matching(re.escape(str(room.pid_file("builder"))), processes()) == []
+        assert dog.process.poll() is None
+        record.rmdir()
 
 
 def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
