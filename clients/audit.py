@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from teamroom.clients.failure import Failure
 from teamroom.clients.machine import Machine, write_whole
 from teamroom.clients.processes import Process
 from teamroom.clients.runtimes import Runtimes
@@ -27,18 +28,30 @@ class Audit:
         assert config.state is not None
         self._room, self._who, self._machine, self._config, self._tell = room, who, machine, config, tell
         self._file = config.state / "audit.json"
+        self._unwritten: dict[str, str] | None = None
 
     async def round(self, busy: set[str]) -> int:
-        """Look at every runtime that is not being repaired; returns how many have not exactly one listener."""
+        """Look at every runtime that is not being repaired; returns how many have not exactly one listener.
+
+        Raises the first Failure or OSError of a runtime once the others were looked at, too.
+        """
         known, found = self._known(), dict[str, str]()
+        errors: list[Failure | OSError] = []
         for name in self._config.runtime:
-            if name in busy:
-                if name in known:
-                    found[name] = known[name]
-            elif (wrong := await self._wrong(name, known)) is not None:
+            wrong = known.get(name)
+            if name not in busy:
+                try:
+                    wrong = await self._wrong(name, known)
+                except (Failure, OSError) as error:
+                    errors.append(error)
+            if wrong is not None:
                 found[name] = wrong
-        if found != known:
-            write_whole(self._file, json.dumps(found))
+        try:
+            self._remember(found, known)
+        except OSError as error:
+            errors.append(error)
+        if errors:
+            raise errors[0]
         return len(found)
 
     async def _wrong(self, name: str, known: dict[str, str]) -> str | None:
@@ -70,7 +83,16 @@ class Audit:
         kind, words = _judged(name, here, heard)
         return member["owner"], kind, words
 
+    def _remember(self, found: dict[str, str], known: dict[str, str]) -> None:
+        """Remember what was told, here where the file cannot be written, so that nothing is told twice."""
+        if found != known or self._unwritten is not None:
+            self._unwritten = found
+            write_whole(self._file, json.dumps(found))
+            self._unwritten = None
+
     def _known(self) -> dict[str, str]:
+        if self._unwritten is not None:
+            return self._unwritten
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
             return {str(name): str(kind) for name, kind in found.items()}

@@ -22,8 +22,8 @@ PACE_SECONDS = 1.0
 WELL = frozenset({"live", "working", "asleep"})
 """What the room says of a member that acts, or whose turn it is not."""
 
-LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "missing_capability", "stale_fence"})
-"""Refusals of a claim or of what follows it that say: this is no longer ours."""
+LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
+"""Refusals of a repair, its claim or of what follows it that say: this is not ours, or no longer."""
 
 LOUDEST_FIRST = ("alert", "ask", "note")
 """How an owner is told, beginning with what may be used up."""
@@ -93,6 +93,18 @@ class Repairs:
         member = await self.who(name)
         if member is None:
             return "left"
+        try:
+            return await self._settle(name, found, member)
+        except Failure as failure:
+            code = failure.body.get("code")
+            if code == "wip_cap":
+                return "again"
+            if code not in LEFT_TO_OTHERS:
+                raise
+            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name)
+            return "left"
+
+    async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
         asked = await self._room.call("repair", name=name, found=found if is_active else None)
         if asked["task"] is None or asked["holder"] not in (None, self._me):
@@ -103,17 +115,8 @@ class Repairs:
             return "left"
         if asked["released"] and not (member["presence"] in WELL and await self._runs(name)):
             return "left"
-        try:
-            claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
-            return await self._carry_through(claim)
-        except Failure as failure:
-            code = failure.body.get("code")
-            if code == "wip_cap":
-                return "again"
-            if code not in LEFT_TO_OTHERS:
-                raise
-            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name, task=asked["task"])
-            return "left"
+        claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
+        return await self._carry_through(claim)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
         """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go."""

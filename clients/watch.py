@@ -17,10 +17,10 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.audit import Audit
-from teamroom.clients.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, Failure
+from teamroom.clients.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place, agents_token
-from teamroom.clients.repair import Repairs
+from teamroom.clients.repair import Outcome, Repairs
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.runtimes import load as load_runtimes
 from teamroom.clients.steady import HELD_SECONDS, SteadyRoom
@@ -31,6 +31,9 @@ LOOKS_AT_ONCE = 8
 
 STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
 """Refusals of a cursor that the room does not know any more, say because it was restored."""
+
+ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
+"""Exit codes of what no later try would mend; whatever else goes wrong at work is told, and tried again."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -132,7 +135,8 @@ class Watchdog:
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._nudged = anyio.Event()
-        self._gave_up = False
+        self._gave_up = self._went_wrong = False
+        self._told: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
         self._repairs: Repairs
@@ -158,17 +162,20 @@ class Watchdog:
 
     async def once(self) -> int:
         """One round: what is asked for and what is found here is repaired, listeners are counted."""
+        is_well = True
         with contextlib.ExitStack() as held:
             try:
                 await self._join(held)
                 async with anyio.create_task_group() as self._tasks:
                     await self._round(True)
-                is_well = await self._audit.round(self._busy) == 0
+                with self._going_on(""):
+                    is_well = await self._audit.round(self._busy) == 0
                 for name in self._config.runtime:
-                    is_well = (await self._machine.look(name)).is_well is not False and is_well
+                    with self._going_on(name):
+                        is_well = (await self._machine.look(name)).is_well is not False and is_well
             except* Failure as group:
                 raise _first(group) from None
-        return 0 if is_well and not self._gave_up else FAILED
+        return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
     def _say_what_goes_on(self) -> None:
         with contextlib.suppress(Failure):
@@ -244,7 +251,9 @@ class Watchdog:
         """Count listeners at their pace, and ask the room too, should a wake have been lost."""
         while True:
             await anyio.sleep(self._config.audit_every)
-            await self._audit.round(self._busy)
+            with self._going_on(""):
+                await self._audit.round(self._busy)
+                self._told.pop("", None)
             self._nudged.set()
 
     async def _round(self, is_asked: bool) -> None:
@@ -252,10 +261,14 @@ class Watchdog:
 
         async def look_at(name: str) -> None:
             async with limiter:
-                look = await self._machine.look(name)
-            if (look.is_well is False or is_asked or name in self._again) and name not in self._busy:
-                self._busy.add(name)
-                self._tasks.start_soon(self._settle, name, look.found if look.is_well is False else None)
+                with self._going_on(name):
+                    look = await self._machine.look(name)
+                    is_wanted = look.is_well is False or is_asked or name in self._again
+                    if is_wanted and name not in self._busy:
+                        self._busy.add(name)
+                        self._tasks.start_soon(self._settle, name, look.found if look.is_well is False else None)
+                    elif name not in self._busy:
+                        self._told.pop(name, None)
 
         async with anyio.create_task_group() as looks:
             for name in self._config.runtime:
@@ -264,8 +277,10 @@ class Watchdog:
         self._tell("looked", "Looked at all runtimes.", quiet=True)
 
     async def _settle(self, name: str, found: str | None) -> None:
+        outcome: Outcome = "again"
         try:
-            outcome = await self._repairs.settle(name, found)
+            with self._going_on(name):
+                outcome = await self._repairs.settle(name, found)
         finally:
             self._busy.discard(name)
         self._gave_up = self._gave_up or outcome == "given up"
@@ -273,6 +288,22 @@ class Watchdog:
             self._again.add(name)
         else:
             self._again.discard(name)
+
+    @contextlib.contextmanager
+    def _going_on(self, name: str) -> Iterator[None]:
+        """Tell what goes wrong with a runtime, or with all (""), once while it does; the others are looked after."""
+        try:
+            yield
+        except (Failure, OSError) as error:
+            if isinstance(error, Failure) and error.exit_code in ENDS_IT:
+                raise
+            self._went_wrong = True
+            why, fix = (error.why, error.fix) if isinstance(error, Failure) else (f"{error.strerror or error}.", "")
+            told = self._told.setdefault(name, set())
+            if why not in told:
+                words = f"{f'@{name}' if name else 'Counting listeners'}: {why} It is tried again."
+                self._tell("failed", f"{words} {fix}".rstrip(), runtime=name or None, why=why, fix=fix)
+            told.add(why)
 
 
 def _first(group: BaseExceptionGroup[Failure]) -> Failure:

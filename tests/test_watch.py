@@ -8,20 +8,31 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
+import anyio
 import pytest
 
 from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from teamroom.clients.machine import Machine
 from teamroom.clients.processes import matching, processes
+from teamroom.clients.repair import Repairs
+from teamroom.clients.runtimes import load
+from teamroom.clients.steady import SteadyRoom
+from teamroom.clients.watch import Teller
 from tests.shells import Shell, up
 from tests.watching import (
     DIES,
     EVENT_SECONDS,
+    FAILING_PS,
     LISTENS,
     STAYS_SILENT,
     Dog,
     WatchedRoom,
+    ps_in_the_way,
     stepped_ps,
     until,
     watched_room,
@@ -212,6 +223,82 @@ def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pyte
         for _ in range(4):
             dog.until("looked")
         assert dog.said() == [], "nor for the one that finds what another started"
+
+
+# ------------------------------------------------------------------ what goes wrong meanwhile
+
+
+def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("set_policy", name="trust", value="proven")
+        kill_9(room, "builder")
+        told = dog.until("failed")
+        assert (told["runtime"], "only what is proven counts" in told["words"]) == ("builder", True)
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said()[2:] == ["failed"]
+        room.owner("set_policy", name="trust", value="declared")
+        dog.until("repaired")
+    kill_9(room, "builder")
+    room.owner("set_policy", name="trust", value="proven")
+    config = str(room.folder / "runtimes.toml")
+    done = room.shell("rex").run("watch", "--config", config, "--once", "--json")
+    assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (1, ["failed"])
+
+
+def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
+    room: WatchedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag, audits = ps_in_the_way(room.folder, monkeypatch, FAILING_PS), room.folder / "runtimes.state" / "audit.json"
+    audits.mkdir(parents=True)
+    table = room.runtime("builder", listener="nothing looks like this")
+    config = room.config(table, every=0.2, audit_every=0.5)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        dog.until("failed", why="Is a directory.", runtime=None)
+        flag.touch()
+        dog.until("failed", why="Processes cannot be listed: ps shows none.", runtime=None)
+        for _ in range(12):
+            dog.until("looked")
+        assert dog.said()[2:] == ["listeners", "failed", "failed"]
+        flag.unlink()
+        audits.rmdir()
+        until(lambda: audits.exists() and list(json.loads(audits.read_text())) == ["builder"], "what was told is kept")
+        assert len(notes(room)) == 1
+    with room.watching("rex", config) as dog:
+        dog.until("looked")
+        flag.touch()
+        assert dog.until("failed", runtime="builder")["why"] == "Processes cannot be listed: ps shows none."
+        flag.unlink()
+        kill_9(room, "builder")
+        dog.until("repaired")
+
+
+def test_a_member_that_is_paused_just_before_its_repair_is_left(room: WatchedRoom) -> None:
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
+    machine, quiet = Machine(config, {"TOKEN_OF_BUILDER": ""}), Teller(False, False).tell
+    repairs = Repairs(cast(SteadyRoom, PausesAfterWho(room)), machine, config, "rex", quiet)
+    assert anyio.run(repairs.settle, "builder", "its process is gone") == "left"
+    assert room.owner("read_board")["tasks"] == []
+
+
+@dataclass
+class PausesAfterWho:
+    """The room of a watchdog that is overtaken: the member that it asks after is paused before it goes on."""
+
+    room: WatchedRoom
+
+    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool as the watchdog."""
+        reply = await anyio.to_thread.run_sync(partial(self.room.act, "rex", tool, **arguments))
+        if tool == "who":
+            await anyio.to_thread.run_sync(partial(self.room.owner, "pause", target="builder", reason="lunch"))
+        return reply
+
+
+# ------------------------------------------------------------------ its own end
 
 
 def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:

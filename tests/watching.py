@@ -176,7 +176,7 @@ class WatchedRoom:
     def end_runtimes(self) -> None:
         """End what watchdogs left running, each by the id that they remembered."""
         for record in self.folder.glob("*.state/*.json"):
-            with contextlib.suppress(ValueError, KeyError, ProcessLookupError):
+            with contextlib.suppress(ValueError, KeyError, OSError):
                 os.killpg(json.loads(record.read_text())["id"], signal.SIGKILL)
 
 
