@@ -23,6 +23,8 @@ LOG_BYTES = 8 * 1024 * 1024
 LOOK_AGAIN_SECONDS = 2.0
 """A port or a check that fails is looked at once more after this; a process that is gone is not."""
 
+NOT_STARTED = "it was not started here yet"
+
 PORT_SECONDS = 3.0
 PID_FILE_BYTES = 64
 
@@ -38,6 +40,8 @@ class Look:
     found: str = ""
     is_certain: bool = True
     """Whether a second look would show the same."""
+    may_run_elsewhere: bool = False
+    """Whether it was not started from here, as far as is known: then the room knows whether it runs."""
 
 
 class Machine:
@@ -135,7 +139,7 @@ class Machine:
             return Look(None)
         gone = await asyncio.to_thread(self._gone, name, runtime)
         if gone is not None:
-            return Look(False, gone)
+            return Look(False, gone, may_run_elsewhere=gone == NOT_STARTED)
         if runtime.port is not None and not await _is_open(runtime.port):
             return Look(False, f"nothing listens on port {runtime.port[1]}", False)
         if runtime.check is not None:
@@ -155,7 +159,7 @@ class Machine:
             if how is not None:
                 return f"its process {how}"
             if started is None:
-                return "it was not started here yet"
+                return NOT_STARTED
             if not started.is_among(processes()):
                 return "its process is gone"
         if runtime.pid_file is not None:

@@ -87,6 +87,7 @@ class Repairs:
     def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
         self._strangers: set[str] = set()
+        self._elsewhere: set[str] = set()
 
     async def settle(self, name: str, found: str | None) -> Outcome:
         """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
@@ -106,17 +107,32 @@ class Repairs:
 
     async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
-        asked = await self._room.call("repair", name=name, found=found if is_active else None)
+        runs_elsewhere = await self._runs_elsewhere(name, member)
+        wanted = found if is_active and not runs_elsewhere else None
+        asked = await self._room.call("repair", name=name, found=wanted)
+        self._tell_elsewhere(name, runs_elsewhere and not asked["ordered"])
         if asked["task"] is None or asked["holder"] not in (None, self._me):
             return "left"
         if not is_active and (asked["holder"] is None or asked["state"] == "blocked"):
             return "left" if asked["holder"] is None else "again"
         if self._was_given_up(asked):
             return "left"
-        if asked["released"] and not (member["presence"] in WELL and await self._runs(name)):
+        is_back = runs_elsewhere or (member["presence"] in WELL and await self._runs(name))
+        if asked["released"] and not is_back:
             return "left"
         claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
         return await self._carry_through(claim)
+
+    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool:
+        """Whether the room hears a member that is well, of whose start nothing is known here."""
+        is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
+        return is_heard and (await self._machine.look(name)).may_run_elsewhere
+
+    def _tell_elsewhere(self, name: str, is_so: bool) -> None:
+        if is_so and name not in self._elsewhere:
+            words = f"@{name} runs, but was not started from here: end it, or take it out of the config."
+            self._tell("elsewhere", words, runtime=name)
+        (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
         """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go."""
@@ -163,16 +179,17 @@ class Repairs:
 
     async def _sign_without_restart(self, claim: Claim) -> str | None:
         """Whether there is nothing to restart: it is well by itself, or since the restart of an earlier run."""
-        if claim.tried_at is not None:
-            if not await self._runs(claim.name):
-                return None
-            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
         member = await self.who(claim.name)
-        is_well = member is not None and member["standing"] == "active" and member["presence"] in WELL
-        if claim.ordered or not is_well or not await self._runs(claim.name):
+        if claim.ordered or member is None or member["standing"] != "active":
             return None
-        assert member is not None
-        return f"{member['presence']}, {member['reason']}"
+        as_it_is = f"{member['presence']}, {member['reason']}"
+        if await self._runs_elsewhere(claim.name, member):
+            return f"{as_it_is}; it was not started from here"
+        if not await self._runs(claim.name):
+            return None
+        if claim.tried_at is not None:
+            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
+        return as_it_is if member["presence"] in WELL else None
 
     async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
         """Restart once, and wait for a sign of the member in the room; returns it, or None."""

@@ -94,6 +94,37 @@ def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: Watched
         assert room.pid_file("builder").read_text() != first
 
 
+def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+    first = int(room.pid_file("builder").read_text())
+    with room.watching("rex", room.config(room.runtime("builder"), name="renamed.toml", every=0.2)) as dog:
+        words = "@builder runs, but was not started from here: end it, or take it out of the config."
+        assert dog.until("elsewhere")["words"] == words
+        for _ in range(6):
+            dog.until("looked")
+        assert dog.said() == ["elsewhere"]
+        assert int(room.pid_file("builder").read_text()) == first
+        room.owner("repair", name="builder", found="run it from here")
+        dog.until("repaired")
+        assert int(room.pid_file("builder").read_text()) != first, "the twin: a person may order it"
+        for number in (first, kill_9(room, "builder")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        dog.until("repaired")
+
+
+def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> None:
+    with contextlib.ExitStack() as ended_last:
+        with by_hand(room, "builder"):
+            until(lambda: room.who("builder")["listening"], "it listens")
+            config = room.config(room.runtime("builder"), every=0.2)
+            dog = ended_last.enter_context(room.watching("rex", config))
+            dog.until("elsewhere")
+        assert dog.until("restarts")["why"] == "it was not started here yet"
+        dog.until("repaired")
+
+
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)
@@ -481,7 +512,7 @@ def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_wel
     done = shell.run("watch", "--config", str(config), "--once", "--json")
     assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (0, ["restarts", "repaired"])
     assert shell.run("watch", "--config", str(config), "--once").out == ""
-    dying = room.config(room.runtime("builder", DIES), name="dying.toml")
+    dying = room.config(room.runtime("builder", DIES), name="dying.toml", state="runtimes.state")
     kill_9(room, "builder")
     done = shell.run("watch", "--config", str(dying), "--once", "--json")
     assert (done.code, json.loads(done.out.splitlines()[-1])["event"]) == (1, "gave_up")
