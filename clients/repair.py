@@ -117,8 +117,7 @@ class Repairs:
             return "left" if asked["holder"] is None else "again"
         if self._was_given_up(asked):
             return "left"
-        is_back = runs_elsewhere or (member["presence"] in WELL and await self._runs(name))
-        if asked["released"] and not is_back:
+        if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):
             return "left"
         claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
         return await self._carry_through(claim)
@@ -189,7 +188,21 @@ class Repairs:
             return None
         if claim.tried_at is not None:
             return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
-        return as_it_is if member["presence"] in WELL else None
+        return as_it_is if await self._acts(member, claim.task) else None
+
+    async def _acts(self, member: dict[str, Any], task: str) -> bool:
+        """Whether the room says that a member is well: of declared work, only with a call since its repair was asked.
+
+        What died in the middle of declared work may be shown as working.
+        """
+        if member["presence"] != "working":
+            return member["presence"] in WELL
+        asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
+        called: str = member["last_call"] or ""
+        return called > asked_at
+
+    async def _is_back(self, member: dict[str, Any], task: str) -> bool:
+        return await self._acts(member, task) and await self._runs(member["name"])
 
     async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
         """Restart once, and wait for a sign of the member in the room; returns it, or None."""

@@ -125,6 +125,27 @@ def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> Non
         dog.until("repaired")
 
 
+def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
+    room.enroll("fido", "watchdog")
+    room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    room.act("builder", "check_in", mode="live")
+    config = room.config(f'[runtime.builder]\nrestart = ["touch", "{room.folder}/restarted"]', acts_within=1)
+
+    def calls_after(task: str) -> bool:
+        room.act("builder", "heartbeat", note="compiling", busy_until=7200)
+        return bool(room.who("builder")["last_call"] > room.owner("read_board", task=task)["task"]["created_at"])
+
+    task = room.act("fido", "repair", name="builder", found="it says nothing")["task"]
+    until(lambda: calls_after(task), "a call since")
+    with room.watching("rex", config) as dog:
+        assert dog.until("repaired")["restarts"] == 0
+        assert room.who("builder")["presence"] == "working"
+        task = room.act("fido", "repair", name="builder", found="it says nothing")["task"]
+        assert dog.until("restarts")["task"] == task
+        until(lambda: (room.folder / "restarted").exists(), "its command")
+
+
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)
