@@ -291,6 +291,8 @@ class Repairs:
                     "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
                 )
             except Failure as failure:
+                if failure.body.get("code") == "conflict":  # an earlier run told it, in words of its own
+                    return
                 if failure.body.get("code") != "rate_limited":
                     raise
             else:

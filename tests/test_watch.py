@@ -200,6 +200,21 @@ def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: W
         record.rmdir()
 
 
+def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back(room: WatchedRoom) -> None:
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    task = room.act("rex", "repair", name="builder", found="it is gone")["task"]
+    fence = room.act("rex", "claim_task", task=task)["fence"]
+    for number in (1, 2, 3):
+        room.act("rex", "update_task", task=task, fence=fence, status="working", note=f"Restart {number} of 3")
+    told = {"request_id": f"given-up-{task}-{fence}-alert", "text": "It does not act.", "to": ["olga"], "task": task}
+    room.act("rex", "post_message", kind="alert", **told)
+    with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
+        assert dog.until("gave_up")["task"] == task
+    kept = room.owner("read_board", task=task)["task"]
+    assert (kept["state"], kept["holder"]) == ("open", None)
+    assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
+
+
 def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
         given_up = dog.until("gave_up")["task"]
