@@ -113,8 +113,10 @@ class Repairs:
         self._tell_elsewhere(name, runs_elsewhere and not asked["ordered"])
         if asked["task"] is None or asked["holder"] not in (None, self._me):
             return "left"
-        if not is_active and (asked["holder"] is None or asked["state"] == "blocked"):
-            return "left" if asked["holder"] is None else "again"
+        if not is_active and asked["holder"] is None:
+            return "left"
+        if member["standing"] == "paused" and asked["state"] == "blocked":
+            return "again"
         if self._was_given_up(asked):
             return "left"
         if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):

@@ -442,6 +442,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_runtime_that_ends_elsewhere_is_started_here",
             "declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is",
             "a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back",
+            "a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed",
             "a_step_of_the_clock_starts_nothing",
             "a_refused_repair_is_told_once_and_made_when_it_may_be",
             "a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog",

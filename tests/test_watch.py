@@ -418,6 +418,22 @@ def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> 
         assert dog.process.poll() is None
 
 
+def test_a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed(room: WatchedRoom) -> None:
+    config = room.config(room.runtime("builder", STAYS_SILENT), acts_within=8)
+    with room.watching("rex", config) as dog:
+        task = dog.until("restarts")["task"]
+        room.owner("pause", target="builder", reason="lunch")
+        until(lambda: room.owner("read_board", task=task)["task"]["state"] == "blocked", "it waits")
+        for _ in range(3):
+            dog.until("looked")
+        assert room.owner("read_board", task=task)["task"]["state"] == "blocked", "the twin: while it is paused"
+        room.owner("kill", target="builder", reason="it ran wild")
+        until(lambda: room.owner("read_board", task=task)["task"]["state"] == "done", "it ends")
+        summary = room.owner("read_board", task=task)["task"]["summary"]
+        assert summary == "@builder is killed: there is nothing to repair."
+        assert dog.said().count("restarts") == 1
+
+
 def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> None:
     port = room.url.rpartition(":")[2]
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
