@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from teamroom.clients.failure import Failure
+from teamroom.clients.failure import TOKEN, Failure
 from teamroom.clients.processes import Process, Started, end, end_child, kill_child, matching, processes, run, start
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.terminal import span
@@ -29,7 +29,7 @@ PORT_SECONDS = 3.0
 PID_FILE_BYTES = 64
 
 OWN_TOKEN = "TEAMROOM_TOKEN"
-"""The watchdog's own token, which no runtime gets."""
+"""The watchdog's own token, which no runtime gets; a runtime's own is in the variable that it names for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ class Machine:
     def __init__(self, config: Runtimes, environment: Mapping[str, str]) -> None:
         assert config.state is not None
         self._config, self._state = config, config.state
-        given = {OWN_TOKEN, *(name for one in config.runtime.values() for name in one.environment.values())}
-        self._bare = {name: value for name, value in environment.items() if name not in given}
+        tokens = {OWN_TOKEN, *(one.environment.get(OWN_TOKEN) for one in config.runtime.values())}
+        self._bare = {
+            name: value for name, value in environment.items() if name not in tokens and not TOKEN.search(value)
+        }
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._remembered: dict[str, Started] = {}
