@@ -33,38 +33,43 @@ class Audit:
     async def round(self, busy: set[str]) -> int:
         """Look at every runtime that is not being repaired; returns how many have not exactly one listener.
 
-        Raises the first Failure or OSError of a runtime once the others were looked at, too.
+        While nothing is to be counted, say in a pause, what was told stays known. Raises the first Failure or OSError
+        of a runtime once the others were looked at, too.
         """
-        known, found = self._known(), dict[str, str]()
+        known, found, wrong = self._known(), dict[str, str](), 0
         errors: list[Failure | OSError] = []
         for name in self._config.runtime:
-            wrong = known.get(name)
+            kind = known.get(name)
             if name not in busy:
                 try:
-                    wrong = await self._wrong(name, known)
+                    counted = await self._wrong(name, kind)
                 except (Failure, OSError) as error:
                     errors.append(error)
-            if wrong is not None:
-                found[name] = wrong
+                else:
+                    kind = kind if counted is None else counted
+                    wrong += bool(counted)
+            if kind:
+                found[name] = kind
         try:
             self._remember(found, known)
         except OSError as error:
             errors.append(error)
         if errors:
             raise errors[0]
-        return len(found)
+        return wrong
 
-    async def _wrong(self, name: str, known: dict[str, str]) -> str | None:
-        """In short what is wrong with a runtime's listeners; what is new is told to its owner."""
+    async def _wrong(self, name: str, known: str | None) -> str | None:
+        """In short what is wrong with a runtime's listeners, "" where nothing is, None where nothing is to be counted.
+
+        What is new is told to its owner.
+        """
         seen = await self._count(name)
-        if seen is None or seen[1] == "":
-            return None
-        if known.get(name) == seen[1]:
-            return seen[1]
+        if seen is None or seen[1] in ("", known):
+            return None if seen is None else seen[1]
         await anyio.sleep(LOOK_AGAIN_SECONDS)
         again = await self._count(name)
         if again is None or again[1] != seen[1]:
-            return known.get(name)
+            return known
         owner, kind, words = again
         await self._room.call("post_message", text=words, to=[owner], kind="note")
         self._tell("listeners", words, runtime=name, found=kind)

@@ -35,6 +35,9 @@ STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
 ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
 """Exit codes of what no later try would mend; whatever else goes wrong at work is told, and tried again."""
 
+NUDGES = frozenset({"repair", "control"})
+"""Wakes at which the room is asked at once: of those that a pause held, one tells, with the reason `control`."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -234,7 +237,7 @@ class Watchdog:
                 self._tasks.cancel_scope.cancel()
                 return
             cursor = waited["cursor"]
-            if any(wake["reason"] == "repair" for wake in waited["wakes"]):
+            if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
                 self._nudged.set()
 
     async def _look_on(self) -> None:

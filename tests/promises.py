@@ -443,6 +443,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is",
             "a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back",
             "a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed",
+            "a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume",
             "a_step_of_the_clock_starts_nothing",
             "a_refused_repair_is_told_once_and_made_when_it_may_be",
             "a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog",
@@ -457,6 +458,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_listen": ("*",),
         "test_watch": (
             "two_listeners_of_one_agent_are_told_to_its_owner_once",
+            "what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_member",
             "an_agent_without_a_listener_is_told_to_its_owner",
             "a_live_member_that_the_room_does_not_hear_is_told_to_its_owner",
             "one_name_watches_once_on_a_machine",

@@ -392,6 +392,19 @@ def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once
         dog.until("repaired")
 
 
+def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(room: WatchedRoom) -> None:
+    room.enroll("fido", "watchdog")
+    room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
+    with room.watching("rex", room.config(room.runtime("builder"), audit_every=600)) as dog:
+        begun(dog)
+        room.owner("pause", target="rex", reason="looking at it myself")
+        task = room.owner("repair", name="builder", found="it is to take up its new settings")["task"]
+        dog.until("paused")
+        room.owner("resume", target="rex", reason="done")
+        assert dog.until("restarts")["task"] == task
+        dog.until("repaired")
+
+
 def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -539,6 +552,21 @@ def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom
         assert len(notes(room)) == 1
         assert "2 listeners of builder run here" in notes(room)[0]
         assert [w["reason"] for w in room.owner("check_in")["wakes"]] == ["mention"]
+
+
+def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_member(room: WatchedRoom) -> None:
+    table = room.runtime("builder", listener="nothing looks like this")
+    config = room.config(table, every=0.2, audit_every=0.2)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        dog.until("listeners")
+        until((room.folder / "runtimes.state" / "audit.json").exists, "it is remembered")
+        for tool in ("pause", "resume"):
+            room.owner(tool, target="builder", reason="lunch")
+            for _ in range(30):
+                dog.until("looked")
+        assert dog.said().count("listeners") == 1
+        assert len(notes(room)) == 1
 
 
 def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> None:
