@@ -38,6 +38,9 @@ ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
 NUDGES = frozenset({"repair", "control"})
 """Wakes at which the room is asked at once: of those that a pause held, one tells, with the reason `control`."""
 
+COUNTING, WAITING = "Counting listeners", "Waiting for wakes"
+"""What is done for all runtimes, as it is named where it goes wrong; no member has such a name."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -171,7 +174,7 @@ class Watchdog:
                 await self._join(held)
                 async with anyio.create_task_group() as self._tasks:
                     await self._round(True)
-                with self._going_on(""):
+                with self._going_on(COUNTING):
                     is_well = await self._audit.round(self._busy) == 0
                 for name in self._config.runtime:
                     with self._going_on(name):
@@ -224,21 +227,28 @@ class Watchdog:
     async def _listen(self, cursor: int | None) -> None:
         """Wait for wakes: a repair that is asked for is looked at at once."""
         while True:
-            try:
-                waited = await self._room.wait(cursor)
-            except Failure as failure:
-                if failure.body.get("code") not in STALE_CURSOR:
-                    raise
-                cursor = (await self._room.call("check_in"))["cursor"]
-                self._nudged.set()
+            with self._going_on(WAITING):
+                cursor = (await self._wait(cursor))["cursor"]
+                self._told.pop(WAITING, None)
                 continue
-            if waited["superseded"]:
-                self._tell("superseded", "Another watchdog of this name listens now; this one ends.")
-                self._tasks.cancel_scope.cancel()
-                return
-            cursor = waited["cursor"]
-            if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
-                self._nudged.set()
+            await anyio.sleep(self._config.every)
+
+    async def _wait(self, cursor: int | None) -> dict[str, Any]:
+        """Wait once; returns the reply whose cursor is that of the next wait."""
+        try:
+            waited = await self._room.wait(cursor)
+        except Failure as failure:
+            if failure.body.get("code") not in STALE_CURSOR:
+                raise
+            self._nudged.set()
+            return await self._room.call("check_in")
+        if waited["superseded"]:
+            self._tell("superseded", "Another watchdog of this name listens now; this one ends.")
+            self._tasks.cancel_scope.cancel()
+            await anyio.sleep_forever()
+        if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
+            self._nudged.set()
+        return waited
 
     async def _look_on(self) -> None:
         """Look at the runtimes at their pace, and at once when the room asks."""
@@ -254,9 +264,9 @@ class Watchdog:
         """Count listeners at their pace, and ask the room too, should a wake have been lost."""
         while True:
             await anyio.sleep(self._config.audit_every)
-            with self._going_on(""):
+            with self._going_on(COUNTING):
                 await self._audit.round(self._busy)
-                self._told.pop("", None)
+                self._told.pop(COUNTING, None)
             self._nudged.set()
 
     async def _round(self, is_asked: bool) -> None:
@@ -294,7 +304,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def _going_on(self, name: str) -> Iterator[None]:
-        """Tell what goes wrong with a runtime, or with all (""), once while it does; the others are looked after."""
+        """Tell what goes wrong with a runtime, or with what is done for all, once while it does; the rest goes on."""
         try:
             yield
         except (Failure, OSError) as error:
@@ -304,8 +314,9 @@ class Watchdog:
             why, fix = (error.why, error.fix) if isinstance(error, Failure) else (f"{error.strerror or error}.", "")
             told = self._told.setdefault(name, set())
             if why not in told:
-                words = f"{f'@{name}' if name else 'Counting listeners'}: {why} It is tried again."
-                self._tell("failed", f"{words} {fix}".rstrip(), runtime=name or None, why=why, fix=fix)
+                is_runtime = name in self._config.runtime
+                words = f"{'@' if is_runtime else ''}{name}: {why} It is tried again. {fix}".rstrip()
+                self._tell("failed", words, runtime=name if is_runtime else None, why=why, fix=fix)
             told.add(why)
 
 

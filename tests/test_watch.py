@@ -16,13 +16,13 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure
 from teamroom.clients.machine import Machine
 from teamroom.clients.processes import matching, processes
 from teamroom.clients.repair import Repairs
-from teamroom.clients.runtimes import load
+from teamroom.clients.runtimes import Runtime, Runtimes, load
 from teamroom.clients.steady import SteadyRoom
-from teamroom.clients.watch import Teller
+from teamroom.clients.watch import Teller, Watchdog
 from tests.shells import Shell, up
 from tests.watching import (
     DIES,
@@ -363,6 +363,32 @@ class PausesAfterWho:
         if tool == "who":
             await anyio.to_thread.run_sync(partial(self.room.owner, "pause", target="builder", reason="lunch"))
         return reply
+
+
+async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
+    room = RefusesWaits([2, 0, 1])
+    dog = Watchdog(cast(SteadyRoom, room), Machine(config, {}), config, Teller(False, True))
+    async with anyio.create_task_group() as dog._tasks:
+        dog._tasks.start_soon(dog._listen, 0)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
+    assert said[0]["words"] == "Waiting for wakes: Too many calls are open. It is tried again. Let some end."
+
+
+@dataclass
+class RefusesWaits:
+    """The room of a watchdog: before each wait it refuses as many as it says; the last one is superseded."""
+
+    refusals: list[int]
+
+    async def wait(self, after: int | None) -> dict[str, Any]:
+        """Wait for wakes."""
+        if self.refusals[0]:
+            self.refusals[0] -= 1
+            raise Failure("Too many calls are open.", "Let some end.", body={"code": "rate_limited"})
+        del self.refusals[0]
+        return {"superseded": not self.refusals, "cursor": after, "wakes": []}
 
 
 # ------------------------------------------------------------------ its own end
