@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from teamroom.clients.failure import Failure
 from teamroom.clients.machine import Machine, write_whole
 from teamroom.clients.processes import Process
 from teamroom.clients.runtimes import Runtimes
@@ -27,31 +28,48 @@ class Audit:
         assert config.state is not None
         self._room, self._who, self._machine, self._config, self._tell = room, who, machine, config, tell
         self._file = config.state / "audit.json"
+        self._unwritten: dict[str, str] | None = None
 
     async def round(self, busy: set[str]) -> int:
-        """Look at every runtime that is not being repaired; returns how many have not exactly one listener."""
-        known, found = self._known(), dict[str, str]()
-        for name in self._config.runtime:
-            if name in busy:
-                if name in known:
-                    found[name] = known[name]
-            elif (wrong := await self._wrong(name, known)) is not None:
-                found[name] = wrong
-        if found != known:
-            write_whole(self._file, json.dumps(found))
-        return len(found)
+        """Look at every runtime that is not being repaired; returns how many have not exactly one listener.
 
-    async def _wrong(self, name: str, known: dict[str, str]) -> str | None:
-        """In short what is wrong with a runtime's listeners; what is new is told to its owner."""
+        While nothing is to be counted, say in a pause, what was told stays known. Raises the first Failure or OSError
+        of a runtime once the others were looked at, too.
+        """
+        known, found, wrong = self._known(), dict[str, str](), 0
+        errors: list[Failure | OSError] = []
+        for name in self._config.runtime:
+            kind = known.get(name)
+            if name not in busy:
+                try:
+                    counted = await self._wrong(name, kind)
+                except (Failure, OSError) as error:
+                    errors.append(error)
+                else:
+                    kind = kind if counted is None else counted
+                    wrong += bool(counted)
+            if kind:
+                found[name] = kind
+        try:
+            self._remember(found, known)
+        except OSError as error:
+            errors.append(error)
+        if errors:
+            raise errors[0]
+        return wrong
+
+    async def _wrong(self, name: str, known: str | None) -> str | None:
+        """In short what is wrong with a runtime's listeners, "" where nothing is, None where nothing is to be counted.
+
+        What is new is told to its owner.
+        """
         seen = await self._count(name)
-        if seen is None or seen[1] == "":
-            return None
-        if known.get(name) == seen[1]:
-            return seen[1]
+        if seen is None or seen[1] in ("", known):
+            return None if seen is None else seen[1]
         await anyio.sleep(LOOK_AGAIN_SECONDS)
         again = await self._count(name)
         if again is None or again[1] != seen[1]:
-            return known.get(name)
+            return known
         owner, kind, words = again
         await self._room.call("post_message", text=words, to=[owner], kind="note")
         self._tell("listeners", words, runtime=name, found=kind)
@@ -70,7 +88,16 @@ class Audit:
         kind, words = _judged(name, here, heard)
         return member["owner"], kind, words
 
+    def _remember(self, found: dict[str, str], known: dict[str, str]) -> None:
+        """Remember what was told, here where the file cannot be written, so that nothing is told twice."""
+        if found != known or self._unwritten is not None:
+            self._unwritten = found
+            write_whole(self._file, json.dumps(found))
+            self._unwritten = None
+
     def _known(self) -> dict[str, str]:
+        if self._unwritten is not None:
+            return self._unwritten
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
             return {str(name): str(kind) for name, kind in found.items()}

@@ -4,6 +4,7 @@ Only what `runtimes.toml` says is executed, and only what was started from it is
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -11,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from teamroom.clients.failure import Failure
-from teamroom.clients.processes import Process, Started, end, matching, processes, run, start
+from teamroom.clients.failure import TOKEN, Failure
+from teamroom.clients.processes import Process, Started, end, end_child, kill_child, matching, processes, run, start
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.terminal import span
-from teamroom.server.clock import wall_clock
 
 LOG_BYTES = 8 * 1024 * 1024
 """How long the output of a runtime grows before it begins anew."""
@@ -23,11 +23,13 @@ LOG_BYTES = 8 * 1024 * 1024
 LOOK_AGAIN_SECONDS = 2.0
 """A port or a check that fails is looked at once more after this; a process that is gone is not."""
 
+NOT_STARTED = "it was not started here yet"
+
 PORT_SECONDS = 3.0
 PID_FILE_BYTES = 64
 
 OWN_TOKEN = "TEAMROOM_TOKEN"
-"""The watchdog's own token, which no runtime gets."""
+"""The watchdog's own token, which no runtime gets; a runtime's own is in the variable that it names for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Look:
     found: str = ""
     is_certain: bool = True
     """Whether a second look would show the same."""
+    may_run_elsewhere: bool = False
+    """Whether it was not started from here, as far as is known: then the room knows whether it runs."""
 
 
 class Machine:
@@ -46,10 +50,13 @@ class Machine:
     def __init__(self, config: Runtimes, environment: Mapping[str, str]) -> None:
         assert config.state is not None
         self._config, self._state = config, config.state
-        given = {OWN_TOKEN, *(name for one in config.runtime.values() for name in one.environment.values())}
-        self._bare = {name: value for name, value in environment.items() if name not in given}
+        tokens = {OWN_TOKEN, *(one.environment.get(OWN_TOKEN) for one in config.runtime.values())}
+        self._bare = {
+            name: value for name, value in environment.items() if name not in tokens and not TOKEN.search(value)
+        }
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._remembered: dict[str, Started] = {}
 
     def make_state_folder(self) -> None:
         """Make the folder of what is remembered. Raises Failure."""
@@ -72,17 +79,21 @@ class Machine:
     def has_ended(self, name: str) -> str | None:
         """How the process that was started last ended, if it is this program's and did."""
         child, started = self._children.get(name), self._started(name)
-        if child is None or started is None or child.pid != started.id or child.poll() is None:
+        if child is None or child.poll() is None or (started is not None and started.id != child.pid):
             return None
         return _ended(child.returncode)
 
     async def end(self, name: str) -> None:
         """End what was started of a runtime before, with all that it started. What restarts by itself is left."""
-        started = self._started(name)
-        if self._config.runtime[name].start is not None and started is not None:
+        if self._config.runtime[name].start is None:
+            return
+        child, started = self._running_child(name), self._started(name)
+        if child is not None:
+            await end_child(child)
+            child.poll()
+        if started is not None:
             await end(started)
-            self.has_ended(name)
-            self._record(name).unlink(missing_ok=True)
+        self._forget(name)
 
     async def start(self, name: str) -> str:
         """Start a runtime, or let its command restart it; returns what was done, in words."""
@@ -99,9 +110,14 @@ class Machine:
 
     def left_running(self) -> list[str]:
         """What was started and goes on, in words."""
-        listed = processes()
-        found = {name: self._started(name) for name, one in self._config.runtime.items() if one.start is not None}
-        return [f"@{name} (process {s.id})" for name, s in found.items() if s is not None and s.is_among(listed)]
+        listed, left = processes(), list[str]()
+        for name, runtime in self._config.runtime.items():
+            child, started = self._running_child(name), self._started(name)
+            if child is not None:
+                left.append(f"@{name} (process {child.pid})")
+            elif runtime.start is not None and started is not None and started.is_among(listed):
+                left.append(f"@{name} (process {started.id})")
+        return left
 
     def listeners(self, name: str) -> list[Process] | None:
         """The processes that look like a runtime's listener; None where nothing says how that looks. Raises Failure."""
@@ -125,7 +141,7 @@ class Machine:
             return Look(None)
         gone = await asyncio.to_thread(self._gone, name, runtime)
         if gone is not None:
-            return Look(False, gone)
+            return Look(False, gone, may_run_elsewhere=gone == NOT_STARTED)
         if runtime.port is not None and not await _is_open(runtime.port):
             return Look(False, f"nothing listens on port {runtime.port[1]}", False)
         if runtime.check is not None:
@@ -140,12 +156,12 @@ class Machine:
 
     def _gone(self, name: str, runtime: Runtime) -> str | None:
         """Which of its processes is gone, in words."""
-        if runtime.start is not None:
+        if runtime.start is not None and self._running_child(name) is None:
             started, how = self._started(name), self.has_ended(name)
             if how is not None:
                 return f"its process {how}"
             if started is None:
-                return "it was not started here yet"
+                return NOT_STARTED
             if not started.is_among(processes()):
                 return "its process is gone"
         if runtime.pid_file is not None:
@@ -158,15 +174,24 @@ class Machine:
                 return "the process of its pid file is gone"
         return None
 
+    def _running_child(self, name: str) -> subprocess.Popen[bytes] | None:
+        """The process that this program itself started last, while it runs."""
+        child = self._children.get(name)
+        return child if child is not None and child.poll() is None else None
+
     # -------------------------------------------------------------- starting
 
     def _start(self, name: str, runtime: Runtime) -> str:
-        """Start and remember in one go, so that nothing can come between."""
+        """Start and remember in one go, so that nothing can come between; what cannot be remembered is ended again."""
         assert runtime.start is not None
         child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
         self._children[name] = child
-        found = processes().get(child.pid)
-        self._remember(name, Started(child.pid, wall_clock() if found is None else found.began))
+        try:
+            listed = processes()
+            self._remember(name, Started.of(listed[child.pid], listed))
+        except (Failure, OSError, KeyError) as error:
+            kill_child(child)
+            return f"it could not be remembered: {_why(error)}, so it was ended again"
         return f"it was started as process {child.pid}"
 
     def _folder(self, runtime: Runtime) -> Path:
@@ -179,13 +204,22 @@ class Machine:
         """What was started last, by this program, an earlier run of it or another one with the same folder."""
         try:
             found = json.loads(self._record(name).read_text(encoding="utf-8"))
-            started = Started(int(found["id"]), float(found["began"]))
+            started = Started(int(found["id"]), float(found["began"]), str(found["life"]))
         except (OSError, ValueError, TypeError, KeyError):
-            return None
+            return self._remembered.get(name)
         return started if started.id > 1 else None
 
     def _remember(self, name: str, started: Started) -> None:
         write_whole(self._record(name), json.dumps(asdict(started)))
+        self._remembered[name] = started
+
+    def _forget(self, name: str) -> None:
+        """Forget what was ended; a record that stays names a process that is gone."""
+        if self._running_child(name) is None:
+            self._children.pop(name, None)
+            self._remembered.pop(name, None)
+            with contextlib.suppress(OSError):
+                self._record(name).unlink(missing_ok=True)
 
     @staticmethod
     def _shorten(log: Path) -> None:
@@ -208,6 +242,12 @@ def _ended(code: int | None, seconds: float = 0.0) -> str:
     if code is None:
         return f"took longer than {span(seconds)}"
     return f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+
+
+def _why(error: Failure | OSError | KeyError) -> str:
+    if isinstance(error, Failure):
+        return error.why.rstrip(".")
+    return str(error.strerror) if isinstance(error, OSError) else "ps does not show it"
 
 
 def _head(path: Path) -> str:

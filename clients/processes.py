@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,12 @@ END_SECONDS = 10.0
 
 PACE_SECONDS = 0.1
 
+FIRST = 1
+"""The process that began first, from which the others' beginnings are counted."""
+
+BOOT_ID, FIRST_STAT, STAT_BEGAN = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/1/stat"), 19
+"""Where Linux says which boot this is and when process 1 began; the place of that behind the process's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -46,18 +52,35 @@ class Process:
     began: float
     command: str
 
+    def is_of_group(self, group: int) -> bool:
+        """Whether it lives in a process group."""
+        return self.group == group and not self.is_dead
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What names a process beyond its life: an id alone may be another's later."""
+    """What names a process beyond its life: an id alone may be another's later.
+
+    `began`: in seconds since process 1 began, because on Linux a step of the clock moves what ps shows of every
+    process. `life`: see `life_of_machine`; where it is "", a process keeps its time, and `began` is a Unix time.
+    """
 
     id: int
     began: float
+    life: str
+
+    @classmethod
+    def of(cls, process: Process, processes: Mapping[int, Process]) -> "Started":
+        """What names a process of a listing."""
+        life, first = life_of_machine(), processes.get(FIRST)
+        if not life or first is None:
+            return cls(process.id, process.began, "")
+        return cls(process.id, process.began - first.began, life)
 
     def is_among(self, processes: Mapping[int, Process]) -> bool:
         """Whether it still lives."""
         found = processes.get(self.id)
-        return found is not None and not found.is_dead and self._is(found)
+        return found is not None and not found.is_dead and self._is(found, processes)
 
     def group_among(self, processes: Mapping[int, Process]) -> list[Process]:
         """What lives of its process group: of a leader that is gone, what it left behind.
@@ -65,12 +88,23 @@ class Started:
         While a group has a member the system gives its number to no other process.
         """
         leader = processes.get(self.id)
-        if leader is not None and not self._is(leader):
+        if leader is not None and not self._is(leader, processes):
             return []
-        return [one for one in processes.values() if one.group == self.id and not one.is_dead]
+        return [one for one in processes.values() if one.is_of_group(self.id)]
 
-    def _is(self, process: Process) -> bool:
-        return abs(process.began - self.began) <= SAME_START_SECONDS
+    def _is(self, process: Process, processes: Mapping[int, Process]) -> bool:
+        other = Started.of(process, processes)
+        return other.life == self.life and abs(other.began - self.began) <= SAME_START_SECONDS
+
+
+def life_of_machine() -> str:
+    """Which life of the machine, or of the container, this is; "" where the system is no Linux or does not say."""
+    try:
+        boot = BOOT_ID.read_text(encoding="ascii").strip()
+        began = FIRST_STAT.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[STAT_BEGAN]
+    except (OSError, ValueError, IndexError):
+        return ""
+    return f"{boot} {began}"
 
 
 def processes() -> dict[int, Process]:
@@ -150,13 +184,29 @@ async def run(
 
 async def end(started: Started, seconds: float = END_SECONDS) -> bool:
     """End a process and its group by their id, by force where it must be; returns whether anything had to end."""
-    if not started.group_among(await asyncio.to_thread(processes)):
+    return await _end(started.id, started.group_among, seconds)
+
+
+async def end_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> bool:
+    """The same for a child that was not waited for: until then its id is its own, whatever ps says of its beginning."""
+    return await _end(child.pid, lambda listed: [one for one in listed.values() if one.is_of_group(child.pid)], seconds)
+
+
+def kill_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> None:
+    """End a child that was just started, with its group, by force and without asking ps."""
+    _signal(child.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+
+
+async def _end(group: int, left: Callable[[Mapping[int, Process]], list[Process]], seconds: float) -> bool:
+    if not left(await asyncio.to_thread(processes)):
         return False
-    _signal(started.id, signal.SIGTERM)
+    _signal(group, signal.SIGTERM)
     give_up_at = time.monotonic() + seconds
-    while started.group_among(await asyncio.to_thread(processes)):
+    while left(await asyncio.to_thread(processes)):
         if time.monotonic() >= give_up_at:
-            _signal(started.id, signal.SIGKILL)
+            _signal(group, signal.SIGKILL)
             break
         await asyncio.sleep(PACE_SECONDS)
     return True

@@ -22,8 +22,8 @@ PACE_SECONDS = 1.0
 WELL = frozenset({"live", "working", "asleep"})
 """What the room says of a member that acts, or whose turn it is not."""
 
-LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "missing_capability", "stale_fence"})
-"""Refusals of a claim or of what follows it that say: this is no longer ours."""
+LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
+"""Refusals of a repair, its claim or of what follows it that say: this is not ours, or no longer."""
 
 LOUDEST_FIRST = ("alert", "ask", "note")
 """How an owner is told, beginning with what may be used up."""
@@ -87,33 +87,53 @@ class Repairs:
     def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
         self._strangers: set[str] = set()
+        self._elsewhere: set[str] = set()
 
     async def settle(self, name: str, found: str | None) -> Outcome:
         """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
         member = await self.who(name)
         if member is None:
             return "left"
-        is_active = member["standing"] == "active"
-        asked = await self._room.call("repair", name=name, found=found if is_active else None)
-        if asked["task"] is None or asked["holder"] not in (None, self._me):
-            return "left"
-        if not is_active and (asked["holder"] is None or asked["state"] == "blocked"):
-            return "left" if asked["holder"] is None else "again"
-        if self._was_given_up(asked):
-            return "left"
-        if asked["released"] and not (member["presence"] in WELL and await self._runs(name)):
-            return "left"
         try:
-            claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
-            return await self._carry_through(claim)
+            return await self._settle(name, found, member)
         except Failure as failure:
             code = failure.body.get("code")
             if code == "wip_cap":
                 return "again"
             if code not in LEFT_TO_OTHERS:
                 raise
-            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name, task=asked["task"])
+            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name)
             return "left"
+
+    async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
+        is_active = member["standing"] == "active"
+        runs_elsewhere = await self._runs_elsewhere(name, member)
+        wanted = found if is_active and not runs_elsewhere else None
+        asked = await self._room.call("repair", name=name, found=wanted)
+        self._tell_elsewhere(name, runs_elsewhere and not asked["ordered"])
+        if asked["task"] is None or asked["holder"] not in (None, self._me):
+            return "left"
+        if not is_active and asked["holder"] is None:
+            return "left"
+        if member["standing"] == "paused" and asked["state"] == "blocked":
+            return "again"
+        if self._was_given_up(asked):
+            return "left"
+        if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):
+            return "left"
+        claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
+        return await self._carry_through(claim)
+
+    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool:
+        """Whether the room hears a member that is well, of whose start nothing is known here."""
+        is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
+        return is_heard and (await self._machine.look(name)).may_run_elsewhere
+
+    def _tell_elsewhere(self, name: str, is_so: bool) -> None:
+        if is_so and name not in self._elsewhere:
+            words = f"@{name} runs, but was not started from here: end it, or take it out of the config."
+            self._tell("elsewhere", words, runtime=name)
+        (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
         """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go."""
@@ -160,16 +180,31 @@ class Repairs:
 
     async def _sign_without_restart(self, claim: Claim) -> str | None:
         """Whether there is nothing to restart: it is well by itself, or since the restart of an earlier run."""
-        if claim.tried_at is not None:
-            if not await self._runs(claim.name):
-                return None
-            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
         member = await self.who(claim.name)
-        is_well = member is not None and member["standing"] == "active" and member["presence"] in WELL
-        if claim.ordered or not is_well or not await self._runs(claim.name):
+        if claim.ordered or member is None or member["standing"] != "active":
             return None
-        assert member is not None
-        return f"{member['presence']}, {member['reason']}"
+        as_it_is = f"{member['presence']}, {member['reason']}"
+        if await self._runs_elsewhere(claim.name, member):
+            return f"{as_it_is}; it was not started from here"
+        if not await self._runs(claim.name):
+            return None
+        if claim.tried_at is not None:
+            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
+        return as_it_is if await self._acts(member, claim.task) else None
+
+    async def _acts(self, member: dict[str, Any], task: str) -> bool:
+        """Whether the room says that a member is well: of declared work, only with a call since its repair was asked.
+
+        What died in the middle of declared work may be shown as working.
+        """
+        if member["presence"] != "working":
+            return member["presence"] in WELL
+        asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
+        called: str = member["last_call"] or ""
+        return called > asked_at
+
+    async def _is_back(self, member: dict[str, Any], task: str) -> bool:
+        return await self._acts(member, task) and await self._runs(member["name"])
 
     async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
         """Restart once, and wait for a sign of the member in the room; returns it, or None."""
@@ -258,6 +293,8 @@ class Repairs:
                     "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
                 )
             except Failure as failure:
+                if failure.body.get("code") == "conflict":  # an earlier run told it, in words of its own
+                    return
                 if failure.body.get("code") != "rate_limited":
                     raise
             else:

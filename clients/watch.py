@@ -17,10 +17,10 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.audit import Audit
-from teamroom.clients.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, Failure
+from teamroom.clients.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place, agents_token
-from teamroom.clients.repair import Repairs
+from teamroom.clients.repair import Outcome, Repairs
 from teamroom.clients.runtimes import Runtime, Runtimes
 from teamroom.clients.runtimes import load as load_runtimes
 from teamroom.clients.steady import HELD_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
@@ -28,6 +28,15 @@ from teamroom.clients.terminal import plain, print_json, span
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are looked at at once."""
+
+ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
+"""Exit codes of what no later try would mend; whatever else goes wrong at work is told, and tried again."""
+
+NUDGES = frozenset({"repair", "control"})
+"""Wakes at which the room is asked at once: of those that a pause held, one tells, with the reason `control`."""
+
+COUNTING, WAITING = "Counting listeners", "Waiting for wakes"
+"""What is done for all runtimes, as it is named where it goes wrong; no member has such a name."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -130,7 +139,8 @@ class Watchdog:
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._nudged = anyio.Event()
-        self._gave_up = False
+        self._gave_up = self._went_wrong = False
+        self._told: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
         self._repairs: Repairs
@@ -156,17 +166,20 @@ class Watchdog:
 
     async def once(self) -> int:
         """One round: what is asked for and what is found here is repaired, listeners are counted."""
+        is_well = True
         with contextlib.ExitStack() as held:
             try:
                 await self._join(held)
                 async with anyio.create_task_group() as self._tasks:
                     await self._round(True)
-                is_well = await self._audit.round(self._busy) == 0
+                with self._going_on(COUNTING):
+                    is_well = await self._audit.round(self._busy) == 0
                 for name in self._config.runtime:
-                    is_well = (await self._machine.look(name)).is_well is not False and is_well
+                    with self._going_on(name):
+                        is_well = (await self._machine.look(name)).is_well is not False and is_well
             except* Failure as group:
                 raise _first(group) from None
-        return 0 if is_well and not self._gave_up else FAILED
+        return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
     def _say_what_goes_on(self) -> None:
         with contextlib.suppress(Failure):
@@ -212,21 +225,28 @@ class Watchdog:
     async def _listen(self, cursor: int | None) -> None:
         """Wait for wakes: a repair that is asked for is looked at at once."""
         while True:
-            try:
-                waited = await self._room.wait(cursor)
-            except Failure as failure:
-                if failure.body.get("code") not in STALE_CURSOR:
-                    raise
-                cursor = (await self._room.call("check_in"))["cursor"]
-                self._nudged.set()
+            with self._going_on(WAITING):
+                cursor = (await self._wait(cursor))["cursor"]
+                self._told.pop(WAITING, None)
                 continue
-            if waited["superseded"]:
-                self._tell("superseded", "Another watchdog of this name listens now; this one ends.")
-                self._tasks.cancel_scope.cancel()
-                return
-            cursor = waited["cursor"]
-            if any(wake["reason"] == "repair" for wake in waited["wakes"]):
-                self._nudged.set()
+            await anyio.sleep(self._config.every)
+
+    async def _wait(self, cursor: int | None) -> dict[str, Any]:
+        """Wait once; returns the reply whose cursor is that of the next wait."""
+        try:
+            waited = await self._room.wait(cursor)
+        except Failure as failure:
+            if failure.body.get("code") not in STALE_CURSOR:
+                raise
+            self._nudged.set()
+            return await self._room.call("check_in")
+        if waited["superseded"]:
+            self._tell("superseded", "Another watchdog of this name listens now; this one ends.")
+            self._tasks.cancel_scope.cancel()
+            await anyio.sleep_forever()
+        if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
+            self._nudged.set()
+        return waited
 
     async def _look_on(self) -> None:
         """Look at the runtimes at their pace, and at once when the room asks."""
@@ -242,7 +262,9 @@ class Watchdog:
         """Count listeners at their pace, and ask the room too, should a wake have been lost."""
         while True:
             await anyio.sleep(self._config.audit_every)
-            await self._audit.round(self._busy)
+            with self._going_on(COUNTING):
+                await self._audit.round(self._busy)
+                self._told.pop(COUNTING, None)
             self._nudged.set()
 
     async def _round(self, is_asked: bool) -> None:
@@ -250,10 +272,14 @@ class Watchdog:
 
         async def look_at(name: str) -> None:
             async with limiter:
-                look = await self._machine.look(name)
-            if (look.is_well is False or is_asked or name in self._again) and name not in self._busy:
-                self._busy.add(name)
-                self._tasks.start_soon(self._settle, name, look.found if look.is_well is False else None)
+                with self._going_on(name):
+                    look = await self._machine.look(name)
+                    is_wanted = look.is_well is False or is_asked or name in self._again
+                    if is_wanted and name not in self._busy:
+                        self._busy.add(name)
+                        self._tasks.start_soon(self._settle, name, look.found if look.is_well is False else None)
+                    elif name not in self._busy:
+                        self._told.pop(name, None)
 
         async with anyio.create_task_group() as looks:
             for name in self._config.runtime:
@@ -262,8 +288,10 @@ class Watchdog:
         self._tell("looked", "Looked at all runtimes.", quiet=True)
 
     async def _settle(self, name: str, found: str | None) -> None:
+        outcome: Outcome = "again"
         try:
-            outcome = await self._repairs.settle(name, found)
+            with self._going_on(name):
+                outcome = await self._repairs.settle(name, found)
         finally:
             self._busy.discard(name)
         self._gave_up = self._gave_up or outcome == "given up"
@@ -271,6 +299,23 @@ class Watchdog:
             self._again.add(name)
         else:
             self._again.discard(name)
+
+    @contextlib.contextmanager
+    def _going_on(self, name: str) -> Iterator[None]:
+        """Tell what goes wrong with a runtime, or with what is done for all, once while it does; the rest goes on."""
+        try:
+            yield
+        except (Failure, OSError) as error:
+            if isinstance(error, Failure) and error.exit_code in ENDS_IT:
+                raise
+            self._went_wrong = True
+            why, fix = (error.why, error.fix) if isinstance(error, Failure) else (f"{error.strerror or error}.", "")
+            told = self._told.setdefault(name, set())
+            if why not in told:
+                is_runtime = name in self._config.runtime
+                words = f"{'@' if is_runtime else ''}{name}: {why} It is tried again. {fix}".rstrip()
+                self._tell("failed", words, runtime=name if is_runtime else None, why=why, fix=fix)
+            told.add(why)
 
 
 def _first(group: BaseExceptionGroup[Failure]) -> Failure:

@@ -9,18 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+import teamroom.clients.processes
 from teamroom.clients.failure import USAGE, Failure
 from teamroom.clients.machine import LOG_BYTES, Machine
 from teamroom.clients.processes import Started, matching, processes, run
 from teamroom.clients.repair import Before
 from teamroom.clients.runtimes import EXAMPLE, LINES, Runtime, Runtimes, load
 from tests.shells import Shell
+from tests.watching import FAILING_PS, ps_in_the_way, stepped_ps
 
 TOKEN = "tr_" + "0" * 64
 STAYS = "import time; time.sleep(600)"
@@ -169,6 +172,17 @@ async def test_a_runtime_gets_no_token_but_its_own(folder: Path) -> None:
     assert found["HARMLESS"] == "yes"
 
 
+def test_what_one_runtime_is_given_stays_with_the_others_unless_it_is_a_token(folder: Path) -> None:
+    surroundings = {"PATH": "/bin", "HOME": "/root", "BUILDERS": "b", "TESTERS": "t", "ANOTHER": TOKEN}
+    builder = {"TEAMROOM_TOKEN": "BUILDERS", "PATH": "PATH", "HOME": "HOME", "SPARE": "ANOTHER"}
+    given = {"builder": builder, "tester": {"TEAMROOM_TOKEN": "TESTERS"}}
+    runtimes = {name: Runtime(start=("true",), environment=one) for name, one in given.items()}
+    both = Machine(Runtimes(state=folder, runtime=runtimes), surroundings)
+    common = {"PATH": "/bin", "HOME": "/root"}
+    assert both.environment("builder") == {**common, "TEAMROOM_TOKEN": "b", "SPARE": TOKEN}
+    assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t"}
+
+
 async def test_what_is_ended_goes_with_all_that_it_started_also_when_its_leader_is_gone(folder: Path) -> None:
     child_file = folder / "child"
     dog = machine(folder, start=python(FORKS, str(child_file)))
@@ -190,17 +204,18 @@ async def test_what_is_ended_goes_with_all_that_it_started_also_when_its_leader_
 async def test_a_process_that_has_the_number_of_another_is_never_ended(folder: Path) -> None:
     dog = machine(folder, start=python(STAYS))
     with subprocess.Popen(python(STAYS), start_new_session=True) as stranger:  # noqa: ASYNC220
-        began = processes()[stranger.pid].began
+        known = Started.of(processes()[stranger.pid], processes())
         record = folder / "runtimes.state" / "builder.json"
-        record.write_text(json.dumps({"id": stranger.pid, "began": began - 60}))
-        assert (await dog.look("builder")).found == "its process is gone"
-        await dog.end("builder")
-        assert lives(stranger.pid)
-        for nonsense in ("", "{}", '{"id": "x", "began": 1}', '{"id": 0, "began": 1}', '{"id": 1, "began": 1}', "[]"):
+        for other in (replace(known, began=known.began - 60), replace(known, life="of before the machine began anew")):
+            record.write_text(json.dumps(asdict(other)))
+            assert (await dog.look("builder")).found == "its process is gone"
+            await dog.end("builder")
+            assert lives(stranger.pid)
+        for nonsense in ("", "{}", *(f'{{"id": {id_}, "began": 1, "life": ""}}' for id_ in ('"x"', 0, 1)), "[]"):
             record.write_text(nonsense)
             await dog.end("builder")
             assert (await dog.look("builder")).is_well is False
-        assert Started(stranger.pid, began).is_among(processes()), "the twin: its own is known"
+        assert known.is_among(processes()), "the twin: its own is known"
         stranger.kill()
 
 
@@ -211,6 +226,52 @@ async def test_a_later_watchdog_knows_what_an_earlier_one_started(folder: Path) 
     assert len(later.left_running()) == 1
     await later.end("builder")
     assert later.left_running() == []
+
+
+async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = machine(folder, start=python(STAYS))
+    flag = stepped_ps(folder, monkeypatch)
+    await first.start("builder")
+    flag.touch()
+    later = machine(folder, start=python(STAYS))
+    assert (await later.look("builder")).is_well is True
+    monkeypatch.setattr(teamroom.clients.processes, "BOOT_ID", folder / "none")
+    assert (await later.look("builder")).found == "its process is gone", "the twin: by the clock alone it is hidden"
+    assert (await first.look("builder")).is_well is True, "a child is known without a clock"
+    assert len(first.left_running()) == 1
+    number = json.loads((folder / "runtimes.state/builder.json").read_text())["id"]
+    await first.end("builder")
+    assert not lives(number)
+
+
+async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = machine(folder, start=python(FORKS, str(folder / "child")))
+    record, flag = folder / "runtimes.state" / "builder.json", ps_in_the_way(folder, monkeypatch, FAILING_PS)
+    for why in ("Is a directory", "Processes cannot be listed: ps shows none"):
+        if why == "Is a directory":
+            record.mkdir()
+        else:
+            record.rmdir()
+            flag.touch()
+        assert await dog.start("builder") == f"it could not be remembered: {why}, so it was ended again"
+        assert dog.has_ended("builder") == "was ended by signal 9"
+        assert dog._children["builder"].poll() == -signal.SIGKILL
+        assert (await dog.look("builder")).found == "its process was ended by signal 9"
+    flag.unlink()
+    assert dog.left_running() == []
+    assert "was started as" in await dog.start("builder"), "the twin: what can be remembered runs on"
+    assert len(dog.left_running()) == 1
+
+
+async def test_a_child_whose_record_was_taken_away_is_known_and_ended(folder: Path) -> None:
+    dog = machine(folder, start=python(STAYS))
+    await dog.start("builder")
+    (folder / "runtimes.state" / "builder.json").unlink()
+    assert (await dog.look("builder")).is_well is True
+    child = dog._children["builder"]
+    await dog.end("builder")
+    assert child.poll() is not None
+    assert (await dog.look("builder")).found == "it was not started here yet"
 
 
 async def test_a_port_a_pid_file_and_a_check_each_say_what_is_wrong(folder: Path) -> None:

@@ -3,22 +3,42 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
-from teamroom.clients.failure import NOT_AUTHORISED, PAUSED
+from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure
+from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place
+from teamroom.clients.processes import matching, processes
+from teamroom.clients.repair import Repairs
 from teamroom.clients.room import connected
-from teamroom.clients.steady import new_listener
+from teamroom.clients.runtimes import Runtime, Runtimes, load
+from teamroom.clients.steady import SteadyRoom, new_listener
+from teamroom.clients.watch import Teller, Watchdog
 from tests.shells import Shell, up
-from tests.watching import DIES, EVENT_SECONDS, LISTENS, STAYS_SILENT, Dog, WatchedRoom, until, watched_room
+from tests.watching import (
+    DIES,
+    EVENT_SECONDS,
+    FAILING_PS,
+    LISTENS,
+    STAYS_SILENT,
+    Dog,
+    WatchedRoom,
+    ps_in_the_way,
+    stepped_ps,
+    until,
+    watched_room,
+)
 
 TRAIL = ("repair", "claim_task", "update_task", "complete_task")
 
@@ -76,6 +96,58 @@ def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: Watched
         assert room.pid_file("builder").read_text() != first
 
 
+def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+    first = int(room.pid_file("builder").read_text())
+    with room.watching("rex", room.config(room.runtime("builder"), name="renamed.toml", every=0.2)) as dog:
+        words = "@builder runs, but was not started from here: end it, or take it out of the config."
+        assert dog.until("elsewhere")["words"] == words
+        for _ in range(6):
+            dog.until("looked")
+        assert dog.said() == ["elsewhere"]
+        assert int(room.pid_file("builder").read_text()) == first
+        room.owner("repair", name="builder", found="run it from here")
+        dog.until("repaired")
+        assert int(room.pid_file("builder").read_text()) != first, "the twin: a person may order it"
+        for number in (first, kill_9(room, "builder")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        dog.until("repaired")
+
+
+def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> None:
+    with contextlib.ExitStack() as ended_last:
+        with by_hand(room, "builder"):
+            until(lambda: room.who("builder")["listening"], "it listens")
+            config = room.config(room.runtime("builder"), every=0.2)
+            dog = ended_last.enter_context(room.watching("rex", config))
+            dog.until("elsewhere")
+        assert dog.until("restarts")["why"] == "it was not started here yet"
+        dog.until("repaired")
+
+
+def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
+    room.enroll("fido", "watchdog")
+    room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    room.act("builder", "check_in", mode="live")
+    config = room.config(f'[runtime.builder]\nrestart = ["touch", "{room.folder}/restarted"]', acts_within=1)
+
+    def calls_after(task: str) -> bool:
+        room.act("builder", "heartbeat", note="compiling", busy_until=7200)
+        return bool(room.who("builder")["last_call"] > room.owner("read_board", task=task)["task"]["created_at"])
+
+    task = room.act("fido", "repair", name="builder", found="it says nothing")["task"]
+    until(lambda: calls_after(task), "a call since")
+    with room.watching("rex", config) as dog:
+        assert dog.until("repaired")["restarts"] == 0
+        assert room.who("builder")["presence"] == "working"
+        task = room.act("fido", "repair", name="builder", found="it says nothing")["task"]
+        assert dog.until("restarts")["task"] == task
+        until(lambda: (room.folder / "restarted").exists(), "its command")
+
+
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)
@@ -114,6 +186,35 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
     assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+
+
+def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
+    record = room.folder / "runtimes.state" / "builder.json"
+    record.mkdir(parents=True)
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        dog.until("gave_up")
+        (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
+        (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
+        assert message["text"].count("it could not be remembered: Is a directory, so it was ended again") == 3
+        assert "was started as" not in message["text"]
+        assert matching(re.escape(str(room.pid_file("builder"))), processes()) == []
+        assert dog.process.poll() is None
+        record.rmdir()
+
+
+def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back(room: WatchedRoom) -> None:
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    task = room.act("rex", "repair", name="builder", found="it is gone")["task"]
+    fence = room.act("rex", "claim_task", task=task)["fence"]
+    for number in (1, 2, 3):
+        room.act("rex", "update_task", task=task, fence=fence, status="working", note=f"Restart {number} of 3")
+    told = {"request_id": f"given-up-{task}-{fence}-alert", "text": "It does not act.", "to": ["olga"], "task": task}
+    room.act("rex", "post_message", kind="alert", **told)
+    with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
+        assert dog.until("gave_up")["task"] == task
+    kept = room.owner("read_board", task=task)["task"]
+    assert (kept["state"], kept["holder"]) == ("open", None)
+    assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
 
 
 def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
@@ -176,6 +277,125 @@ def test_without_verbose_a_healthy_watchdog_prints_nothing(room: WatchedRoom) ->
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag, config = stepped_ps(room.folder, monkeypatch), room.config(room.runtime("builder"), every=0.2)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        flag.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts", "repaired"]
+    flag.unlink()
+    with room.watching("rex", config) as dog:
+        dog.until("looked")
+        flag.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == [], "nor for the one that finds what another started"
+
+
+# ------------------------------------------------------------------ what goes wrong meanwhile
+
+
+def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("set_policy", name="trust", value="proven")
+        kill_9(room, "builder")
+        told = dog.until("failed")
+        assert (told["runtime"], "only what is proven counts" in told["words"]) == ("builder", True)
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said()[2:] == ["failed"]
+        room.owner("set_policy", name="trust", value="declared")
+        dog.until("repaired")
+    kill_9(room, "builder")
+    room.owner("set_policy", name="trust", value="proven")
+    config = str(room.folder / "runtimes.toml")
+    done = room.shell("rex").run("watch", "--config", config, "--once", "--json")
+    assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (1, ["failed"])
+
+
+def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
+    room: WatchedRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag, audits = ps_in_the_way(room.folder, monkeypatch, FAILING_PS), room.folder / "runtimes.state" / "audit.json"
+    audits.mkdir(parents=True)
+    table = room.runtime("builder", listener="nothing looks like this")
+    config = room.config(table, every=0.2, audit_every=0.5)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        dog.until("failed", why="Is a directory.", runtime=None)
+        flag.touch()
+        dog.until("failed", why="Processes cannot be listed: ps shows none.", runtime=None)
+        for _ in range(12):
+            dog.until("looked")
+        assert dog.said()[2:] == ["listeners", "failed", "failed"]
+        flag.unlink()
+        audits.rmdir()
+        until(lambda: audits.exists() and list(json.loads(audits.read_text())) == ["builder"], "what was told is kept")
+        assert len(notes(room)) == 1
+    with room.watching("rex", config) as dog:
+        dog.until("looked")
+        flag.touch()
+        assert dog.until("failed", runtime="builder")["why"] == "Processes cannot be listed: ps shows none."
+        flag.unlink()
+        kill_9(room, "builder")
+        dog.until("repaired")
+
+
+def test_a_member_that_is_paused_just_before_its_repair_is_left(room: WatchedRoom) -> None:
+    room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
+    config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
+    machine, quiet = Machine(config, {"TOKEN_OF_BUILDER": ""}), Teller(False, False).tell
+    repairs = Repairs(cast(SteadyRoom, PausesAfterWho(room)), machine, config, "rex", quiet)
+    assert anyio.run(repairs.settle, "builder", "its process is gone") == "left"
+    assert room.owner("read_board")["tasks"] == []
+
+
+@dataclass
+class PausesAfterWho:
+    """The room of a watchdog that is overtaken: the member that it asks after is paused before it goes on."""
+
+    room: WatchedRoom
+
+    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool as the watchdog."""
+        reply = await anyio.to_thread.run_sync(partial(self.room.act, "rex", tool, **arguments))
+        if tool == "who":
+            await anyio.to_thread.run_sync(partial(self.room.owner, "pause", target="builder", reason="lunch"))
+        return reply
+
+
+async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
+    room = RefusesWaits([2, 0, 1])
+    dog = Watchdog(cast(SteadyRoom, room), Machine(config, {}), config, Teller(False, True))
+    async with anyio.create_task_group() as dog._tasks:
+        dog._tasks.start_soon(dog._listen, 0)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
+    assert said[0]["words"] == "Waiting for wakes: Too many calls are open. It is tried again. Let some end."
+
+
+@dataclass
+class RefusesWaits:
+    """The room of a watchdog: before each wait it refuses as many as it says; the last one is superseded."""
+
+    refusals: list[int]
+
+    async def wait(self, after: int | None) -> dict[str, Any]:
+        """Wait for wakes."""
+        if self.refusals[0]:
+            self.refusals[0] -= 1
+            raise Failure("Too many calls are open.", "Let some end.", body={"code": "rate_limited"})
+        del self.refusals[0]
+        return {"superseded": not self.refusals, "cursor": after, "wakes": []}
+
+
+# ------------------------------------------------------------------ its own end
+
+
 def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -197,6 +417,19 @@ def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once
         assert dog.said().count("paused") == 1
         assert int(room.pid_file("builder").read_text()) == first
         room.owner("resume", target="rex", reason="done")
+        dog.until("repaired")
+
+
+def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(room: WatchedRoom) -> None:
+    room.enroll("fido", "watchdog")
+    room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
+    with room.watching("rex", room.config(room.runtime("builder"), audit_every=600)) as dog:
+        begun(dog)
+        room.owner("pause", target="rex", reason="looking at it myself")
+        task = room.owner("repair", name="builder", found="it is to take up its new settings")["task"]
+        dog.until("paused")
+        room.owner("resume", target="rex", reason="done")
+        assert dog.until("restarts")["task"] == task
         dog.until("repaired")
 
 
@@ -224,6 +457,22 @@ def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> 
             dog.until("looked")
         assert dog.said().count("restarts") == 2
         assert dog.process.poll() is None
+
+
+def test_a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed(room: WatchedRoom) -> None:
+    config = room.config(room.runtime("builder", STAYS_SILENT), acts_within=8)
+    with room.watching("rex", config) as dog:
+        task = dog.until("restarts")["task"]
+        room.owner("pause", target="builder", reason="lunch")
+        until(lambda: room.owner("read_board", task=task)["task"]["state"] == "blocked", "it waits")
+        for _ in range(3):
+            dog.until("looked")
+        assert room.owner("read_board", task=task)["task"]["state"] == "blocked", "the twin: while it is paused"
+        room.owner("kill", target="builder", reason="it ran wild")
+        until(lambda: room.owner("read_board", task=task)["task"]["state"] == "done", "it ends")
+        summary = room.owner("read_board", task=task)["task"]["summary"]
+        assert summary == "@builder is killed: there is nothing to repair."
+        assert dog.said().count("restarts") == 1
 
 
 def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> None:
@@ -333,6 +582,21 @@ def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom
         assert [w["reason"] for w in room.owner("check_in")["wakes"]] == ["mention"]
 
 
+def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_member(room: WatchedRoom) -> None:
+    table = room.runtime("builder", listener="nothing looks like this")
+    config = room.config(table, every=0.2, audit_every=0.2)
+    with room.watching("rex", config) as dog:
+        begun(dog)
+        dog.until("listeners")
+        until((room.folder / "runtimes.state" / "audit.json").exists, "it is remembered")
+        for tool in ("pause", "resume"):
+            room.owner(tool, target="builder", reason="lunch")
+            for _ in range(30):
+                dog.until("looked")
+        assert dog.said().count("listeners") == 1
+        assert len(notes(room)) == 1
+
+
 def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> None:
     table = room.runtime("builder", listener="nothing looks like this")
     with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
@@ -356,7 +620,7 @@ def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_wel
     done = shell.run("watch", "--config", str(config), "--once", "--json")
     assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (0, ["restarts", "repaired"])
     assert shell.run("watch", "--config", str(config), "--once").out == ""
-    dying = room.config(room.runtime("builder", DIES), name="dying.toml")
+    dying = room.config(room.runtime("builder", DIES), name="dying.toml", state="runtimes.state")
     kill_9(room, "builder")
     done = shell.run("watch", "--config", str(dying), "--once", "--json")
     assert (done.code, json.loads(done.out.splitlines()[-1])["event"]) == (1, "gave_up")

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import queue
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+import pytest
 
 from teamroom.clients.place import Place
 from teamroom.clients.room import ask
@@ -39,6 +43,25 @@ while True:
         time.sleep(0.5)
 """
 """A runtime that listens, and writes its process id into a file: the fake of an agent."""
+
+PS = """\
+#!/bin/sh
+if [ -e {flag} ]; then {instead}; fi
+exec {ps} "$@"
+"""
+
+STEPPED_PS = """\
+import re, subprocess, sys
+from datetime import datetime, timedelta
+shown = subprocess.run([sys.argv[1], *sys.argv[2:]], capture_output=True, text=True).stdout
+def later(found):
+    began = datetime.strptime(" ".join(found.group(0).split()), "%a %b %d %H:%M:%S %Y") + timedelta(hours=1)
+    return began.strftime("%a %b %d %H:%M:%S %Y")
+print(re.sub(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\\d+ \\d\\d:\\d\\d:\\d\\d \\d{4}", later, shown), end="")
+"""
+"""Shows what ps shows once the clock was set an hour ahead: every process began an hour later."""
+
+FAILING_PS = "exit 1"
 
 DIES = "import sys; sys.exit(3)"
 STAYS_SILENT = "import time; time.sleep(600)"
@@ -153,7 +176,7 @@ class WatchedRoom:
     def end_runtimes(self) -> None:
         """End what watchdogs left running, each by the id that they remembered."""
         for record in self.folder.glob("*.state/*.json"):
-            with contextlib.suppress(ValueError, KeyError, ProcessLookupError):
+            with contextlib.suppress(ValueError, KeyError, OSError):
                 os.killpg(json.loads(record.read_text())["id"], signal.SIGKILL)
 
 
@@ -185,6 +208,26 @@ def dog_at_work(config: Path, environment: Mapping[str, str], *words: str) -> It
             if process.poll() is None:
                 dog.stop()
             reader.join(EVENT_SECONDS)
+
+
+def ps_in_the_way(folder: Path, patch: pytest.MonkeyPatch, instead: str) -> Path:
+    """Put a ps in the way of the real one; it does something else while the returned file exists."""
+    real, bin_folder, flag = shutil.which("ps"), folder / "bin", folder / "ps is another"
+    assert real is not None
+    bin_folder.mkdir()
+    fake = bin_folder / "ps"
+    fake.write_text(PS.format(flag=shlex.quote(str(flag)), instead=instead, ps=real))
+    fake.chmod(0o755)
+    patch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    return flag
+
+
+def stepped_ps(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Put a ps in the way that shows a clock set an hour ahead while the returned file exists."""
+    script = folder / "stepped.py"
+    script.write_text(STEPPED_PS)
+    words = shlex.join([sys.executable, str(script), str(shutil.which("ps"))])
+    return ps_in_the_way(folder, patch, f'{words} "$@"; exit 0')
 
 
 def until(is_so: Any, what: str) -> None:
