@@ -29,7 +29,7 @@ PORT_SECONDS = 3.0
 PID_FILE_BYTES = 64
 
 OWN_TOKEN = "TEAMROOM_TOKEN"
-"""The watchdog's own token, which no runtime gets; a runtime's own is in the variable that it names for this one."""
+"""The watchdog's own token, which no runtime gets. What a runtime gets under another name is that runtime's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,9 @@ class Machine:
     def __init__(self, config: Runtimes, environment: Mapping[str, str]) -> None:
         assert config.state is not None
         self._config, self._state = config, config.state
-        tokens = {OWN_TOKEN, *(one.environment.get(OWN_TOKEN) for one in config.runtime.values())}
-        self._bare = {
-            name: value for name, value in environment.items() if name not in tokens and not TOKEN.search(value)
-        }
+        named = (names for one in config.runtime.values() for names in one.environment.items())
+        own = {OWN_TOKEN, *(theirs for mine, theirs in named if mine != theirs)}
+        self._bare = {name: value for name, value in environment.items() if name not in own and not TOKEN.search(value)}
         self._environment = environment
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._remembered: dict[str, Started] = {}

@@ -172,14 +172,14 @@ async def test_a_runtime_gets_no_token_but_its_own(folder: Path) -> None:
     assert found["HARMLESS"] == "yes"
 
 
-def test_what_one_runtime_is_given_stays_with_the_others_unless_it_is_a_token(folder: Path) -> None:
-    surroundings = {"PATH": "/bin", "HOME": "/root", "BUILDERS": "b", "TESTERS": "t", "ANOTHER": TOKEN}
-    builder = {"TEAMROOM_TOKEN": "BUILDERS", "PATH": "PATH", "HOME": "HOME", "SPARE": "ANOTHER"}
+def test_what_one_runtime_is_given_under_another_name_is_its_own_and_no_other_gets_a_token(folder: Path) -> None:
+    surroundings = {"PATH": "/bin", "HOME": "/root", "BUILDERS": "b", "TESTERS": "t", "KEY_1": "k", "SPARE": TOKEN}
+    builder = {"TEAMROOM_TOKEN": "BUILDERS", "PATH": "PATH", "HOME": "HOME", "API_KEY": "KEY_1", "SPARE": "SPARE"}
     given = {"builder": builder, "tester": {"TEAMROOM_TOKEN": "TESTERS"}}
     runtimes = {name: Runtime(start=("true",), environment=one) for name, one in given.items()}
     both = Machine(Runtimes(state=folder, runtime=runtimes), surroundings)
     common = {"PATH": "/bin", "HOME": "/root"}
-    assert both.environment("builder") == {**common, "TEAMROOM_TOKEN": "b", "SPARE": TOKEN}
+    assert both.environment("builder") == {**common, "TEAMROOM_TOKEN": "b", "API_KEY": "k", "SPARE": TOKEN}
     assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t"}
 
 
