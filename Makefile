@@ -70,7 +70,7 @@ fuzz: $(VENV)/.tests ## let coverage lead the way to bad bytes for ten minutes e
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
 	$(BIN)/python -m tests.mutants
 
-simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 days of honest agents, 100,000 slots of reminders: about half an hour
+simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 days of honest agents, 100,000 slots of reminders: about twenty minutes
 	$(BIN)/python -m tests.simulation 10000
 
 models: $(VENV)/.tests ## every model of the room in full, each 3,000 runs of 100 steps
