@@ -139,7 +139,7 @@ def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
         (BEATING, 1200.0, Judgement("suspect", "connected, but a wake waits since 20 min", NOW + WAIT, ask=True)),
         (replace(BEATING, standing="paused"), 9_999.0, Judgement(None, "", NOW + INTERVAL)),
         (replace(BEATING, busy_until=NOW + 100), 9_999.0, Judgement(None, "", NOW + 100)),
-        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Judgement(None, "", NOW + 9_999)),
+        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Judgement(None, "", NOW + 1800)),
         (replace(BEATING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Judgement(None, "", NOW + 1)),
         (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Judgement("gone", "silent for 30 min", NOW + INTERVAL)),
         (replace(BEATING, mode="live"), None, Judgement(None, "", NOW - 10 + 900)),

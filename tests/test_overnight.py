@@ -422,6 +422,13 @@ async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_g
     _, words, _ = await owner.said("overnight", hours=24)
     assert re.search("@hollow was revived by @hanna 2 h ago; stopped by @olga 2 h ago: “nobody is there”", words)
     assert "revived by @hanna 2 h ago, stopped by @olga" in (await shell.here("overnight", "--since", "24h")).out
+    await room.later(48 * HOUR)
+    await owner("kill", target="builder", reason="nobody is there")
+    await room.later(24 * HOUR)
+    await hanna("enroll", name="builder", revive=True)
+    await hanna("enroll", name="hollow", rotate=True)
+    (line,) = (await read(owner, 12))["stopped"]["shown"]
+    assert (line["target"], line["ended_by"], line["revived"]) == ("@builder", "hanna", True), "killed before the span"
 
 
 async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:

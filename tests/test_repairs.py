@@ -153,6 +153,17 @@ async def test_the_repairs_of_a_watchdog_that_is_killed_are_open_again_and_other
     assert gone["state"] == "cancelled", "of who was killed there is nothing to repair"
 
 
+async def test_the_repair_that_a_killed_watchdog_made_of_itself_is_cancelled_once(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (rex,) = await dogs(room, "rex")
+    await rex("declare_capabilities", capabilities=["runtime:rex"])
+    task = (await rex("repair", name="rex", found="its port is closed"))["task"]
+    await rex("claim_task", task=task)
+    await owner("kill", target="rex", reason="it ran wild")
+    kinds = [entry["kind"] for entry in (await owner("read_board", task=task))["task"]["history"]]
+    assert kinds.count("cancelled") == 1
+
+
 async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("open", "blocked", "worked_on", mode="live")

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,20 @@ async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(
     assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "not only a day after it was claimed"
 
 
+def free_from(refusal: dict[str, Any]) -> float:
+    """When a task is free to claim, as a refusal says."""
+    return datetime.fromisoformat(refusal["fix"].rpartition(" ")[2].rstrip(".")).timestamp()
+
+
 async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
     holder, other = await room.enroll("holder", "other", mode="live")
     task = (await holder("create_task", title="paint"))["task"]
     fence = (await holder("claim_task", task=task))["fence"]
     room.time.step(3 * HOUR)
     for _ in range(2):
-        assert (await other.refused("claim_task", task=task))["code"] == "taken"
+        refusal = await other.refused("claim_task", task=task)
+        assert refusal["code"] == "taken"
+        assert room.time() + 60 < free_from(refusal) <= room.time() + 360, "an interval and the grace"
         assert acts(room, "overdue") == []
         await room.later(149)
     assert (await other.refused("claim_task"))["code"] == "not_found"

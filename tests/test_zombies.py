@@ -184,15 +184,26 @@ async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Pat
         assert said(again, "busy")[-1] == "zombie"
 
 
-async def test_who_is_silent_in_declared_work_is_gone_only_when_that_is_over(room: RunningRoom) -> None:
+async def test_silence_in_declared_work_is_nobodys_until_that_is_over(room: RunningRoom) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
     await busy("heartbeat", note="one long build", busy_until=2 * HOUR)
     await room.later(2 * HOUR - 1)
     assert await verdict(asker, "busy") == "working"
+    await room.later(14 * MINUTE)
+    assert await verdict(asker, "busy") == "overdue"
     assert said(room, "busy") == []
-    await room.later(2)
+    await room.later(MINUTE + 2)
     assert await verdict(asker, "busy") == "gone"
     assert said(room, "busy") == ["gone"]
+
+
+async def test_who_ends_its_declared_work_early_and_dies_is_missed_in_time(room: RunningRoom) -> None:
+    (agent,) = await room.enroll("agent", mode="live")
+    await agent("heartbeat", note="one long build", busy_until=4 * HOUR)
+    await beats(room, agent, 20)
+    await agent("heartbeat", note="it is built")
+    await room.later(16 * MINUTE)
+    assert said(room, "agent") == ["gone"]
 
 
 async def test_a_listener_that_checks_in_with_another_mode_is_not_taken_for_a_mind(room: RunningRoom) -> None:

@@ -120,13 +120,14 @@ def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
     """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
     row = task.row
     if task.state == "claimed":
-        overdue = task.overdue_seconds(now, tx.settings)
-        if overdue >= tx.settings.lease_grace_seconds:
+        left = tx.settings.lease_grace_seconds - task.lost_seconds(now, tx.settings)
+        if left <= 0:
             return
         raise Refusal(
             "taken",
             f"@{row['holder_name']} has {task.name} until {task.lease_until(now)}.",
-            "Claim another: claim_task without a task. It is free for you once its lease is over.",
+            "Claim another: claim_task without a task. Unless its holder renews it, it is free for you "
+            f"from {rfc3339(now + left)}.",
             subject=task.name,
             holder=row["holder_name"],
             lease_until=task.lease_until(now),

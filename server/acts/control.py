@@ -189,6 +189,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     tx.run("revoke_tokens", member=target.id, now=now)
     freed = release_everything(tx, target.id, now)
     seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
+    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed", now)
     end_with_kill(tx, target.id, target.text, seq, now)
     _tell_who_answers(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
@@ -196,7 +197,6 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
     senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
     log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
     replace_killed_reviewer(tx, target.id, now)
-    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed", now)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")

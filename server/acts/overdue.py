@@ -17,7 +17,7 @@ def say_overdue(tx: Writing, due: Due, now: float) -> None:
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
         settle(tx, "lease", due.subject, due.member)
         return
-    left = -task.overdue_seconds(now, tx.settings)
+    left = -task.lost_seconds(now, tx.settings)
     if left > 0 or task.state != "claimed":
         put_off(tx, due, now + max(left, SHORTEST_LOOK_SECONDS))
         return

@@ -42,7 +42,11 @@ def stops(tx: Reading, since: float, after: int, now: float) -> list[Kind[Stoppe
     return [
         _in_force(tx, "paused", "paused", -1.0, now, now),
         _in_force(tx, "killed", "killed", since, now, now),
-        Kind("let_go", tx.value("count_let_go", after=after, now=now), lambda limit: _let_go(tx, after, now, limit)),
+        Kind(
+            "let_go",
+            tx.value("count_let_go", after=after, now=now, revival=REVIVAL),
+            lambda limit: _let_go(tx, after, now, limit),
+        ),
         _in_force(tx, "killed_before", "killed", -1.0, since, now),
     ]
 
@@ -70,7 +74,7 @@ def _standing(row: Any) -> Stopped:
 
 def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
     found = []
-    for row in tx.all("let_go", after=after, now=now, limit=limit):
+    for row in tx.all("let_go", after=after, now=now, revival=REVIVAL, limit=limit):
         stop = tx.one("newest_stop", subject=row["subject"])
         if stop is None:
             continue  # it was stopped in a log that is not this one

@@ -80,14 +80,18 @@ class StoredTask:
         return rfc3339(now + self.lease.left(self.pauses, now))
 
     def overdue_seconds(self, now: float, settings: Settings) -> float:
-        """How long its lease has been over; negative while it is not.
-
-        For an interval after the room slept it is not: nobody could renew meanwhile (PRS6).
-        """
+        """How long its lease has been over; negative while it is not."""
         if self.state != "claimed":
             return -self.lease.seconds
+        return self.lease.overdue_seconds(self.pauses, now, settings)
+
+    def lost_seconds(self, now: float, settings: Settings) -> float:
+        """For how long its holder may lose it; negative while it may not.
+
+        Not until its lease is over, nor for an interval after the room slept: nobody could renew meanwhile (PRS6).
+        """
         watched = now - self.watched_from - settings.live_interval_seconds
-        return min(self.lease.overdue_seconds(self.pauses, now, settings), watched)
+        return min(self.overdue_seconds(now, settings), watched)
 
 
 def find(tx: Reading, identifier: str, now: float) -> StoredTask:

@@ -118,7 +118,7 @@ def presence(facts: Facts, now: float, settings: Settings) -> Presence:
         return Presence("live", f"listens; called {duration(silent)} ago")
     if interval is None:
         return Presence("asleep", f"called {duration(silent)} ago; {_opens(facts)}")
-    unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from), 0.0)
+    unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from, facts.busy_until or 0.0), 0.0)
     if unseen <= interval:
         return Presence("asleep", f"wakes every {duration(interval)}, next in {duration(interval - unseen)}")
     if unseen <= settings.gone_intervals * interval:
@@ -160,18 +160,18 @@ def judge(
 ) -> Judgement | None:
     """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
 
-    Declared work is no reason for either. Silence makes it gone. A wake that waits while it is connected makes it
-    suspect; it is challenged then, and two challenges without an answer make it a zombie. Only time that the room
-    watched, and the member was there, counts.
+    Silence makes it gone. A wake that waits while it is connected makes it suspect; it is challenged then, and two
+    challenges without an answer make it a zombie. Declared work is no reason for either, and silence counts from its
+    end. Only time that the room watched, and the member was there, counts.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
         return None
     if facts.standing == "paused":
         return Judgement(None, "", now + interval)
-    if facts.busy_until is not None and facts.busy_until > now:
-        return Judgement(None, "", facts.busy_until)
-    gone_at = max(facts.last_seen_at, facts.watched_from) + settings.gone_intervals * interval
+    gone_at = max(facts.last_seen_at, facts.watched_from, facts.busy_until or 0.0) + settings.gone_intervals * interval
+    if facts.busy_until is not None and facts.busy_until > now:  # which may end before
+        return Judgement(None, "", min(facts.busy_until, now + settings.gone_intervals * interval))
     if now >= gone_at:
         return Judgement("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
     since = max(connected_since or 0.0, facts.watched_from)

@@ -120,10 +120,10 @@ class Leases(Tasks):
             assert task.state == "claimed", which
             assert times == 1, which
             assert which in self.may_say, f"{which}: it was said before"
-            assert self.overdue(task) >= 0, (which, task)
+            assert self.lost(task) >= 0, (which, task)
             self.may_say.remove(which)
         if leads == by:
-            late = [which for which in self.may_say if self.overdue(self.tasks[which]) > LATE]
+            late = [which for which in self.may_say if self.lost(self.tasks[which]) > LATE]
             assert late == [], "nobody said it"
 
     @invariant()

@@ -22,7 +22,7 @@ from teamroom.server.acts.members import ENROLL
 from teamroom.server.acts.messages import POST_MESSAGE
 from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.reviews import COMPLETE_TASK
-from teamroom.server.clock import GAPS_KNOWN
+from tests.models.declared import Missed
 from tests.models.world import Decided, Model, Plan, code
 
 LIVE, SLOW = 300.0, 1200.0
@@ -67,7 +67,7 @@ class Agent:
     asks: dict[str, tuple[int, float]] = field(default_factory=dict)
     killed: bool = False
     looked_at_from: float = 0.0
-    """A member that was revived is first looked at an interval later."""
+    """A member that was revived, or changed its mode, is first looked at an interval later."""
 
 
 class Presence(Model):
@@ -91,9 +91,7 @@ class Presence(Model):
         self.agents = {name: Agent(intervals.get(name)) for name in [*WATCHED, *BYSTANDERS]}
         self.ids = {name: id_ for id_, name in self.world.look("select id, name from member")}
         self.paused: dict[str, float] = {}
-        self.pauses: list[tuple[str, float, float]] = []
-        self.gaps: list[tuple[float, float]] = []
-        """Every pause, at its level, and every span that the room saw nothing of: from when until when."""
+        self.missed = Missed(self.world)
         self.watched_from = self.world.now
         self.is_set_back = False
         self.found = dict.fromkeys(self.agents, NOTHING)
@@ -121,25 +119,6 @@ class Presence(Model):
         ended = [until for level in (name, "room") if (until := self.paused.get(level, 0.0)) <= self.world.now]
         return max(self.watched_from, agent.free, *ended)
 
-    def is_busy(self, name: str) -> bool:
-        """Whether declared work goes on: all of it again from the end of a pause, or of a sleep, that began in it."""
-        agent = self.agents[name]
-        until = agent.progressed + agent.ahead
-        for begin, end in sorted([*self.gaps, *(p[1:] for p in self.pauses if p[0] in (name, "room"))]):
-            until = max(until, end + agent.ahead) if begin < until else until
-        return agent.ahead > 0 and until > self.world.now
-
-    def misses(self, since: float) -> None:
-        """The room saw nothing until now; what seems to lie ahead, as the clock was set back, is forgotten."""
-        gaps = [*self.gaps, (since, self.world.now)][-GAPS_KNOWN:]
-        self.gaps = [(begin, end) for begin, end in gaps if begin < end <= self.world.now]
-
-    def end_pause(self, level: str) -> None:
-        """What is paused there goes on from now."""
-        self.paused.pop(level, None)
-        now = self.world.now
-        self.pauses = [(at, begin, min(end, now) if at == level else end) for at, begin, end in self.pauses]
-
     def waits_since(self, name: str) -> float | None:
         """Since when the oldest wake waits that it was not shown, or had to act on, and that nothing came after."""
         agent = self.agents[name]
@@ -158,9 +137,10 @@ class Presence(Model):
             return before
         there = max(agent.connected, self.there_since(name))
         is_connected = now - agent.called <= CONNECTED * agent.interval
-        if self.is_busy(name):
+        busy = self.missed.busy_until((name, "room"), agent.progressed, agent.ahead)
+        if busy > now:
             return before
-        if now >= max(agent.called, self.there_since(name)) + GONE * agent.interval:
+        if now >= max(agent.called, self.there_since(name), busy) + GONE * agent.interval:
             return "gone", 0, asked
         if verdict == "zombie":
             return before
@@ -237,6 +217,8 @@ class Presence(Model):
         if code(reply) == "ok":
             self.agents[name].seen = max(self.agents[name].seen, reply.cursor)
             self.agents[name].interval = {"live": LIVE, "on_demand": None}.get(mode, SLOW)
+            if reply.receipt is not None:
+                self.agents[name].looked_at_from = self.world.now + (self.agents[name].interval or 0.0)
         self.nothing_changed()
 
     @rule(name=names, to_nobody=st.booleans())
@@ -323,7 +305,7 @@ class Presence(Model):
         if self.paused.get(level, 0.0) <= self.world.now:
             assert code(self.world.act("olga", PAUSE, target=level, reason="a test", for_seconds=seconds)) == "ok"
             self.paused[level] = math.inf if seconds is None else self.world.now + seconds
-            self.pauses.append((level, self.world.now, self.paused[level]))
+            self.missed.begin_pause(level, self.paused[level])
         self.nothing_changed()
 
     @precondition(lambda self: self.paused)
@@ -332,7 +314,8 @@ class Presence(Model):
         level = data.draw(st.sampled_from(list(self.paused)))
         assert code(self.world.act("olga", RESUME, target=level, reason="a test")) == "ok"
         if self.paused[level] > self.world.now:
-            self.end_pause(level)
+            del self.paused[level]
+            self.missed.end_pause(level)
             for name in WATCHED if level == "room" else [level]:
                 self.agents[name].free = self.world.now
         self.nothing_changed()
@@ -340,7 +323,8 @@ class Presence(Model):
     @rule(name=watched, seconds=spans)
     def kill_and_revive(self, name: str, seconds: float) -> None:
         agent = self.agents[name]
-        self.end_pause(name)
+        self.paused.pop(name, None)
+        self.missed.end_pause(name)
         assert code(self.world.act("olga", KILL, target=name, reason="a test")) == "ok"
         agent.killed = True
         self.found[name] = NOTHING
@@ -391,7 +375,7 @@ class Presence(Model):
         self.world.step_clock(seconds)
         if abs(seconds) > 5:
             self.watched_from = self.world.now
-            self.misses(before)
+            self.missed.gap(before)
         self.is_set_back |= seconds < 0
         for agent in self.agents.values():  # what lies ahead now is a time that nothing was noted at
             agent.free, agent.connected = min(agent.free, self.world.now), min(agent.connected, self.world.now)
@@ -400,15 +384,12 @@ class Presence(Model):
     def the_server_sleeps(self, seconds: float) -> None:
         self.world.sleep(seconds)
         self.watched_from = self.world.now
-        self.misses(self.world.now - seconds)
+        self.missed.gap(self.world.now - seconds)
 
     @rule()
     def crash(self) -> None:
-        ((acted,),) = self.world.look("select max(at) from log")
-        ((called,),) = self.world.look("select max(last_call_at) from presence")
-        self.world.crash()
-        self.watched_from, self.gaps = self.world.now, []
-        self.misses(max(acted, called))
+        self.missed.crash()
+        self.watched_from = self.world.now
 
     @rule(by=holders)
     def tick(self, by: str) -> None:

@@ -6,6 +6,7 @@ supervisor that leads has ticked, no slot is left that had passed. Only a full h
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,7 @@ from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.reviews import COMPLETE_TASK
 from teamroom.server.acts.roster import WHO
 from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from tests.models.declared import Missed
 from tests.models.world import Decided, Model, Plan, code
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -94,7 +96,9 @@ class Reminders(Model):
         self.asks: dict[int, tuple[str, str]] = {}
         self.owed: dict[Key, Owed] = {}
         self.called = dict.fromkeys(NAMES, 0.0)
-        self.busy = dict.fromkeys(NAMES, 0.0)
+        self.declared = dict.fromkeys(NAMES, (0.0, 0.0))
+        """When each wrote its newest note, and for how long it declared work with it."""
+        self.missed = Missed(self.world)
         self.paused: dict[str, float] = {}
         self.killed: set[str] = set()
         self.is_set_back = False
@@ -141,7 +145,7 @@ class Reminders(Model):
         return "paused" if any(level in self.paused for level in levels) else "active"
 
     def verdict(self, name: str) -> str:
-        if self.busy[name] > self.world.now:
+        if self.missed.busy_until((name, "room"), *self.declared[name]) > self.world.now:
             return "working"
         return "live" if self.world.now - self.called[name] <= LIVE else "asleep"
 
@@ -285,7 +289,7 @@ class Reminders(Model):
         given = {"fence": task.fence, "note": f"n{self.number}", "status": status, "blocked_on": "rain"}
         assert code(self.call(str(task.holder), UPDATE_TASK, task=f"T-{number}", **given)) == "ok"
         task.state, task.moved = "claimed" if status == "working" else "blocked", self.world.now
-        self.busy[str(task.holder)] = 0.0
+        self.declared[str(task.holder)] = self.world.now, 0.0
         self.owes("task", number, str(task.holder))
 
     @rule(data=st.data(), accepted=st.booleans())
@@ -380,7 +384,7 @@ class Reminders(Model):
         given = {} if ahead is None else {"note": f"b{self.number}", "busy_until": ahead}
         assert code(self.call(name, HEARTBEAT, **given)) == "ok"
         if ahead is not None and self.standing(name) == "active":
-            self.busy[name] = self.world.now + ahead
+            self.declared[name] = self.world.now, ahead
 
     @rule(name=names)
     def check_in(self, name: str) -> None:
@@ -404,6 +408,7 @@ class Reminders(Model):
         if level not in self.paused:
             assert code(self.call("olga", PAUSE, target=level, reason="a test")) == "ok"
             self.paused[level] = self.world.now
+            self.missed.begin_pause(level, math.inf)
 
     @precondition(lambda self: self.paused)
     @rule(data=st.data())
@@ -411,6 +416,7 @@ class Reminders(Model):
         level = data.draw(st.sampled_from(list(self.paused)))
         assert code(self.call("olga", RESUME, target=level, reason="a test")) == "ok"
         del self.paused[level]
+        self.missed.end_pause(level)
 
     @precondition(lambda self: not self.is_set_back)
     @rule(name=agents, seconds=spans, by=holders)
@@ -418,6 +424,7 @@ class Reminders(Model):
         """What it held is free; what it still owes once it is revived goes on from the last slot, counted anew."""
         assert code(self.call("olga", KILL, target=name, reason="a test")) == "ok"
         self.paused.pop(name, None)
+        self.missed.end_pause(name)
         self.killed.add(name)
         for number, task in self.tasks.items():
             if task.holder == name and task.state in ("claimed", "blocked"):
@@ -445,12 +452,16 @@ class Reminders(Model):
     def time_passes_and_nobody_looks(self, seconds: float, sleeping: bool) -> None:
         if sleeping:
             self.world.sleep(seconds)
+            self.missed.gap(self.world.now - seconds)
         else:
             self.world.now += seconds
 
     @rule(seconds=steps)
     def somebody_sets_the_clock(self, seconds: float) -> None:
+        before = self.world.now
         self.world.step_clock(seconds)
+        if abs(seconds) > 5:
+            self.missed.gap(before)
         self.is_set_back |= seconds < 0
 
     @rule(by=holders)
@@ -490,7 +501,7 @@ class Reminders(Model):
 
     @rule()
     def crash(self) -> None:
-        self.world.crash()
+        self.missed.crash()
 
     @invariant()
     def a_moment_passes(self) -> None:

@@ -68,12 +68,15 @@ class Tasks(Model):
         return name != "olga" and any(level in self.pauses for level in (name, "owner:olga", "room"))
 
     def overdue(self, task: Task) -> float:
-        """Seconds since its lease ran out, or since its holder's own pause had lasted an hour, that the room saw."""
+        """Seconds since its lease ran out, or since its holder's own pause had lasted an hour."""
         over = -task.left
         if task.holder in self.pauses:
             over = max(over, self.world.now - self.pauses[task.holder][0] - HOUR)
-        over = min(over, self.world.now - self.watched_from - INTERVAL)
         return over if task.state == "claimed" else -1.0
+
+    def lost(self, task: Task) -> float:
+        """Seconds since its holder may lose it: none in the first interval that the room sees."""
+        return min(self.overdue(task), self.world.now - self.watched_from - INTERVAL)
 
     def waits(self, task: Task) -> bool:
         return any(self.tasks[name].state not in ("done", "cancelled") for name in task.waits_for)
@@ -81,7 +84,7 @@ class Tasks(Model):
     def is_free_for(self, name: str, task: Task) -> bool:
         if task.state == "open":
             return not self.waits(task)
-        is_late = task.state == "claimed" and task.holder != name and self.overdue(task) >= GRACE
+        is_late = task.state == "claimed" and task.holder != name and self.lost(task) >= GRACE
         return is_late and not self.waits(task)
 
     def held(self, name: str) -> int:

@@ -124,8 +124,8 @@ select due.rule, due.subject, due.since, due.counted, due.member, member.name, o
 from due
 join member on member.id = due.member
 join member as owner on owner.id = member.owner
-join standing as own on own.scope = 'member' and own.target = member.id and own.state <> 'killed'
-where due.escalated = 1 and due.rule in ('task', 'ask', 'review', 'proof') and member.kind = 'agent'
+left join standing as own on own.scope = 'member' and own.target = member.id
+where due.escalated = 1 and own.state <> 'killed' and due.rule in ('task', 'ask', 'review', 'proof') and member.kind = 'agent'
 order by due.since
 limit :limit
 
@@ -238,10 +238,11 @@ select count(*) as targets from standing
 where state = :state and (until is null or until > :now) and since > :since and since <= :upto
 
 -- name: let_go
--- Who was stopped or resumed since a number, and may act now.
+-- Who was stopped, resumed or revived since a number, and may act now.
 select subject, count(*) as times, max(seq) as seq
 from log
-where act in ('pause', 'resume', 'kill') and actor in (select id from member) and outcome = 'ok' and seq > :after
+where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'
+    and seq > :after and (act <> 'enroll' or detail like :revival)
     and subject not in (
         select case standing.scope when 'room' then 'room' when 'owner' then 'owner:' || member.name
             else '@' || member.name end
@@ -256,7 +257,8 @@ limit :limit
 -- name: count_let_go
 select count(distinct subject) as targets
 from log
-where act in ('pause', 'resume', 'kill') and actor in (select id from member) and outcome = 'ok' and seq > :after
+where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'
+    and seq > :after and (act <> 'enroll' or detail like :revival)
     and subject not in (
         select case standing.scope when 'room' then 'room' when 'owner' then 'owner:' || member.name
             else '@' || member.name end

@@ -40,6 +40,6 @@ select repair.task, member.name, standing.state as standing
 from repair
 join task on task.id = repair.task
 join member on member.id = repair.member
-join standing on standing.scope = 'member' and standing.target = member.id
+left join standing on standing.scope = 'member' and standing.target = member.id
 where task.holder = :holder and task.state in ('claimed', 'blocked')
 order by repair.task
