@@ -66,7 +66,7 @@ class Room:
         self.folder = folder
         self.settings = settings
         self.clock = Watch(clock, steady, settings.clock_step_seconds)
-        self.bus = Bus()
+        self.bus = Bus(self.clock, steady)
         self.push = Push(settings)
         context = Context(sqlite_statements(), settings, entropy, self.clock, self.bus.is_open)
         self.store = SqliteStore(folder, context, self._carry_out)

@@ -48,7 +48,7 @@ class Waiting:
 
     def hear(self, caller: Caller, listener: str) -> None:
         """Note that a listener of the caller is there, while it does not wait."""
-        self._bus.hear(caller.member, listener, anyio.current_time())
+        self._bus.hear(caller.member, listener)
 
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake, listener: str | None) -> Waited:
         """Wakes after the caller's cursor, as soon as there are any; none once the time is up.
@@ -69,9 +69,8 @@ class Waiting:
         """Wait as the one live listener; people may listen in as many places as they like."""
         if caller.kind != "agent":
             return await self._wait(caller, arguments, seconds, Listening())
-        now = anyio.current_time()
-        with self._bus.listening(caller.member, listener, now) as (listening, took_over):
-            if took_over and self._take_overs.is_alarming(caller.member, now):
+        with self._bus.listening(caller.member, listener) as (listening, took_over):
+            if took_over and self._take_overs.is_alarming(caller.member, anyio.current_time()):
                 await self._door.act_as_room(lambda tx, now: tell_of_take_overs(tx, caller, now))
             return await self._wait(caller, arguments, seconds, listening)
 

@@ -1,13 +1,15 @@
 """Exactly one live listener for each agent: the newest is told, the older one is ended with `superseded` (PRS5)."""
 
 import asyncio
+from typing import Any
 
 import anyio.lowlevel
 import pytest
 
-from teamroom.server.wake.bus import HEARD_SECONDS, Bus
+from teamroom.clients.listen import BEAT_SECONDS
+from teamroom.server.wake.bus import HEARD_SECONDS, LISTENERS_KNOWN, Bus
 from tests.listeners import listening
-from tests.rooms import BOUND_SECONDS, RunningRoom
+from tests.rooms import BOUND_SECONDS, Member, RunningRoom, Time
 
 
 async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(room_of_each_era: RunningRoom) -> None:
@@ -27,7 +29,7 @@ async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(r
     assert len(told["wakes"]) == 1
 
 
-OLDER, NEWER = "1764000000000-f", "1764000000001-0"
+OLDER, NEWER = "1764000000000-f", "1764000001000-0"
 
 
 @pytest.mark.parametrize("older", [OLDER, None])
@@ -67,20 +69,107 @@ async def test_a_listener_is_the_newest_from_its_first_call_on_and_ends_an_older
     await again("heartbeat", listener=NEWER)
     newer = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
     assert (await asyncio.wait_for(waits, BOUND_SECONDS))["superseded"]
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
     newer.cancel()
+
+
+@pytest.mark.parametrize("whose", ["its machine", "the room too"])
+async def test_a_listener_that_began_while_the_clock_was_ahead_ends_no_later_one(room: RunningRoom, whose: str) -> None:
+    (agent,) = await room.enroll("agent")
+    successor = await room.connect("agent")
+    ahead = began(room, 600)
+    if whose == "the room too":
+        room.time.step(600)
+    after = (await agent("check_in", listener=ahead))["cursor"]
+    if whose == "the room too":
+        room.time.step(-600)
+    room.time.forward(1)
+    lives = asyncio.create_task(successor("wait_for_wake", listener=began(room), after=after))
+    await room.until_waiting()
+    room.time.forward(HEARD_SECONDS)
+    again = await asyncio.wait_for(agent("wait_for_wake", listener=ahead, after=after), BOUND_SECONDS)
+    assert again["superseded"], "it is the older one, should it not have crashed but been busy"
+    await is_told(room, lives)
+
+
+async def test_an_older_listener_lives_when_the_newer_one_broke_off_its_wait(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    async with room.client(room.tokens["agent"]) as client:
+        newer = asyncio.create_task(Member("agent", client)("wait_for_wake", listener=NEWER, after=after))
+        await room.until_waiting()
+        newer.cancel()
+    async with asyncio.timeout(BOUND_SECONDS):
+        while room.room.bus.waiting_calls:
+            await anyio.lowlevel.checkpoint()
+    lives = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await is_told(room, lives)
+
+
+@pytest.mark.parametrize("beats", [True, False])
+async def test_an_older_listener_lives_once_the_newer_one_is_heard_of_no_more(room: RunningRoom, beats: bool) -> None:
+    """Such as one that ended while its command ran. Twin: one that beats while its command runs ends the older one."""
+    (agent,) = await room.enroll("agent")
+    newer = await room.connect("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    await newer("check_in", listener=NEWER)
+    room.time.forward(HEARD_SECONDS)
+    if beats:
+        await newer("heartbeat", listener=NEWER)
+        ended = await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS)
+        assert ended["superseded"]
+        return
+    lives = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await is_told(room, lives)
+    comes_back = asyncio.create_task(newer("wait_for_wake", listener=NEWER))
+    assert not (await asyncio.wait_for(comes_back, BOUND_SECONDS))["superseded"], "it is the newest still"
     assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
 
 
-async def test_a_listener_that_is_heard_of_no_more_keeps_nobody_from_listening() -> None:
-    """Such as one on a machine whose clock was ahead."""
-    bus = Bus()
-    assert bus.hear(1, NEWER, now=0)
-    assert not bus.hear(1, OLDER, now=HEARD_SECONDS - 1)
-    assert bus.hear(1, NEWER, now=HEARD_SECONDS - 1)
-    assert not bus.hear(1, OLDER, now=HEARD_SECONDS)
-    assert bus.hear(2, OLDER, now=HEARD_SECONDS), "each member has its own"
-    assert bus.hear(1, OLDER, now=2 * HEARD_SECONDS)
-    assert bus.hear(1, NEWER, now=2 * HEARD_SECONDS), "it is the newest still, should it come back"
+async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_first_beat_after_that(
+    room: RunningRoom,
+) -> None:
+    (agent,) = await room.enroll("agent")
+    newer = await room.connect("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    waits = asyncio.create_task(newer("wait_for_wake", listener=NEWER, after=after))
+    await room.until_waiting()
+    room.time.forward(2 * HEARD_SECONDS)
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
+    await is_told(room, waits)
+    room.time.forward(BEAT_SECONDS)
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
+
+
+def test_a_listener_that_beats_is_heard_of_twice_before_it_counts_as_gone() -> None:
+    assert 2 * BEAT_SECONDS < HEARD_SECONDS < 3 * BEAT_SECONDS
+
+
+async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembers_so_many() -> None:
+    time = Time()
+    bus = Bus(time, time.steady)
+    assert bus.hear(1, NEWER)
+    assert not bus.hear(1, OLDER)
+    assert bus.hear(2, OLDER)
+    for number in range(2 * LISTENERS_KNOWN):
+        bus.hear(1, f"1764000002000-{number}")
+    assert len(bus._began[1]) == LISTENERS_KNOWN
+    assert not bus.hear(1, NEWER)
+
+
+def began(room: RunningRoom, ahead: float = 0.0) -> str:
+    """What a listener says that begins now, on a machine whose clock is ahead by some seconds."""
+    return f"{int((room.time() + ahead) * 1000)}-0"
+
+
+async def is_told(room: RunningRoom, waits: asyncio.Task[dict[str, Any]]) -> None:
+    """Wake the agent; the call that waits is told of it."""
+    await (await room.owner())("post_message", text="hello", to=["agent"])
+    told = await asyncio.wait_for(waits, BOUND_SECONDS)
+    assert (told["superseded"], len(told["wakes"])) == (False, 1)
 
 
 async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:

@@ -13,6 +13,7 @@ from mcp import types
 
 from teamroom.resources.resource import SCHEME
 from teamroom.resources.serve import ResourceServer
+from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.faults import Faults
 from teamroom.server.log import Verifier
 from teamroom.server.refusals import CODES, UNRECORDED, Refusal
@@ -102,7 +103,7 @@ class Client:
     """What calls come in on: the servers of tools and of resources, and who calls."""
 
     def __init__(self, room: FurnishedRoom) -> None:
-        bus, settings = Bus(), Settings()
+        bus, settings = Bus(wall_clock, steady_clock), Settings()
         bus.stopping = True  # a call that waits for a wake is answered at once
         self._tools = ToolServer(
             room.door, Waiting(room.door, bus, settings), Asking(room.door, bus, settings), _caller_of, Raised()
