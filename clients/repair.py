@@ -186,16 +186,18 @@ class Repairs:
         as_it_is = f"{member['presence']}, {member['reason']}"
         if await self._runs_elsewhere(claim.name, member):
             return f"{as_it_is}; it was not started from here"
-        if not await self._runs(claim.name):
+        is_well_here = (await self._machine.look(claim.name)).is_well
+        if is_well_here is False:
             return None
         if claim.tried_at is not None:
             return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
-        return as_it_is if await self._acts(member, claim.task) else None
+        acts = member["presence"] in WELL if is_well_here else await self._acts(member, claim.task)
+        return as_it_is if acts else None
 
     async def _acts(self, member: dict[str, Any], task: str) -> bool:
-        """Whether the room says that a member is well: of declared work, only with a call since its repair was asked.
+        """Whether the room alone says that a member is well: of declared work, with a call since its repair was asked.
 
-        What died in the middle of declared work may be shown as working.
+        What died in the middle of declared work may be shown as working. What is seen to run here did not.
         """
         if member["presence"] != "working":
             return member["presence"] in WELL

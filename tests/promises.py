@@ -441,6 +441,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once",
             "a_runtime_that_ends_elsewhere_is_started_here",
             "declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is",
+            "a_short_fault_of_a_check_ends_no_declared_work",
             "a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back",
             "a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed",
             "a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume",

@@ -148,6 +148,37 @@ def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_as
         until(lambda: (room.folder / "restarted").exists(), "its command")
 
 
+def test_a_short_fault_of_a_check_ends_no_declared_work(room: WatchedRoom) -> None:
+    faults = [room.folder / "first fault", room.folder / "second fault"]
+    check = ["sh", "-c", '! rm "$0" && ! rm "$1"', *map(str, faults)]
+    with room.watching("rex", room.config(room.runtime("builder", WORKS_SILENTLY, check=check))) as dog:
+        begun(dog)
+        first = room.pid_file("builder").read_text()
+        until(lambda: room.who("builder")["presence"] == "working", "it declares its work")
+        for fault in faults:
+            fault.touch()
+        assert dog.until("repaired")["restarts"] == 0
+        assert room.pid_file("builder").read_text() == first
+        assert dog.said() == ["restarts", "repaired", "repaired"]
+        kill_9(room, "builder")
+        assert dog.until("restarts")["why"] == "its process was ended by signal 9", "the twin: declared work hides none"
+        dog.until("repaired")
+
+
+WORKS_SILENTLY = """\
+import os, sys, time
+from pathlib import Path
+from teamroom.clients.place import Place
+from teamroom.clients.room import ask
+place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
+Path(sys.argv[1]).write_text(str(os.getpid()))
+ask(place, "check_in", mode="live")
+ask(place, "heartbeat", note="compiling", busy_until=7200)
+time.sleep(600)
+"""
+"""A runtime that declares long work, and does not call while it does it."""
+
+
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)
