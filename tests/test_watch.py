@@ -101,19 +101,22 @@ def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: Watch
         begun(dog)
     first = int(room.pid_file("builder").read_text())
     with room.watching("rex", room.config(room.runtime("builder"), name="renamed.toml", every=0.2)) as dog:
-        words = "@builder runs, but was not started from here: end it, or take it out of the config."
-        assert dog.until("elsewhere")["words"] == words
+        words = "@builder runs, but was not started from here: end it where it runs, then it is started here."
+        assert dog.until("elsewhere")["words"] == f"{words} Or take it out of the config."
         for _ in range(6):
             dog.until("looked")
         assert dog.said() == ["elsewhere"]
         assert int(room.pid_file("builder").read_text()) == first
-        room.owner("repair", name="builder", found="run it from here")
+        for _ in range(2):
+            task = room.owner("repair", name="builder", found="run it from here")["task"]
+            dog.until("left", task=task)
+            kept = room.owner("read_board", task=task)["task"]
+            assert (kept["state"], kept["summary"]) == ("done", f"{words} Nothing was restarted.")
+        assert int(room.pid_file("builder").read_text()) == first
+        assert dog.said() == ["elsewhere", "left", "left"], "nor does it get a twin when a person asks for it"
+        kill_9(room, "builder")
         dog.until("repaired")
-        assert int(room.pid_file("builder").read_text()) != first, "the twin: a person may order it"
-        for number in (first, kill_9(room, "builder")):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        dog.until("repaired")
+        assert int(room.pid_file("builder").read_text()) != first, "the twin: once it was ended it is started here"
 
 
 def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> None:
