@@ -448,6 +448,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_step_of_the_clock_starts_nothing",
             "a_refused_repair_is_told_once_and_made_when_it_may_be",
             "a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog",
+            "a_fault_whose_words_change_is_told_once_and_another_fault_too",
             "a_member_that_is_paused_just_before_its_repair_is_left",
             "a_refused_wait_is_told_once_and_waited_again",
             "what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so",

@@ -1,6 +1,7 @@
 """The watchdog as its process against a real room: it repairs first, never twice, and what is well is silent."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure
+from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place
 from teamroom.clients.processes import matching, processes
@@ -409,7 +410,35 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
         dog._tasks.start_soon(dog._listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
-    assert said[0]["words"] == "Waiting for wakes: Too many calls are open. It is tried again. Let some end."
+    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is tried again. Let some end."
+
+
+def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Runtimes(state=tmp_path, runtime={"builder": Runtime(restart=("true",))})
+    dog = Watchdog(cast(SteadyRoom, None), Machine(config, {}), config, Teller(False, True))
+    faults: list[Failure | OSError] = [
+        *(Failure(f"Refused at {at}.", "", body={"code": "conflict", "why": f"Refused at {at}."}) for at in range(3)),
+        *(PermissionError(errno.EACCES, f"No way to process {number}") for number in range(3)),
+        *(OSError(f"No device {number}") for number in range(3)),
+        *(UnreachableError(f"http://127.0.0.1:{port}") for port in range(3)),
+        Failure("Refused at 9.", "", body={"code": "not_allowed"}),
+        *(Failure(f"No code, in {words} words.", "") for words in ("some", "other", "some")),
+    ]
+    for fault in faults:
+        with dog._going_on("builder"):
+            raise fault
+    said = [json.loads(line)["why"] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "Refused at 0.",
+        "No way to process 0.",
+        "No device 0.",
+        "No room answers at http://127.0.0.1:0.",
+        "Refused at 9.",
+        "No code, in some words.",
+        "No code, in other words.",
+    ]
 
 
 @dataclass
@@ -421,8 +450,9 @@ class RefusesWaits:
     async def wait(self, after: int | None) -> dict[str, Any]:
         """Wait for wakes."""
         if self.refusals[0]:
+            why = f"{self.refusals[0]} calls too many are open."
             self.refusals[0] -= 1
-            raise Failure("Too many calls are open.", "Let some end.", body={"code": "rate_limited"})
+            raise Failure(why, "Let some end.", body={"code": "rate_limited"})
         del self.refusals[0]
         return {"superseded": not self.refusals, "cursor": after, "wakes": []}
 
