@@ -200,10 +200,13 @@ class Machine:
         return self._state / f"{name}.json"
 
     def _started(self, name: str) -> Started | None:
-        """What was started last, by this program, an earlier run of it or another one with the same folder."""
+        """What was started last, by this program, an earlier run of it or another one with the same folder.
+
+        Records without a life were written by an earlier version, with a Unix time.
+        """
         try:
             found = json.loads(self._record(name).read_text(encoding="utf-8"))
-            started = Started(int(found["id"]), float(found["began"]), str(found["life"]))
+            started = Started(int(found["id"]), float(found["began"]), str(found.get("life", "")))
         except (OSError, ValueError, TypeError, KeyError):
             return self._remembered.get(name)
         return started if started.id > 1 else None

@@ -93,7 +93,7 @@ class Started:
         return [one for one in processes.values() if one.is_of_group(self.id)]
 
     def _is(self, process: Process, processes: Mapping[int, Process]) -> bool:
-        other = Started.of(process, processes)
+        other = Started.of(process, processes) if self.life else Started(process.id, process.began, "")
         return other.life == self.life and abs(other.began - self.began) <= SAME_START_SECONDS
 
 

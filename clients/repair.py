@@ -67,7 +67,7 @@ class Claim:
     task: str
     fence: int
     ordered: bool
-    """Whether a person asked for it: then it is restarted, however well it looks."""
+    """Whether a person asked for it: then it is restarted, however well it looks, unless it runs from elsewhere."""
     tried_at: str | None
     """When the room noted the last restart of an earlier run of this watchdog."""
     tried_ages: list[float]
@@ -110,7 +110,7 @@ class Repairs:
         runs_elsewhere = await self._runs_elsewhere(name, member)
         wanted = found if is_active and not runs_elsewhere else None
         asked = await self._room.call("repair", name=name, found=wanted)
-        self._tell_elsewhere(name, runs_elsewhere and not asked["ordered"])
+        self._tell_elsewhere(name, runs_elsewhere)
         if asked["task"] is None or asked["holder"] not in (None, self._me):
             return "left"
         if not is_active and asked["holder"] is None:
@@ -131,8 +131,7 @@ class Repairs:
 
     def _tell_elsewhere(self, name: str, is_so: bool) -> None:
         if is_so and name not in self._elsewhere:
-            words = f"@{name} runs, but was not started from here: end it, or take it out of the config."
-            self._tell("elsewhere", words, runtime=name)
+            self._tell("elsewhere", f"{_from_elsewhere(name)} Or take it out of the config.", runtime=name)
         (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
@@ -171,6 +170,8 @@ class Repairs:
             member = await self.who(name)
             if member is None or member["standing"] != "active":
                 return await self._rest(claim, member)
+            if await self._runs_elsewhere(name, member):
+                return await self._leave_elsewhere(claim)
             if claim.recent(within) >= limit:
                 return await self._give_up(claim, member)
             number = claim.recent(within) + 1
@@ -186,16 +187,18 @@ class Repairs:
         as_it_is = f"{member['presence']}, {member['reason']}"
         if await self._runs_elsewhere(claim.name, member):
             return f"{as_it_is}; it was not started from here"
-        if not await self._runs(claim.name):
+        is_well_here = (await self._machine.look(claim.name)).is_well
+        if is_well_here is False:
             return None
         if claim.tried_at is not None:
             return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
-        return as_it_is if await self._acts(member, claim.task) else None
+        acts = member["presence"] in WELL if is_well_here else await self._acts(member, claim.task)
+        return as_it_is if acts else None
 
     async def _acts(self, member: dict[str, Any], task: str) -> bool:
-        """Whether the room says that a member is well: of declared work, only with a call since its repair was asked.
+        """Whether the room alone says that a member is well: of declared work, with a call since its repair was asked.
 
-        What died in the middle of declared work may be shown as working.
+        What died in the middle of declared work may be shown as working. What is seen to run here did not.
         """
         if member["presence"] != "working":
             return member["presence"] in WELL
@@ -267,6 +270,13 @@ class Repairs:
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
         return "left"
 
+    async def _leave_elsewhere(self, claim: Claim) -> Outcome:
+        """A second process beside one that cannot be ended from here would be its twin, whoever asked for it."""
+        name, summary = claim.name, f"{_from_elsewhere(claim.name)} Nothing was restarted."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        self._tell("left", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task)
+        return "left"
+
     async def _give_up(self, claim: Claim, member: dict[str, Any]) -> Outcome:
         """Tell the member's owner what was tried, once, and leave the task to people."""
         name, within = claim.name, span(self._config.repairs_within)
@@ -299,3 +309,7 @@ class Repairs:
                     raise
             else:
                 return
+
+
+def _from_elsewhere(name: str) -> str:
+    return f"@{name} runs, but was not started from here: end it where it runs, then it is started here."

@@ -310,12 +310,20 @@ class Watchdog:
                 raise
             self._went_wrong = True
             why, fix = (error.why, error.fix) if isinstance(error, Failure) else (f"{error.strerror or error}.", "")
-            told = self._told.setdefault(name, set())
-            if why not in told:
+            told, fault = self._told.setdefault(name, set()), _fault(error)
+            if fault not in told:
                 is_runtime = name in self._config.runtime
                 words = f"{'@' if is_runtime else ''}{name}: {why} It is tried again. {fix}".rstrip()
                 self._tell("failed", words, runtime=name if is_runtime else None, why=why, fix=fix)
-            told.add(why)
+            told.add(fault)
+
+
+def _fault(error: Failure | OSError) -> str:
+    """What makes two errors the same fault: a text may hold a number or a time that differs each time."""
+    if isinstance(error, OSError):
+        return f"{type(error).__name__} {error.errno}"
+    kind = None if type(error) is Failure else type(error).__name__
+    return str(error.body.get("code") or kind or error.why)
 
 
 def _first(group: BaseExceptionGroup[Failure]) -> Failure:

@@ -228,6 +228,21 @@ async def test_a_later_watchdog_knows_what_an_earlier_one_started(folder: Path) 
     assert later.left_running() == []
 
 
+async def test_a_later_watchdog_knows_what_one_of_an_earlier_version_started(folder: Path) -> None:
+    await machine(folder, start=python(STAYS)).start("builder")
+    record = folder / "runtimes.state" / "builder.json"
+    number = json.loads(record.read_text())["id"]
+    began = processes()[number].began
+    later = machine(folder, start=python(STAYS))
+    record.write_text(json.dumps({"id": number, "began": began - 60}))
+    assert (await later.look("builder")).found == "its process is gone", "the twin: another had its number"
+    record.write_text(json.dumps({"id": number, "began": began}))
+    assert (await later.look("builder")).is_well is True
+    assert len(later.left_running()) == 1
+    await later.end("builder")
+    assert not lives(number)
+
+
 async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = machine(folder, start=python(STAYS))
     flag = stepped_ps(folder, monkeypatch)

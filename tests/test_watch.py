@@ -1,6 +1,7 @@
 """The watchdog as its process against a real room: it repairs first, never twice, and what is well is silent."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure
+from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place
 from teamroom.clients.processes import matching, processes
@@ -101,19 +102,22 @@ def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: Watch
         begun(dog)
     first = int(room.pid_file("builder").read_text())
     with room.watching("rex", room.config(room.runtime("builder"), name="renamed.toml", every=0.2)) as dog:
-        words = "@builder runs, but was not started from here: end it, or take it out of the config."
-        assert dog.until("elsewhere")["words"] == words
+        words = "@builder runs, but was not started from here: end it where it runs, then it is started here."
+        assert dog.until("elsewhere")["words"] == f"{words} Or take it out of the config."
         for _ in range(6):
             dog.until("looked")
         assert dog.said() == ["elsewhere"]
         assert int(room.pid_file("builder").read_text()) == first
-        room.owner("repair", name="builder", found="run it from here")
+        for _ in range(2):
+            task = room.owner("repair", name="builder", found="run it from here")["task"]
+            dog.until("left", task=task)
+            kept = room.owner("read_board", task=task)["task"]
+            assert (kept["state"], kept["summary"]) == ("done", f"{words} Nothing was restarted.")
+        assert int(room.pid_file("builder").read_text()) == first
+        assert dog.said() == ["elsewhere", "left", "left"], "nor does it get a twin when a person asks for it"
+        kill_9(room, "builder")
         dog.until("repaired")
-        assert int(room.pid_file("builder").read_text()) != first, "the twin: a person may order it"
-        for number in (first, kill_9(room, "builder")):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-        dog.until("repaired")
+        assert int(room.pid_file("builder").read_text()) != first, "the twin: once it was ended it is started here"
 
 
 def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> None:
@@ -146,6 +150,37 @@ def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_as
         task = room.act("fido", "repair", name="builder", found="it says nothing")["task"]
         assert dog.until("restarts")["task"] == task
         until(lambda: (room.folder / "restarted").exists(), "its command")
+
+
+def test_a_short_fault_of_a_check_ends_no_declared_work(room: WatchedRoom) -> None:
+    faults = [room.folder / "first fault", room.folder / "second fault"]
+    check = ["sh", "-c", '! rm "$0" && ! rm "$1"', *map(str, faults)]
+    with room.watching("rex", room.config(room.runtime("builder", WORKS_SILENTLY, check=check))) as dog:
+        begun(dog)
+        first = room.pid_file("builder").read_text()
+        until(lambda: room.who("builder")["presence"] == "working", "it declares its work")
+        for fault in faults:
+            fault.touch()
+        assert dog.until("repaired")["restarts"] == 0
+        assert room.pid_file("builder").read_text() == first
+        assert dog.said() == ["restarts", "repaired", "repaired"]
+        kill_9(room, "builder")
+        assert dog.until("restarts")["why"] == "its process was ended by signal 9", "the twin: declared work hides none"
+        dog.until("repaired")
+
+
+WORKS_SILENTLY = """\
+import os, sys, time
+from pathlib import Path
+from teamroom.clients.place import Place
+from teamroom.clients.room import ask
+place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
+Path(sys.argv[1]).write_text(str(os.getpid()))
+ask(place, "check_in", mode="live")
+ask(place, "heartbeat", note="compiling", busy_until=7200)
+time.sleep(600)
+"""
+"""A runtime that declares long work, and does not call while it does it."""
 
 
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
@@ -375,7 +410,35 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
         dog._tasks.start_soon(dog._listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
-    assert said[0]["words"] == "Waiting for wakes: Too many calls are open. It is tried again. Let some end."
+    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is tried again. Let some end."
+
+
+def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Runtimes(state=tmp_path, runtime={"builder": Runtime(restart=("true",))})
+    dog = Watchdog(cast(SteadyRoom, None), Machine(config, {}), config, Teller(False, True))
+    faults: list[Failure | OSError] = [
+        *(Failure(f"Refused at {at}.", "", body={"code": "conflict", "why": f"Refused at {at}."}) for at in range(3)),
+        *(PermissionError(errno.EACCES, f"No way to process {number}") for number in range(3)),
+        *(OSError(f"No device {number}") for number in range(3)),
+        *(UnreachableError(f"http://127.0.0.1:{port}") for port in range(3)),
+        Failure("Refused at 9.", "", body={"code": "not_allowed"}),
+        *(Failure(f"No code, in {words} words.", "") for words in ("some", "other", "some")),
+    ]
+    for fault in faults:
+        with dog._going_on("builder"):
+            raise fault
+    said = [json.loads(line)["why"] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "Refused at 0.",
+        "No way to process 0.",
+        "No device 0.",
+        "No room answers at http://127.0.0.1:0.",
+        "Refused at 9.",
+        "No code, in some words.",
+        "No code, in other words.",
+    ]
 
 
 @dataclass
@@ -387,8 +450,9 @@ class RefusesWaits:
     async def wait(self, after: int | None) -> dict[str, Any]:
         """Wait for wakes."""
         if self.refusals[0]:
+            why = f"{self.refusals[0]} calls too many are open."
             self.refusals[0] -= 1
-            raise Failure("Too many calls are open.", "Let some end.", body={"code": "rate_limited"})
+            raise Failure(why, "Let some end.", body={"code": "rate_limited"})
         del self.refusals[0]
         return {"superseded": not self.refusals, "cursor": after, "wakes": []}
 
