@@ -116,6 +116,7 @@ class Listener:
                 after = await self._begin()
                 continue
             if waited["superseded"]:
+                say(f"teamroom: A newer listener of @{plain(self._name)} took this one's place; this one ends.")
                 return
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
                 await self._rest(pause)

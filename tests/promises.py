@@ -181,6 +181,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
         "test_control": (
             "a_pause_binds_at_each_of_three_levels",
             "the_most_restrictive_level_wins",
+            "a_resume_says_what_still_pauses_its_target",
             "a_pause_of_owner_or_room_binds_agents_and_never_people",
             "another_owners_agents_go_on_when_one_owners_are_paused",
             "an_outside_change_of_standing_binds_the_very_next_call",

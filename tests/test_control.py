@@ -248,6 +248,20 @@ async def test_every_first_call_after_a_resume_succeeds(room: RunningRoom) -> No
         await builder("post_message", text=f"turn {turn}")
 
 
+async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    for target in ("builder", "owner:olga", "room"):
+        await owner("pause", target=target, reason="stop")
+    said = [await owner("resume", target="builder", reason="go") for _ in range(2)]
+    for reply in said:
+        assert (reply["standing"], reply["note"]) == ("paused", "not itself, but with room and owner:olga: resume room")
+    assert (await owner("resume", target="owner:olga", reason="go"))["note"] == "not itself, but with room: resume room"
+    assert (await builder.refused("post_message", text="x"))["code"] == "paused"
+    assert (await owner("resume", target="room", reason="go"))["standing"] == "active"
+    await builder("post_message", text="x")
+
+
 async def test_nobody_resumes_itself(room: RunningRoom) -> None:
     owner = await room.owner()
     (operator,) = await room.enroll("operator-1", role="operator", kind="human")

@@ -135,13 +135,13 @@ def test_what_waited_before_it_began_and_what_failed_is_told_again(room: Watched
         assert len(told(room)) == 2, "it was seen"
 
 
-def test_the_newest_listener_lives_and_the_older_ends_without_a_word(room: WatchedRoom) -> None:
+def test_the_newest_listener_lives_and_the_older_says_so_and_ends(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as older:
         hears(room)
         with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
             assert older.wait(EVENT_SECONDS) == 0
             assert older.stderr is not None
-            assert older.stderr.read() == ""
+            assert "A newer listener of @builder took this one's place" in older.stderr.read()
             assert newer.poll() is None
 
 
@@ -157,7 +157,7 @@ def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(ro
             may_end.touch()
             assert older.wait(EVENT_SECONDS) == 0
             assert older.stderr is not None
-            assert older.stderr.read() == ""
+            assert "A newer listener of @builder took this one's place" in older.stderr.read()
             message = wake(room, "look again")
             until(lambda: len(told(room)) == 2, "the newer one is told")
             assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]

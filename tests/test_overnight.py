@@ -431,6 +431,15 @@ async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_g
     assert (line["target"], line["ended_by"], line["revived"]) == ("@builder", "hanna", True), "killed before the span"
 
 
+async def test_a_look_into_a_young_room_begins_with_the_room(room: RunningRoom) -> None:
+    owner = await room.owner()
+    first = await owner("overnight")
+    await room.later(60)
+    again = await owner("overnight")
+    assert again["since_last_look"]
+    assert again["since"] == first["since"], "and not a day before there was a room"
+
+
 async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")

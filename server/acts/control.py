@@ -150,8 +150,9 @@ def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Contro
             f"Revive it: teamroom enroll {target.text} --revive",
             subject=target.subject,
         )
+    above = _paused_above(tx, target, now)
     if state == "active":
-        return _unchanged(target, "active", "was not paused")
+        return _unchanged(target, "paused" if above else "active", above or "was not paused")
     if not _may_lift(caller, target, standing):
         raise Refusal(
             "not_allowed",
@@ -165,7 +166,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Contro
     seq = _record(tx, caller, "resume", target, now, "resumed", arguments.reason, {})
     line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
     log.wake(tx, _bound(tx, target), reason="control", subject=target.subject, sender=caller.member, line=line)
-    return Controlled(receipt=seq, target=arguments.target, standing="active")
+    return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled:
@@ -273,6 +274,22 @@ def _standing(tx: Reading, target: Target) -> Any:
 
 def _in_force(standing: Any, now: float) -> str | None:
     return Setting(standing["state"], standing["until"]).in_force(now)
+
+
+def _paused_above(tx: Reading, target: Target, now: float) -> str:
+    """What still pauses a target beside its own pause, and what lifts that; "" where nothing does."""
+    if target.level == "room":
+        return ""
+    row = tx.one("watched", member=target.id)
+    if target.level == "member" and row["kind"] == "human":
+        return ""
+    levels = {"room": "room"} if target.level == "owner" else {"room": "room", "owner": f"owner:{row['owner_name']}"}
+    paused = [
+        name
+        for level, name in levels.items()
+        if Setting(row[f"{level}_state"], row[f"{level}_until"]).in_force(now) == "paused"
+    ]
+    return f"not itself, but with {' and '.join(paused)}: resume {paused[0]}" if paused else ""
 
 
 def _unchanged(target: Target, state: Literal["active", "paused", "killed"], note: str) -> Controlled:

@@ -107,7 +107,8 @@ def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night, n
     """Note where a look ended, so that the next one begins there; a span that was asked for is no look."""
     if arguments.hours is not None:
         return
-    first = Look(now, night.upto, now - tx.settings.first_look_seconds, night.after)
+    since = max(now - tx.settings.first_look_seconds, tx.value("entry_time", seq=1))
+    first = Look(now, night.upto, since, night.after)
     last = _last_look(tx, caller.member)
     look = first if last is None else next_look(last, now, night.upto, tx.settings.look_seconds)
     tx.run("note_look", member=caller.member, at=look.at, upto=look.upto, since=look.since, after=look.after)

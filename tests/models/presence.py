@@ -192,8 +192,12 @@ class Presence(Model):
 
     @rule(name=names, note=st.sampled_from([None, "the same", "new"]), ahead=st.none() | st.just(WORK))
     def beat(self, name: str, note: str | None, ahead: float | None) -> None:
-        """A bare beat proves a connection, and so does the same note again; a new one is progress."""
+        """A bare beat proves a connection, and so does the same note again; a new one is progress.
+
+        Of a note there is only a time: once the clock was set back, it may seem older than a wake that came before it.
+        """
         self.number += 1
+        note = None if self.is_set_back else note
         note = f"note {self.number}" if note == "new" else note
         given = {key: value for key, value in (("note", note), ("busy_until", ahead)) if value is not None}
         assert code(self.call(name, HEARTBEAT, **given)) == "ok"
