@@ -335,6 +335,23 @@ async def test_on_a_terminal_the_board_has_colours_and_every_task_one_line_of_ei
     assert "T-1" in without
 
 
+async def test_the_reminders_of_a_task_are_shown_in_the_words_that_agents_read(room: RunningRoom, shell: Shell) -> None:
+    (holder,) = await room.enroll("holder", mode="live")
+    owner = await room.owner()
+    await holder("create_task", title="paint")
+    await holder("claim_task", task="T-1")
+    assert "reminder" not in (await shell.here("board", "T-1")).out, "the twin: nothing was due yet"
+    await owner("pause", target="holder", reason="lunch")
+    for _ in range(3):
+        await room.later(1800)
+    _, words, _ = await owner.said("read_board", task="T-1")
+    lines = words.partition("Reminders:\n")[2].partition("\nHistory:")[0].splitlines()
+    assert lines, words
+    assert all(line.endswith("of @holder: silent, the member is paused") for line in lines), words
+    shown = (await shell.here("board", "T-1")).out.splitlines()
+    assert [f"- {line.split(maxsplit=1)[1]}" for line in shown if line.startswith("  reminder ")] == lines
+
+
 async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRoom, shell: Shell) -> None:
     owner = await room.owner()
     await owner("create_task", title="[red]x[/red] [link=file:///etc]y[/link] :bomb:", detail="[bold]\n  two\n\ttabs")
