@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from teamroom.clients.failure import without_tokens
+from teamroom.clients.failure import COMMANDS, with_commands, without_tokens
+from teamroom.clients.shell import app
 from teamroom.clients.terminal import plain, plain_lines, until
 from tests.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up
@@ -231,11 +232,55 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
     done = await shell.here("board", "T-99")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "Refused (not_found): There is no task T-99 in this room.\nFix: Call read_board to see the tasks.\n"
+        "Refused (not_found): There is no task T-99 in this room.\nFix: Run `teamroom board` to see the tasks.\n"
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"
+    assert as_json.json["fix"] == "Call read_board to see the tasks.", "a program reads what the room said"
     assert as_json.err == done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` to see the names."),
+        (("roster", "nobody"), "Run `teamroom roster` without a name to see everybody."),
+        (("redact", "M-99", "--reason", "x"), "`teamroom stream` and `teamroom board` show their ids."),
+        (("redact", "99999", "--reason", "x"), "`teamroom receipts` shows their numbers."),
+        (("plant", "repo:acme/api", "--remove"), "Run `teamroom plant` to see what is planted."),
+        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room."),
+        (("board", "--state", "lost"), "Run `teamroom board --help` to see what it takes."),
+    ],
+)
+async def test_what_to_do_about_a_refusal_names_commands_of_the_shell(
+    shell: Shell, words: tuple[str, ...], fix: str
+) -> None:
+    done = await shell.here(*words)
+    assert done.err.partition("\nFix: ")[2] == f"{fix}\n"
+
+
+@pytest.mark.parametrize(
+    "fix",
+    [
+        "Wait for its resume.",
+        "Enroll it: teamroom enroll who --kind human",
+        "Ask @read_board, who pauses it; it reaches repo:read_board and tool:who-is.",
+        "Call check_in to see what you hold.",
+        "Ask whoever takes it to call declare_capabilities first: post_message.",
+    ],
+)
+def test_words_that_name_no_command_of_the_shell_stay_as_they_are(fix: str) -> None:
+    assert with_commands(fix) == fix
+
+
+async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool_one_of_the_room(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    tools = {tool.name for tool in (await owner.client.list_tools()).tools}
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(COMMANDS.values()) <= commands
+    assert {tool for tool in COMMANDS if "://" not in tool} <= tools
 
 
 async def test_the_exit_code_says_what_kept_the_command(room: RunningRoom, shell: Shell, tmp_path: Path) -> None:
