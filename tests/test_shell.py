@@ -273,6 +273,25 @@ def test_words_that_name_no_command_of_the_shell_stay_as_they_are(fix: str) -> N
     assert with_commands(fix) == fix
 
 
+async def test_the_log_of_who_is_not_there_is_refused_and_of_who_did_nothing_is_empty(
+    room: RunningRoom, shell: Shell
+) -> None:
+    await room.enroll("quiet")
+    mistyped = await shell.here("receipts", "--actor", "quite")
+    assert (mistyped.code, mistyped.out) == (1, "")
+    assert mistyped.err == (
+        "Refused (not_found): There is no member @quite in this room.\n"
+        "Fix: Run `teamroom roster` without a name to see everybody.\n"
+    )
+    quiet = await shell.here("receipts", "--actor", "@quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    owner = (await shell.here("receipts", "--actor", "@olga", "--json")).json["receipts"]
+    assert owner
+    assert {entry["actor"] for entry in owner} == {"olga"}
+    itself = await shell.here("receipts", "--actor", "room")
+    assert (itself.code, itself.err) == (0, ""), "the room acts, too"
+
+
 async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool_one_of_the_room(
     room: RunningRoom,
 ) -> None:
