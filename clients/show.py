@@ -226,6 +226,7 @@ def task_in_full(task: TaskShown, presence: Mapping[str, str]) -> None:
         ("reviewer", Text(plain(task.reviewer or ""))),
         ("summary", Text(plain(task.summary))),
         *(("evidence", Text(_evidence(item))) for item in task.evidence),
+        *(("reminder", Text(plain(slot.line()))) for slot in task.reminders),
     ]
     for name, value in facts:
         if value.plain:

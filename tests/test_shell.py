@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from teamroom.clients.failure import without_tokens
+from teamroom.clients.failure import COMMANDS, with_commands, without_tokens
+from teamroom.clients.shell import app
 from teamroom.clients.terminal import plain, plain_lines, until
 from tests.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up
@@ -231,11 +232,74 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
     done = await shell.here("board", "T-99")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "Refused (not_found): There is no task T-99 in this room.\nFix: Call read_board to see the tasks.\n"
+        "Refused (not_found): There is no task T-99 in this room.\nFix: Run `teamroom board` to see the tasks.\n"
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"
+    assert as_json.json["fix"] == "Call read_board to see the tasks.", "a program reads what the room said"
     assert as_json.err == done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` to see the names."),
+        (("roster", "nobody"), "Run `teamroom roster` without a name to see everybody."),
+        (("redact", "M-99", "--reason", "x"), "`teamroom stream` and `teamroom board` show their ids."),
+        (("redact", "99999", "--reason", "x"), "`teamroom receipts` shows their numbers."),
+        (("plant", "repo:acme/api", "--remove"), "Run `teamroom plant` to see what is planted."),
+        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room."),
+        (("board", "--state", "lost"), "Run `teamroom board --help` to see what it takes."),
+    ],
+)
+async def test_what_to_do_about_a_refusal_names_commands_of_the_shell(
+    shell: Shell, words: tuple[str, ...], fix: str
+) -> None:
+    done = await shell.here(*words)
+    assert done.err.partition("\nFix: ")[2] == f"{fix}\n"
+
+
+@pytest.mark.parametrize(
+    "fix",
+    [
+        "Wait for its resume.",
+        "Enroll it: teamroom enroll who --kind human",
+        "Ask @read_board, who pauses it; it reaches repo:read_board and tool:who-is.",
+        "Call check_in to see what you hold.",
+        "Ask whoever takes it to call declare_capabilities first: post_message.",
+    ],
+)
+def test_words_that_name_no_command_of_the_shell_stay_as_they_are(fix: str) -> None:
+    assert with_commands(fix) == fix
+
+
+async def test_the_log_of_who_is_not_there_is_refused_and_of_who_did_nothing_is_empty(
+    room: RunningRoom, shell: Shell
+) -> None:
+    await room.enroll("quiet")
+    mistyped = await shell.here("receipts", "--actor", "quite")
+    assert (mistyped.code, mistyped.out) == (1, "")
+    assert mistyped.err == (
+        "Refused (not_found): There is no member @quite in this room.\n"
+        "Fix: Run `teamroom roster` without a name to see everybody.\n"
+    )
+    quiet = await shell.here("receipts", "--actor", "@quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    owner = (await shell.here("receipts", "--actor", "@olga", "--json")).json["receipts"]
+    assert owner
+    assert {entry["actor"] for entry in owner} == {"olga"}
+    itself = await shell.here("receipts", "--actor", "room")
+    assert (itself.code, itself.err) == (0, ""), "the room acts, too"
+
+
+async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool_one_of_the_room(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    tools = {tool.name for tool in (await owner.client.list_tools()).tools}
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(COMMANDS.values()) <= commands
+    assert {tool for tool in COMMANDS if "://" not in tool} <= tools
 
 
 async def test_the_exit_code_says_what_kept_the_command(room: RunningRoom, shell: Shell, tmp_path: Path) -> None:
@@ -333,6 +397,23 @@ async def test_on_a_terminal_the_board_has_colours_and_every_task_one_line_of_ei
     without = await asyncio.to_thread(lambda: shown(NO_COLOR="1"))
     assert ESCAPE.search(without) is None
     assert "T-1" in without
+
+
+async def test_the_reminders_of_a_task_are_shown_in_the_words_that_agents_read(room: RunningRoom, shell: Shell) -> None:
+    (holder,) = await room.enroll("holder", mode="live")
+    owner = await room.owner()
+    await holder("create_task", title="paint")
+    await holder("claim_task", task="T-1")
+    assert "reminder" not in (await shell.here("board", "T-1")).out, "the twin: nothing was due yet"
+    await owner("pause", target="holder", reason="lunch")
+    for _ in range(3):
+        await room.later(1800)
+    _, words, _ = await owner.said("read_board", task="T-1")
+    lines = words.partition("Reminders:\n")[2].partition("\nHistory:")[0].splitlines()
+    assert lines, words
+    assert all(line.endswith("of @holder: silent, the member is paused") for line in lines), words
+    shown = (await shell.here("board", "T-1")).out.splitlines()
+    assert [f"- {line.split(maxsplit=1)[1]}" for line in shown if line.startswith("  reminder ")] == lines
 
 
 async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRoom, shell: Shell) -> None:

@@ -43,10 +43,4 @@ def listed(title: str, lines: Iterable[str]) -> str:
 
 def reminded(slots: list[Slot]) -> str:
     """Reminders that were sent or left out, and why."""
-    return listed("Reminders", map(_slot, slots))
-
-
-def _slot(slot: Slot) -> str:
-    why = f", {slot.reason}" if slot.reason else ""
-    missed = f", {counted(slot.missed, 'slot')} before it missed" if slot.missed else ""
-    return f"{slot.at} {slot.rule} of @{slot.member}: {slot.outcome}{why}{missed}"
+    return listed("Reminders", map(Slot.line, slots))

@@ -141,7 +141,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
             raise Refusal(
                 "conflict",
                 f"Nobody attests now that {subject} reaches {named(capability)}.",
-                f"Leave it out. How each is known: who, with name {member['name']}.",
+                f"Leave it out. Call who with name {member['name']} to see how each is known.",
                 subject=subject,
             )
         if caller.role != "owner" and caller.member not in (member["owner"], row["attester"]):

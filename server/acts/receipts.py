@@ -95,9 +95,12 @@ class Stream(BaseModel):
 
 
 def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: float) -> Receipts:
-    """Entries of the log: the newest, or in order after a number."""
+    """Entries of the log: the newest, or in order after a number. Raises Refusal `not_found`."""
+    actor = (arguments.actor or "").removeprefix("@")
+    if actor and tx.one("member_by_name", name=actor) is None:
+        raise not_found("member", f"@{actor}", "Call who without a name to see everybody.")
     filters = {
-        "actor": (arguments.actor or "").removeprefix("@"),
+        "actor": actor,
         "act": arguments.act or "",
         "subject": arguments.subject or "",
     }

@@ -65,6 +65,12 @@ class Slot(BaseModel):
     reason: str
     missed: int
 
+    def line(self) -> str:
+        """The slot in words, as every view of it says it."""
+        why = f", {self.reason}" if self.reason else ""
+        missed = f", {self.missed} slot{'s' if self.missed != 1 else ''} before it missed" if self.missed else ""
+        return f"{self.at} {self.rule} of @{self.member}: {self.outcome}{why}{missed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
