@@ -117,14 +117,9 @@ def _unanswered(tx: Reading, row: Any) -> float | None:
     acted = tx.one("last_act", member=row["id"])
     acts = (row["last_progress_at"], row["evidence_at"], acted["at"] if acted is not None else None)
     after = max((at for at in acts if at is not None), default=0.0)
-    wake = tx.value(
-        "unanswered_wake",
-        member=row["id"],
-        from_seq=0 if acted is None else acted["seq"],
-        after=after,
-        seen=row["seen"],
-    )
-    asked = tx.value("oldest_ask", member=row["id"], after=after)
+    later = {"member": row["id"], "after": after, "from_seq": 0 if acted is None else acted["seq"]}
+    wake = tx.value("unanswered_wake", **later, seen=row["seen"])
+    asked = tx.value("oldest_ask", **later)
     return min((at for at in (wake, asked) if at is not None), default=None)
 
 

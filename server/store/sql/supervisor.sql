@@ -52,8 +52,11 @@ select 1 as found from due where rule = 'presence' and at > :now + :intervals * 
 update due set at = :now where rule = 'presence' and at > :now + :intervals * span
 
 -- name: oldest_ask
--- Since when the oldest question waits that a member was asked after some time.
-select min(since) as since from due where member = :member and rule = 'ask' and since > :after
+-- Since when the oldest question waits that a member was asked after some time and after some number.
+select min(due.since) as since
+from due
+join message on message.id = due.subject
+where due.member = :member and due.rule = 'ask' and due.since > :after and message.seq > :from_seq
 
 -- name: add_reminder
 insert into reminder (rule, subject, member, since, slot, at, outcome, reason, missed)
