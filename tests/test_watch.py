@@ -202,6 +202,13 @@ def done(room: WatchedRoom, since: int) -> bool:
     return "complete_task" in [r["act"] for r in room.receipts()[since:]] and not room.owner("read_board")["tasks"]
 
 
+def left_given_up(task: str) -> str:
+    return (
+        f"@builder was given up ({task}), and its owner was told: it is left until it acts, or until a person asks for "
+        f"its repair (the tool repair)."
+    )
+
+
 def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", DIES))
     with room.watching("rex", config) as dog:
@@ -212,15 +219,39 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     with room.watching("rex", config) as dog:
         for _ in range(4):
             dog.until("looked")
-        assert dog.said() == [], "not even a watchdog that begins anew"
+        assert dog.said() == ["left"], "not even a watchdog that begins anew, which says so once"
+        assert [event["words"] for event in dog.seen if event["event"] == "left"] == [left_given_up(task)]
     (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
     (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
     assert (alert["reason"], message["task"]) == ("alert", task)
     assert message["text"].count("ended with 3") == 3
+    assert "look at it yourself, then ask for its repair, or start it yourself." in message["text"]
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
     assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+    once = room.shell("rex").run("watch", "--config", str(config), "--once")
+    assert (once.code, once.out.splitlines()[0]) == (1, left_given_up(task))
+
+
+def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it(room: WatchedRoom) -> None:
+    mended = room.folder / "mended"
+    script = f"import os, sys\nif not os.path.exists({str(mended)!r}): sys.exit(3)\n{LISTENS}"
+    with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
+        task = dog.until("gave_up")["task"]
+        asked = room.owner("repair", name="builder", found="try once more")
+        assert (asked["task"], asked["ordered"]) == (task, True)
+        noted = "Restart 4, which a person asked for, of @builder: its process ended with 3"
+        assert dog.until("restarts")["words"] == f"{noted} ({task})."
+        assert dog.until("gave_up")["task"] == task
+        mended.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts"] * 3 + ["gave_up", "restarts", "gave_up"], "nobody asked"
+        room.owner("repair", name="builder", found="its disk is mended")
+        assert dog.until("repaired")["task"] == task
+        assert dog.said()[6:] == ["restarts", "repaired"]
+    assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 2
 
 
 def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
@@ -261,7 +292,7 @@ def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: Watche
         )
         for _ in range(4):
             dog.until("looked")
-        assert dog.said() == ["restarts"] * 3 + ["gave_up"]
+        assert dog.said() == ["restarts"] * 3 + ["gave_up", "left"]
         assert [t["state"] for t in room.owner("read_board")["tasks"]] == ["open"]
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
 
