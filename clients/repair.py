@@ -118,6 +118,8 @@ class Repairs:
     async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
         runs_elsewhere = await self._runs_elsewhere(name, member)
+        if runs_elsewhere is None:
+            return "again"
         wanted = found if is_active and not runs_elsewhere else None
         asked = await self._room.call("repair", name=name, found=wanted)
         self._tell_elsewhere(name, runs_elsewhere)
@@ -134,10 +136,15 @@ class Repairs:
         claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
         return await self._carry_through(claim)
 
-    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool:
-        """Whether the room hears a member that is well, of whose start nothing is known here."""
+    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
+        """Whether the room hears a member that is well, of whose start nothing is known here.
+
+        None where that is to be seen: it called of late, which it may have done before it ended.
+        """
         is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
-        return is_heard and (await self._machine.look(name)).may_run_elsewhere
+        if not is_heard or not (await self._machine.look(name)).may_run_elsewhere:
+            return False
+        return True if member["listening"] else None
 
     def _tell_elsewhere(self, name: str, is_so: bool) -> None:
         if is_so and name not in self._elsewhere:
@@ -197,7 +204,10 @@ class Repairs:
             member = await self.who(name)
             if member is None or member["standing"] != "active":
                 return await self._rest(claim, member)
-            if await self._runs_elsewhere(name, member):
+            runs_elsewhere = await self._runs_elsewhere(name, member)
+            if runs_elsewhere is None:
+                return "again"
+            if runs_elsewhere:
                 return await self._leave_elsewhere(claim)
             if claim.recent(within) >= limit and not claim.is_wanted:
                 return await self._give_up(claim, member)

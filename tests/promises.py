@@ -441,6 +441,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts",
             "a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once",
             "a_runtime_that_ends_elsewhere_is_started_here",
+            "a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_room_no_longer_hears_it",
             "declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is",
             "a_short_fault_of_a_check_ends_no_declared_work",
             "a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back",

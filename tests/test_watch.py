@@ -21,7 +21,7 @@ from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure, Unreachabl
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place
 from teamroom.clients.processes import matching, processes
-from teamroom.clients.repair import Repairs
+from teamroom.clients.repair import WELL, Repairs
 from teamroom.clients.room import connected
 from teamroom.clients.runtimes import Runtime, Runtimes, load
 from teamroom.clients.steady import SteadyRoom, new_listener
@@ -129,6 +129,25 @@ def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> Non
             dog.until("elsewhere")
         assert dog.until("restarts")["why"] == "it was not started here yet"
         dog.until("repaired")
+
+
+def test_a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_room_no_longer_hears_it(
+    room: WatchedRoom,
+) -> None:
+    with by_hand(room, "builder"):
+        until(lambda: room.who("builder")["listening"], "it listens")
+    until(lambda: not room.who("builder")["listening"], "its call ended with it")
+    assert is_heard(room.who("builder"))
+    table = room.runtime("builder", STAYS_SILENT, listener=f"{re.escape(str(room.pid_file('builder')))}$")
+    with room.watching("rex", room.config(table, every=0.2, audit_every=0.2)) as dog:
+        assert dog.until("restarts")["why"] == "it was not started here yet"
+        assert not is_heard(room.who("builder"))
+        assert dog.said() == ["restarts"], "nothing is told of what called of late"
+
+
+def is_heard(member: dict[str, Any]) -> bool:
+    """Whether the room says that a member is well, and called of late."""
+    return member["presence"] in WELL and member["connected"]
 
 
 def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
