@@ -75,6 +75,8 @@ class Claim:
     tried_at: str | None
     """When the room noted the last restart of an earlier run of this watchdog."""
     tried_ages: list[float]
+    tried_before: int
+    """How many restarts this repair saw before it was claimed."""
     claimed_at: float = field(default_factory=time.monotonic)
     tried: list[str] = field(default_factory=list)
     receipt: int | None = None
@@ -189,11 +191,13 @@ class Repairs:
 
     @staticmethod
     def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:
+        tried_before = sum(entry["kind"] == "working" for entry in claimed["history"])
         since_ordered = takewhile(lambda entry: entry["kind"] != "ordered", claimed["history"])
         tries = [entry["at"] for entry in since_ordered if entry["kind"] == "working"]
         ordered = bool(asked["ordered"]) and not tries
         tried_at = max(tries, default=None)
-        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, asked["tried_seconds_ago"])
+        ages = asked["tried_seconds_ago"]
+        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, ages, tried_before)
 
     # -------------------------------------------------------------- the way of a repair
 
@@ -322,7 +326,9 @@ class Repairs:
         count = claim.recent(self._config.repairs_within)
         tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
         earlier = count - len(claim.tried)
-        before_that = f"\nBefore that, {earlier} by an earlier run or another watchdog." if earlier else ""
+        in_this = min(earlier, claim.tried_before)
+        before_that = f"\n{in_this} of them earlier in this repair." if in_this else ""
+        before_that += f"\n{earlier - in_this} of them in earlier repairs." if earlier > in_this else ""
         text = (
             f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
             f"restarts it any more until it does: look at it yourself, then ask for its repair, or start it yourself."

@@ -273,6 +273,29 @@ def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 2
 
 
+def test_the_owner_is_told_which_restarts_were_made_in_earlier_repairs(room: WatchedRoom) -> None:
+    ends = room.folder / "ends"
+    script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
+    with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
+        begun(dog)
+        ends.touch()
+        kill_9(room, "builder")
+        dog.until("gave_up")
+        assert told_last(room).splitlines()[-1] == "1 of them in earlier repairs."
+        assert told_last(room).count("ended with 3") == 2
+        room.owner("repair", name="builder", found="try once more")
+        dog.until("gave_up")
+        lines = told_last(room).splitlines()
+        assert lines[-2:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs."]
+
+
+def told_last(room: WatchedRoom) -> str:
+    """What the owner was told last of what was given up."""
+    alert = [w for w in room.owner("check_in")["wakes"] if w["reason"] == "alert"][-1]
+    (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
+    return str(message["text"])
+
+
 def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
     record = room.folder / "runtimes.state" / "builder.json"
     record.mkdir(parents=True)
