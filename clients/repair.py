@@ -332,7 +332,7 @@ class Repairs:
         text = (
             f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
             f"restarts it any more until it does: look at it yourself, then ask for its repair, or start it yourself."
-            f"{tried}{before_that}"
+            f"{tried}{before_that}{self._where_output_is(name)}"
         )
         await self._tell_owner(claim, member["owner"], text)
         note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was told."
@@ -341,6 +341,10 @@ class Repairs:
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
         self._left.add(claim.task)
         return "given up"
+
+    def _where_output_is(self, name: str) -> str:
+        started_here = self._config.runtime[name].start is not None
+        return f"\nIts output: {self._machine.log(name)}, on the watchdog's machine." if started_here else ""
 
     async def _tell_owner(self, claim: Claim, owner: str, text: str) -> None:
         for kind in LOUDEST_FIRST:

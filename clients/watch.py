@@ -68,7 +68,7 @@ def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:
         print(f"{span(runtimes.audit_every)}; {runtimes.repairs} restarts within {span(runtimes.repairs_within)}.")
         for line in lines:
             print(f"\n@{line['runtime']}: {line['now']}")
-            for key in ("seen_by", "repaired_by", "listeners", "problem"):
+            for key in ("seen_by", "repaired_by", "output", "listeners", "problem"):
                 if line[key]:
                     print(f"  {key.replace('_', ' ')}: {plain(str(line[key]))}")
     return FAILED if any(line["problem"] for line in lines) else 0
@@ -85,6 +85,7 @@ async def _checked(machine: Machine, runtimes: Runtimes, name: str) -> dict[str,
         "now": now,
         "seen_by": ", ".join(_ways(runtime)) or "the room alone",
         "repaired_by": " ".join(runtime.start or runtime.restart or ()),
+        "output": "" if runtime.start is None else str(machine.log(name)),
         "listeners": "" if here is None else f"{len(here)} now",
         "problem": _lacking(runtime, machine.environment(name)),
     }

@@ -435,7 +435,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
             "after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more",
             "a_member_that_comes_and_goes_is_told_of_once_in_that_while",
             "what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it",
-            "the_owner_is_told_which_restarts_were_made_in_earlier_repairs",
+            "the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is",
             "a_runtime_that_a_person_brought_back_ends_the_repair_that_was_given_up",
             "a_runtime_whose_member_is_paused_or_killed_rests",
             "a_room_that_restarts_meanwhile_loses_no_repair",

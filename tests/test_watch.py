@@ -273,7 +273,7 @@ def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 2
 
 
-def test_the_owner_is_told_which_restarts_were_made_in_earlier_repairs(room: WatchedRoom) -> None:
+def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
     ends = room.folder / "ends"
     script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
     with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
@@ -281,12 +281,13 @@ def test_the_owner_is_told_which_restarts_were_made_in_earlier_repairs(room: Wat
         ends.touch()
         kill_9(room, "builder")
         dog.until("gave_up")
-        assert told_last(room).splitlines()[-1] == "1 of them in earlier repairs."
+        output = f"Its output: {room.folder / 'runtimes.state' / 'builder.log'}, on the watchdog's machine."
+        assert told_last(room).splitlines()[-2:] == ["1 of them in earlier repairs.", output]
         assert told_last(room).count("ended with 3") == 2
         room.owner("repair", name="builder", found="try once more")
         dog.until("gave_up")
         lines = told_last(room).splitlines()
-        assert lines[-2:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs."]
+        assert lines[-3:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs.", output]
 
 
 def told_last(room: WatchedRoom) -> str:
