@@ -140,7 +140,7 @@ class Watchdog:
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._nudged = anyio.Event()
-        self._gave_up = self._went_wrong = False
+        self._has_joined = self._gave_up = self._went_wrong = False
         self._told: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
@@ -183,6 +183,8 @@ class Watchdog:
         return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
     def _say_what_goes_on(self) -> None:
+        if not self._has_joined:
+            return
         with contextlib.suppress(Failure):
             if left := self._machine.left_running():
                 self._tell("leaves", f"The watchdog ends, and leaves running: {', '.join(left)}.", left=left)
@@ -203,6 +205,7 @@ class Watchdog:
         await self._room.call("declare_capabilities", capabilities=reaches)
         self._repairs = Repairs(self._room, self._machine, self._config, str(me["name"]), self._tell)
         self._audit = Audit(self._room, self._repairs.who, self._machine, self._config, self._tell)
+        self._has_joined = True
         self._tell("watches", f"@{me['name']} watches: {', '.join(self._config.runtime)}.", quiet=True)
 
     def _hold_alone(self, me: str, held: contextlib.ExitStack) -> None:

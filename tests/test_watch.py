@@ -785,6 +785,9 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
         assert (second.code, "watches here already" in second.err) == (1, True)
+        assert second.out == "", "what the first looks after it does not leave"
+        assert dog.stop() == 130
+        dog.until("leaves")
 
 
 def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls(room: WatchedRoom) -> None:
