@@ -84,6 +84,8 @@ class Audit:
         stays = member["mode"] == "live"
         if here is None and not stays:
             return None
+        if here == [] and member["connected"] and not member["listening"]:
+            return None  # it called of late, and may have ended since
         heard = bool(member["listening"] or member["connected"]) or not stays
         kind, words = _judged(name, here, heard)
         return member["owner"], kind, words

@@ -6,6 +6,7 @@ restarts nothing.
 
 import time
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 import anyio
@@ -67,13 +68,23 @@ class Claim:
     task: str
     fence: int
     ordered: bool
-    """Whether a person asked for it: then it is restarted, however well it looks, unless it runs from elsewhere."""
+    """Whether a person asked for it, and it was not restarted since.
+
+    Then it is restarted, however well it looks and often it was, unless it runs from elsewhere.
+    """
     tried_at: str | None
     """When the room noted the last restart of an earlier run of this watchdog."""
     tried_ages: list[float]
+    tried_before: int
+    """How many restarts this repair saw before it was claimed."""
     claimed_at: float = field(default_factory=time.monotonic)
     tried: list[str] = field(default_factory=list)
     receipt: int | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a person waits for the restart that was asked for."""
+        return self.ordered and not self.tried
 
     def recent(self, seconds: float) -> int:
         """How many restarts of this runtime lie within a span, those of others too."""
@@ -88,6 +99,7 @@ class Repairs:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
         self._strangers: set[str] = set()
         self._elsewhere: set[str] = set()
+        self._left: set[str] = set()
 
     async def settle(self, name: str, found: str | None) -> Outcome:
         """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
@@ -108,6 +120,8 @@ class Repairs:
     async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
         runs_elsewhere = await self._runs_elsewhere(name, member)
+        if runs_elsewhere is None:
+            return "again"
         wanted = found if is_active and not runs_elsewhere else None
         asked = await self._room.call("repair", name=name, found=wanted)
         self._tell_elsewhere(name, runs_elsewhere)
@@ -118,16 +132,21 @@ class Repairs:
         if member["standing"] == "paused" and asked["state"] == "blocked":
             return "again"
         if self._was_given_up(asked):
-            return "left"
+            return self._leave_given_up(name, asked["task"])
         if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):
-            return "left"
+            return self._leave_given_up(name, asked["task"])
         claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
         return await self._carry_through(claim)
 
-    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool:
-        """Whether the room hears a member that is well, of whose start nothing is known here."""
+    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
+        """Whether the room hears a member that is well, of whose start nothing is known here.
+
+        None where that is to be seen: it called of late, which it may have done before it ended.
+        """
         is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
-        return is_heard and (await self._machine.look(name)).may_run_elsewhere
+        if not is_heard or not (await self._machine.look(name)).may_run_elsewhere:
+            return False
+        return True if member["listening"] else None
 
     def _tell_elsewhere(self, name: str, is_so: bool) -> None:
         if is_so and name not in self._elsewhere:
@@ -135,10 +154,26 @@ class Repairs:
         (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
-        """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go."""
+        """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go.
+
+        What a person ordered since is made.
+        """
+        if asked["ordered"]:
+            return False
         within, told_ago = self._config.repairs_within, asked["given_up_seconds_ago"]
         recent = sum(age < within for age in asked["tried_seconds_ago"])
         return not asked["released"] and told_ago is not None and told_ago < within and recent >= self._config.repairs
+
+    def _leave_given_up(self, name: str, task: str) -> Outcome:
+        """Leave a repair to people, which is said once of each."""
+        if task not in self._left:
+            words = (
+                f"@{name} was given up ({task}), and its owner was told: it is left until it acts, or until a person "
+                f"asks for its repair (the tool repair)."
+            )
+            self._tell("left", words, runtime=name, task=task)
+        self._left.add(task)
+        return "left"
 
     async def who(self, name: str) -> dict[str, Any] | None:
         """What the room knows of a member; None where it knows none, which is said once."""
@@ -156,10 +191,13 @@ class Repairs:
 
     @staticmethod
     def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:
-        tries = [entry["at"] for entry in claimed["history"] if entry["kind"] == "working"]
+        tried_before = sum(entry["kind"] == "working" for entry in claimed["history"])
+        since_ordered = takewhile(lambda entry: entry["kind"] != "ordered", claimed["history"])
+        tries = [entry["at"] for entry in since_ordered if entry["kind"] == "working"]
         ordered = bool(asked["ordered"]) and not tries
         tried_at = max(tries, default=None)
-        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, asked["tried_seconds_ago"])
+        ages = asked["tried_seconds_ago"]
+        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, ages, tried_before)
 
     # -------------------------------------------------------------- the way of a repair
 
@@ -170,9 +208,12 @@ class Repairs:
             member = await self.who(name)
             if member is None or member["standing"] != "active":
                 return await self._rest(claim, member)
-            if await self._runs_elsewhere(name, member):
+            runs_elsewhere = await self._runs_elsewhere(name, member)
+            if runs_elsewhere is None:
+                return "again"
+            if runs_elsewhere:
                 return await self._leave_elsewhere(claim)
-            if claim.recent(within) >= limit:
+            if claim.recent(within) >= limit and not claim.is_wanted:
                 return await self._give_up(claim, member)
             number = claim.recent(within) + 1
             sign = await self._restart(claim, member, number)
@@ -214,7 +255,9 @@ class Repairs:
         name = claim.name
         look = await self._machine.look(name)
         why = look.found if look.is_well is False else f"the room says {member['presence']}"
-        noted = f"Restart {number} of {self._config.repairs} of @{name}: {why}"
+        limit = self._config.repairs
+        count = f"{number} of {limit}" if number <= limit else f"{number}, which a person asked for,"
+        noted = f"Restart {count} of @{name}: {why}"
         reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
         claim.receipt = reply["receipt"]
         self._tell("restarts", f"{noted} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
@@ -283,17 +326,25 @@ class Repairs:
         count = claim.recent(self._config.repairs_within)
         tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
         earlier = count - len(claim.tried)
-        before_that = f"\nBefore that, {earlier} by an earlier run or another watchdog." if earlier else ""
+        in_this = min(earlier, claim.tried_before)
+        before_that = f"\n{in_this} of them earlier in this repair." if in_this else ""
+        before_that += f"\n{earlier - in_this} of them in earlier repairs." if earlier > in_this else ""
         text = (
             f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
-            f"restarts it any more until it does: look at it yourself.{tried}{before_that}"
+            f"restarts it any more until it does: look at it yourself, then ask for its repair, or start it yourself."
+            f"{tried}{before_that}{self._where_output_is(name)}"
         )
         await self._tell_owner(claim, member["owner"], text)
         note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was told."
         await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
         facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
+        self._left.add(claim.task)
         return "given up"
+
+    def _where_output_is(self, name: str) -> str:
+        started_here = self._config.runtime[name].start is not None
+        return f"\nIts output: {self._machine.log(name)}, on the watchdog's machine." if started_here else ""
 
     async def _tell_owner(self, claim: Claim, owner: str, text: str) -> None:
         for kind in LOUDEST_FIRST:

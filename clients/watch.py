@@ -68,7 +68,7 @@ def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:
         print(f"{span(runtimes.audit_every)}; {runtimes.repairs} restarts within {span(runtimes.repairs_within)}.")
         for line in lines:
             print(f"\n@{line['runtime']}: {line['now']}")
-            for key in ("seen_by", "repaired_by", "listeners", "problem"):
+            for key in ("seen_by", "repaired_by", "output", "listeners", "problem"):
                 if line[key]:
                     print(f"  {key.replace('_', ' ')}: {plain(str(line[key]))}")
     return FAILED if any(line["problem"] for line in lines) else 0
@@ -85,6 +85,7 @@ async def _checked(machine: Machine, runtimes: Runtimes, name: str) -> dict[str,
         "now": now,
         "seen_by": ", ".join(_ways(runtime)) or "the room alone",
         "repaired_by": " ".join(runtime.start or runtime.restart or ()),
+        "output": "" if runtime.start is None else str(machine.log(name)),
         "listeners": "" if here is None else f"{len(here)} now",
         "problem": _lacking(runtime, machine.environment(name)),
     }
@@ -139,7 +140,7 @@ class Watchdog:
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._nudged = anyio.Event()
-        self._gave_up = self._went_wrong = False
+        self._has_joined = self._gave_up = self._went_wrong = False
         self._told: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
@@ -182,6 +183,8 @@ class Watchdog:
         return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
     def _say_what_goes_on(self) -> None:
+        if not self._has_joined:
+            return
         with contextlib.suppress(Failure):
             if left := self._machine.left_running():
                 self._tell("leaves", f"The watchdog ends, and leaves running: {', '.join(left)}.", left=left)
@@ -202,6 +205,7 @@ class Watchdog:
         await self._room.call("declare_capabilities", capabilities=reaches)
         self._repairs = Repairs(self._room, self._machine, self._config, str(me["name"]), self._tell)
         self._audit = Audit(self._room, self._repairs.who, self._machine, self._config, self._tell)
+        self._has_joined = True
         self._tell("watches", f"@{me['name']} watches: {', '.join(self._config.runtime)}.", quiet=True)
 
     def _hold_alone(self, me: str, held: contextlib.ExitStack) -> None:

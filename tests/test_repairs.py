@@ -111,6 +111,35 @@ async def test_a_repair_that_was_given_up_says_so_and_stands_until_the_member_is
     assert (found["task"], round(found["given_up_seconds_ago"])) == (None, 17 * 60)
 
 
+async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_it_and_by_nobody_else(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    await room.enroll("crashed", mode="live")
+    rex, fido = await dogs(room, "rex", "fido")
+    task = (await rex("repair", name="crashed", found="its process is gone"))["task"]
+
+    async def give_up() -> None:
+        fence = (await rex("claim_task", task=task))["fence"]
+        await rex("update_task", task=task, fence=fence, status="released", note="no sign of it")
+
+    await give_up()
+    again = await fido("repair", name="crashed", found="its process is gone")
+    assert (again["receipt"], again["released"], again["ordered"]) == (None, True, False)
+    seen = (await rex("check_in"))["cursor"]
+    asked = await owner("repair", name="crashed", found="its disk is mended")
+    assert (asked["task"], asked["released"], asked["ordered"]) == (task, False, True)
+    assert asked["receipt"] is not None
+    line = f"{task} is ordered, the repair of @crashed: its disk is mended"
+    assert [(w["reason"], w["line"]) for w in (await rex("check_in", after=seen))["wakes"]] == [("repair", line)]
+    newest = (await owner("read_board", task=task))["task"]["history"][0]
+    assert (newest["kind"], newest["member"], newest["text"]) == ("ordered", "olga", "its disk is mended")
+    assert (await owner("repair", name="crashed", found="again"))["receipt"] is None, "it is ordered already"
+    await give_up()
+    found = await rex("repair", name="crashed")
+    assert (found["released"], found["ordered"]) == (True, False)
+
+
 async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_are_told(room: RunningRoom) -> None:
     await room.enroll("crashed", mode="live")
     rex, fido = await dogs(room, "rex", "fido")

@@ -152,10 +152,13 @@ def test_a_check_starts_nothing_and_says_what_would_be_done(folder: Path) -> Non
     (line,) = done.json["runtimes"]
     assert (done.code, line["now"]) == (0, "not well, it was not started here yet")
     assert line["seen_by"] == "its process, port 1"
+    shown = Shell(folder).now("watch", "--check", "--config", str(folder / "runtimes.toml"))
+    assert f"\n  output: {folder / 'runtimes.state' / 'builder.log'}\n" in shown.out
     assert not list(folder.glob("*.state/*.json"))
     (folder / "runtimes.toml").write_text('[runtime.builder]\nrestart = ["no-such-command"]\n')
     done = Shell(folder).now("watch", "--check", "--config", str(folder / "runtimes.toml"))
     assert (done.code, "there is no command no-such-command" in done.out) == (1, True)
+    assert "output:" not in done.out, "what restarts by itself writes where it likes"
 
 
 # ------------------------------------------------------------------ the machine

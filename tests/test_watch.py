@@ -21,7 +21,7 @@ from teamroom.clients.failure import NOT_AUTHORISED, PAUSED, Failure, Unreachabl
 from teamroom.clients.machine import Machine
 from teamroom.clients.place import Place
 from teamroom.clients.processes import matching, processes
-from teamroom.clients.repair import Repairs
+from teamroom.clients.repair import WELL, Repairs
 from teamroom.clients.room import connected
 from teamroom.clients.runtimes import Runtime, Runtimes, load
 from teamroom.clients.steady import SteadyRoom, new_listener
@@ -131,6 +131,25 @@ def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> Non
         dog.until("repaired")
 
 
+def test_a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_room_no_longer_hears_it(
+    room: WatchedRoom,
+) -> None:
+    with by_hand(room, "builder"):
+        until(lambda: room.who("builder")["listening"], "it listens")
+    until(lambda: not room.who("builder")["listening"], "its call ended with it")
+    assert is_heard(room.who("builder"))
+    table = room.runtime("builder", STAYS_SILENT, listener=f"{re.escape(str(room.pid_file('builder')))}$")
+    with room.watching("rex", room.config(table, every=0.2, audit_every=0.2)) as dog:
+        assert dog.until("restarts")["why"] == "it was not started here yet"
+        assert not is_heard(room.who("builder"))
+        assert dog.said() == ["restarts"], "nothing is told of what called of late"
+
+
+def is_heard(member: dict[str, Any]) -> bool:
+    """Whether the room says that a member is well, and called of late."""
+    return member["presence"] in WELL and member["connected"]
+
+
 def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
@@ -202,6 +221,13 @@ def done(room: WatchedRoom, since: int) -> bool:
     return "complete_task" in [r["act"] for r in room.receipts()[since:]] and not room.owner("read_board")["tasks"]
 
 
+def left_given_up(task: str) -> str:
+    return (
+        f"@builder was given up ({task}), and its owner was told: it is left until it acts, or until a person asks for "
+        f"its repair (the tool repair)."
+    )
+
+
 def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", DIES))
     with room.watching("rex", config) as dog:
@@ -212,15 +238,63 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     with room.watching("rex", config) as dog:
         for _ in range(4):
             dog.until("looked")
-        assert dog.said() == [], "not even a watchdog that begins anew"
+        assert dog.said() == ["left"], "not even a watchdog that begins anew, which says so once"
+        assert [event["words"] for event in dog.seen if event["event"] == "left"] == [left_given_up(task)]
     (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
     (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
     assert (alert["reason"], message["task"]) == ("alert", task)
     assert message["text"].count("ended with 3") == 3
+    assert "look at it yourself, then ask for its repair, or start it yourself." in message["text"]
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
     assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+    once = room.shell("rex").run("watch", "--config", str(config), "--once")
+    assert (once.code, once.out.splitlines()[0]) == (1, left_given_up(task))
+
+
+def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it(room: WatchedRoom) -> None:
+    mended = room.folder / "mended"
+    script = f"import os, sys\nif not os.path.exists({str(mended)!r}): sys.exit(3)\n{LISTENS}"
+    with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
+        task = dog.until("gave_up")["task"]
+        asked = room.owner("repair", name="builder", found="try once more")
+        assert (asked["task"], asked["ordered"]) == (task, True)
+        noted = "Restart 4, which a person asked for, of @builder: its process ended with 3"
+        assert dog.until("restarts")["words"] == f"{noted} ({task})."
+        assert dog.until("gave_up")["task"] == task
+        mended.touch()
+        for _ in range(4):
+            dog.until("looked")
+        assert dog.said() == ["restarts"] * 3 + ["gave_up", "restarts", "gave_up"], "nobody asked"
+        room.owner("repair", name="builder", found="its disk is mended")
+        assert dog.until("repaired")["task"] == task
+        assert dog.said()[6:] == ["restarts", "repaired"]
+    assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 2
+
+
+def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
+    ends = room.folder / "ends"
+    script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
+    with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
+        begun(dog)
+        ends.touch()
+        kill_9(room, "builder")
+        dog.until("gave_up")
+        output = f"Its output: {room.folder / 'runtimes.state' / 'builder.log'}, on the watchdog's machine."
+        assert told_last(room).splitlines()[-2:] == ["1 of them in earlier repairs.", output]
+        assert told_last(room).count("ended with 3") == 2
+        room.owner("repair", name="builder", found="try once more")
+        dog.until("gave_up")
+        lines = told_last(room).splitlines()
+        assert lines[-3:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs.", output]
+
+
+def told_last(room: WatchedRoom) -> str:
+    """What the owner was told last of what was given up."""
+    alert = [w for w in room.owner("check_in")["wakes"] if w["reason"] == "alert"][-1]
+    (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
+    return str(message["text"])
 
 
 def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
@@ -261,7 +335,7 @@ def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: Watche
         )
         for _ in range(4):
             dog.until("looked")
-        assert dog.said() == ["restarts"] * 3 + ["gave_up"]
+        assert dog.said() == ["restarts"] * 3 + ["gave_up", "left"]
         assert [t["state"] for t in room.owner("read_board")["tasks"]] == ["open"]
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
 
@@ -711,6 +785,9 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
         assert (second.code, "watches here already" in second.err) == (1, True)
+        assert second.out == "", "what the first looks after it does not leave"
+        assert dog.stop() == 130
+        dog.until("leaves")
 
 
 def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls(room: WatchedRoom) -> None:

@@ -40,9 +40,10 @@ class Repair(Arguments):
 class Repaired(Reply):
     """Reply of `repair`: the runtime's repair that is not finished, if there is one.
 
-    `released`: whoever had it gave it up, so that it waits for a person. `ordered`: a person asked for it, so that the
-    runtime is restarted however well it looks. `tried_seconds_ago`: how long ago each restart of this runtime was
-    noted, the newest first; `given_up_seconds_ago`: how long ago a repair of it was last given up.
+    `released`: whoever had it gave it up, so that it waits for a person. `ordered`: a person asked for it, and it was
+    not given up since, so that the runtime is restarted however well it looks and often it was. `tried_seconds_ago`:
+    how long ago each restart of this runtime was noted, the newest first; `given_up_seconds_ago`: how long ago a repair
+    of it was last given up.
     """
 
     name: str
@@ -68,15 +69,20 @@ class Wanted:
 def repair(tx: Writing, caller: Caller, arguments: Repair, now: float) -> Repaired:
     """See the unfinished repair of a runtime; with `found`, ask for it where there is none.
 
-    A watchdog asks for the runtimes that it reaches. Raises Refusal.
+    A watchdog asks for the runtimes that it reaches. A person orders one that is there and that nobody works on, say
+    because it was given up. Raises Refusal.
     """
     member = find_member(tx, arguments.name)
     name = str(member["name"])
     seq = None
-    if arguments.found is not None and _unfinished(tx, member["id"]) is None:
+    row = _unfinished(tx, member["id"])
+    if arguments.found is not None and row is None:
         _check_wanted(tx, caller, member, now)
         wanted = Wanted(member["id"], name, one_line(f"Repair @{name}: {arguments.found}"), author(caller))
         seq = _ask(tx, wanted, now)
+    elif arguments.found is not None and caller.kind == "human" and row["state"] == "open" and not _is_ordered(row):
+        _check_wanted(tx, caller, member, now)
+        seq = _order(tx, caller, name, row["task"], arguments.found, now)
     row = _unfinished(tx, member["id"])
     earlier = {
         "tried_seconds_ago": _ages(tx, "working", member["id"], TRIES_SHOWN, now),
@@ -90,8 +96,8 @@ def repair(tx: Writing, caller: Caller, arguments: Repair, now: float) -> Repair
         task=f"T-{row['task']}",
         state=row["state"],
         holder=row["holder"],
-        released=bool(row["released"]),
-        ordered=row["asked_by"] == "human",
+        released=_is_given_up(row),
+        ordered=_is_ordered(row),
         **earlier,
     )
 
@@ -151,6 +157,15 @@ def _give_back(tx: Writing, row: Any, watchdog: int, why: str, now: float) -> No
 def _unfinished(tx: Reading, member: int) -> Any:
     row = tx.one("repair_of", member=member)
     return None if row is None or row["state"] in ("done", "cancelled") else row
+
+
+def _is_given_up(row: Any) -> bool:
+    """Whether whoever had a repair gave it up, and no person ordered it since."""
+    return (row["released_seq"] or 0) > (row["ordered_seq"] or 0)
+
+
+def _is_ordered(row: Any) -> bool:
+    return not _is_given_up(row) and (row["asked_by"] == "human" or row["ordered_seq"] is not None)
 
 
 def _ages(tx: Reading, kind: str, member: int, limit: int, now: float) -> list[float]:
@@ -213,6 +228,17 @@ def _ask(tx: Writing, wanted: Wanted, now: float) -> int:
     tx.run("add_need", task=id_, need=f"runtime:{wanted.name}")
     add_entry(tx, id_, wanted.by, now, "created", wanted.title)
     _wake(tx, wanted.name, wanted.by.member, name, wanted.title, wanted.by.member)
+    return seq
+
+
+def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str, now: float) -> int:
+    """Tell the watchdogs of a runtime that a person wants the repair that is there."""
+    task = f"T-{id_}"
+    line = one_line(f"{task} is ordered, the repair of @{name}: {found}")
+    by, detail = author(caller), {"task": task, "text": text_digest(found)}
+    seq = log.append(tx, by, now, act="repair", subject=f"@{name}", summary=line, detail=detail)
+    add_entry(tx, id_, caller, now, "ordered", found)
+    _wake(tx, name, caller.member, task, line, caller.member)
     return seq
 
 

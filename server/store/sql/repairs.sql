@@ -12,11 +12,15 @@ join standing on standing.scope = 'member' and standing.target = member.id
 where repair.task = :task
 
 -- name: repair_of
--- A member's newest repair, of what kind who asked for it is, and whether whoever had it gave it up.
+-- A member's newest repair, of what kind who asked for it is, when whoever had it gave it up last, and when a person
+-- ordered it last though it was there.
 select repair.task, task.state, holder.name as holder, creator.kind as asked_by,
-    case when exists (
-        select 1 from task_entry where task_entry.task = repair.task and task_entry.kind = 'released'
-    ) then 1 else 0 end as released
+    (
+        select max(task_entry.seq) from task_entry where task_entry.task = repair.task and task_entry.kind = 'released'
+    ) as released_seq,
+    (
+        select max(task_entry.seq) from task_entry where task_entry.task = repair.task and task_entry.kind = 'ordered'
+    ) as ordered_seq
 from repair
 join task on task.id = repair.task
 join member as creator on creator.id = task.creator
