@@ -33,11 +33,12 @@ WORK = 1800.5
 """So long ahead work is declared."""
 
 WATCHED = ["live", "slow"]
+AGENTS = [*WATCHED, "idle"]
 BYSTANDERS = ["idle", "hans"]
 """An agent that wakes on demand and a person: nobody asks them whether they are there."""
 
 names = st.sampled_from([*WATCHED, *BYSTANDERS])
-agents = st.sampled_from([*WATCHED, "idle"])
+agents = st.sampled_from(AGENTS)
 watched = st.sampled_from(WATCHED)
 holders = st.sampled_from(["first", "second"])
 spans = st.sampled_from([1.5, 61.5, 150.5, 299.5, 301.5, 451.5, 601.5, 901.5, 1801.5, 3601.5])
@@ -320,7 +321,7 @@ class Presence(Model):
         if self.paused[level] > self.world.now:
             del self.paused[level]
             self.missed.end_pause(level)
-            for name in WATCHED if level == "room" else [level]:
+            for name in AGENTS if level == "room" else [level]:
                 self.agents[name].free = self.world.now
         self.nothing_changed()
 
