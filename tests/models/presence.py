@@ -68,7 +68,7 @@ class Agent:
     asks: dict[str, tuple[int, float]] = field(default_factory=dict)
     killed: bool = False
     looked_at_from: float = 0.0
-    """A member that was revived, or changed its mode, is first looked at an interval later."""
+    """A member that was revived or resumed, or changed its mode, is looked at an interval later at the latest."""
 
 
 class Presence(Model):
@@ -323,6 +323,7 @@ class Presence(Model):
             self.missed.end_pause(level)
             for name in AGENTS if level == "room" else [level]:
                 self.agents[name].free = self.world.now
+                self.agents[name].looked_at_from = self.world.now + (self.agents[name].interval or 0.0)
         self.nothing_changed()
 
     @rule(name=watched, seconds=spans)
