@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.answers import answer_times
+from teamroom.server.acts.stored_task import pauses_of
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
 from teamroom.server.rules.standing import Setting, decide
@@ -56,13 +57,13 @@ def _busy_until(tx: Reading, row: Any, now: float) -> float | None:
     if row["busy_until"] is None or row["busy_until"] > now:
         return row["busy_until"]  # type: ignore[no-any-return]
     since = row["last_progress_at"]
-    rows = tx.all("pauses", member=row["id"], owner=row["owner"], since=since)
-    pauses = [(pause["since"], now if pause["until"] is None else pause["until"]) for pause in rows]
-    return declared_until(since, row["busy_until"], [*pauses, *tx.gaps])
+    pauses = pauses_of(tx, row["id"], row["owner"], since)
+    spans = [(pause.since, now if pause.until is None else pause.until) for pause in pauses]
+    return declared_until(since, row["busy_until"], [*spans, *tx.gaps])
 
 
 def find_member(tx: Reading, name: str) -> Any:
-    """An addressee's row. Raises Refusal `not_found`, with the names that are near."""
+    """An addressee's row. Raises Refusal `not_found`."""
     row = tx.one("member_facts", name=name.removeprefix("@"))
     if row is None:
         raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
