@@ -10,7 +10,7 @@ from tests.shells import up
 from tests.tools_page import written
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 async def test_the_page_of_the_tools_is_what_the_room_answers(tmp_path: Path) -> None:
