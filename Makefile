@@ -47,28 +47,28 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.ticks
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
-	$(BIN)/python -m tests.bench.claims 200
-	$(BIN)/python -m tests.bench.pauses 500
-	$(BIN)/python -m tests.bench.kills 200
-	$(BIN)/python -m tests.bench.cancels 10000
+	$(BIN)/python -m tests.campaigns.claims 200
+	$(BIN)/python -m tests.campaigns.pauses 500
+	$(BIN)/python -m tests.campaigns.kills 200
+	$(BIN)/python -m tests.campaigns.cancels 10000
 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
-	$(BIN)/python -m tests.bench.store_kills 10000
-	$(BIN)/python -m tests.bench.power_cuts 10000
-	$(BIN)/python -m tests.bench.supervisor_kills 2000
-	$(BIN)/python -m tests.bench.full_disks 50
-	$(BIN)/python -m tests.bench.bit_flips 1000
+	$(BIN)/python -m tests.campaigns.store_kills 10000
+	$(BIN)/python -m tests.campaigns.power_cuts 10000
+	$(BIN)/python -m tests.campaigns.supervisor_kills 2000
+	$(BIN)/python -m tests.campaigns.full_disks 50
+	$(BIN)/python -m tests.campaigns.bit_flips 1000
 
 wire: $(VENV)/.tests ## broken frames, clients that never read and a thousand connections, in full: about a quarter of an hour
-	$(BIN)/python -m tests.bench.frames 1000000
-	$(BIN)/python -m tests.bench.stuck 200
-	$(BIN)/python -m tests.bench.crowd 1000
+	$(BIN)/python -m tests.campaigns.frames 1000000
+	$(BIN)/python -m tests.campaigns.stuck 200
+	$(BIN)/python -m tests.campaigns.crowd 1000
 
 fuzz: $(VENV)/.tests ## let coverage lead the way to bad bytes for ten minutes each; needs `.venv/bin/pip install atheris`
-	$(BIN)/python -m tests.bench.coverage_fuzz 600
+	$(BIN)/python -m tests.campaigns.coverage_fuzz 600
 
 mutants: $(VENV)/.tests ## change each rule in every small way; the tests of rules must find nine in ten
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.campaigns.mutants
 
 simulation: $(VENV)/.tests ## weeks of a room of scripted agents on virtual time: 10,000 days of honest agents, 100,000 slots of reminders: about twenty minutes
 	$(BIN)/python -m tests.simulation 10000

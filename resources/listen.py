@@ -25,8 +25,8 @@ from mcp.shared.subscriptions import (
 from teamroom.resources.errors import told
 from teamroom.resources.serve import find
 from teamroom.server.acts.act import AnyRead
-from teamroom.server.acts.me import LISTEN, Nothing
-from teamroom.server.door import Door
+from teamroom.server.acts.presence.me import LISTEN, Nothing
+from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal

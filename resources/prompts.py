@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from teamroom.resources.room import inbox, me
-from teamroom.server.acts.board import READ_BOARD, ReadBoard
-from teamroom.server.acts.me import READ_INBOX, READ_ME, Nothing
-from teamroom.server.acts.messages import READ_MESSAGES, ReadMessages
-from teamroom.server.acts.roster import WHO, Who
-from teamroom.server.door import Door
+from teamroom.server.acts.members.roster import WHO, Who
+from teamroom.server.acts.messages.messages import READ_MESSAGES, ReadMessages
+from teamroom.server.acts.presence.me import READ_INBOX, READ_ME, Nothing
+from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
+from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.tools.messages import messages

@@ -5,15 +5,15 @@ from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
 from teamroom.server.acts.act import number
-from teamroom.server.acts.board import READ_BOARD
-from teamroom.server.acts.channels import READ_CHANNELS
-from teamroom.server.acts.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
-from teamroom.server.acts.messages import READ_MESSAGES
-from teamroom.server.acts.overnight import OVERNIGHT
-from teamroom.server.acts.plants import READ_PLANTS
-from teamroom.server.acts.policy import READ_POLICY
-from teamroom.server.acts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
-from teamroom.server.acts.roster import FIND_PLACE, WHO, Place
+from teamroom.server.acts.capabilities.plants import READ_PLANTS
+from teamroom.server.acts.control.policy import READ_POLICY
+from teamroom.server.acts.letters.channels import READ_CHANNELS
+from teamroom.server.acts.members.roster import FIND_PLACE, WHO, Place
+from teamroom.server.acts.messages.messages import READ_MESSAGES
+from teamroom.server.acts.overnight.overnight import OVERNIGHT
+from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
+from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
+from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
 from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import channels, plants, policy

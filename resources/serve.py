@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from teamroom.resources.errors import told
 from teamroom.resources.resource import Resource
 from teamroom.resources.room import RESOURCES
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal

@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 
 from teamroom.resources.errors import told
 from teamroom.resources.prompts import PROMPTS, Prompt, checked, completions
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal

@@ -17,28 +17,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
-from teamroom.server import journal, log, sealing
-from teamroom.server.acts.members import open_room
-from teamroom.server.backups import BACKUPS, BackupError, make_backup, way_back
+from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, Watch, steady_clock, wall_clock
-from teamroom.server.connections import Connections
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
-from teamroom.server.gate import Gate
 from teamroom.server.gauges import gauges
+from teamroom.server.http.connections import Connections
+from teamroom.server.http.gate import Gate
+from teamroom.server.http.transports import Transports, caller_of, connection_of, mcp_server
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
+from teamroom.server.record import chain as log
+from teamroom.server.record import journal
+from teamroom.server.record import seal as sealing
+from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, way_back
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
-from teamroom.server.transports import Transports, caller_of, connection_of, mcp_server
-from teamroom.server.waiting import Waiting
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
+from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, sealed_answers
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from teamroom.server.connections import Connections
+from teamroom.server.http.connections import Connections
 from teamroom.server.store.folder import DATABASE, SEAL
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.transaction import Reading, StorageError

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamroom.server import journal, sealing
-from teamroom.server.acts.restore import begin_again, owner_token
-from teamroom.server.backups import Backup, BackupError, known, verified
-from teamroom.server.journal import Journal
+from teamroom.server.acts.control.restore import begin_again, owner_token
+from teamroom.server.record import journal
+from teamroom.server.record import seal as sealing
+from teamroom.server.record.backups import Backup, BackupError, known, verified
+from teamroom.server.record.journal import Journal
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, PRIVATE_FOLDER, write_private
 from teamroom.server.store.sqlite.connect import connect_writer, migrate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rooms import ERAS, RunningRoom, running_room
+from tests.support.rooms import ERAS, RunningRoom, running_room
 
 
 @pytest.fixture

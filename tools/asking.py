@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from teamroom.server.acts.act import Act
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings

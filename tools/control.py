@@ -1,13 +1,13 @@
 """The operators' tools: the switch, the members, the receipts."""
 
-from teamroom.server.acts.channels import NOTIFY, Channels, Notified
-from teamroom.server.acts.control import KILL, PAUSE, RESUME, Controlled
-from teamroom.server.acts.members import ENROLL, REVOKE, Enrolled, Revoked
-from teamroom.server.acts.plants import PLANT, Planted, Plants
-from teamroom.server.acts.policy import SET_POLICY, Policy, PolicySet
-from teamroom.server.acts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
-from teamroom.server.acts.redact import REDACT, Redacted
-from teamroom.server.acts.repairs import REPAIR, Repaired
+from teamroom.server.acts.capabilities.plants import PLANT, Planted, Plants
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled
+from teamroom.server.acts.control.policy import SET_POLICY, Policy, PolicySet
+from teamroom.server.acts.letters.channels import NOTIFY, Channels, Notified
+from teamroom.server.acts.members.members import ENROLL, REVOKE, Enrolled, Revoked
+from teamroom.server.acts.receipts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
+from teamroom.server.acts.receipts.redact import REDACT, Redacted
+from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
 from teamroom.server.identity import Role
 from teamroom.server.rules.text import code, logged, named, said
 from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING

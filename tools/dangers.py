@@ -3,10 +3,10 @@
 import shlex
 from typing import Any
 
-from teamroom.server.acts.control import Kill, Resume
-from teamroom.server.acts.members import Enroll, Revoke
-from teamroom.server.acts.policy import SetPolicy
-from teamroom.server.acts.redact import Redact
+from teamroom.server.acts.control.control import Kill, Resume
+from teamroom.server.acts.control.policy import SetPolicy
+from teamroom.server.acts.members.members import Enroll, Revoke
+from teamroom.server.acts.receipts.redact import Redact
 from teamroom.server.rules.text import named, said
 from teamroom.tools.tool import Danger
 

@@ -1,6 +1,6 @@
 """The tools of hand-offs."""
 
-from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answered, Offered
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answered, Offered
 from teamroom.tools.messages import expected
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import receipt

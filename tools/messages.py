@@ -1,7 +1,7 @@
 """The tools of the stream."""
 
-from teamroom.server.acts.expect import Forecast
-from teamroom.server.acts.messages import POST_MESSAGE, READ_MESSAGES, Message, Messages, Posted
+from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES, Message, Messages, Posted
+from teamroom.server.facts.member import Forecast
 from teamroom.server.rules.presence import duration
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import quoted, receipt, reminded

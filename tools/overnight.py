@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from teamroom.server.acts.broke import Broken
-from teamroom.server.acts.overnight import OVERNIGHT, Night
-from teamroom.server.acts.sections import Section
-from teamroom.server.acts.stops import Stopped
-from teamroom.server.acts.waits import Waiting
-from teamroom.server.acts.work import Doer, Held
+from teamroom.server.acts.overnight.broke import Broken
+from teamroom.server.acts.overnight.overnight import OVERNIGHT, Night
+from teamroom.server.acts.overnight.sections import Section
+from teamroom.server.acts.overnight.stops import Stopped
+from teamroom.server.acts.overnight.waits import Waiting
+from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import RUN_THE_ROOM

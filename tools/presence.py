@@ -1,8 +1,9 @@
 """The tools of being here."""
 
-from teamroom.server.acts.capabilities import DECLARE_CAPABILITIES, Declared
-from teamroom.server.acts.hand_offs import OfferShown
-from teamroom.server.acts.presence import (
+from teamroom.server.acts.capabilities.capabilities import DECLARE_CAPABILITIES, Declared
+from teamroom.server.acts.capabilities.probes import Probe
+from teamroom.server.acts.members.roster import WHO, MemberShown, Roster
+from teamroom.server.acts.presence.presence import (
     CHECK_IN,
     HEARTBEAT,
     WAKES_WAITING,
@@ -12,11 +13,10 @@ from teamroom.server.acts.presence import (
     Waited,
     Wake,
 )
-from teamroom.server.acts.probes import Probe
-from teamroom.server.acts.reach import CapabilityShown
-from teamroom.server.acts.reminders import Reminder
-from teamroom.server.acts.reviewers import ReviewDue
-from teamroom.server.acts.roster import WHO, MemberShown, Roster
+from teamroom.server.acts.reminders.reminders import Reminder
+from teamroom.server.acts.tasks.hand_offs import OfferShown
+from teamroom.server.facts.capability import CapabilityShown
+from teamroom.server.facts.reviewer import ReviewDue
 from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import counted, listed, receipt, reminded, shortened

@@ -11,13 +11,13 @@ from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
 from teamroom.server.acts.act import TOKEN_TOLD, Act
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named
-from teamroom.server.waiting import Waiting
+from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import control, hand_offs, messages, overnight, presence, tasks
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool

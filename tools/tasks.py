@@ -1,10 +1,10 @@
 """The tools of the board."""
 
-from teamroom.server.acts.board import READ_BOARD, Board, TaskLine, TaskShown
-from teamroom.server.acts.claims import CLAIM_TASK, Claimed
-from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
-from teamroom.server.acts.stored_task import Entry
-from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
+from teamroom.server.acts.tasks.board import READ_BOARD, Board, TaskLine, TaskShown
+from teamroom.server.acts.tasks.claims import CLAIM_TASK, Claimed
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
+from teamroom.server.facts.task import Entry
 from teamroom.server.rules.text import code, named, said
 from teamroom.tools.tool import Tool
 from teamroom.tools.words import listed, quoted, receipt, reminded, shortened

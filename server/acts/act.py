@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from teamroom.server.identity import TOKEN, Caller, Role
-from teamroom.server.log import Author
+from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from teamroom.server.acts.notices import (
+from teamroom.server.acts.letters.notices import (
     Delivery,
     due_deliveries,
     next_delivery,
@@ -24,7 +24,7 @@ from teamroom.server.acts.notices import (
     read_letter,
 )
 from teamroom.server.clock import Watch
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.logs import without_secrets
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify import channels

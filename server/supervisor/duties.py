@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from teamroom.server.acts.dues import Due, DueRule, find_due
-from teamroom.server.acts.notices import write_digest, write_notices
-from teamroom.server.acts.overdue import say_overdue
-from teamroom.server.acts.reminders import remind
-from teamroom.server.acts.trouble import watch
+from teamroom.server.acts.letters.notices import write_digest, write_notices
+from teamroom.server.acts.presence.trouble import watch
+from teamroom.server.acts.reminders.reminders import remind
+from teamroom.server.acts.tasks.overdue import say_overdue
+from teamroom.server.facts.owed import Due, DueRule, find_due
 from teamroom.server.store.transaction import Writing
 
 Duty = Callable[[Writing, Due, float], None]

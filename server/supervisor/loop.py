@@ -9,9 +9,9 @@ import logging
 import math
 from functools import partial
 
-from teamroom.server.acts.dues import Due
 from teamroom.server.clock import Watch
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
+from teamroom.server.facts.owed import Due
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings

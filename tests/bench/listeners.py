@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from teamroom.clients.up import COLLECTED_EVERY
+from teamroom.clients.local.up import COLLECTED_EVERY
 from teamroom.server.wake import push
-from tests.bench.campaign import quantile
-from tests.raw import ENVELOPE, message, modern_headers, posted
-from tests.rooms import Member, RunningRoom, running_room
+from tests.campaigns.campaign import quantile
+from tests.support.raw import ENVELOPE, message, modern_headers, posted
+from tests.support.rooms import Member, RunningRoom, running_room
 
 PER_MEMBER = 50
 CHANGES = 10

@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from teamroom.server.acts.overnight import OVERNIGHT, Overnight
+from teamroom.server.acts.overnight.overnight import OVERNIGHT, Overnight
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import connect_writer, migrate

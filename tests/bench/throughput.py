@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tests.bench.callers import RawCaller, enroll, rate, resource_read, tool_call
+from tests.campaigns.callers import RawCaller, enroll, rate, resource_read, tool_call
 from tests.harness.room import RoomOfProcesses, room_of_processes
 
 CALLERS = 16

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from teamroom.server.app import Room
 from teamroom.server.clock import Watch
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
@@ -33,7 +33,7 @@ from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context
 from teamroom.server.supervisor.loop import Supervisor
-from tests.bench.campaign import quantile
+from tests.campaigns.campaign import quantile
 
 MEMBERS, TASKS, FEW_ENTRIES, ENTRIES = 10_000, 100_000, 10_000, 1_000_000
 TICKS, ROUNDS = 300, 5

@@ -20,7 +20,7 @@ from tests.harness.install import lacking
 from tests.harness.room import TEAMROOM, RoomOfProcesses, room_of_processes
 from tests.harness.script import Seen, Step, Turn, UseTool, read, use
 from tests.harness.scripted_model import ScriptedModel
-from tests.watching import Dog, dog_at_work
+from tests.support.watching import Dog, dog_at_work
 
 pytestmark = [
     pytest.mark.harness,

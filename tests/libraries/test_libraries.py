@@ -14,12 +14,12 @@ import pytest
 from teamroom.tools.serve import TOOLS
 from tests.libraries.install import LIBRARIES, cache_folder, installed, python
 from tests.libraries.story import LONG_SECONDS, WAITS
-from tests.rooms import RunningRoom
+from tests.support.repository import ROOT
+from tests.support.rooms import RunningRoom
 
 pytestmark = pytest.mark.libraries
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parent.parent
 
 STORY_SECONDS = LONG_SECONDS + 20
 """How long a member may take for all that it does; a long wait that nobody ended shows as what it is."""
@@ -95,7 +95,7 @@ async def member(library: str, room: RunningRoom, token: str) -> AsyncIterator[P
     script = f"tests.libraries.with_{library.replace('-', '_').replace('.', '_')}"
     environment = {"PATH": os.environ["PATH"], "TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": token}
     process = await asyncio.create_subprocess_exec(
-        python(library), "-m", script, cwd=REPOSITORY, env=environment, stdout=PIPE, stderr=PIPE
+        python(library), "-m", script, cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE
     )
     try:
         yield process

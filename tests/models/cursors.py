@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from teamroom.server.acts.messages import POST_MESSAGE, READ_MESSAGES
-from teamroom.server.acts.presence import ACKNOWLEDGE, CHECK_IN
-from teamroom.server.acts.receipts import READ_RECEIPTS, READ_STREAM
-from teamroom.server.acts.tasks import CREATE_TASK
+from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES
+from teamroom.server.acts.presence.presence import ACKNOWLEDGE, CHECK_IN
+from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, READ_STREAM
+from teamroom.server.acts.tasks.tasks import CREATE_TASK
 from tests.models.world import Model, Plan, code, statement
 
 MEMBERS = ["ann", "bob", "cid"]

@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from teamroom.server.acts.board import READ_BOARD
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.control import KILL
-from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
-from teamroom.server.acts.members import ENROLL
-from teamroom.server.acts.presence import CHECK_IN
-from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from teamroom.server.acts.control.control import KILL
+from teamroom.server.acts.members.members import ENROLL
+from teamroom.server.acts.presence.presence import CHECK_IN
+from teamroom.server.acts.tasks.board import READ_BOARD
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from tests.models.world import Model, Plan, code, statement
 
 HOUR, DAY = 3600.0, 86_400.0

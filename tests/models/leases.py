@@ -12,10 +12,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from teamroom.server.acts import overdue
-from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
-from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK
-from teamroom.server.acts.tasks import UPDATE_TASK
+from teamroom.server.acts.tasks import overdue
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK
+from teamroom.server.acts.tasks.tasks import UPDATE_TASK
 from tests.models.tasks import LEASES, Task, Tasks, names, spans
 from tests.models.world import code
 

@@ -14,14 +14,14 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from teamroom.server.acts import trouble
-from teamroom.server.acts.capabilities import DECLARE_CAPABILITIES
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.control import KILL, PAUSE, RESUME
-from teamroom.server.acts.members import ENROLL
-from teamroom.server.acts.messages import POST_MESSAGE
-from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
-from teamroom.server.acts.reviews import COMPLETE_TASK
+from teamroom.server.acts.capabilities.capabilities import DECLARE_CAPABILITIES
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
+from teamroom.server.acts.members.members import ENROLL
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.presence import trouble
+from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from tests.models.declared import Missed
 from tests.models.world import Decided, Model, Plan, code
 

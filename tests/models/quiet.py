@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from teamroom.server.acts import exchanges
-from teamroom.server.acts.messages import POST_MESSAGE
-from teamroom.server.acts.presence import CHECK_IN
-from teamroom.server.acts.receipts import READ_RECEIPTS
-from teamroom.server.acts.tasks import CREATE_TASK
+from teamroom.server.acts.messages import exchanges
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.presence.presence import CHECK_IN
+from teamroom.server.acts.receipts.receipts import READ_RECEIPTS
+from teamroom.server.acts.tasks.tasks import CREATE_TASK
 from tests.models.world import Model, Plan, code
 
 AGENTS, PEOPLE = ["ann", "bob", "cid"], ["olga", "hans"]

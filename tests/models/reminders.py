@@ -15,16 +15,16 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from teamroom.server.acts import reminders
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.control import KILL, PAUSE, RESUME
-from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
-from teamroom.server.acts.members import ENROLL
-from teamroom.server.acts.messages import POST_MESSAGE
-from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
-from teamroom.server.acts.reviews import COMPLETE_TASK
-from teamroom.server.acts.roster import WHO
-from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
+from teamroom.server.acts.members.members import ENROLL
+from teamroom.server.acts.members.roster import WHO
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
+from teamroom.server.acts.reminders import reminders
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from tests.models.declared import Missed
 from tests.models.world import Decided, Model, Plan, code
 

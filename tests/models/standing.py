@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from teamroom.server import door
-from teamroom.server.acts.control import KILL, PAUSE, RESUME
-from teamroom.server.acts.me import READ_INBOX
-from teamroom.server.acts.members import ENROLL
-from teamroom.server.acts.presence import CHECK_IN
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
+from teamroom.server.acts.members.members import ENROLL
+from teamroom.server.acts.presence.me import READ_INBOX
+from teamroom.server.acts.presence.presence import CHECK_IN
+from teamroom.server.door import door
 from tests.models.world import Model, Plan, code
 
 

@@ -13,12 +13,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from teamroom.server.acts.board import READ_BOARD
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.control import PAUSE, RESUME
-from teamroom.server.acts.presence import HEARTBEAT
-from teamroom.server.acts.reviews import COMPLETE_TASK
-from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from teamroom.server.acts.control.control import PAUSE, RESUME
+from teamroom.server.acts.presence.presence import HEARTBEAT
+from teamroom.server.acts.tasks.board import READ_BOARD
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from teamroom.server.rules import leases
 from tests.models.world import Model, Plan, code
 

@@ -20,13 +20,13 @@ from typing import Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from teamroom.server import log
 from teamroom.server.acts.act import AnyAct, AnyRead
-from teamroom.server.acts.members import ENROLL, open_room
+from teamroom.server.acts.members.members import ENROLL, open_room
 from teamroom.server.clock import Watch
-from teamroom.server.door import Door
+from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
+from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder

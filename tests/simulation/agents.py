@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from teamroom.server.acts.act import AnyAct
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.hand_offs import ANSWER_HAND_OFF, HAND_OFF
-from teamroom.server.acts.messages import POST_MESSAGE
-from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
-from teamroom.server.acts.reviews import COMPLETE_TASK, REVIEW_TASK
-from teamroom.server.acts.tasks import UPDATE_TASK
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK
+from teamroom.server.acts.tasks.tasks import UPDATE_TASK
 from tests.simulation.room import HOUR, MINUTE, SimulatedRoom, is_refused
 
 NONCE = re.compile(r'answer "([0-9a-f]+) ')

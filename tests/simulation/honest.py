@@ -3,9 +3,9 @@
 from typing import Any
 
 from teamroom.server.acts.act import AnyAct
-from teamroom.server.acts.claims import CLAIM_TASK
-from teamroom.server.acts.presence import HEARTBEAT
-from teamroom.server.acts.reviews import COMPLETE_TASK
+from teamroom.server.acts.presence.presence import HEARTBEAT
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from tests.simulation.agents import Agent
 from tests.simulation.room import DAY, HOUR, MINUTE, is_refused
 

@@ -1,7 +1,7 @@
 """The person who answers for the agents of a simulation."""
 
-from teamroom.server.acts.control import PAUSE, RESUME
-from teamroom.server.acts.tasks import CREATE_TASK, UPDATE_TASK
+from teamroom.server.acts.control.control import PAUSE, RESUME
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from tests.simulation.agents import Agent
 from tests.simulation.room import DAY, HOUR, is_refused
 

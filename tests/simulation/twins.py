@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from teamroom.server.acts import reminders, trouble
-from teamroom.server.acts.dues import Due
+from teamroom.server.acts.presence import trouble
+from teamroom.server.acts.reminders import reminders
+from teamroom.server.facts.owed import Due
 from teamroom.server.rules import presence
 from teamroom.server.rules.reminders import Circumstances
 from teamroom.server.store.transaction import Reading, Writing

@@ -1,6 +1,6 @@
 """Agents that go wrong, in every way that people have met, and tell the judges when they did."""
 
-from teamroom.server.acts.presence import CHECK_IN, HEARTBEAT
+from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
 from tests.simulation.agents import Agent
 from tests.simulation.honest import Live
 from tests.simulation.room import DAY, HOUR, MINUTE, is_refused

@@ -1,0 +1,396 @@
+"""Frames of JSON-RPC on their way between one client and the room, in both protocol eras.
+
+A modern request (2026-07-28) says its version in itself; what it says is repeated in headers. An older
+client opens a session with `initialize`: the bridge keeps the session's id, opens the stream on which
+the room pushes, and opens the session again when the room has forgotten it, say because it restarted.
+"""
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+import httpx2
+from mcp.shared.inbound import (
+    MCP_PROTOCOL_VERSION_HEADER,
+)
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CONNECTION_CLOSED,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
+)
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from teamroom.clients.bridge.frames import Frame, error, refused
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError, refusal
+from teamroom.clients.session.place import Place, member_token
+from teamroom.clients.session.room import http_client
+
+CONNECT_SECONDS = 5.0
+SEND_SECONDS = 30.0
+NOTIFY_SECONDS = 10.0
+"""How long a connection, sending a body, and a notification may take. Answers may take any time."""
+
+DRAIN_SECONDS = 1.0
+"""What calls in flight still have once standard input has ended."""
+
+LISTEN_AGAIN_SECONDS = (1.0, 15.0)
+"""The pause before the room's push stream is opened again: at first, and at most."""
+
+SESSION_HEADER = "mcp-session-id"
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass
+class InFlight:
+    """A request that is being answered."""
+
+    frame: Frame
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    is_cancelled: bool = False
+
+
+@dataclass
+class Session:
+    """What an older client opened and follows, and how to open it again."""
+
+    initialize: Frame
+    id: str | None
+    version: str
+    followed: dict[str, Frame] = field(default_factory=dict)
+
+    def note(self, frame: Frame) -> None:
+        """Note what the room has granted: it forgets that with the session, and with the token."""
+        params = frame.message.get("params")
+        uri = str(params.get("uri") if isinstance(params, dict) else None)
+        if frame.method == "resources/subscribe":
+            self.followed[uri] = frame
+        elif frame.method == "resources/unsubscribe":
+            self.followed.pop(uri, None)
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every message in the session."""
+        found = {MCP_PROTOCOL_VERSION_HEADER: self.version}
+        return found if self.id is None else {**found, SESSION_HEADER: self.id}
+
+
+class Bridge:
+    """One client's way to its room. `failure` is what keeps it from the room at the moment."""
+
+    def __init__(self, place: Place, name: str, write: Write, say: Callable[[str], None]) -> None:
+        self.failure: Failure | None = None
+        self._place = place
+        self._name = name.removeprefix("@")
+        self._write = write
+        self._say = say
+        self._token = ""
+        self._is_admitted = False
+        self._admitting = anyio.Lock()
+        self._renewing = anyio.Lock()
+        self._in_flight: dict[str, InFlight] = {}
+        self._answered = anyio.Event()
+        self._session: Session | None = None
+        self._listening: anyio.CancelScope | None = None
+        self._http: httpx2.AsyncClient
+        self._tasks: anyio.abc.TaskGroup
+
+    async def run(self, lines: AsyncIterable[bytes | None]) -> None:
+        """Carry the client's frames until they end; then what is in flight has a second more.
+
+        None stands for a line that was too long to be read.
+        """
+        timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS, write=SEND_SECONDS)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16)
+        async with (
+            http_client(self._place.endpoint, {}, timeout, limits) as self._http,
+            anyio.create_task_group() as self._tasks,
+        ):
+            async for line in lines:
+                await self._take(line)
+            with anyio.move_on_after(DRAIN_SECONDS):
+                await self._until_answered()
+            self._tasks.cancel_scope.cancel()
+            with anyio.move_on_after(DRAIN_SECONDS, shield=True):
+                await self._end_session()
+
+    async def _until_answered(self) -> None:
+        """Wait for the calls in flight, but not for streams and what was cancelled."""
+        while any(not (flight.is_cancelled or flight.frame.is_stream) for flight in self._in_flight.values()):
+            self._answered = anyio.Event()
+            await self._answered.wait()
+
+    async def _take(self, line: bytes | None) -> None:
+        if line is None:
+            await self._write(error(None, INVALID_REQUEST, "This line is too long to be carried."))
+            return
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            await self._write(error(None, PARSE_ERROR, "This line is no JSON."))
+            return
+        if not isinstance(message, dict):
+            await self._write(error(None, INVALID_REQUEST, "Send one JSON-RPC message a line."))
+            return
+        frame = Frame(line, message)
+        if frame.is_request:
+            flight = InFlight(frame)
+            self._in_flight[frame.key] = flight
+            self._tasks.start_soon(self._answer, frame, flight)
+        elif not self._is_cancelled_here(frame):
+            await self._pass_on(frame)
+
+    def _is_cancelled_here(self, frame: Frame) -> bool:
+        """Over modern HTTP a call is cancelled by closing its stream; older sessions are told so by the frame."""
+        if frame.method != "notifications/cancelled":
+            return False
+        params = frame.message.get("params")
+        flight = self._in_flight.get(json.dumps(params.get("requestId") if isinstance(params, dict) else None))
+        if flight is None:
+            return self._session is None
+        flight.is_cancelled = True
+        if flight.frame.is_modern:
+            flight.scope.cancel()
+        return flight.frame.is_modern
+
+    # -------------------------------------------------------------- requests
+
+    async def _answer(self, frame: Frame, flight: InFlight) -> None:
+        try:
+            with flight.scope:
+                await self._admit()
+                await self._ask(frame, flight)
+        except Failure as failure:
+            self._note(failure)
+            await self._write(refused(frame, failure))
+        except httpx2.TransportError as fault:
+            away = self._transport_failure(fault)
+            self._note(away)
+            if not flight.is_cancelled:
+                await self._write(refused(frame, away))
+        finally:
+            if self._in_flight.get(frame.key) is flight:
+                del self._in_flight[frame.key]
+            self._answered.set()
+
+    async def _ask(self, frame: Frame, flight: InFlight) -> None:
+        session = self._session
+        async with self._post(frame) as response:
+            if not self._must_ask_again(response, frame):
+                await self._carry_back(response, frame, flight)
+                return
+        if response.status_code == 401:
+            await self._admit()
+            await self._follow_again()
+        elif session is not None:
+            await self._renew(session)
+        async with self._post(frame) as response:
+            await self._carry_back(response, frame, flight)
+
+    def _must_ask_again(self, response: httpx2.Response, frame: Frame) -> bool:
+        """Once more after a token that was replaced in its file, or a session that the room has forgotten."""
+        if response.status_code == 401:
+            self._is_admitted = False
+            return self._read_token() != self._token
+        in_session = frame.modern_version is None and frame.method != "initialize" and self._session is not None
+        return response.status_code == 404 and in_session
+
+    @asynccontextmanager
+    async def _post(self, frame: Frame) -> AsyncIterator[httpx2.Response]:
+        headers = self._headers()
+        if frame.modern_version is not None:
+            headers |= frame.modern_headers()
+        elif frame.method != "initialize" and self._session is not None:
+            headers |= self._session.headers()
+        async with self._http.stream("POST", self._place.endpoint, content=frame.raw, headers=headers) as response:
+            yield response
+
+    async def _carry_back(self, response: httpx2.Response, frame: Frame, flight: InFlight) -> None:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            async for data in _events(response):
+                if await self._hand_over(data, frame, response):
+                    return
+        elif kind == "application/json":
+            body = await response.aread()
+            if await self._hand_over(body, frame, response):
+                return
+        if not flight.is_cancelled:
+            why = f"The room closed the call without an answer (HTTP {response.status_code})."
+            await self._write(error(frame.message["id"], CONNECTION_CLOSED, why))
+
+    async def _hand_over(self, data: bytes, frame: Frame, response: httpx2.Response) -> bool:
+        """Write what the room sent; returns whether it was the answer to this frame."""
+        try:
+            message = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(message, dict):
+            return False
+        is_answer = "method" not in message and ("result" in message or "error" in message)
+        if is_answer and message.get("id") != frame.message["id"]:
+            message["id"] = frame.message["id"]  # refused before its id was read
+            data = json.dumps(message).encode()
+        if is_answer and frame.method == "initialize" and isinstance(message.get("result"), dict):
+            version = str(message["result"].get("protocolVersion", ""))
+            session_id = response.headers.get(SESSION_HEADER)
+            self._session = Session(frame, session_id, version)
+        elif is_answer and "result" in message and self._session is not None and frame.modern_version is None:
+            self._session.note(frame)
+        await self._write(data if b"\n" not in data and b"\r" not in data else json.dumps(message).encode())
+        return is_answer
+
+    # -------------------------------------------------------------- notifications, answers of the client, sessions
+
+    async def _pass_on(self, frame: Frame) -> None:
+        """A message that nobody waits for. Without a session there is nowhere it could go."""
+        if self._session is None and frame.modern_version is None:
+            return
+        try:
+            with anyio.fail_after(NOTIFY_SECONDS):
+                async with self._post(frame) as response:
+                    await response.aread()
+        except (httpx2.TransportError, TimeoutError, Failure):
+            self._say(f"teamroom: {frame.method or 'an answer'} did not reach the room.")
+        if frame.method == "notifications/initialized":
+            self._listen()
+
+    def _listen(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening = anyio.CancelScope()
+        self._tasks.start_soon(self._carry_pushes, self._listening)
+
+    async def _carry_pushes(self, scope: anyio.CancelScope) -> None:
+        """Keep the stream open on which the room pushes to an older client."""
+        pause, longest = LISTEN_AGAIN_SECONDS
+        with scope:
+            while (session := self._session) is not None and session.id is not None:
+                try:
+                    headers = {**self._headers(), **session.headers()}
+                    async with self._http.stream("GET", self._place.endpoint, headers=headers) as response:
+                        if response.status_code == 200:
+                            pause = LISTEN_AGAIN_SECONDS[0]
+                            async for data in _events(response):
+                                await self._write(data)
+                    if response.status_code == 405:
+                        return
+                    if response.status_code == 404:
+                        await self._renew(session)
+                    elif response.status_code == 401 and self._must_ask_again(response, session.initialize):
+                        await self._admit()
+                        await self._follow_again()
+                except (httpx2.TransportError, Failure):
+                    pass  # the room is away: ask again, at a pace that it can bear
+                await anyio.sleep(pause)
+                pause = min(2 * pause, longest)
+
+    async def _renew(self, forgotten: Session) -> None:
+        """Open a session again that the room has forgotten. Raises Failure."""
+        async with self._renewing:
+            if self._session is not forgotten:
+                return
+            async with self._post(forgotten.initialize) as response:
+                session_id = response.headers.get(SESSION_HEADER)
+                await response.aread()
+            if response.status_code != 200 or session_id is None:
+                raise Failure("The room did not open the session again.", "Connect again.")
+            self._session = Session(forgotten.initialize, session_id, forgotten.version, forgotten.followed)
+            told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            async with self._post(Frame(json.dumps(told).encode(), told)) as response:
+                await response.aread()
+            self._say("teamroom: the session was opened again.")
+            await self._follow_again()
+
+    async def _follow_again(self) -> None:
+        """Subscribe once more to what the client follows."""
+        for frame in list(self._session.followed.values()) if self._session is not None else ():
+            async with self._post(frame) as response:
+                await response.aread()
+
+    async def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None and session.id is not None:
+            try:
+                headers = {**self._headers(), **session.headers()}
+                await self._http.delete(self._place.endpoint, headers=headers)
+            except (httpx2.TransportError, Failure):
+                pass
+
+    # -------------------------------------------------------------- who we are
+
+    async def _admit(self) -> None:
+        """Make sure that the token is the named member's, once. Raises Failure."""
+        async with self._admitting:
+            if self._is_admitted:
+                return
+            self._token = self._read_token()
+            name = await self._who_am_i()
+            if name.casefold() != self._name.casefold():
+                raise Failure(
+                    f"The token is @{name}'s, and --as says {self._name}.",
+                    f"Connect as {name}, or give the token of {self._name}: teamroom enroll {self._name} --save",
+                    NOT_AUTHORISED,
+                    {"code": "not_allowed"},
+                )
+            self._is_admitted = True
+            self.failure = None
+            self._say(f"teamroom: connected to {self._place.endpoint} as @{name}.")
+
+    def _read_token(self) -> str:
+        return member_token(self._place, self._name)
+
+    async def _who_am_i(self) -> str:
+        envelope = {PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION, CLIENT_CAPABILITIES_META_KEY: {}}
+        ask = {
+            "jsonrpc": "2.0",
+            "id": 0,
+            "method": "resources/read",
+            "params": {"uri": "teamroom://me", "_meta": envelope},
+        }
+        async with self._post(Frame(json.dumps(ask).encode(), ask)) as response:
+            text = await response.aread()
+        try:
+            body = json.loads(text)
+            if "error" not in body:
+                contents = body["result"]["contents"]
+                json_text = next(c["text"] for c in contents if c.get("mimeType") == "application/json")
+                return str(json.loads(json_text)["name"])
+            data = body["error"].get("data")
+        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+            data = None
+        if isinstance(data, dict) and "code" in data:
+            raise refusal(data)
+        raise Failure(f"What answers at {self._place.endpoint} is no room.", "Name the room with --url or --data.")
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._token}",
+            "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
+        }
+
+    def _transport_failure(self, fault: httpx2.TransportError) -> Failure:
+        if isinstance(fault, httpx2.ConnectError | httpx2.ConnectTimeout):
+            return UnreachableError(self._place.endpoint)
+        return Failure(
+            "The room went away before it answered.",
+            "Look at what stands before you repeat the call; if no room answers, run `teamroom up`.",
+        )
+
+    def _note(self, failure: Failure) -> None:
+        """Say on standard error what keeps the client from its room, once."""
+        if self.failure is None or self.failure.why != failure.why:
+            self._say(failure.text())
+        self.failure = failure
+
+
+async def _events(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The messages of an event stream."""
+    async for event in httpx2.EventSource(response, max_event_size=None):
+        if event.event == "message" and event.data:
+            yield event.data.encode()

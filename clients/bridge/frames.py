@@ -1,0 +1,88 @@
+"""One message of a client: what it says, the headers that repeat it, and the errors that answer it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.shared.inbound import (
+    MCP_METHOD_HEADER,
+    MCP_NAME_HEADER,
+    MCP_PROTOCOL_VERSION_HEADER,
+    NAME_BEARING_METHODS,
+    encode_header_value,
+)
+from mcp_types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from teamroom.clients.session.failure import Failure
+
+STREAMS = frozenset({"subscriptions/listen", "events/stream"})
+"""Requests that stay open until their client leaves."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message of the client: its bytes, and what they say."""
+
+    raw: bytes
+    message: Mapping[str, Any]
+
+    @property
+    def method(self) -> str | None:
+        """The method of a request or a notification."""
+        method = self.message.get("method")
+        return method if isinstance(method, str) else None
+
+    @property
+    def is_request(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self.method is not None and "id" in self.message
+
+    @property
+    def key(self) -> str:
+        """Its id, as a key under which 1 and "1" differ."""
+        return json.dumps(self.message.get("id"))
+
+    @property
+    def modern_version(self) -> str | None:
+        """The version that a modern message says in itself."""
+        params = self.message.get("params")
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
+        return version if isinstance(version, str) else None
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether closing its HTTP stream is what cancels it."""
+        return self.modern_version in MODERN_PROTOCOL_VERSIONS
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its answer comes when its client leaves, not before."""
+        return self.method in STREAMS
+
+    def modern_headers(self) -> dict[str, str]:
+        """The headers that repeat a modern message."""
+        headers = {MCP_PROTOCOL_VERSION_HEADER: encode_header_value(self.modern_version or "")}
+        if self.method is not None:
+            headers[MCP_METHOD_HEADER] = encode_header_value(self.method)
+        params = self.message.get("params")
+        name = params.get(NAME_BEARING_METHODS.get(self.method or "", "")) if isinstance(params, dict) else None
+        if isinstance(name, str):
+            headers[MCP_NAME_HEADER] = encode_header_value(name)
+        return headers
+
+
+def refused(frame: Frame, failure: Failure) -> bytes:
+    """The answer to a request that does not reach the room: why, and what to do, in words and as data."""
+    code = failure.body.get("code")
+    first = f"Refused ({code}): {failure.why}" if code else failure.why
+    data = {**failure.body, "why": failure.why, "fix": failure.fix}
+    return error(frame.message["id"], CONNECTION_CLOSED, f"{first} Fix: {failure.fix}", data)
+
+
+def error(id_: Any, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
+    """A JSON-RPC error."""
+    error = {"code": code, "message": message, **({"data": data} if data else {})}
+    return json.dumps({"jsonrpc": "2.0", "id": id_, "error": error}).encode()

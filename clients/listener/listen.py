@@ -1,0 +1,219 @@
+"""`teamroom listen`: the one live listener of an agent, which runs a command for what wakes it.
+
+The command gets the wakes as JSON on standard input, and one line of text; they count as seen once it has ended with
+0. While it runs the listener beats: whether somebody thinks behind it, the room finds out by itself.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from teamroom.clients.session.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.place import Place, member_token
+from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
+from teamroom.clients.session.terminal import plain, say
+from teamroom.server.rules.text import said
+
+BEAT_SECONDS = 10.0
+"""How often a listener says that it is there while its command runs."""
+
+PARENT_SECONDS = 1.0
+"""How often it looks whether who started it is still there."""
+
+END_SECONDS = 10.0
+"""How long a command has to end by itself, once it was asked to."""
+
+FAILED_SECONDS = (5.0, 300.0)
+"""How long until a command that failed is run again: at first, and at most."""
+
+PLACEHOLDER = "{wake}"
+LINE = "TEAMROOM_WAKE"
+"""What stands for the line in a command, and the variable that has it too."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
+"""What a check-in may find that an agent has to look at."""
+
+
+def listen(place: Place, name: str, command: Sequence[str], parent: int | None) -> int:
+    """Listen for a member until a signal, its kill or a newer listener ends it; returns the exit code.
+
+    `parent`: the process that started it, and whose end ends it; None: it goes on then. Raises Failure.
+    """
+    if shutil.which(command[0]) is None:
+        raise Failure(f"There is no command {plain(command[0])}.", "Give what to run for a wake behind --", USAGE)
+
+    def tell(event: str, words: str, /, **facts: Any) -> None:
+        say(f"teamroom: {plain(words)}")
+
+    token = partial(member_token, place, name)
+    room = SteadyRoom(place, token, tell, listener=new_listener())
+    return anyio.run(Listener(room, place, name, command, parent, token).run)
+
+
+class Listener:
+    """One listener, and the command that it runs."""
+
+    def __init__(
+        self,
+        room: SteadyRoom,
+        place: Place,
+        name: str,
+        command: Sequence[str],
+        parent: int | None,
+        token: Callable[[], str],
+    ) -> None:
+        self._room, self._place, self._name, self._token = room, place, name, token
+        self._command, self._parent = command, parent
+        self._ended_by: signal.Signals | None = None
+        self._tasks: anyio.abc.TaskGroup
+
+    async def run(self) -> int:
+        """Listen; returns the exit code."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._until_signal)
+                if self._parent is not None:
+                    self._tasks.start_soon(self._until_parent_ends, self._parent)
+                await self._be_the_member()
+                await self._listen()
+                self._tasks.cancel_scope.cancel()
+        except* Failure as group:
+            error: BaseException = group
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+        return INTERRUPTED if self._ended_by is signal.SIGINT else 0
+
+    async def _be_the_member(self) -> None:
+        me = await self._room.me()
+        if str(me["name"]).casefold() != self._name.casefold():
+            raise Failure(
+                f"The token is @{me['name']}'s, and --as says {self._name}.",
+                f"Listen as {me['name']}, or give the token of {self._name}: teamroom enroll {self._name} --save",
+                NOT_AUTHORISED,
+            )
+
+    async def _listen(self) -> None:
+        """Wait for wakes and run the command for them, until a newer listener takes this one's place."""
+        after = await self._begin()
+        pause, longest = FAILED_SECONDS
+        while True:
+            try:
+                waited = await self._room.wait(after)
+            except Failure as failure:
+                if failure.body.get("code") not in STALE_CURSOR:
+                    raise
+                after = await self._begin()
+                continue
+            if waited["superseded"]:
+                say(f"teamroom: A newer listener of @{plain(self._name)} took this one's place; this one ends.")
+                return
+            if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
+                await self._rest(pause)
+                pause = min(2 * pause, longest)
+                continue
+            pause, after = FAILED_SECONDS[0], waited["cursor"]
+
+    async def _begin(self) -> int:
+        """Run the command for what waits already, say after a crash; returns the cursor behind what it was told."""
+        pause, longest = FAILED_SECONDS
+        while True:
+            found = await self._room.call("check_in", mode="live")
+            cursor = int(found["cursor"])
+            waits = found["challenge"] is not None or any(found[kind] for kind in WAITS)
+            if not waits or await self._run(found["wakes"], cursor):
+                return cursor
+            await self._rest(pause)
+            pause = min(2 * pause, longest)
+
+    # -------------------------------------------------------------- the command
+
+    async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
+        """Run the command for some wakes to its end; returns whether it ended with 0."""
+        line = _line(self._name, wakes)
+        told = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
+        variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
+        is_leader = os.getpgrp() == os.getpid()
+        process = await asyncio.create_subprocess_exec(
+            *(line if word == PLACEHOLDER else word for word in self._command),
+            env={**os.environ, **variables},
+            stdin=asyncio.subprocess.PIPE,
+            process_group=None if is_leader else 0,
+        )
+        try:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._beat)
+                await process.communicate(told)
+                beside.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process, is_leader)
+        if process.returncode != 0:
+            say(f"teamroom: the command ended with {process.returncode}; the wakes wait, and it is run again.")
+        return process.returncode == 0
+
+    async def _rest(self, seconds: float) -> None:
+        """Let a command that failed rest; the listener beats on."""
+        with anyio.move_on_after(seconds):
+            await self._beat()
+
+    async def _beat(self) -> None:
+        while True:
+            await anyio.sleep(BEAT_SECONDS)
+            await self._room.call("heartbeat")
+
+    # -------------------------------------------------------------- its own end
+
+    async def _until_signal(self) -> None:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            async for number in signals:
+                self._ended_by = number
+                self._tasks.cancel_scope.cancel()
+                return
+
+    async def _until_parent_ends(self, parent: int) -> None:
+        while True:
+            if os.getppid() != parent:
+                break
+            await anyio.sleep(PARENT_SECONDS)
+        self._tasks.cancel_scope.cancel()
+
+
+async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> None:
+    """End a command that still runs by its id, by force where it must be, and its group where it has one of its own."""
+    if process.returncode is not None:
+        return
+
+    def send(number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if is_of_our_group:
+                process.send_signal(number)
+            else:
+                os.killpg(process.pid, number)
+
+    send(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+    except TimeoutError:
+        send(signal.SIGKILL)
+        await process.wait()
+
+
+def _line(name: str, wakes: list[dict[str, Any]]) -> str:
+    """What wakes a member, in one line for its model; what others wrote stands in it as a quotation."""
+    if not wakes:
+        return f"You are @{name} in the room. Work of yours waits there: call check_in first."
+    first = wakes[-1]
+    more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
+    what = f"{first['reason']} {first['subject']} from @{first['from']}: {said(first['line'])}{more}"
+    return plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")

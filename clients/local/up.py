@@ -1,0 +1,174 @@
+"""`teamroom up`: makes the room at its first run, and serves it until a signal ends it."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import getpass
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx2
+from pydantic import ValidationError
+
+from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.place import is_name
+from teamroom.server import logs
+from teamroom.server.announcement import announce
+from teamroom.server.app import Room, listen, serve
+from teamroom.server.record.backups import way_back
+from teamroom.server.rules.names import reserved_word
+from teamroom.server.settings import Settings, SettingsError, load
+from teamroom.server.store import folder as data_folder
+from teamroom.server.store.sqlite.connect import NewerRoomError
+from teamroom.server.store.transaction import DamagedError, StorageError
+
+NAMELESS_OWNER = "host"
+"""The first owner's name where the user's own makes none."""
+
+HEALTH_SECONDS = 1.0
+
+COLLECTED_EVERY = (50_000, 10, 10)
+"""New objects between two collections, and collections between two deeper ones: an answer makes a thousand."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A room that answers: where, and whose it is if this run made it."""
+
+    url: str
+    folder: Path
+    new_owner: str | None
+
+
+def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Opened], None]) -> None:
+    """Serve the folder's room until SIGINT or SIGTERM; `opened` is called once it answers. Raises Failure."""
+    first_owner = _owner_name(owner)
+    try:
+        settings = _settings(folder, port)
+        logs.configure(settings.log_format, settings.log_level)
+        data_folder.make_private(folder)
+        listener, settings = _listen(folder, settings)
+        with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
+            room = Room(folder, settings)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(room, listener, first_owner, opened))
+    except SettingsError as error:
+        raise Failure(str(error), "Correct it and start again; `teamroom doctor` shows every value.") from None
+    except data_folder.FolderError as error:
+        raise Failure(str(error), "Do that, then start again; or choose another folder with --data.") from None
+    except NewerRoomError as error:
+        raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
+    except DamagedError as error:
+        raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", way_back(folder)) from None
+    except StorageError as error:
+        raise Failure(
+            f"The room's database cannot be used: {error}",
+            "Look at it with `teamroom doctor`; put back a copy of room.db if it is damaged.",
+        ) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Mend that, then start again.") from None
+
+
+async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
+    token = await room.open(owner)
+    if room.store.damage is not None:
+        print(f"The room's database is damaged, so it is only read: {room.store.damage}.", file=sys.stderr)
+        print(way_back(room.folder), file=sys.stderr)
+    with contextlib.ExitStack() as announcing:
+
+        def is_open() -> None:
+            gc.freeze()  # what start-up made stays: leave it out of each collection
+            gc.set_threshold(*COLLECTED_EVERY)
+            announcing.enter_context(announce(room.folder, room.settings.url))
+            opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
+
+        await serve(room, listener, is_open)
+
+
+def _settings(folder: Path, port: int | None) -> Settings:
+    settings = load(folder)
+    if port is None:
+        return settings
+    try:
+        return Settings.model_validate({**settings.model_dump(), "port": port})
+    except ValidationError as error:
+        raise Failure(f"--port {port}: {error.errors()[0]['msg']}", "Choose a port up to 65535.", USAGE) from None
+
+
+def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
+    try:
+        return listen(settings)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Failure(
+                f"The room cannot listen on {settings.host}:{settings.port}: {error.strerror}.",
+                "Choose another with --port N, or host and port in room.toml.",
+            ) from None
+        with data_folder.locked(folder, settings.url):  # this folder's own server is named instead
+            raise Failure(
+                f"Port {settings.port} is taken by {_who_answers(settings.url)}.",
+                "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml.",
+            ) from None
+
+
+def _who_answers(url: str) -> str:
+    try:
+        answer = httpx2.get(f"{url}/healthz", timeout=HEALTH_SECONDS, trust_env=False)
+        is_room = answer.json() == {"ok": True}
+    except (httpx2.HTTPError, ValueError):
+        is_room = False
+    return "a room with another data folder" if is_room else "another program"
+
+
+def _owner_name(owner: str | None) -> str:
+    """The first owner's name: as given, else the user's own made valid."""
+    if owner is not None:
+        if not _is_free_name(owner):
+            raise Failure(
+                f"--owner {owner!r} is no name: letters, digits and . _ - , at most 32, and no word of the room.",
+                "Choose another name.",
+                USAGE,
+            )
+        return owner
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = ""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", user).strip("._-")[:32]
+    return name if _is_free_name(name) else NAMELESS_OWNER
+
+
+def _is_free_name(name: str) -> bool:
+    return is_name(name) and reserved_word(name) is None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End with exit code 0 on SIGINT and SIGTERM: uvicorn raises them again once it has stopped in order."""
+
+    def end(number: int, frame: Any) -> NoReturn:
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

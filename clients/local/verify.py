@@ -1,0 +1,182 @@
+"""`teamroom verify`: the log checked against its chain and its seal, straight from the folder, changing nothing."""
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.progress import Progress
+
+from teamroom.clients.session.failure import FAILED, Failure
+from teamroom.clients.session.terminal import console, plain, print_json
+from teamroom.server.clock import rfc3339
+from teamroom.server.record.chain import Seal, Verdict, Verifier
+from teamroom.server.settings import Settings
+from teamroom.server.store.folder import DATABASE, KEY, SEAL
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Reading
+
+QUIET_SECONDS = 2.0
+"""A verification that takes longer than this shows how far it is."""
+
+SEAL_WAIT_SECONDS = 2.0
+SEAL_PACE_SECONDS = 0.2
+"""A room seals itself a second after its first act: as long a missing seal is waited for."""
+
+NO_SEAL = "no seal stands beside the database, so a cut at its end could not be noticed"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found: the chain's verdict, and the seal it was held against."""
+
+    verdict: Verdict
+    seal: Seal | None
+
+    @property
+    def good(self) -> bool:
+        """Whether every entry stands, and a seal vouches for the end."""
+        return self.verdict.good and self.seal is not None
+
+    @property
+    def why(self) -> str:
+        """What is wrong, in words."""
+        return self.verdict.why if not self.verdict.good else "" if self.seal is not None else NO_SEAL
+
+
+def verify(folder: Path, as_json: bool) -> int:
+    """Verify the folder's log and say what was found; returns the exit code. Raises Failure."""
+    with _progress() as progress:
+        found = verified(folder, progress)
+    _show(found, as_json)
+    return 0 if found.good else FAILED
+
+
+def verified(
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    seal_wait_seconds: float = SEAL_WAIT_SECONDS,
+) -> Verified:
+    """Verify the folder's log, also while its server runs. Raises Failure when it cannot be read."""
+    seal = _seal(folder, seal_wait_seconds)  # before the log: what the seal saw, the log must hold
+    verifier = Verifier(seal, _key(folder))
+    verdict = None
+    while verdict is None:
+        with reading(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
+            verdict = _step(verifier, tx)
+            progress(verifier.seq, int(tx.one("read_head")["seq"]))
+    return Verified(verdict, seal)
+
+
+def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
+    """The next page; where it cannot be read, entry by entry up to the one that cannot."""
+    try:
+        return verifier.step(tx)
+    except sqlite3.Error:
+        verdict = None
+    while verdict is None:
+        try:
+            verdict = verifier.step(tx, limit=1)
+        except sqlite3.Error as error:
+            verdict = verifier.unreadable(str(error))
+    return verdict
+
+
+@contextmanager
+def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
+    """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
+
+    Raises Failure when it cannot be read.
+    """
+    path, run = folder / DATABASE, sqlite_statements()
+    if not path.exists():
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute(run["begin_read"])
+            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
+            if tx.one("read_head") is None:
+                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
+            yield tx
+    except sqlite3.Error as error:
+        raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None
+
+
+def _seal(folder: Path, wait_seconds: float) -> Seal | None:
+    path = folder / SEAL
+    give_up_at = time.monotonic() + wait_seconds
+    while not path.exists() and (folder / DATABASE).exists() and time.monotonic() < give_up_at:
+        time.sleep(SEAL_PACE_SECONDS)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Seal(**value)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):
+        raise Failure(f"{path} holds no seal.", "The file was changed: put back a copy, and verify again.") from None
+
+
+def _key(folder: Path) -> bytes | None:
+    try:
+        return bytes.fromhex((folder / KEY).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, once the work has taken a while."""
+    out = console(stderr=True)
+    started = time.monotonic()
+    bar = Progress(console=out, transient=True)
+    task = bar.add_task("Verifying", total=None)
+
+    def show(done: int, total: int) -> None:
+        if out.is_terminal and time.monotonic() - started > QUIET_SECONDS:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def as_data(found: Verified) -> dict[str, Any]:
+    """What was found, for programs."""
+    verdict, seal = found.verdict, found.seal
+    return {
+        "good": found.good,
+        "entries": verdict.entries,
+        "hash": verdict.hash,
+        "first_bad": verdict.first_bad,
+        "why": found.why,
+        "seal": None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)},
+    }
+
+
+def _show(found: Verified, as_json: bool) -> None:
+    if as_json:
+        print_json(as_data(found))
+        return
+    verdict, seal = found.verdict, found.seal
+    if not verdict.good:
+        print(f"BAD: entry {verdict.first_bad}: {plain(verdict.why)}.")
+        print(f"The {verdict.entries} entries before it stand; what comes after it is not vouched for.")
+    else:
+        print(f"{verdict.entries} entries stand, each on the one before it.")
+    print(f"last hash  {verdict.hash}")
+    if seal is None:
+        print(f"seal       missing: {NO_SEAL}.")
+    elif verdict.good:
+        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, made with the room's key")
+    else:
+        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}")

@@ -1,0 +1,205 @@
+"""Where the room is and who calls: from the command line, the environment and the data folder.
+
+An agent that runs the shell is that agent, never its owner: see `token`.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.terminal import plain
+from teamroom.server.announcement import announced
+from teamroom.server.settings import SettingsError, load
+
+OWNER_TOKEN = "owner.token"
+MEMBERS = "members"
+LONGEST_TOKEN = 4096
+
+HARNESS_VARIABLES = (
+    "CLAUDECODE",
+    "CLAUDE_CODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_SESSION_ID",
+    "GEMINI_CLI",
+    "OPENCODE",
+    "OPENCODE_CLIENT",
+    "CURSOR_AGENT",
+    "COPILOT_CLI",
+    "COPILOT_AGENT_SESSION_ID",
+    "GOOSE_TERMINAL",
+    "AMP_CURRENT_THREAD_ID",
+    "AUGMENT_AGENT",
+    "ANTIGRAVITY_AGENT",
+    "CLINE_ACTIVE",
+    "AI_AGENT",
+)
+"""Variables that a harness sets for the commands which its agent runs."""
+
+HARNESS_PREFIX = "CODEX_"
+PEOPLES_VARIABLES = frozenset({"CODEX_HOME"})
+"""Codex sets several (CODEX_SANDBOX, CODEX_THREAD_ID, CODEX_CI); this one people set for themselves."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the command line and the environment say about where the room is and who calls."""
+
+    data: Path | None = None
+    url: str | None = None
+    token_file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    on_terminal: bool = field(default_factory=lambda: sys.stdin is not None and sys.stdin.isatty())
+
+    @property
+    def folder(self) -> Path:
+        """The data folder: named, else the user's own."""
+        named = self.data or self.environment.get("TEAMROOM_DATA")
+        return (Path(named) if named else platformdirs.user_data_path("teamroom")).expanduser().absolute()
+
+    @property
+    def names_folder(self) -> bool:
+        """Whether somebody said which folder, rather than leaving it to the default."""
+        return self.data is not None or bool(self.environment.get("TEAMROOM_DATA"))
+
+    @property
+    def endpoint(self) -> str:
+        """Where MCP is spoken: `--url`, else what the folder's server announced, else the port in its settings."""
+        url = self.url or self.environment.get("TEAMROOM_URL") or announced(self.folder)
+        if not url:
+            try:
+                url = load(self.folder, dict(self.environment)).url
+            except SettingsError as error:
+                raise Failure(str(error), "Correct it, or name the room with --url.") from None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise Failure(f"{url} is no address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
+        return url.rstrip("/") if parts.path.rstrip("/").endswith("/mcp") else url.rstrip("/") + "/mcp"
+
+
+def token(place: Place) -> str:
+    """The bearer token of whoever runs the shell. Raises Failure.
+
+    `--token-file`, else `TEAMROOM_TOKEN`, else the owner's token file; that last one only for a person:
+    never inside an agent's session, and only where the folder is named or standard input is a terminal.
+    """
+    if place.token_file is not None:
+        return read_token(place.token_file)
+    if "TEAMROOM_TOKEN" in place.environment:
+        return _checked(place.environment["TEAMROOM_TOKEN"], "TEAMROOM_TOKEN")
+    give = "Give your own token: --token-file FILE, or TEAMROOM_TOKEN."
+    if (harness := inside_harness(place.environment)) is not None:
+        raise Failure(
+            f"This runs inside an agent's session ({harness} is set), so it is not the owner.", give, NOT_AUTHORISED
+        )
+    if not place.names_folder and not place.on_terminal:
+        raise Failure(
+            "No token is given, and the owner's is used only at a terminal or with the folder named.",
+            f"{give} As the owner: --data {place.folder}",
+            NOT_AUTHORISED,
+        )
+    return read_token(place.folder / OWNER_TOKEN)
+
+
+def member_token(place: Place, name: str) -> str:
+    """The bearer token of the member `name`: as given, else the one kept in the data folder. Raises Failure."""
+    if place.token_file is not None or "TEAMROOM_TOKEN" in place.environment:
+        return token(place)
+    if not is_name(name):
+        raise Failure(f"{plain(name)} is no member's name.", "Use letters, digits and . _ -", USAGE)
+    path = member_token_file(place.folder, name)
+    if not path.exists():
+        raise Failure(
+            f"There is no token of {name} in {path.parent}.",
+            f"Keep one there: teamroom enroll {name} --save. Or give --token-file, or TEAMROOM_TOKEN.",
+            NOT_AUTHORISED,
+        )
+    return read_token(path)
+
+
+def agents_token(place: Place, name: str | None) -> str:
+    """The token of a program that is a member of its own: a kept one by name, else as given, never the owner's."""
+    if name is not None:
+        return member_token(place, name)
+    if place.token_file is None and "TEAMROOM_TOKEN" not in place.environment:
+        raise Failure(
+            "No token is given, and this never runs as the owner.",
+            "Give --as NAME, after: teamroom enroll NAME --role watchdog --save. Or --token-file, or TEAMROOM_TOKEN.",
+            NOT_AUTHORISED,
+        )
+    return token(place)
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be a member's name, so that a file can carry it."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None
+
+
+def inside_harness(environment: Mapping[str, str]) -> str | None:
+    """The variable that shows that an agent's harness runs this, if one does."""
+    for name in HARNESS_VARIABLES:
+        if environment.get(name):
+            return name
+    codex = (name for name in environment if name.startswith(HARNESS_PREFIX) and name not in PEOPLES_VARIABLES)
+    return next(codex, None)
+
+
+def read_token(path: Path) -> str:
+    """The token in a file that only its user may read. Raises Failure with the command that mends it."""
+    try:
+        mode = path.stat().st_mode & 0o777
+        text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        raise Failure(
+            f"There is no token file {path}.", "Run `teamroom up` there once, or give --token-file.", NOT_AUTHORISED
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it holds no token"
+        raise Failure(f"{path} cannot be read: {why}.", "Give another --token-file.", NOT_AUTHORISED) from None
+    if mode & 0o077:
+        raise Failure(
+            f"{path} can be read by other users of this machine (mode {mode:03o}).",
+            f"Run: chmod 600 {path}",
+            NOT_AUTHORISED,
+        )
+    return _checked(text, str(path))
+
+
+def _checked(text: str, source: str) -> str:
+    found = text.strip()
+    if not found or len(found) > LONGEST_TOKEN or not found.isascii() or not found.isprintable() or " " in found:
+        raise Failure(f"{source} holds no token.", "Get one with `teamroom enroll NAME`.", NOT_AUTHORISED)
+    return found
+
+
+# ------------------------------------------------------------------ keeping members' tokens
+
+
+def member_token_file(folder: Path, name: str) -> Path:
+    """Where the token of a member that joins from this machine is kept."""
+    return folder / MEMBERS / f"{name}.token"
+
+
+def make_members_folder(folder: Path) -> None:
+    """Make the private folder of members' tokens. Raises Failure, before any token was made."""
+    try:
+        (folder / MEMBERS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(
+            f"{folder / MEMBERS} cannot be made: {error.strerror}.", "Name the room's folder with --data."
+        ) from None
+
+
+def save_token(path: Path, text: str) -> None:
+    """Write a token for its user alone, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+    draft.replace(path)

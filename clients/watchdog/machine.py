@@ -1,0 +1,276 @@
+"""Runtimes on this machine: whether they run, and how they are ended and started again.
+
+Only what `runtimes.toml` says is executed, and only what was started from it is ended.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from teamroom.clients.session.failure import TOKEN, Failure
+from teamroom.clients.session.terminal import span
+from teamroom.clients.watchdog.processes import (
+    Process,
+    Started,
+    end,
+    end_child,
+    kill_child,
+    matching,
+    processes,
+    run,
+    start,
+)
+from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
+
+LOG_BYTES = 8 * 1024 * 1024
+"""How long the output of a runtime grows before it begins anew."""
+
+LOOK_AGAIN_SECONDS = 2.0
+"""A port or a check that fails is looked at once more after this; a process that is gone is not."""
+
+NOT_STARTED = "it was not started here yet"
+
+PORT_SECONDS = 3.0
+PID_FILE_BYTES = 64
+
+OWN_TOKEN = "TEAMROOM_TOKEN"
+"""The watchdog's own token, which no runtime gets. What a runtime gets under another name is that runtime's alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What this machine shows of a runtime: well or not, None where it shows nothing; and what is wrong."""
+
+    is_well: bool | None
+    found: str = ""
+    is_certain: bool = True
+    """Whether a second look would show the same."""
+    may_run_elsewhere: bool = False
+    """Whether it was not started from here, as far as is known: then the room knows whether it runs."""
+
+
+class Machine:
+    """The runtimes of a config on this machine."""
+
+    def __init__(self, config: Runtimes, environment: Mapping[str, str]) -> None:
+        assert config.state is not None
+        self._config, self._state = config, config.state
+        named = (names for one in config.runtime.values() for names in one.environment.items())
+        own = {OWN_TOKEN, *(theirs for mine, theirs in named if mine != theirs)}
+        self._bare = {name: value for name, value in environment.items() if name not in own and not TOKEN.search(value)}
+        self._environment = environment
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._remembered: dict[str, Started] = {}
+
+    def make_state_folder(self) -> None:
+        """Make the folder of what is remembered. Raises Failure."""
+        try:
+            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failure(
+                f"{self._state} cannot be made: {error.strerror}.", 'Name another folder: state = "…"'
+            ) from None
+
+    async def look(self, name: str) -> Look:
+        """Whether a runtime is well, by all that its config gives to see it by. Raises Failure."""
+        self._shorten(self.log(name))
+        look = await self._look(name)
+        if look.is_well is False and not look.is_certain:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            look = await self._look(name)
+        return look
+
+    def has_ended(self, name: str) -> str | None:
+        """How the process that was started last ended, if it is this program's and did."""
+        child, started = self._children.get(name), self._started(name)
+        if child is None or child.poll() is None or (started is not None and started.id != child.pid):
+            return None
+        return _ended(child.returncode)
+
+    async def end(self, name: str) -> None:
+        """End what was started of a runtime before, with all that it started. What restarts by itself is left."""
+        if self._config.runtime[name].start is None:
+            return
+        child, started = self._running_child(name), self._started(name)
+        if child is not None:
+            await end_child(child)
+            child.poll()
+        if started is not None:
+            await end(started)
+        self._forget(name)
+
+    async def start(self, name: str) -> str:
+        """Start a runtime, or let its command restart it; returns what was done, in words."""
+        runtime = self._config.runtime[name]
+        try:
+            if runtime.start is not None:
+                return self._start(name, runtime)
+            assert runtime.restart is not None
+            seconds = self._config.commands_within
+            code = await run(runtime.restart, self._folder(runtime), self.environment(name), self.log(name), seconds)
+        except OSError as error:
+            return f"its command could not be run ({error.strerror})"
+        return f"its restart command {_ended(code, seconds)}"
+
+    def left_running(self) -> list[str]:
+        """What was started and goes on, in words."""
+        listed, left = processes(), list[str]()
+        for name, runtime in self._config.runtime.items():
+            child, started = self._running_child(name), self._started(name)
+            if child is not None:
+                left.append(f"@{name} (process {child.pid})")
+            elif runtime.start is not None and started is not None and started.is_among(listed):
+                left.append(f"@{name} (process {started.id})")
+        return left
+
+    def listeners(self, name: str) -> list[Process] | None:
+        """The processes that look like a runtime's listener; None where nothing says how that looks. Raises Failure."""
+        pattern = self._config.runtime[name].listener
+        return None if pattern is None else matching(pattern, processes())
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a runtime gets of this program's environment: no token but its own."""
+        wanted = self._config.runtime[name].environment
+        return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}}
+
+    def log(self, name: str) -> Path:
+        """Where a runtime's output goes."""
+        return self._state / f"{name}.log"
+
+    # -------------------------------------------------------------- looking
+
+    async def _look(self, name: str) -> Look:
+        runtime = self._config.runtime[name]
+        if not runtime.is_seen_here:
+            return Look(None)
+        gone = await asyncio.to_thread(self._gone, name, runtime)
+        if gone is not None:
+            return Look(False, gone, may_run_elsewhere=gone == NOT_STARTED)
+        if runtime.port is not None and not await _is_open(runtime.port):
+            return Look(False, f"nothing listens on port {runtime.port[1]}", False)
+        if runtime.check is not None:
+            seconds = self._config.commands_within
+            try:
+                code = await run(runtime.check, self._folder(runtime), self.environment(name), None, seconds)
+            except OSError as error:
+                return Look(False, f"its check cannot be run ({error.strerror})")
+            if code != 0:
+                return Look(False, f"its check {_ended(code, seconds)}", False)
+        return Look(True)
+
+    def _gone(self, name: str, runtime: Runtime) -> str | None:
+        """Which of its processes is gone, in words."""
+        if runtime.start is not None and self._running_child(name) is None:
+            started, how = self._started(name), self.has_ended(name)
+            if how is not None:
+                return f"its process {how}"
+            if started is None:
+                return NOT_STARTED
+            if not started.is_among(processes()):
+                return "its process is gone"
+        if runtime.pid_file is not None:
+            try:
+                number = int(_head(runtime.pid_file))
+            except (OSError, ValueError):
+                return "its pid file names no process"
+            found = processes().get(number)
+            if found is None or found.is_dead:
+                return "the process of its pid file is gone"
+        return None
+
+    def _running_child(self, name: str) -> subprocess.Popen[bytes] | None:
+        """The process that this program itself started last, while it runs."""
+        child = self._children.get(name)
+        return child if child is not None and child.poll() is None else None
+
+    # -------------------------------------------------------------- starting
+
+    def _start(self, name: str, runtime: Runtime) -> str:
+        """Start and remember in one go, so that nothing can come between; what cannot be remembered is ended again."""
+        assert runtime.start is not None
+        child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
+        self._children[name] = child
+        try:
+            listed = processes()
+            self._remember(name, Started.of(listed[child.pid], listed))
+        except (Failure, OSError, KeyError) as error:
+            kill_child(child)
+            return f"it could not be remembered: {_why(error)}, so it was ended again"
+        return f"it was started as process {child.pid}"
+
+    def _folder(self, runtime: Runtime) -> Path:
+        return runtime.folder or Path.cwd()
+
+    def _record(self, name: str) -> Path:
+        return self._state / f"{name}.json"
+
+    def _started(self, name: str) -> Started | None:
+        """What was started last, by this program, an earlier run of it or another one with the same folder.
+
+        Records without a life were written by an earlier version, with a Unix time.
+        """
+        try:
+            found = json.loads(self._record(name).read_text(encoding="utf-8"))
+            started = Started(int(found["id"]), float(found["began"]), str(found.get("life", "")))
+        except (OSError, ValueError, TypeError, KeyError):
+            return self._remembered.get(name)
+        return started if started.id > 1 else None
+
+    def _remember(self, name: str, started: Started) -> None:
+        write_whole(self._record(name), json.dumps(asdict(started)))
+        self._remembered[name] = started
+
+    def _forget(self, name: str) -> None:
+        """Forget what was ended; a record that stays names a process that is gone."""
+        if self._running_child(name) is None:
+            self._children.pop(name, None)
+            self._remembered.pop(name, None)
+            with contextlib.suppress(OSError):
+                self._record(name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _shorten(log: Path) -> None:
+        try:
+            if log.stat().st_size > LOG_BYTES:
+                os.truncate(log, 0)
+        except OSError:
+            pass
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file for its user alone, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def _ended(code: int | None, seconds: float = 0.0) -> str:
+    if code is None:
+        return f"took longer than {span(seconds)}"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+
+
+def _why(error: Failure | OSError | KeyError) -> str:
+    if isinstance(error, Failure):
+        return error.why.rstrip(".")
+    return str(error.strerror) if isinstance(error, OSError) else "ps does not show it"
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(PID_FILE_BYTES).decode("ascii", "replace").strip()
+
+
+async def _is_open(address: tuple[str, int]) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(*address), PORT_SECONDS)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

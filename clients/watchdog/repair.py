@@ -1,0 +1,366 @@
+"""One repair: claimed in the room, tried on this machine, and done once the room saw the member act again.
+
+Every restart is noted in the room before it is made, under the fence of the claim: who is paused, or lost the task,
+restarts nothing.
+"""
+
+import time
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, Literal
+
+import anyio
+
+from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.steady import SteadyRoom, Tell
+from teamroom.clients.session.terminal import span
+from teamroom.clients.watchdog.machine import Machine
+from teamroom.clients.watchdog.runtimes import Runtimes
+
+PACE_SECONDS = 1.0
+"""How often the room is asked whether a restarted member acts."""
+
+WELL = frozenset({"live", "working", "asleep"})
+"""What the room says of a member that acts, or whose turn it is not."""
+
+LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
+"""Refusals of a repair, its claim or of what follows it that say: this is not ours, or no longer."""
+
+LOUDEST_FIRST = ("alert", "ask", "note")
+"""How an owner is told, beginning with what may be used up."""
+
+Outcome = Literal["well", "left", "again", "given up"]
+"""What came of a repair: it is well, others have it, it is to be tried later, or its owner was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the room knew of a member before it was restarted."""
+
+    last_call: str
+    last_progress: str
+    listening: bool
+
+    def sign(self, member: dict[str, Any]) -> str | None:
+        """What shows that the member acted since, in words; None where nothing does."""
+        if member["presence"] not in WELL:
+            return None
+        called, moved = member["last_call"] or "", member["last_progress"] or ""
+        if moved > self.last_progress:
+            return f"{member['presence']}, its work moved at {moved}"
+        if called > self.last_call:
+            return f"{member['presence']}, called at {called}"
+        if member["listening"] and not self.listening:
+            return f"{member['presence']}, listens again"
+        return None
+
+
+def before(member: dict[str, Any]) -> Before:
+    """What the room knows of a member now."""
+    return Before(member["last_call"] or "", member["last_progress"] or "", bool(member["listening"]))
+
+
+@dataclass(slots=True)
+class Claim:
+    """A repair that is in this watchdog's hands."""
+
+    name: str
+    task: str
+    fence: int
+    ordered: bool
+    """Whether a person asked for it, and it was not restarted since.
+
+    Then it is restarted, however well it looks and often it was, unless it runs from elsewhere.
+    """
+    tried_at: str | None
+    """When the room noted the last restart of an earlier run of this watchdog."""
+    tried_ages: list[float]
+    tried_before: int
+    """How many restarts this repair saw before it was claimed."""
+    claimed_at: float = field(default_factory=time.monotonic)
+    tried: list[str] = field(default_factory=list)
+    receipt: int | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a person waits for the restart that was asked for."""
+        return self.ordered and not self.tried
+
+    def recent(self, seconds: float) -> int:
+        """How many restarts of this runtime lie within a span, those of others too."""
+        since = time.monotonic() - self.claimed_at
+        return len(self.tried) + sum(age + since < seconds for age in self.tried_ages)
+
+
+class Repairs:
+    """Repairs the runtimes of a config, one at a time each."""
+
+    def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
+        self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
+        self._strangers: set[str] = set()
+        self._elsewhere: set[str] = set()
+        self._left: set[str] = set()
+
+    async def settle(self, name: str, found: str | None) -> Outcome:
+        """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
+        member = await self.who(name)
+        if member is None:
+            return "left"
+        try:
+            return await self._settle(name, found, member)
+        except Failure as failure:
+            code = failure.body.get("code")
+            if code == "wip_cap":
+                return "again"
+            if code not in LEFT_TO_OTHERS:
+                raise
+            self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name)
+            return "left"
+
+    async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
+        is_active = member["standing"] == "active"
+        runs_elsewhere = await self._runs_elsewhere(name, member)
+        if runs_elsewhere is None:
+            return "again"
+        wanted = found if is_active and not runs_elsewhere else None
+        asked = await self._room.call("repair", name=name, found=wanted)
+        self._tell_elsewhere(name, runs_elsewhere)
+        if asked["task"] is None or asked["holder"] not in (None, self._me):
+            return "left"
+        if not is_active and asked["holder"] is None:
+            return "left"
+        if member["standing"] == "paused" and asked["state"] == "blocked":
+            return "again"
+        if self._was_given_up(asked):
+            return self._leave_given_up(name, asked["task"])
+        if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):
+            return self._leave_given_up(name, asked["task"])
+        claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
+        return await self._carry_through(claim)
+
+    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
+        """Whether the room hears a member that is well, of whose start nothing is known here.
+
+        None where that is to be seen: it called of late, which it may have done before it ended.
+        """
+        is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
+        if not is_heard or not (await self._machine.look(name)).may_run_elsewhere:
+            return False
+        return True if member["listening"] else None
+
+    def _tell_elsewhere(self, name: str, is_so: bool) -> None:
+        if is_so and name not in self._elsewhere:
+            self._tell("elsewhere", f"{_from_elsewhere(name)} Or take it out of the config.", runtime=name)
+        (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
+
+    def _was_given_up(self, asked: dict[str, Any]) -> bool:
+        """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go.
+
+        What a person ordered since is made.
+        """
+        if asked["ordered"]:
+            return False
+        within, told_ago = self._config.repairs_within, asked["given_up_seconds_ago"]
+        recent = sum(age < within for age in asked["tried_seconds_ago"])
+        return not asked["released"] and told_ago is not None and told_ago < within and recent >= self._config.repairs
+
+    def _leave_given_up(self, name: str, task: str) -> Outcome:
+        """Leave a repair to people, which is said once of each."""
+        if task not in self._left:
+            words = (
+                f"@{name} was given up ({task}), and its owner was told: it is left until it acts, or until a person "
+                f"asks for its repair (the tool repair)."
+            )
+            self._tell("left", words, runtime=name, task=task)
+        self._left.add(task)
+        return "left"
+
+    async def who(self, name: str) -> dict[str, Any] | None:
+        """What the room knows of a member; None where it knows none, which is said once."""
+        try:
+            member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
+        except Failure as failure:
+            if failure.body.get("code") != "not_found":
+                raise
+            if name not in self._strangers:
+                self._tell("stranger", f"There is no member @{name} in this room.", runtime=name)
+            self._strangers.add(name)
+            return None
+        self._strangers.discard(name)
+        return member
+
+    @staticmethod
+    def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:
+        tried_before = sum(entry["kind"] == "working" for entry in claimed["history"])
+        since_ordered = takewhile(lambda entry: entry["kind"] != "ordered", claimed["history"])
+        tries = [entry["at"] for entry in since_ordered if entry["kind"] == "working"]
+        ordered = bool(asked["ordered"]) and not tries
+        tried_at = max(tries, default=None)
+        ages = asked["tried_seconds_ago"]
+        return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, ages, tried_before)
+
+    # -------------------------------------------------------------- the way of a repair
+
+    async def _carry_through(self, claim: Claim) -> Outcome:
+        name, limit, within = claim.name, self._config.repairs, self._config.repairs_within
+        sign = await self._sign_without_restart(claim)
+        while sign is None:
+            member = await self.who(name)
+            if member is None or member["standing"] != "active":
+                return await self._rest(claim, member)
+            runs_elsewhere = await self._runs_elsewhere(name, member)
+            if runs_elsewhere is None:
+                return "again"
+            if runs_elsewhere:
+                return await self._leave_elsewhere(claim)
+            if claim.recent(within) >= limit and not claim.is_wanted:
+                return await self._give_up(claim, member)
+            number = claim.recent(within) + 1
+            sign = await self._restart(claim, member, number)
+        await self._complete(claim, sign)
+        return "well"
+
+    async def _sign_without_restart(self, claim: Claim) -> str | None:
+        """Whether there is nothing to restart: it is well by itself, or since the restart of an earlier run."""
+        member = await self.who(claim.name)
+        if claim.ordered or member is None or member["standing"] != "active":
+            return None
+        as_it_is = f"{member['presence']}, {member['reason']}"
+        if await self._runs_elsewhere(claim.name, member):
+            return f"{as_it_is}; it was not started from here"
+        is_well_here = (await self._machine.look(claim.name)).is_well
+        if is_well_here is False:
+            return None
+        if claim.tried_at is not None:
+            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
+        acts = member["presence"] in WELL if is_well_here else await self._acts(member, claim.task)
+        return as_it_is if acts else None
+
+    async def _acts(self, member: dict[str, Any], task: str) -> bool:
+        """Whether the room alone says that a member is well: of declared work, with a call since its repair was asked.
+
+        What died in the middle of declared work may be shown as working. What is seen to run here did not.
+        """
+        if member["presence"] != "working":
+            return member["presence"] in WELL
+        asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
+        called: str = member["last_call"] or ""
+        return called > asked_at
+
+    async def _is_back(self, member: dict[str, Any], task: str) -> bool:
+        return await self._acts(member, task) and await self._runs(member["name"])
+
+    async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
+        """Restart once, and wait for a sign of the member in the room; returns it, or None."""
+        name = claim.name
+        look = await self._machine.look(name)
+        why = look.found if look.is_well is False else f"the room says {member['presence']}"
+        limit = self._config.repairs
+        count = f"{number} of {limit}" if number <= limit else f"{number}, which a person asked for,"
+        noted = f"Restart {count} of @{name}: {why}"
+        reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
+        claim.receipt = reply["receipt"]
+        self._tell("restarts", f"{noted} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
+        await self._machine.end(name)
+        known = before(await self.who(name) or member)
+        did = await self._machine.start(name)
+        sign = await self._watch(name, known)
+        how = self._machine.has_ended(name)
+        after = f"its process {how}" if how else f"no sign of it within {span(self._config.acts_within_of(name))}"
+        claim.tried.append(f"{did}; {sign or after}")
+        return sign
+
+    async def _watch(self, name: str, known: Before) -> str | None:
+        """Wait for a sign of a member, for as long as it may take; None where none comes, or its process ended."""
+        give_up_at = time.monotonic() + self._config.acts_within_of(name)
+        while True:
+            member = await self.who(name)
+            sign = None if member is None else known.sign(member)
+            if sign is not None and await self._runs(name):
+                return sign
+            if time.monotonic() >= give_up_at or self._machine.has_ended(name) is not None:
+                return None
+            if member is None or member["standing"] != "active":
+                return None
+            await anyio.sleep(PACE_SECONDS)
+
+    async def _runs(self, name: str) -> bool:
+        return (await self._machine.look(name)).is_well is not False
+
+    # -------------------------------------------------------------- how a repair ends
+
+    async def _complete(self, claim: Claim, sign: str) -> None:
+        name = claim.name
+        restarts = len(claim.tried)
+        times = f"after {restarts} restart{'s' if restarts != 1 else ''}" if restarts else "without another restart"
+        evidence = [{"kind": "test", "ref": f"who {name}: {sign}"}]
+        if claim.receipt is not None:
+            evidence.append({"kind": "receipt", "ref": str(claim.receipt)})
+        summary = f"@{name} acts again {times}: {sign}."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
+        self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
+
+    async def _rest(self, claim: Claim, member: dict[str, Any] | None) -> Outcome:
+        """The member was paused or killed meanwhile: its runtime rests until a resume, or for good."""
+        standing = "not in the room" if member is None else member["standing"]
+        if standing == "paused":
+            blocked_on = f"@{claim.name}, which is paused"
+            await self._room.call(
+                "update_task", task=claim.task, fence=claim.fence, status="blocked", blocked_on=blocked_on
+            )
+            return "again"
+        summary = f"@{claim.name} is {standing}: there is nothing to repair."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        return "left"
+
+    async def _leave_elsewhere(self, claim: Claim) -> Outcome:
+        """A second process beside one that cannot be ended from here would be its twin, whoever asked for it."""
+        name, summary = claim.name, f"{_from_elsewhere(claim.name)} Nothing was restarted."
+        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        self._tell("left", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task)
+        return "left"
+
+    async def _give_up(self, claim: Claim, member: dict[str, Any]) -> Outcome:
+        """Tell the member's owner what was tried, once, and leave the task to people."""
+        name, within = claim.name, span(self._config.repairs_within)
+        count = claim.recent(self._config.repairs_within)
+        tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
+        earlier = count - len(claim.tried)
+        in_this = min(earlier, claim.tried_before)
+        before_that = f"\n{in_this} of them earlier in this repair." if in_this else ""
+        before_that += f"\n{earlier - in_this} of them in earlier repairs." if earlier > in_this else ""
+        text = (
+            f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
+            f"restarts it any more until it does: look at it yourself, then ask for its repair, or start it yourself."
+            f"{tried}{before_that}{self._where_output_is(name)}"
+        )
+        await self._tell_owner(claim, member["owner"], text)
+        note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was told."
+        await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
+        facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
+        self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
+        self._left.add(claim.task)
+        return "given up"
+
+    def _where_output_is(self, name: str) -> str:
+        started_here = self._config.runtime[name].start is not None
+        return f"\nIts output: {self._machine.log(name)}, on the watchdog's machine." if started_here else ""
+
+    async def _tell_owner(self, claim: Claim, owner: str, text: str) -> None:
+        for kind in LOUDEST_FIRST:
+            request_id = f"given-up-{claim.task}-{claim.fence}-{kind}"
+            try:
+                await self._room.call(
+                    "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
+                )
+            except Failure as failure:
+                if failure.body.get("code") == "conflict":  # an earlier run told it, in words of its own
+                    return
+                if failure.body.get("code") != "rate_limited":
+                    raise
+            else:
+                return
+
+
+def _from_elsewhere(name: str) -> str:
+    return f"@{name} runs, but was not started from here: end it where it runs, then it is started here."

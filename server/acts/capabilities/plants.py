@@ -1,0 +1,154 @@
+"""Planting: a value that stands where a capability stands, so that members can be asked for it."""
+
+import shlex
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
+from teamroom.server.rules.text import code, one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+VALUE_BYTES = 32
+ASKED_AT_ONCE = 200
+"""How many members that declare a capability are told of a new value; the others find it when they check in."""
+
+PLANTS_SHOWN = 200
+
+
+class Plant(Arguments):
+    """Arguments of `plant`."""
+
+    capability: Need
+    file: Annotated[Ref, Field(description="where the value will stand")] | None = None
+    read: Annotated[Ref, Field(description="or the command that prints it")] | None = None
+    where: Annotated[Line, Field(description="a hint for who looks for it")] | None = None
+    remove: bool = False
+
+
+class Planted(Reply):
+    """Reply of `plant`. The value is shown this once; `asked` counts who declares the capability and is asked."""
+
+    capability: str
+    value: str | None
+    read: str
+    where: str
+    asked: int
+
+    def remembered(self) -> "Planted":
+        """Without the value: the room shows it to nobody again."""
+        return self.model_copy(update={"value": None})
+
+
+class PlantShown(BaseModel):
+    """What was planted, by whom and where; never the value."""
+
+    capability: str
+    read: str
+    where: str
+    by: str
+    at: str
+
+
+class Plants(BaseModel):
+    """What can be proven in this room; `more` where the list is cut."""
+
+    plants: list[PlantShown]
+    more: bool
+
+
+class ReadPlants(Arguments):
+    """A read without arguments."""
+
+
+def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
+    """Make a capability provable with a new value, or no longer. Who proved it with another value is asked anew."""
+    _may_plant(caller, arguments)
+    capability = arguments.capability
+    if arguments.remove:
+        return _remove(tx, caller, capability, now)
+    value = VALUE_PREFIX + tx.entropy(VALUE_BYTES).hex()
+    reads = arguments.read or (_cat(arguments.file) if arguments.file else "")
+    hint = arguments.where or ""
+    tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=now)
+    tx.run("close_probes", capability=capability)
+    tx.run("end_proofs", capability=capability, now=now)
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="plant",
+        subject=capability,
+        summary=one_line(f"@{caller.name} made provable: {capability}"),
+        detail={"read": reads, "where": hint},
+    )
+    asked = [
+        row["member"]
+        for row in tx.all("declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
+    ]
+    line = one_line(f"prove that you reach {capability}: check_in says how")
+    log.wake(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
+    return Planted(receipt=seq, capability=capability, value=value, read=reads, where=hint, asked=len(asked))
+
+
+def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants, now: float) -> Plants:
+    """What was planted, without the values."""
+    rows = tx.all("plants", limit=PLANTS_SHOWN + 1)
+    shown = [
+        PlantShown(
+            capability=row["capability"],
+            read=row["reads"],
+            where=row["hint"],
+            by=row["planter"],
+            at=rfc3339(row["planted_at"]),
+        )
+        for row in rows[:PLANTS_SHOWN]
+    ]
+    return Plants(plants=shown, more=len(rows) > PLANTS_SHOWN)
+
+
+def _cat(file: str) -> str:
+    """The command that prints a file, whatever it is called (`-` too); `~/` is the home of who runs it."""
+    home = "~/" if file.startswith("~/") else ""
+    return f"cat < {home}{shlex.quote(file.removeprefix(home))}"
+
+
+def _may_plant(caller: Caller, arguments: Plant) -> None:
+    """People, and agents that operate the room; but what others are asked to run, a person says."""
+    if caller.kind != "human" and not caller.is_operator:
+        raise Refusal(
+            "not_allowed",
+            f"People, owners and operators make capabilities provable; you are an agent with the role {caller.role}.",
+            f"Ask your owner: {code(plant_command(arguments.capability))}",
+            subject=arguments.capability,
+        )
+    if arguments.read is not None and caller.kind != "human":
+        raise Refusal(
+            "not_allowed",
+            "Other members will run that command, so a person has to say it.",
+            "Give file instead, or ask your owner to plant it.",
+            subject=arguments.capability,
+        )
+    if arguments.read is not None and arguments.file is not None:
+        raise Refusal("invalid", "Give file or read, not both.", "Leave one of them out.")
+
+
+def _remove(tx: Writing, caller: Caller, capability: str, now: float) -> Planted:
+    if tx.run("remove_plant", capability=capability) == 0:
+        raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
+    tx.run("close_probes", capability=capability)
+    tx.run("end_proofs", capability=capability, now=now)
+    summary = one_line(f"@{caller.name} made provable no longer: {capability}")
+    seq = log.append(
+        tx, author(caller), now, act="plant", subject=capability, summary=summary, detail={"removed": True}
+    )
+    return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
+
+
+PLANT = Act("plant", Plant, Planted, plant)
+READ_PLANTS = Read("plants", ReadPlants, read_plants)

@@ -1,0 +1,344 @@
+"""Messages: the one stream that everybody reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.acts.act import (
+    LARGEST_NUMBER,
+    Act,
+    Arguments,
+    Line,
+    Name,
+    Read,
+    Reply,
+    Seq,
+    TaskId,
+    Text,
+    author,
+    number,
+)
+from teamroom.server.acts.messages.alerts import forecast_with_others, helpers, needs_of_any
+from teamroom.server.acts.messages.budgets import require_own_task, spend
+from teamroom.server.acts.messages.exchanges import address, tell_owners
+from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
+from teamroom.server.acts.reminders.reminders import Slot, slots_of
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.member import Forecast, find_member
+from teamroom.server.facts.owed import owe_reminder
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.record.texts import text_digest
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line, search_words
+from teamroom.server.store.transaction import Reading, Writing
+
+ADDRESSEES = 20
+"""How many members one message addresses at most."""
+
+PAGE_MESSAGES = 50
+HEAD_CHARACTERS = 100
+"""What a message costs in a reply beside its text."""
+
+MessageId = Annotated[str, Field(pattern=r"^M-[0-9]{1,16}$")]
+
+
+class PostMessage(Arguments):
+    """Arguments of `post_message`."""
+
+    text: Annotated[Text, Field(min_length=1)]
+    summary: Line | None = None
+    to: Annotated[list[Name], Field(max_length=ADDRESSEES)] | None = None
+    reply_to: MessageId | None = None
+    task: TaskId | None = None
+    kind: Literal["report", "ask", "note", "alert"] = "note"
+
+
+class Posted(Reply):
+    """Reply of `post_message`.
+
+    `folded`: beyond the author's notes for the hour, shown in one line with a count. `not_woken`: addressees that
+    the author only exchanges answers with, while no task moves.
+    """
+
+    message: str
+    forecast: list[Forecast]
+    folded: bool = False
+    not_woken: list[str] = Field(default_factory=list)
+
+
+class ReadMessages(Arguments):
+    """Arguments of `read_messages`."""
+
+    thread: MessageId | None = None
+    ids: Annotated[list[MessageId], Field(max_length=PAGE_MESSAGES)] | None = None
+    query: Annotated[Line, Field(min_length=1)] | None = None
+    mentions: Name | None = None
+    after: Seq | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MESSAGES)] = 20
+
+
+@dataclass(slots=True)
+class Message:
+    """A message in full. `previous` is the number of the one before it under the same filter.
+
+    `reminders`: of a question that was asked for by id, whom the room reminded of it, or why it did not.
+    A plain dataclass, because a page holds fifty.
+    """
+
+    id: str
+    seq: int
+    previous: int
+    author: str
+    author_kind: str
+    at: str
+    kind: str
+    summary: str
+    text: str
+    thread: str
+    task: str | None
+    reply_to: str | None
+    reminders: list[Slot] = field(default_factory=list)
+
+
+class Messages(BaseModel):
+    """Reply of `read_messages`; `cursor` is the `after` of the next call.
+
+    `left_out` are ids that were asked for and did not fit into one reply.
+    """
+
+    messages: list[Message]
+    cursor: int
+    left_out: list[str] = Field(default_factory=list)
+
+
+def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float) -> Posted:
+    """Post a message: one line for the stream, the whole text one call away, a wake for each addressee.
+
+    Raises Refusal `rate_limited` beyond the author's asks and alerts, and where a report is about no task of its own.
+    """
+    summary, kind = one_line(arguments.summary or arguments.text), arguments.kind
+    parent = _message(tx, arguments.reply_to) if arguments.reply_to is not None else None
+    task = _task(tx, arguments.task)
+    if kind == "report":
+        require_own_task(tx, caller, task)
+    folded = spend(tx, caller, kind, now)
+    addressees = _addressees(tx, caller, arguments, parent)
+    if kind == "alert" and not addressees:
+        addressees = helpers(tx, caller, task, now)
+    tx.head.messages += 1
+    id_, name = tx.head.messages, f"M-{tx.head.messages}"
+    thread = parent["thread"] if parent else id_
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="post_message",
+        subject=name,
+        summary=_stream_line(caller, addressees, kind, summary),
+        detail={
+            "kind": kind,
+            "task": arguments.task,
+            "text": text_digest(arguments.text),
+            "summary": text_digest(summary),
+        },
+    )
+    tx.run(
+        "add_message",
+        id=id_,
+        seq=seq,
+        author=caller.member,
+        at=now,
+        kind=kind,
+        summary=summary,
+        text=arguments.text,
+        reply_to=parent["id"] if parent else None,
+        thread=thread,
+        task=None if task is None else task["id"],
+        folded=int(folded),
+    )
+    found = address(tx, caller, addressees, id_, thread, kind == "alert")
+    reason = "alert" if kind == "alert" else "mention"
+    woken = [row["id"] for row in found.woken]
+    log.wake(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
+    if kind == "ask":
+        for row in found.woken:
+            owe_reminder(tx, "ask", id_, row["id"], row["mode"], now)
+    for row in found.ended:
+        tell_owners(tx, caller, row, name, now)
+    return Posted(
+        receipt=seq,
+        message=name,
+        forecast=[_forecast(tx, caller, row, row in found.stopped, task, now) for row in addressees],
+        folded=folded,
+        not_woken=[row["name"] for row in found.stopped],
+    )
+
+
+def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any, now: float) -> Forecast:
+    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task), now)
+    if not stopped:
+        return found
+    note = "not woken: you only answered each other while no task moved"
+    return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
+
+
+def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: float) -> Messages:
+    """Messages in full, oldest first: by id, of a thread, that mention somebody, with words in them, after a number.
+
+    Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.
+    """
+    if arguments.ids is not None:
+        return _asked_for(tx, arguments.ids)
+    require_this_epoch(tx, arguments.after)
+    wanted = Filter(
+        thread=_message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
+        mention=find_member(tx, arguments.mentions)["id"] if arguments.mentions is not None else 0,
+        words=search_words(arguments.query or ""),
+    )
+    if arguments.query is not None and arguments.after is None:
+        return _search(tx, wanted, arguments)
+    rows = _page(tx, wanted, arguments)
+    if not rows:
+        return Messages(messages=[], cursor=arguments.after or tx.one("read_head")["seq"])
+    previous = _previous(tx, wanted, rows[0])
+    shown = []
+    for row in rows:
+        shown.append(_shown(row, previous))
+        previous = row["seq"]
+    return Messages(messages=shown, cursor=previous)
+
+
+def _asked_for(tx: Reading, ids: list[str]) -> Messages:
+    """Messages by their ids; of questions also what the room did about their answers."""
+    rows = [_message(tx, name) for name in dict.fromkeys(ids)]
+    chosen = _chosen(rows)
+    for row, message in zip(rows, chosen.messages, strict=False):
+        if row["kind"] == "ask":
+            message.reminders = slots_of(tx, "ask", row["id"])
+    return chosen
+
+
+def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
+    """What a query finds: the best of the newest first, or under a further filter the newest first."""
+    if wanted.thread or wanted.mention:
+        ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
+    else:
+        ids = best_messages(tx, wanted.words, arguments.limit)
+    return _chosen([tx.one("message", id=id_) for id_ in ids], cursor=tx.one("read_head")["seq"])
+
+
+def _chosen(rows: list[Any], cursor: int | None = None) -> Messages:
+    """Messages that do not follow one another, as many as fit; behind them the cursor lies at the newest."""
+    fit = _fitting(rows)
+    return Messages(
+        messages=[_shown(row, 0) for row in rows[:fit]],
+        cursor=max((row["seq"] for row in rows[:fit]), default=0) if cursor is None else cursor,
+        left_out=[f"M-{row['id']}" for row in rows[fit:]],
+    )
+
+
+def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Sequence[Any]:
+    """The next messages under a filter, in order: after a number, else the newest."""
+    limit = arguments.limit
+    newest: Sequence[Any]
+    if arguments.after is None:
+        if wanted.is_empty:
+            newest = tx.all("newest_messages", limit=limit)
+        else:
+            newest = [tx.one("message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)]
+        return list(reversed(newest[: _fitting(newest)]))
+    found: Sequence[Any] = []
+    if wanted.is_empty and arguments.query is None:
+        found = tx.all("messages_after", after=arguments.after, limit=limit)
+    elif wanted.words or arguments.query is None:
+        before = tx.one("message_before", seq=arguments.after)
+        first = 1 if before is None else before["id"] + 1
+        found = [tx.one("message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
+    return found[: _fitting(found)]
+
+
+def _previous(tx: Reading, wanted: Filter, row: Any) -> int:
+    """The number of the message before one under the same filter, so that a reader could notice a loss."""
+    if wanted.is_empty:
+        before = tx.one("message_before", seq=row["seq"] - 1)
+        return 0 if before is None else int(before["seq"])
+    ids = messages_before(tx, wanted, row["id"], 1)
+    return int(tx.one("message", id=ids[0])["seq"]) if ids else 0
+
+
+def _fitting(rows: Sequence[Any]) -> int:
+    """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
+    return how_many_fit(
+        (len(row["text"]) + 2 * row["text"].count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS
+    )
+
+
+def is_a_page(arguments: ReadMessages) -> bool:
+    """Whether an index leads to the page, with nothing to search for."""
+    return arguments.query is None
+
+
+def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any) -> list[Any]:
+    """Whom `to` names, whom the text mentions and who wrote what it answers: each once, never the author."""
+    rows = {}
+    for name in arguments.to or ():
+        row = find_member(tx, name)
+        rows[row["id"]] = row
+    named = [*mentions(arguments.text), *([parent["author"]] if parent is not None else [])]
+    for name in named:
+        row = tx.one("member_facts", name=name)
+        if row is not None:
+            rows[row["id"]] = row
+    rows.pop(caller.member, None)
+    if len(rows) > ADDRESSEES:
+        raise Refusal(
+            "too_large", f"A message addresses at most {ADDRESSEES} members.", "Post it without names, or to fewer."
+        )
+    return list(rows.values())
+
+
+def _stream_line(caller: Caller, addressees: list[Any], kind: str, summary: str) -> str:
+    to = f" to {', '.join('@' + row['name'] for row in addressees[:3])}" if addressees else ""
+    more = f" and {len(addressees) - 3} more" if len(addressees) > 3 else ""
+    return one_line(f"@{caller.name} {kind}{to}{more}: {summary}")
+
+
+def _message(tx: Reading, name: str) -> Any:
+    row = tx.one("message", id=number(name))
+    if row is None:
+        raise not_found("message", name, "Call read_messages without ids to see the newest.")
+    return row
+
+
+def _task(tx: Reading, name: str | None) -> Any:
+    if name is None:
+        return None
+    row = tx.one("task", id=number(name))
+    if row is None:
+        raise not_found("task", name, "Call read_board to see the tasks.")
+    return row
+
+
+def _shown(row: Any, previous: int) -> Message:
+    return Message(
+        id=f"M-{row['id']}",
+        seq=row["seq"],
+        previous=previous,
+        author=row["author"],
+        author_kind=row["author_kind"],
+        at=rfc3339(row["at"]),
+        kind=row["kind"],
+        summary=row["summary"],
+        text=row["text"],
+        thread=f"M-{row['thread']}",
+        task=None if row["task"] is None else f"T-{row['task']}",
+        reply_to=None if row["reply_to"] is None else f"M-{row['reply_to']}",
+    )
+
+
+POST_MESSAGE = Act("post_message", PostMessage, Posted, post_message, repeats=True)
+READ_MESSAGES = Read("read_messages", ReadMessages, read_messages, is_small=is_a_page)

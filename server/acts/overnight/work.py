@@ -1,0 +1,166 @@
+"""Who has what now, with what was last brought to it; and who did what in a span."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from teamroom.server.acts.act import number
+from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.member import facts_of
+from teamroom.server.facts.reviewer import reviewer_now
+from teamroom.server.facts.task import as_it_is
+from teamroom.server.rules.presence import Presence, presence
+from teamroom.server.store.transaction import Reading
+
+TITLES = 2
+"""How many of a member's newest completions are named."""
+
+IN_WORK = ("claimed", "blocked", "offered", "in_review")
+
+
+class Brought(BaseModel):
+    """What was last brought to a task; `evidence` is the first piece of what a completion rests on."""
+
+    by: str
+    at: str
+    kind: str
+    text: str
+    evidence: str = ""
+
+
+class Held(BaseModel):
+    """A task in work: who has it (in review its completer), whether they are there, and what was last brought to it."""
+
+    task: str
+    title: str
+    state: Literal["claimed", "blocked", "offered", "in_review"]
+    holder: str
+    presence: str
+    reason: str
+    overdue: bool
+    lease_until: str | None
+    waits_for: str | None
+    last: Brought | None
+
+
+class Title(BaseModel):
+    """A task by its title."""
+
+    task: str
+    title: str
+
+
+class Doer(BaseModel):
+    """What a member did in the span. `newest`: what it completed last."""
+
+    member: str
+    completed: int = 0
+    reviewed: int = 0
+    handed_over: int = 0
+    took_over: int = 0
+    reports: int = 0
+    newest: list[Title] = []
+
+
+# ------------------------------------------------------------------ who has what now
+
+
+def has(tx: Reading, counts: dict[str, int], now: float) -> list[Kind[Held]]:
+    """Every task in work, what is overdue or soon will be first."""
+
+    def first(limit: int) -> list[Held]:
+        known: dict[int, Presence] = {}
+        return [_held(tx, row["id"], known, now) for row in tx.all("tasks_in_work", limit=limit)]
+
+    return [Kind("task", sum(counts.get(state, 0) for state in IN_WORK), first)]
+
+
+def unfinished(tx: Reading) -> dict[str, int]:
+    """How many tasks there are in each state that is not the end."""
+    return {row["state"]: row["tasks"] for row in tx.all("count_unfinished")}
+
+
+def _held(tx: Reading, id_: int, known: dict[int, Presence], now: float) -> Held:
+    task = as_it_is(tx, tx.one("task", id=id_), now)
+    row = task.row
+    has_it = row["completed_by"] if task.state == "in_review" else row["holder"]
+    if has_it not in known:
+        known[has_it] = presence(facts_of(tx, tx.one("watched", member=has_it), now), now, tx.settings)
+    return Held(
+        task=task.name,
+        title=short(row["title"]),
+        state=task.state,
+        holder=row["completer_name"] if task.state == "in_review" else row["holder_name"],
+        presence=known[has_it].verdict,
+        reason=known[has_it].reason,
+        overdue=task.overdue_seconds(now, tx.settings) > 0,
+        lease_until=task.lease_until(now),
+        waits_for=_waits_for(tx, task.state, row, now),
+        last=_brought(tx, id_),
+    )
+
+
+def _waits_for(tx: Reading, state: str, row: Any, now: float) -> str | None:
+    if state == "in_review":
+        reviewer = reviewer_now(tx, row, now)
+        return None if reviewer is None else f"@{reviewer.name}"
+    return {"blocked": short(row["blocked_on"]), "offered": f"@{row['receiver_name']}"}.get(state)
+
+
+def _brought(tx: Reading, task: int) -> Brought | None:
+    row = tx.one("last_brought", task=task)
+    if row is None:
+        return None
+    evidence = (json.loads(row["detail"]) if row["detail"] else {}).get("evidence") or [None]
+    return Brought(
+        by=row["member"],
+        at=rfc3339(row["at"]),
+        kind=row["kind"],
+        text=short(row["text"]),
+        evidence="" if evidence[0] is None else short(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
+    )
+
+
+# ------------------------------------------------------------------ who did what
+
+
+def done(tx: Reading, after: int) -> list[Kind[Doer]]:
+    """One line for each member that got something done since a number; who did most first."""
+    ranked = sorted(((id_, tally) for id_, tally in _tallies(tx, after).items() if any(tally.values())), key=_rank)
+    return [Kind("member", len(ranked), lambda limit: [_doer(tx, after, *of) for of in ranked[:limit]])]
+
+
+def _tallies(tx: Reading, after: int) -> dict[int, dict[str, int]]:
+    """What each member did, in numbers, in the order in which they matter."""
+    before = tx.one("message_before", seq=after)
+    found = {
+        row["member"]: {
+            "completed": row["completed"],
+            "reviewed": row["reviewed"],
+            "handed_over": 0,
+            "took_over": 0,
+            "reports": row["reports"],
+        }
+        for row in tx.all("done_by_member", after=after, message=0 if before is None else before["id"])
+    }
+    for row in tx.all("handed_over", after=after):
+        found[row["giver"]]["handed_over"] += row["times"]
+        found[row["receiver"]]["took_over"] += row["times"]
+    return found
+
+
+def _rank(of: tuple[int, dict[str, int]]) -> tuple[int, ...]:
+    id_, tally = of
+    return (*(-number for number in tally.values()), id_)
+
+
+def _doer(tx: Reading, after: int, id_: int, tally: dict[str, int]) -> Doer:
+    names = [row["subject"] for row in tx.all("newest_completions", member=id_, after=after, limit=TITLES)]
+    titles = [(name, tx.one("task", id=number(name))["title"]) for name in dict.fromkeys(names)]
+    return Doer(
+        member=tx.one("member_by_id", id=id_)["name"],
+        **tally,
+        newest=[Title(task=name, title=short(title)) for name, title in titles],
+    )

@@ -1,0 +1,404 @@
+"""Being here: check in, beat, wait, and see who else is."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
+from teamroom.server.acts.capabilities.probes import Probe, count_probes_due, open_probes
+from teamroom.server.acts.presence.trouble import answer_challenge, answered_for_itself, open_question
+from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
+from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.member import standing_of
+from teamroom.server.facts.owed import owe_presence, owe_task
+from teamroom.server.facts.reviewer import ReviewDue, settle_reviews
+from teamroom.server.facts.task import add_entry, as_it_is, find_settled
+from teamroom.server.facts.wakes import measure
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.budgets import seconds_until_free
+from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
+from teamroom.server.rules.leases import Pause, lease_seconds
+from teamroom.server.rules.presence import parse_mode
+from teamroom.server.rules.text import one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+WAKES_SHOWN = 50
+WAKES_READ = 200
+"""How many wakes are told in one reply, and how many are read for it: equal ones and those of a digest are one."""
+
+ROOM_NAME = "room"
+
+UNIX_TIME_FROM = 1_000_000_000
+"""A number of seconds from here on is taken as a Unix time, not as a span."""
+
+
+def _mode(mode: str) -> str:
+    parsed = parse_mode(mode)
+    if parsed is None:
+        raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
+    return parsed
+
+
+Mode = Annotated[str, Field(max_length=12), AfterValidator(_mode)]
+Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
+
+
+class CheckIn(Arguments):
+    """Arguments of `check_in`."""
+
+    mode: Mode | None = None
+    after: Seq | None = None
+
+
+class Heartbeat(Arguments):
+    """Arguments of `heartbeat`."""
+
+    task: TaskId | None = None
+    note: Line | None = None
+    busy_until: Span | None = None
+    answer: Line | None = None
+
+
+class Acknowledge(Arguments):
+    """What a waiting call acknowledges before it waits."""
+
+    after: Seq
+
+
+class WaitForWake(Arguments):
+    """Arguments of `wait_for_wake`."""
+
+    after: Seq | None = None
+    timeout_seconds: Annotated[float, Field(ge=0, le=50)] | None = None
+
+
+@dataclass(slots=True)
+class Wake:
+    """Why a member wakes, as a plain dataclass because a page holds fifty. `from_` is sent as `from`.
+
+    `count` is how many wakes it stands for: equal ones, with the newest line, or the different ones of a digest, which
+    has the number of the newest and says in its line where the whole is read.
+    """
+
+    seq: int
+    reason: str
+    subject: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    line: str
+    count: int = 1
+
+
+class TaskHeld(BaseModel):
+    """A task of the caller's, in one line."""
+
+    task: str
+    title: str
+    creator: str
+    state: str
+    fence: int
+    lease_until: str | None
+
+
+class CheckedIn(Reply):
+    """Reply of `check_in`."""
+
+    cursor: int
+    standing: str
+    mode: str
+    changes: int
+    wakes: list[Wake]
+    tasks: list[TaskHeld]
+    offers: list[OfferShown]
+    probes: list[Probe]
+    reviews: list[ReviewDue]
+    reminders: list[Reminder]
+    challenge: str | None = None
+
+
+class Pending(BaseModel):
+    """How much waits for a member."""
+
+    wakes: int
+    offers: int
+
+
+class Beat(Reply):
+    """Reply of `heartbeat`."""
+
+    standing: Literal["active", "paused"]
+    by: str | None = None
+    reason: str | None = None
+    until: str | None = None
+    pending: Pending
+
+
+class Waited(BaseModel):
+    """Reply of `wait_for_wake`; `proofs` counts what the member should prove now.
+
+    `due_seconds`: when a digest that is held back now will be told.
+    """
+
+    wakes: list[Wake]
+    cursor: int
+    proofs: int = 0
+    superseded: bool = False
+    """Another call of this member listens now, and is told of its wakes."""
+    due_seconds: Annotated[float | None, Field(exclude=True)] = None
+
+
+class Acknowledged(Reply):
+    """The number up to which a member has seen its wakes."""
+
+    cursor: int
+
+
+def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> CheckedIn:
+    """Begin an episode: acknowledge what was seen, and see what is new, what is mine and what is offered."""
+    row = tx.principal
+    mode = row["mode"]
+    receipt = None
+    if arguments.mode is not None and arguments.mode != mode:
+        mode = arguments.mode
+        tx.run("set_mode", member=caller.member, mode=mode)
+        if caller.kind == "agent":
+            owe_presence(tx, caller.member, mode, now)
+        receipt = log.append(
+            tx,
+            author(caller),
+            now,
+            act="check_in",
+            subject=f"@{caller.name}",
+            summary=f"@{caller.name} is now in mode {mode}",
+            detail={"mode": mode},
+        )
+    cursor = _acknowledge(tx, caller, arguments.after, row["acknowledged"])
+    if row["epoch"] != tx.head.epoch:
+        tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
+    reviews = settle_reviews(tx, caller.member, now)
+    wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
+    measure(tx, caller, seen, now)
+    return CheckedIn(
+        receipt=receipt,
+        cursor=seen,
+        standing=standing_of(row, now),
+        mode=mode,
+        changes=tx.head.seq - cursor,
+        wakes=wakes,
+        tasks=tasks_of(tx, caller.member, now),
+        offers=offers_to(tx, caller.member, now),
+        probes=open_probes(tx, caller, now),
+        reviews=reviews,
+        reminders=reminders_of(tx, caller.member, now),
+        challenge=open_question(tx, caller.member) if row["trouble"] else None,
+    )
+
+
+def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat, now: float) -> Beat:
+    """Say "I am here". Only a new note about a task of one's own counts as progress and renews its lease."""
+    row = tx.principal
+    active = standing_of(row, now) == "active"
+    receipt = None
+    if arguments.answer is not None and row["trouble"]:
+        answer_challenge(tx, caller, arguments.answer, now)
+    if active and (arguments.note or arguments.busy_until or arguments.task):
+        receipt = _progress(tx, caller, row, arguments, now)
+    return Beat(
+        receipt=receipt,
+        standing="active" if active else "paused",
+        **({} if active else pause_in_force(tx, row, now)),
+        pending=Pending(
+            wakes=tx.value("count_pending_wakes", member=caller.member, after=row["acknowledged"]),
+            offers=tx.value("count_open_offers_to", member=caller.member, now=now),
+        ),
+    )
+
+
+def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge, now: float) -> Acknowledged:
+    """Note how far a member has seen its wakes."""
+    cursor = _acknowledge(tx, caller, arguments.after, tx.principal["acknowledged"])
+    measure(tx, caller, cursor, now)
+    return Acknowledged(cursor=cursor)
+
+
+def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: float) -> Waited:
+    """What a waiting call looks for: wakes after its cursor.
+
+    What an agent causes beyond its share wakes nobody at once: it is told with the next other wake, or together after
+    a while.
+    """
+    after = arguments.after
+    if after is None:
+        after = int(tx.principal["acknowledged"])
+    causes, cursor = _causes(tx, caller.member, after, tx.one("read_head")["seq"])
+    if causes and all(cause.folded and cause.kind != "human" for cause in causes):
+        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, now)
+        if due > 0:
+            return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
+    wakes, seen = _tell(tx, causes, cursor)
+    return Waited(wakes=wakes, cursor=seen, proofs=count_probes_due(tx, caller.member, now))
+
+
+def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
+    """The caller's oldest wakes after a number, and the cursor that acknowledges exactly what is shown.
+
+    `end` is the end of the log, and the cursor where nothing is left out.
+    """
+    return _tell(tx, *_causes(tx, tx.principal["member"], after, end))
+
+
+def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause], int]:
+    """A member's wakes after a number as they were recorded, whole numbers only, and the cursor behind them."""
+    rows = tx.all("pending_wakes", member=member, after=after, limit=WAKES_READ + 1)
+    if len(rows) <= WAKES_READ:
+        return [Cause._make(row) for row in rows], max(after, end)
+    cut = rows[-1]["seq"]
+    return [Cause._make(row) for row in rows if row["seq"] < cut], cut - 1
+
+
+def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
+    """Wakes as the caller is told them (QUI4, CTL5), and the cursor behind what was told."""
+    if not causes:
+        return [], cursor
+    shown = told(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
+    if sum(len(wake.causes) for wake in shown) < len(causes):
+        cursor = shown[-1].newest.seq
+    return [_wake(wake, tx.principal["name"]) for wake in shown], cursor
+
+
+def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
+    """Whether the caller was paused at a time, if it was at all; an owner's pause or the room's binds agents only."""
+    row = tx.principal
+    levels = ("member", "owner", "room") if row["kind"] == "agent" else ("member",)
+    rows = tx.all("pauses", member=row["member"], owner=row["owner"], since=since)
+    pauses = [Pause(row["scope"], row["since"], row["until"]) for row in rows if row["scope"] in levels]
+    return (lambda at: any(pause.covers(at) for pause in pauses)) if pauses else None
+
+
+def _wake(wake: Told, member: str) -> Wake:
+    cause = wake.causes[-1]
+    if not wake.digest:
+        return Wake(*cause[:5], len(wake.causes))
+    line = digest_line(wake, member)
+    sender = ROOM_NAME if wake.digest == HELD else cause.sender
+    reason = "control" if wake.digest == HELD else cause.reason
+    return Wake(cause.seq, reason, cause.subject, sender, line, len(wake.causes))
+
+
+def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
+    """The tasks a member holds, with the fence it writes with."""
+    held = []
+    for row in tx.all("tasks_held", member=member):
+        task = as_it_is(tx, tx.one("task", id=row["id"]), now)
+        held.append(
+            TaskHeld(
+                task=task.name,
+                title=task.row["title"],
+                creator=task.row["creator_name"],
+                state=task.state,
+                fence=task.fence,
+                lease_until=task.lease_until(now),
+            )
+        )
+    return held
+
+
+def from_now(span: float, now: float) -> float:
+    """A time from an argument in seconds: a span from now, or a Unix time where the number is that large."""
+    return span if span >= UNIX_TIME_FROM else now + span
+
+
+def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: int) -> int:
+    require_this_epoch(tx, after)
+    if after is None:
+        return acknowledged
+    if after > tx.head.seq:
+        raise Refusal(
+            "invalid",
+            f"The cursor {after} is ahead of the room, which is at {tx.head.seq}.",
+            "Call check_in without after, and go on from the cursor it returns.",
+        )
+    if after > acknowledged:
+        tx.run("acknowledge", member=caller.member, seq=after)
+    return max(after, acknowledged)
+
+
+def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: float) -> int | None:
+    known = tx.one("presence", member=caller.member)
+    digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
+    new_note = bool(arguments.note) and digest != known["last_note"]
+    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, now)
+    if busy_until is not None and busy_until > now + tx.policy.busy_max_seconds + 1:
+        raise Refusal(
+            "invalid",
+            f"Work may be declared at most {tx.policy.busy_max_seconds:.0f} s ahead.",
+            f"Call again with busy_until {tx.policy.busy_max_seconds:.0f}, and once more before it ends.",
+        )
+    receipt = None
+    if arguments.task is not None:
+        receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note, now)
+    if new_note:
+        tx.run("record_progress", member=caller.member, now=now, note=digest, busy_until=busy_until)
+        if row["trouble"]:
+            answered_for_itself(tx, caller, now)
+    return receipt
+
+
+def _renew(
+    tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, busy_until: float | None, new_note: bool, now: float
+) -> int | None:
+    """A new note with declared long work renews the lease; the same note again, or none, changes nothing."""
+    assert arguments.task is not None
+    task = find_settled(tx, arguments.task, now)
+    if task.holder != caller.member:
+        raise Refusal(
+            "stale_fence",
+            f"You do not hold {task.name}.",
+            "Call check_in to see what you hold.",
+            subject=task.name,
+            holder=task.row["holder_name"],
+        )
+    if not new_note or busy_until is None or task.state != "claimed":
+        return None
+    seconds = max(lease_seconds(caller.kind, row["mode"], tx.policy), busy_until - now)
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="heartbeat",
+        subject=task.name,
+        summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
+        detail={"note": arguments.note, "busy_until": busy_until},
+    )
+    tx.run(
+        "progress", id=task.id, state="claimed", now=now, lease_from=now, lease_seconds=seconds, blocked_on="", seq=seq
+    )
+    owe_task(tx, task.id, caller.member, row["mode"], now, seconds)
+    add_entry(tx, task.id, caller, now, "note", arguments.note or "")
+    return seq
+
+
+def pause_in_force(tx: Reading, row: Any, now: float) -> dict[str, Any]:
+    """Who paused a member, why and until when: its own pause first, then its owner's, then the room's."""
+    for level, target in (("member", row["member"]), ("owner", row["owner"]), ("room", 0)):
+        found = tx.one("standing", scope=level, target=target)
+        if found is not None and found["state"] == "paused" and (found["until"] is None or found["until"] > now):
+            until = found["until"]
+            return {
+                "by": found["by_name"],
+                "reason": found["reason"],
+                "until": rfc3339(until) if until is not None else None,
+            }
+    return {}
+
+
+CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=False)
+HEARTBEAT = Act("heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True)
+ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
+WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)

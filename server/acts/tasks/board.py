@@ -1,0 +1,163 @@
+"""The board: one line a task, or one task in full."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
+from teamroom.server.acts.reminders.reminders import Slot, slots_of
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.reviewer import reviewer_now
+from teamroom.server.facts.task import Entry, StoredTask, as_it_is, find, history, needs_of, unfinished_before
+from teamroom.server.identity import Caller
+from teamroom.server.rules.proofs import how_to_check
+from teamroom.server.store.transaction import Reading
+
+PAGE_TASKS = 50
+
+
+class ReadBoard(Arguments):
+    """Arguments of `read_board`."""
+
+    task: TaskId | None = None
+    state: Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled", "all"] | None = None
+    query: Annotated[Line, Field(min_length=1)] | None = None
+    after: TaskId | None = None
+
+
+class TaskLine(BaseModel):
+    """A task in one line."""
+
+    task: str
+    title: str
+    creator: str
+    state: str
+    priority: int
+    holder: str | None
+    lease_until: str | None
+    overdue: bool
+    waiting_for: str | None
+
+
+class TaskShown(TaskLine):
+    """A task in full."""
+
+    detail: str
+    created_at: str
+    due: str | None
+    assigned: str | None
+    fence: int
+    needs: list[str]
+    depends_on: list[dict[str, str]]
+    review: str
+    reviewer: str | None
+    completed_by: str | None
+    upheld: str | None
+    summary: str
+    evidence: list[dict[str, Any]]
+    hops: int
+    reminders: list[Slot]
+    history: list[Entry]
+
+
+class Board(BaseModel):
+    """Reply of `read_board`. `next` is the `after` of the next call, where there is more."""
+
+    tasks: list[TaskLine] = []
+    task: TaskShown | None = None
+    next: str | None = None
+
+
+def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) -> Board:
+    """The unfinished tasks, or those in a state, or one task in full. Raises Refusal `not_found`."""
+    if arguments.task is not None:
+        return Board(task=_in_full(tx, find(tx, arguments.task, now), now))
+    rows = tx.all(
+        "board_page",
+        after=number(arguments.after) if arguments.after is not None else 0,
+        state=arguments.state or "",
+        query=_like(arguments.query),
+        limit=PAGE_TASKS + 1,
+    )
+    page = rows[:PAGE_TASKS]
+    before = unfinished_before(tx, page[0]["id"] if page else 0, page[-1]["id"] if page else 0)
+    lines = [_line(tx, as_it_is(tx, row, now), before[row["id"]], now) for row in page]
+    return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
+
+
+def _like(query: str | None) -> str:
+    """A search word as a pattern of SQL; empty where nothing is searched for."""
+    if not query:
+        return ""
+    escaped = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:
+    row = task.row
+    waiting = {"blocked": row["blocked_on"], "in_review": _at(_reviewer(tx, task, now))}
+    if task.state == "offered":
+        waiting["offered"] = _at(row["receiver_name"])
+    if task.state == "open":
+        waiting["open"] = ", ".join(before) or None
+    return TaskLine(
+        task=task.name,
+        title=row["title"],
+        creator=row["creator_name"],
+        state=task.state,
+        priority=row["priority"],
+        holder=row["holder_name"],
+        lease_until=task.lease_until(now),
+        overdue=task.overdue_seconds(now, tx.settings) > 0,
+        waiting_for=waiting.get(task.state),
+    )
+
+
+def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
+    row = task.row
+    before = unfinished_before(tx, task.id, task.id)[task.id]
+    return TaskShown(
+        **_line(tx, task, before, now).model_dump(),
+        detail=row["detail"],
+        created_at=rfc3339(row["created_at"]),
+        due=None if row["due"] is None else rfc3339(row["due"]),
+        assigned=row["assigned_name"],
+        fence=task.fence,
+        needs=needs_of(tx, task.id),
+        depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
+        review=row["review"],
+        reviewer=_reviewer(tx, task, now),
+        completed_by=row["completer_name"],
+        upheld=None if row["completed_by"] is None else _upheld(tx, row["completed_by"]),
+        summary=row["summary"],
+        evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
+        hops=row["hops"],
+        reminders=[
+            *slots_of(tx, "task", task.id),
+            *slots_of(tx, "review", task.id),
+            *(slots_of(tx, "offer", row["offer"]) if row["offer"] is not None else ()),
+        ],
+        history=history(tx, task.id),
+    )
+
+
+def _upheld(tx: Reading, member: int) -> str:
+    """A member's share of completions that were upheld, as it stands next to its name."""
+    share = tx.one("upheld_share", member=member)
+    return f"{share['upheld']} of {share['reviewed']}"
+
+
+def _reviewer(tx: Reading, task: StoredTask, now: float) -> str | None:
+    """Who judged the completion, or is to judge it now."""
+    if task.state != "in_review":
+        return None if task.row["reviewer_name"] is None else str(task.row["reviewer_name"])
+    found = reviewer_now(tx, task.row, now)
+    return None if found is None else found.name
+
+
+def _at(name: str | None) -> str | None:
+    return None if name is None else f"@{name}"
+
+
+READ_BOARD = Read("read_board", ReadBoard, read_board, is_small=lambda a: a.task is not None)

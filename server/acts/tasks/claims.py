@@ -1,0 +1,197 @@
+"""Claims: of all who want a task, one gets it, with a fence and a lease."""
+
+from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
+from teamroom.server.acts.tasks.repairs import require_repairer
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.capability import lacking, require
+from teamroom.server.facts.owed import owe_task
+from teamroom.server.facts.task import (
+    Entry,
+    StoredTask,
+    add_entry,
+    find,
+    find_settled,
+    history,
+    needs_of,
+    unfinished_before,
+)
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.text import one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+OVERDUE_LOOKED_AT = 20
+
+
+class ClaimTask(Arguments):
+    """Arguments of `claim_task`."""
+
+    task: TaskId | None = None
+
+
+class Claimed(Reply):
+    """Reply of `claim_task`: the task in full, and what its holder writes with."""
+
+    task: str
+    title: str
+    creator: str
+    detail: str
+    needs: list[str]
+    fence: int
+    lease_until: str | None
+    history: list[Entry]
+
+
+def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) -> Claimed:
+    """Take a task, or the best open one that this member can do. One winner, always."""
+    if arguments.task is None:
+        since = now - tx.settings.repeat_seconds
+        last = tx.value("last_untouched_claim", member=caller.member, since=since)
+        if last is not None:
+            task = find(tx, f"T-{last}", now)
+            return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
+    task = find_settled(tx, arguments.task or _best(tx, caller, now), now)
+    if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
+        return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
+    _check_free(tx, caller, task, now)
+    _check_able(tx, caller, task, now)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    fence = task.fence + 1
+    from_whom = f" from @{task.row['holder_name']}, whose lease was over" if task.state == "claimed" else ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="claim_task",
+        subject=task.name,
+        summary=one_line(f"@{caller.name} claimed {task.name}{from_whom}: {task.row['title']}"),
+        detail={"fence": fence, "before": task.row["holder_name"]},
+    )
+    tx.run(
+        "claim",
+        id=task.id,
+        holder=caller.member,
+        fence=fence,
+        now=now,
+        lease_seconds=seconds,
+        hops=task.row["hops"],
+        seq=seq,
+    )
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
+    add_entry(tx, task.id, caller, now, "claimed", "", {"fence": fence, "before": task.row["holder_name"]})
+    if task.state == "claimed" and task.holder is not None:
+        line = f"@{caller.name} took {task.name} over; your lease was over"
+        log.wake(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
+    return _claimed(tx, find(tx, task.name, now), now, receipt=seq)
+
+
+def _best(tx: Writing, caller: Caller, now: float) -> str:
+    best = tx.value("best_open_task", member=caller.member, now=now, trust=tx.policy.trust)
+    if best is not None:
+        return f"T-{best}"
+    settings = tx.settings
+    for row in tx.all(
+        "perhaps_overdue",
+        member=caller.member,
+        now=now,
+        grace=settings.lease_grace_seconds,
+        paused_before=now - settings.paused_overdue_seconds,
+        limit=OVERDUE_LOOKED_AT,
+    ):
+        task = find(tx, f"T-{row['id']}", now)
+        try:
+            _check_free(tx, caller, task, now)
+            _check_able(tx, caller, task, now)
+        except Refusal:
+            continue
+        return task.name
+    beyond = tx.value("first_open_task", member=caller.member)
+    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond), now)
+    raise Refusal(
+        "not_found",
+        f"No open task fits you; T-{beyond} needs {', '.join(lacks)}." if lacks else "No open task fits you.",
+        "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
+    )
+
+
+def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+    """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
+    row = task.row
+    if task.state == "claimed":
+        left = tx.settings.lease_grace_seconds - task.lost_seconds(now, tx.settings)
+        if left <= 0:
+            return
+        raise Refusal(
+            "taken",
+            f"@{row['holder_name']} has {task.name} until {task.lease_until(now)}.",
+            "Claim another: claim_task without a task. Unless its holder renews it, it is free for you "
+            f"from {rfc3339(now + left)}.",
+            subject=task.name,
+            holder=row["holder_name"],
+            lease_until=task.lease_until(now),
+        )
+    if task.state != "open":
+        holder = row["holder_name"] if task.state in ("blocked", "offered") else None
+        raise Refusal(
+            "taken" if holder else "conflict",
+            f"{task.name} is {task.state.replace('_', ' ')}" + (f" with @{holder}." if holder else "."),
+            "Claim another: claim_task without a task.",
+            subject=task.name,
+            holder=holder,
+        )
+    if row["assigned"] is not None and row["assigned"] != caller.member:
+        raise Refusal(
+            "taken",
+            f"{task.name} is assigned to @{row['assigned_name']}.",
+            f"Claim another, or ask @{row['creator_name']} to assign it to you.",
+            subject=task.name,
+            holder=row["assigned_name"],
+        )
+
+
+def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+    waits_for = unfinished_before(tx, task.id, task.id)[task.id]
+    if waits_for:
+        raise Refusal(
+            "conflict",
+            f"{task.name} waits for {', '.join(waits_for)}.",
+            f"Do {waits_for[0]} first, or claim another.",
+            subject=task.name,
+            waits_for=waits_for,
+        )
+    require_repairer(tx, caller, task.id, task.name)
+    require(tx, caller.member, caller.name, needs_of(tx, task.id), now, task.name)
+    require_free_hands(tx, caller, task.name)
+
+
+def require_free_hands(tx: Reading, caller: Caller, subject: str) -> None:
+    """Refuse a member that holds as many tasks as it may (TSK5)."""
+    if tx.value("count_held", member=caller.member) >= tx.policy.wip_cap:
+        raise Refusal(
+            "wip_cap",
+            f"You hold {tx.policy.wip_cap} tasks already.",
+            "Complete, release or hand one off first: check_in lists them.",
+            subject=subject,
+        )
+
+
+def _claimed(
+    tx: Reading, task: StoredTask, now: float, receipt: int | None = None, replayed: str | None = None
+) -> Claimed:
+    return Claimed(
+        receipt=receipt,
+        replayed=replayed,
+        task=task.name,
+        title=task.row["title"],
+        creator=task.row["creator_name"],
+        detail=task.row["detail"],
+        needs=needs_of(tx, task.id),
+        fence=task.fence,
+        lease_until=task.lease_until(now),
+        history=history(tx, task.id),
+    )
+
+
+CLAIM_TASK = Act("claim_task", ClaimTask, Claimed, claim_task)

@@ -1,0 +1,399 @@
+"""Hand-offs: an offer, proofs that the receiver reaches what the giver reached, and one commit that changes hands."""
+
+import hmac
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    Need,
+    Ref,
+    Reply,
+    TaskId,
+    Text,
+    Value,
+    author,
+    number,
+)
+from teamroom.server.acts.messages.alerts import forecast_with_others
+from teamroom.server.acts.tasks.claims import require_free_hands
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.capability import require
+from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
+from teamroom.server.facts.owed import owe, owe_task
+from teamroom.server.facts.task import StoredTask, add_entry, find_settled, give_back, needs_of, require_fence
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.leases import lease_seconds, offer_seconds
+from teamroom.server.rules.proofs import command
+from teamroom.server.rules.text import code, cut, named, one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+ARTIFACTS = 20
+NEEDS = 20
+OFFERS_SHOWN = 20
+NOTE_SHOWN = 1_000
+"""How much of an offer's note a list of offers shows; the task's history has it whole."""
+
+PROVEN_KINDS = ("file", "commit")
+"""Kinds whose hash the receiver has to bring; the others are listed."""
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$", description="of a commit: its tree id")]
+OfferId = Annotated[str, Field(pattern=r"^O-[0-9]{1,16}$")]
+
+
+class Artifact(BaseModel):
+    """Something that the next holder must be able to reach."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["file", "commit", "link", "other"] = "file"
+    ref: Ref
+    sha256: Hash | None = None
+
+
+class Proof(BaseModel):
+    """What the receiver found behind an artifact's ref."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ref: Ref
+    value: Value
+
+
+class HandOff(Arguments):
+    """Arguments of `hand_off`."""
+
+    task: TaskId
+    fence: Fence
+    to: Name
+    note: Text
+    needs: Annotated[list[Need], Field(max_length=NEEDS)] | None = None
+    artifacts: Annotated[list[Artifact], Field(max_length=ARTIFACTS)] | None = None
+
+
+class Offered(Reply):
+    """Reply of `hand_off`."""
+
+    offer: str
+    task: str
+    expires_at: str
+    forecast: list[Forecast]
+
+
+class AnswerHandOff(Arguments):
+    """Arguments of `answer_hand_off`."""
+
+    offer: OfferId
+    accept: bool
+    proofs: Annotated[list[Proof], Field(max_length=ARTIFACTS)] | None = None
+    reason: Line | None = None
+
+
+class Answered(Reply):
+    """Reply of `answer_hand_off`; `fence` and `lease_until` where it was accepted."""
+
+    offer: str
+    task: str
+    state: Literal["accepted", "declined", "withdrawn", "expired", "voided"]
+    fence: int | None = None
+    lease_until: str | None = None
+
+
+class ArtifactShown(BaseModel):
+    """An artifact as its receiver sees it: how to prove it, never the hash."""
+
+    kind: str
+    ref: str
+    command: str | None
+
+
+class OfferShown(BaseModel):
+    """An open offer to the caller."""
+
+    offer: str
+    task: str
+    title: str
+    creator: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    note: str
+    needs: list[str]
+    artifacts: list[ArtifactShown]
+    expires_at: str
+
+
+def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Offered:
+    """Offer a task to another member, who must be able to do it. The giver holds it until it is accepted."""
+    task = find_settled(tx, arguments.task, now)
+    require_fence(task, caller, arguments.fence, {"note": arguments.note}, now)
+    if task.state not in ("claimed", "blocked"):
+        raise _not_yours_to_offer(task)
+    receiver = find_member(tx, arguments.to)
+    _check_receiver(tx, caller, task, receiver, now)
+    extra = list(arguments.needs or ())
+    needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
+    require(tx, receiver["id"], receiver["name"], needs, now, task.name)
+    tx.head.offers += 1
+    name = f"O-{tx.head.offers}"
+    expires_at = now + offer_seconds(receiver["mode"], tx.policy)
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="hand_off",
+        subject=name,
+        summary=one_line(f"@{caller.name} offers {task.name} to @{receiver['name']}: {arguments.note}"),
+        detail={"task": task.name, "to": receiver["name"], "artifacts": [a.ref for a in arguments.artifacts or ()]},
+    )
+    tx.run(
+        "add_offer",
+        id=tx.head.offers,
+        task=task.id,
+        giver=caller.member,
+        receiver=receiver["id"],
+        note=arguments.note,
+        needs=json.dumps(extra, ensure_ascii=False),
+        artifacts=json.dumps([a.model_dump() for a in arguments.artifacts or ()], ensure_ascii=False),
+        fence=task.fence,
+        now=now,
+        expires_at=expires_at,
+    )
+    standing_lease = task.lease.stopped(task.pauses, now)
+    tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=now, seq=seq)
+    owe(tx, "offer", tx.head.offers, receiver["id"], now, (expires_at - now) / 2)
+    add_entry(tx, task.id, caller, now, "offered", arguments.note, {"offer": name, "to": receiver["name"]})
+    log.wake(tx, [receiver["id"]], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
+    return Offered(
+        receipt=seq,
+        offer=name,
+        task=task.name,
+        expires_at=rfc3339(expires_at),
+        forecast=[forecast_with_others(tx, caller, receiver, needs, now)],
+    )
+
+
+def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: float) -> Answered:
+    """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
+    offer = tx.one("offer", id=number(arguments.offer))
+    if offer is None:
+        raise not_found("offer", arguments.offer, "Call check_in to see what is offered to you.")
+    if caller.member not in (offer["receiver"], offer["giver"]):
+        raise Refusal(
+            "not_allowed",
+            f"{arguments.offer} is between @{offer['giver_name']} and @{offer['receiver_name']}.",
+            "Answer only what is offered to you: check_in lists it.",
+            subject=arguments.offer,
+        )
+    task = find_settled(tx, f"T-{offer['task']}", now)
+    state = tx.one("offer", id=offer["id"])["state"]
+    if state != "offered":
+        return _what_stands(caller, arguments, offer, task, state, now)
+    if caller.member == offer["giver"]:
+        if arguments.accept:
+            raise Refusal(
+                "not_allowed",
+                "You cannot accept your own offer.",
+                "Decline it to withdraw it.",
+                subject=arguments.offer,
+            )
+        return _close(tx, caller, arguments, offer, task, "withdrawn", now)
+    if not arguments.accept:
+        return _close(tx, caller, arguments, offer, task, "declined", now)
+    return _accept(tx, caller, arguments, offer, task, now)
+
+
+def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
+    """The open offers to a member, with the commands that prove their artifacts."""
+    return [
+        OfferShown(
+            offer=f"O-{row['id']}",
+            task=f"T-{row['task']}",
+            title=row["title"],
+            creator=row["creator_name"],
+            from_=row["giver_name"],
+            note=cut(row["note"], NOTE_SHOWN),
+            needs=json.loads(row["needs"]),
+            artifacts=[_shown(artifact) for artifact in json.loads(row["artifacts"])],
+            expires_at=rfc3339(row["expires_at"]),
+        )
+        for row in tx.all("open_offers_to", member=member, now=now, limit=OFFERS_SHOWN)
+    ]
+
+
+def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any, now: float) -> None:
+    if receiver["id"] == caller.member:
+        raise Refusal(
+            "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
+        )
+    if receiver["own_state"] == "killed":
+        raise Refusal(
+            "not_allowed",
+            f"@{receiver['name']} was killed and will not answer.",
+            "Call who to find another member.",
+            subject=task.name,
+        )
+    refuse_zombie(receiver, task.name, "Call who to find another member.")
+    if task.row["hops"] >= tx.policy.hop_limit and receiver["id"] != caller.owner:
+        raise Refusal(
+            "not_allowed",
+            f"{task.name} was handed on {task.row['hops']} times already.",
+            f"Only your owner can take it now: hand_off to @{caller.owner_name}, or complete it.",
+            subject=task.name,
+        )
+
+
+def _accept(
+    tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, now: float
+) -> Answered:
+    needs = [*needs_of(tx, task.id), *json.loads(offer["needs"])]
+    require(tx, caller.member, caller.name, needs, now, arguments.offer)
+    _check_proofs(arguments, offer, caller)
+    require_free_hands(tx, caller, arguments.offer)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="answer_hand_off",
+        subject=arguments.offer,
+        summary=one_line(f"@{caller.name} accepted {task.name} from @{offer['giver_name']}"),
+        detail={"task": task.name, "accept": True, "proofs": [p.ref for p in arguments.proofs or ()]},
+    )
+    fence = task.fence + 1
+    tx.run("close_offer", id=offer["id"], state="accepted", now=now, reason=arguments.reason or "")
+    tx.run(
+        "claim",
+        id=task.id,
+        holder=caller.member,
+        fence=fence,
+        now=now,
+        lease_seconds=seconds,
+        hops=task.row["hops"] + 1,
+        seq=seq,
+    )
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
+    add_entry(tx, task.id, caller, now, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
+    _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
+    return Answered(
+        receipt=seq,
+        offer=arguments.offer,
+        task=task.name,
+        state="accepted",
+        fence=fence,
+        lease_until=rfc3339(now + seconds),
+    )
+
+
+def _close(
+    tx: Writing,
+    caller: Caller,
+    arguments: AnswerHandOff,
+    offer: Any,
+    task: StoredTask,
+    state: Literal["declined", "withdrawn"],
+    now: float,
+) -> Answered:
+    reason = arguments.reason or ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="answer_hand_off",
+        subject=arguments.offer,
+        summary=one_line(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}: {reason}"),
+        detail={"task": task.name, "accept": False, "reason": reason},
+    )
+    tx.run("close_offer", id=offer["id"], state=state, now=now, reason=reason)
+    give_back(tx, task, now, seq, now)
+    add_entry(tx, task.id, caller, now, state, reason, {"offer": arguments.offer})
+    if state == "declined":
+        _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
+    return Answered(receipt=seq, offer=arguments.offer, task=task.name, state=state)
+
+
+def _tell_giver(tx: Writing, caller: Caller, offer: Any, line: str) -> None:
+    log.wake(tx, [offer["giver"]], reason="answer", subject=f"O-{offer['id']}", sender=caller.member, line=line)
+
+
+def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
+    """HND3: each file and commit is proven by a hash that the receiver was not shown."""
+    brought = {proof.ref: proof.value.strip().lower() for proof in arguments.proofs or ()}
+    for artifact in json.loads(offer["artifacts"]):
+        if artifact["kind"] not in PROVEN_KINDS or artifact["sha256"] is None:
+            continue
+        value = brought.get(artifact["ref"])
+        if value is not None and hmac.compare_digest(value.encode(), artifact["sha256"].lower().encode()):
+            continue
+        ref = artifact["ref"]
+        line = one_line(f"@{caller.name} could not prove {ref} of T-{offer['task']}")
+
+        def keep(tx: Writing, line: str = line) -> None:
+            _tell_giver(tx, caller, offer, line)
+
+        raise Refusal(
+            "bad_proof",
+            f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
+            f"Run {code(command(artifact['kind'], ref) or '')} where you work and give its first word: "
+            f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
+            subject=arguments.offer,
+            keep=keep,
+            missing=[ref],
+        )
+
+
+def _what_stands(
+    caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, state: Any, now: float
+) -> Answered:
+    """A repeated answer gets what stands; an answer that contradicts it is refused."""
+    mine = caller.member == offer["receiver"]
+    if mine and arguments.accept and state == "accepted":
+        still = task.holder == caller.member
+        return Answered(
+            replayed=rfc3339(offer["answered_at"]),
+            offer=arguments.offer,
+            task=task.name,
+            state="accepted",
+            fence=task.fence if still else None,
+            lease_until=task.lease_until(now) if still else None,
+        )
+    if not arguments.accept and state == ("declined" if mine else "withdrawn"):
+        return Answered(replayed=rfc3339(offer["answered_at"]), offer=arguments.offer, task=task.name, state=state)
+    raise Refusal(
+        "expired" if state == "expired" else "conflict",
+        f"{arguments.offer} is {state} already.",
+        "Call check_in to see what is open for you now.",
+        subject=arguments.offer,
+        holder=task.row["holder_name"],
+    )
+
+
+def _not_yours_to_offer(task: StoredTask) -> Refusal:
+    offered = task.state == "offered"
+    return Refusal(
+        "conflict",
+        f"{task.name} is {'offered already, as O-' + str(task.row['offer']) if offered else task.state}.",
+        f"Withdraw it first: answer_hand_off offer O-{task.row['offer']} accept false."
+        if offered
+        else "Call read_board to see it.",
+        subject=task.name,
+    )
+
+
+def _shown(artifact: dict[str, Any]) -> ArtifactShown:
+    provable = artifact["kind"] in PROVEN_KINDS and artifact["sha256"] is not None
+    return ArtifactShown(
+        kind=artifact["kind"],
+        ref=artifact["ref"],
+        command=command(artifact["kind"], artifact["ref"]) if provable else None,
+    )
+
+
+HAND_OFF = Act("hand_off", HandOff, Offered, hand_off)
+ANSWER_HAND_OFF = Act("answer_hand_off", AnswerHandOff, Answered, answer_hand_off)

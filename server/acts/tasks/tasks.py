@@ -1,0 +1,363 @@
+"""Tasks: put on the board, and moved by whoever holds the fence; how they are claimed stands in `claims`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    NameOrNone,
+    Need,
+    Reply,
+    TaskId,
+    Text,
+    author,
+    number,
+)
+from teamroom.server.acts.presence.presence import Span, from_now
+from teamroom.server.facts.member import find_member, refuse_zombie
+from teamroom.server.facts.owed import owe_reminder, owe_task
+from teamroom.server.facts.reviewer import ask_again
+from teamroom.server.facts.task import (
+    ROOM_MEMBER,
+    StoredTask,
+    add_entry,
+    find,
+    find_settled,
+    owe_assigned,
+    require_fence,
+)
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.record.texts import text_digest
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.text import one_line
+from teamroom.server.store.transaction import Reading, Writing
+
+NEEDS = 20
+DEPENDENCIES = 50
+FREED_TOLD = 50
+
+Title = Annotated[Line, Field(min_length=1)]
+
+
+class CreateTask(Arguments):
+    """Arguments of `create_task`."""
+
+    title: Title
+    detail: Text | None = None
+    needs: Annotated[list[Need], Field(max_length=NEEDS)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    due: Span | None = None
+    depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
+    assign: Name | None = None
+    review: Name = "auto"
+
+
+class Created(Reply):
+    """Reply of `create_task`."""
+
+    task: str
+
+
+class Changes(BaseModel):
+    """What `update_task` may change of a task; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Title | None = None
+    detail: Text | None = None
+    needs: Annotated[list[Need], Field(max_length=NEEDS)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    due: Span | None = None
+    depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
+    assign: NameOrNone | None = None
+    review: Name | None = None
+
+
+class UpdateTask(Arguments):
+    """Arguments of `update_task`."""
+
+    task: TaskId
+    fence: Fence | None = None
+    note: Text | None = None
+    status: Literal["working", "blocked", "released", "cancelled"] | None = None
+    blocked_on: Line | None = None
+    changes: Changes | None = None
+    snooze_until: Span | None = None
+
+
+class Updated(Reply):
+    """Reply of `update_task`."""
+
+    task: str
+    state: str
+    fence: int
+    lease_until: str | None
+
+
+def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) -> Created:
+    """Put a task on the board. An assigned member is woken, and alone may claim it."""
+    review_policy(tx, arguments.review)
+    assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
+    if assigned is not None:
+        refuse_zombie(assigned, f"@{assigned['name']}", "Assign it to another member, or to nobody.")
+    tx.head.tasks += 1
+    id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
+    to = f" for @{assigned['name']}" if assigned is not None else ""
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="create_task",
+        subject=name,
+        summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
+        detail={"title": arguments.title, "text": text_digest(arguments.detail or "")},
+    )
+    tx.run(
+        "add_task",
+        id=id_,
+        title=arguments.title,
+        detail=arguments.detail or "",
+        priority=arguments.priority,
+        due=None if arguments.due is None else from_now(arguments.due, now),
+        creator=caller.member,
+        now=now,
+        seq=seq,
+        assigned=assigned["id"] if assigned is not None else None,
+        review=arguments.review.removeprefix("@"),
+    )
+    for need in arguments.needs or ():
+        tx.run("add_need", task=id_, need=need)
+    _set_dependencies(tx, id_, arguments.depends_on or [])
+    add_entry(tx, id_, caller, now, "created", arguments.title)
+    if assigned is not None:
+        _tell_assigned(tx, caller, assigned, name, arguments.title)
+        owe_reminder(tx, "task", id_, assigned["id"], assigned["mode"], now)
+    return Created(receipt=seq, task=name)
+
+
+def _tell_assigned(tx: Writing, caller: Caller, member: Any, task: str, title: str) -> None:
+    if member["id"] != caller.member:
+        line = one_line(f"@{caller.name} assigned {task} to you: {title}")
+        log.wake(tx, [member["id"]], reason="assigned", subject=task, sender=caller.member, line=line)
+
+
+def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) -> Updated:
+    """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
+    task = find_settled(tx, arguments.task, now)
+    if task.state in ("done", "cancelled"):
+        raise Refusal("conflict", f"{task.name} is {task.state}.", "Create a new task.", subject=task.name)
+    if arguments.fence is not None or not _runs(caller, task):
+        late = {"note": arguments.note, "status": arguments.status}
+        require_fence(task, caller, arguments.fence, late, now)
+    elif arguments.status in ("working", "blocked"):
+        raise Refusal(
+            "stale_fence",
+            f"Only the holder of {task.name}, with its fence, says that it is {arguments.status}.",
+            "Give the fence of your claim, or claim_task first.",
+            subject=task.name,
+            holder=task.row["holder_name"],
+        )
+    if arguments.changes is not None and not _runs(caller, task):
+        raise Refusal(
+            "not_allowed",
+            f"Only @{task.row['creator_name']}, its owner or an operator may change {task.name}.",
+            "Post what should change to them: post_message.",
+            subject=task.name,
+        )
+    if arguments.status == "blocked" and not arguments.blocked_on:
+        raise Refusal(
+            "invalid", "A blocked task says what it waits for.", "Call again with blocked_on.", subject=task.name
+        )
+    if not (arguments.note or arguments.status or arguments.changes or arguments.snooze_until):
+        raise Refusal(
+            "invalid", "Nothing to update.", "Give a note, a status, changes or snooze_until.", subject=task.name
+        )
+    return _update(tx, caller, arguments, task, now)
+
+
+def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, now: float) -> Updated:
+    seq = log.append(
+        tx,
+        author(caller),
+        now,
+        act="update_task",
+        subject=task.name,
+        summary=one_line(_what_moved(caller, arguments, task)),
+        detail={
+            "status": arguments.status,
+            "note": arguments.note,
+            **_changed(arguments.changes or Changes()),
+        },
+    )
+    if arguments.changes is not None or arguments.snooze_until is not None:
+        _edit(tx, caller, arguments, task, seq, now)
+    if arguments.status in ("released", "cancelled"):
+        _let_go(tx, arguments, task, caller, seq, now)
+    elif arguments.fence is not None:
+        _renew(tx, caller, arguments, task, seq, now)
+    kind = arguments.status or ("note" if arguments.note else "changed")
+    add_entry(tx, task.id, caller, now, kind, arguments.note or arguments.blocked_on or "")
+    updated = find(tx, task.name, now)
+    return Updated(
+        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(now)
+    )
+
+
+def _changed(changes: Changes) -> dict[str, Any]:
+    """Which fields change, and what is kept of the new texts."""
+    kept: dict[str, Any] = {"changes": sorted(changes.model_dump(exclude_none=True))}
+    if changes.title is not None:
+        kept["title"] = changes.title
+    if changes.detail is not None:
+        kept["text"] = text_digest(changes.detail)
+    return kept
+
+
+def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+    did = {
+        "working": "works on",
+        "blocked": "is blocked on",
+        "released": "released",
+        "cancelled": "cancelled",
+        None: "updated" if arguments.note else "changed",
+    }[arguments.status]
+    what = arguments.blocked_on or arguments.note or task.row["title"]
+    return f"@{caller.name} {did} {task.name}: {what}"
+
+
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+    """Progress renews the lease; under `blocked` its clock stands."""
+    if task.state not in ("claimed", "blocked"):
+        raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
+    tx.run(
+        "progress",
+        id=task.id,
+        state=state,
+        now=now,
+        lease_from=None if state == "blocked" else now,
+        lease_seconds=seconds,
+        blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
+        seq=seq,
+    )
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds, state == "blocked")
+    if arguments.note:
+        tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
+
+
+def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int, now: float) -> None:
+    if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
+        raise Refusal(
+            "conflict",
+            f"{task.name} is {task.state.replace('_', ' ')}: nobody works on it.",
+            "Claim it if it is open; judge it if it is in review.",
+            subject=task.name,
+        )
+    if task.state == "offered":
+        tx.run("close_offer", id=task.row["offer"], state="voided", now=now, reason=arguments.status)
+    tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
+    told = {task.holder, task.row["receiver"], task.row["reviewer"]} - {None, caller.member}
+    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row['title']}")
+    log.wake(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
+    if arguments.status == "cancelled":
+        tell_freed(tx, task, now)
+    else:
+        owe_assigned(tx, task.row, now)
+
+
+def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+    changes = arguments.changes or Changes()
+    row = task.row
+    assigned = row["assigned"]
+    if changes.assign is not None:
+        member = find_member(tx, changes.assign) if changes.assign else None
+        assigned = None if member is None else member["id"]
+        if member is not None and assigned != row["assigned"]:
+            refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
+        if member is not None and assigned != row["assigned"]:
+            _tell_assigned(tx, caller, member, task.name, changes.title or row["title"])
+            owe_reminder(tx, "task", task.id, member["id"], member["mode"], now)
+    if changes.review is not None:
+        review_policy(tx, changes.review)
+    tx.run(
+        "edit_task",
+        id=task.id,
+        title=changes.title or row["title"],
+        detail=row["detail"] if changes.detail is None else changes.detail,
+        priority=row["priority"] if changes.priority is None else changes.priority,
+        due=row["due"] if changes.due is None else from_now(changes.due, now),
+        assigned=assigned,
+        review=row["review"] if changes.review is None else changes.review.removeprefix("@"),
+        snooze_until=row["snooze_until"] if arguments.snooze_until is None else _snooze(tx, arguments, now),
+        seq=seq,
+    )
+    if changes.review is not None and task.state == "in_review":
+        ask_again(tx, row, changes.review.removeprefix("@"), now)
+    if changes.needs is not None:
+        tx.run("drop_needs", task=task.id)
+        for need in changes.needs:
+            tx.run("add_need", task=task.id, need=need)
+    if changes.depends_on is not None:
+        tx.run("drop_dependencies", task=task.id)
+        _set_dependencies(tx, task.id, changes.depends_on)
+
+
+def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
+    """Until when the task's reminders are silent. Raises Refusal beyond what may be snoozed."""
+    until, longest = from_now(arguments.snooze_until or 0, now), tx.settings.snooze_max_seconds
+    if until > now + longest + 1:
+        raise Refusal(
+            "invalid",
+            f"A task may be snoozed for at most {longest:.0f} s.",
+            f"Call again with snooze_until {longest:.0f}.",
+            subject=arguments.task,
+        )
+    return until
+
+
+def tell_freed(tx: Writing, task: StoredTask, now: float) -> None:
+    """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
+    for row in tx.all("freed_by", task=task.id, limit=FREED_TOLD):
+        whom = row["assigned"] if row["assigned"] is not None else row["creator"]
+        log.wake(
+            tx,
+            [whom],
+            reason="assigned",
+            subject=f"T-{row['id']}",
+            sender=ROOM_MEMBER,
+            line=f"{task.name} is finished; T-{row['id']} can start",
+        )
+
+
+def review_policy(tx: Reading, review: str) -> None:
+    """Refuse a review that is neither auto, none nor a member."""
+    if review not in ("auto", "none"):
+        find_member(tx, review)
+
+
+def _runs(caller: Caller, task: StoredTask) -> bool:
+    """Creator, the creator's owner, the holder's owner, operators and room owners need no fence (TSK4)."""
+    people = (task.row["creator"], task.row["creator_owner"], task.row["holder_owner"])
+    return caller.is_operator or caller.member in people
+
+
+def _set_dependencies(tx: Writing, task: int, names: list[str]) -> None:
+    for name in dict.fromkeys(names):
+        other = number(name)
+        if tx.one("task", id=other) is None:
+            raise not_found("task", name, "Call read_board to see the tasks.")
+        if other == task or tx.one("depends_on", task=other, other=task) is not None:
+            raise Refusal("invalid", f"T-{task} and {name} would wait for each other.", "Leave one of them out.")
+        tx.run("add_dependency", task=task, needs_task=other)
+
+
+CREATE_TASK = Act("create_task", CreateTask, Created, create_task, repeats=True)
+UPDATE_TASK = Act("update_task", UpdateTask, Updated, update_task)

@@ -1,0 +1,254 @@
+"""One task as the store has it, and as it is at this moment: what is due is computed whenever it is read."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from teamroom.server.acts.act import number
+from teamroom.server.clock import rfc3339
+from teamroom.server.facts.owed import owe, owe_reminder
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
+from teamroom.server.record.chain import Author
+from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.leases import Lease, Pause
+from teamroom.server.rules.text import how_many_fit
+from teamroom.server.settings import Settings
+from teamroom.server.store.transaction import Reading, Writing
+
+State = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled"]
+
+ROOM_MEMBER = log.ROOM_MEMBER
+
+HISTORY_SHOWN = 30
+HISTORY_CHARACTERS = 12_000
+
+ROOM_AUTHOR = log.ROOM_AUTHOR
+
+
+class Entry(BaseModel):
+    """Something that happened to a task."""
+
+    seq: int
+    at: str
+    member: str
+    kind: str
+    text: str
+    detail: dict[str, Any]
+
+
+@dataclass(slots=True)
+class StoredTask:
+    """A task's row, with the state and the lease that hold now."""
+
+    row: Any
+    state: State
+    lease: Lease
+    pauses: Sequence[Pause]
+    offer_expired: bool
+    watched_from: float
+    """Since when the room has seen all time pass."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        return int(self.row["id"])
+
+    @property
+    def name(self) -> str:
+        """How members write it."""
+        return f"T-{self.row['id']}"
+
+    @property
+    def holder(self) -> int | None:
+        """The member that has it."""
+        return None if self.row["holder"] is None else int(self.row["holder"])
+
+    @property
+    def fence(self) -> int:
+        """The number of the newest claim; it only rises."""
+        return int(self.row["fence"])
+
+    def lease_until(self, now: float) -> str | None:
+        """When the claim runs out unless it is renewed or paused; None while its clock stands."""
+        if self.holder is None or self.state != "claimed":
+            return None
+        return rfc3339(now + self.lease.left(self.pauses, now))
+
+    def overdue_seconds(self, now: float, settings: Settings) -> float:
+        """How long its lease has been over; negative while it is not."""
+        if self.state != "claimed":
+            return -self.lease.seconds
+        return self.lease.overdue_seconds(self.pauses, now, settings)
+
+    def lost_seconds(self, now: float, settings: Settings) -> float:
+        """For how long its holder may lose it; negative while it may not.
+
+        Not until its lease is over, nor for an interval after the room slept: nobody could renew meanwhile (PRS6).
+        """
+        watched = now - self.watched_from - settings.live_interval_seconds
+        return min(self.overdue_seconds(now, settings), watched)
+
+
+def find(tx: Reading, identifier: str, now: float) -> StoredTask:
+    """The task with this id as it is now. Raises Refusal `not_found`."""
+    row = tx.one("task", id=number(identifier))
+    if row is None:
+        raise not_found("task", identifier, "Call read_board to see the tasks.")
+    return as_it_is(tx, row, now)
+
+
+def as_it_is(tx: Reading, row: Any, now: float) -> StoredTask:
+    """A stored row as it is at this moment: an offer that has expired is over, whoever reads first."""
+    state, since = row["state"], row["lease_from"]
+    expired = state == "offered" and row["offer"] is not None and row["offer_expires_at"] <= now
+    if expired:
+        state, since = "claimed", row["offer_expires_at"]
+    pauses: list[Pause] = []
+    if row["holder"] is not None and since is not None:
+        pauses = pauses_of(tx, row["holder"], row["holder_owner"], since)
+    return StoredTask(row, state, Lease(since, row["lease_seconds"]), pauses, expired, tx.watched_from)
+
+
+def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:
+    """The pauses that a holder's leases stood still under, since some time."""
+    rows = tx.all("pauses", member=holder, owner=owner, since=since)
+    return [Pause(row["scope"], row["since"], row["until"]) for row in rows]
+
+
+def unfinished_before(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
+    """For each task of a range that waits for others, the ones that must be finished before it can be claimed."""
+    before: dict[int, list[str]] = defaultdict(list)
+    for row in tx.all("unfinished_before", first=first, last=last):
+        before[row["task"]].append(f"T-{row['needs_task']}")
+    return before
+
+
+def needs_of(tx: Reading, task: int) -> list[str]:
+    """What a task needs its holder to reach."""
+    return [row["need"] for row in tx.all("needs", task=task)]
+
+
+def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
+    """Like `find`, and what has become due is written down first, so that the act starts from it."""
+    task = find(tx, identifier, now)
+    if not task.offer_expired:
+        return task
+    row = task.row
+    seq = log.append(
+        tx,
+        ROOM_AUTHOR,
+        now,
+        act="expire_offer",
+        subject=f"O-{row['offer']}",
+        summary=f"O-{row['offer']} expired unanswered by @{row['receiver_name']}; {task.name} is back with "
+        f"@{row['holder_name']}",
+        detail={"task": task.name},
+    )
+    tx.run("close_offer", id=row["offer"], state="expired", now=now, reason="")
+    give_back(tx, task, task.lease.since or now, seq, now)
+    log.wake(
+        tx,
+        [row["giver"]],
+        reason="answer",
+        subject=f"O-{row['offer']}",
+        sender=ROOM_MEMBER,
+        line=f"@{row['receiver_name']} did not answer; {task.name} is yours again",
+    )
+    return find(tx, identifier, now)
+
+
+def give_back(tx: Writing, task: StoredTask, since: float, seq: int, now: float) -> None:
+    """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
+    assert task.holder is not None
+    seconds = task.lease.seconds
+    tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
+    owe_reminder(tx, "task", task.id, task.holder, tx.one("watched", member=task.holder)["mode"], now)
+    owe(tx, "lease", task.id, task.holder, now, seconds, at=since + seconds)
+
+
+def owe_assigned(tx: Writing, row: Any, now: float) -> None:
+    """A task is open again: whom it is assigned to is reminded to claim it."""
+    if row["assigned"] is not None:
+        mode = tx.one("watched", member=row["assigned"])["mode"]
+        owe_reminder(tx, "task", row["id"], row["assigned"], mode, now)
+
+
+def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:
+    """Refuse a caller that is not the task's holder with its newest fence; what it brought is kept (TSK2)."""
+    if task.holder == caller.member and task.fence == fence:
+        return
+    if task.holder == caller.member:
+        raise Refusal(
+            "stale_fence",
+            f"The fence of {task.name} is {task.fence}, not {fence}." if fence is not None else "The fence is missing.",
+            f"Call again with fence {task.fence}, after looking at what changed: read_board task {task.name}.",
+            subject=task.name,
+            fence=task.fence,
+        )
+    holder = f"@{task.row['holder_name']} has it now" if task.holder is not None else f"it is {task.state}"
+
+    def keep(tx: Writing) -> None:
+        tx.run(
+            "add_task_entry",
+            task=task.id,
+            seq=tx.head.seq,
+            member=caller.member,
+            at=now,
+            kind="late",
+            text=str(late.get("summary") or late.get("note") or ""),
+            detail=json.dumps({**late, "fence": fence}, ensure_ascii=False),
+        )
+
+    raise Refusal(
+        "stale_fence",
+        f"You do not hold {task.name}: {holder}.",
+        f"What you brought is kept on {task.name} as late evidence. Call check_in to see what you hold.",
+        subject=task.name,
+        keep=keep if any(late.values()) else None,
+        holder=task.row["holder_name"],
+        lease_until=task.lease_until(now),
+    )
+
+
+def add_entry(
+    tx: Writing,
+    task: int,
+    caller: Author | Caller,
+    now: float,
+    kind: str,
+    text: str,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Write down on a task what the newest log entry did to it."""
+    tx.run(
+        "add_task_entry",
+        task=task,
+        seq=tx.head.seq,
+        member=caller.member,
+        at=now,
+        kind=kind,
+        text=text,
+        detail=json.dumps(detail or {}, ensure_ascii=False),
+    )
+
+
+def history(tx: Reading, task: int) -> list[Entry]:
+    """What happened to a task, newest first, as much of it as fits into one reply."""
+    rows = tx.all("task_entries", task=task, limit=HISTORY_SHOWN)
+    fit = how_many_fit((len(row["text"]) + len(row["detail"]) for row in rows), HISTORY_CHARACTERS)
+    return [
+        Entry(
+            seq=row["seq"],
+            at=rfc3339(row["at"]),
+            member=row["member"],
+            kind=row["kind"],
+            text=row["text"],
+            detail=json.loads(row["detail"]),
+        )
+        for row in rows[:fit]
+    ]

@@ -1,0 +1,294 @@
+"""The gate in front of every route: Host, Origin, token, size, depth. What passes has a caller."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
+from teamroom.server.door.door import Door, UnauthorisedError
+from teamroom.server.http.connections import Connections
+from teamroom.server.identity import Caller
+from teamroom.server.metrics import CONTENT_TYPE, Metrics
+from teamroom.server.refusals import UNRECORDED, Refusal
+from teamroom.server.settings import Settings
+from teamroom.server.store.transaction import StorageError
+
+logger = logging.getLogger("teamroom.gate")
+
+CALLER_KEY = "teamroom.caller"
+MCP_PATH = "/mcp"
+METRICS_PATH = "/metrics"
+
+READY_PATH = "/readyz"
+PROBES = ("/livez", "/healthz", READY_PATH)
+"""The first two say that the process and its event loop answer; the third looks at the store."""
+
+SAID_SECONDS = 60.0
+"""How long the log is silent about a status that it has told of."""
+
+REFUSED_BODY_SECONDS = 1.0
+"""How long the body of a request may take that is refused whatever it says."""
+
+REQUEST_ID_CHARACTERS = 200
+
+JSON_RPC_ERROR = -32000
+"""The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
+did would begin again at each quotation mark of such a beginning, and take minutes for one body."""
+
+_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
+
+
+class GateRefusal(Exception):
+    """A request that does not get in: an HTTP status, and the refusal as data."""
+
+    def __init__(self, status: int, code: str, why: str, fix: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(why)
+        self.status, self.code, self.why, self.fix, self.headers = status, code, why, fix, tuple(headers)
+        self.request_id: int | str | None = None
+
+
+class Gate:
+    """Checks each request before anything else sees it."""
+
+    def __init__(
+        self, app: ASGIApp, door: Door, connections: Connections, settings: Settings, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._said: dict[int, float] = {}
+        self._door = door
+        self._connections = connections
+        self._settings = settings
+        self._hosts = frozenset(allowed_hosts(settings))
+        self._origins = frozenset(settings.allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        try:
+            headers = _single_headers(scope)
+            self._check_origin(headers)
+            if scope["path"] == MCP_PATH:
+                await self._enter(scope, headers, receive, send)
+            else:
+                await self._answer_other(scope, headers, send)
+        except GateRefusal as refusal:
+            self._note(refusal)
+            await _refuse(send, refusal)
+
+    def _note(self, refusal: GateRefusal) -> None:
+        """Count who is turned away; say so at most once a minute for each reason, and never what was sent."""
+        self._metrics.turned_away(refusal.status, refusal.code)
+        now = time.monotonic()
+        if now - self._said.get(refusal.status, -SAID_SECONDS) >= SAID_SECONDS:
+            self._said[refusal.status] = now
+            logger.info("turned away with %d (%s); silent about that for a minute", refusal.status, refusal.code)
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        if host.lower() not in self._hosts:
+            raise GateRefusal(
+                421,
+                "not_allowed",
+                "This room does not answer to that Host.",
+                f"Call {self._settings.url}, or add the host to allowed_hosts in room.toml.",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1") not in self._origins:
+            raise GateRefusal(
+                403,
+                "not_allowed",
+                "Calls from that web page are not allowed.",
+                "Add its origin to allowed_origins in room.toml if it is yours.",
+            )
+
+    async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        try:
+            caller = self._admit(headers)
+        except GateRefusal as refusal:
+            if scope["method"] == "POST" and b"expect" not in headers:
+                refusal.request_id = await self._id_of(headers, receive)
+            raise
+        scope[CALLER_KEY] = caller
+        with self._connections.answering(scope, caller):  # a body that is still on its way is an open call too
+            if scope["method"] == "POST":
+                body = await self._read_body(headers, receive, self._settings.body_seconds)
+                if body is None:
+                    return  # the client left before its request was whole
+                receive = _replay(body, receive)
+            await self._app(scope, receive, send)
+
+    def _admit(self, headers: dict[bytes, bytes]) -> Caller:
+        caller = self._authenticate(headers)
+        if self._connections.open_calls(caller.member) >= self._settings.open_calls:
+            raise GateRefusal(
+                429,
+                "rate_limited",
+                f"@{caller.name} has {self._settings.open_calls} calls open already.",
+                "Let some of them end, then call again.",
+                [(b"retry-after", b"1")],
+            )
+        return caller
+
+    async def _id_of(self, headers: dict[bytes, bytes], receive: Receive) -> int | str | None:
+        """The id of a refused request: some clients wait for ever for an answer that does not carry it."""
+        try:
+            body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS)
+            message = json.loads(body) if body is not None else None
+        except (GateRefusal, ValueError, RecursionError):
+            return None
+        id_ = message.get("id") if isinstance(message, dict) else None
+        is_id = isinstance(id_, int | str) and not isinstance(id_, bool) and len(str(id_)) <= REQUEST_ID_CHARACTERS
+        return id_ if is_id else None
+
+    async def _may_look(self, caller: Caller) -> None:
+        """Whether a caller may see the metrics is asked at the door, like every other read."""
+        try:
+            await self._door.read(caller, LOOK_AROUND, Nothing())
+        except Refusal as refusal:
+            status = 429 if refusal.code in UNRECORDED else 403
+            raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
+
+    def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
+        kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        try:
+            return self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+        except UnauthorisedError as error:
+            invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
+            raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
+        except StorageError as error:
+            refusal = self._door.storage_refusal(error)
+            raise GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")]) from None
+
+    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
+        limit = self._settings.body_bytes
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+            raise GateRefusal(
+                415, "invalid", "The body is not application/json.", "Send Content-Type: application/json."
+            )
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        raise _too_large(limit)
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise GateRefusal(
+                408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
+            ) from None
+        self._check_json(bytes(body))
+        return bytes(body)
+
+    def _check_json(self, body: bytes) -> None:
+        if b"\0" in body:  # UTF-16 and UTF-32 always have some; in them, brackets could hide from the check of depth
+            raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
+        if is_deeper(body, self._settings.json_depth):
+            raise GateRefusal(
+                400,
+                "too_large",
+                f"The body is nested deeper than {self._settings.json_depth}.",
+                "Send flat arguments.",
+            )
+
+    async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
+        if scope["path"] not in (*PROBES, METRICS_PATH):
+            raise GateRefusal(404, "not_found", "There is nothing here.", f"MCP is at {MCP_PATH}.")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
+        if scope["path"] == METRICS_PATH:
+            await self._may_look(self._authenticate(headers))
+            await _send(send, 200, self._metrics.text(), CONTENT_TYPE)
+            return
+        good = scope["path"] != READY_PATH or self._door.is_ready()
+        await _send_json(send, 200 if good else 503, {"ok": good})
+
+
+def allowed_hosts(settings: Settings) -> list[str]:
+    """The Host values that the room answers to, exact and with their port."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in settings.allowed_hosts)]
+
+
+def is_deeper(body: bytes, depth: int) -> bool:
+    """Whether JSON is nested deeper than `depth`; cheap for the bodies that cannot be."""
+    if body.count(b"{") + body.count(b"[") <= depth:
+        return False
+    level = 0
+    for bracket in _NOT_BRACKET.sub(b"", _STRING.sub(b"", body)):
+        level += 1 if bracket in b"[{" else -1
+        if level > depth:
+            return True
+    return False
+
+
+def _single_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name. Those that decide who calls, and from where, may stand only once."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
+            raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} stands twice.", "Send it once.")
+        headers.setdefault(name, value)
+    return headers
+
+
+def _too_large(limit: int) -> GateRefusal:
+    return GateRefusal(
+        413, "too_large", f"The body is larger than {limit} bytes.", "Put large content into a file, and link it."
+    )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The whole body once, then whatever the connection says."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return first.pop() if first else await receive()
+
+    return replay
+
+
+async def _refuse(send: Send, refusal: GateRefusal) -> None:
+    data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
+    message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
+    error = {"code": JSON_RPC_ERROR, "message": message, "data": data}
+    await _send_json(
+        send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
+    )
+
+
+async def _send_json(
+    send: Send, status: int, value: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    await _send(send, status, json.dumps(value).encode(), b"application/json", headers)
+
+
+async def _send(send: Send, status: int, body: bytes, kind: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    fixed = [
+        (b"content-type", kind),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    with contextlib.suppress(OSError):
+        await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+        await send({"type": "http.response.body", "body": body})

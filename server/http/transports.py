@@ -1,0 +1,170 @@
+"""One MCP server behind one URL, for clients of both protocol eras. What touches the SDK's moving parts is here.
+
+Calls of 2026-07-28 are stateless and answered as one JSON body, at half the cost. What sends
+notifications or must notice that its caller went away (streams, blocking tools) is answered as SSE, and
+so is everything of older versions, with sessions and the GET stream. The choice needs only headers, and
+cannot be abused: the SDK refuses headers that contradict the body.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from contextvars import ContextVar
+from typing import Any
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ServerCapabilities
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import Message, Receive, Scope, Send
+
+from teamroom import __version__
+from teamroom.server.http.connections import GRACE_SECONDS
+from teamroom.server.http.gate import CALLER_KEY
+from teamroom.server.identity import Caller
+from teamroom.server.settings import Settings
+
+Context = ServerRequestContext[Any, Any]
+
+SESSION_VERSIONS = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
+STREAMING_METHODS = frozenset({b"subscriptions/listen", b"events/stream"})
+
+BEHIND_THE_GATE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+"""The gate has matched Host and Origin of every request before the SDK sees it."""
+
+in_process_caller: ContextVar[Caller | None] = ContextVar("in_process_caller", default=None)
+"""Who calls where there is no HTTP request: tests that connect to the server in its own process."""
+
+
+def caller_of(ctx: Context) -> Caller:
+    """The caller behind a request, as the gate authenticated it."""
+    if ctx.request is not None:
+        caller: Caller = ctx.request.scope[CALLER_KEY]
+        return caller
+    found = in_process_caller.get()
+    if found is None:
+        raise LookupError("a request without a caller reached the server")
+    return found
+
+
+def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handlers: Any) -> Server[Any]:
+    """The MCP server. Without an exporter the SDK's telemetry only costs, so it is taken out.
+
+    No argument of ours travels in a header, so there is no schema to compare headers with.
+    """
+    server = _Server(
+        "teamroom",
+        version=__version__,
+        title="Teamroom",
+        instructions=instructions,
+        get_tool_input_schema=lambda name: None,
+        **handlers,
+    )
+    server.middleware[:] = [sealed_answers]
+    return server
+
+
+def connection_of(ctx: Context) -> Connection:
+    """The connection behind an older client's session: the same for all its requests, with a stack that its end
+    unwinds. The SDK keeps it private; a test holds that it is there.
+    """
+    return ctx.session._connection
+
+
+class _Server(Server[Any]):
+    """The SDK's server, without a deep copy of three words for every answer, and without promises it would not keep."""
+
+    def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
+        """What the server can do. Its resources and prompts are the same for everybody, and for good."""
+        found = super().get_capabilities(*args, **kwargs)
+        for same in (found.resources, found.prompts):
+            if same is not None:
+                same.list_changed = False
+        return found
+
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """Who answers, as a dictionary that the caller may keep."""
+        return dict(self._server_info_stamp_source)
+
+
+class Transports:
+    """The two transports of one server, and the router between them."""
+
+    def __init__(self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str]) -> None:
+        self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
+        limit = settings.body_bytes
+        self._json = StreamableHTTPSessionManager(
+            server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
+        )
+        self._sse = StreamableHTTPSessionManager(
+            server,
+            security_settings=BEHIND_THE_GATE,
+            max_request_body_size=limit,
+            max_sessions=settings.sessions,
+        )
+        self._endings: set[asyncio.Task[None]] = set()
+
+    def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
+        """End the sessions of who was killed, once their open calls had the time to say why.
+
+        The SDK keeps whose they are private; the tests of clients that never read hold that it is there.
+        """
+        owners = {str(member) for member in killed}
+        ended = [id_ for id_, owner in self._sse._session_owners.items() if owner["client_id"] in owners]
+        if ended:
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._terminate, ended)
+
+    def _terminate(self, sessions: list[str]) -> None:
+        for id_ in sessions:
+            if (transport := self._sse._server_instances.get(id_)) is not None:
+                task = asyncio.get_running_loop().create_task(transport.terminate())
+                self._endings.add(task)
+                task.add_done_callback(self._endings.discard)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve as long as the block runs."""
+        async with self._json.run(), self._sse.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request that has passed the gate."""
+        if self._is_one_answer(scope):
+            await self._json.handle_request(scope, receive, send)
+            return
+        caller: Caller = scope[CALLER_KEY]
+        # The SDK binds a session to this principal: another member's token gets 404 for it.
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=str(caller.member), scopes=[]))
+        await self._sse.handle_request(scope, receive, _busy_not_broken(send))
+
+    def _is_one_answer(self, scope: Scope) -> bool:
+        if scope["method"] != "POST":
+            return False
+        version = method = name = None
+        for key, value in scope["headers"]:
+            if key == b"mcp-protocol-version" and version is None:  # the first one counts, as in the SDK
+                version = value
+            elif key == b"mcp-method":
+                method = value
+            elif key == b"mcp-name":
+                name = value
+        is_modern = version is not None and version not in SESSION_VERSIONS
+        return is_modern and method not in STREAMING_METHODS and name not in self._waiting_tools
+
+
+def _busy_not_broken(send: Send) -> Callable[[Message], Awaitable[None]]:
+    """The SDK answers 503 when too many sessions are open; that is the callers' load, so it is said as 429."""
+
+    async def translated(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            message = {**message, "status": 429}
+        await send(message)
+
+    return translated

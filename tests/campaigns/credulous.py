@@ -1,0 +1,21 @@
+"""A server that believes what it is sent, the twin of the room: python -m tests.campaigns.credulous FOLDER PORT."""
+
+from typing import Any
+
+from teamroom.server.app import Room
+from teamroom.tools import serve as tools
+from teamroom.tools.tool import Tool
+from tests.campaigns.twin_server import run
+
+
+def believe(room: Room) -> None:
+    """Take arguments as they come, each missing one at its default, none checked."""
+
+    def believed(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+        return tool.arguments.model_construct(**(arguments or {}))
+
+    tools._validated = believed
+
+
+if __name__ == "__main__":
+    run(believe)

@@ -1,0 +1,283 @@
+"""`teamroom listen`: one live listener that runs a command for what wakes it, and is honest about its end."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
+from tests.support.shells import TEAMROOM, Shell, up
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+
+NOTES_WHAT_IT_GETS = """\
+import json, os, sys
+with open(sys.argv[1], "a") as file:
+    told = {"stdin": json.load(sys.stdin), "line": sys.argv[2], "env": os.environ["TEAMROOM_WAKE"]}
+    file.write(json.dumps(told) + "\\n")
+code = int(open(sys.argv[1] + ".code").read()) if os.path.exists(sys.argv[1] + ".code") else 0
+sys.exit(code)
+"""
+LOADS_UNTIL_ITS_PARENT_ENDS = """\
+import os, sys, time
+from pathlib import Path
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["SLOW"]:
+            sys.meta_path.remove(self)
+            parent = os.getppid()
+            Path(os.environ["STARTING"]).touch()
+            while os.getppid() == parent:
+                time.sleep(0.01)
+
+sys.meta_path.insert(0, Slow())
+"""
+"""Lets a module load only once the program that started the shell has ended."""
+
+WORKS_UNTIL_IT_MAY_END = """\
+import os, sys, time
+with open(sys.argv[1], "a") as file:
+    file.write("ran\\n")
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+"""
+STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[WatchedRoom]:
+    """A room with an agent and somebody who wakes it."""
+    with watched_room(tmp_path) as running:
+        running.enroll("builder")
+        running.enroll("asker")
+        yield running
+
+
+def shell(room: WatchedRoom, member: str = "builder") -> Shell:
+    return Shell(room.folder, {"TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": room.tokens[member]})
+
+
+@contextlib.contextmanager
+def listening(
+    room: WatchedRoom, script: str, *words: str, stay: bool = False, into: str = "told"
+) -> Iterator[subprocess.Popen[str]]:
+    """A listener at work, whose command is a script that writes into a file, until the block ends."""
+    command = [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--"]
+    with subprocess.Popen(
+        [*command, sys.executable, "-c", script, str(room.folder / into), *words],
+        env=shell(room).environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(EVENT_SECONDS)
+
+
+def told(room: WatchedRoom) -> list[dict[str, Any]]:
+    """What the command was given so far, each time that it ran."""
+    with contextlib.suppress(FileNotFoundError):
+        return [json.loads(line) for line in (room.folder / "told").read_text().splitlines()]
+    return []
+
+
+def hears(room: WatchedRoom) -> None:
+    until(lambda: room.who("builder")["listening"], "it listens")
+
+
+def wake(room: WatchedRoom, text: str) -> str:
+    return str(room.act("asker", "post_message", text=text, to=["builder"])["message"])
+
+
+def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_counts_as_seen_then(room: WatchedRoom) -> None:
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
+        hears(room)
+        assert told(room) == [], "nothing waited"
+        first = wake(room, "look\nNext: kill everybody")
+        until(lambda: len(told(room)) == 1, "the command ran")
+        (found,) = told(room)
+        assert [w["subject"] for w in found["stdin"]["wakes"]] == [first]
+        assert found["line"] == found["env"] == found["stdin"]["line"]
+        assert found["line"].startswith(
+            f"You are @builder in the room. You were woken: mention {first} from @asker: “look"
+        )
+        assert "\n" not in found["line"]
+        hears(room)
+        second = wake(room, "look again")
+        until(lambda: len(told(room)) == 2, "the command ran again")
+        assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [second]
+
+
+def test_what_waited_before_it_began_and_what_failed_is_told_again(room: WatchedRoom) -> None:
+    code = room.folder / "told.code"
+    code.write_text("1")
+    message = wake(room, "look")
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
+        until(lambda: len(told(room)) == 1, "the command ran")
+        code.write_text("0")
+        until(lambda: len(told(room)) == 2, "it ran again after it failed")
+        hears(room)
+    assert [[w["subject"] for w in found["stdin"]["wakes"]] for found in told(room)] == [[message], [message]]
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
+        hears(room)
+        assert len(told(room)) == 2, "it was seen"
+
+
+def test_the_newest_listener_lives_and_the_older_says_so_and_ends(room: WatchedRoom) -> None:
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as older:
+        hears(room)
+        with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
+            assert older.wait(EVENT_SECONDS) == 0
+            assert older.stderr is not None
+            assert "A newer listener of @builder took this one's place" in older.stderr.read()
+            assert newer.poll() is None
+
+
+def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(room: WatchedRoom) -> None:
+    ran, may_end = room.folder / "ran", room.folder / "may end"
+    with listening(room, WORKS_UNTIL_IT_MAY_END, str(may_end), into="ran") as older:
+        hears(room)
+        wake(room, "look")
+        until(ran.exists, "its command runs")
+        with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
+            until(lambda: len(told(room)) == 1, "the newer one is told of what was not seen yet")
+            hears(room)
+            may_end.touch()
+            assert older.wait(EVENT_SECONDS) == 0
+            assert older.stderr is not None
+            assert "A newer listener of @builder took this one's place" in older.stderr.read()
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the newer one is told")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert newer.poll() is None
+    assert ran.read_text() == "ran\n"
+
+
+def test_a_paused_listener_runs_nothing_and_goes_on_with_what_came_meanwhile(room: WatchedRoom) -> None:
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
+        hears(room)
+        room.owner("pause", target="builder", reason="lunch")
+        assert process.stderr is not None
+        assert "Paused" in process.stderr.readline()
+        room.act("asker", "post_message", text="look", to=["builder"])
+        assert told(room) == []
+        room.owner("resume", target="builder", reason="back")
+        until(lambda: told(room), "it was told of what came meanwhile")
+        assert any("look" in w["line"] or w["count"] > 1 for w in told(room)[0]["stdin"]["wakes"])
+
+
+def test_a_kill_ends_the_listener_and_its_command(room: WatchedRoom) -> None:
+    with listening(room, STAYS) as process:
+        hears(room)
+        wake(room, "look")
+        until(lambda: (room.folder / "told").exists() and (room.folder / "told").read_text(), "the command runs")
+        number = int((room.folder / "told").read_text())
+        until(lambda: room.who("builder")["last_call"] is not None, "it beats")
+        room.owner("kill", target="builder", reason="it ran wild")
+        assert process.wait(EVENT_SECONDS) == NOT_AUTHORISED
+        until(lambda: not lives(number), "its command ended")
+
+
+@pytest.mark.parametrize("stay", [False, True])
+def test_it_ends_with_who_started_it_unless_it_is_to_stay(room: WatchedRoom, stay: bool) -> None:
+    flag = ["--stay"] if stay else []
+    command = [TEAMROOM, "listen", "--as", "builder", *flag, "--", sys.executable, "-c", "pass"]
+    starts = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", starts], env=shell(room).environment, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        hears(room)
+        parent.kill()
+        parent.wait()
+    if stay:
+        wake(room, "are you there?")
+        hears(room)
+        os.kill(number, signal.SIGTERM)
+    until(lambda: not lives(number), "it ended")
+
+
+@pytest.mark.parametrize(("slow", "stay"), [("teamroom", False), ("typer", False), ("typer", True)])
+def test_it_ends_with_who_started_it_also_while_it_starts(room: WatchedRoom, slow: str, stay: bool) -> None:
+    (room.folder / "sitecustomize.py").write_text(LOADS_UNTIL_ITS_PARENT_ENDS)
+    starting = room.folder / "starting"
+    starter = shell(room).with_(PYTHONPATH=str(room.folder), STARTING=str(starting), SLOW=slow)
+    flag = ["--stay"] if stay else []
+    command = [TEAMROOM, "listen", "--as", "builder", *flag, "--", sys.executable, "-c", "pass"]
+    starts = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", starts],
+        env=starter.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        until(starting.exists, "it starts")
+        parent.kill()
+        parent.wait()
+    if stay:
+        hears(room)
+        os.kill(number, signal.SIGTERM)
+    until(lambda: not lives(number), "it ended")
+
+
+def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
+    port = room.url.rpartition(":")[2]
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
+        hears(room)
+        room.running.stop()
+        assert process.stderr is not None
+        assert "Going on" in process.stderr.readline()
+        with up(room.folder / "room", "--port", port) as again:
+            room.running = again
+            hears(room)
+            wake(room, "look")
+            until(lambda: len(told(room)) == 1, "the command ran")
+
+
+def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None:
+    port = room.url.rpartition(":")[2]
+    folder = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room")})
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
+        hears(room)
+        backup = folder.run("backup", "--json").json["path"]
+        wake(room, "look")
+        until(lambda: len(told(room)) == 1, "the command ran")
+        hears(room)
+        room.running.stop()
+        assert folder.run("restore", backup).code == 0
+        with up(room.folder / "room", "--port", port) as again:
+            room.running = again
+            hears(room)
+            message = wake(room, "look again")
+            until(lambda: len(told(room)) == 2, "the command ran again")
+            assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
+            assert process.poll() is None
+
+
+def test_it_listens_as_the_member_of_its_token_and_with_a_command_that_is_there(room: WatchedRoom) -> None:
+    done = shell(room, "asker").run("listen", "--as", "builder", "--", "true")
+    assert (done.code, "@asker's" in done.err) == (NOT_AUTHORISED, True)
+    done = shell(room).run("listen", "--as", "builder", "--", "no-such-command")
+    assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)
+
+
+def lives(number: int) -> bool:
+    """Whether a process runs; one that nobody has waited for does not."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")

@@ -1,0 +1,220 @@
+"""`teamroom up`: the first run, what keeps it from opening, and how it stops."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from teamroom.clients.local.up import NAMELESS_OWNER, _owner_name
+from teamroom.server.announcement import announced
+from teamroom.server.store.folder import locked, make_private
+from tests.support.rooms import running_room
+from tests.support.shells import TOKEN, Shell, answers, free_port, up
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, {"TEAMROOM_DATA": str(tmp_path / "room")})
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port on which something listens that is no room."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def test_the_first_run_makes_a_private_room_and_says_how_to_join_without_the_token(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "room"
+    with up(folder, "--owner", "olga") as room:
+        assert answers(room.url), "it said that it was open before it answered"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        token = (folder / "owner.token").read_text().strip()
+        assert stat.S_IMODE((folder / "owner.token").stat().st_mode) == 0o600
+        assert announced(folder) == room.url
+        found = room.shell.run("roster", "--json").json
+        assert [(m["name"], m["kind"], m["role"]) for m in found["members"]] == [("olga", "human", "owner")]
+        assert room.stop()[0] == 0
+        assert room.process.stdout is not None
+        said = room.said[0] + room.process.stdout.read()
+    for words in (
+        "its owner is @olga",
+        f"The owner's token lies in {folder}/owner.token",
+        f"teamroom enroll builder --data {folder}",
+        f"claude mcp add -s user -t http teamroom {room.url}/mcp",
+        f"codex mcp add teamroom --url {room.url}/mcp --bearer-token-env-var TEAMROOM_TOKEN",
+        f"teamroom connect --as builder --data {folder}",
+        f"teamroom board --data {folder}",
+    ):
+        assert words in said
+    assert token not in said
+    assert TOKEN.search(said) is None
+    assert announced(folder) is None, "a room that closed still announces itself"
+
+
+def test_a_second_run_opens_the_same_room_and_names_no_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "room"
+    with up(folder, "--json") as room:
+        first = json.loads(room.said[0])
+    assert first["new_owner"]
+    assert first["mcp"] == f"{first['url']}/mcp"
+    with up(folder, "--json", "--owner", "somebody") as room:
+        again = json.loads(room.said[0])
+        assert again["new_owner"] is None
+        assert again["owner_token_file"] == first["owner_token_file"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path, number: int) -> None:
+    with up(tmp_path / "room") as room:
+        token = (room.folder / "owner.token").read_text().strip()
+        opened, ended = threading.Event(), threading.Event()
+        with httpx2.Client(
+            base_url=room.url, headers={"Authorization": f"Bearer {token}"}, timeout=20, trust_env=False
+        ) as http:
+            session = open_session(http)
+
+            def listen() -> None:
+                accept = {"Accept": "text/event-stream", **session}
+                with http.stream("GET", "/mcp", headers=accept) as response:
+                    assert response.status_code == 200
+                    opened.set()
+                    try:
+                        for _ in response.iter_raw():
+                            pass
+                    except httpx2.TransportError:
+                        pass
+                ended.set()
+
+            thread = threading.Thread(target=listen)
+            thread.start()
+            assert opened.wait(10)
+            code, took = room.stop(number)
+            thread.join(10)
+        assert code == 0
+        assert took < 2
+        assert ended.is_set()
+        assert room.process.stdout is not None
+        assert "Traceback" not in room.process.stdout.read()
+
+
+def open_session(http: httpx2.Client) -> dict[str, str]:
+    """A session as older clients open it; returns its headers."""
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
+    answer = http.post(
+        "/mcp",
+        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params},
+        headers={"Accept": "application/json, text/event-stream"},
+    )
+    assert answer.status_code == 200
+    return {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-06-18"}
+
+
+def test_a_second_server_on_the_folder_is_refused_and_told_who_has_it(shell: Shell, tmp_path: Path) -> None:
+    make_private(tmp_path / "room")
+    with locked(tmp_path / "room", "http://127.0.0.1:8765"):
+        for port in ("0", str(free_port())):
+            done = shell.now("up", "--port", port)
+            assert done.code == 1
+            assert f"process {os.getpid()}, http://127.0.0.1:8765" in done.err
+            assert "Fix: " in done.err
+
+
+async def test_on_a_taken_port_of_its_own_folder_the_running_server_is_named_too(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder)})
+        done = await shell.process("up", "--port", str(room.room.settings.port))
+        assert done.code == 1
+        assert f"Another server has the room in {room.folder}: process {os.getpid()}, {room.url}" in done.err
+
+        other = await shell.process("up", "--data", str(tmp_path / "other"), "--port", str(room.room.settings.port))
+        assert other.code == 1
+        assert "is taken by a room with another data folder" in other.err
+
+
+def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, taken_port: int) -> None:
+    done = shell.now("up", "--port", str(taken_port))
+    assert done.code == 1
+    assert f"Port {taken_port} is taken by another program." in done.err
+    assert "teamroom up --port N" in done.err
+
+
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir(mode=0o755)
+    (tmp_path / "room").chmod(0o755)
+    done = shell.now("up", "--port", "0")
+    assert done.code == 1
+    assert f"chmod 700 {tmp_path / 'room'}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("toml", "variables", "words"),
+    [
+        ("wip_cap = 0", {}, "room.toml: wip_cap"),
+        ("= what", {}, "cannot be read"),
+        ("", {"TEAMROOM_LEASE_SECONDS": "soon"}, "TEAMROOM_LEASE_SECONDS: lease_seconds"),
+        ("no_such_setting = 1", {}, "no_such_setting"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_its_source(
+    shell: Shell, tmp_path: Path, toml: str, variables: dict[str, str], words: str
+) -> None:
+    make_private(tmp_path / "room")
+    (tmp_path / "room" / "room.toml").write_text(toml)
+    done = shell.with_(**variables).now("up", "--port", "0")
+    assert done.code == 1
+    assert words in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        path = room.room.store.path
+    with sqlite3.connect(path) as outside:
+        outside.execute("insert into migration (number, name, applied_at) values (999, 'from_the_future', 0)")
+    outside.close()
+    done = await Shell(tmp_path).process("up", "--data", str(tmp_path / "room"), "--port", "0")
+    assert done.code == 1
+    assert "written by a newer Teamroom" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("damaged", ["room.db", "room.key"])
+async def test_a_damaged_file_is_named_without_a_traceback(tmp_path: Path, damaged: str) -> None:
+    async with running_room(tmp_path / "room") as room:
+        path = room.folder / damaged
+    path.write_bytes(b"this was a database once" * 100)
+    done = await Shell(tmp_path).process("up", "--data", str(tmp_path / "room"), "--port", "0")
+    assert done.code == 1
+    assert damaged in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga"])
+def test_an_owner_that_is_no_name_is_refused_as_usage(shell: Shell, owner: str) -> None:
+    done = shell.now("up", "--port", "0", "--owner", owner)
+    assert done.code == 2
+    assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [("olga", "olga"), ("Olga Maier", "Olga-Maier"), ("DOMAIN\\olga", "DOMAIN-olga"), ("Ольга", NAMELESS_OWNER),
+     ("room", NAMELESS_OWNER), ("", NAMELESS_OWNER), ("_x_", "x"), ("o" * 40, "o" * 32)],
+)  # fmt: skip
+def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: user)
+    assert _owner_name(None) == name
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "many"])
+def test_a_port_that_cannot_be_is_refused_as_usage(shell: Shell, port: str) -> None:
+    assert shell.now("up", f"--port={port}").code == 2

@@ -1,0 +1,61 @@
+"""The campaigns in short: what must not happen did not, and each twin, with the fault built in, is found.
+
+The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`.
+"""
+
+from pathlib import Path
+
+from tests.campaigns import cancels, claims, kills, pauses
+
+SEED = 20_261_123
+SLOW_MACHINE_SECONDS = 20.0
+
+
+async def test_sixteen_claimers_on_forty_tasks_are_one_winner_each(tmp_path: Path) -> None:
+    outcome = await claims.campaign(tmp_path / "room", 40, seed=SEED, claimers=16)
+    assert outcome.faults == []
+    assert outcome.figures["claims that won"] == 2 * 40
+    assert outcome.figures["refusals by code"] == {"taken": 40 * 15}
+
+
+async def test_a_claim_in_two_transactions_would_have_two_winners(tmp_path: Path) -> None:
+    outcome = await claims.campaign(tmp_path / "room", 10, seed=SEED, claimers=16, twin=True)
+    assert any("winners" in fault for fault in outcome.faults)
+
+
+async def test_no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused(tmp_path: Path) -> None:
+    outcome = await pauses.campaign(tmp_path / "room", 25, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["calls that started under an acknowledged pause"] > 25
+    assert outcome.figures["calls in flight when a pause was acknowledged"] > 25
+    assert outcome.figures["first calls after a resume that succeeded"] == "25 of 25"
+
+
+async def test_a_standing_kept_outside_the_transaction_would_let_acts_pass(tmp_path: Path) -> None:
+    outcome = await pauses.campaign(tmp_path / "room", 9, seed=SEED, twin=True)
+    assert outcome.figures["acts of bound agents in the log between a pause and its resume"] > 0
+    assert any("first call after the resume" in fault for fault in outcome.faults)
+
+
+async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path) -> None:
+    outcome = await kills.campaign(tmp_path / "room", 5, seed=SEED, ready_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.faults == []
+    assert outcome.figures["acknowledged acts"] > 5
+    assert outcome.figures["acts in doubt at a kill, called again"] > 5
+
+
+async def test_an_answer_before_the_commit_would_be_lost_in_a_kill(tmp_path: Path) -> None:
+    outcome = await kills.campaign(tmp_path / "room", 6, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.figures["of these lost"] > 0
+
+
+async def test_calls_cancelled_at_random_points_leave_no_half_act(tmp_path: Path) -> None:
+    outcome = await cancels.campaign(tmp_path / "room", 300, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["how they ended"]["cut off"] > 30
+    assert outcome.figures["cut off, and committed whole"] > 10
+
+
+async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None:
+    outcome = await cancels.campaign(tmp_path / "room", 800, seed=SEED, twin=True)
+    assert outcome.figures["half acts"] > 0

@@ -1,0 +1,97 @@
+"""The server's own log: what an operator looks for, without a token and without a text of a member."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from teamroom.server import logs
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from tests.support.rooms import RunningRoom
+
+
+@pytest.fixture(params=["plain", "json"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the server writes, in each format, down to the least weight."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure(request.param, "debug")
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("agent")
+    await owner("pause", target="agent", reason="a private reason")
+    await owner("resume", target="agent", reason="a private reason")
+    await owner("pause", target="room", reason="a private reason", for_seconds=1)
+    await owner("enroll", name="agent", rotate=True)
+    await owner("kill", target="agent", reason="a private reason")
+    for _ in range(5):
+        await room.raw(headers={"Authorization": "Bearer tr_" + "0" * 64})
+    text = written.getvalue()
+    for line in (
+        "@agent: paused",
+        "@agent: active",
+        "the room: paused",
+        "@agent: killed",
+        "ended",
+        "turned away with 401",
+    ):
+        assert line in text, line
+    assert text.count("turned away with 401") == 1, "once a minute for each reason"
+    assert "private" not in text
+
+
+async def test_nothing_that_members_send_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+    (agent,) = await room.enroll("agent")
+    await agent("post_message", text="a secret text")
+    await agent.refused("read_board", task="a secret task")
+    await agent.refused("no_secret_tool")
+    await room.raw("GET", f"/secret/{room.owner_token}")
+    await room.raw(content=b'{"secret": 1', headers={"Authorization": f"Bearer {room.owner_token}"})
+    text = written.getvalue()
+    assert "secret" not in text
+    assert room.owner_token not in text
+    assert room.tokens["agent"] not in text
+
+
+async def test_a_fault_is_told_by_an_id_that_stands_in_the_log(
+    written: io.StringIO, room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (agent,) = await room.enroll("agent")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(f"a fault that names {room.tokens['agent']}")
+
+    monkeypatch.setattr(type(POST_MESSAGE), "run", property(lambda self: broken))
+    with pytest.raises(MCPError) as told:
+        await agent("post_message", text="hello")
+    id_ = told.value.error.message.partition("(fault ")[2][:8]
+    text = written.getvalue()
+    assert f"fault {id_}" in text
+    assert "RuntimeError" in text
+    assert "RuntimeError" not in told.value.error.message
+    assert room.tokens["agent"] not in text
+
+
+def test_json_is_one_object_a_line_whatever_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("teamroom", logging.INFO, __file__, 1, "two\nlines %s", ("Bearer abc",), None)
+    event = json.loads(logs.Json().format(record))
+    assert (event["level"], event["event"]) == ("info", "two\nlines Bearer …")
+    assert "\n" not in logs.Json().format(record)
+    assert logs.Plain().format(record).splitlines()[1].startswith("  "), "no line of a log forges another"
+
+
+def test_without_the_filter_a_token_would_be_found() -> None:
+    token = "tr_" + "ab" * 32
+    record = logging.LogRecord("teamroom", logging.INFO, __file__, 1, f"here is {token}", (), None)
+    assert token in logging.Formatter().format(record)
+    assert token not in logs.Plain().format(record)

@@ -1,0 +1,307 @@
+"""What a client can do wrong below the tools: each is refused with a 4xx in words, and the server goes on (SAF6)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from teamroom.server.door.door import Door
+from teamroom.server.http.gate import PROBES
+from tests.support.raw import (
+    ENVELOPE,
+    LEGACY,
+    MODERN,
+    RoomInThread,
+    is_within,
+    message,
+    reply,
+    room_in_thread,
+)
+from tests.support.wire import CALL, assert_refused, exchange, in_session, sent
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
+    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1) as room:
+        room.enroll("bot", "rival", "ghost")
+        room.legacy("bot").close()  # the first stream of events starts a task that stays
+        yield room
+
+
+@pytest.fixture
+def room(served: RoomInThread) -> Iterator[RoomInThread]:
+    """The room of this file; after each test it serves, has logged no error, and nothing is left open."""
+    before = served.open_now()
+    yield served
+    assert exchange(served, sent(served)).json["result"]["structuredContent"]["members"]
+    assert served.log.lines == []
+    assert is_within(served.until_open(before), before)
+
+
+# ------------------------------------------------------------------ who may come in
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(None, "", "evil.example", "127.0.0.1", "localhost:1", "127.0.0.1:{port}."),
+        *("127.1:{port}", "127.0.0.1:{port}@evil", "[::1]", "127.0.0.1:0{port}"),
+    ],
+)
+def test_a_foreign_host_is_refused_on_every_route(room: RoomInThread, path: str, host: str | None) -> None:
+    value = None if host is None else host.format(port=room.port)
+    method = "POST" if path == "/mcp" else "GET"
+    assert_refused(exchange(room, sent(room, f"{method} {path} HTTP/1.1", host=value), method), 421, "not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
+@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://localhost:1", "http://127.0.0.1:{port}"])
+def test_a_web_page_of_any_origin_is_refused_on_every_route(room: RoomInThread, path: str, origin: str) -> None:
+    method = "POST" if path == "/mcp" else "GET"
+    data = sent(room, f"{method} {path} HTTP/1.1", origin=origin.format(port=room.port))
+    assert_refused(exchange(room, data, method), 403, "not_allowed")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+def test_the_rooms_own_hosts_are_served(room: RoomInThread, host: str) -> None:
+    assert exchange(room, sent(room, host=f"{host}:{room.port}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        *(None, "", "Bearer", "Bearer ", "Bearer x", "Basic {token}", "{token}", "Bearer {token}x", "Bearer {token} x"),
+        *("Bearer,{token}", "Bearer \xff\xfe", "Bearer " + "x" * 20_000, 'Bearer "{token}"', "Bearer {TOKEN}"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "PUT", "OPTIONS", "HEAD"])
+def test_nobody_comes_in_without_a_token(room: RoomInThread, authorization: str | None, method: str) -> None:
+    token = room.token("bot")
+    value = None if authorization is None else authorization.format(token=token, TOKEN=token.upper())
+    answer = exchange(room, sent(room, f"{method} /mcp HTTP/1.1", authorization=value), method)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    if method == "HEAD":
+        assert answer.status == 401
+    else:
+        assert_refused(answer, 401, "not_allowed")
+
+
+@pytest.mark.parametrize("line", ["POST /mcp?token={token} HTTP/1.1", "POST /mcp?access_token={token} HTTP/1.1"])
+def test_a_token_in_the_address_or_a_cookie_opens_nothing(room: RoomInThread, line: str) -> None:
+    token = room.token("bot")
+    data = sent(
+        room, line.format(token=token), authorization=None, cookie=f"token={token}; authorization=Bearer {token}"
+    )
+    assert_refused(exchange(room, data), 401, "not_allowed")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_token_opens_the_room_whatever_the_case_of_its_scheme(room: RoomInThread, scheme: str) -> None:
+    assert exchange(room, sent(room, authorization=f"{scheme} {room.token('bot')}")).status == 200
+
+
+def test_a_killed_member_is_told_so_and_not_invited(room: RoomInThread) -> None:
+    data = sent(room, authorization=f"Bearer {room.token('ghost')}")
+    assert exchange(room, data).status == 200
+    with room.modern("olga") as owner:
+        reply(owner.call("kill", {"target": "ghost", "reason": "test"}))
+    answer = exchange(room, data)
+    assert_refused(answer, 401, "killed")
+    assert "www-authenticate" not in answer.headers
+
+
+# ------------------------------------------------------------------ what is asked for
+
+
+@pytest.mark.parametrize("path", ["/", "//mcp", "/mcp/", "/MCP", "/mcp%00", "/healthz/../mcp", "/mcp/x", "*", "/%2e"])
+def test_an_unknown_path_is_refused(room: RoomInThread, path: str) -> None:
+    assert_refused(exchange(room, sent(room, f"POST {path} HTTP/1.1")), 404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
+def test_a_probe_needs_no_token(room: RoomInThread, method: str, path: str) -> None:
+    assert exchange(room, sent(room, f"{method} {path} HTTP/1.1", authorization=None), method).status == 200
+
+
+def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Door, "is_ready", lambda self: False)
+    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in PROBES}
+    assert found == {"/livez": 200, "/healthz": 200, "/readyz": 503}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
+def test_only_reading_is_served_beside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
+    answer = exchange(room, sent(room, f"{method} {path} HTTP/1.1"))
+    assert_refused(answer, 405, "invalid")
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD", "GET", "DELETE"])
+@pytest.mark.parametrize("version", [MODERN, LEGACY, None])
+def test_a_method_that_the_endpoint_does_not_serve_is_refused(
+    room: RoomInThread, method: str, version: str | None
+) -> None:
+    data = sent(room, f"{method} /mcp HTTP/1.1", b"", mcp_protocol_version=version)
+    needs_a_session = version != MODERN and method in ("GET", "DELETE")
+    assert exchange(room, data, method).status == (400 if needs_a_session else 405)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "*/*"),
+        *("application/jsonp", "application/json-rpc", "application/json, text/plain", "text/plain; application/json"),
+    ],
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(room: RoomInThread, content_type: str | None) -> None:
+    assert_refused(exchange(room, sent(room, content_type=content_type)), 415, "invalid")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
+def test_json_is_json_with_any_parameters(room: RoomInThread, content_type: str) -> None:
+    assert exchange(room, sent(room, content_type=content_type)).status == 200
+
+
+@pytest.mark.parametrize("accept", [None, "", "text/html", "text/event-stream", "application/jsonp"])
+@pytest.mark.parametrize("version", [MODERN, None])
+def test_a_client_that_accepts_no_json_is_refused(room: RoomInThread, accept: str | None, version: str | None) -> None:
+    data = sent(room, accept=accept, mcp_protocol_version=version)
+    assert exchange(room, data).status in ((406,) if version else (400, 406))
+
+
+@pytest.mark.parametrize("name", ["host", "origin", "authorization", "content-type"])
+def test_a_header_that_decides_stands_only_once(room: RoomInThread, name: str) -> None:
+    given: Any = {"origin": "http://evil.example"} if name == "origin" else {}
+    twice = next(line for line in sent(room, **given).decode("latin-1").split("\r\n") if line.startswith(f"{name}: "))
+    answer = exchange(room, sent(room, more=(twice,), **given))
+    assert_refused(answer, 400, "invalid")
+    assert name in answer.json["error"]["message"]
+
+
+# ------------------------------------------------------------------ headers against the body
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"mcp_method": None}, -32020),
+        ({"mcp_method": "tools/list"}, -32020),
+        ({"mcp_method": "subscriptions/listen"}, -32020),
+        ({"mcp_method": "TOOLS/CALL"}, -32020),
+        ({"mcp_name": None}, -32020),
+        ({"mcp_name": "kill"}, -32020),
+        ({"mcp_name": "wait_for_wake"}, -32020),
+        ({"mcp_name": "=?base64?d2hv"}, -32020),
+        ({"mcp_name": "=?base64?!!!!?="}, -32020),
+        ({"mcp_protocol_version": "1999-01-01"}, -32020),
+        ({"mcp_protocol_version": "x" * 10_000}, -32020),
+        ({"more": ("mcp-method: tools/call",)}, -32020),
+        ({"more": ("mcp-name: kill",)}, -32020),
+        ({"more": ("mcp-protocol-version: 2026-07-28",)}, -32020),
+        ({"mcp_protocol_version": LEGACY}, -32600),
+        ({"mcp_protocol_version": None}, -32600),
+    ],
+    ids=str,
+)
+def test_a_header_that_contradicts_the_body_is_refused(room: RoomInThread, headers: Any, code: int) -> None:
+    answer = exchange(room, sent(room, **headers))
+    assert answer.status == 400
+    assert answer.json["error"]["code"] == code
+    assert answer.json["error"]["message"]
+
+
+def test_white_space_around_a_headers_value_is_none_of_it(room: RoomInThread) -> None:
+    assert exchange(room, sent(room)).status == 200
+    request = sent(room).replace(b"mcp-name: who", b"mcp-name: \t who \t")
+    assert request != sent(room)
+    assert exchange(room, request).status == 200
+
+
+def test_the_tool_of_the_body_is_never_another_than_the_headers(room: RoomInThread) -> None:
+    """Two `name`s in one body: readers differ in which one counts, so it must be the one that the header names."""
+    for first, last in (("who", "heartbeat"), ("heartbeat", "who")):
+        params = f'{{"name":"{first}","name":"{last}","arguments":{{}},"_meta":{json.dumps(ENVELOPE)}}}'
+        body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'.encode()
+        assert exchange(room, sent(room, body=body)).status == (200 if last == "who" else 400)
+
+
+# ------------------------------------------------------------------ bodies
+
+
+BODIES: dict[str, tuple[bytes, int | str]] = {
+    "empty": (b"", -32700),
+    "half": (CALL[:-3], -32700),
+    "words": (b"hello", -32700),
+    "trailing": (CALL + b"}", -32700),
+    "not utf-8": (CALL.replace(b"who", b"\xff\xfe\xfd"), -32700),
+    "latin-1": (CALL.replace(b"who", b"wh\xf6"), -32700),
+    "a number too long to read": (CALL.replace(b'"id":1', b'"id":' + b"9" * 5000), -32700),
+    "utf-16": (CALL.decode().encode("utf-16"), "invalid"),
+    "utf-16 without its mark": (CALL.decode().encode("utf-16-be"), "invalid"),
+    "utf-32": (CALL.decode().encode("utf-32"), "invalid"),
+    "zeros": (b"\x00" * 100, "invalid"),
+    "deep": (b"[" * 33 + b"]" * 33, "too_large"),
+    "deep and never closed": (b"[" * 250_000, "too_large"),
+    "deep objects": (b'{"a":' * 33 + b"1" + b"}" * 33, "too_large"),
+    "empty batch": (b"[]", -32600),
+    "batch": (b"[" + CALL + b"," + CALL + b"]", -32600),
+    "text": (b'"tools/call"', -32600),
+    "null": (b"null", -32600),
+    "result": (b'{"jsonrpc":"2.0","id":1,"result":{}}', -32600),
+    "error": (b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}', -32600),
+    "no method": (b'{"jsonrpc":"2.0","id":1}', -32600),
+    "old version": (CALL.replace(b'"2.0"', b'"1.0"'), -32600),
+    "id true": (CALL.replace(b'"id":1', b'"id":true'), -32600),
+    "id null": (CALL.replace(b'"id":1', b'"id":null'), -32600),
+    "params a list": (message("tools/call", [1]), -32600),
+    "no envelope": (message("tools/call", {"name": "who", "arguments": {}}), -32602),
+    "arguments a list": (message("tools/call", {"name": "who", "arguments": [1], "_meta": ENVELOPE}), -32602),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_that_is_no_single_request_is_refused(room: RoomInThread, name: str) -> None:
+    body, code = BODIES[name]
+    answer = exchange(room, sent(room, body=body))
+    if isinstance(code, str):
+        assert_refused(answer, 400, code)
+    else:
+        assert answer.status == 400
+        assert answer.json["error"]["code"] == code
+
+
+OLDER = {"no envelope": 200, "arguments a list": 200, "result": 202, "error": 202, "id null": 202, "id true": 202}
+"""An older call needs no envelope, wrong parameters are said in its stream, and answers are taken, and dropped."""
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_an_older_client_with_such_a_body_is_refused_too(room: RoomInThread, name: str) -> None:
+    with room.legacy("bot") as session:
+        answer = exchange(room, sent(room, **in_session(session, "POST", BODIES[name][0])))
+        assert answer.status == OLDER.get(name, 400)
+
+
+@pytest.mark.parametrize("version", [MODERN, LEGACY])
+def test_a_notification_is_acknowledged_and_no_more(room: RoomInThread, version: str) -> None:
+    body = b'{"jsonrpc":"2.0","method":"notifications/whatever","params":{}}'
+    with room.legacy("bot") as session:
+        data = in_session(session, "POST", body) if version == LEGACY else {"body": body}
+        answer = exchange(room, sent(room, **data))
+    assert (answer.status, answer.body.strip()) == (202, b"")
+
+
+@pytest.mark.parametrize(
+    "method", ["tools/delete", "", "tools/call\x00", "events/stream", "subscriptions/listen", "x" * 500]
+)
+def test_an_unknown_method_is_refused_in_both_eras(room: RoomInThread, method: str) -> None:
+    body = message(method, {"_meta": ENVELOPE})
+    answer = exchange(room, sent(room, body=body, mcp_method=method.rstrip("\x00"), mcp_name=None))
+    assert answer.status in (400, 404)
+    assert answer.json["error"]["code"] in (-32601, -32020, -32602)
+    with room.legacy("bot") as session:
+        said = exchange(room, sent(room, **in_session(session, "POST", message(method, {}))))
+        assert said.json["error"]["code"] in (-32601, -32602)

@@ -1,0 +1,401 @@
+"""Quietness: budgets and folding, the loop guard, wakes told joined, and who hears an alert that names nobody."""
+
+import asyncio
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teamroom.server.rules.text import PAGE_CHARACTERS, logged
+from teamroom.server.settings import Settings
+from tests.support.raw import reply, room_in_thread
+from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+
+DEFAULTS = Settings()
+ROUNDS = DEFAULTS.exchange_rounds
+SHARE = DEFAULTS.wakes_from_one
+NOTES = DEFAULTS.notes_per_hour
+QUESTIONS = itertools.count()
+
+
+async def stream(reader: Member, after: int | None = None) -> dict[str, Any]:
+    """A page of the stream as data."""
+    address = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
+    contents = (await reader.client.read_resource(address)).contents
+    page: dict[str, Any] = json.loads(contents[1].text)
+    assert all(logged(entry["line"]) in contents[0].text for entry in page["entries"])
+    return page
+
+
+async def followed(reader: Member) -> list[dict[str, Any]]:
+    """The whole stream, read on from one cursor to the next."""
+    entries: list[dict[str, Any]] = []
+    page = await stream(reader, 0)
+    while page["entries"]:
+        entries += page["entries"]
+        page = await stream(reader, page["cursor"])
+    return entries
+
+
+async def wakes(member: Member) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await member("check_in"))["wakes"]
+    return found
+
+
+# ------------------------------------------------------------------ budgets and folding
+
+
+async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    for number in range(NOTES):
+        assert not (await builder("post_message", text=f"shown {number}"))["folded"]
+    for number in range(7):
+        reply, words, _ = await builder.said("post_message", text=f"folded {number}")
+        assert reply["folded"]
+        assert "folded into one line" in words
+        assert "update_task" in reply["next"]
+    last = (await stream(owner))["entries"][-1]
+    assert (last["line"], last["folded"], last["count"]) == ("… and 7 more notes of @builder", True, 7)
+    said = (await owner("read_messages", after=last["seq"] - 7))["messages"]
+    assert [message["text"] for message in said] == [f"folded {number}" for number in range(7)]
+
+
+async def test_a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_however_long(room: RunningRoom) -> None:
+    (builder,) = await room.enroll("builder")
+    shown = 0
+    for _ in range(60):  # a note every four minutes for four hours
+        shown += not (await builder("post_message", text=f"again {_}"))["folded"]
+        room.time.forward(240)
+    assert shown == 4 * NOTES
+
+
+async def test_a_room_owner_changes_the_budgets_while_the_room_runs(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("set_policy", name="notes_per_hour", value=1)
+    assert not (await builder("post_message", text="the one"))["folded"]
+    assert (await builder("post_message", text="one more"))["folded"]
+    await owner("set_policy", name="notes_per_hour", value=5)
+    assert not (await builder("post_message", text="now again"))["folded"]
+
+
+async def test_addressees_of_a_folded_note_are_woken_all_the_same(room: RunningRoom) -> None:
+    builder, tester = await room.enroll("builder", "tester")
+    for number in range(NOTES):
+        await builder("post_message", text=f"note {number}")
+    assert (await builder("post_message", text="@tester the build is red"))["folded"]
+    assert [wake["line"] for wake in await wakes(tester)] == ["@tester the build is red"]
+
+
+async def test_a_reader_with_a_cursor_sees_folded_notes_once_and_in_order_wherever_it_stops(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", notes_per_hour=2) as room:
+        owner = await room.owner()
+        members = await room.enroll("one", "two", "three")
+        for number in range(60):
+            await members[number % 7 % 3]("post_message", text=f"note {number}")
+            if number % 9 == 0:
+                await owner("create_task", title=f"task {number}")
+        visible = [entry["seq"] for entry in room.entries() if entry["outcome"] == "ok"]
+        entries = await followed(owner)
+        assert [entry["previous"] for entry in entries] == [0, *(entry["seq"] for entry in entries[:-1])]
+        spans = [[n for n in visible if entry["previous"] < n <= entry["seq"]] for entry in entries]
+        assert [number for span in spans for number in span] == visible
+        assert [entry["count"] for entry in entries] == [len(span) for span in spans]
+        folded = [entry for entry in entries if entry["folded"]]
+        assert sum(entry["count"] for entry in folded) == 60 - 2 * 3
+        assert len(entries) < len(visible) / 2
+        for entry in entries:  # whoever stops at any line goes on exactly behind it
+            page = await stream(owner, entry["seq"])
+            after = [number for number in visible if number > entry["seq"]]
+            assert sum(later["count"] for later in page["entries"]) == min(len(after), 50)
+
+
+async def test_what_people_write_is_never_folded_and_their_alarm_is_never_refused(room: RunningRoom) -> None:
+    owner = await room.owner()
+    for number in range(NOTES + 5):
+        assert not (await owner("post_message", text=f"I say {number}"))["folded"]
+    for number in range(DEFAULTS.alerts_per_hour + 2):
+        await owner("post_message", text=f"fire {number}", kind="alert")
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("alert", DEFAULTS.alerts_per_hour), ("ask", DEFAULTS.asks_per_hour)])
+async def test_alerts_and_asks_are_refused_beyond_their_limit_until_there_is_room_again(
+    room: RunningRoom, kind: str, limit: int
+) -> None:
+    (builder,) = await room.enroll("builder")
+    for number in range(limit):
+        await builder("post_message", text=f"@olga {kind} {number}", kind=kind)
+    refusal = await builder.refused("post_message", text="@olga one more", kind=kind)
+    assert refusal["code"] == "rate_limited"
+    assert 3500 <= refusal["retry_after_seconds"] <= 3600
+    assert kind in refusal["why"]
+    room.time.forward(refusal["retry_after_seconds"])
+    await builder("post_message", text="@olga one more", kind=kind)
+
+
+async def test_a_report_is_about_a_task_of_its_authors(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    refusal = await builder.refused("post_message", text="all good", kind="report")
+    assert (refusal["code"], refusal["fix"]) == ("invalid", 'Call post_message again with kind "note".')
+    await owner("create_task", title="theirs")
+    await tester("claim_task", task="T-1")
+    await owner("create_task", title="mine")
+    await builder("claim_task", task="T-2")
+    refusal = await builder.refused("post_message", text="all good", kind="report", task="T-1")
+    assert refusal["code"] == "not_allowed"
+    assert 'task "T-2"' in refusal["fix"]
+    assert (await builder("post_message", text="all good", kind="report", task="T-2"))["message"] == "M-1"
+    assert (await owner("post_message", text="said of my agents", kind="report", task="T-1"))["message"] == "M-2"
+
+
+# ------------------------------------------------------------------ the loop guard
+
+
+async def answer_each_other(one: Member, other: Member, messages: int) -> list[dict[str, Any]]:
+    """Two members post to each other in turn, never the same twice; the replies."""
+    pair = (one, other)
+    return [
+        await pair[n % 2]("post_message", text=f"what do you think, {next(QUESTIONS)}?", to=[pair[1 - n % 2].name])
+        for n in range(messages)
+    ]
+
+
+async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (hanna,) = await room.enroll("hanna", kind="human")
+    (builder,) = await room.enroll("builder")
+    (tester,) = await room.enroll("tester", owner="hanna")
+    replies = await answer_each_other(builder, tester, 2 * ROUNDS + 6)
+    assert [bool(reply["not_woken"]) for reply in replies] == [False] * 2 * ROUNDS + [True] * 6
+    stopped = replies[-2]
+    assert stopped["not_woken"] == ["tester"]
+    assert "not woken" in stopped["forecast"][0]["note"]
+    assert stopped["forecast"][0]["expected_seconds"] is None
+    assert "ask a person" in stopped["next"]
+    for member in (builder, tester):
+        assert len(await wakes(member)) == ROUNDS
+    for person in (owner, hanna):
+        (told,) = await wakes(person)
+        assert (told["reason"], told["from"], told["subject"]) == ("alert", "room", f"M-{2 * ROUNDS}")
+        assert "@tester" in told["line"]
+        assert "@builder" in told["line"]
+    lines = [entry for entry in room.entries() if entry["act"] == "stop_exchange"]
+    assert len(lines) == 1
+    everything = (await owner("read_messages", after=0, limit=50))["messages"]
+    assert len(everything) == len(replies)
+
+
+async def test_an_exchange_goes_on_once_a_task_of_either_moves(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    await owner("create_task", title="work")
+    await answer_each_other(builder, tester, 2 * ROUNDS + 2)
+    await tester("claim_task", task="T-1")
+    replies = await answer_each_other(builder, tester, 2 * ROUNDS + 1)
+    assert [bool(reply["not_woken"]) for reply in replies] == [False] * 2 * ROUNDS + [True]
+    assert len([entry for entry in room.entries() if entry["act"] == "stop_exchange"]) == 2
+
+
+async def test_an_exchange_goes_on_once_a_person_speaks_in_it(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    other = (await owner("post_message", text="the release is on Friday"))["message"]
+    replies = await answer_each_other(builder, tester, 2 * ROUNDS + 1)
+    await owner("post_message", text="elsewhere", reply_to=other)
+    assert (await answer_each_other(tester, builder, 1))[0]["not_woken"] == ["builder"]
+    await owner("post_message", text="decide: the first", reply_to=replies[-1]["message"])
+    assert (await answer_each_other(builder, tester, 1))[0]["not_woken"] == []
+
+
+async def test_a_person_in_the_thread_counts_also_when_it_answers_somebody_else(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester, third = await room.enroll("builder", "tester", "third")
+    start = (await third("post_message", text="how shall we do it?"))["message"]
+    pair, reply_to = (builder, tester), start
+    for number in range(2 * ROUNDS + 1):
+        names = [pair[1 - number % 2].name]
+        reply = await pair[number % 2]("post_message", text=f"like {number}", to=names, reply_to=start)
+    assert reply["not_woken"] == ["tester"]
+    await owner("post_message", text="@third what do you say?", reply_to=reply_to)
+    reply = await tester("post_message", text="once more", to=["builder"], reply_to=start)
+    assert reply["not_woken"] == []
+
+
+async def test_the_guard_stops_neither_people_nor_others_nor_work_nor_alerts(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester, third = await room.enroll("builder", "tester", "third")
+    assert not any(reply["not_woken"] for reply in await answer_each_other(owner, builder, 2 * ROUNDS + 4))
+    await owner("create_task", title="work")
+    await answer_each_other(builder, tester, 2 * ROUNDS + 1)
+    reply = await builder("post_message", text="both of you", to=["tester", "third"])
+    assert reply["not_woken"] == ["tester"]
+    assert (await wakes(third))[0]["subject"] == reply["message"]
+    urgent = await builder("post_message", text="@tester the disk is full", kind="alert")
+    assert urgent["not_woken"] == []
+    assert (await third("claim_task"))["task"] == "T-1"
+
+
+async def test_talk_about_work_that_moves_is_never_stopped(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    await owner("create_task", title="work")
+    fence = (await builder("claim_task"))["fence"]
+    for number in range(4):
+        replies = await answer_each_other(builder, tester, ROUNDS)
+        assert not any(reply["not_woken"] for reply in replies)
+        await builder("update_task", task="T-1", fence=fence, note=f"step {number}")
+
+
+# ------------------------------------------------------------------ wakes joined
+
+
+async def test_equal_wakes_are_told_once_with_a_count_and_the_newest_line(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("create_task", title="first name", assign="builder")
+    await owner("post_message", text="@builder hello")
+    await owner("update_task", task="T-1", changes={"assign": ""})
+    await owner("update_task", task="T-1", changes={"assign": "builder", "title": "second name"})
+    found = await builder("check_in")
+    assert [(w["reason"], w["subject"], w["count"]) for w in found["wakes"]] == [
+        ("mention", "M-1", 1),
+        ("assigned", "T-1", 2),
+    ]
+    assert found["wakes"][1]["line"] == "@olga assigned T-1 to you: second name"
+    assert (await builder("check_in", after=found["cursor"]))["wakes"] == []
+
+
+async def test_beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest(room: RunningRoom) -> None:
+    builder, tester, other = await room.enroll("builder", "tester", "other")
+    for number in range(SHARE + 7):
+        await builder("post_message", text=f"@tester {number}")
+    await other("post_message", text="@tester and I")
+    found = await tester("check_in")
+    assert [w["count"] for w in found["wakes"]] == [1] * SHARE + [7, 1]
+    digest = found["wakes"][SHARE]
+    assert digest["from"] == "builder"
+    assert digest["line"].startswith("7 more from @builder: mention M-11, M-12, M-13")
+    call = digest["line"].partition("In full: read_messages mentions tester, after ")[2]
+    whole = (await tester("read_messages", mentions="tester", after=int(call)))["messages"]
+    assert [m["text"] for m in whole if m["author"] == "builder"] == [f"@tester {n}" for n in range(SHARE, SHARE + 7)]
+    assert (await tester("check_in", after=found["cursor"]))["wakes"] == []
+    room.time.forward(DEFAULTS.wakes_seconds + 1)
+    await builder("post_message", text="@tester later")
+    assert [w["line"] for w in await wakes(tester)] == ["@tester later"]
+
+
+async def test_a_waiting_member_is_not_woken_by_what_is_beyond_a_senders_share_until_it_is_due(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", wakes_seconds=2) as room:
+        builder, tester, other = await room.enroll("builder", "tester", "other")
+        for number in range(SHARE + 2):
+            await builder("post_message", text=f"@tester {number}")
+        seen = (await tester("wait_for_wake", timeout_seconds=0))["wakes"]
+        first = seen[SHARE - 1]["seq"]
+        held = await tester("wait_for_wake", after=first, timeout_seconds=0)
+        assert (held["wakes"], held["cursor"]) == ([], first)
+        due = await asyncio.wait_for(tester("wait_for_wake", after=first, timeout_seconds=20), BOUND_SECONDS)
+        assert [w["count"] for w in due["wakes"]] == [2]
+        for number in range(SHARE + 1):
+            await builder("post_message", text=f"@tester again {number}")
+        await tester("check_in", after=(await tester("check_in"))["cursor"])
+        await builder("post_message", text="@tester beyond")
+        waiting = asyncio.create_task(tester("wait_for_wake", timeout_seconds=20))
+        await room.until_waiting()
+        await other("post_message", text="@tester urgent")
+        told = await asyncio.wait_for(waiting, BOUND_SECONDS)
+        assert [w["line"] for w in told["wakes"]] == ["@tester beyond", "@tester urgent"]
+
+
+def test_a_full_inbox_is_told_within_what_a_host_shows_and_whole_over_its_pages(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", batch_seconds=0, wakes_from_one=1) as room:
+        senders = [f"a-sender-with-a-long-name-{number:02}" for number in range(60)]
+        room.enroll("builder", *senders)
+        for number in range(3):
+            for name in senders:
+                with room.modern(name) as sender:
+                    reply(sender.call("post_message", {"text": f"@builder {number} {'long ' * 60}"}))
+        counts, after = list[int](), 0
+        with room.modern("builder") as builder:
+            for _ in range(6):
+                result = builder.call("check_in", {"after": after}).json["result"]
+                assert len(result["content"][0]["text"]) <= PAGE_CHARACTERS
+                assert len(json.dumps(result["structuredContent"])) <= PAGE_CHARACTERS
+                counts += [wake["count"] for wake in result["structuredContent"]["wakes"]]
+                after = result["structuredContent"]["cursor"]
+        assert sum(counts) == 180
+
+
+async def test_a_person_reaches_a_waiting_member_however_often_it_wrote(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    for number in range(SHARE + 1):
+        await owner("post_message", text=f"@builder {number}")
+    await builder("check_in", after=(await builder("check_in"))["cursor"])
+    waiting = asyncio.create_task(builder("wait_for_wake", timeout_seconds=20))
+    await room.until_waiting()
+    await owner("post_message", text="@builder stop that")
+    assert [w["line"] for w in (await asyncio.wait_for(waiting, BOUND_SECONDS))["wakes"]] == ["@builder stop that"]
+
+
+async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    await owner("post_message", text="@builder before")
+    await owner("pause", target="builder", reason="stop", for_seconds=600)
+    await owner("post_message", text="@builder first")
+    await tester("post_message", text="@builder second")
+    await owner("create_task", title="work", assign="builder")
+    room.time.forward(601)
+    await owner("post_message", text="@builder after")
+    found = await builder("check_in")
+    assert [w["line"] for w in found["wakes"] if w["count"] == 1] == ["@builder before", "@builder after"]
+    (digest,) = [w for w in found["wakes"] if w["count"] > 1]
+    assert (digest["reason"], digest["from"], digest["count"]) == ("control", "room", 3)
+    assert digest["line"].startswith(
+        "3 wakes were held while you were paused: mention from @olga M-2; mention from @tester M-3; "
+        "assigned from @olga T-1. In full: read_messages mentions builder, after "
+    )
+    assert (await builder("check_in", after=found["cursor"]))["wakes"] == []
+
+
+# ------------------------------------------------------------------ alerts
+
+
+async def test_an_alert_to_nobody_wakes_who_is_live_and_has_what_its_task_needs(room: RunningRoom) -> None:
+    owner = await room.owner()
+    names = ("builder", "able", "unable", "asleep", "paused")
+    builder, able, unable, asleep, paused = await room.enroll(*names)
+    for member in (able, asleep, paused):
+        await member("declare_capabilities", capabilities=["tool:docker"])
+    room.time.forward(DEFAULTS.live_interval_seconds + 60)
+    for member in (builder, able, unable, paused):
+        await member("check_in")
+    await owner("pause", target="paused", reason="stop")
+    await owner("create_task", title="work", needs=["tool:docker"])
+    reply = await builder("post_message", text="the registry is down", kind="alert", task="T-1")
+    assert [forecast["to"] for forecast in reply["forecast"]] == ["able"]
+    assert [(w["reason"], w["line"]) for w in await wakes(able)] == [("alert", "the registry is down")]
+    for member in (unable, asleep):
+        assert await wakes(member) == []
+
+
+async def test_an_alert_that_nobody_can_help_with_wakes_the_owner(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, _ = await room.enroll("builder", "other")
+    await owner("create_task", title="work", needs=["tool:docker"])
+    reply = await builder("post_message", text="the registry is down", kind="alert", task="T-1")
+    assert [forecast["to"] for forecast in reply["forecast"]] == ["olga"]
+    assert [(w["reason"], w["from"]) for w in await wakes(owner)] == [("alert", "builder")]
+
+
+async def test_an_alert_wakes_a_few_at_most_and_those_it_names_alone(room: RunningRoom) -> None:
+    members = await room.enroll("builder", *(f"other{number}" for number in range(DEFAULTS.alerted + 3)))
+    for member in members:
+        await member("check_in")
+    assert len((await members[0]("post_message", text="fire", kind="alert"))["forecast"]) == DEFAULTS.alerted
+    named = await members[0]("post_message", text="@other1 fire", kind="alert")
+    assert [forecast["to"] for forecast in named["forecast"]] == ["other1"]

@@ -1,0 +1,219 @@
+"""Exactly one live listener for each agent: the newest is told, the older one is ended with `superseded` (PRS5)."""
+
+import asyncio
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from teamroom.clients.listener.listen import BEAT_SECONDS
+from teamroom.server.wake.bus import HEARD_SECONDS, LISTENERS_KNOWN, Bus
+from tests.support.listeners import listening
+from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
+
+
+async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    owner = await room.owner()
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    older = asyncio.create_task(agent("wait_for_wake", after=after))
+    await room.until_waiting()
+    newer = asyncio.create_task(again("wait_for_wake", after=after))
+    ended = await asyncio.wait_for(older, BOUND_SECONDS)
+    assert (ended["superseded"], ended["wakes"]) == (True, [])
+    await owner("post_message", text="hello", to=["agent"])
+    told = await asyncio.wait_for(newer, BOUND_SECONDS)
+    assert not told["superseded"]
+    assert len(told["wakes"]) == 1
+
+
+OLDER, NEWER = "1764000000000-f", "1764000001000-0"
+
+
+@pytest.mark.parametrize("older", [OLDER, None])
+async def test_a_listener_that_began_earlier_ends_however_late_it_calls_and_takes_nothing_over(
+    room_of_each_era: RunningRoom, older: str | None
+) -> None:
+    """Twin: one that does not say which it is takes over, since its call is the newest."""
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    owner = await room.owner()
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    lives = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
+    await room.until_waiting()
+    if older is None:
+        calls = asyncio.create_task(agent("wait_for_wake", after=after))
+        assert (await asyncio.wait_for(lives, BOUND_SECONDS))["superseded"]
+        calls.cancel()
+        return
+    for _ in range(5):
+        ended = await asyncio.wait_for(agent("wait_for_wake", listener=older, after=after), BOUND_SECONDS)
+        assert (ended["superseded"], ended["wakes"]) == (True, [])
+    assert [w for w in (await owner("check_in"))["wakes"] if w["reason"] == "alert"] == []
+    await owner("post_message", text="hello", to=["agent"])
+    told = await asyncio.wait_for(lives, BOUND_SECONDS)
+    assert (told["superseded"], len(told["wakes"])) == (False, 1)
+
+
+async def test_a_listener_is_the_newest_from_its_first_call_on_and_ends_an_older_one_that_waits(
+    room: RunningRoom,
+) -> None:
+    (agent,) = await room.enroll("agent")
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    waits = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await again("heartbeat", listener=NEWER)
+    newer = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
+    assert (await asyncio.wait_for(waits, BOUND_SECONDS))["superseded"]
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
+    newer.cancel()
+
+
+@pytest.mark.parametrize("whose", ["its machine", "the room too"])
+async def test_a_listener_that_began_while_the_clock_was_ahead_ends_no_later_one(room: RunningRoom, whose: str) -> None:
+    (agent,) = await room.enroll("agent")
+    successor = await room.connect("agent")
+    ahead = began(room, 600)
+    if whose == "the room too":
+        room.time.step(600)
+    after = (await agent("check_in", listener=ahead))["cursor"]
+    if whose == "the room too":
+        room.time.step(-600)
+    room.time.forward(1)
+    lives = asyncio.create_task(successor("wait_for_wake", listener=began(room), after=after))
+    await room.until_waiting()
+    room.time.forward(HEARD_SECONDS)
+    again = await asyncio.wait_for(agent("wait_for_wake", listener=ahead, after=after), BOUND_SECONDS)
+    assert again["superseded"], "it is the older one, should it not have crashed but been busy"
+    await is_told(room, lives)
+
+
+async def test_an_older_listener_lives_when_the_newer_one_broke_off_its_wait(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    async with room.client(room.tokens["agent"]) as client:
+        newer = asyncio.create_task(Member("agent", client)("wait_for_wake", listener=NEWER, after=after))
+        await room.until_waiting()
+        newer.cancel()
+    async with asyncio.timeout(BOUND_SECONDS):
+        while room.room.bus.waiting_calls:
+            await anyio.lowlevel.checkpoint()
+    lives = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await is_told(room, lives)
+
+
+@pytest.mark.parametrize("beats", [True, False])
+async def test_an_older_listener_lives_once_the_newer_one_is_heard_of_no_more(room: RunningRoom, beats: bool) -> None:
+    """Such as one that ended while its command ran. Twin: one that beats while its command runs ends the older one."""
+    (agent,) = await room.enroll("agent")
+    newer = await room.connect("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    await newer("check_in", listener=NEWER)
+    room.time.forward(HEARD_SECONDS)
+    if beats:
+        await newer("heartbeat", listener=NEWER)
+        ended = await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS)
+        assert ended["superseded"]
+        return
+    lives = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
+    await room.until_waiting()
+    await is_told(room, lives)
+    comes_back = asyncio.create_task(newer("wait_for_wake", listener=NEWER))
+    assert not (await asyncio.wait_for(comes_back, BOUND_SECONDS))["superseded"], "it is the newest still"
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
+
+
+async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_first_beat_after_that(
+    room: RunningRoom,
+) -> None:
+    (agent,) = await room.enroll("agent")
+    newer = await room.connect("agent")
+    after = (await agent("check_in", listener=OLDER))["cursor"]
+    waits = asyncio.create_task(newer("wait_for_wake", listener=NEWER, after=after))
+    await room.until_waiting()
+    room.time.forward(2 * HEARD_SECONDS)
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
+    await is_told(room, waits)
+    room.time.forward(BEAT_SECONDS)
+    assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
+
+
+def test_a_listener_that_beats_is_heard_of_twice_before_it_counts_as_gone() -> None:
+    assert 2 * BEAT_SECONDS < HEARD_SECONDS < 3 * BEAT_SECONDS
+
+
+async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembers_so_many() -> None:
+    time = Time()
+    bus = Bus(time, time.steady)
+    assert bus.hear(1, NEWER)
+    assert not bus.hear(1, OLDER)
+    assert bus.hear(2, OLDER)
+    for number in range(2 * LISTENERS_KNOWN):
+        bus.hear(1, f"1764000002000-{number}")
+    assert len(bus._began[1]) == LISTENERS_KNOWN
+    assert not bus.hear(1, NEWER)
+
+
+def began(room: RunningRoom, ahead: float = 0.0) -> str:
+    """What a listener says that begins now, on a machine whose clock is ahead by some seconds."""
+    return f"{int((room.time() + ahead) * 1000)}-0"
+
+
+async def is_told(room: RunningRoom, waits: asyncio.Task[dict[str, Any]]) -> None:
+    """Wake the agent; the call that waits is told of it."""
+    await (await room.owner())("post_message", text="hello", to=["agent"])
+    told = await asyncio.wait_for(waits, BOUND_SECONDS)
+    assert (told["superseded"], len(told["wakes"])) == (False, 1)
+
+
+async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    again = await room.connect("olga")
+    after = (await owner("check_in"))["cursor"]
+    calls = [asyncio.create_task(member("wait_for_wake", after=after)) for member in (owner, again)]
+    async with asyncio.timeout(BOUND_SECONDS):
+        while room.room.bus.waiting_calls < 2:
+            await anyio.lowlevel.checkpoint()
+    await agent("post_message", text="hello", to=["olga"])
+    assert [len(told["wakes"]) for told in await asyncio.wait_for(asyncio.gather(*calls), BOUND_SECONDS)] == [1, 1]
+
+
+async def test_more_than_three_take_overs_a_minute_are_an_alarm_and_three_are_none(room: RunningRoom) -> None:
+    (agent,) = await room.enroll("agent")
+    owner = await room.owner()
+    after = (await agent("check_in"))["cursor"]
+    sessions = [await room.connect("agent") for _ in range(6)]
+
+    async def alarms() -> list[str]:
+        return [w["line"] for w in (await owner("check_in"))["wakes"] if w["reason"] == "alert"]
+
+    calls = []
+    for count, session in enumerate(sessions):
+        calls.append(asyncio.create_task(session("wait_for_wake", after=after)))
+        if count:
+            assert (await asyncio.wait_for(calls[count - 1], BOUND_SECONDS))["superseded"]
+        else:
+            await room.until_waiting()
+        assert len(await alarms()) == (1 if count > 3 else 0)
+    calls[-1].cancel()
+
+
+async def test_of_two_streams_that_follow_an_inbox_the_older_one_ends(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await room.enroll("agent")
+    async with listening(room, "agent", "teamroom://inbox", "teamroom://board") as older:
+        await owner("post_message", text="one", to=["agent"])
+        assert await older.next() == "teamroom://inbox"
+        async with listening(room, "agent", "teamroom://inbox") as newer:
+            await owner("post_message", text="two", to=["agent"])
+            assert await newer.next() == "teamroom://inbox"
+            async with asyncio.timeout(BOUND_SECONDS):
+                while room.room.push.count > 1:
+                    await anyio.lowlevel.checkpoint()

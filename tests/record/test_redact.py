@@ -1,0 +1,156 @@
+"""Content is taken away for good, and the log still verifies (LOG3)."""
+
+import asyncio
+from pathlib import Path
+
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from teamroom.server.store.folder import DATABASE
+from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
+from tests.support.shells import Shell
+
+SECRET = "swordfish-8471"
+A_DAY = 86_400.0
+
+
+def files_with(folder: Path, text: str) -> list[str]:
+    """The room's files that hold a text, the write-ahead log too."""
+    names = (DATABASE, f"{DATABASE}-wal", "control.journal", "seal.json")
+    return [name for name in names if (folder / name).exists() and text.encode() in (folder / name).read_bytes()]
+
+
+async def until_nowhere(folder: Path, text: str) -> None:
+    """Wait until no file of the room holds a text any more."""
+    async with asyncio.timeout(BOUND_SECONDS):
+        while files_with(folder, text):
+            await anyio.lowlevel.checkpoint()
+
+
+async def verify(room: RunningRoom) -> None:
+    """The log stands, each entry on the one before it."""
+    done = await anyio.to_thread.run_sync(Shell(room.folder.parent).run, "verify", "--data", str(room.folder))
+    assert done.code == 0, done.out + done.err
+
+
+async def every_text(member: Member) -> str:
+    """Everything that a member can read of the room."""
+    found = [str(await member("read_messages")), str(await member("read_board", state="all"))]
+    found += [
+        str(await member("read_board", task=t["task"])) for t in (await member("read_board", state="all"))["tasks"]
+    ]
+    found += [str(await member("check_in")), str(await member("read_receipts", limit=100))]
+    for uri in ("teamroom://stream", "teamroom://inbox", "teamroom://board"):
+        found.append(str(await member.client.read_resource(uri)))
+    return "\n".join(found)
+
+
+async def write_everywhere(room: RunningRoom, owner: Member) -> None:
+    """Put the secret wherever a member writes about a message, a task and an offer."""
+    holder, other = await room.enroll("holder", "other")
+    await holder("post_message", text=f"the password is {SECRET}", to=["olga", "other"])
+    await owner("create_task", title=f"Use {SECRET}", detail=f"it is {SECRET}", assign="holder")
+    fence = (await holder("claim_task", task="T-1"))["fence"]
+    await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on=SECRET, note=SECRET)
+    artifacts = [{"kind": "link", "ref": SECRET}]
+    await holder("hand_off", task="T-1", fence=fence, to="other", note=SECRET, artifacts=artifacts)
+    fence = (await other("answer_hand_off", offer="O-1", accept=True, reason=SECRET))["fence"]
+    evidence = [{"kind": "link", "ref": SECRET}]
+    await other("complete_task", task="T-1", fence=fence, summary=SECRET, evidence=evidence)
+    await owner("review_task", task="T-1", verdict="accept", note=SECRET)
+
+
+@pytest.mark.parametrize("what", [("M-1", "T-1"), None], ids=["by name", "by age"])
+async def test_what_was_taken_away_is_nowhere_and_the_log_still_verifies(
+    room: RunningRoom, what: tuple[str, ...] | None
+) -> None:
+    owner = await room.owner()
+    await write_everywhere(room, owner)
+    assert SECRET in await every_text(owner)
+    assert files_with(room.folder, SECRET), "what is looked for would be found"
+    if what is None:
+        room.time.forward(2 * A_DAY)
+        await owner("redact", older_than_seconds=A_DAY, reason="it was a password")
+    else:
+        for name in what:
+            assert (await owner("redact", what=name, reason="it was a password"))["entries"] >= 1
+    assert SECRET not in await every_text(owner)
+    await until_nowhere(room.folder, SECRET)
+    await verify(room)
+
+
+async def test_an_entry_is_taken_away_by_its_number_and_the_others_stay(room: RunningRoom) -> None:
+    owner = await room.owner()
+    first = await owner("post_message", text=f"one {SECRET}")
+    await owner("post_message", text="two stays")
+    done = await owner("redact", what=str(first["receipt"]), reason="a password")
+    assert done["entries"] == 1
+    texts = [(m["id"], m["summary"], m["text"]) for m in (await owner("read_messages"))["messages"]]
+    assert texts == [("M-1", "(taken away)", ""), ("M-2", "two stays", "two stays")]
+    (receipt,) = (await owner("read_receipts", act="redact"))["receipts"]
+    assert receipt["detail"] == {"entries": [first["receipt"]], "reason": "a password"}
+    assert (await owner("redact", what="M-1", reason="again"))["entries"] == 0
+    await verify(room)
+
+
+async def test_age_takes_no_work_that_goes_on_and_no_record_of_who_was_stopped(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (holder,) = await room.enroll("holder")
+    await owner("create_task", title="A long task")
+    await holder("claim_task", task="T-1")
+    await owner("pause", target="holder", reason="looking into it")
+    await owner("resume", target="holder", reason="it was nothing")
+    room.time.forward(100 * A_DAY)
+    await owner("post_message", text="new enough")
+    await owner("redact", older_than_seconds=90 * A_DAY, reason="as every quarter")
+    assert (await owner("read_board", task="T-1"))["task"]["title"] == "A long task"
+    reasons = [r["detail"].get("reason") for r in (await owner("read_receipts", act="pause"))["receipts"]]
+    assert reasons == ["looking into it"]
+    assert (await owner("read_messages"))["messages"][-1]["text"] == "new enough"
+    await verify(room)
+
+
+async def test_an_old_log_is_taken_away_page_by_page(room: RunningRoom) -> None:
+    owner = await room.owner()
+    for number in range(1_100):
+        await owner("post_message", text=f"{number} {SECRET}")
+    room.time.forward(2 * A_DAY)
+    shell = Shell(room.folder.parent, {"TEAMROOM_TOKEN": room.owner_token})
+    arguments = ("redact", "--older-than", "1d", "--reason", "a day is enough", "--url", room.url, "--json")
+    done = await anyio.to_thread.run_sync(shell.run, *arguments)
+    assert done.code == 0, done.err
+    assert done.json["entries"] == 1_100
+    assert len(done.json["receipts"]) == 2
+    await until_nowhere(room.folder, SECRET)
+    await verify(room)
+
+
+async def test_only_a_room_owner_takes_content_away(room: RunningRoom) -> None:
+    (agent,) = await room.enroll("agent")
+    (operator,) = await room.enroll("ops", kind="human", role="operator")
+    await agent("post_message", text="mine")
+    for member in (agent, operator):
+        assert (await member.refused("redact", what="M-1", reason="I want it gone"))["code"] == "not_allowed"
+        assert "redact" not in {tool.name for tool in (await member.client.list_tools()).tools}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({}, "invalid"),
+        ({"what": "M-1", "older_than_seconds": 7_200}, "invalid"),
+        ({"what": "M-99"}, "not_found"),
+        ({"what": "T-99"}, "not_found"),
+        ({"what": "O-99"}, "not_found"),
+        ({"what": "99999"}, "not_found"),
+        ({"what": "9" * 100}, "not_found"),
+        ({"what": "@olga"}, "invalid"),
+        ({"what": "M-x"}, "invalid"),
+    ],
+)
+async def test_what_is_not_there_cannot_be_taken_away(
+    room: RunningRoom, arguments: dict[str, object], code: str
+) -> None:
+    owner = await room.owner()
+    assert (await owner.refused("redact", **arguments, reason="none"))["code"] == code

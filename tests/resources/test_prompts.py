@@ -1,0 +1,106 @@
+"""The prompts that people meet as slash commands: filled for whoever asks, and each with a tool that does the same."""
+
+from typing import Any
+
+import pytest
+from mcp import types
+from mcp.shared.exceptions import MCPError
+
+from teamroom.tools.serve import TOOLS
+from tests.support.rooms import Member, RunningRoom
+
+NAMES = ["catch-up", "hand-over", "stand-up", "stop-everything"]
+
+
+async def prompt(member: Member, name: str, **given: str) -> str:
+    """The text of a prompt."""
+    (message,) = (await member.client.get_prompt(name, given)).messages
+    assert message.role == "user"
+    return str(getattr(message.content, "text", ""))
+
+
+async def test_each_prompt_names_the_tool_that_does_the_same(room_of_each_era: RunningRoom) -> None:
+    (agent,) = await room_of_each_era.enroll("agent")
+    listed = (await agent.client.list_prompts()).prompts
+    assert [p.name for p in listed] == NAMES
+    for p in listed:
+        assert p.description
+        twin = p.description.rpartition("The same as a tool: ")[2]
+        assert any(name in twin for name in TOOLS), p.description
+        text = await prompt(agent, p.name)
+        assert any(name in text for name in TOOLS)
+
+
+async def test_catch_up_shows_what_waits_for_whoever_asks_and_nobody_else(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    agent, other = await room.enroll("agent", "other")
+    await owner("post_message", text="@agent which port is it?")
+    assert "which port is it?" in await prompt(agent, "catch-up")
+    assert "which port is it?" not in await prompt(other, "catch-up")
+
+
+async def test_hand_over_and_stand_up_say_how_things_stand(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    await owner("create_task", title="Rotate the keys")
+    await agent("claim_task")
+    handing = await prompt(agent, "hand-over", task="T-1", to="@olga")
+    assert "the task T-1" in handing
+    assert "to @olga" in handing
+    assert "fence 1" in handing
+    standing = await prompt(owner, "stand-up")
+    assert "Rotate the keys" in standing
+    assert "@agent" in standing
+
+
+async def test_stop_everything_leads_to_one_call_of_pause(room_of_each_era: RunningRoom) -> None:
+    owner = await room_of_each_era.owner()
+    text = await prompt(owner, "stop-everything", reason='the "wrong" branch\nwas pushed')
+    assert 'pause with target "room" and reason "the \\"wrong\\" branch was pushed"' in text
+
+
+async def test_a_paused_member_is_refused_and_told_why(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    await owner("pause", target="agent", reason="looking into it")
+    with pytest.raises(MCPError, match="looking into it"):
+        await prompt(agent, "catch-up")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "code"),
+    [
+        ("no-such", {}, "not_found"),
+        ("catch-up", {"task": "T-1"}, "invalid"),
+        ("hand-over", {"task": "x" * 201}, "too_large"),
+    ],
+)
+async def test_what_a_prompt_does_not_take_is_refused(
+    room: RunningRoom, name: str, given: dict[str, str], code: str
+) -> None:
+    owner = await room.owner()
+    with pytest.raises(MCPError) as refused:
+        await prompt(owner, name, **given)
+    data: Any = refused.value.error.data
+    assert data["code"] == code
+    assert data["fix"]
+
+
+async def test_arguments_are_completed_from_what_the_caller_may_see(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    agent, _ = await room.enroll("agent", "anna")
+    await owner("create_task", title="one")
+    await agent("claim_task")
+    ref = types.PromptReference(name="hand-over")
+    tasks = await agent.client.complete(ref, {"name": "task", "value": "T"})
+    names = await agent.client.complete(ref, {"name": "to", "value": "@a"})
+    nothing = await owner.client.complete(ref, {"name": "task", "value": "T"})
+    other = await owner.client.complete(types.PromptReference(name="catch-up"), {"name": "x", "value": ""})
+    assert tasks.completion.values == ["T-1"]
+    assert names.completion.values == ["anna"]
+    assert nothing.completion.values == []
+    assert other.completion.values == []

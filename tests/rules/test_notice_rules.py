@@ -1,0 +1,238 @@
+"""When a person is told outside the room, and how that reads: whatever the hour, the zone and the texts are."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teamroom.server.acts.presence.presence import Wake
+from teamroom.server.rules.letters import KINDS, LINES, Day, Matter, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.notices import Kind, held_until, kind_of, next_time, quiet_until, retry_at
+from teamroom.server.settings import Settings
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+NEW_YEAR = 1_798_761_600.0
+"""2027-01-01T00:00:00Z"""
+
+ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata", "America/Havana")
+clocks = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
+moments = st.floats(NEW_YEAR, NEW_YEAR + 366 * DAY)
+settings_of = st.builds(
+    lambda zone, begin, end, cap: Settings(notify_zone=zone, notify_quiet=f"{begin}-{end}", notify_per_hour=cap),
+    st.sampled_from(ZONES),
+    clocks,
+    clocks,
+    st.integers(1, 5),
+)
+
+
+def wall(at: float, settings: Settings) -> str:
+    zone = UTC if settings.notify_zone == "UTC" else ZoneInfo(settings.notify_zone)
+    return datetime.fromtimestamp(at, zone).strftime("%H:%M")
+
+
+def test_every_reason_of_a_wake_rings_or_is_said_not_to() -> None:
+    rings = {
+        (reason, by_room, asks): kind
+        for reason in ("mention", "assigned", "offer", "answer", "review", "reminder", "challenge", "control", "repair")
+        for by_room in (False, True)
+        for asks in (False, True)
+        if (kind := kind_of(reason, by_room, asks)) is not None
+    }
+    work = {(r, room, asks) for r in ("assigned", "offer", "answer", "repair") for room in (0, 1) for asks in (0, 1)}
+    assert {key for key, kind in rings.items() if kind == "review waiting"} == {
+        ("review", room, asks) for room in (0, 1) for asks in (0, 1)
+    }
+    assert {key for key, kind in rings.items() if kind == "needs you"} == work | {
+        ("mention", False, True),
+        ("mention", True, True),
+    }
+    assert len(rings) == len(work) + 2 + 4
+    assert {kind_of("alert", by_room, False) for by_room in (False, True)} == {"needs you", "stuck"}
+    assert kind_of("alert", True, False) == "stuck"
+    assert set(KINDS) == set(get_args(Kind))
+    assert "reason" in Wake.__annotations__
+
+
+# ------------------------------------------------------------------ when
+
+
+@given(moments, clocks, st.sampled_from(ZONES))
+def test_a_time_of_day_comes_next_within_a_day_and_never_now(now: float, clock: str, zone: str) -> None:
+    settings = Settings(notify_zone=zone)
+    at = next_time(now, clock, settings)
+    assert now < at <= now + 25 * HOUR
+    put_forward = wall(at - 1, settings) != (datetime.strptime(clock, "%H:%M") - timedelta(minutes=1)).strftime("%H:%M")
+    assert wall(at, settings) == clock or put_forward
+
+
+@pytest.mark.parametrize(
+    ("now", "clock", "zone", "expected"),
+    [
+        ("2027-01-01T07:59:59+00:00", "08:00", "UTC", "2027-01-01T08:00:00+00:00"),
+        ("2027-01-01T08:00:00+00:00", "08:00", "UTC", "2027-01-02T08:00:00+00:00"),
+        ("2027-01-01T08:00:00+00:00", "08:00", "Europe/Berlin", "2027-01-02T07:00:00+00:00"),
+        ("2027-03-28T00:30:00+00:00", "02:30", "Europe/Berlin", "2027-03-28T01:30:00+00:00"),
+        ("2027-10-31T00:10:00+00:00", "02:30", "Europe/Berlin", "2027-10-31T00:30:00+00:00"),
+        ("2027-10-31T00:30:00+00:00", "02:30", "Europe/Berlin", "2027-10-31T01:30:00+00:00"),
+    ],
+)
+def test_a_time_of_day_in_figures(now: str, clock: str, zone: str, expected: str) -> None:
+    found = next_time(datetime.fromisoformat(now).timestamp(), clock, Settings(notify_zone=zone))
+    assert found == datetime.fromisoformat(expected).timestamp()
+
+
+@given(moments, settings_of)
+def test_quiet_hours_are_quiet_to_their_end_and_not_longer(now: float, settings: Settings) -> None:
+    ends = quiet_until(now, settings)
+    if ends is None:
+        return
+    assert now < ends <= now + 25 * HOUR
+    assert quiet_until(ends, settings) is None or wall(ends, settings) != settings.notify_quiet[6:]
+    steps = range(int((ends - now) // (5 * MINUTE)))
+    assert all(quiet_until(now + 5 * MINUTE * step, settings) is not None for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "clock", "ends"),
+    [
+        ("", "23:00", None),
+        ("22:00-22:00", "22:00", None),
+        ("22:00-07:00", "21:59", None),
+        ("22:00-07:00", "22:00", 9 * HOUR),
+        ("22:00-07:00", "06:59", MINUTE),
+        ("22:00-07:00", "07:00", None),
+        ("12:00-13:30", "11:59", None),
+        ("12:00-13:30", "12:00", 1.5 * HOUR),
+        ("12:00-13:30", "13:30", None),
+    ],
+)
+def test_quiet_hours_in_figures(quiet: str, clock: str, ends: float | None) -> None:
+    now = NEW_YEAR + int(clock[:2]) * HOUR + int(clock[3:]) * MINUTE
+    found = quiet_until(now, Settings(notify_quiet=quiet))
+    assert found == (None if ends is None else now + ends)
+
+
+@given(st.lists(st.floats(1, 3 * HOUR), min_size=1, max_size=30), moments, settings_of)
+def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
+    gaps: list[float], now: float, settings: Settings
+) -> None:
+    letters: list[float] = []
+    for gap in gaps:
+        now += gap
+        for _ in range(10):
+            nth = letters[-settings.notify_per_hour] if len(letters) >= settings.notify_per_hour else None
+            if (held := held_until(nth, now, settings)) is None:
+                break
+            assert held > now
+            now = held
+        else:
+            pytest.fail("it is held for ever")
+        letters.append(now)
+    assert all(quiet_until(at, settings) is None for at in letters)
+    cap = settings.notify_per_hour
+    assert all(late - early > HOUR - 1 for early, late in zip(letters, letters[cap:], strict=False))
+
+
+def test_what_is_held_in_figures() -> None:
+    settings = Settings(notify_quiet="00:00-02:00", notify_per_hour=2)
+    three = NEW_YEAR + 3 * HOUR
+    assert held_until(None, three, settings) is None
+    assert held_until(three - 600, three, settings) == three + 3000
+    assert held_until(three - HOUR, three, settings) is None
+    assert held_until(None, NEW_YEAR, settings) == NEW_YEAR + 2 * HOUR
+    assert held_until(NEW_YEAR - 1200, NEW_YEAR - 600, settings) == NEW_YEAR + 2 * HOUR, "the cap ends in quiet hours"
+
+
+def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> None:
+    settings = Settings(notify_tries=10)
+    gaps = [(retry_at(tries, NEW_YEAR, settings) or 0) - NEW_YEAR for tries in range(1, 10)]
+    assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert retry_at(10, NEW_YEAR, settings) is None
+    quiet = Settings(notify_quiet="00:00-02:00")
+    assert retry_at(1, NEW_YEAR - 20, quiet) == NEW_YEAR + 2 * HOUR
+
+
+# ------------------------------------------------------------------ how it reads
+
+
+@given(
+    st.sampled_from(["mention", "alert", "offer", "assigned", "review", "pause"]),
+    st.text(min_size=1),
+    st.sampled_from([None, "builder"]),
+)
+def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, sender: str | None) -> None:
+    text = " ".join(text.split())
+    told = text if reason in ("mention", "alert", "offer") else f"@builder did T-1: {text}"
+    if sender is None and reason in ("mention", "alert", "offer"):
+        return
+    line = line_of(reason, "T-1", sender, told, False)
+    head, _, quotation = line.partition(": ")
+    assert head.startswith("@builder")
+    assert quotation.startswith("“")
+    assert quotation.endswith("”")
+    assert quotation[1:-1].count("“") == quotation[1:-1].count("”") == 0
+    assert len(line.splitlines()) <= max(len(f"x{told}".splitlines()), 1)
+
+
+@given(
+    st.lists(st.builds(Matter, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
+             min_size=1, max_size=40)
+)  # fmt: skip
+def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters: list[Matter]) -> None:
+    found = letter(matters, "acme", "https://room.example")
+    lines = found.body.splitlines()
+    assert found.title.startswith("[Teamroom acme] ")
+    assert len(lines) == min(len(matters), LINES) + (len(matters) > LINES) + 2
+    assert lines[-1] == "https://room.example"
+    commands = {matter.command for matter in matters}
+    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {matters[0].seq - 1}"
+    assert lines[-2] == expected
+    more = int(lines[LINES].split()[2]) if len(matters) > LINES else 0
+    assert len([line for line in lines if line.endswith(": what")]) + more == len(matters)
+    numbers = [
+        part.partition(" (")[2].rstrip(")") or "1" for part in found.title.removeprefix("[Teamroom acme] ").split(", ")
+    ]
+    assert sum(map(int, numbers)) == len(matters)
+
+
+@pytest.mark.parametrize(
+    ("reason", "subject", "task", "command"),
+    [
+        ("pause", "@builder", None, "teamroom resume builder --reason …"),
+        ("pause", "owner:olga", None, "teamroom resume owner:olga --reason …"),
+        ("kill", "@builder", None, "teamroom enroll builder --revive"),
+        ("assigned", "T-3", "T-3", "teamroom board T-3"),
+        ("offer", "O-1", "T-3", "teamroom board T-3"),
+        ("mention", "M-4", None, "teamroom stream --after 6"),
+        ("alert", "@builder", None, "teamroom roster builder"),
+    ],
+)
+def test_each_matter_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
+    assert command_of(reason, subject, task, 7) == command
+
+
+def test_letters_in_figures() -> None:
+    assert line_of("alert", "@builder", "room", "@builder is gone: silent", True) == "@builder is gone: silent"
+    assert line_of("alert", "M-1", "builder", "fire", False) == "@builder alerts in M-1: “fire”"
+    assert line_of("offer", "O-1", "builder", "yours", False) == "@builder offers you O-1: “yours”"
+    assert line_of("overdue", "T-1", None, "The lease is over: paint", False) == "The lease is over: “paint”"
+    found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "acme", "https://room.example")
+    assert found.title == "[Teamroom acme] daily digest"
+    assert found.body.splitlines() == [
+        "who did this: 1 member, 2 acts, 3 completed",
+        "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 wait for you",
+        "who noticed it broke: 9 times somebody was stuck, 10 times a letter did not arrive",
+        "who can stop it: stopped 11 times; 12 members paused now",
+        "teamroom overnight",
+        "https://room.example",
+    ]
+    assert trial("olga", "acme", "").title == "[Teamroom acme] test"
+    words = "@olga tries whether this reaches you. Nothing is to do."
+    assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
+    two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
+    assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"
+    assert letter(two, "", "").body == "stuck: a\nneeds you: b\nstuck: c\nx"

@@ -1,0 +1,182 @@
+"""The store: migrations forward only, one lock, and SQL that PostgreSQL understands too."""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teamroom.server.store.folder import FolderError, locked, make_private
+from teamroom.server.store.sqlite.connect import MIGRATIONS, NewerRoomError, connect_writer, known_migrations, migrate
+from teamroom.server.store.statements import SHARED, SQLITE, read_statements, split_script
+from tests.support.rooms import running_room
+
+POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+SCHEMA = "teamroom_test_schema"
+
+
+async def test_a_room_that_a_newer_release_wrote_is_refused_and_left_alone(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        path = room.room.store.path
+    with sqlite3.connect(path) as outside:
+        outside.execute("insert into migration (number, name, applied_at) values (999, 'from_the_future', 0)")
+    outside.close()
+    before = path.read_bytes()
+    with pytest.raises(NewerRoomError, match=r"newer Teamroom \(migration 999"):
+        async with running_room(tmp_path / "room"):
+            pass
+    assert path.read_bytes() == before
+
+
+def test_migrations_are_numbered_without_a_gap_each_once_and_applied_once(tmp_path: Path) -> None:
+    assert list(known_migrations()) == list(range(1, len(list(MIGRATIONS.glob("*.sql"))) + 1))
+    connection = connect_writer(tmp_path / "room.db")
+    assert migrate(connection, 0.0) == [path.stem for path in known_migrations().values()]
+    assert migrate(connection, 0.0) == []
+    connection.close()
+
+
+def test_an_interrupted_migration_leaves_nothing_behind(tmp_path: Path) -> None:
+    connection = connect_writer(tmp_path / "room.db")
+    connection.execute("create table task (id integer)")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        migrate(connection, 0.0)
+    connection.close()
+    again = connect_writer(tmp_path / "room.db")
+    assert [row["number"] for row in again.execute("select number from migration")] == []
+    assert again.execute("select count(*) from sqlite_master where name = 'member'").fetchone()[0] == 0
+    again.close()
+
+
+def test_a_second_server_on_the_same_folder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+    folder = tmp_path / "room"
+    make_private(folder)
+    with (
+        locked(folder, "http://127.0.0.1:8765"),
+        pytest.raises(FolderError, match=rf"process {os.getpid()}, http://127.0.0.1:8765"),
+        locked(folder, "another"),
+    ):
+        pass
+    with locked(folder, "free again"):
+        pass
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "room"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(FolderError, match="chmod 700"):
+        make_private(folder)
+
+
+def test_a_statement_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.sql", "b.sql"):
+        (tmp_path / name).write_text("-- name: same\nselect 1\n")
+    with pytest.raises(ValueError, match="same stands twice"):
+        read_statements(tmp_path)
+
+
+def test_every_shared_statement_is_used_and_every_used_one_exists() -> None:
+    shared = read_statements(SHARED)
+    code = "\n".join(path.read_text() for path in Path(MIGRATIONS).parents[1].rglob("*.py"))
+    unused = [name for name in shared if f'"{name}"' not in code]
+    assert unused == []
+    called = set(re.findall(r'tx\.(?:one|all|value|run)\(\s*"([a-z_]+)"', code))
+    assert called - set(shared) - set(read_statements(SQLITE)) == set()
+
+
+LED_BY_AN_INDEX = (
+    *("nth_newest_of_kind", "nth_newest_wake", "last_turn", "exchange_end"),
+    *("thread_from", "thread_before", "mentions_from", "mentions_before", "message_before"),
+    *("messages_after", "pending_wakes", "stream_page"),
+)
+"""What a post asks, and what a page that follows a number is read with."""
+
+ASKED_BY_A_TICK = (
+    *("due_now", "next_due", "looks_too_late", "look_again", "due", "supervisor"),
+    *("settle", "put_off", "put_off_failed", "count_slot", "look_sooner", "look_at_leases"),
+    *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
+    *("task", "message", "offer", "has_answered", "entry_time", "pauses", "provable", "earliest_proof"),
+    *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),
+    *("nth_newest_reminder", "nth_newest_wake"),
+)
+"""What the supervisor asks to find what is due, and to do each of its duties."""
+
+SORTED_FEW = ("tasks_held", "watchdogs", "repairs_held", "repair_notes", "reminders_standing", "reminders_of_subject")
+"""What it asks of one member or one task: an index leads to a few rows, which are then sorted."""
+
+
+@pytest.mark.parametrize("name", [*LED_BY_AN_INDEX, *ASKED_BY_A_TICK])
+def test_what_a_post_a_page_or_a_tick_asks_is_led_by_an_index_and_not_sorted(tmp_path: Path, name: str) -> None:
+    assert [step for step in plan(tmp_path, name) if "TEMP B-TREE" in step or is_walk(step)] == []
+
+
+@pytest.mark.parametrize("name", SORTED_FEW)
+def test_what_a_duty_sorts_is_led_by_an_index_too(tmp_path: Path, name: str) -> None:
+    assert [step for step in plan(tmp_path, name) if is_walk(step)] == []
+
+
+def is_walk(step: str) -> bool:
+    """Whether a step of a plan goes through a whole table."""
+    return step.startswith("SCAN ") and "CONSTANT" not in step
+
+
+def plan(folder: Path, name: str) -> list[str]:
+    """The steps in which a shared statement is carried out."""
+    connection = connect_writer(folder / "room.db")
+    migrate(connection, 0.0)
+    statement = read_statements(SHARED)[name]
+    parameters = dict.fromkeys(re.findall(r"(?<!:):([a-z_]+)", statement), 1)
+    steps = [row["detail"] for row in connection.execute(f"explain query plan {statement}", parameters)]
+    connection.close()
+    return steps
+
+
+@pytest.fixture
+def postgres() -> Iterator[Any]:
+    """A connection to an empty schema of a PostgreSQL server; skipped, and said, where none can be reached."""
+    psycopg = pytest.importorskip("psycopg")
+    try:
+        connection = psycopg.connect(POSTGRES, connect_timeout=3, autocommit=True)
+    except psycopg.OperationalError as error:
+        pytest.skip(
+            f"no PostgreSQL at TEAMROOM_TEST_POSTGRES ({error.__class__.__name__}): the shared SQL is unchecked"
+        )
+    with connection:
+        connection.execute(f"drop schema if exists {SCHEMA} cascade")
+        connection.execute(f"create schema {SCHEMA}")
+        connection.execute(f"set search_path to {SCHEMA}")
+        yield connection
+        connection.execute(f"drop schema {SCHEMA} cascade")
+
+
+@pytest.mark.postgres
+def test_postgresql_takes_the_schema_and_every_shared_statement(postgres: Any) -> None:
+    shared = read_statements(SHARED)
+    postgres.execute(shared["create_migrations"])
+    for path in known_migrations().values():
+        for statement in split_script(path.read_text()):
+            postgres.execute(statement.replace("integer primary key", "bigint primary key"))
+    for name, statement in shared.items():
+        numbered, names = _numbered(statement)
+        if name == "create_migrations":
+            continue
+        postgres.execute(f"prepare {name} as {numbered}")
+        types = postgres.execute("select parameter_types from pg_prepared_statements where name = %s", [name])
+        assert len(types.fetchone()[0]) == len(names), name
+
+
+def _numbered(statement: str) -> tuple[str, list[str]]:
+    """A statement with PostgreSQL's own placeholders."""
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        if found.group(1) not in names:
+            names.append(found.group(1))
+        return f"${names.index(found.group(1)) + 1}"
+
+    return re.sub(r"(?<!:):([a-z_]+)", place, statement), names

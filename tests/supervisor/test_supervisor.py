@@ -1,0 +1,214 @@
+"""The room's own loop: what falls due by itself is done once, in the open, whatever else fails."""
+
+import asyncio
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.supervisor import duties, loop
+from tests.support.raw import logged
+from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+
+HOUR, DAY = 3600.0, 86_400.0
+
+
+def acts(room: RunningRoom, act: str) -> list[Any]:
+    return [entry for entry in room.entries() if entry["act"] == act]
+
+
+async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the_grace(room: RunningRoom) -> None:
+    holder, other = await room.enroll("holder", "other")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    await room.later(HOUR - 60)
+    assert acts(room, "overdue") == []
+    await room.later(70)
+    (said,) = acts(room, "overdue")
+    assert said["subject"] == task
+    await room.later(HOUR)
+    assert len(acts(room, "overdue")) == 1
+    assert (await other("claim_task", task=task))["task"] == task
+
+
+async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (holder,) = await room.enroll("holder", mode="every:28800")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    await owner("pause", target="holder", reason="lunch")
+    await room.later(HOUR - 60)
+    assert acts(room, "overdue") == []
+    await room.later(130)
+    assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "not only a day after it was claimed"
+
+
+def free_from(refusal: dict[str, Any]) -> float:
+    """When a task is free to claim, as a refusal says."""
+    return datetime.fromisoformat(refusal["fix"].rpartition(" ")[2].rstrip(".")).timestamp()
+
+
+async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
+    holder, other = await room.enroll("holder", "other", mode="live")
+    task = (await holder("create_task", title="paint"))["task"]
+    fence = (await holder("claim_task", task=task))["fence"]
+    room.time.step(3 * HOUR)
+    for _ in range(2):
+        refusal = await other.refused("claim_task", task=task)
+        assert refusal["code"] == "taken"
+        assert room.time() + 60 < free_from(refusal) <= room.time() + 360, "an interval and the grace"
+        assert acts(room, "overdue") == []
+        await room.later(149)
+    assert (await other.refused("claim_task"))["code"] == "not_found"
+    await room.later(3)
+    assert [entry["subject"] for entry in acts(room, "overdue")] == [task]
+    await room.later(55)
+    assert (await other.refused("claim_task", task=task))["code"] == "taken", "its grace begins then"
+    await holder("update_task", task=task, fence=fence, note="further")
+    await room.later(HOUR + 58)
+    assert (await other.refused("claim_task", task=task))["code"] == "taken"
+    await room.later(3)
+    await other("claim_task", task=task)
+
+
+async def test_a_task_that_stands_still_is_reminded_with_doubling_gaps_then_its_owner_is_told_once(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    (holder,) = await room.enroll("holder", mode="live")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    minutes = []
+    for minute in range(0, 3 * 24 * 60, 5):
+        await holder("heartbeat", note=f"thinking {minute}")
+        before = len(acts(room, "remind"))
+        await room.later(300)
+        if len(acts(room, "remind")) > before:
+            minutes.append(minute + 5)
+    assert minutes == [30, 90, 210, 450, 930]
+    (told,) = acts(room, "escalate")
+    assert told["subject"] == task
+    wakes = (await owner("check_in"))["wakes"]
+    assert [(w["reason"], w["subject"]) for w in wakes if w["reason"] == "alert"] == [("alert", task)]
+    (owed,) = (await holder("check_in"))["reminders"]
+    assert (owed["subject"], owed["times"]) == (task, 5)
+
+
+async def test_a_tick_with_nothing_due_writes_nothing(room: RunningRoom) -> None:
+    (holder,) = await room.enroll("holder")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    commits, head = room.room.store.commits, room.room.store.committed
+    for _ in range(10):
+        assert await room.room.supervisor.tick() < math.inf
+    assert (room.room.store.commits, room.room.store.committed) == (commits, head)
+
+
+async def test_the_loop_does_what_is_due_by_itself(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", supervised=True, lease_seconds=60, live_interval_seconds=10) as room:
+        holder, watcher = await room.enroll("holder", "watcher")
+        task = (await holder("create_task", title="paint"))["task"]
+        await holder("claim_task", task=task)
+        after = (await holder("check_in"))["cursor"]
+        room.time.forward(70)
+        await watcher("create_task", title="another", assign="watcher")  # any act that owes something nudges it
+        room.room.supervisor.nudge(0)
+        found = await holder("wait_for_wake", after=after, timeout_seconds=10)
+        assert [wake["subject"] for wake in found["wakes"]] == [task]
+
+
+async def test_the_loop_does_not_sleep_on_when_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "LOOK_UP_SECONDS", 0.01)
+    async with running_room(tmp_path / "room", supervised=True, live_interval_seconds=10) as room:
+        (member,) = await room.enroll("member", mode="live")
+        room.time.step(DAY)
+        await member("check_in")
+        room.time.step(-DAY)
+        await member("heartbeat")
+        room.time.forward(31)
+        async with asyncio.timeout(BOUND_SECONDS):
+            while not acts(room, "presence"):
+                await anyio.lowlevel.checkpoint()
+        assert ["is gone" in entry["summary"] for entry in acts(room, "presence")] == [True]
+
+
+async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = asyncio.Event()
+
+    def fails(work: Any) -> Any:
+        raise DiskFullError("a test's disk")
+
+    async def waits(nudge: Any, seconds: float) -> None:
+        nudge.close()
+        slept.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(room.room.store, "look_up", fails)
+        broken.setattr(loop.asyncio, "wait_for", waits)
+        running = asyncio.create_task(room.room.supervisor.run())
+        await slept.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_go_on(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (holder,) = await room.enroll("holder")
+    task = (await holder("create_task", title="paint"))["task"]
+    await holder("claim_task", task=task)
+    tries = []
+
+    def fails(tx: Any, due: Any, now: float) -> None:
+        tries.append(now)
+        raise ZeroDivisionError("a fault of ours")
+
+    with monkeypatch.context() as broken, logged() as complaints:
+        broken.setitem(duties.DUTIES, "task", fails)  # type: ignore[arg-type]
+        await room.later(HOUR + 70)
+        assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "the lease is said all the same"
+        assert acts(room, "remind") == []
+        assert len(tries) == len(complaints.lines) == 1
+        for wait in (30, 60, 120):
+            await room.later(wait - 15)
+            before = len(tries)
+            await room.later(15)
+            assert len(tries) == before + 1, "twice as long each time"
+    for _ in range(15):
+        await holder("heartbeat")
+        await room.later(HOUR / 15)
+    assert task in [entry["subject"] for entry in acts(room, "remind")], "nothing that was due is lost"
+
+
+async def test_on_a_full_disk_what_is_due_waits_and_none_of_it_counts_as_a_fault(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (holder,) = await room.enroll("holder")
+    tasks = [(await holder("create_task", title=f"wall {number}"))["task"] for number in range(3)]
+    for task in tasks:
+        await holder("claim_task", task=task)
+    write, asked = room.room.store.write, []
+
+    async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+        asked.append(work)
+        if len(asked) == 1:
+            return await write(work, recover, when_full)  # it leads, and then the disk is full
+        raise DiskFullError("a test's disk")
+
+    with monkeypatch.context() as disk, logged() as complaints:
+        disk.setattr(room.room.store, "write", full)
+        with pytest.raises(Refusal, match="disk is full"):
+            await room.later(2 * HOUR)
+    assert complaints.lines == []
+    await room.later(1)
+    assert sorted(entry["subject"] for entry in acts(room, "overdue")) == tasks, "done at once, not put off"

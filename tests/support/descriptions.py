@@ -1,0 +1,34 @@
+"""Everything that a model is told before anybody wrote anything, held by `descriptions.json` (attack 32).
+
+A change of one word shows as a change of that file. To renew it deliberately, and then read the difference:
+`python -m tests.support.descriptions`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from teamroom.resources.prompts import PROMPTS
+from teamroom.resources.room import RESOURCES
+from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.serve import TOOLS
+
+HELD = Path(__file__).with_name("descriptions.json")
+
+
+def told() -> dict[str, Any]:
+    """Instructions, and of each tool, resource and prompt all that `list` shows: constants of the code, every one."""
+    tools = {name: tool.listed.model_dump(mode="json", exclude_none=True) for name, tool in TOOLS.items()}
+    resources = {resource.uri: [resource.title, resource.description] for resource in RESOURCES}
+    prompts = {p.name: [p.title, p.description, *(repr(a) for a in p.arguments)] for p in PROMPTS.values()}
+    return {"instructions": INSTRUCTIONS.splitlines(), "tools": tools, "resources": resources, "prompts": prompts}
+
+
+def main() -> None:
+    """Hold what is told now."""
+    HELD.write_text(json.dumps(told(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"wrote {HELD}")
+
+
+if __name__ == "__main__":
+    main()

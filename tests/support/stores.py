@@ -1,0 +1,176 @@
+"""Stores without a room around them, for tests: acts that wait for the writer, batches that a test makes, faults."""
+
+import asyncio
+import contextlib
+import secrets
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from teamroom.server.acts.members.members import open_room
+from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.record import chain as log
+from teamroom.server.settings import Settings
+from teamroom.server.store import folder as data_folder
+from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.sqlite.writer import Writer
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Effects, Writing
+from tests.campaigns.invariants import rows
+from tests.support.rooms import BOUND_SECONDS
+
+NOW = 1_795_000_000.0
+
+TURNS = 5
+"""After so many turns of the event loop, whatever was begun has gone as far as it can."""
+
+
+@dataclass
+class Bench:
+    """A room's store without a room around it, and a gate at which an act holds the writer up."""
+
+    store: SqliteStore
+    folder: Path
+    loop: asyncio.AbstractEventLoop
+    caused: list[Effects] = field(default_factory=list)
+    callers: list[asyncio.Task[Any]] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    reached: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def writer(self) -> Writer:
+        return self.store._writer
+
+    def write(self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None) -> asyncio.Task[Any]:
+        """Let an act wait for the writer; its task is what the caller gets."""
+        task = self.loop.create_task(self._answer(work, recover or reraise))
+        self.callers.append(task)
+        return task
+
+    async def _answer(self, work: Callable[[Writing], Any], recover: Callable[..., Any]) -> Any:
+        async with asyncio.timeout(BOUND_SECONDS):
+            result, _ = await self.store.write(work, recover)
+        return result
+
+    def entry(self, name: str, text: str = "") -> Callable[[Writing], int]:
+        """An act of three statements: an entry in the log, a task's number, and a wake."""
+
+        def work(tx: Writing) -> int:
+            self.runs.append(name)
+            seq = log.append(tx, ROOM_AUTHOR, NOW, act="test", subject=name, summary=name, detail={"text": text})
+            log.wake(tx, [2], reason="control", subject=name, sender=1, line=name)
+            return seq
+
+        return work
+
+    def held(self, work: Callable[[Writing], Any]) -> Callable[[Writing], Any]:
+        """The same act, but the first time it runs the writer waits at the gate."""
+
+        def waiting(tx: Writing) -> Any:
+            self.reached.set()
+            assert self.gate.wait(BOUND_SECONDS)
+            return work(tx)
+
+        return waiting
+
+    async def until_reached(self) -> None:
+        """Wait until an act holds the writer at the gate."""
+        await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
+
+    async def let_go(self) -> None:
+        """Open the gate once everything that was begun waits behind it."""
+        await handed_over()
+        self.gate.set()
+
+    async def batch(self, *works: Callable[[Writing], Any] | tuple[Callable[..., Any], ...]) -> list[Any]:
+        """Acts that share one transaction: the first holds the writer until all the others wait."""
+        self.reached.clear()
+        self.gate.clear()
+        pairs = [work if isinstance(work, tuple) else (work, reraise) for work in works]
+        first = self.write(self.held(pairs[0][0]), pairs[0][1])
+        await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
+        rest = [self.write(work, recover) for work, recover in pairs[1:]]
+        await handed_over()
+        self.gate.set()
+        return await asyncio.gather(first, *rest, return_exceptions=True)
+
+    def turns(self) -> None:
+        """On the writer's thread: wait until the event loop has done what it was given before, and what followed."""
+        for _ in range(TURNS):
+            turned = threading.Event()
+            self.loop.call_soon_threadsafe(turned.set)
+            assert turned.wait(BOUND_SECONDS)
+
+    def logged(self) -> list[str]:
+        """The names of the acts in the log, in order."""
+        return [row["subject"] for row in rows(self.folder, "select subject from log where act = 'test' order by seq")]
+
+    def nudges(self) -> list[set[int]]:
+        """Whom the acts woke after their commit."""
+        return [effects.woken for effects in self.caused if effects.woken]
+
+    def woken(self) -> list[str]:
+        return [row["subject"] for row in rows(self.folder, "select subject from wake order by seq")]
+
+
+async def handed_over() -> None:
+    """Wait until every act that was begun is with the writer."""
+    for _ in range(TURNS):
+        await anyio.lowlevel.checkpoint()
+
+
+def reraise(tx: Writing, error: Exception) -> None:
+    raise error
+
+
+@contextlib.asynccontextmanager
+async def open_store(folder: Path, **settings: Any) -> AsyncIterator[Bench]:
+    """A store of a new room; a batch may take long, so that a test decides what shares one."""
+    data_folder.make_private(folder)
+    caused: list[Effects] = []
+    context = Context(sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes)
+    store = SqliteStore(folder, context, caused.append)
+    await store.open(NOW)
+    await store.create(lambda tx: open_room(tx, "olga", NOW), NOW, log.FIRST_HASH)
+    data_folder.write_private(folder / data_folder.KEY, "00" * 32)
+    bench = Bench(store, folder, asyncio.get_running_loop(), caused)
+    try:
+        yield bench
+    finally:
+        bench.gate.set()
+        await store.close()
+
+
+async def limit_pages(store: SqliteStore, spare: int) -> None:
+    """Let the database grow by so many pages and no more."""
+
+    def work(tx: Writing) -> None:
+        connection = store._writer._connection
+        used = connection.execute("pragma page_count").fetchone()[0]
+        connection.execute(f"pragma max_page_count = {used + spare}")
+
+    await store.write(work, reraise)
+
+
+def interrupt_a_write(bench: Bench) -> None:
+    """On the writer's thread: a statement that changes rows is interrupted, so SQLite ends the transaction."""
+    connection = bench.writer._connection
+    connection.set_progress_handler(lambda: 1, 1)
+    try:
+        with pytest.raises(sqlite3.OperationalError, match="interrupted") as interrupted:
+            connection.execute(
+                "insert into wake (member, seq, reason, subject, sender, line) "
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000) "
+                "select 2, i, 'control', 'x', 1, 'x' from n"
+            )
+    finally:
+        connection.set_progress_handler(None, 1)
+    assert not connection.in_transaction
+    raise interrupted.value

@@ -1,0 +1,212 @@
+"""Writes `docs/tools.md`: each tool with its arguments and an example, taken from a story that a real room plays.
+
+python -m tests.support.tools_page > docs/tools.md. A test compares the page with what the room says now.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from teamroom.tools.serve import TOOLS
+from teamroom.tools.tool import Tool
+from tests.support.rooms import Member, RunningRoom, Time, running_room
+
+BEGIN = 1_795_424_400.0
+"""2026-11-23T09:00:00Z"""
+
+FIRST = """\
+# Tools
+
+Every tool with its arguments and an example. The examples are one story, played by a test against a real room: `@olga`
+owns it, `@builder` and `@tester` are agents. Answers are shown as a model reads them; the same stands in the structured
+content of the reply, which `server/acts/` types. A refusal has `code`, `why` and `fix`, and is a result with `isError`.
+
+Names go without `@` in arguments; tasks are `T-1`, messages `M-1`, offers `O-1`. Times are given in seconds from now
+and answered in UTC. A program may send `_meta: {"teamroom/request-id": "…"}`: the same call again gets the first
+answer, marked `replayed`. One that listens on for long says which it is, `_meta: {"teamroom/listener": "…"}`: the Unix
+time in milliseconds when it began, a dash and up to 16 small letters or digits. Of an agent's listeners the newest is
+told of its wakes.
+"""
+
+
+class Still(Time):
+    """A clock that only the story moves."""
+
+    def __call__(self) -> float:
+        return BEGIN + self.offset
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the story; `shown` where the page has it."""
+
+    who: str
+    tool: str
+    arguments: dict[str, Any]
+    shown: bool = True
+
+
+PLAN = b"1. Count failed logins for each address.\n2. Refuse the sixth within a minute.\n"
+
+STORY = (
+    Step("olga", "enroll", {"name": "reviewer", "label": "laptop", "expires_seconds": 2_592_000}),
+    Step("builder", "check_in", {"mode": "live"}),
+    Step("builder", "declare_capabilities", {"capabilities": ["repo:acme/api"]}),
+    Step("tester", "declare_capabilities", {"capabilities": ["repo:acme/api"]}, shown=False),
+    Step(
+        "olga",
+        "create_task",
+        {
+            "title": "Rate-limit the login route",
+            "detail": "At most five failed logins a minute for each address.",
+            "needs": ["repo:acme/api"],
+            "priority": 5,
+        },
+    ),
+    Step("builder", "claim_task", {}),
+    Step("builder", "heartbeat", {"task": "T-1", "note": "reading the login route", "busy_until": 1800}),
+    Step(
+        "builder",
+        "post_message",
+        {"text": "@tester which addresses do the load tests come from?", "kind": "ask", "task": "T-1"},
+    ),
+    Step("tester", "wait_for_wake", {"timeout_seconds": 0}),
+    Step("tester", "read_messages", {"ids": ["M-1"]}),
+    Step("builder", "update_task", {"task": "T-1", "fence": 1, "note": "limiter written, 12 tests pass"}),
+    Step(
+        "builder",
+        "hand_off",
+        {
+            "task": "T-1",
+            "fence": 1,
+            "to": "tester",
+            "note": "please finish the load test, the plan says how",
+            "artifacts": [{"kind": "file", "ref": "plan.md", "sha256": sha256(PLAN).hexdigest()}],
+        },
+    ),
+    Step(
+        "tester",
+        "answer_hand_off",
+        {"offer": "O-1", "accept": True, "proofs": [{"ref": "plan.md", "value": sha256(PLAN).hexdigest()}]},
+    ),
+    Step(
+        "tester",
+        "complete_task",
+        {
+            "task": "T-1",
+            "fence": 2,
+            "summary": "the sixth failed login within a minute is refused",
+            "evidence": [{"kind": "test", "ref": "pytest -q: 212 passed"}],
+        },
+    ),
+    Step("tester", "read_board", {}),
+    Step("olga", "review_task", {"task": "T-1", "verdict": "accept", "note": "212 pass here too"}),
+    Step("builder", "who", {"name": "tester"}),
+    Step("rex", "declare_capabilities", {"capabilities": ["runtime:tester"]}, shown=False),
+    Step("rex", "repair", {"name": "tester", "found": "its process is gone"}),
+    Step("olga", "pause", {"target": "builder", "reason": "wrong repository", "for_seconds": 600}),
+    Step("olga", "resume", {"target": "builder", "reason": "it was the right one"}),
+    Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
+    Step("olga", "overnight", {"hours": 12}),
+    Step("olga", "revoke", {"name": "reviewer", "label": "laptop"}),
+    Step("olga", "kill", {"target": "tester", "reason": "posted its token in a pull request"}),
+)
+
+
+async def play(room: RunningRoom) -> dict[str, list[tuple[Step, str]]]:
+    """Play the story; what each tool answered."""
+    answers: dict[str, list[tuple[Step, str]]] = {name: [] for name in TOOLS}
+    members: dict[str, Member] = {"olga": await room.owner()}
+    for name in ("builder", "tester"):
+        (members[name],) = await room.enroll(name)
+    (members["rex"],) = await room.enroll("rex", role="watchdog")
+    for step in STORY:
+        _, words, refused = await members[step.who].said(step.tool, **step.arguments)
+        assert not refused, f"{step.tool}: {words}"
+        room.time.forward(30)
+        if step.shown:
+            answers[step.tool].append((step, words))
+    return answers
+
+
+def page(answers: dict[str, list[tuple[Step, str]]]) -> str:
+    """The whole page."""
+    return "\n".join([FIRST, *(section(TOOLS[name], steps) for name, steps in answers.items())])
+
+
+def section(tool: Tool, steps: list[tuple[Step, str]]) -> str:
+    """One tool: for whom it is, its description, its arguments, its examples."""
+    lines = [f"## {tool.name}", "", f"{tool.description}{for_whom(tool)}", "", *arguments(tool)]
+    for step, words in steps:
+        call = json.dumps(step.arguments, ensure_ascii=False)
+        lines += [f"`@{step.who}` calls `{tool.name}` with", "", "```json", call, "```", "", "and is answered", ""]
+        lines += ["```text", *(line.rstrip() for line in words.splitlines()), "```", ""]
+    return "\n".join(lines)
+
+
+def for_whom(tool: Tool) -> str:
+    """Who is shown the tool, where that is not everybody."""
+    if tool.roles is None:
+        return ""
+    roles = ", ".join(sorted(tool.roles)) + (" and people" if tool.people else "")
+    return f" For: {roles}."
+
+
+def arguments(tool: Tool) -> Iterator[str]:
+    """The arguments as a table, from the schema that the model gets."""
+    schema = tool.listed.input_schema
+    if schema.get("properties"):
+        yield from ("| argument | what |", "|---|---|")
+        for name, field in schema["properties"].items():
+            needed = "" if name in schema.get("required", ()) else ", optional"
+            yield f"| `{name}` | {kind(field)}{needed}{about(field)} |"
+        yield ""
+
+
+def kind(field: dict[str, Any]) -> str:
+    """What an argument is, in a word or two."""
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if field.get("type") == "array":
+        items = field["items"]
+        inside = ", ".join(f"`{name}`" for name in items.get("properties", {}))
+        return f"list of {{{inside}}}" if inside else "list of texts"
+    if "properties" in field:
+        return "{" + ", ".join(f"`{name}`" for name in field["properties"]) + "}"
+    return {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}[field["type"]]
+
+
+def about(field: dict[str, Any]) -> str:
+    """What the schema says of an argument besides."""
+    said = [field["description"]] if "description" in field else []
+    if field.get("default") not in (None, False):
+        said.append(f"else `{field['default']}`")
+    if "minimum" in field and "maximum" in field:
+        said.append(f"{field['minimum']} to {field['maximum']}")
+    return f": {'; '.join(said)}" if said else ""
+
+
+def counting_entropy() -> Any:
+    """Bytes that look random and are the same in every run."""
+    calls = iter(range(1_000_000))
+
+    def entropy(size: int) -> bytes:
+        return sha256(next(calls).to_bytes(4, "big")).digest()[:size].ljust(size, b"\0")
+
+    return entropy
+
+
+async def written(folder: Path) -> str:
+    """The page as the room of this release writes it."""
+    async with running_room(folder, time=Still(), entropy=counting_entropy()) as room:
+        return page(await play(room)).replace(room.url, "http://127.0.0.1:8765")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        print(asyncio.run(written(Path(home) / "room")), end="")

@@ -1,0 +1,293 @@
+"""A person confirms what cannot be taken back, in clients of both eras, and exactly that is done (CTL7)."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client, types
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.support.raw import ENVELOPE, MODERN
+from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+
+Answer = Callable[[types.ElicitRequestParams], types.ElicitResult]
+
+
+def yes(_: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="accept", content={"confirm": True})
+
+
+NOS: dict[str, Answer] = {
+    "unticked": lambda _: types.ElicitResult(action="accept", content={"confirm": False}),
+    "empty": lambda _: types.ElicitResult(action="accept", content={}),
+    "declined": lambda _: types.ElicitResult(action="decline"),
+    "cancelled": lambda _: types.ElicitResult(action="cancel"),
+}
+
+
+@contextlib.asynccontextmanager
+async def person(room: RunningRoom, token: str, answer: Answer) -> AsyncIterator[tuple[Member, list[str]]]:
+    """A member in a client that can ask; and the questions that its person was asked."""
+    asked: list[str] = []
+
+    async def ask(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return answer(params)
+
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+        Client(
+            streamable_http_client(f"{room.url}/mcp", http_client=http), mode=room.era, elicitation_callback=ask
+        ) as client,
+    ):
+        yield Member("olga", client), asked
+
+
+async def chat_token(room: RunningRoom) -> str:
+    """A token of the owner for a chat client."""
+    owner = await room.owner()
+    return str((await owner("enroll", name="olga", label="chat"))["token"])
+
+
+async def standing(room: RunningRoom, name: str) -> str:
+    """What holds for a member now."""
+    owner = await room.owner()
+    (member,) = (await owner("who", name=name))["members"]
+    return str(member["standing"])
+
+
+async def test_a_kill_is_asked_about_and_done_after_a_yes(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    await room.enroll("bot", "other")
+    async with person(room, room.owner_token, yes) as (owner, asked):
+        killed = await owner("kill", target="bot", reason="it went wrong")
+    assert (killed["target"], killed["standing"]) == ("bot", "killed")
+    (question,) = asked
+    assert question.startswith("Kill @bot?")
+    assert "it went wrong" in question
+    assert await standing(room, "other") == "active"
+
+
+@pytest.mark.parametrize("no", NOS)
+async def test_without_a_yes_nothing_is_done(room_of_each_era: RunningRoom, no: str) -> None:
+    room = room_of_each_era
+    await room.enroll("bot")
+    async with person(room, room.owner_token, NOS[no]) as (owner, asked):
+        refused = await owner.refused("kill", target="bot", reason="it went wrong")
+    assert refused["code"] == "not_allowed"
+    assert "Nothing was done" in refused["why"]
+    assert len(asked) == 1
+    assert await standing(room, "bot") == "active"
+
+
+async def test_nobody_is_asked_about_what_would_be_refused_anyway(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    async with person(room, room.owner_token, yes) as (owner, asked):
+        assert (await owner.refused("kill", target="nobody", reason="x"))["code"] == "not_found"
+        assert (await owner.refused("kill", target="olga", reason="x"))["code"] == "not_allowed"
+        assert (await owner.refused("kill", target="room", reason="x"))["code"] == "invalid"
+    assert asked == []
+
+
+async def test_a_client_that_cannot_ask_kills_at_once_as_the_shell_does(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    await room.enroll("bot")
+    owner = await room.owner()
+    assert (await owner("kill", target="bot", reason="it went wrong"))["standing"] == "killed"
+
+
+async def test_a_pause_is_always_one_call(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    await room.enroll("bot")
+    async with person(room, await chat_token(room), NOS["declined"]) as (owner, asked):
+        assert (await owner("pause", target="bot", reason="looking"))["standing"] == "paused"
+    assert asked == []
+
+
+DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("kill", {"target": "bot", "reason": "it's wrong"}, """teamroom kill bot --reason 'it'"'"'s wrong'"""),
+    ("resume", {"target": "room", "reason": "done"}, "teamroom resume room --reason done"),
+    ("enroll", {"name": "new", "role": "operator"}, "teamroom enroll new --role operator"),
+    ("enroll", {"name": "bot", "rotate": True}, "teamroom enroll bot --rotate"),
+    ("revoke", {"name": "bot"}, "teamroom revoke bot"),
+    ("set_policy", {"name": "wip_cap", "value": "3"}, "teamroom policy wip_cap 3"),
+    ("redact", {"what": "M-1", "reason": "a password"}, "teamroom redact M-1 --reason 'a password'"),
+)
+
+
+@pytest.mark.parametrize(("tool", "arguments", "command"), DANGEROUS)
+async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
+    room_of_each_era: RunningRoom, tool: str, arguments: dict[str, Any], command: str
+) -> None:
+    room = room_of_each_era
+    (bot,) = await room.enroll("bot")
+    await bot("post_message", text="the password is swordfish")
+    async with person(room, await chat_token(room), yes) as (owner, asked):
+        await owner(tool, **arguments)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("tool", "arguments", "command"), DANGEROUS)
+async def test_a_chat_token_whose_client_cannot_ask_is_told_what_to_run(
+    room_of_each_era: RunningRoom, tool: str, arguments: dict[str, Any], command: str
+) -> None:
+    room = room_of_each_era
+    (bot,) = await room.enroll("bot")
+    await bot("post_message", text="the password is swordfish")
+    mute = await room.connect("chat", await chat_token(room))
+    before = room.entries()[-1]["seq"]
+    refused = await mute.refused(tool, **arguments)
+    assert refused["code"] == "not_allowed"
+    assert refused["fix"] == f"Run in a shell: {command}"
+    assert [entry["outcome"] for entry in room.entries()[before:]] in ([], ["refused"])
+
+
+async def test_other_tokens_are_asked_only_about_what_cannot_be_undone(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    async with person(room, room.owner_token, NOS["declined"]) as (owner, asked):
+        await owner("enroll", name="new")
+        await owner("set_policy", name="wip_cap", value="3")
+        await owner("revoke", name="new")
+        assert asked == []
+        await owner("post_message", text="a password")
+        await owner.refused("redact", what="M-1", reason="a password")
+        assert len(asked) == 1
+
+
+async def test_who_is_stopped_between_question_and_answer_does_nothing(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    room.tokens["second"] = (await (await room.owner())("enroll", name="second", kind="human", role="owner"))["token"]
+    await room.enroll("bot")
+    first = await room.owner()
+    stopped = anyio.Event()
+
+    async def pause_meanwhile() -> None:
+        await first("pause", target="second", reason="looking")
+        stopped.set()
+
+    async with anyio.create_task_group() as tasks:
+
+        async def ask(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+            tasks.start_soon(pause_meanwhile)
+            await stopped.wait()
+            return yes(params)
+
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {room.tokens['second']}"}, timeout=60) as http,
+            Client(
+                streamable_http_client(f"{room.url}/mcp", http_client=http), mode=room.era, elicitation_callback=ask
+            ) as client,
+        ):
+            result: Any = await client.call_tool("kill", {"target": "bot", "reason": "too late"})
+    assert result.is_error
+    assert result.structured_content["code"] in ("paused", "not_allowed")
+    assert await standing(room, "bot") == "active"
+
+
+# ------------------------------------------------------------------ what a client sends back is not trusted
+
+
+def kill_call(target: str, **more: Any) -> dict[str, Any]:
+    """A raw call of a modern client that can ask."""
+    meta = {**ENVELOPE, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+    arguments = {"target": target, "reason": "it went wrong"}
+    return {"name": "kill", "arguments": arguments, "_meta": meta, **more}
+
+
+async def call(room: RunningRoom, token: str, params: dict[str, Any]) -> dict[str, Any]:
+    """One modern call as it is."""
+    answer = await room.raw(
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": MODERN,
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "kill",
+        },
+        content=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode(),
+    )
+    return dict(answer.json())
+
+
+YES = {"inputResponses": {"confirm": {"action": "accept", "content": {"confirm": True}}}}
+
+
+async def test_an_answer_counts_only_for_the_question_that_was_asked(room: RunningRoom) -> None:
+    await room.enroll("bot", "other")
+    owner = await room.owner()
+    second = (await owner("enroll", name="second", kind="human", role="owner"))["token"]
+    state = (await call(room, room.owner_token, kill_call("bot")))["result"]["requestState"]
+    forged = {
+        "no state": (room.owner_token, kill_call("bot", **YES)),
+        "another target": (room.owner_token, kill_call("other", requestState=state, **YES)),
+        "another member": (second, kill_call("bot", requestState=state, **YES)),
+        "made up": (room.owner_token, kill_call("bot", requestState="confirm", **YES)),
+        "changed": (room.owner_token, kill_call("bot", requestState=state[:-4] + "AAAA", **YES)),
+        "no answer": (room.owner_token, kill_call("bot", requestState=state)),
+    }
+    for how, (token, params) in forged.items():
+        reply = await call(room, token, params)
+        done = reply.get("result", {})
+        assert "error" in reply or done.get("isError") or done.get("resultType") == "input_required", how
+        assert await standing(room, "bot") == "active", how
+        assert await standing(room, "other") == "active", how
+    assert (
+        "structuredContent"
+        in (await call(room, room.owner_token, kill_call("bot", requestState=state, **YES)))["result"]
+    )
+    assert await standing(room, "bot") == "killed"
+
+
+async def test_a_question_outlives_the_server(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        await room.enroll("bot")
+        state = (await call(room, room.owner_token, kill_call("bot")))["result"]["requestState"]
+    async with running_room(tmp_path / "room") as room:
+        await call(room, room.owner_token, kill_call("bot", requestState=state, **YES))
+        assert await standing(room, "bot") == "killed"
+
+
+async def test_an_answer_of_another_room_opens_nothing(tmp_path: Path, room: RunningRoom) -> None:
+    await room.enroll("bot")
+    async with running_room(tmp_path / "other") as other:
+        await other.enroll("bot")
+        state = (await call(other, other.owner_token, kill_call("bot")))["result"]["requestState"]
+    assert "error" in await call(room, room.owner_token, kill_call("bot", requestState=state, **YES))
+    assert await standing(room, "bot") == "active"
+
+
+async def test_a_person_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", era="legacy", confirm_seconds=1) as room:
+        await room.enroll("bot")
+
+        async def ask(_: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async with (
+            asyncio.timeout(BOUND_SECONDS),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {room.owner_token}"}, timeout=60) as http,
+            Client(
+                streamable_http_client(f"{room.url}/mcp", http_client=http), mode="legacy", elicitation_callback=ask
+            ) as client,
+        ):
+            result: Any = await client.call_tool("kill", {"target": "bot", "reason": "x"})
+        assert "no answer came" in result.content[0].text
+        assert await standing(room, "bot") == "active"
+
+
+async def test_what_is_tried_out_before_a_question_leaves_nothing(room: RunningRoom) -> None:
+    await room.enroll("bot")
+    before = room.entries()
+    await call(room, room.owner_token, kill_call("bot"))
+    assert room.entries() == before
+    owner = await room.owner()
+    message = await owner("post_message", text="the next number")
+    assert message["receipt"] == before[-1]["seq"] + 1

@@ -1,0 +1,98 @@
+"""The tools as a model meets them: which, how long, how described."""
+
+import json
+import string
+
+import pytest
+from inline_snapshot import snapshot
+
+from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.serve import TOOLS
+from tests.support.rooms import RunningRoom
+
+AGENTS_CHARACTERS = 9_000
+INSTRUCTIONS_CHARACTERS = 2_048
+DESCRIPTION_CHARACTERS = 300
+
+
+async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_each_era: RunningRoom) -> None:
+    (builder,) = await room_of_each_era.enroll("builder")
+    tools = (await builder.client.list_tools()).tools
+    shown = [{"name": t.name, "description": t.description, "inputSchema": t.input_schema} for t in tools]
+    assert [t["name"] for t in shown] == snapshot(
+        [
+            "check_in",
+            "heartbeat",
+            "wait_for_wake",
+            "who",
+            "declare_capabilities",
+            "post_message",
+            "read_messages",
+            "create_task",
+            "claim_task",
+            "read_board",
+            "update_task",
+            "complete_task",
+            "review_task",
+            "hand_off",
+            "answer_hand_off",
+        ]
+    )
+    assert sum(len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) for tool in shown) <= AGENTS_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("role", "more"),
+    [
+        (
+            "operator",
+            {"pause", "repair", "resume", "enroll", "revoke", "plant", "notify", "read_receipts", "overnight"},
+        ),
+        ("watchdog", {"pause", "repair", "read_receipts"}),
+        ("observer", {"read_receipts"}),
+        ("member", set()),
+    ],
+)
+async def test_roles_see_the_tools_they_may_use(room: RunningRoom, role: str, more: set[str]) -> None:
+    (member,) = await room.enroll("member-1", role=role)
+    names = {tool.name for tool in (await member.client.list_tools()).tools}
+    assert names - set(list(TOOLS)[:15]) == more
+
+
+async def test_an_owner_sees_every_tool_and_a_person_the_switch(room: RunningRoom) -> None:
+    owner = await room.owner()
+    assert {tool.name for tool in (await owner.client.list_tools()).tools} == set(TOOLS)
+    (hanna,) = await room.enroll("hanna", kind="human")
+    assert {"pause", "resume", "kill", "overnight"} <= {tool.name for tool in (await hanna.client.list_tools()).tools}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_is_described_in_one_or_two_sentences_without_shouting(name: str) -> None:
+    tool = TOOLS[name].listed
+    assert tool.description
+    assert len(tool.description) <= DESCRIPTION_CHARACTERS
+    assert tool.description[0] in string.ascii_uppercase
+    assert "IMPORTANT" not in tool.description
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_schema_has_no_titles_and_no_unions_with_null(name: str) -> None:
+    text = json.dumps(TOOLS[name].listed.input_schema)
+    assert '"title":' not in text.replace('"title": {', "")
+    assert "anyOf" not in text
+    assert "$ref" not in text
+    assert "null" not in text
+
+
+async def test_the_instructions_reach_clients_of_both_eras_and_fit(room_of_each_era: RunningRoom) -> None:
+    owner = await room_of_each_era.owner()
+    assert owner.client.instructions == INSTRUCTIONS
+    assert len(INSTRUCTIONS) <= INSTRUCTIONS_CHARACTERS
+    assert INSTRUCTIONS.index("check_in") < 300
+
+
+async def test_an_unknown_tool_is_refused_with_the_names_of_the_others(room: RunningRoom) -> None:
+    owner = await room.owner()
+    refusal = await owner.refused("delete_everything")
+    assert refusal["code"] == "not_found"
+    assert "check_in" in refusal["fix"]

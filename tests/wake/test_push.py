@@ -1,0 +1,398 @@
+"""Push: idle clients of both protocol eras are told that something changed, if they may know (SAF1, CTL4)."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from teamroom.resources.listen import FOLLOWED
+from teamroom.resources.room import RESOURCES
+from teamroom.server.settings import Settings
+from teamroom.server.store.changes import CHANGES
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.wake.push import SLICES, Push
+from tests.support.listeners import Told, listening, subscribe, unsubscribe
+from tests.support.rooms import BOUND_SECONDS, ERAS, RunningRoom, running_room
+
+FAST = {"push_seconds": 0.0}
+
+
+@pytest.fixture(params=ERAS)
+async def fast(tmp_path: Any, request: pytest.FixtureRequest) -> Any:
+    """A room whose listeners are told of every change, its clients once of each era."""
+    async with running_room(tmp_path / "room", era=request.param, **FAST) as room:
+        yield room
+
+
+# ------------------------------------------------------------------ what is told
+
+
+async def test_who_listens_to_its_inbox_is_told_that_something_came(fast: RunningRoom) -> None:
+    owner = await fast.owner()
+    await fast.enroll("builder", "other")
+    async with listening(fast, "builder", "teamroom://inbox") as builder:
+        await owner("post_message", text="@other for you")
+        await owner("post_message", text="@builder for you")
+        await builder.all("teamroom://inbox")
+        await owner("post_message", text="@builder and another")
+        await builder.all("teamroom://inbox")
+
+
+EVERYTHING = (
+    "teamroom://me",
+    "teamroom://inbox",
+    "teamroom://stream",
+    "teamroom://board",
+    "teamroom://tasks/T-1",
+    "teamroom://tasks/T-2",
+    "teamroom://roster",
+    "teamroom://members/builder",
+    "teamroom://members/other",
+    "teamroom://policy",
+    "teamroom://plants",
+)
+
+TOLD: list[tuple[str, str, dict[str, Any], str]] = [
+    ("olga", "post_message", {"text": "to nobody"}, "stream"),
+    ("olga", "post_message", {"text": "@builder to one"}, "stream inbox"),
+    ("olga", "create_task", {"title": "a third"}, "stream board"),
+    ("olga", "create_task", {"title": "a fourth", "assign": "builder"}, "stream board inbox me"),
+    ("builder", "claim_task", {"task": "T-1"}, "stream board tasks/T-1 me"),
+    ("other", "claim_task", {"task": "T-2"}, "stream board tasks/T-2"),
+    ("olga", "pause", {"target": "other", "reason": "x"}, "stream roster members/other"),
+    ("olga", "kill", {"target": "other", "reason": "x"}, "stream roster members/other"),
+    ("olga", "enroll", {"name": "third"}, "stream roster"),
+    ("other", "declare_capabilities", {"capabilities": ["tool:git"]}, "stream roster members/other"),
+    ("builder", "check_in", {"mode": "live"}, "stream roster members/builder me"),
+    ("olga", "set_policy", {"name": "wip_cap", "value": "3"}, "stream policy"),
+    ("olga", "heartbeat", {}, ""),
+    ("builder", "read_board", {}, ""),
+]
+
+
+@pytest.mark.parametrize(("who", "act", "arguments", "expected"), TOLD, ids=lambda value: str(value)[:40])
+async def test_each_act_tells_of_what_it_changed_and_of_nothing_else(
+    tmp_path: Any, who: str, act: str, arguments: dict[str, Any], expected: str
+) -> None:
+    async with running_room(tmp_path / "room", **FAST) as room:
+        owner = await room.owner()
+        builder, other = await room.enroll("builder", "other")
+        members = {"olga": owner, "builder": builder, "other": other}
+        for title in ("first", "second"):
+            await owner("create_task", title=title)
+        async with listening(room, "builder", *EVERYTHING) as told:
+            await members[who](act, **arguments)
+            await told.all(*(f"teamroom://{path}" for path in expected.split()))
+            await owner("post_message", text="@builder the end")
+            await told.all("teamroom://stream", "teamroom://inbox")
+
+
+def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> None:
+    """A statement that is added later must say what it changes."""
+    silent = {
+        "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
+        "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
+        "one's own cursor, and what is kept for repeats": {
+            *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims", "note_look"),
+        },
+        "what goes with a statement that tells": {
+            *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
+            *("unindex_message", "tidy_index", "take_offer", "take_task_entries", "take_content", "take_message"),
+            *("take_wakes", "take_wakes_about", "take_reason", "close_refusal", "open_refusal", "count_refusal"),
+        },
+        "tokens and probes, which no page shows": {
+            *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
+        },
+        "what will be due, and the ledger of reminders, which are read with what they are about": {
+            *("owe", "put_off", "put_off_failed", "count_slot", "settle", "look_sooner", "look_again"),
+            *(
+                "add_reminder",
+                "look_at_leases",
+                "note_connected",
+                "note_evidence",
+                "ask_later",
+                "take_supervisor",
+                "keep_supervisor",
+            ),
+        },
+        "what people are to be told outside the room, of which letters tell; old ones go": {
+            *("add_notice", "owe_notice", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
+            "forget_deliveries",
+        },
+        "which member a task repairs, which goes with the task": {"add_repair"},
+        "the store's own": {"open_head", "save_head", "record_migration"},
+        "a room that is restored has no listeners yet": {
+            *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),
+            *("forget_every_request", "forget_every_probe", "end_declared_work", "revoke_by_id"),
+            *("forget_every_notice", "forget_every_letter"),
+        },
+    }
+    first_words = ("insert", "update", "delete", "replace")
+    writing = {name for name, text in sqlite_statements().items() if text.lower().startswith(first_words)}
+    quiet = set[str]().union(*silent.values())
+    assert writing - set(CHANGES) == quiet & writing
+    assert not quiet & set(CHANGES)
+    assert set(CHANGES) <= writing
+
+
+async def test_changes_while_a_listener_rests_are_told_once(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", push_seconds=0.3) as room:
+        owner = await room.owner()
+        await room.enroll("builder")
+        async with listening(room, "builder", "teamroom://stream") as builder:
+            await owner("post_message", text="first")
+            assert await builder.next() == "teamroom://stream"
+            for number in range(20):
+                await owner("post_message", text=f"{number}")
+            assert await builder.next() == "teamroom://stream"
+            await asyncio.sleep(0.4)
+            assert builder.addresses.qsize() <= 1
+
+
+async def test_a_change_of_role_tells_that_the_tools_changed(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", **FAST) as room:
+        owner = await room.owner()
+        builder, _ = await room.enroll("builder", "other")
+        async with builder.client.listen(tools_list_changed=True, prompts_list_changed=True) as stream:
+            assert stream.honored.tools_list_changed
+            assert not stream.honored.prompts_list_changed
+            await owner("enroll", name="other", role="operator", label="second")
+            await owner("enroll", name="builder", role="operator", label="second")
+            event = await asyncio.wait_for(anext(aiter(stream)), BOUND_SECONDS)
+            assert type(event).__name__ == "ToolsListChanged"
+
+
+async def test_what_the_room_says_it_can_push_is_what_it_pushes(room_of_each_era: RunningRoom) -> None:
+    owner = await room_of_each_era.owner()
+    capabilities: Any = owner.client.server_capabilities
+    assert capabilities.resources.subscribe
+    assert not capabilities.resources.list_changed
+    assert bool(capabilities.tools.list_changed) == (room_of_each_era.era == "auto")
+
+
+# ------------------------------------------------------------------ who may know
+
+
+async def test_addresses_that_lead_nowhere_or_never_change_are_left_out(room: RunningRoom) -> None:
+    await room.owner()
+    (builder,) = await room.enroll("builder")
+    unknown = ["teamroom://inbox/olga", "teamroom://tasks/T-9", "teamroom://messages/M-1", "file:///etc/passwd"]
+    async with builder.client.listen(resource_subscriptions=[*unknown, "teamroom://inbox"]) as stream:
+        assert stream.honored.resource_subscriptions == ["teamroom://inbox"]
+    with pytest.raises(MCPError, match="no resource"):
+        async with builder.client.listen(resource_subscriptions=unknown):
+            pass
+    assert room.room.push.count == 0
+
+
+@pytest.mark.parametrize("uri", ["teamroom://inbox/olga", "teamroom://tasks/T-9", "teamroom://receipts/1"])
+async def test_an_older_client_is_refused_what_it_may_not_follow(tmp_path: Any, uri: str) -> None:
+    async with running_room(tmp_path / "room", era="legacy") as room:
+        (builder,) = await room.enroll("builder")
+        with pytest.raises(MCPError, match=r"not_found|invalid"):
+            await subscribe(builder.client, uri)
+        assert room.room.push.count == 0
+
+
+async def test_who_follows_too_much_is_refused(room: RunningRoom) -> None:
+    (builder,) = await room.enroll("builder")
+    many = [f"teamroom://stream/{number}" for number in range(FOLLOWED + 1)]
+    with pytest.raises(MCPError, match="too_large"):
+        async with builder.client.listen(resource_subscriptions=many):
+            pass
+
+
+async def test_an_older_session_that_follows_too_much_is_refused(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", era="legacy") as room:
+        (builder,) = await room.enroll("builder")
+        for number in range(FOLLOWED):
+            await subscribe(builder.client, f"teamroom://stream/{number}")
+        with pytest.raises(MCPError, match="too_large"):
+            await subscribe(builder.client, "teamroom://inbox")
+        await unsubscribe(builder.client, "teamroom://stream/0")
+        await subscribe(builder.client, "teamroom://inbox")
+        assert room.room.push.count == 1
+
+
+async def test_a_token_that_has_expired_gets_no_further_frame(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", **FAST) as room:
+        owner = await room.owner()
+        await room.enroll("builder", expires_seconds=60)
+        async with listening(room, "builder", "teamroom://stream") as builder:
+            room.time.forward(61)
+            await owner("post_message", text="secret")
+            assert await builder.end() is not None
+            builder.nothing()
+
+
+async def test_without_the_check_of_each_frame_it_would_get_one(tmp_path: Any) -> None:
+    """The twin: a token is checked when its stream opens, and by nothing else afterwards."""
+    async with running_room(tmp_path / "room", **FAST) as room:
+        owner = await room.owner()
+        await room.enroll("builder", expires_seconds=60)
+        async with listening(room, "builder", "teamroom://stream") as builder:
+            room.room.door.check = lambda caller, read: None  # type: ignore[method-assign]
+            room.time.forward(61)
+            await owner("post_message", text="secret")
+            assert await builder.next() == "teamroom://stream"
+
+
+async def test_an_older_session_whose_token_has_expired_is_told_nothing(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", era="legacy", **FAST) as room:
+        owner = await room.owner()
+        await room.enroll("builder", expires_seconds=60)
+        async with listening(room, "builder", "teamroom://stream") as builder:
+            room.time.forward(61)
+            await owner("post_message", text="secret")
+            await until_none_listens(room)
+            builder.nothing()
+
+
+async def until_none_listens(room: RunningRoom) -> None:
+    async with asyncio.timeout(BOUND_SECONDS):
+        while room.room.push.count:
+            await anyio.lowlevel.checkpoint()
+
+
+STOPS = [
+    ("pause", {"target": "builder", "reason": "test"}),
+    ("pause", {"target": "owner:olga", "reason": "test"}),
+    ("pause", {"target": "room", "reason": "test"}),
+    ("kill", {"target": "builder", "reason": "test"}),
+    ("revoke", {"name": "builder"}),
+]
+
+
+@pytest.mark.parametrize(("act", "arguments"), STOPS, ids=lambda value: str(value)[:40])
+async def test_a_stop_ends_the_stream_and_says_why(tmp_path: Any, act: str, arguments: dict[str, Any]) -> None:
+    async with running_room(tmp_path / "room", **FAST) as room:
+        owner = await room.owner()
+        await room.enroll("builder")
+        async with listening(room, "builder", "teamroom://stream", "teamroom://me") as builder:
+            start = asyncio.get_running_loop().time()
+            await owner(act, **arguments)
+            error = await builder.end()
+            assert asyncio.get_running_loop().time() - start < 2
+            assert error is not None
+            if act != "revoke":
+                assert str(error.__cause__).startswith("Refused (killed)" if act == "kill" else "Refused (paused)")
+            await until_none_listens(room)
+
+
+async def test_a_paused_member_opens_no_stream(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await owner("pause", target="builder", reason="test")
+
+    async def listen() -> None:
+        async with builder.client.listen(resource_subscriptions=["teamroom://inbox"]):
+            pass
+
+    with pytest.raises(MCPError, match="paused"):
+        await (listen() if room.era == "auto" else subscribe(builder.client, "teamroom://inbox"))
+    assert room.room.push.count == 0
+
+
+async def test_an_older_session_goes_on_after_a_pause(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room", era="legacy", **FAST) as room:
+        owner = await room.owner()
+        await room.enroll("builder")
+        async with listening(room, "builder", "teamroom://inbox") as builder:
+            await owner("pause", target="builder", reason="test")
+            await owner("post_message", text="@builder while you are paused")
+            builder.opened.clear()
+            builder.nothing()
+            await owner("resume", target="builder", reason="test")
+            assert room.room.push.count == 1
+            await builder.open()
+            await owner("post_message", text="@builder welcome back")
+            assert await builder.next() == "teamroom://inbox"
+
+
+# ------------------------------------------------------------------ opening and ending
+
+
+async def test_who_leaves_is_followed_by_nobody(fast: RunningRoom) -> None:
+    await fast.owner()
+    await fast.enroll("builder")
+    push = fast.room.push
+    async with listening(fast, "builder", "teamroom://inbox", "teamroom://stream"):
+        assert push.count == 1
+        assert len(push.followers("stream")) == 1
+    await until_none_listens(fast)
+    assert (push._following, push._idle, push._changed_at, push._queue) == ({}, {}, {}, {})
+
+
+async def test_a_room_that_stops_ends_its_streams_in_good_order(tmp_path: Any) -> None:
+    async with running_room(tmp_path / "room") as room:
+        (builder,) = await room.enroll("builder")
+        async with builder.client.listen(resource_subscriptions=["teamroom://inbox"]) as stream:
+            room.room.push.stop()
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(anext(aiter(stream)), BOUND_SECONDS)
+
+
+async def test_the_sdk_keeps_what_we_take_of_an_older_clients_connection() -> None:
+    """The private attribute that `transports.connection_of` reads, and what is used of it."""
+    from mcp.server.connection import Connection
+    from mcp.server.session import ServerSession
+
+    assert "_connection" in ServerSession.__init__.__code__.co_names
+    connection = Connection.for_loop(None)  # type: ignore[arg-type]
+    assert connection.exit_stack.callback
+    assert hash(connection)
+
+
+# ------------------------------------------------------------------ turns
+
+
+@pytest.fixture
+def push() -> Push:
+    return Push(Settings(listeners=1000, open_calls=1000, push_seconds=0))
+
+
+async def test_a_thousand_listeners_take_turns(push: Push) -> None:
+    """A change that all follow is told a few at a time, so that the event loop goes on in between."""
+    listeners = [push.join(1) for _ in range(1000)]
+    for listener in listeners:
+        push.follow(listener, ["stream"])
+    told: list[int] = []
+    rounds: list[int] = []
+
+    async def listen(number: int) -> None:
+        assert await push.due(listeners[number]) == {"stream"}
+        told.append(number)
+
+    listening = [asyncio.create_task(listen(number)) for number in range(1000)]
+    await asyncio.sleep(0)
+    push.changed({"stream", "board"})
+    while len(told) < 1000:
+        before = len(told)
+        await asyncio.sleep(0)
+        rounds.append(len(told) - before)
+    assert max(rounds) <= 1000 // SLICES
+    assert sorted(told) == list(range(1000))
+    await asyncio.gather(*listening)
+
+
+async def test_a_change_during_the_turn_is_told_in_the_next(push: Push) -> None:
+    listener = push.join(1)
+    push.follow(listener, ["stream", "board"])
+    push.changed({"stream"})
+    assert await push.due(listener) == {"stream"}
+    push.changed({"stream", "board"})
+    push.changed({"board", "roster"})
+    assert await push.due(listener) == {"stream", "board"}
+    push.leave(listener)
+
+
+def test_every_address_that_may_be_followed_says_what_changes_it() -> None:
+    """Those without are what was said once and for all."""
+    fixed = {r.path for r in RESOURCES if r.topics is None}
+    assert fixed == {"messages/{id}", "receipts/{seq}"}
+    assert all(not dataclasses.replace(r).pushed_by.while_paused for r in RESOURCES)
+    assert Told
