@@ -462,6 +462,7 @@ HELD: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "PRS5": {
         "test_one_listener": ("*",),
+        "test_listeners": ("*",),
         "test_listen": ("*",),
         "test_watch": (
             "two_listeners_of_one_agent_are_told_to_its_owner_once",

@@ -28,8 +28,8 @@ content of the reply, which `server/acts/` types. A refusal has `code`, `why` an
 
 Names go without `@` in arguments; tasks are `T-1`, messages `M-1`, offers `O-1`. Times are given in seconds from now
 and answered in UTC. A program may send `_meta: {"teamroom/request-id": "…"}`: the same call again gets the first
-answer, marked `replayed`. One that listens on for long says which it is, `_meta: {"teamroom/listener": "…"}`: the Unix
-time in milliseconds when it began, a dash and up to 16 small letters or digits. Of an agent's listeners the newest is
+answer, marked `replayed`. A listener gives its name with each call and stream, `_meta: {"teamroom/listener": "…"}`: the
+Unix time in milliseconds when it began, a dash and up to 16 small letters or digits. Only an agent's newest listener is
 told of its wakes.
 """
 
