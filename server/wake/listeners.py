@@ -164,7 +164,7 @@ class Listeners:
         self._end(member, live)
         if self._take_overs.is_alarming(member, self._steady()):
             with contextlib.suppress(Refusal):
-                await self._door.act_as_room(lambda tx, now: tell_of_take_overs(tx, mine.caller, now))
+                await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, mine.caller))
         return False
 
     def _is_stored(self, member: int, live: Live) -> bool:
@@ -219,9 +219,9 @@ class Listeners:
         caller = mine.caller
         wanted = Stored(live.mechanism, live.name, self._server, self._ages.began_at(caller.member, live.name))
 
-        def take(tx: Writing, now: float) -> int | None:
+        def take(tx: Writing) -> int | None:
             if is_alarming:
-                tell_of_take_overs(tx, caller, now)
+                tell_of_take_overs(tx, caller)
             return wanted.take(tx, caller.member)
 
         live.is_writing = True
