@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from teamroom.server.acts.presence.trouble import tell_of_take_overs
 from teamroom.server.clock import Clock
@@ -21,6 +21,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import Store
+from teamroom.server.store.rows.listeners import ListenerRow
 from teamroom.server.store.transaction import StorageError, Writing
 from teamroom.server.wake.newest import LISTENERS_KNOWN, Ages
 
@@ -172,7 +173,7 @@ class Listeners:
         if live.fence is None:
             return True
         try:
-            return bool(self._store.look_up(lambda tx: tx.value("listener_fence", member=member)) == live.fence)
+            return bool(self._store.look_up(lambda tx: tx.value(int, "listener_fence", member=member)) == live.fence)
         except StorageError:
             return True
 
@@ -226,10 +227,12 @@ class Listeners:
 
         live.is_writing = True
         try:
-            stored = self._store.look_up(lambda tx: tx.one("listener", member=caller.member))
-            is_known = stored is not None and not is_change and wanted.is_same(stored)
-            live.fence = stored["fence"] if is_known else await self._door.act_as_room(take)
-            if live.fence is None:
+            stored = self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+            if stored is not None and not is_change and wanted.is_same(stored):
+                live.fence = stored.fence
+            elif (fence := await self._door.act_as_room(take)) is not None:
+                live.fence = fence
+            else:
                 self._end(caller.member, live)
         except (Refusal, StorageError):
             pass
@@ -252,15 +255,15 @@ class Stored:
     server: str
     began_at: float
 
-    def is_same(self, row: Any) -> bool:
+    def is_same(self, row: ListenerRow) -> bool:
         """Whether a stored row is of this very listener: a name says which one it is, also on another server."""
         if self.name is not None:
-            return bool(row["listener"] == self.name)
-        return (row["mechanism"], row["listener"], row["server"]) == (self.mechanism, None, self.server)
+            return bool(row.listener == self.name)
+        return (row.mechanism, row.listener, row.server) == (self.mechanism, None, self.server)
 
     def take(self, tx: Writing, member: int) -> int | None:
         """Take the place of the stored listener; returns the new fence, or None where that began later elsewhere."""
-        row = tx.one("listener", member=member)
+        row = tx.one(ListenerRow, "listener", member=member)
         if row is not None and self._is_older(row):
             return None
         tx.run(
@@ -271,13 +274,13 @@ class Stored:
             server=self.server,
             began_at=self.began_at,
         )
-        return int(tx.value("listener_fence", member=member))
+        return tx.number("listener_fence", member=member)
 
-    def _is_older(self, row: Any) -> bool:
+    def _is_older(self, row: ListenerRow) -> bool:
         """Whether it began before a listener of another server; what is live on its own server, that server knows."""
-        if row["server"] == self.server or self.name is None or row["listener"] is None:
+        if row.server == self.server or self.name is None or row.listener is None:
             return False
-        return bool((self.began_at, self.name) < (row["began_at"], row["listener"]))
+        return bool((self.began_at, self.name) < (row.began_at, row.listener))
 
 
 class TakeOvers:

@@ -13,6 +13,7 @@ from teamroom.server.acts.messages.messages import POST_MESSAGE, PostMessage
 from teamroom.server.acts.presence.presence import WaitForWake
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.store.rows.listeners import ListenerRow
 from teamroom.server.wake.listeners import Listeners, Listening, Mechanism, Origin
 from teamroom.server.wake.waiting import Waiting
 from tests.support.listeners import Told, listening, subscribe
@@ -111,7 +112,7 @@ WAYS: dict[str, Callable[[RunningRoom], contextlib.AbstractAsyncContextManager[I
 def stored(room: RunningRoom) -> Any:
     """The agent's listener as any server of the room sees it."""
     member = caller_of(room).member
-    return room.room.store.look_up(lambda tx: tx.one("listener", member=member))
+    return room.room.store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=member))
 
 
 def caller_of(room: RunningRoom, name: str = "agent") -> Caller:
@@ -126,9 +127,9 @@ async def wake(room: RunningRoom) -> None:
 async def until_fence(room: RunningRoom, fence: int) -> None:
     """Wait until the agent's listener has changed hands so many times."""
     async with asyncio.timeout(BOUND_SECONDS):
-        while (row := stored(room)) is None or row["fence"] < fence:
+        while (row := stored(room)) is None or row.fence < fence:
             await anyio.lowlevel.checkpoint()
-    assert row["fence"] == fence
+    assert row.fence == fence
 
 
 async def told_of_a_wake(room: RunningRoom, first: str, second: str) -> tuple[bool, bool]:
@@ -149,8 +150,8 @@ async def test_of_two_listeners_the_second_is_told_and_the_first_is_superseded_w
     assert await told_of_a_wake(room, first, second) == (False, True)
     mechanism = second.removeprefix("named ")
     row = stored(room)
-    assert (row["fence"], row["mechanism"], row["server"]) == (2, mechanism, "only")
-    assert (row["listener"] is not None) == (second == "named long poll")
+    assert (row.fence, row.mechanism, row.server) == (2, mechanism, "only")
+    assert (row.listener is not None) == (second == "named long poll")
 
 
 class OneForEachMechanism(Listeners):
@@ -191,7 +192,7 @@ async def test_a_named_listener_that_was_superseded_takes_nothing_back_while_the
             await until_fence(room, 2)
             assert not await is_told()
             assert (await agent("wait_for_wake", listener=name))["superseded"]
-            assert stored(room)["fence"] == 2
+            assert stored(room).fence == 2
             await wake(room)
             assert await is_newer_told()
     assert (await agent("wait_for_wake", listener=name, timeout_seconds=0))["wakes"], "the newer one is gone"
@@ -206,7 +207,7 @@ async def test_a_wait_in_the_session_that_subscribed_is_the_same_listener(tmp_pa
         await wake(room)
         assert (await asyncio.wait_for(call, BOUND_SECONDS))["wakes"]
         assert INBOX in await until_told_of_the_stream(told)
-        assert (stored(room)["fence"], stored(room)["mechanism"]) == (1, "subscription")
+        assert (stored(room).fence, stored(room).mechanism) == (1, "subscription")
 
 
 async def test_another_listener_supersedes_both_the_wait_and_the_subscription_of_a_session(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ async def test_a_stream_on_other_addresses_is_no_listener(room: RunningRoom) -> 
         async with listening(room, "agent", STREAM, "teamroom://me", era="auto"):
             await wake(room)
             assert await is_told()
-    assert stored(room)["fence"] == 1
+    assert stored(room).fence == 1
 
 
 async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoom) -> None:
@@ -254,7 +255,7 @@ async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoo
     first = await listeners.join(caller, "stream", Origin(name), never)
     second = await listeners.join(caller, "long poll", Origin(name), never)
     assert [await listeners.is_live(one) for one in (first, second)] == [True, True]
-    assert stored(room)["fence"] == 1
+    assert stored(room).fence == 1
 
 
 async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_over(room: RunningRoom) -> None:
@@ -262,7 +263,7 @@ async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_
     calls = [await listeners.join(caller, "long poll", Origin(name), lambda n=n: ended.append(n)) for n in range(6)]  # type: ignore[misc]
     assert ended == [0, 1, 2, 3, 4]
     assert await listeners.is_live(calls[-1])
-    assert stored(room)["fence"] == 1
+    assert stored(room).fence == 1
     assert alarms(room) == 0
 
 
@@ -270,7 +271,7 @@ async def test_people_listen_in_many_places_and_take_nothing_over(room: RunningR
     caller = caller_of(room, "olga")
     calls = [await room.room.listeners.join(caller, way, Origin(), never) for way in ("stream", "long poll", "stream")]  # type: ignore[arg-type]
     assert [await room.room.listeners.is_live(call) for call in calls] == [True, True, True]
-    assert room.room.store.look_up(lambda tx: tx.one("listener", member=caller.member)) is None
+    assert room.room.store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member)) is None
 
 
 def never() -> None:
@@ -305,7 +306,7 @@ async def test_a_listener_that_comes_after_one_that_left_takes_nothing_over(room
 
 def alarms(room: RunningRoom) -> int:
     """How often the agent's owner was told that its listeners fight."""
-    return sum("take its wakes from each other" in entry["summary"] for entry in room.entries())
+    return sum("take its wakes from each other" in str(entry.summary) for entry in room.entries())
 
 
 # ------------------------------------------------------------------ the fence, and what is written
@@ -393,7 +394,7 @@ async def test_a_listener_on_a_second_server_supersedes_one_on_the_first_before_
     async with WAYS[way](room) as is_told:
         await until_fence(room, 1)
         mine = await second.join(caller_of(room), "stream", Origin(), never)
-        assert (stored(room)["fence"], stored(room)["server"]) == (2, "second")
+        assert (stored(room).fence, stored(room).server) == (2, "second")
         await wake(room)
         assert not await is_told()
         assert await second.is_live(mine)
@@ -404,7 +405,7 @@ async def test_a_listener_on_the_first_server_takes_the_place_back(room: Running
     agent = await room.connect("agent")
     mine = await second.join(caller_of(room), "long poll", Origin(), lambda: ended.append("second"))
     await agent("wait_for_wake", timeout_seconds=0)
-    assert (stored(room)["fence"], stored(room)["server"]) == (2, "only")
+    assert (stored(room).fence, stored(room).server) == (2, "only")
     assert not await second.is_live(mine)
     assert (mine.superseded, ended) == (True, ["second"])
 
@@ -419,7 +420,7 @@ async def test_of_named_listeners_on_two_servers_the_one_that_began_last_is_live
         await until_fence(room, 1)
         mine = await second.join(caller, "stream", Origin(older if first_is_newer else newer), perhaps)
         assert await second.is_live(mine) == (not first_is_newer)
-        assert stored(room)["fence"] == (1 if first_is_newer else 2)
+        assert stored(room).fence == (1 if first_is_newer else 2)
 
 
 async def test_take_overs_between_servers_are_counted_where_the_older_one_was_live(room: RunningRoom) -> None:
