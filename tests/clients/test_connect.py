@@ -24,8 +24,11 @@ from mcp_types.version import LATEST_MODERN_VERSION
 from teamroom.server.announcement import announce
 from tests.support.listeners import Told, told_over
 from tests.support.pipes import ENVELOPE, Pipe, pipe
+from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, ERAS, Era, Member, RunningRoom, running_room
 from tests.support.shells import TEAMROOM, Shell, free_port, token_file
+
+pytestmark = house
 
 
 def shell_of(folder: Path, url: str = "") -> Shell:
@@ -351,6 +354,7 @@ async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
             assert "result" in await bridge.call("heartbeat")
 
 
+@promise("CTL3")
 async def test_a_killed_member_a_wrong_token_and_no_token_are_told_so(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [builder] = await room.enroll("builder")

@@ -19,8 +19,11 @@ from teamroom.clients.doctor import kill_drill
 from teamroom.clients.doctor.folder import harnesses
 from teamroom.server.door.door import Door
 from teamroom.server.settings import NOT_ABOVE, Settings, contradictions
+from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, STEP_SECONDS, TOKEN, Done, Shell, up
+
+pytestmark = house
 
 FORGOTTEN_PROCESS = 2**22 + 1
 """Above what Linux gives to a process."""
@@ -182,6 +185,7 @@ def harness(tmp_path: Path) -> Iterator[str]:
         process.kill()
 
 
+@promise("SAF7")
 async def test_a_harness_that_runs_as_the_owners_user_is_named(tmp_path: Path, harness: str) -> None:
     async with running_room(tmp_path / "room") as room:
         [line] = lines(await shell_of(room).here("doctor", "--json"), "agents")

@@ -16,8 +16,11 @@ import pytest
 from teamroom.clients.local.up import NAMELESS_OWNER, _owner_name
 from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
+from tests.support.promises import house
 from tests.support.rooms import running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
+
+pytestmark = house
 
 
 @pytest.fixture

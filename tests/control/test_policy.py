@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.settings import POLICY, Settings, SettingsError, with_policy
+from tests.support.promises import promise
 from tests.support.repository import SERVER
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, Shell
+
+pytestmark = promise("CTL8")
 
 
 def outside(room: RunningRoom, statement: str) -> None:

@@ -14,9 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
 from tests.support.receivers import receiver
 from tests.support.shells import STEP_SECONDS, Shell, Up, free_port, up
+
+pytestmark = promise("ID4")
 
 PLACES = (
     "unknown token",

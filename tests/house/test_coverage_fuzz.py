@@ -18,6 +18,9 @@ from tests.campaigns import coverage_fuzz
 from tests.campaigns.fuzz_calls import KINDS
 from tests.campaigns.fuzz_targets import TARGETS
 from tests.models.world import clean_up
+from tests.support.promises import promise
+
+pytestmark = promise("SAF6")
 
 SEED = 20_261_127
 CHANGED = {"gate": 600, "calls": 60, "parsers": 300}

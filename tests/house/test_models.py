@@ -6,6 +6,12 @@ import pytest
 
 from tests.models.run import MODELS, run
 from tests.models.world import clean_up
+from tests.support.promises import promise
+
+pytestmark = [
+    promise("LOG1", "CTL1", "CTL5", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
+    promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3"),
+]
 
 EXAMPLES, STEPS = 100, 30
 

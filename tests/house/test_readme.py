@@ -17,8 +17,11 @@ import pytest
 
 from tests.harness.install import binary, lacking
 from tests.harness.room import STEP_SECONDS, RoomOfProcesses, free_port, stop, wait_until_ready
+from tests.support.promises import house
 from tests.support.raw import ENVELOPE, message, modern_headers
 from tests.support.repository import ROOT
+
+pytestmark = house
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8765"

@@ -14,6 +14,7 @@ import pytest
 from teamroom.server.http import gate
 from teamroom.server.http.gate import REFUSED_BODY_SECONDS
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
     Answer,
@@ -27,6 +28,8 @@ from tests.support.raw import (
     room_in_thread,
 )
 from tests.support.rooms import BOUND_SECONDS
+
+pytestmark = promise("SAF6")
 
 UNKNOWN = "tr_" + "0" * 64
 
@@ -52,6 +55,7 @@ def test_a_refused_call_is_answered_under_its_own_id(room: RoomInThread, id_: in
     assert answer.json["error"]["data"]["code"] == "not_allowed"
 
 
+@promise("CTL3")
 def test_a_killed_members_call_says_under_its_id_by_whom_and_why(room: RoomInThread) -> None:
     with room.modern("olga") as olga:
         reply(olga.call("kill", {"target": "doomed", "reason": "it ran wild"}))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
     LEGACY,
@@ -25,6 +26,8 @@ from tests.support.raw import (
     room_in_thread,
     was_refused,
 )
+
+pytestmark = promise("SAF3")
 
 DEFAULTS = Settings()
 

@@ -18,6 +18,9 @@ import pytest
 from tests.harness.room import STEP_SECONDS, RoomOfProcesses, room_of_processes
 from tests.outside.install import CONFORMANCE, INSPECTOR, lacking, node, script
 from tests.outside.proxy import proxy
+from tests.support.promises import house
+
+pytestmark = house
 
 pytestmark = [
     pytest.mark.outside,

@@ -15,9 +15,12 @@ from teamroom.server.record import seal as sealing
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, SEAL
 from teamroom.server.store.sqlite import damage
 from teamroom.server.store.sqlite.copy import open_to_read
+from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import running_room
 from tests.support.shells import Done, Shell, up
+
+pytestmark = promise("SAF4")
 
 WAL = DATABASE + "-wal"
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24

@@ -20,8 +20,11 @@ from teamroom.server.record.backups import BACKUPS, BackupError, backups
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, FolderError, make_private
 from teamroom.server.store.sqlite.connect import connect_writer, known_migrations, migrate
 from teamroom.server.store.sqlite.copy import checked
+from tests.support.promises import house
 from tests.support.raw import logged
 from tests.support.rooms import running_room
+
+pytestmark = house
 
 RELEASES = Path(__file__).with_name("releases")
 FIRST = RELEASES / "0001"

@@ -18,6 +18,7 @@ from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from tests.support.one_task import in_one_task
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
@@ -108,7 +109,7 @@ class RunningRoom:
     async def connect(self, name: str, token: str | None = None, era: Era | None = None) -> Member:
         """A member connected with its token for as long as the room runs."""
         token = token or (self.owner_token if name == "olga" else self.tokens[name])
-        client = await self.stack.enter_async_context(self.client(token, era))
+        client = await self.stack.enter_async_context(in_one_task(self.client(token, era)))
         return Member(name, client)
 
     @contextlib.asynccontextmanager

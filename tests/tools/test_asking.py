@@ -13,8 +13,11 @@ import pytest
 from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+
+pytestmark = promise("CTL7")
 
 Answer = Callable[[types.ElicitRequestParams], types.ElicitResult]
 

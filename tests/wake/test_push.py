@@ -15,7 +15,10 @@ from teamroom.server.store.changes import CHANGES
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.wake.push import SLICES, Push
 from tests.support.listeners import Told, listening, subscribe, unsubscribe
+from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, ERAS, RunningRoom, running_room
+
+pytestmark = house
 
 FAST = {"push_seconds": 0.0}
 
@@ -176,6 +179,7 @@ async def test_what_the_room_says_it_can_push_is_what_it_pushes(room_of_each_era
 # ------------------------------------------------------------------ who may know
 
 
+@promise("SAF1")
 async def test_addresses_that_lead_nowhere_or_never_change_are_left_out(room: RunningRoom) -> None:
     await room.owner()
     (builder,) = await room.enroll("builder")
@@ -188,6 +192,7 @@ async def test_addresses_that_lead_nowhere_or_never_change_are_left_out(room: Ru
     assert room.room.push.count == 0
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("uri", ["teamroom://inbox/olga", "teamroom://tasks/T-9", "teamroom://receipts/1"])
 async def test_an_older_client_is_refused_what_it_may_not_follow(tmp_path: Any, uri: str) -> None:
     async with running_room(tmp_path / "room", era="legacy") as room:
@@ -217,6 +222,7 @@ async def test_an_older_session_that_follows_too_much_is_refused(tmp_path: Any) 
         assert room.room.push.count == 1
 
 
+@promise("SAF1")
 async def test_a_token_that_has_expired_gets_no_further_frame(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", **FAST) as room:
         owner = await room.owner()
@@ -228,6 +234,7 @@ async def test_a_token_that_has_expired_gets_no_further_frame(tmp_path: Any) -> 
             builder.nothing()
 
 
+@promise("SAF1")
 async def test_without_the_check_of_each_frame_it_would_get_one(tmp_path: Any) -> None:
     """The twin: a token is checked when its stream opens, and by nothing else afterwards."""
     async with running_room(tmp_path / "room", **FAST) as room:
@@ -240,6 +247,7 @@ async def test_without_the_check_of_each_frame_it_would_get_one(tmp_path: Any) -
             assert await builder.next() == "teamroom://stream"
 
 
+@promise("SAF1")
 async def test_an_older_session_whose_token_has_expired_is_told_nothing(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", era="legacy", **FAST) as room:
         owner = await room.owner()
@@ -266,6 +274,7 @@ STOPS = [
 ]
 
 
+@promise("CTL4")
 @pytest.mark.parametrize(("act", "arguments"), STOPS, ids=lambda value: str(value)[:40])
 async def test_a_stop_ends_the_stream_and_says_why(tmp_path: Any, act: str, arguments: dict[str, Any]) -> None:
     async with running_room(tmp_path / "room", **FAST) as room:
@@ -282,6 +291,7 @@ async def test_a_stop_ends_the_stream_and_says_why(tmp_path: Any, act: str, argu
             await until_none_listens(room)
 
 
+@promise("CTL4")
 async def test_a_paused_member_opens_no_stream(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
