@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import callbacks
+from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--promise", metavar="ID", help="run only the tests of one promise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Costs(), "costs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from teamroom.clients.local.up import NAMELESS_OWNER, _owner_name
 from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
+from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
 from tests.support.rooms import running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
@@ -81,7 +82,11 @@ def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path,
         token = (room.folder / "owner.token").read_text().strip()
         opened, ended = threading.Event(), threading.Event()
         with httpx2.Client(
-            base_url=room.url, headers={"Authorization": f"Bearer {token}"}, timeout=20, trust_env=False
+            verify=WITHOUT_TLS,
+            base_url=room.url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=20,
+            trust_env=False,
         ) as http:
             session = open_session(http)
 

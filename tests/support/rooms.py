@@ -19,6 +19,7 @@ from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from tests.support.one_task import in_one_task
+from tests.support.plain_http import WITHOUT_TLS
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
@@ -116,7 +117,7 @@ class RunningRoom:
     async def client(self, token: str, era: Era | None = None) -> AsyncIterator[Client]:
         """A client of the SDK with a bearer token."""
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+            httpx2.AsyncClient(verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era or self.era) as client,
         ):
             yield client
@@ -134,7 +135,7 @@ class RunningRoom:
 
     async def raw(self, method: str = "POST", path: str = "/mcp", **request: Any) -> httpx2.Response:
         """One HTTP request as it is."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=BOUND_SECONDS) as http:
+        async with httpx2.AsyncClient(verify=WITHOUT_TLS, base_url=self.url, timeout=BOUND_SECONDS) as http:
             return await http.request(method, path, **request)
 
     async def later(self, seconds: float) -> None:

@@ -24,6 +24,7 @@ import pytest
 from teamroom.clients.session.failure import guarded
 from teamroom.clients.session.place import HARNESS_PREFIX, HARNESS_VARIABLES
 from teamroom.clients.shell.main import app
+from tests.support.plain_http import WITHOUT_TLS
 
 TEAMROOM = str(Path(sys.executable).with_name("teamroom"))
 STEP_SECONDS = 20.0
@@ -192,5 +193,5 @@ def token_file(path: Path, token: str) -> Path:
 def answers(url: str) -> bool:
     """Whether a room answers there."""
     with contextlib.suppress(httpx2.TransportError):
-        return bool(httpx2.get(f"{url}/readyz", timeout=STEP_SECONDS, trust_env=False).is_success)
+        return bool(httpx2.get(f"{url}/readyz", verify=WITHOUT_TLS, timeout=STEP_SECONDS, trust_env=False).is_success)
     return False
