@@ -57,7 +57,7 @@ def up(
     clock: Clock = wall_clock,
 ) -> None:
     """Serve the folder's room until SIGINT or SIGTERM; `opened` is called once it answers. Raises Failure."""
-    first_owner = _owner_name(owner)
+    first_owner = owner_name(owner)
     try:
         settings = _settings(folder, port)
         logs.configure(settings.log_format, settings.log_level)
@@ -136,7 +136,7 @@ def _who_answers(url: str) -> str:
     return "a room with another data folder" if is_room else "another program"
 
 
-def _owner_name(owner: str | None) -> str:
+def owner_name(owner: str | None) -> str:
     """The first owner's name: as given, else the user's own made valid."""
     if owner is not None:
         if not _is_free_name(owner):

@@ -137,7 +137,7 @@ class Door:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
         def work(tx: Reading) -> tuple[Any, Any]:
-            row = _principal(tx, caller)
+            row = principal(tx, caller)
             present = _check(tx, row, caller, read.roles, read.while_paused)
             return read.run(tx, present, arguments), row if _is_stale(tx, row) else None
 
@@ -163,7 +163,7 @@ class Door:
     def check(self, caller: Caller, read: AnyRead) -> None:
         """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
         try:
-            self._store.look_up(lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused))
+            self._store.look_up(lambda tx: _check(tx, principal(tx, caller), caller, read.roles, read.while_paused))
         except StorageError as error:
             raise self.storage_refusal(error) from error
 
@@ -267,13 +267,14 @@ def _reraise(tx: Writing, error: Exception) -> None:
 # ------------------------------------------------------------------ who may, inside the transaction
 
 
-def _principal(tx: Reading, caller: Caller) -> Any:
+def principal(tx: Reading, caller: Caller) -> Any:
+    """What the store knows of a caller now: its token, its member and owner, and who of them is stopped."""
     return tx.one("principal", token=caller.token_id)
 
 
 def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
     """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
-    row = _principal(tx, caller)
+    row = principal(tx, caller)
     present = _check(tx, row, caller, roles, while_paused)
     if _is_stale(tx, row):
         _touch(tx, present, row)
@@ -403,7 +404,7 @@ def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> 
 
     It was a call all the same: whoever is refused is there.
     """
-    row = _principal(tx, caller)
+    row = principal(tx, caller)
     if row is not None and row["own_state"] != "killed" and _is_live(row, tx.now) and _is_stale(tx, row):
         _touch(tx, caller, row)
     _close_windows(tx, caller)

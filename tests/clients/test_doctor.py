@@ -142,7 +142,7 @@ async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeyp
     async with running_room(tmp_path / "room") as room:
         owner = room.room.door.identify(room.owner_token)
         monkeypatch.setattr(Door, "identify", lambda self, token: owner)
-        monkeypatch.setattr(kill_drill, "_enroll", lambda place: _enrolled(place))
+        monkeypatch.setattr(kill_drill, "enroll", lambda place: _enrolled(place))
         [line] = lines(await shell_of(room).here("doctor", "--drill", "--json"), "drill")
         assert line["level"] == "problem"
         assert "not 401 killed" in line["found"]

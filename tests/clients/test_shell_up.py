@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from teamroom.clients.local.up import NAMELESS_OWNER, _owner_name
+from teamroom.clients.local.up import NAMELESS_OWNER, owner_name
 from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
 from tests.support.plain_http import WITHOUT_TLS
@@ -220,7 +220,7 @@ def test_an_owner_that_is_no_name_is_refused_as_usage(shell: Shell, owner: str) 
 )  # fmt: skip
 def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: user)
-    assert _owner_name(None) == name
+    assert owner_name(None) == name
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "many"])

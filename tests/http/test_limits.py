@@ -152,7 +152,7 @@ def waiting_call(room: RoomInThread, name: str, seconds: float = 50) -> bytes:
 def answering(room: RoomInThread, count: int) -> None:
     """Wait until this many requests are being answered."""
     end = time.monotonic() + 10
-    while room.look(lambda _: sum(room.connections._answering.values())) != count:
+    while room.look(lambda _: room.connections.answering_now) != count:
         assert time.monotonic() < end
         time.sleep(0.005)
 
@@ -197,7 +197,7 @@ def test_streams_of_older_clients_count_as_open(small: RoomInThread) -> None:
         for streams in range(8):
             session = stack.enter_context(small.legacy("rival"))
             answering(small, streams)
-            session._wire.send(get_stream(small, "rival", session.session))
+            session.wire.send(get_stream(small, "rival", session.session))
         answering(small, 8)
         answer = stack.enter_context(small.modern("rival")).call("who", {})
         assert (answer.status, refusal(answer)["code"]) == (429, "rate_limited")

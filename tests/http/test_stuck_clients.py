@@ -145,7 +145,7 @@ STUCK: dict[Stuck, int] = {
 
 
 def answering(room: RoomInThread) -> int:
-    return int(room.look(lambda _: sum(room.connections._answering.values())))
+    return int(room.look(lambda _: room.connections.answering_now))
 
 
 def sockets(room: RoomInThread) -> int:

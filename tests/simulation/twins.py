@@ -18,12 +18,12 @@ from teamroom.server.supervisor import duties
 @contextlib.contextmanager
 def no_snooze() -> Iterator[None]:
     """Reminders look neither at snoozes nor at pauses."""
-    circumstances = reminders._circumstances
+    circumstances = reminders.circumstances_of
 
     def blind(tx: Reading, row: Any, found: Any) -> Circumstances:
         return replace(circumstances(tx, row, found), snoozed_until=None, standing="active")
 
-    with patch.object(reminders, "_circumstances", blind):
+    with patch.object(reminders, "circumstances_of", blind):
         yield
 
 
@@ -46,7 +46,7 @@ def beats_are_progress() -> Iterator[None]:
     def nobody_waits(tx: Reading, row: Any) -> float | None:
         return None
 
-    with patch.object(trouble, "_unanswered", nobody_waits):
+    with patch.object(trouble, "unanswered_since", nobody_waits):
         yield
 
 

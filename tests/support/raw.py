@@ -158,7 +158,7 @@ class Modern:
     """A member whose calls are single requests of the newest protocol."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.port, self.token, self._wire, self._id = port, token, Wire(port), 0
+        self.port, self.token, self.wire, self._id = port, token, Wire(port), 0
 
     def call(self, tool: str, arguments: Any, meta: dict[str, Any] | None = None) -> Answer:
         """Call a tool with anything for arguments."""
@@ -180,14 +180,14 @@ class Modern:
         """POST bytes; the connection is opened again when the server had closed it."""
         sent = posted(self.port, self.token, body, headers)
         with contextlib.suppress(ConnectionError):
-            self._wire.send(sent)
-            answer = self._wire.answer()
+            self.wire.send(sent)
+            answer = self.wire.answer()
             if answer.complete:
                 return answer
-        self._wire.socket.close()
-        self._wire = Wire(self.port)
-        self._wire.send(sent)
-        return self._wire.answer()
+        self.wire.socket.close()
+        self.wire = Wire(self.port)
+        self.wire.send(sent)
+        return self.wire.answer()
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +196,7 @@ class Modern:
         self.close()
 
     def close(self) -> None:
-        self._wire.socket.close()
+        self.wire.socket.close()
 
 
 class Legacy(Modern):
@@ -302,7 +302,7 @@ class RoomInThread:
         """How many connections, requests in work and asyncio tasks there are."""
 
         def count(_: RunningRoom) -> tuple[int, int, int]:
-            return len(self.connections.open), len(self.connections._answering), len(asyncio.all_tasks())
+            return len(self.connections.open), self.connections.answering_now, len(asyncio.all_tasks())
 
         counted: tuple[int, int, int] = self.look(count)
         return counted

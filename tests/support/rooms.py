@@ -153,7 +153,7 @@ class RunningRoom:
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
         async with asyncio.timeout(BOUND_SECONDS):
-            while len(self.room.bus._waiting) < count:
+            while self.room.bus.waiting_calls < count:
                 await anyio.lowlevel.checkpoint()
 
     def entries(self) -> list[Any]:

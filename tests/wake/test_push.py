@@ -333,8 +333,9 @@ async def test_who_leaves_is_followed_by_nobody(fast: RunningRoom) -> None:
     async with listening(fast, "builder", "teamroom://inbox", "teamroom://stream"):
         assert push.count == 1
         assert len(push.followers("stream")) == 1
+        assert not push.is_empty
     await until_none_listens(fast)
-    assert (push._following, push._idle, push._changed_at, push._queue) == ({}, {}, {}, {})
+    assert push.is_empty
 
 
 async def test_a_room_that_stops_ends_its_streams_in_good_order(tmp_path: Any) -> None:

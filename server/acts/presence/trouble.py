@@ -42,7 +42,7 @@ def watch(tx: Writing, due: Due) -> None:
         _note_listening(tx, row, interval)
         row = tx.one("watched", member=due.member)
     facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
-    judgement = judge(facts, row["connected_since"], _unanswered(tx, row), _challenge(row), tx.now, tx.settings)
+    judgement = judge(facts, row["connected_since"], unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
     if judgement is None or row["trouble"] == "gone":  # it is watched again once it calls
         settle(tx, "presence", due.member, due.member)
         return
@@ -108,7 +108,7 @@ def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
     log.wake(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
-def _unanswered(tx: Reading, row: Any) -> float | None:
+def unanswered_since(tx: Reading, row: Any) -> float | None:
     """Since when the oldest wake waits that the member should have answered; watchdogs and observers are not asked."""
     if row["role"] in UNCHALLENGED:
         return None
@@ -201,7 +201,7 @@ def _question(tx: Reading, row: Any) -> tuple[str, list[str]]:
 
 def _owes(tx: Reading, row: Any) -> bool:
     """Whether anybody waits for a silent member."""
-    return bool(tx.value("count_held", member=row["id"])) or _unanswered(tx, row) is not None
+    return bool(tx.value("count_held", member=row["id"])) or unanswered_since(tx, row) is not None
 
 
 def _tell_owner(tx: Writing, row: Any, verdict: str, reason: str) -> None:

@@ -117,11 +117,11 @@ def remind(tx: Writing, due: Due) -> None:
         return
     cap = 1 if rule == "offer" else tx.settings.reminders_per_task
     owed = Owed(due.since, due.span, due.slot, due.counted, bool(due.escalated))
-    decision = decide(owed, _circumstances(tx, row, found), cap, tx.now, tx.settings)
+    decision = decide(owed, circumstances_of(tx, row, found), cap, tx.now, tx.settings)
     if decision.outcome is not None:
         _write_down(tx, due, decision.slot, decision.outcome, decision.reason, decision.missed)
     if decision.outcome == "sent":
-        _send(tx, row, due, found, decision)
+        send_reminder(tx, row, due, found, decision)
     escalates = decision.escalate and rule != "offer"
     if escalates:
         line = (
@@ -281,7 +281,8 @@ LOOKS: dict[str, Look] = {"task": _task, "ask": _ask, "offer": _offer, "review":
 # ------------------------------------------------------------------ what is decided and done
 
 
-def _circumstances(tx: Reading, row: Any, found: Open) -> Circumstances:
+def circumstances_of(tx: Reading, row: Any, found: Open) -> Circumstances:
+    """What speaks against reminding a member now, as the store knows it."""
     facts = facts_of(tx, row)
     settings = tx.settings
     nth = tx.value("nth_newest_reminder", since=tx.now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
@@ -309,7 +310,8 @@ def _end_with_kill(tx: Writing, due: Due) -> None:
     settle(tx, due.rule, due.subject, due.member)
 
 
-def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision) -> None:
+def send_reminder(tx: Writing, row: Any, due: Due, found: Open, decision: Decision) -> None:
+    """Log a reminder, and wake the member with it; after the last of a day, tell its owner."""
     missed = f" ({decision.missed} reminders were missed)" if decision.missed else ""
     log.append(
         tx,

@@ -55,7 +55,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     task = find_settled(tx, arguments.task or _best(tx, caller))
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
         return _claimed(tx, task, replayed=rfc3339(task.row["claimed_at"]))
-    _check_free(tx, caller, task)
+    check_free(tx, caller, task)
     _check_able(tx, caller, task)
     seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy, tx.settings)
     fence = task.fence + 1
@@ -101,7 +101,7 @@ def _best(tx: Writing, caller: Caller) -> str:
     ):
         task = find(tx, f"T-{row['id']}")
         try:
-            _check_free(tx, caller, task)
+            check_free(tx, caller, task)
             _check_able(tx, caller, task)
         except Refusal:
             continue
@@ -115,7 +115,7 @@ def _best(tx: Writing, caller: Caller) -> str:
     )
 
 
-def _check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
+def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
     row = task.row
     if task.state == "claimed":
