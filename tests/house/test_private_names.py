@@ -56,10 +56,10 @@ def _used(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
     """Every name that could be another file's: its line, the name, and whether it is asked of `self`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
-            yield node.lineno, node.attr, ast.unparse(node.value) == "self"
+            yield node.lineno, node.attr, _is_self(node.value)
         elif isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, alias.name, False) for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in PATCHING:
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in PATCHING:
             named = (part for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str))
             yield from ((node.lineno, str(part.value).rpartition(".")[2], False) for part in named)
 
@@ -84,8 +84,12 @@ def _defined(tree: ast.AST) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node.value):
             yield node.attr
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def test_no_test_reads_or_patches_a_private_name() -> None:
