@@ -20,7 +20,7 @@ from tests.support.plain_http import WITHOUT_TLS
 
 TEAMROOM = str(Path(sys.executable).with_name("teamroom"))
 
-STEP_SECONDS = 20.0
+STEP_SECONDS = 60.0
 """How long anything that the shell does may take."""
 
 PACE_SECONDS = 0.05

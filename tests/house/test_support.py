@@ -3,13 +3,19 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.support.one_task import in_one_task
 from tests.support.promises import house
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = house
 
@@ -69,6 +75,45 @@ async def test_a_context_that_never_opens_is_given_up_with_its_opener() -> None:
         async with asyncio.timeout(0.01), in_one_task(never()):
             pass
     assert len(asyncio.all_tasks()) == 1
+
+
+# ------------------------------------------------------------------ a stopwatch for busy machines
+
+
+@contextlib.contextmanager
+def on_one_processor_with_a_busy_program() -> Iterator[None]:
+    """This thread and an endless loop share one processor."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
+        busy.kill()
+        busy.wait()
+
+
+def work(cpu_seconds: float) -> None:
+    end = time.thread_time() + cpu_seconds
+    while time.thread_time() < end:
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system counts no waits for a processor")
+def test_a_stopwatch_leaves_out_what_a_busy_machine_makes_everybody_wait_for() -> None:
+    with on_one_processor_with_a_busy_program():
+        stopwatch, began = Stopwatch(), time.monotonic()
+        work(0.2)
+        measured, passed = stopwatch.seconds, time.monotonic() - began
+    assert passed > 0.3
+    assert 0.19 < measured < (0.2 + passed) / 2
+
+
+def test_a_stopwatch_counts_what_is_waited_for() -> None:
+    stopwatch = Stopwatch()
+    time.sleep(0.1)
+    assert stopwatch.seconds > 0.09
 
 
 # ------------------------------------------------------------------ exceptions that nobody sees

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -28,6 +29,7 @@ from tests.support.raw import (
 from tests.support.raw import (
     refusal as said,
 )
+from tests.support.stopwatch import Stopwatch
 
 GONE_SECONDS = 2.0
 TINY_BUFFER = 2048
@@ -170,9 +172,9 @@ def until(true: Callable[[], bool]) -> None:
 def serves(room: RoomInThread, client: Modern) -> None:
     """Others are served while somebody is stuck, and at once."""
     for number in range(10):
-        start = time.monotonic()
-        reply(client.call("post_message", {"text": f"{number} at {start}"}))
-        assert time.monotonic() - start < 1
+        stopwatch = Stopwatch()
+        reply(client.call("post_message", {"text": f"{number} of {secrets.token_hex(4)}"}))
+        assert stopwatch.seconds < 1
 
 
 def stick(room: RoomInThread, ways: list[Stuck], sessions: list[Legacy], stack: ExitStack) -> Opened:
@@ -198,14 +200,14 @@ def ends(room: RoomInThread, ways: list[Stuck], control: tuple[str, dict[str, st
         stick(room, ways, sessions, stack)
         serves(room, rival)
 
-        start = time.monotonic()
+        stopwatch = Stopwatch()
         reply(olga.call(*control))
         if control[1].get("target") != "room":
             serves(room, rival)
         kept = sum(STUCK[way] for way in ways if way in IDLE_AFTERWARDS)
         kept += 1 if older_calls_with_one_id in ways else 0
         kept = 0 if control[0] in ("kill", "revoke") else kept  # who is gone for good keeps no connection
-        found = room.until_open((connections + kept, 0, tasks), GONE_SECONDS - (time.monotonic() - start))
+        found = room.until_open((connections + kept, 0, tasks), GONE_SECONDS, stopwatch)
         if not gone:
             assert answering(room) == sum(STUCK[way] for way in ways)
             assert found[0] == connections + kept + sum(STUCK[way] for way in ways)

@@ -17,6 +17,7 @@ from mcp.shared.inbound import encode_header_value
 
 from teamroom.server.http.connections import Connections
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.stopwatch import Stopwatch
 
 MODERN = "2026-07-28"
 LEGACY = "2025-06-18"
@@ -307,12 +308,17 @@ class RoomInThread:
         counted: tuple[int, int, int] = self.look(count)
         return counted
 
-    def until_open(self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS) -> tuple[int, int, int]:
-        """Wait until no more is open than this, or the time is up; returns what is open then."""
-        end = time.monotonic() + seconds
+    def until_open(
+        self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS, stopwatch: Stopwatch | None = None
+    ) -> tuple[int, int, int]:
+        """Wait until no more is open than this, or the stopwatch, now or started before, is past the seconds.
+
+        Returns what is open then.
+        """
+        stopwatch = stopwatch or Stopwatch()
         while True:
             now = self.open_now()
-            if time.monotonic() > end or is_within(now, at_most):
+            if stopwatch.seconds > seconds or is_within(now, at_most):
                 return now
             time.sleep(0.005)
 

@@ -24,7 +24,7 @@ from tests.support.plain_http import WITHOUT_TLS
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
 
-BOUND_SECONDS = 10.0
+BOUND_SECONDS = 30.0
 """How long a test waits for anything before it fails."""
 
 
