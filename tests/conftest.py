@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import callbacks
+from tests.support import callbacks, memory
 from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
 
@@ -15,8 +15,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--promise", metavar="ID", help="run only the tests of one promise")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Costs(), "costs")
+    memory.use(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    memory.clean_up(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
