@@ -17,6 +17,8 @@ PATCHING = {"delattr", "getattr", "hasattr", "object", "setattr"}
 
 ALLOWED: dict[str, str] = {
     "_exit": "os._exit ends a process as a crash does, and has no public name",
+    "_asdict": "a method of every named tuple, public by its documentation",
+    "_fields": "the same",
     "_transport": "asyncio gives no other way to close one pipe of a process",
 }
 ALLOWED |= dict.fromkeys(
