@@ -13,7 +13,7 @@ pytestmark = [
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3"),
 ]
 
-EXAMPLES, STEPS = 100, 30
+EXAMPLES, STEPS = 40, 30
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,5 +32,5 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
-    violation, _ = run(name, 10 * EXAMPLES, STEPS, twin=True, seed=False)
+    violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
