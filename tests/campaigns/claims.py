@@ -21,7 +21,7 @@ from unittest.mock import patch
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.acts.tasks import claims as claim_acts
 from teamroom.server.door.door import Door
-from teamroom.server.facts.task import find
+from teamroom.server.facts.task import find_task
 from teamroom.server.identity import Caller as Member
 from teamroom.server.store.engine import Store
 from tests.campaigns.campaign import Advance, Outcome, command, silently
@@ -46,7 +46,7 @@ async def campaign(
     names = [f"claimer-{n}" for n in range(claimers)]
     outcome = Outcome({"claimers": claimers, "tasks": number})
     winners: dict[int, str] = {}
-    with room_in_thread(folder) as room, two_transactions(room.room.store) if twin else contextlib.nullcontext():
+    with room_in_thread(folder) as room, two_transactions(room.running.room.store) if twin else contextlib.nullcontext():
         room.enroll(*names)
         owner = Caller("olga", room.port, room.token("olga"))
         members = [Caller(name, room.port, room.token(name)) for name in names]
@@ -132,7 +132,7 @@ def two_transactions(store: Store) -> Iterator[None]:
         self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
     ) -> Any:
         if what.name == "claim_task":
-            store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task)))
+            store.look_up(lambda tx: check_free(tx, caller, find_task(tx, arguments.task)))
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 
