@@ -17,7 +17,10 @@ from teamroom.server.store.rows.listeners import ListenerRow
 from teamroom.server.wake.listeners import Listeners, Listening, Mechanism, Origin
 from teamroom.server.wake.waiting import Waiting
 from tests.support.listeners import Told, listening, subscribe
+from tests.support.promises import promise
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+
+pytestmark = promise("PRS5")
 
 INBOX, STREAM = "teamroom://inbox", "teamroom://stream"
 
