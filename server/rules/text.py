@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable
 
+REDACTED = "(taken away)"
+"""What a line shows whose content was redacted."""
+
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
