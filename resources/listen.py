@@ -31,6 +31,7 @@ from mcp.shared.subscriptions import (
 
 from teamroom.resources.errors import told
 from teamroom.resources.serve import find
+from teamroom.server import topics
 from teamroom.server.acts.act import AnyRead
 from teamroom.server.acts.presence.me import LISTEN, Nothing
 from teamroom.server.door.door import Door
@@ -135,18 +136,18 @@ class ListenServer:
 
     @contextlib.asynccontextmanager
     async def _as_listener(
-        self, caller: Caller, origin: Origin, follower: Follower, topics: set[str]
+        self, caller: Caller, origin: Origin, follower: Follower, wanted: set[str]
     ) -> AsyncIterator[Listening | None]:
         """Follow topics; with the inbox of the caller among them, as its newest listener."""
-        inbox = inbox_of(caller)
-        if inbox not in topics:
-            self._push.follow(follower, topics)
+        inbox = topics.inbox(caller.member)
+        if inbox not in wanted:
+            self._push.follow(follower, wanted)
             yield None
             return
         superseded = partial(self._push.supersede, follower, {inbox})
         async with self._listeners.listening(caller, "stream", origin, superseded) as listening:
             if not listening.superseded:
-                self._push.follow(follower, topics)
+                self._push.follow(follower, wanted)
             yield listening
 
     async def _honoured(self, caller: Caller, asked: types.SubscriptionFilter) -> list[Followed]:
@@ -158,7 +159,7 @@ class ListenServer:
         _limit(len(addresses))
         followed, refused = [], None
         if asked.tools_list_changed:
-            followed.append(Followed(ToolsListChanged(), frozenset({f"tools:{caller.member}"}), LISTEN))
+            followed.append(Followed(ToolsListChanged(), frozenset({topics.tools(caller.member)}), LISTEN))
         for uri in addresses:
             try:
                 followed.append(await self._authorised(caller, uri))
@@ -183,7 +184,7 @@ class ListenServer:
                 session = self._open(connection, caller, ctx)
             elif uri not in session.followed:
                 _limit(len(session.followed) + 1)
-            if inbox_of(caller) in followed.topics:
+            if topics.inbox(caller.member) in followed.topics:
                 await self._be_listener(caller, origin, session)
         session.followed[uri] = followed
         self._push.follow(session.follower, followed.topics)
@@ -217,7 +218,7 @@ class ListenServer:
 
     def _forget_inbox(self, caller: Caller, session: Session) -> None:
         """A newer listener is told of the inbox; the session goes on with what else it follows."""
-        inbox = inbox_of(caller)
+        inbox = topics.inbox(caller.member)
         for uri in [uri for uri, one in session.followed.items() if inbox in one.topics]:
             del session.followed[uri]
         self._unfollow(session)
@@ -226,7 +227,7 @@ class ListenServer:
         """Follow the topics of what is left; without an inbox, the session is no listener."""
         left = topics_of(session.followed.values())
         self._push.unfollow(session.follower, session.follower.topics - left)
-        if session.listening is not None and inbox_of(session.listening.caller) not in left:
+        if session.listening is not None and topics.inbox(session.listening.caller.member) not in left:
             self._listeners.leave(session.listening)
             session.listening = None
 
@@ -281,8 +282,8 @@ class ListenServer:
         if resource.topics is None:
             raise Refusal("invalid", f"{uri[:80]} does not change.", "Read it once: resources/read.", subject=uri[:80])
         found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
-        topics = resource.topics(caller, arguments, found)
-        return Followed(ResourceUpdated(uri=uri), frozenset(topics), resource.pushed_by)
+        changes = resource.topics(caller, arguments, found)
+        return Followed(ResourceUpdated(uri=uri), frozenset(changes), resource.pushed_by)
 
     async def _tell(
         self,
@@ -295,7 +296,7 @@ class ListenServer:
         """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
         due = await self._push.due(follower)
         self._door.check(caller, LISTEN)
-        listening, inbox = listening_now(), inbox_of(caller)
+        listening, inbox = listening_now(), topics.inbox(caller.member)
         if listening is not None and (not due or inbox in due) and not await self._listeners.is_live(listening):
             due.discard(inbox)
         if not due:
@@ -305,11 +306,6 @@ class ListenServer:
                 self._door.check(caller, one.read)
                 await send(one.event)
         await self._push.rest()
-
-
-def inbox_of(caller: Caller) -> str:
-    """The topic of a member's inbox: only who follows it is a listener."""
-    return f"inbox:{caller.member}"
 
 
 def _origin(ctx: Context, session: Connection | None) -> Origin:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
+from teamroom.server import topics
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
@@ -69,9 +70,9 @@ def _after(text: str) -> dict[str, Any]:
     return {"after": _whole_number(text)}
 
 
-def always(*topics: str) -> Topics:
+def always(*changes: str) -> Topics:
     """The same changes for everybody."""
-    return lambda caller, arguments, found: topics
+    return lambda caller, arguments, found: changes
 
 
 def _hours(text: str) -> dict[str, Any]:
@@ -79,11 +80,11 @@ def _hours(text: str) -> dict[str, Any]:
 
 
 def _my_inbox(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"inbox:{caller.member}",)
+    return (topics.inbox(caller.member),)
 
 
 def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"me:{caller.member}", f"owner:{caller.owner}", "room:0")
+    return (topics.me(caller.member), topics.owner(caller.owner), topics.ROOM)
 
 
 def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
@@ -91,13 +92,15 @@ def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]
 
 
 def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:
-    return (f"member:{found.member}", f"owner:{found.owner}", "room:0")
+    return (topics.member(found.member), topics.owner(found.owner), topics.ROOM)
 
 
 RESOURCES = (
     Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me, topics=_my_state),
     Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox, topics=_my_inbox),
-    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream, topics=always("stream")),
+    Resource(
+        "stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream, topics=always(topics.STREAM)
+    ),
     Resource(
         "stream/{after}",
         "Stream after",
@@ -105,13 +108,13 @@ RESOURCES = (
         READ_STREAM,
         stream,
         _after,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
     ),
-    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board, topics=always("board")),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board, topics=always(topics.BOARD)),
     Resource(
         "tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}, topics=_task_changes
     ),
-    Resource("roster", "Roster", "Who is in the room.", WHO, roster, topics=always("roster")),
+    Resource("roster", "Roster", "Who is in the room.", WHO, roster, topics=always(topics.ROSTER)),
     Resource(
         "members/{name}",
         "Member",
@@ -129,7 +132,7 @@ RESOURCES = (
         "What happened since you last looked: what waits for a person, what broke, who is stopped, who has what.",
         OVERNIGHT,
         overnight,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
         found_by=LISTEN,
     ),
     Resource(
@@ -139,20 +142,27 @@ RESOURCES = (
         OVERNIGHT,
         overnight,
         _hours,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
         found_by=LISTEN,
     ),
     Resource(
-        "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
+        "plants",
+        "Plants",
+        "What can be proven here, and who planted it.",
+        READ_PLANTS,
+        plants,
+        topics=always(topics.PLANTS),
     ),
-    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
+    Resource(
+        "policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always(topics.POLICY)
+    ),
     Resource(
         "channels",
         "Channels",
         "Who is told outside the room, and whether it arrives.",
         READ_CHANNELS,
         channels,
-        topics=always("channels"),
+        topics=always(topics.CHANNELS),
     ),
     Resource(
         "receipts/{seq}",
