@@ -46,7 +46,10 @@ async def campaign(
     names = [f"claimer-{n}" for n in range(claimers)]
     outcome = Outcome({"claimers": claimers, "tasks": number})
     winners: dict[int, str] = {}
-    with room_in_thread(folder) as room, two_transactions(room.running.room.store) if twin else contextlib.nullcontext():
+    with (
+        room_in_thread(folder) as room,
+        two_transactions(room.running.room.store) if twin else contextlib.nullcontext(),
+    ):
         room.enroll(*names)
         owner = Caller("olga", room.port, room.token("olga"))
         members = [Caller(name, room.port, room.token(name)) for name in names]
