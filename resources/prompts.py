@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from teamroom.resources.room import inbox, me
+from teamroom.resources.words import inbox, me
 from teamroom.server.acts.members.roster import WHO, Who
 from teamroom.server.acts.messages.messages import READ_MESSAGES, ReadMessages
 from teamroom.server.acts.presence.me import READ_INBOX, READ_ME, Nothing
@@ -16,9 +16,9 @@ from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.tools.messages import messages
-from teamroom.tools.presence import roster
-from teamroom.tools.tasks import board
+from teamroom.tools.words.members import roster
+from teamroom.tools.words.messages import messages
+from teamroom.tools.words.tasks import board
 
 Given = dict[str, str]
 

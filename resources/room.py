@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
+from teamroom.resources.words import channels, inbox, me, plants, policy, receipt, stream
 from teamroom.server.acts.act import number
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
@@ -11,55 +12,14 @@ from teamroom.server.acts.letters.channels import READ_CHANNELS
 from teamroom.server.acts.members.roster import FIND_PLACE, WHO, Place
 from teamroom.server.acts.messages.messages import READ_MESSAGES
 from teamroom.server.acts.overnight.overnight import OVERNIGHT
-from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
-from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
+from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
+from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
-from teamroom.server.rules.text import logged, said
-from teamroom.tools.control import channels, plants, policy
-from teamroom.tools.messages import messages
-from teamroom.tools.overnight import overnight
-from teamroom.tools.presence import PROVE, REMINDED, capability, offer, probe, reminder, review, roster, task_held, wake
-from teamroom.tools.tasks import board
-from teamroom.tools.words import listed
-
-
-def me(reply: Me) -> str:
-    """Who the caller is, in words."""
-    until = f" until {reply.until}" if reply.until else ""
-    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
-    return (
-        f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
-        f"You are {reply.standing}{bound}. cursor {reply.cursor}"
-        + listed("Your tasks", [task_held(task) for task in reply.tasks])
-        + listed("Your capabilities", [capability(c) for c in reply.capabilities])
-    )
-
-
-def inbox(reply: Inbox) -> str:
-    """What waits for the caller, in words."""
-    return (
-        f"cursor {reply.cursor}"
-        + listed("Wakes", [wake(w) for w in reply.wakes])
-        + listed("Offered to you", [offer(o) for o in reply.offers])
-        + listed(PROVE, map(probe, reply.probes))
-        + listed(REMINDED, map(reminder, reply.reminders))
-        + listed("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
-        + listed("Waiting for your review", map(review, reply.reviews))
-    )
-
-
-def stream(reply: Stream) -> str:
-    """A page of the stream in words."""
-    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
-
-
-def receipt(reply: Receipt) -> str:
-    """A receipt in words."""
-    return (
-        f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
-        f"{logged(reply.summary)}\nhash {reply.hash}"
-    )
+from teamroom.tools.words.members import roster
+from teamroom.tools.words.messages import messages
+from teamroom.tools.words.overnight import overnight
+from teamroom.tools.words.tasks import board
 
 
 def _whole_number(text: str) -> int | str:

@@ -18,22 +18,16 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named
 from teamroom.server.wake.waiting import Waiting
-from teamroom.tools import control, hand_offs, messages, overnight, presence, tasks
+from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
+NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
+
 TOOLS: dict[str, Tool] = {
-    tool.name: tool
-    for tool in (
-        *presence.TOOLS,
-        *messages.TOOLS,
-        *tasks.TOOLS,
-        *hand_offs.TOOLS,
-        *control.TOOLS,
-        *overnight.TOOLS,
-    )
+    tool.name: tool for tool in sorted((tool for noun in NOUNS for tool in noun.TOOLS), key=lambda tool: tool.place)
 }
-"""Every tool, in the order in which a model meets them."""
+"""Every tool by its name, in the order in which a model meets them."""
 
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200

@@ -1,13 +1,16 @@
-"""The tools of the board."""
+"""The tools of the board: tasks, reviews, hand-offs and repairs."""
 
-from teamroom.server.acts.tasks.board import READ_BOARD, Board, TaskLine, TaskShown
+from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.acts.tasks.claims import CLAIM_TASK, Claimed
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answered, Offered
+from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
-from teamroom.server.facts.task import Entry
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import named, said
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import listed, quoted, receipt, reminded, shortened
+from teamroom.tools.words.messages import expected
+from teamroom.tools.words.phrases import counted, listed, quoted, receipt
+from teamroom.tools.words.tasks import board, entry
 
 
 def created(reply: Created) -> str:
@@ -26,67 +29,10 @@ def claimed(reply: Claimed) -> str:
     )
 
 
-def entry(entry: Entry) -> str:
-    """What happened to a task, in one line."""
-    text = f": {shortened(entry.text)}" if entry.text else ""
-    return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}{text}"
-
-
 def updated(reply: Updated) -> str:
     """The reply of `update_task` in words."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
     return f"{reply.task} is {reply.state.replace('_', ' ')}{until}{receipt(reply)}."
-
-
-def task_line(task: TaskLine) -> str:
-    """A task in one line of the board."""
-    holder = f" @{task.holder}" if task.holder else ""
-    until = f" until {task.lease_until}" if task.lease_until else ""
-    waiting_for = said(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
-    waits = f" for {waiting_for}" if task.waiting_for else ""
-    late = " OVERDUE" if task.overdue else ""
-    return (
-        f"{task.task} {task.state.replace('_', ' ')}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
-    )
-
-
-def task_shown(task: TaskShown) -> str:
-    """A task in full, in words."""
-    before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
-    facts = [
-        f"created at {task.created_at}, priority {task.priority}, review {task.review}",
-        *([f"due {task.due}"] if task.due else []),
-        *([f"for @{task.assigned}"] if task.assigned else []),
-        *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
-        *([f"after {before}"] if before else []),
-        *(
-            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shortened(task.summary)}"]
-            if task.completed_by
-            else []
-        ),
-        *(
-            f"evidence {e['kind']} {named(e['ref'])}"
-            + (f" = {named(e['value'])}" if e.get("value") else "")
-            + (f"; check: {code(e['check'])}" if e["check"] else "")
-            for e in task.evidence
-        ),
-    ]
-    detail = f"\n{quoted(task.detail, task.creator)}" if task.detail else ""
-    return (
-        task_line(task)
-        + detail
-        + listed("Facts", facts)
-        + reminded(task.reminders)
-        + listed("History", [entry(e) for e in task.history])
-    )
-
-
-def board(reply: Board) -> str:
-    """The reply of `read_board` in words."""
-    if reply.task is not None:
-        return task_shown(reply.task)
-    more = f"\nMore: read_board after {reply.next}" if reply.next else ""
-    return ("\n".join(task_line(task) for task in reply.tasks) or "No tasks.") + more
 
 
 def completed(reply: Completed) -> str:
@@ -102,49 +48,96 @@ def reviewed(reply: Reviewed) -> str:
     return f"{reply.task} is {reply.state}{receipt(reply)}."
 
 
+def offered(reply: Offered) -> str:
+    """The reply of `hand_off` in words."""
+    return f"Offered {reply.task} as {reply.offer} until {reply.expires_at}{receipt(reply)}.{expected(reply.forecast)}"
+
+
+def after_offer(reply: Offered) -> str:
+    """What to do after `hand_off`."""
+    return "you hold the task until the offer is accepted; wait_for_wake tells you the answer."
+
+
+def answered(reply: Answered) -> str:
+    """The reply of `answer_hand_off` in words."""
+    if reply.fence is not None:
+        return f"{reply.task} is yours, fence {reply.fence}, lease until {reply.lease_until}{receipt(reply)}."
+    return f"{reply.offer} is {reply.state}{receipt(reply)}."
+
+
+def repaired(reply: Repaired) -> str:
+    """The reply of `repair` in words."""
+    tries = len(reply.tried_seconds_ago)
+    tried = f" Restarted {counted(tries, 'time')} in a day." if tries else ""
+    if reply.task is None:
+        return f"The runtime of @{reply.name} waits for no repair.{tried}"
+    held = f" with @{reply.holder}" if reply.holder else ", given up before" if reply.released else ""
+    return f"{reply.task} repairs the runtime of @{reply.name}: {reply.state}{held}{receipt(reply)}.{tried}"
+
+
 TOOLS = (
     Tool(
-        "create_task",
+        CREATE_TASK,
         "Put work on the board. needs name capabilities its holder must have; depends_on tasks that come first; due is "
         "seconds from now; review is auto, none or a name.",
-        CREATE_TASK,
         created,
+        place=80,
     ),
     Tool(
-        "claim_task",
+        CLAIM_TASK,
         "Take a task before you work on it; without one, the best open task you can do. The reply has the task in "
         "full, your fence and your lease.",
-        CLAIM_TASK,
         claimed,
+        place=90,
         core=True,
     ),
     Tool(
-        "read_board",
-        "See the board, one line a task, or one task in full with its history.",
         READ_BOARD,
+        "See the board, one line a task, or one task in full with its history.",
         board,
-        reads=True,
+        place=100,
     ),
     Tool(
-        "update_task",
+        UPDATE_TASK,
         "Report progress with evidence when something moved; renews the lease. The holder gives the fence; creator, "
         "owner and operator need none to change, release or cancel.",
-        UPDATE_TASK,
         updated,
+        place=110,
         core=True,
     ),
     Tool(
-        "complete_task",
+        COMPLETE_TASK,
         'Claim that your task is done; another member reviews it. evidence: [{"kind": "test", "ref": "pytest -q: 212 '
         'passed"}].',
-        COMPLETE_TASK,
         completed,
+        place=120,
         core=True,
     ),
     Tool(
-        "review_task",
-        "Judge another member's completed task, after checking its evidence again yourself.",
         REVIEW_TASK,
+        "Judge another member's completed task, after checking its evidence again yourself.",
         reviewed,
+        place=130,
+    ),
+    Tool(
+        HAND_OFF,
+        "Offer your task to another member; refused if it lacks what the task needs. artifacts it must reach: "
+        '[{"kind": "file", "ref": "plan.md", "sha256": "…"}] (commit: its tree id).',
+        offered,
+        place=140,
+        next=after_offer,
+    ),
+    Tool(
+        ANSWER_HAND_OFF,
+        "Accept an offer, with the hashes that its commands print where you work, or decline it with a reason. proofs: "
+        '[{"ref": "plan.md", "value": "…"}]. Declining your own offer withdraws it.',
+        answered,
+        place=150,
+    ),
+    Tool(
+        REPAIR,
+        "See the repair of a member's runtime that is not finished; with found, ask its watchdogs for one.",
+        repaired,
+        place=170,
     ),
 )

@@ -8,47 +8,39 @@ from typing import Any
 from mcp import types
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import AnyAct, AnyRead
-from teamroom.server.identity import Caller, Role
+from teamroom.server.acts.act import AnyAct, AnyRead, Read
+from teamroom.server.identity import Caller
+from teamroom.tools.danger import Danger
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
 """What Claude Code reads to keep a tool at hand that it would otherwise have to search for."""
 
 
 @dataclass(frozen=True)
-class Danger:
-    """What a person is asked before a dangerous act, and the shell command that does the same.
-
-    `always`: wherever the client can ask; else only for a token of a chat client.
-    """
-
-    question: Callable[[Any], str]
-    shell: Callable[[Any], str]
-    always: bool = False
-
-
-@dataclass(frozen=True)
 class Tool:
-    """One tool. `text` puts its reply into plain words for a model; the reply itself goes along as data.
+    """One tool: the wording of an act or a read. Who may call it and who is shown it, the act states.
 
-    `next` says what to do now, if that is not plain: some clients show a model only the words, some only
-    the data, so it stands in both. `roles` None: everybody sees it; people may see what agents need a role
-    for. `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only
-    when asked for are told to keep this one at hand. `danger`: a person confirms it.
+    `text` puts its reply into plain words for a model; the reply itself goes along as data. `place`: where it is in
+    `tools/list`; a place that is taken stays, because clients cache the list with the prompt. `next` says what to do
+    now, if that is not plain: some clients show a model only the words, some only the data, so it is in both.
+    `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only when asked for are
+    told to keep this one at hand. `danger`: a person confirms it.
     """
 
-    name: str
-    description: str
     does: AnyAct | AnyRead
+    description: str
     text: Callable[[Any], str]
+    place: int
     next: Callable[[Any], str | None] = lambda reply: None
-    roles: frozenset[Role] | None = None
-    people: bool = False
     waits: bool = False
-    reads: bool = False
     destroys: bool = False
     core: bool = False
     danger: Danger | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, which is that of its act."""
+        return str(self.does.name)
 
     @property
     def arguments(self) -> type[BaseModel]:
@@ -57,8 +49,14 @@ class Tool:
         return arguments
 
     def is_for(self, caller: Caller) -> bool:
-        """Whether a caller is shown this tool; whether it may use it, the door decides."""
-        return self.roles is None or caller.role in self.roles or (self.people and caller.kind == "human")
+        """Whether a caller is shown this tool; whether it may use it, the door decides.
+
+        What every member may call, everybody is shown: one list is what clients cache.
+        """
+        does = self.does
+        if does.shown_to_agents is not None:
+            return caller.kind == "human" or caller.role in does.shown_to_agents
+        return caller.role in does.roles or "member" in does.roles
 
     @cached_property
     def listed(self) -> types.Tool:
@@ -68,7 +66,7 @@ class Tool:
             description=self.description,
             input_schema=compact(self.arguments.model_json_schema()),
             annotations=types.ToolAnnotations(
-                read_only_hint=self.reads, destructive_hint=self.destroys, open_world_hint=False
+                read_only_hint=isinstance(self.does, Read), destructive_hint=self.destroys, open_world_hint=False
             ),
             _meta={ALWAYS_LOAD: True} if self.core else None,
         )

@@ -86,12 +86,16 @@ R = TypeVar("R", bound=BaseModel)
 
 EVERYBODY: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog", "observer"})
 WORKERS: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog"})
+ROOM_OWNERS: frozenset[Role] = frozenset({"owner"})
+OPERATORS_AND_OWNERS: frozenset[Role] = frozenset({"owner", "operator"})
+STOPPERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
 
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it. People see it all the same.
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
     same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
     receipt shows a mind at work, and not only a program that listens (PRS2).
@@ -102,6 +106,7 @@ class Act(Generic[A, R]):
     reply: type[R]
     run: Callable[[Writing, Caller, A, float], R]
     roles: frozenset[Role] = WORKERS
+    shown_to_agents: frozenset[Role] | None = None
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -112,6 +117,7 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it. People see it all the same.
     `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
     written down once it was read; where nothing can be written, the read stands.
     """
@@ -120,6 +126,7 @@ class Read(Generic[A, R]):
     arguments: type[A]
     run: Callable[[Reading, Caller, A, float], R]
     roles: frozenset[Role] = EVERYBODY
+    shown_to_agents: frozenset[Role] | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     beside: Callable[[Writing, Caller, A, R, float], None] | None = None

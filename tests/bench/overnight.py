@@ -26,7 +26,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
-from teamroom.tools.overnight import overnight
+from teamroom.tools.words.overnight import overnight
 
 ENTRIES = 1_000_000
 AGENTS = 50

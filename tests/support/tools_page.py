@@ -151,10 +151,10 @@ def section(tool: Tool, steps: list[tuple[Step, str]]) -> str:
 
 def for_whom(tool: Tool) -> str:
     """Who is shown the tool, where that is not everybody."""
-    if tool.roles is None:
-        return ""
-    roles = ", ".join(sorted(tool.roles)) + (" and people" if tool.people else "")
-    return f" For: {roles}."
+    act = tool.does
+    if act.shown_to_agents is not None:
+        return f" For: {', '.join(sorted(act.shown_to_agents))} and people."
+    return "" if "member" in act.roles else f" For: {', '.join(sorted(act.roles))}."
 
 
 def arguments(tool: Tool) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
+from teamroom.server.acts.act import OPERATORS_AND_OWNERS, Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -150,5 +150,5 @@ def _remove(tx: Writing, caller: Caller, capability: str, now: float) -> Planted
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 
 
-PLANT = Act("plant", Plant, Planted, plant)
+PLANT = Act("plant", Plant, Planted, plant, shown_to_agents=OPERATORS_AND_OWNERS)
 READ_PLANTS = Read("plants", ReadPlants, read_plants)

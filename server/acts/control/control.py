@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.act import (
+    OPERATORS_AND_OWNERS,
+    ROOM_OWNERS,
+    STOPPERS,
+    Act,
+    Arguments,
+    Line,
+    Reply,
+    TargetName,
+    author,
+)
 from teamroom.server.acts.presence.trouble import end_with_kill
 from teamroom.server.acts.tasks.release import release_everything, tell_givers
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
@@ -353,6 +363,8 @@ def _acknowledged(target: Target) -> int:
     return int(target.member["acknowledged"])
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, roles=MAY_PAUSE, when_full=True)
-RESUME = Act("resume", Resume, Controlled, resume, roles=MAY_PAUSE, when_full=True)
-KILL = Act("kill", Kill, Controlled, kill, roles=MAY_PAUSE, when_full=True)
+PAUSE = Act("pause", Pause, Controlled, pause, roles=MAY_PAUSE, shown_to_agents=STOPPERS, when_full=True)
+RESUME = Act(
+    "resume", Resume, Controlled, resume, roles=MAY_PAUSE, shown_to_agents=OPERATORS_AND_OWNERS, when_full=True
+)
+KILL = Act("kill", Kill, Controlled, kill, roles=MAY_PAUSE, shown_to_agents=ROOM_OWNERS, when_full=True)

@@ -5,7 +5,7 @@ Addresses stand in the room's settings alone. Whatever is shown here is their ki
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
+from teamroom.server.acts.act import OPERATORS_AND_OWNERS, Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
 from teamroom.server.acts.receipts.receipts import OPERATORS
 from teamroom.server.clock import rfc3339
@@ -133,5 +133,5 @@ def _channel(tx: Reading, member: int, channel: int, kind: str) -> Channel:
 
 ENDED = ("delivered", "failed")
 
-NOTIFY = Act("notify", Notify, Notified, notify, repeats=True)
+NOTIFY = Act("notify", Notify, Notified, notify, shown_to_agents=OPERATORS_AND_OWNERS, repeats=True)
 READ_CHANNELS = Read("channels", ReadChannels, read_channels)

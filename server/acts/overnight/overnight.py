@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Read
+from teamroom.server.acts.act import OPERATORS_AND_OWNERS, Arguments, Read
 from teamroom.server.acts.overnight.broke import Broken, broke
 from teamroom.server.acts.overnight.sections import Section, shown
 from teamroom.server.acts.overnight.stops import Stopped, stops
@@ -139,4 +139,4 @@ def _pace(tx: Reading, since: float, after: int, now: float, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
-OVERNIGHT = Read("overnight", Overnight, overnight, beside=note_look)
+OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=OPERATORS_AND_OWNERS, beside=note_look)

@@ -1,9 +1,8 @@
-"""Turns of phrase that several tools share."""
+"""Turns of phrase that several tools and resources share."""
 
 from collections.abc import Iterable
 
 from teamroom.server.acts.act import Reply
-from teamroom.server.acts.reminders.reminders import Slot
 from teamroom.server.rules.text import one_line, said
 
 SHOWN_CHARACTERS = 300
@@ -39,8 +38,3 @@ def listed(title: str, lines: Iterable[str]) -> str:
     """A short list under a title; nothing where there is nothing."""
     items = [f"- {line}" for line in lines]
     return "\n" + "\n".join([f"{title}:", *items]) if items else ""
-
-
-def reminded(slots: list[Slot]) -> str:
-    """Reminders that were sent or left out, and why."""
-    return listed("Reminders", map(Slot.line, slots))

@@ -1,0 +1,74 @@
+"""What resources show that no tool shows, in words."""
+
+from teamroom.server.acts.capabilities.plants import Plants
+from teamroom.server.acts.control.policy import Policy
+from teamroom.server.acts.letters.channels import Channels
+from teamroom.server.acts.presence.me import Inbox, Me
+from teamroom.server.acts.receipts.receipts import Receipt, Stream
+from teamroom.server.rules.text import code, logged, named, said
+from teamroom.tools.words.capabilities import capability
+from teamroom.tools.words.phrases import counted, listed
+from teamroom.tools.words.presence import pending, wake
+from teamroom.tools.words.tasks import task_held
+
+
+def me(reply: Me) -> str:
+    """Who the caller is, in words."""
+    until = f" until {reply.until}" if reply.until else ""
+    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
+    return (
+        f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
+        f"You are {reply.standing}{bound}. cursor {reply.cursor}"
+        + listed("Your tasks", [task_held(task) for task in reply.tasks])
+        + listed("Your capabilities", [capability(c) for c in reply.capabilities])
+    )
+
+
+def inbox(reply: Inbox) -> str:
+    """What waits for the caller, in words."""
+    return f"cursor {reply.cursor}" + listed("Wakes", [wake(w) for w in reply.wakes]) + pending(reply)
+
+
+def stream(reply: Stream) -> str:
+    """A page of the stream in words."""
+    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
+
+
+def receipt(reply: Receipt) -> str:
+    """A receipt in words."""
+    return (
+        f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
+        f"{logged(reply.summary)}\nhash {reply.hash}"
+    )
+
+
+def plants(reply: Plants) -> str:
+    """What is planted, one capability a line, without the values."""
+    lines = [
+        f"{named(p.capability)}, planted by @{p.by} at {p.at}"
+        + (f": {code(p.read)}" if p.read else "")
+        + (f" {said(p.where)}" if p.where else "")
+        for p in reply.plants
+    ]
+    more = ["There are more."] if reply.more else []
+    return "\n".join([*lines, *more]) or "Nothing is planted."
+
+
+def policy(reply: Policy) -> str:
+    """The policy in words, one value a line, what cannot be read first."""
+    lines = [f"UNREADABLE, so the room denies: {name}. Set what it should be: set_policy" for name in reply.unreadable]
+    for line in reply.values:
+        by = f", set by @{line.by} at {line.at}" if line.by else ""
+        lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
+    return "\n".join(lines)
+
+
+def channels(reply: Channels) -> str:
+    """Who is told outside the room, one channel a line: what kind it is, and what became of its newest letters."""
+    lines = [
+        f"@{person.name} {at} {channel.kind}: {channel.words}"
+        for person in reply.people
+        for at, channel in enumerate(person.channels, 1)
+    ]
+    held = [f"{counted(reply.held, 'notice')} held"] if reply.held else []
+    return "\n".join([*lines, *held]) or "Nobody is told outside the room."

@@ -1,0 +1,20 @@
+"""The tool of who is told outside the room."""
+
+from teamroom.server.acts.letters.channels import NOTIFY, Notified
+from teamroom.tools.tool import Tool
+from teamroom.tools.words.phrases import receipt
+
+
+def notified(reply: Notified) -> str:
+    """The reply of `notify` in words."""
+    return f"A test letter is on its way to @{reply.name} by {', '.join(reply.channels)}{receipt(reply)}."
+
+
+TOOLS = (
+    Tool(
+        NOTIFY,
+        "Send a person a test letter by its channels outside the room; teamroom://channels says whether it arrived.",
+        notified,
+        place=250,
+    ),
+)

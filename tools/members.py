@@ -1,0 +1,79 @@
+"""The tools of who is here."""
+
+from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolled, Revoke, Revoked
+from teamroom.server.acts.members.roster import WHO
+from teamroom.server.rules.text import named
+from teamroom.tools.danger import Danger, command
+from teamroom.tools.tool import Tool
+from teamroom.tools.words.members import roster
+from teamroom.tools.words.phrases import receipt
+
+
+def enrolled(reply: Enrolled) -> str:
+    """The reply of `enroll` in words."""
+    if reply.token is None:
+        return f"@{reply.name} was enrolled{receipt(reply)}; its token was shown once, then. For a new one: rotate."
+    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){receipt(reply)}."
+
+
+def revoked(reply: Revoked) -> str:
+    """The reply of `revoke` in words."""
+    return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{receipt(reply)}."
+
+
+def _enroll_question(asked: Enroll) -> str:
+    what = "a new token" if asked.rotate else "its life back" if asked.revive else "a token"
+    kind, role = asked.kind or "agent", asked.role or "member"
+    as_what = "" if asked.rotate or asked.revive else f" as {kind} with the role {role}"
+    return f"Give @{asked.name}{as_what} {what}? Whoever has it acts as @{asked.name}."
+
+
+def _revoke_question(asked: Revoke) -> str:
+    which = f"the token labelled {named(asked.label)}" if asked.label else "every token"
+    return f"Revoke {which} of @{asked.name}? What it has open ends at once."
+
+
+ENROLLING = Danger(
+    _enroll_question,
+    lambda asked: command(
+        "enroll",
+        asked.name,
+        kind=asked.kind,
+        role=asked.role,
+        owner=asked.owner,
+        mode=asked.mode,
+        label=asked.label,
+        expires=None if asked.expires_seconds is None else f"{asked.expires_seconds:.0f}s",
+        rotate=asked.rotate,
+        revive=asked.revive,
+    ),
+)
+
+
+REVOKING = Danger(_revoke_question, lambda asked: command("revoke", asked.name, label=asked.label))
+
+
+TOOLS = (
+    Tool(
+        WHO,
+        "See who is in the room: mode, presence, standing, capabilities, expected response. By name, or who has a "
+        "capability.",
+        roster,
+        place=40,
+    ),
+    Tool(
+        ENROLL,
+        "Bring a member in and get its token, shown once; rotate for a new token, revive after a kill.",
+        enrolled,
+        place=200,
+        danger=ENROLLING,
+    ),
+    Tool(
+        REVOKE,
+        "End a member's tokens, or those with a label.",
+        revoked,
+        place=210,
+        destroys=True,
+        danger=REVOKING,
+    ),
+)

@@ -1,0 +1,92 @@
+"""Tasks, offers and reviews in words."""
+
+from teamroom.server.acts.presence.presence import TaskHeld
+from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
+from teamroom.server.acts.tasks.hand_offs import OfferShown
+from teamroom.server.facts.reviewer import ReviewDue
+from teamroom.server.facts.task import Entry
+from teamroom.server.rules.text import code, named, said
+from teamroom.tools.words.phrases import listed, quoted, shortened
+from teamroom.tools.words.reminders import reminded
+
+
+def board(reply: Board) -> str:
+    """The reply of `read_board` in words."""
+    if reply.task is not None:
+        return task_shown(reply.task)
+    more = f"\nMore: read_board after {reply.next}" if reply.next else ""
+    return ("\n".join(task_line(task) for task in reply.tasks) or "No tasks.") + more
+
+
+def task_line(task: TaskLine) -> str:
+    """A task in one line of the board."""
+    holder = f" @{task.holder}" if task.holder else ""
+    until = f" until {task.lease_until}" if task.lease_until else ""
+    waiting_for = said(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
+    waits = f" for {waiting_for}" if task.waiting_for else ""
+    late = " OVERDUE" if task.overdue else ""
+    return (
+        f"{task.task} {task.state.replace('_', ' ')}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
+    )
+
+
+def task_shown(task: TaskShown) -> str:
+    """A task in full, in words."""
+    before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
+    facts = [
+        f"created at {task.created_at}, priority {task.priority}, review {task.review}",
+        *([f"due {task.due}"] if task.due else []),
+        *([f"for @{task.assigned}"] if task.assigned else []),
+        *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
+        *([f"after {before}"] if before else []),
+        *(
+            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shortened(task.summary)}"]
+            if task.completed_by
+            else []
+        ),
+        *(
+            f"evidence {e['kind']} {named(e['ref'])}"
+            + (f" = {named(e['value'])}" if e.get("value") else "")
+            + (f"; check: {code(e['check'])}" if e["check"] else "")
+            for e in task.evidence
+        ),
+    ]
+    detail = f"\n{quoted(task.detail, task.creator)}" if task.detail else ""
+    return (
+        task_line(task)
+        + detail
+        + listed("Facts", facts)
+        + reminded(task.reminders)
+        + listed("History", [entry(e) for e in task.history])
+    )
+
+
+def entry(entry: Entry) -> str:
+    """What happened to a task, in one line."""
+    text = f": {shortened(entry.text)}" if entry.text else ""
+    return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}{text}"
+
+
+def task_held(task: TaskHeld) -> str:
+    """A task of the caller's in one line."""
+    until = f", lease until {task.lease_until}" if task.lease_until else ""
+    return f"{task.task} {task.state}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
+
+
+def offer(offer: OfferShown) -> str:
+    """An offer with what its acceptance must prove."""
+    proofs = "".join(
+        f"\n  - {a.kind} {named(a.ref)}" + (f": prove it with {code(a.command)}" if a.command else " (listed)")
+        for a in offer.artifacts
+    )
+    needs = f" needs {', '.join(map(named, offer.needs))};" if offer.needs else ""
+    return (
+        f"{offer.offer} {offer.task} from @{offer.from_} until {offer.expires_at};{needs} "
+        f"{said(offer.title)} by @{offer.creator}; @{offer.from_} says {shortened(offer.note)}{proofs}"
+    )
+
+
+def review(due: ReviewDue) -> str:
+    """A completion that waits for the caller, in one line."""
+    why = f" ({due.why})" if due.why else ""
+    return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
