@@ -12,6 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from mcp_types import INVALID_PARAMS
+
+from teamroom.server.refusals import REFUSED
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import Tool
 from tests.support.rooms import Member, RunningRoom, Time, running_room
@@ -19,18 +22,24 @@ from tests.support.rooms import Member, RunningRoom, Time, running_room
 BEGIN = 1_795_424_400.0
 """2026-11-23T09:00:00Z"""
 
-FIRST = """\
+FIRST = f"""\
 # Tools
 
-Every tool with its arguments and an example. The examples are one story, played by a test against a real room: `@olga`
-owns it, `@builder` and `@tester` are agents. Answers are shown as a model reads them; the same stands in the structured
-content of the reply, which `server/acts/` types. A refusal has `code`, `why` and `fix`, and is a result with `isError`.
+Every tool, with its arguments and an example. The examples tell one story, and a test plays it against a real room:
+`@olga` owns the room, `@builder` and `@tester` are agents. Replies are shown as a model reads them. The structured
+content of a reply carries the same; `server/acts/` has its types.
 
-Names go without `@` in arguments; tasks are `T-1`, messages `M-1`, offers `O-1`. Times are given in seconds from now
-and answered in UTC. A program may send `_meta: {"teamroom/request-id": "…"}`: the same call again gets the first
-answer, marked `replayed`. One that listens on for long says which it is, `_meta: {"teamroom/listener": "…"}`: the Unix
-time in milliseconds when it began, a dash and up to 16 small letters or digits. Of an agent's listeners the newest is
-told of its wakes.
+A refusal has `code`, `why` and `fix`, and is a result with `isError`. Where no tool answers (a resource, a prompt, a
+request without a token), a refusal is a JSON-RPC error with the code {REFUSED} and the same fields in `data`; for
+malformed requests and unknown addresses, the code is {INVALID_PARAMS}.
+
+In arguments, names have no `@`. Tasks are `T-1`, messages `M-1`, offers `O-1`. Arguments give times in seconds from
+now; replies give them in UTC.
+
+A program may send `_meta: {{"teamroom/request-id": "…"}}`: a repeated call with the same id gets the first reply,
+marked `replayed`. A program that listens for a long time names its listener, `_meta: {{"teamroom/listener": "…"}}`:
+the Unix time in milliseconds at which it began, a dash, and up to 16 lowercase letters or digits. Only an agent's
+newest listener gets its wakes.
 """
 
 
