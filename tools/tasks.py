@@ -6,7 +6,7 @@ from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answ
 from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
-from teamroom.server.rules.text import named, said
+from teamroom.server.rules.text import named, said, state_in_words
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.messages import expected
 from teamroom.tools.words.phrases import counted, listed, quoted, receipt
@@ -32,7 +32,7 @@ def claimed(reply: Claimed) -> str:
 def updated(reply: Updated) -> str:
     """The reply of `update_task` in words."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
-    return f"{reply.task} is {reply.state.replace('_', ' ')}{until}{receipt(reply)}."
+    return f"{reply.task} is {state_in_words(reply.state)}{until}{receipt(reply)}."
 
 
 def completed(reply: Completed) -> str:
@@ -45,7 +45,7 @@ def completed(reply: Completed) -> str:
 
 def reviewed(reply: Reviewed) -> str:
     """The reply of `review_task` in words."""
-    return f"{reply.task} is {reply.state}{receipt(reply)}."
+    return f"{reply.task} is {state_in_words(reply.state)}{receipt(reply)}."
 
 
 def offered(reply: Offered) -> str:
@@ -62,7 +62,7 @@ def answered(reply: Answered) -> str:
     """The reply of `answer_hand_off` in words."""
     if reply.fence is not None:
         return f"{reply.task} is yours, fence {reply.fence}, lease until {reply.lease_until}{receipt(reply)}."
-    return f"{reply.offer} is {reply.state}{receipt(reply)}."
+    return f"{reply.offer} is {state_in_words(reply.state)}{receipt(reply)}."
 
 
 def repaired(reply: Repaired) -> str:
@@ -72,7 +72,8 @@ def repaired(reply: Repaired) -> str:
     if reply.task is None:
         return f"The runtime of @{reply.name} waits for no repair.{tried}"
     held = f" with @{reply.holder}" if reply.holder else ", given up before" if reply.released else ""
-    return f"{reply.task} repairs the runtime of @{reply.name}: {reply.state}{held}{receipt(reply)}.{tried}"
+    state = state_in_words(reply.state or "")
+    return f"{reply.task} repairs the runtime of @{reply.name}: {state}{held}{receipt(reply)}.{tried}"
 
 
 TOOLS = (

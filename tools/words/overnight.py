@@ -12,7 +12,7 @@ from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import logged, said
+from teamroom.server.rules.text import logged, said, state_in_words
 from teamroom.tools.words.phrases import counted
 
 Ago = Callable[[str], str]
@@ -97,7 +97,7 @@ def held(held: Held, ago: Ago) -> str:
     until = f" until {held.lease_until}" if held.lease_until else ""
     waits = said(held.waits_for or "") if held.state == "blocked" else held.waits_for
     return (
-        f"{held.task} {held.state.replace('_', ' ')} @{held.holder} ({held.presence}){until}"
+        f"{held.task} {state_in_words(held.state)} @{held.holder} ({held.presence}){until}"
         + (f" for {waits}" if held.waits_for else "")
         + f"{late}: {said(held.title)}{_brought(held, ago)}"
     )
@@ -109,7 +109,7 @@ def _brought(held: Held, ago: Ago) -> str:
         return ""
     evidence = f", {said(last.evidence)}" if last.evidence else ""
     text = f": {said(last.text)}" if last.text else ""
-    return f"; {last.kind} {ago(last.at)} ago by @{last.by}{text}{evidence}"
+    return f"; {state_in_words(last.kind)} {ago(last.at)} ago by @{last.by}{text}{evidence}"
 
 
 def doer(doer: Doer) -> str:

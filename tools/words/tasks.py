@@ -5,7 +5,7 @@ from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
 from teamroom.server.acts.tasks.hand_offs import OfferShown
 from teamroom.server.facts.reviewer import ReviewDue
 from teamroom.server.facts.task import Entry
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import code, named, said, state_in_words
 from teamroom.tools.words.phrases import listed, quoted, shortened
 from teamroom.tools.words.reminders import reminded
 
@@ -26,13 +26,13 @@ def task_line(task: TaskLine) -> str:
     waits = f" for {waiting_for}" if task.waiting_for else ""
     late = " OVERDUE" if task.overdue else ""
     return (
-        f"{task.task} {task.state.replace('_', ' ')}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
+        f"{task.task} {state_in_words(task.state)}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
     )
 
 
 def task_shown(task: TaskShown) -> str:
     """A task in full, in words."""
-    before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
+    before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
     facts = [
         f"created at {task.created_at}, priority {task.priority}, review {task.review}",
         *([f"due {task.due}"] if task.due else []),
@@ -64,13 +64,13 @@ def task_shown(task: TaskShown) -> str:
 def entry(entry: Entry) -> str:
     """What happened to a task, in one line."""
     text = f": {shortened(entry.text)}" if entry.text else ""
-    return f"{entry.seq} @{entry.member} {entry.kind.replace('_', ' ')}{text}"
+    return f"{entry.seq} @{entry.member} {state_in_words(entry.kind)}{text}"
 
 
 def task_held(task: TaskHeld) -> str:
     """A task of the caller's in one line."""
     until = f", lease until {task.lease_until}" if task.lease_until else ""
-    return f"{task.task} {task.state}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
+    return f"{task.task} {state_in_words(task.state)}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
 
 
 def offer(offer: OfferShown) -> str:

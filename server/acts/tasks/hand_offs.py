@@ -33,7 +33,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import code, cut, named, one_line
+from teamroom.server.rules.text import code, cut, named, one_line, state_in_words
 from teamroom.server.store.transaction import Reading, Writing
 
 ARTIFACTS = 20
@@ -367,7 +367,7 @@ def _what_stands(
         return Answered(replayed=rfc3339(offer["answered_at"]), offer=arguments.offer, task=task.name, state=state)
     raise Refusal(
         "expired" if state == "expired" else "conflict",
-        f"{arguments.offer} is {state} already.",
+        f"{arguments.offer} is {state_in_words(state)} already.",
         "Call check_in to see what is open for you now.",
         subject=arguments.offer,
         holder=task.row["holder_name"],
@@ -376,9 +376,10 @@ def _what_stands(
 
 def _not_yours_to_offer(task: StoredTask) -> Refusal:
     offered = task.state == "offered"
+    state = f"offered already, as O-{task.row['offer']}" if offered else state_in_words(task.state)
     return Refusal(
         "conflict",
-        f"{task.name} is {'offered already, as O-' + str(task.row['offer']) if offered else task.state}.",
+        f"{task.name} is {state}.",
         f"Withdraw it first: answer_hand_off offer O-{task.row['offer']} accept false."
         if offered
         else "Call read_board to see it.",
