@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from teamroom.resources.prompts import PROMPTS
-from teamroom.server.acts.tasks import reviews
+from teamroom.server.acts.tasks import claims
 from teamroom.server.facts.task import State
 from teamroom.server.refusals import CODES
 from teamroom.tools.serve import TOOLS
@@ -129,7 +129,7 @@ async def test_each_reply_and_refusal_about_a_task_writes_its_state_in_words(roo
 
 async def test_a_raw_state_would_be_found(room: RunningRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: states written as they are stored."""
-    for module in (words_of_tasks, reviews):
+    for module in (words_of_tasks, claims):
         monkeypatch.setattr(module, "state_in_words", lambda state: state)
     found = raw_values(await told(room, "in_review"))
-    assert {"read_board: in_review", "teamroom://board: in_review", "complete_task (refused): in_review"} <= found
+    assert {"read_board: in_review", "teamroom://board: in_review", "claim_task (refused): in_review"} <= found
