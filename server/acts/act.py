@@ -104,7 +104,7 @@ class Act(Generic[A, R]):
     name: str
     arguments: type[A]
     reply: type[R]
-    run: Callable[[Writing, Caller, A, float], R]
+    run: Callable[[Writing, Caller, A], R]
     roles: frozenset[Role] = WORKERS
     shown_to_agents: frozenset[Role] | None = None
     while_paused: bool = False
@@ -124,12 +124,12 @@ class Read(Generic[A, R]):
 
     name: str
     arguments: type[A]
-    run: Callable[[Reading, Caller, A, float], R]
+    run: Callable[[Reading, Caller, A], R]
     roles: frozenset[Role] = EVERYBODY
     shown_to_agents: frozenset[Role] | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
-    beside: Callable[[Writing, Caller, A, R, float], None] | None = None
+    beside: Callable[[Writing, Caller, A, R], None] | None = None
 
 
 def author(caller: Caller) -> Author:
