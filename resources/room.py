@@ -4,7 +4,15 @@ import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
-from teamroom.resources.words import channels, inbox, me, plants, policy, receipt, stream
+from teamroom.resources.words import (
+    render_channels,
+    render_inbox,
+    render_me,
+    render_plants,
+    render_policy,
+    render_receipt,
+    render_stream,
+)
 from teamroom.server.acts.act import number
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
@@ -16,10 +24,10 @@ from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
-from teamroom.tools.words.members import roster
-from teamroom.tools.words.messages import messages
-from teamroom.tools.words.overnight import overnight
-from teamroom.tools.words.tasks import board
+from teamroom.tools.words.members import render_roster
+from teamroom.tools.words.messages import render_messages
+from teamroom.tools.words.overnight import render_night
+from teamroom.tools.words.tasks import render_board
 
 
 def _whole_number(text: str) -> int | str:
@@ -56,40 +64,50 @@ def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, 
 
 
 RESOURCES = (
-    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me, topics=_my_state),
-    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox, topics=_my_inbox),
-    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream, topics=always("stream")),
+    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, render_me, topics=_my_state),
+    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, render_inbox, topics=_my_inbox),
+    Resource(
+        "stream", "Stream", "The end of the room's one stream.", READ_STREAM, render_stream, topics=always("stream")
+    ),
     Resource(
         "stream/{after}",
         "Stream after",
         "The stream after a number.",
         READ_STREAM,
-        stream,
+        render_stream,
         _after,
         topics=always("stream"),
     ),
-    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board, topics=always("board")),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, render_board, topics=always("board")),
     Resource(
-        "tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}, topics=_task_changes
+        "tasks/{id}",
+        "Task",
+        "A task in full.",
+        READ_BOARD,
+        render_board,
+        lambda id_: {"task": id_},
+        topics=_task_changes,
     ),
-    Resource("roster", "Roster", "Who is in the room.", WHO, roster, topics=always("roster")),
+    Resource("roster", "Roster", "Who is in the room.", WHO, render_roster, topics=always("roster")),
     Resource(
         "members/{name}",
         "Member",
         "A member.",
         WHO,
-        roster,
+        render_roster,
         lambda name: {"name": name},
         topics=_member_changes,
         found_by=FIND_PLACE,
     ),
-    Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource(
+        "messages/{id}", "Message", "A message in full.", READ_MESSAGES, render_messages, lambda id_: {"ids": [id_]}
+    ),
     Resource(
         "overnight",
         "Overnight",
         "What happened since you last looked: what waits for a person, what broke, who is stopped, who has what.",
         OVERNIGHT,
-        overnight,
+        render_night,
         topics=always("stream"),
         found_by=LISTEN,
     ),
@@ -98,21 +116,28 @@ RESOURCES = (
         "Overnight of a span",
         "The same of so many hours, whenever you last looked.",
         OVERNIGHT,
-        overnight,
+        render_night,
         _hours,
         topics=always("stream"),
         found_by=LISTEN,
     ),
     Resource(
-        "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
+        "plants",
+        "Plants",
+        "What can be proven here, and who planted it.",
+        READ_PLANTS,
+        render_plants,
+        topics=always("plants"),
     ),
-    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
+    Resource(
+        "policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, render_policy, topics=always("policy")
+    ),
     Resource(
         "channels",
         "Channels",
         "Who is told outside the room, and whether it arrives.",
         READ_CHANNELS,
-        channels,
+        render_channels,
         topics=always("channels"),
     ),
     Resource(
@@ -120,7 +145,7 @@ RESOURCES = (
         "Receipt",
         "An entry of the log.",
         READ_RECEIPT,
-        receipt,
+        render_receipt,
         lambda seq: {"seq": _whole_number(seq)},
     ),
 )

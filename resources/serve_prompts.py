@@ -7,7 +7,7 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 
 from teamroom.resources.errors import told
-from teamroom.resources.prompts import PROMPTS, Prompt, checked, completions
+from teamroom.resources.prompts import PROMPTS, Prompt, check_arguments, complete
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -29,13 +29,13 @@ class PromptServer:
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
         """Every prompt, with the tool that does the same."""
-        return types.ListPromptsResult(prompts=[_listed(prompt) for prompt in PROMPTS.values()])
+        return types.ListPromptsResult(prompts=[_definition(prompt) for prompt in PROMPTS.values()])
 
     async def get(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """One prompt, filled with what its caller may see now. Raises MCPError."""
         with told(self._faults, f"the prompt {params.name[:60]!r}"):
             prompt = _find(params.name)
-            text = await prompt.text(self._door, self._caller_of(ctx), checked(prompt, params.arguments))
+            text = await prompt.text(self._door, self._caller_of(ctx), check_arguments(prompt, params.arguments))
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
@@ -43,14 +43,14 @@ class PromptServer:
         """What an argument of a prompt may be. Raises MCPError."""
         with told(self._faults, "a completion"):
             of = _argument_of(params)
-            found = await completions(self._door, self._caller_of(ctx), of, params.argument.value)
+            found = await complete(self._door, self._caller_of(ctx), of, params.argument.value)
         shown = found[:COMPLETIONS]
         return types.CompleteResult(
             completion=types.Completion(values=shown, total=len(found), has_more=len(found) > len(shown))
         )
 
 
-def _listed(prompt: Prompt) -> types.Prompt:
+def _definition(prompt: Prompt) -> types.Prompt:
     return types.Prompt(
         name=prompt.name,
         title=prompt.title,

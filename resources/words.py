@@ -6,35 +6,35 @@ from teamroom.server.acts.letters.channels import Channels
 from teamroom.server.acts.presence.me import Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
 from teamroom.server.rules.text import code, logged, named, said
-from teamroom.tools.words.capabilities import capability
-from teamroom.tools.words.phrases import counted, listed
-from teamroom.tools.words.presence import pending, wake
-from teamroom.tools.words.tasks import task_held
+from teamroom.tools.words.capabilities import render_capability
+from teamroom.tools.words.phrases import count, list_lines
+from teamroom.tools.words.presence import render_pending, render_wake
+from teamroom.tools.words.tasks import render_held_task
 
 
-def me(reply: Me) -> str:
+def render_me(reply: Me) -> str:
     """Who the caller is, in words."""
     until = f" until {reply.until}" if reply.until else ""
     bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
     return (
         f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
         f"You are {reply.standing}{bound}. cursor {reply.cursor}"
-        + listed("Your tasks", [task_held(task) for task in reply.tasks])
-        + listed("Your capabilities", [capability(c) for c in reply.capabilities])
+        + list_lines("Your tasks", [render_held_task(task) for task in reply.tasks])
+        + list_lines("Your capabilities", [render_capability(c) for c in reply.capabilities])
     )
 
 
-def inbox(reply: Inbox) -> str:
+def render_inbox(reply: Inbox) -> str:
     """What waits for the caller, in words."""
-    return f"cursor {reply.cursor}" + listed("Wakes", [wake(w) for w in reply.wakes]) + pending(reply)
+    return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes]) + render_pending(reply)
 
 
-def stream(reply: Stream) -> str:
+def render_stream(reply: Stream) -> str:
     """A page of the stream in words."""
     return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
 
 
-def receipt(reply: Receipt) -> str:
+def render_receipt(reply: Receipt) -> str:
     """A receipt in words."""
     return (
         f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
@@ -42,7 +42,7 @@ def receipt(reply: Receipt) -> str:
     )
 
 
-def plants(reply: Plants) -> str:
+def render_plants(reply: Plants) -> str:
     """What is planted, one capability a line, without the values."""
     lines = [
         f"{named(p.capability)}, planted by @{p.by} at {p.at}"
@@ -54,7 +54,7 @@ def plants(reply: Plants) -> str:
     return "\n".join([*lines, *more]) or "Nothing is planted."
 
 
-def policy(reply: Policy) -> str:
+def render_policy(reply: Policy) -> str:
     """The policy in words, one value a line, what cannot be read first."""
     lines = [f"UNREADABLE, so the room denies: {name}. Set what it should be: set_policy" for name in reply.unreadable]
     for line in reply.values:
@@ -63,12 +63,12 @@ def policy(reply: Policy) -> str:
     return "\n".join(lines)
 
 
-def channels(reply: Channels) -> str:
+def render_channels(reply: Channels) -> str:
     """Who is told outside the room, one channel a line: what kind it is, and what became of its newest letters."""
     lines = [
         f"@{person.name} {at} {channel.kind}: {channel.words}"
         for person in reply.people
         for at, channel in enumerate(person.channels, 1)
     ]
-    held = [f"{counted(reply.held, 'notice')} held"] if reply.held else []
+    held = [f"{count(reply.held, 'notice')} held"] if reply.held else []
     return "\n".join([*lines, *held]) or "Nobody is told outside the room."

@@ -41,7 +41,7 @@ class Asking:
         self._bus = bus
         self._seconds = settings.confirm_seconds
 
-    async def confirmed(
+    async def confirm(
         self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
     ) -> types.InputRequiredResult | None:
         """None: go on. A result: the question, for a client that calls again. Raises Refusal."""
@@ -86,7 +86,7 @@ _FORM: dict[str, Any] = {
 }
 
 
-def sealed_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> RequestStateBoundary:
+def seal_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> RequestStateBoundary:
     """What seals questions to modern clients: under a key that outlives the process, for one token and one room."""
     secret = hmac.new(key, b"questions", hashlib.sha256).digest()
     security = RequestStateSecurity(

@@ -18,7 +18,7 @@ class Danger:
     always: bool = False
 
 
-def command(name: str, *words: str | None, **options: Any) -> str:
+def write_command(name: str, *words: str | None, **options: Any) -> str:
     """A command line of the shell; options without a value are left out, `True` needs none."""
     parts = ["teamroom", name, *(word for word in words if word is not None)]
     for option, value in options.items():

@@ -2,17 +2,17 @@
 
 from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES, Posted
 from teamroom.tools.tool import Tool
-from teamroom.tools.words.messages import expected, messages
-from teamroom.tools.words.phrases import receipt
+from teamroom.tools.words.messages import render_forecasts, render_messages
+from teamroom.tools.words.phrases import cite_receipt
 
 
-def posted(reply: Posted) -> str:
+def render_posted(reply: Posted) -> str:
     """The reply of `post_message` in words."""
     folded = " Your notes for this hour are spent: it is folded into one line with others." if reply.folded else ""
-    return f"Posted {reply.message}{receipt(reply)}.{folded}{expected(reply.forecast)}"
+    return f"Posted {reply.message}{cite_receipt(reply)}.{folded}{render_forecasts(reply.forecast)}"
 
 
-def after_posting(reply: Posted) -> str | None:
+def advise_after_posting(reply: Posted) -> str | None:
     """What to do after `post_message`, where it did not go as usual."""
     if reply.not_woken:
         return (
@@ -27,16 +27,16 @@ TOOLS = (
         POST_MESSAGE,
         "Post to the room's one stream: a result, an ask or an alert, not narration. Name in `to`, or with @name in "
         "the text, who must see it; the reply says when each will.",
-        posted,
+        render_posted,
         place=60,
-        next=after_posting,
+        next=advise_after_posting,
         core=True,
     ),
     Tool(
         READ_MESSAGES,
         "Read messages in full: by ids, of a thread, that mention a name, with the words of query, or after a number. "
         "Without arguments the newest.",
-        messages,
+        render_messages,
         place=70,
     ),
 )

@@ -4,23 +4,23 @@ from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT, WAKES_WA
 from teamroom.server.rules.text import said
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.capabilities import ANSWER_PROBES
-from teamroom.tools.words.phrases import counted, listed, receipt
-from teamroom.tools.words.presence import pending, wake
-from teamroom.tools.words.tasks import task_held
+from teamroom.tools.words.phrases import cite_receipt, count, list_lines
+from teamroom.tools.words.presence import render_pending, render_wake
+from teamroom.tools.words.tasks import render_held_task
 
 
-def checked_in(reply: CheckedIn) -> str:
+def render_checked_in(reply: CheckedIn) -> str:
     """The reply of `check_in` in words."""
     return (
-        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {counted(reply.changes, 'entry')} "
-        f"since your last{receipt(reply)}."
-        + listed("Wakes", [wake(w) for w in reply.wakes])
-        + listed("Your tasks", [task_held(t) for t in reply.tasks])
-        + pending(reply)
+        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {count(reply.changes, 'entry')} "
+        f"since your last{cite_receipt(reply)}."
+        + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
+        + list_lines("Your tasks", [render_held_task(t) for t in reply.tasks])
+        + render_pending(reply)
     )
 
 
-def after_check_in(reply: CheckedIn) -> str:
+def advise_after_check_in(reply: CheckedIn) -> str:
     """What to do after `check_in`."""
     if reply.challenge is not None:
         return "answer the room's question with heartbeat, then act on the rest."
@@ -38,32 +38,32 @@ def after_check_in(reply: CheckedIn) -> str:
     return "nothing waits for you: claim_task, or wait_for_wake."
 
 
-def beat(reply: Beat) -> str:
+def render_beat(reply: Beat) -> str:
     """The reply of `heartbeat` in words."""
     if reply.standing == "paused":
         until = f" until {reply.until}" if reply.until else ""
         return f"You are paused by @{reply.by}{until}: {said(reply.reason or '')}."
-    waiting = f"{counted(reply.pending.wakes, 'wake')} and {counted(reply.pending.offers, 'offer')}"
-    return f"You are active{receipt(reply)}; waiting for you: {waiting}."
+    waiting = f"{count(reply.pending.wakes, 'wake')} and {count(reply.pending.offers, 'offer')}"
+    return f"You are active{cite_receipt(reply)}; waiting for you: {waiting}."
 
 
-def after_beat(reply: Beat) -> str | None:
+def advise_after_heartbeat(reply: Beat) -> str | None:
     """What to do after `heartbeat`."""
     if reply.standing == "paused":
         return "stop and wait; call heartbeat again, and go on once it says active."
     return "check_in." if reply.pending.wakes or reply.pending.offers else None
 
 
-def waited(reply: Waited) -> str:
+def render_waited(reply: Waited) -> str:
     """The reply of `wait_for_wake` in words."""
     if reply.superseded:
         return f"Superseded: another session of yours listens now, and is told of your wakes. cursor {reply.cursor}"
     if not reply.wakes:
         return f"Nothing yet. cursor {reply.cursor}"
-    return f"cursor {reply.cursor}" + listed("Wakes", [wake(w) for w in reply.wakes])
+    return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
 
 
-def after_waiting(reply: Waited) -> str:
+def advise_after_waiting(reply: Waited) -> str:
     """What to do after `wait_for_wake`."""
     if reply.superseded:
         return "end your turn here; do not wait again, unless the other session has stopped."
@@ -78,25 +78,25 @@ TOOLS = (
         CHECK_IN,
         "Begin here, and at the start of every episode: wakes, your tasks with their fences, offers to you, standing. "
         "Give the last cursor as `after` to acknowledge what you have seen.",
-        checked_in,
+        render_checked_in,
         place=10,
-        next=after_check_in,
+        next=advise_after_check_in,
         core=True,
     ),
     Tool(
         HEARTBEAT,
         "Say you are here, and learn whether you are paused. With task, a new note and busy_until (seconds from now, "
         "at most 4 h) it declares long work and renews the lease. answer is for a challenge in your inbox.",
-        beat,
+        render_beat,
         place=20,
-        next=after_beat,
+        next=advise_after_heartbeat,
     ),
     Tool(
         WAKES_WAITING,
         "Block until something is addressed to you, at most 50 s; then act on it, or call again with the cursor.",
-        waited,
+        render_waited,
         place=30,
-        next=after_waiting,
+        next=advise_after_waiting,
         core=True,
         waits=True,
     ),

@@ -3,37 +3,37 @@
 from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.receipts.redact import REDACT, Redact, Redacted
 from teamroom.server.rules.text import logged, named, said
-from teamroom.tools.danger import Danger, command
+from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
-from teamroom.tools.words.phrases import counted, receipt
+from teamroom.tools.words.phrases import cite_receipt, count
 
 
-def receipts(reply: Receipts) -> str:
+def render_receipts(reply: Receipts) -> str:
     """The reply of `read_receipts` in words."""
-    return "\n".join([*(receipt_line(entry) for entry in reply.receipts), f"cursor {reply.cursor}"])
+    return "\n".join([*(render_receipt_line(entry) for entry in reply.receipts), f"cursor {reply.cursor}"])
 
 
-def receipt_line(entry: Receipt) -> str:
+def render_receipt_line(entry: Receipt) -> str:
     """An entry of the log in one line."""
     what = logged(entry.summary) if entry.summary else f"{entry.act} {entry.subject} (content taken away)"
     return f"{entry.seq} {entry.at} {what}"
 
 
-def redacted(reply: Redacted) -> str:
+def render_redacted(reply: Redacted) -> str:
     """The reply of `redact` in words."""
     more = f" Go on with after {reply.after}." if reply.after is not None else ""
-    return f"{counted(reply.entries, 'entry')} about {reply.what} lost their content{receipt(reply)}.{more}"
+    return f"{count(reply.entries, 'entry')} about {reply.what} lost their content{cite_receipt(reply)}.{more}"
 
 
-def _redact_question(asked: Redact) -> str:
+def _ask_to_redact(asked: Redact) -> str:
     days = (asked.older_than_seconds or 0) / 86_400
     what = named(asked.what) if asked.what else f"everything older than {days:g} days"
     return f"Take the content of {what} away for good? It cannot be brought back. Reason given: {said(asked.reason)}"
 
 
 REDACTING = Danger(
-    _redact_question,
-    lambda asked: command(
+    _ask_to_redact,
+    lambda asked: write_command(
         "redact",
         asked.what,
         older_than=None if asked.older_than_seconds is None else f"{asked.older_than_seconds:.0f}s",
@@ -47,14 +47,14 @@ TOOLS = (
     Tool(
         READ_RECEIPTS,
         "Read the log: who did what, on what, with what outcome.",
-        receipts,
+        render_receipts,
         place=260,
     ),
     Tool(
         REDACT,
         "Take the content of a message, a task, an offer or an entry of the log away, or of all that is old. Numbers "
         "and hashes stay, and the log still verifies.",
-        redacted,
+        render_redacted,
         place=240,
         destroys=True,
         danger=REDACTING,

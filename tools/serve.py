@@ -56,7 +56,7 @@ class ToolServer:
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that this caller's role may use."""
         caller = self._caller_of(ctx)
-        return types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values() if tool.is_for(caller)])
+        return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values() if tool.is_for(caller)])
 
     async def call(
         self, ctx: Context, params: types.CallToolRequestParams
@@ -82,9 +82,9 @@ class ToolServer:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = _find(params.name)
-        arguments = _validated(tool, params.arguments)
+        arguments = validate_arguments(tool, params.arguments)
         caller = self._caller_of(ctx)
-        if (question := await self._asking.confirmed(ctx, params, tool, caller, arguments)) is not None:
+        if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
             return question
         reply = await self._run(tool, caller, arguments, _request_id(ctx), _listener(ctx))
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
@@ -104,6 +104,14 @@ class ToolServer:
         return await self._door.read(caller, tool.does, arguments)
 
 
+def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+    """The arguments of a tool as its model. Raises Refusal."""
+    try:
+        return tool.arguments.model_validate(arguments or {})
+    except ValidationError as error:
+        raise _refuse_arguments(tool, error) from None
+
+
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
@@ -112,14 +120,7 @@ def _find(name: str) -> Tool:
     return tool
 
 
-def _validated(tool: Tool, arguments: dict[str, Any] | None) -> Any:
-    try:
-        return tool.arguments.model_validate(arguments or {})
-    except ValidationError as error:
-        raise _invalid(tool, error) from None
-
-
-def _invalid(tool: Tool, error: ValidationError) -> Refusal:
+def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
     """What is wrong with the arguments, without repeating them: the first three faults, and the tool's arguments."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)[:3]
     why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)

@@ -59,7 +59,7 @@ class Tool:
         return caller.role in does.roles or "member" in does.roles
 
     @cached_property
-    def listed(self) -> types.Tool:
+    def definition(self) -> types.Tool:
         """The tool as `tools/list` shows it."""
         return types.Tool(
             name=self.name,

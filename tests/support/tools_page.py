@@ -169,7 +169,7 @@ def for_whom(tool: Tool) -> str:
 
 def arguments(tool: Tool) -> Iterator[str]:
     """The arguments as a table, from the schema that the model gets."""
-    schema = tool.listed.input_schema
+    schema = tool.definition.input_schema
     if schema.get("properties"):
         yield from ("| argument | what |", "|---|---|")
         for name, field in schema["properties"].items():

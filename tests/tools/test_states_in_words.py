@@ -30,8 +30,8 @@ RESOURCES_OF_TASKS = (
 
 def names() -> set[str]:
     """Tools, their arguments, policy and the codes of refusals."""
-    schemas = [tool.listed.input_schema for tool in TOOLS.values()]
-    policy = TOOLS["set_policy"].listed.input_schema["properties"]["name"]["description"].split(", ")
+    schemas = [tool.definition.input_schema for tool in TOOLS.values()]
+    policy = TOOLS["set_policy"].definition.input_schema["properties"]["name"]["description"].split(", ")
     return {*TOOLS, *CODES, *policy, *TYPED, *(name for schema in schemas for name in properties(schema))}
 
 

@@ -129,7 +129,7 @@ async def test_an_owner_sees_every_tool_and_a_person_the_switch(room: RunningRoo
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_tool_is_described_in_one_or_two_sentences_without_shouting(name: str) -> None:
-    tool = TOOLS[name].listed
+    tool = TOOLS[name].definition
     assert tool.description
     assert len(tool.description) <= DESCRIPTION_CHARACTERS
     assert tool.description[0] in string.ascii_uppercase
@@ -138,7 +138,7 @@ def test_a_tool_is_described_in_one_or_two_sentences_without_shouting(name: str)
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_schema_has_no_titles_and_no_unions_with_null(name: str) -> None:
-    text = json.dumps(TOOLS[name].listed.input_schema)
+    text = json.dumps(TOOLS[name].definition.input_schema)
     assert '"title":' not in text.replace('"title": {', "")
     assert "anyOf" not in text
     assert "$ref" not in text

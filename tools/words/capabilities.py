@@ -10,7 +10,7 @@ ANSWER_PROBES = (
 )
 
 
-def capability(shown: CapabilityShown) -> str:
+def render_capability(shown: CapabilityShown) -> str:
     """A capability with how it is known, by whom and until when."""
     by = f" by @{shown.by}" if shown.by and shown.state == "attested" else ""
     by = f", planted by @{shown.by}" if shown.by and shown.state == "proven" else by
@@ -19,7 +19,7 @@ def capability(shown: CapabilityShown) -> str:
     return f"{named(shown.capability)} ({shown.state}{by}{when}{idle})"
 
 
-def probe(probe: Probe) -> str:
+def render_probe(probe: Probe) -> str:
     """A probe with the command that answers it."""
     where = f" ({said(probe.where)})" if probe.where else ""
     return (

@@ -1,19 +1,19 @@
 """Members in words."""
 
 from teamroom.server.acts.members.roster import MemberShown, Roster
-from teamroom.tools.words.capabilities import capability
-from teamroom.tools.words.reminders import reminded
+from teamroom.tools.words.capabilities import render_capability
+from teamroom.tools.words.reminders import render_reminders
 
 
-def roster(reply: Roster) -> str:
+def render_roster(reply: Roster) -> str:
     """The reply of `who` in words."""
     more = f"\nMore: who after {reply.next}" if reply.next else ""
-    return ("\n".join(member(m) + reminded(m.reminders) for m in reply.members) or "Nobody.") + more
+    return ("\n".join(render_member(m) + render_reminders(m.reminders) for m in reply.members) or "Nobody.") + more
 
 
-def member(member: MemberShown) -> str:
+def render_member(member: MemberShown) -> str:
     """A member in one line."""
-    can = ", ".join(capability(c) for c in member.capabilities)
+    can = ", ".join(render_capability(c) for c in member.capabilities)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "

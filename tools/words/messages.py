@@ -3,32 +3,32 @@
 from teamroom.server.acts.messages.messages import Message, Messages
 from teamroom.server.facts.member import Forecast
 from teamroom.server.rules.presence import duration
-from teamroom.tools.words.phrases import quoted
-from teamroom.tools.words.reminders import reminded
+from teamroom.tools.words.phrases import quote
+from teamroom.tools.words.reminders import render_reminders
 
 
-def messages(reply: Messages) -> str:
+def render_messages(reply: Messages) -> str:
     """The reply of `read_messages` in words."""
     if not reply.messages:
         return f"No messages. cursor {reply.cursor}"
     rest = f"\nToo long for one reply, read them next: {', '.join(reply.left_out)}" if reply.left_out else ""
-    return "\n\n".join(shown(message) for message in reply.messages) + f"\n\ncursor {reply.cursor}{rest}"
+    return "\n\n".join(render_message(message) for message in reply.messages) + f"\n\ncursor {reply.cursor}{rest}"
 
 
-def shown(message: Message) -> str:
+def render_message(message: Message) -> str:
     """A message in words, its text marked as its author's."""
     about = f" on {message.task}" if message.task else ""
     answer = f" answering {message.reply_to}" if message.reply_to else ""
     head = f"{message.id} @{message.author} ({message.author_kind}) {message.kind}{about}{answer}, {message.at}:"
-    return f"{head}\n{quoted(message.text)}{reminded(message.reminders)}"
+    return f"{head}\n{quote(message.text)}{render_reminders(message.reminders)}"
 
 
-def expected(forecasts: list[Forecast]) -> str:
+def render_forecasts(forecasts: list[Forecast]) -> str:
     """When addressees will see something, in words."""
-    return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_when(f)}" for f in forecasts)
+    return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_render_forecast(f)}" for f in forecasts)
 
 
-def _when(forecast: Forecast) -> str:
+def _render_forecast(forecast: Forecast) -> str:
     if forecast.expected_seconds is None or forecast.p90_seconds is None:
         others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
         return f"nobody can say when; {forecast.note}{others}"

@@ -13,42 +13,42 @@ from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.text import logged, said, state_in_words
-from teamroom.tools.words.phrases import counted
+from teamroom.tools.words.phrases import count
 
 Ago = Callable[[str], str]
 
 
-def overnight(night: Night) -> str:
+def render_night(night: Night) -> str:
     """The reply of `overnight` in words, on at most sixty lines."""
-    ago = partial(_ago, until=night.until)
+    ago = partial(_span_since, until=night.until)
     receipts = f"read_receipts after {night.after}"
     return "\n".join(
         [
-            _head(night),
-            _pace(night),
-            *_section("Waits for a person", night.waits, partial(waiting, ago=ago), "read_board"),
-            *_section("Broke, and who noticed", night.broke, partial(broken, ago=ago), receipts),
-            *_section("Stopped", night.stopped, partial(stopped, ago=ago), receipts),
-            *_section("Has what now", night.has, partial(held, ago=ago), "read_board"),
-            *_section("Done", night.done, doer, receipts),
+            _render_head(night),
+            _render_pace(night),
+            *_render_section("Waits for a person", night.waits, partial(_render_waiting, ago=ago), "read_board"),
+            *_render_section("Broke, and who noticed", night.broke, partial(_render_broken, ago=ago), receipts),
+            *_render_section("Stopped", night.stopped, partial(_render_stopped, ago=ago), receipts),
+            *_render_section("Has what now", night.has, partial(_render_held, ago=ago), "read_board"),
+            *_render_section("Done", night.done, _render_doer, receipts),
         ]
     )
 
 
-def _head(night: Night) -> str:
+def _render_head(night: Night) -> str:
     looked = ", since you last looked" if night.since_last_look else ""
-    opened = counted(night.tasks.get("open", 0), "open task")
+    opened = count(night.tasks.get("open", 0), "open task")
     span = duration(_seconds(night.since, night.until))
-    return f"{night.since} to {night.until} ({span}{looked}): {counted(night.entries, 'entry')} of the log; {opened}."
+    return f"{night.since} to {night.until} ({span}{looked}): {count(night.entries, 'entry')} of the log; {opened}."
 
 
-def _pace(night: Night) -> str:
+def _render_pace(night: Night) -> str:
     pace = night.pace
     most = max(pace.entries, default=0)
     return f"Entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
 
 
-def _section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
+def _render_section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
     if not section.total:
         return [f"{title}: nothing."]
     lines = [f"{title} ({section.total}):", *(f"- {line(thing)}" for thing in section.shown)]
@@ -57,12 +57,12 @@ def _section(title: str, section: Section[Any], line: Callable[[Any], str], see:
     return lines
 
 
-def waiting(waiting: Waiting, ago: Ago) -> str:
+def _render_waiting(waiting: Waiting, ago: Ago) -> str:
     """What waits for a person, in one line."""
     person = f"@{waiting.person}" if waiting.person else "anybody"
     since, by = f"since {ago(waiting.since)}", f"@{waiting.by}"
     what = {
-        "escalation": f"of {by} stands still {since}, reminded {counted(waiting.times, 'time')}: {person} was told",
+        "escalation": f"of {by} stands still {since}, reminded {count(waiting.times, 'time')}: {person} was told",
         "ask": f"asks {person} {since}, from {by}",
         "review": f"waits for the review of {person} {since}, completed by {by}",
         "blocked": f"of {by} waits for {person} {since}",
@@ -72,15 +72,15 @@ def waiting(waiting: Waiting, ago: Ago) -> str:
     return f"{waiting.subject} {what}" + (f": {said(waiting.text)}" if waiting.text else "")
 
 
-def broken(broken: Broken, ago: Ago) -> str:
+def _render_broken(broken: Broken, ago: Ago) -> str:
     """What broke, in one line."""
     over = "over: " if broken.over else ""
-    times = f", {counted(broken.times, 'time')}" if broken.times > 1 else ""
+    times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
     became = f"; {broken.became}" if broken.became else ""
     return f"{over}{broken.subject}, noticed by @{broken.by} {ago(broken.at)} ago{times}{became}. {logged(broken.line)}"
 
 
-def stopped(stopped: Stopped, ago: Ago) -> str:
+def _render_stopped(stopped: Stopped, ago: Ago) -> str:
     """Who is stopped or was, in one line."""
     until = f" until {stopped.until}" if stopped.until else ""
     why = f": {said(stopped.reason)}"
@@ -91,7 +91,7 @@ def stopped(stopped: Stopped, ago: Ago) -> str:
     return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
 
 
-def held(held: Held, ago: Ago) -> str:
+def _render_held(held: Held, ago: Ago) -> str:
     """Who has a task, and what was last brought to it, in one line."""
     late = " OVERDUE" if held.overdue else ""
     until = f" until {held.lease_until}" if held.lease_until else ""
@@ -99,11 +99,11 @@ def held(held: Held, ago: Ago) -> str:
     return (
         f"{held.task} {state_in_words(held.state)} @{held.holder} ({held.presence}){until}"
         + (f" for {waits}" if held.waits_for else "")
-        + f"{late}: {said(held.title)}{_brought(held, ago)}"
+        + f"{late}: {said(held.title)}{_render_last(held, ago)}"
     )
 
 
-def _brought(held: Held, ago: Ago) -> str:
+def _render_last(held: Held, ago: Ago) -> str:
     last = held.last
     if last is None:
         return ""
@@ -112,7 +112,7 @@ def _brought(held: Held, ago: Ago) -> str:
     return f"; {state_in_words(last.kind)} {ago(last.at)} ago by @{last.by}{text}{evidence}"
 
 
-def doer(doer: Doer) -> str:
+def _render_doer(doer: Doer) -> str:
     """What a member did, in one line."""
     numbers = {
         "completed": doer.completed,
@@ -126,7 +126,7 @@ def doer(doer: Doer) -> str:
     return f"@{doer.member} {did}" + (f"; newest {newest}" if newest else "")
 
 
-def _ago(at: str, until: str) -> str:
+def _span_since(at: str, until: str) -> str:
     return duration(max(_seconds(at, until), 0.0))
 
 

@@ -3,28 +3,29 @@
 from teamroom.server.acts.presence.me import Inbox
 from teamroom.server.acts.presence.presence import CheckedIn, Wake
 from teamroom.server.rules.text import said
-from teamroom.tools.words.capabilities import PROVE, probe
-from teamroom.tools.words.phrases import listed
-from teamroom.tools.words.reminders import reminder
-from teamroom.tools.words.tasks import offer, review
+from teamroom.tools.words.capabilities import PROVE, render_probe
+from teamroom.tools.words.phrases import list_lines
+from teamroom.tools.words.reminders import render_owed
+from teamroom.tools.words.tasks import render_offer, render_review
 
 REMINDED = "You were reminded, and still owe (report on it, hand it off, or snooze it with update_task)"
 
 
-def wake(wake: Wake) -> str:
+def render_wake(wake: Wake) -> str:
     """A wake in one line."""
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
     return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {said(wake.line)}"
 
 
-def pending(reply: CheckedIn | Inbox) -> str:
+def render_pending(reply: CheckedIn | Inbox) -> str:
     """What waits for a member besides its wakes and tasks."""
     return (
-        listed("Offered to you (answer_hand_off)", [offer(o) for o in reply.offers])
-        + listed(PROVE, map(probe, reply.probes))
-        + listed(REMINDED, map(reminder, reply.reminders))
-        + listed("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
-        + listed(
-            "Waiting for your review (read_board shows the evidence, review_task judges)", map(review, reply.reviews)
+        list_lines("Offered to you (answer_hand_off)", [render_offer(o) for o in reply.offers])
+        + list_lines(PROVE, map(render_probe, reply.probes))
+        + list_lines(REMINDED, map(render_owed, reply.reminders))
+        + list_lines("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
+        + list_lines(
+            "Waiting for your review (read_board shows the evidence, review_task judges)",
+            map(render_review, reply.reviews),
         )
     )

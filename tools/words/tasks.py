@@ -6,19 +6,19 @@ from teamroom.server.acts.tasks.hand_offs import OfferShown
 from teamroom.server.facts.reviewer import ReviewDue
 from teamroom.server.facts.task import Entry
 from teamroom.server.rules.text import code, named, said, state_in_words
-from teamroom.tools.words.phrases import listed, quoted, shortened
-from teamroom.tools.words.reminders import reminded
+from teamroom.tools.words.phrases import list_lines, quote, shorten
+from teamroom.tools.words.reminders import render_reminders
 
 
-def board(reply: Board) -> str:
+def render_board(reply: Board) -> str:
     """The reply of `read_board` in words."""
     if reply.task is not None:
-        return task_shown(reply.task)
+        return render_task(reply.task)
     more = f"\nMore: read_board after {reply.next}" if reply.next else ""
-    return ("\n".join(task_line(task) for task in reply.tasks) or "No tasks.") + more
+    return ("\n".join(render_task_line(task) for task in reply.tasks) or "No tasks.") + more
 
 
-def task_line(task: TaskLine) -> str:
+def render_task_line(task: TaskLine) -> str:
     """A task in one line of the board."""
     holder = f" @{task.holder}" if task.holder else ""
     until = f" until {task.lease_until}" if task.lease_until else ""
@@ -30,7 +30,7 @@ def task_line(task: TaskLine) -> str:
     )
 
 
-def task_shown(task: TaskShown) -> str:
+def render_task(task: TaskShown) -> str:
     """A task in full, in words."""
     before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
     facts = [
@@ -40,7 +40,7 @@ def task_shown(task: TaskShown) -> str:
         *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
         *([f"after {before}"] if before else []),
         *(
-            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shortened(task.summary)}"]
+            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shorten(task.summary)}"]
             if task.completed_by
             else []
         ),
@@ -51,29 +51,29 @@ def task_shown(task: TaskShown) -> str:
             for e in task.evidence
         ),
     ]
-    detail = f"\n{quoted(task.detail, task.creator)}" if task.detail else ""
+    detail = f"\n{quote(task.detail, task.creator)}" if task.detail else ""
     return (
-        task_line(task)
+        render_task_line(task)
         + detail
-        + listed("Facts", facts)
-        + reminded(task.reminders)
-        + listed("History", [entry(e) for e in task.history])
+        + list_lines("Facts", facts)
+        + render_reminders(task.reminders)
+        + list_lines("History", [render_entry(e) for e in task.history])
     )
 
 
-def entry(entry: Entry) -> str:
+def render_entry(entry: Entry) -> str:
     """What happened to a task, in one line."""
-    text = f": {shortened(entry.text)}" if entry.text else ""
+    text = f": {shorten(entry.text)}" if entry.text else ""
     return f"{entry.seq} @{entry.member} {state_in_words(entry.kind)}{text}"
 
 
-def task_held(task: TaskHeld) -> str:
+def render_held_task(task: TaskHeld) -> str:
     """A task of the caller's in one line."""
     until = f", lease until {task.lease_until}" if task.lease_until else ""
     return f"{task.task} {state_in_words(task.state)}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
 
 
-def offer(offer: OfferShown) -> str:
+def render_offer(offer: OfferShown) -> str:
     """An offer with what its acceptance must prove."""
     proofs = "".join(
         f"\n  - {a.kind} {named(a.ref)}" + (f": prove it with {code(a.command)}" if a.command else " (listed)")
@@ -82,11 +82,11 @@ def offer(offer: OfferShown) -> str:
     needs = f" needs {', '.join(map(named, offer.needs))};" if offer.needs else ""
     return (
         f"{offer.offer} {offer.task} from @{offer.from_} until {offer.expires_at};{needs} "
-        f"{said(offer.title)} by @{offer.creator}; @{offer.from_} says {shortened(offer.note)}{proofs}"
+        f"{said(offer.title)} by @{offer.creator}; @{offer.from_} says {shorten(offer.note)}{proofs}"
     )
 
 
-def review(due: ReviewDue) -> str:
+def render_review(due: ReviewDue) -> str:
     """A completion that waits for the caller, in one line."""
     why = f" ({due.why})" if due.why else ""
     return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
