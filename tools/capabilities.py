@@ -1,4 +1,4 @@
-"""The tools of what members reach."""
+"""The tools of capabilities: declare, attest, plant."""
 
 from teamroom.server.acts.capabilities.capabilities import DECLARE_CAPABILITIES, Declared
 from teamroom.server.acts.capabilities.plants import PLANT, Planted
@@ -9,12 +9,12 @@ from teamroom.tools.words.phrases import cite_receipt, count, list_lines
 
 
 def render_declared(reply: Declared) -> str:
-    """The reply of `declare_capabilities` in words."""
+    """The reply of `declare_capabilities`."""
     what = ", ".join(map(named, reply.capabilities)) or "nothing"
     if reply.attested:
         return f"You attest that @{reply.member} reaches {what}{cite_receipt(reply)}."
     if reply.withdrawn:
-        return f"Nobody attests any more that @{reply.member} reaches {what}{cite_receipt(reply)}."
+        return f"The attestation that @{reply.member} reaches {what} is withdrawn{cite_receipt(reply)}."
     known = [render_capability(c) for c in reply.states if c.state != "declared" or not c.counts]
     return (
         f"You declare {what}{cite_receipt(reply)}."
@@ -29,32 +29,33 @@ def advise_after_declaring(reply: Declared) -> str | None:
 
 
 def render_planted(reply: Planted) -> str:
-    """The reply of `plant` in words."""
+    """The reply of `plant`."""
     if not reply.read and not reply.where and reply.value is None:
-        return f"{named(reply.capability)} is provable no longer{cite_receipt(reply)}."
+        return f"{named(reply.capability)} is no longer provable{cite_receipt(reply)}."
     value = f"the value {reply.value} (shown once)" if reply.value else "its value, which was shown once"
     where = f" ({said(reply.where)})" if reply.where else ""
-    found = f"; members find it by {code(reply.read)}" if reply.read else ""
+    found = f"; members read it with {code(reply.read)}" if reply.read else ""
+    put = f"put {value} where members can read it{where}{found}"
     return (
-        f"{named(reply.capability)} is provable{cite_receipt(reply)}: put {value} where it stands{where}{found}. "
-        f"{count(reply.asked, 'member')} asked."
+        f"{named(reply.capability)} is provable{cite_receipt(reply)}: {put}. "
+        f"{count(reply.asked, 'member')} asked to prove it."
     )
 
 
 TOOLS = (
     Tool(
         DECLARE_CAPABILITIES,
-        'Say all that this runtime can reach, such as ["repo:acme/api", "tool:docker"]; it replaces what you said '
-        'before. proofs answer probes: [{"capability": "repo:acme/api", "value": "…"}]. attest_for names a member of '
-        "another owner that reaches them; withdraw takes that back.",
+        'Declare all that this runtime can reach, such as ["repo:acme/api", "tool:docker"]; replaces what you '
+        'declared before. proofs answer probes: [{"capability": "repo:acme/api", "value": "…"}]. attest_for '
+        "vouches for a member of another owner; withdraw ends that.",
         render_declared,
         place=50,
         next=advise_after_declaring,
     ),
     Tool(
         PLANT,
-        "Make a capability provable. The reply has a value, shown once, to put where the capability stands; members "
-        "that declare it are then asked for its hash.",
+        "Make a capability provable. Returns a value, shown once, to put where members can read it; those that "
+        "declare the capability must prove it with the hash.",
         render_planted,
         place=220,
     ),

@@ -1,4 +1,4 @@
-"""The switch, and how the room runs."""
+"""The tools of control: pause, resume, kill, set the policy."""
 
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, Resume
 from teamroom.server.acts.control.policy import SET_POLICY, PolicySet, SetPolicy
@@ -16,24 +16,24 @@ def render_controlled(reply: Controlled) -> str:
 
 
 def render_policy_set(reply: PolicySet) -> str:
-    """The reply of `set_policy` in words."""
+    """The reply of `set_policy`."""
     note = f"; {reply.note}" if reply.note else ""
-    return f"{reply.name} is {reply.value} now ({reply.origin}), {reply.before} before{cite_receipt(reply)}{note}."
+    return f"{reply.name} is now {reply.value} ({reply.origin}); it was {reply.before}{cite_receipt(reply)}{note}."
 
 
 def _ask_to_resume(asked: Resume) -> str:
-    return f"Let {named(asked.target)} go on? Reason given: {said(asked.reason)}"
+    return f"Resume {named(asked.target)}? Reason: {said(asked.reason)}"
 
 
 def _ask_to_kill(asked: Kill) -> str:
     return (
-        f"Kill {named('@' + asked.target)}? Its tokens die at once, its tasks are free again, its offers are void. "
-        f"Reason given: {said(asked.reason)}"
+        f"Kill {named('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers voided. "
+        f"Reason: {said(asked.reason)}"
     )
 
 
 def _ask_to_set_policy(asked: SetPolicy) -> str:
-    to = f"to {named(asked.value)}" if asked.value is not None else "back to the room's settings"
+    to = f"to {named(asked.value)}" if asked.value is not None else "back to the room's setting"
     return f"Set {named(asked.name)} {to}, for everybody, from the next act on?"
 
 
@@ -51,21 +51,21 @@ SETTING = Danger(
 TOOLS = (
     Tool(
         PAUSE,
-        "Stop a member, an owner's agents (owner:NAME) or the room, at once: no act of theirs commits after this.",
+        "Stop a member, an owner's agents (owner:NAME) or the room at once. None of their acts commits after this.",
         render_controlled,
         place=160,
         destroys=True,
     ),
     Tool(
         RESUME,
-        "Let go on what was paused.",
+        "Resume a paused member, owner or room.",
         render_controlled,
         place=180,
         danger=RESUMING,
     ),
     Tool(
         KILL,
-        "End a member: its tokens die, its tasks are free again, its offers are void.",
+        "Kill a member: its tokens are revoked, its tasks reopened, its offers voided.",
         render_controlled,
         place=190,
         destroys=True,
@@ -73,8 +73,8 @@ TOOLS = (
     ),
     Tool(
         SET_POLICY,
-        "Change how the room runs, from the next act on: who counts as able (trust: declared, attested, proven), caps, "
-        "leases. Without a value the room's settings decide again. teamroom://policy shows it.",
+        "Change how the room runs, from the next act on: which capabilities count (trust: declared, attested, "
+        "proven), caps, leases. Without value, the setting applies again. teamroom://policy shows all.",
         render_policy_set,
         place=230,
         danger=SETTING,

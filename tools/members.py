@@ -1,4 +1,4 @@
-"""The tools of who is here."""
+"""The tools of members: see who is here, enroll, revoke."""
 
 from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolled, Revoke, Revoked
 from teamroom.server.acts.members.roster import WHO
@@ -10,29 +10,32 @@ from teamroom.tools.words.phrases import cite_receipt
 
 
 def render_enrolled(reply: Enrolled) -> str:
-    """The reply of `enroll` in words."""
+    """The reply of `enroll`."""
     if reply.token is None:
-        return (
-            f"@{reply.name} was enrolled{cite_receipt(reply)}; its token was shown once, then. For a new one: rotate."
-        )
+        once = "its token was shown only then. For a new token, call enroll with rotate"
+        return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
     return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){cite_receipt(reply)}."
 
 
 def render_revoked(reply: Revoked) -> str:
-    """The reply of `revoke` in words."""
+    """The reply of `revoke`."""
     return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{cite_receipt(reply)}."
 
 
 def _ask_to_enroll(asked: Enroll) -> str:
-    what = "a new token" if asked.rotate else "its life back" if asked.revive else "a token"
-    kind, role = asked.kind or "agent", asked.role or "member"
-    as_what = "" if asked.rotate or asked.revive else f" as {kind} with the role {role}"
-    return f"Give @{asked.name}{as_what} {what}? Whoever has it acts as @{asked.name}."
+    what = (
+        f"Give @{asked.name} a new token?"
+        if asked.rotate
+        else f"Revive @{asked.name} and give it a token?"
+        if asked.revive
+        else f"Add @{asked.name} as {asked.kind or 'agent'} with the role {asked.role or 'member'}, and show its token?"
+    )
+    return f"{what} Anyone with the token can act as @{asked.name}."
 
 
 def _ask_to_revoke(asked: Revoke) -> str:
     which = f"the token labelled {named(asked.label)}" if asked.label else "every token"
-    return f"Revoke {which} of @{asked.name}? What it has open ends at once."
+    return f"Revoke {which} of @{asked.name}? Its open connections end at once."
 
 
 ENROLLING = Danger(
@@ -58,21 +61,21 @@ REVOKING = Danger(_ask_to_revoke, lambda asked: write_command("revoke", asked.na
 TOOLS = (
     Tool(
         WHO,
-        "See who is in the room: mode, presence, standing, capabilities, expected response. By name, or who has a "
-        "capability.",
+        "See who is in the room, by name or by capability. Returns mode, presence, standing, capabilities, "
+        "expected response.",
         render_roster,
         place=40,
     ),
     Tool(
         ENROLL,
-        "Bring a member in and get its token, shown once; rotate for a new token, revive after a kill.",
+        "Add a member and get its token, shown once; rotate for a new token, revive after a kill.",
         render_enrolled,
         place=200,
         danger=ENROLLING,
     ),
     Tool(
         REVOKE,
-        "End a member's tokens, or those with a label.",
+        "Revoke a member's tokens, or those with a label.",
         render_revoked,
         place=210,
         destroys=True,

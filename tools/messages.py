@@ -1,4 +1,4 @@
-"""The tools of the stream."""
+"""The tools of messages: post and read."""
 
 from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES, Posted
 from teamroom.tools.tool import Tool
@@ -7,8 +7,8 @@ from teamroom.tools.words.phrases import cite_receipt
 
 
 def render_posted(reply: Posted) -> str:
-    """The reply of `post_message` in words."""
-    folded = " Your notes for this hour are spent: it is folded into one line with others." if reply.folded else ""
+    """The reply of `post_message`."""
+    folded = " Your notes for this hour are used up, so it is folded into one line with others." if reply.folded else ""
     return f"Posted {reply.message}{cite_receipt(reply)}.{folded}{render_forecasts(reply.forecast)}"
 
 
@@ -25,8 +25,8 @@ def advise_after_posting(reply: Posted) -> str | None:
 TOOLS = (
     Tool(
         POST_MESSAGE,
-        "Post to the room's one stream: a result, an ask or an alert, not narration. Name in `to`, or with @name in "
-        "the text, who must see it; the reply says when each will.",
+        "Post a result, an ask or an alert to the room's one stream; do not narrate. Address members in `to`, or "
+        "with @name in the text; the reply says when each will see it.",
         render_posted,
         place=60,
         next=advise_after_posting,
@@ -34,8 +34,8 @@ TOOLS = (
     ),
     Tool(
         READ_MESSAGES,
-        "Read messages in full: by ids, of a thread, that mention a name, with the words of query, or after a number. "
-        "Without arguments the newest.",
+        "Read messages in full: by ids, in a thread, that mention a name, with the words of query, or after a "
+        "number. Without arguments, the newest.",
         render_messages,
         place=70,
     ),

@@ -1,4 +1,4 @@
-"""The tools of being here."""
+"""The tools of presence: check in, send a heartbeat, wait for a wake."""
 
 from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT, WAKES_WAITING, Beat, CheckedIn, Waited
 from teamroom.server.rules.text import said
@@ -10,10 +10,10 @@ from teamroom.tools.words.tasks import render_held_task
 
 
 def render_checked_in(reply: CheckedIn) -> str:
-    """The reply of `check_in` in words."""
+    """The reply of `check_in`."""
     return (
-        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {count(reply.changes, 'entry')} "
-        f"since your last{cite_receipt(reply)}."
+        f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {count(reply.changes, 'log entry')} "
+        f"since your last check-in{cite_receipt(reply)}."
         + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
         + list_lines("Your tasks", [render_held_task(t) for t in reply.tasks])
         + render_pending(reply)
@@ -23,9 +23,9 @@ def render_checked_in(reply: CheckedIn) -> str:
 def advise_after_check_in(reply: CheckedIn) -> str:
     """What to do after `check_in`."""
     if reply.challenge is not None:
-        return "answer the room's question with heartbeat, then act on the rest."
+        return "answer the challenge with heartbeat, then act on the rest."
     if reply.wakes:
-        return f"act on your wakes; check_in with after {reply.cursor} says that you have seen them."
+        return f"act on your wakes, then acknowledge them: check_in with after {reply.cursor}."
     if reply.offers:
         return "answer_hand_off each offer to you."
     if reply.probes:
@@ -34,12 +34,12 @@ def advise_after_check_in(reply: CheckedIn) -> str:
         first = reply.reviews[0].task
         return f"read_board task {first}, check its evidence yourself, then review_task."
     if reply.tasks:
-        return "go on with your tasks."
+        return "continue with your tasks."
     return "nothing waits for you: claim_task, or wait_for_wake."
 
 
 def render_beat(reply: Beat) -> str:
-    """The reply of `heartbeat` in words."""
+    """The reply of `heartbeat`."""
     if reply.standing == "paused":
         until = f" until {reply.until}" if reply.until else ""
         return f"You are paused by @{reply.by}{until}: {said(reply.reason or '')}."
@@ -50,14 +50,14 @@ def render_beat(reply: Beat) -> str:
 def advise_after_heartbeat(reply: Beat) -> str | None:
     """What to do after `heartbeat`."""
     if reply.standing == "paused":
-        return "stop and wait; call heartbeat again, and go on once it says active."
+        return "stop and wait; call heartbeat again, and continue once it says active."
     return "check_in." if reply.pending.wakes or reply.pending.offers else None
 
 
 def render_waited(reply: Waited) -> str:
-    """The reply of `wait_for_wake` in words."""
+    """The reply of `wait_for_wake`."""
     if reply.superseded:
-        return f"Superseded: another session of yours listens now, and is told of your wakes. cursor {reply.cursor}"
+        return f"Superseded: a newer listener of yours gets your wakes now. cursor {reply.cursor}"
     if not reply.wakes:
         return f"Nothing yet. cursor {reply.cursor}"
     return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
@@ -66,7 +66,7 @@ def render_waited(reply: Waited) -> str:
 def advise_after_waiting(reply: Waited) -> str:
     """What to do after `wait_for_wake`."""
     if reply.superseded:
-        return "end your turn here; do not wait again, unless the other session has stopped."
+        return "end your turn here; wait again only if the other listener has stopped."
     again = f"wait_for_wake with after {reply.cursor}"
     if reply.proofs:
         again = f"check_in, which says what to prove, then {again}"
@@ -76,7 +76,7 @@ def advise_after_waiting(reply: Waited) -> str:
 TOOLS = (
     Tool(
         CHECK_IN,
-        "Begin here, and at the start of every episode: wakes, your tasks with their fences, offers to you, standing. "
+        "Call this first in every episode. Returns wakes, your tasks with their fences, offers to you, standing. "
         "Give the last cursor as `after` to acknowledge what you have seen.",
         render_checked_in,
         place=10,
@@ -85,8 +85,8 @@ TOOLS = (
     ),
     Tool(
         HEARTBEAT,
-        "Say you are here, and learn whether you are paused. With task, a new note and busy_until (seconds from now, "
-        "at most 4 h) it declares long work and renews the lease. answer is for a challenge in your inbox.",
+        "Show that you are here, and learn if you are paused. With task, a new note and busy_until (seconds from "
+        "now, at most 4 h), it declares long work and renews the lease. answer is for a challenge in your inbox.",
         render_beat,
         place=20,
         next=advise_after_heartbeat,

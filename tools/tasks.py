@@ -1,4 +1,4 @@
-"""The tools of the board: tasks, reviews, hand-offs and repairs."""
+"""The tools of tasks: the board, reviews, hand-offs and repairs."""
 
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.acts.tasks.claims import CLAIM_TASK, Claimed
@@ -14,30 +14,30 @@ from teamroom.tools.words.tasks import render_board, render_entry
 
 
 def render_created(reply: Created) -> str:
-    """The reply of `create_task` in words."""
+    """The reply of `create_task`."""
     return f"Created {reply.task}{cite_receipt(reply)}."
 
 
 def render_claimed(reply: Claimed) -> str:
-    """The reply of `claim_task` in words."""
+    """The reply of `claim_task`."""
     needs = f"\nNeeds: {', '.join(map(named, reply.needs))}" if reply.needs else ""
     detail = f"\n{quote(reply.detail, reply.creator)}" if reply.detail else ""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
     return (
-        f"You have {reply.task}, fence {reply.fence}{until}{cite_receipt(reply)}: "
+        f"You hold {reply.task}, fence {reply.fence}{until}{cite_receipt(reply)}: "
         f"{said(reply.title)} by @{reply.creator}{needs}{detail}"
         + list_lines("History", [render_entry(e) for e in reply.history])
     )
 
 
 def render_updated(reply: Updated) -> str:
-    """The reply of `update_task` in words."""
+    """The reply of `update_task`."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
     return f"{reply.task} is {state_in_words(reply.state)}{until}{cite_receipt(reply)}."
 
 
 def render_completed(reply: Completed) -> str:
-    """The reply of `complete_task` in words."""
+    """The reply of `complete_task`."""
     if reply.state == "done":
         return f"{reply.task} is done{cite_receipt(reply)}."
     whom = f"@{reply.reviewer} reviews it" if reply.reviewer else "any other member may review it"
@@ -45,35 +45,35 @@ def render_completed(reply: Completed) -> str:
 
 
 def render_reviewed(reply: Reviewed) -> str:
-    """The reply of `review_task` in words."""
+    """The reply of `review_task`."""
     return f"{reply.task} is {state_in_words(reply.state)}{cite_receipt(reply)}."
 
 
 def render_offered(reply: Offered) -> str:
-    """The reply of `hand_off` in words."""
+    """The reply of `hand_off`."""
     until = f"until {reply.expires_at}{cite_receipt(reply)}"
     return f"Offered {reply.task} as {reply.offer} {until}.{render_forecasts(reply.forecast)}"
 
 
 def advise_after_offer(reply: Offered) -> str:
     """What to do after `hand_off`."""
-    return "you hold the task until the offer is accepted; wait_for_wake tells you the answer."
+    return "you hold the task until the offer is accepted; wait_for_wake returns the answer."
 
 
 def render_answered(reply: Answered) -> str:
-    """The reply of `answer_hand_off` in words."""
+    """The reply of `answer_hand_off`."""
     if reply.fence is not None:
         return f"{reply.task} is yours, fence {reply.fence}, lease until {reply.lease_until}{cite_receipt(reply)}."
     return f"{reply.offer} is {state_in_words(reply.state)}{cite_receipt(reply)}."
 
 
 def render_repaired(reply: Repaired) -> str:
-    """The reply of `repair` in words."""
+    """The reply of `repair`."""
     tries = len(reply.tried_seconds_ago)
-    tried = f" Restarted {count(tries, 'time')} in a day." if tries else ""
+    tried = f" Restarted {count(tries, 'time')} in the last day." if tries else ""
     if reply.task is None:
-        return f"The runtime of @{reply.name} waits for no repair.{tried}"
-    held = f" with @{reply.holder}" if reply.holder else ", given up before" if reply.released else ""
+        return f"No repair of the runtime of @{reply.name} is open.{tried}"
+    held = f" with @{reply.holder}" if reply.holder else ", released before" if reply.released else ""
     state = state_in_words(reply.state or "")
     return f"{reply.task} repairs the runtime of @{reply.name}: {state}{held}{cite_receipt(reply)}.{tried}"
 
@@ -81,14 +81,14 @@ def render_repaired(reply: Repaired) -> str:
 TOOLS = (
     Tool(
         CREATE_TASK,
-        "Put work on the board. needs name capabilities its holder must have; depends_on tasks that come first; due is "
-        "seconds from now; review is auto, none or a name.",
+        "Put work on the board. needs are capabilities its holder must have; depends_on are tasks that come "
+        "first; due is seconds from now; review is auto, none or a name.",
         render_created,
         place=80,
     ),
     Tool(
         CLAIM_TASK,
-        "Take a task before you work on it; without one, the best open task you can do. The reply has the task in "
+        "Claim a task before you work on it; without task, the best open one you can do. Returns the task in "
         "full, your fence and your lease.",
         render_claimed,
         place=90,
@@ -96,29 +96,29 @@ TOOLS = (
     ),
     Tool(
         READ_BOARD,
-        "See the board, one line a task, or one task in full with its history.",
+        "See the board, one line per task, or one task in full with its history.",
         render_board,
         place=100,
     ),
     Tool(
         UPDATE_TASK,
-        "Report progress with evidence when something moved; renews the lease. The holder gives the fence; creator, "
-        "owner and operator need none to change, release or cancel.",
+        "Report progress with evidence when something moved; renews the lease. The holder gives the fence; "
+        "creator, owner and operator need none to change, release or cancel.",
         render_updated,
         place=110,
         core=True,
     ),
     Tool(
         COMPLETE_TASK,
-        'Claim that your task is done; another member reviews it. evidence: [{"kind": "test", "ref": "pytest -q: 212 '
-        'passed"}].',
+        'Complete your task with evidence; another member reviews it. evidence: [{"kind": "test", "ref": "pytest '
+        '-q: 212 passed"}].',
         render_completed,
         place=120,
         core=True,
     ),
     Tool(
         REVIEW_TASK,
-        "Judge another member's completed task, after checking its evidence again yourself.",
+        "Review another member's completed task after you have checked its evidence yourself.",
         render_reviewed,
         place=130,
     ),
@@ -132,14 +132,14 @@ TOOLS = (
     ),
     Tool(
         ANSWER_HAND_OFF,
-        "Accept an offer, with the hashes that its commands print where you work, or decline it with a reason. proofs: "
-        '[{"ref": "plan.md", "value": "…"}]. Declining your own offer withdraws it.',
+        "Accept an offer, with the hashes that its commands print where you work, or decline it with a reason. "
+        'proofs: [{"ref": "plan.md", "value": "…"}]. Declining your own offer withdraws it.',
         render_answered,
         place=150,
     ),
     Tool(
         REPAIR,
-        "See the repair of a member's runtime that is not finished; with found, ask its watchdogs for one.",
+        "Ask a member's watchdogs to repair its runtime; found says what is wrong. Without found, see the open repair.",
         render_repaired,
         place=170,
     ),

@@ -6,7 +6,7 @@ from teamroom.server.rules.text import code, named, said
 
 PROVE = "Prove what you reach (declare_capabilities with proofs)"
 ANSWER_PROBES = (
-    "run each command where you work, then declare_capabilities with proofs; what you do not reach, declare no more."
+    "run each command where you work, then declare_capabilities with proofs; stop declaring what you do not reach."
 )
 
 
@@ -20,7 +20,7 @@ def render_capability(shown: CapabilityShown) -> str:
 
 
 def render_probe(probe: Probe) -> str:
-    """A probe with the command that answers it."""
+    """A probe, with the command whose output answers it."""
     where = f" ({said(probe.where)})" if probe.where else ""
     return (
         f"{named(probe.capability)}{where}: @{probe.planted_by} takes the first word that {code(probe.command)} prints"

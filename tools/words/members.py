@@ -6,9 +6,9 @@ from teamroom.tools.words.reminders import render_reminders
 
 
 def render_roster(reply: Roster) -> str:
-    """The reply of `who` in words."""
+    """The members, one line each."""
     more = f"\nMore: who after {reply.next}" if reply.next else ""
-    return ("\n".join(render_member(m) + render_reminders(m.reminders) for m in reply.members) or "Nobody.") + more
+    return ("\n".join(render_member(m) + render_reminders(m.reminders) for m in reply.members) or "No members.") + more
 
 
 def render_member(member: MemberShown) -> str:
@@ -18,7 +18,7 @@ def render_member(member: MemberShown) -> str:
     return (
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
         f"{member.reason}"
-        + ("; a call of it waits now" if member.listening else "")
+        + ("; listening now" if member.listening else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")

@@ -1,4 +1,4 @@
-"""What a person asks in the morning: everything that happened, in at most sixty lines."""
+"""What happened while a person was away, in at most sixty lines."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +19,7 @@ Ago = Callable[[str], str]
 
 
 def render_night(night: Night) -> str:
-    """The reply of `overnight` in words, on at most sixty lines."""
+    """A night, in at most sixty lines."""
     ago = partial(_span_since, until=night.until)
     receipts = f"read_receipts after {night.after}"
     return "\n".join(
@@ -39,13 +39,13 @@ def _render_head(night: Night) -> str:
     looked = ", since you last looked" if night.since_last_look else ""
     opened = count(night.tasks.get("open", 0), "open task")
     span = duration(_seconds(night.since, night.until))
-    return f"{night.since} to {night.until} ({span}{looked}): {count(night.entries, 'entry')} of the log; {opened}."
+    return f"{night.since} to {night.until} ({span}{looked}): {count(night.entries, 'log entry')}; {opened}."
 
 
 def _render_pace(night: Night) -> str:
     pace = night.pace
     most = max(pace.entries, default=0)
-    return f"Entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
+    return f"Log entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
 
 
 def _render_section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
@@ -58,22 +58,22 @@ def _render_section(title: str, section: Section[Any], line: Callable[[Any], str
 
 
 def _render_waiting(waiting: Waiting, ago: Ago) -> str:
-    """What waits for a person, in one line."""
+    """One line for something that waits for a person."""
     person = f"@{waiting.person}" if waiting.person else "anybody"
     since, by = f"since {ago(waiting.since)}", f"@{waiting.by}"
     what = {
-        "escalation": f"of {by} stands still {since}, reminded {count(waiting.times, 'time')}: {person} was told",
-        "ask": f"asks {person} {since}, from {by}",
+        "escalation": f"of {by} has not moved {since}, reminded {count(waiting.times, 'time')}; {person} was told",
+        "ask": f"waits for an answer of {person} {since}, asked by {by}",
         "review": f"waits for the review of {person} {since}, completed by {by}",
         "blocked": f"of {by} waits for {person} {since}",
         "offer": f"is offered to {person} {since}, until {waiting.until}, by {by}",
-        "assigned": f"waits for {person} to begin it {since}, from {by}",
+        "assigned": f"waits for {person} to start it {since}, from {by}",
     }[waiting.kind]
     return f"{waiting.subject} {what}" + (f": {said(waiting.text)}" if waiting.text else "")
 
 
 def _render_broken(broken: Broken, ago: Ago) -> str:
-    """What broke, in one line."""
+    """One line for something that broke."""
     over = "over: " if broken.over else ""
     times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
     became = f"; {broken.became}" if broken.became else ""
@@ -81,18 +81,18 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
 
 
 def _render_stopped(stopped: Stopped, ago: Ago) -> str:
-    """Who is stopped or was, in one line."""
+    """One line for a member, owner or room that is or was stopped."""
     until = f" until {stopped.until}" if stopped.until else ""
     why = f": {said(stopped.reason)}"
     if stopped.standing != "active":
         return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
-    ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again by itself"
+    ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
     when = f" {ago(stopped.ended_at)} ago" if stopped.ended_at else ""
     return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
 
 
 def _render_held(held: Held, ago: Ago) -> str:
-    """Who has a task, and what was last brought to it, in one line."""
+    """One line for a task, its holder and its last progress."""
     late = " OVERDUE" if held.overdue else ""
     until = f" until {held.lease_until}" if held.lease_until else ""
     waits = said(held.waits_for or "") if held.state == "blocked" else held.waits_for
@@ -113,7 +113,7 @@ def _render_last(held: Held, ago: Ago) -> str:
 
 
 def _render_doer(doer: Doer) -> str:
-    """What a member did, in one line."""
+    """One line for what a member did."""
     numbers = {
         "completed": doer.completed,
         "reviewed": doer.reviewed,

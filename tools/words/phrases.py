@@ -1,4 +1,4 @@
-"""Turns of phrase that several tools and resources share."""
+"""Phrases that several tools and resources share."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from teamroom.server.acts.act import Reply
 from teamroom.server.rules.text import one_line, said
 
 SHOWN_CHARACTERS = 300
-"""How much of a member's text stands inside a line of ours."""
+"""The longest part of a member's text inside a line of the room's."""
 
 
 def cite_receipt(reply: Reply) -> str:
-    """The number of a reply's receipt, and whether it is the answer of an earlier call."""
+    """The number of a reply's receipt, or the time of the call that this reply repeats."""
     if reply.replayed is not None:
-        return f" (this is the result of the same call at {reply.replayed}; another session of yours may hold it)"
+        return f" (the result of the same call at {reply.replayed}; another session of yours may have made it)"
     return f" (receipt {reply.receipt})" if reply.receipt is not None else ""
 
 
@@ -24,17 +24,17 @@ def count(number: int, thing: str) -> str:
 
 
 def quote(text: str, author: str | None = None) -> str:
-    """A member's text as a quotation: data, whatever it says. Its author is named where no line above does."""
+    """A member's text as a quotation, because it is data. Give the author unless the line above names it."""
     head = "" if author is None else f"@{author} wrote:\n"
     return head + ("\n".join(f"> {line}" for line in text.splitlines()) or ">")
 
 
 def shorten(text: str) -> str:
-    """A member's text inside a line of ours; the whole is in the data of the reply."""
+    """A member's text, shortened to fit into a line of the room's. The data of the reply has it in full."""
     return said(one_line(text, SHOWN_CHARACTERS))
 
 
 def list_lines(title: str, lines: Iterable[str]) -> str:
-    """A short list under a title; nothing where there is nothing."""
+    """Lines as a list under a title; an empty text if there are none."""
     items = [f"- {line}" for line in lines]
     return "\n" + "\n".join([f"{title}:", *items]) if items else ""

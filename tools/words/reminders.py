@@ -5,10 +5,10 @@ from teamroom.tools.words.phrases import count, list_lines
 
 
 def render_reminders(slots: list[Slot]) -> str:
-    """Reminders that were sent or left out, and why."""
+    """Reminders that were sent, held or silent, and why."""
     return list_lines("Reminders", map(Slot.line, slots))
 
 
 def render_owed(owed: Reminder) -> str:
-    """Something that the caller owes in one line."""
+    """One line for something that the caller owes."""
     return f"{owed.rule} {owed.subject} since {owed.since}, {count(owed.times, 'reminder')}, the last {owed.at}"

@@ -11,7 +11,7 @@ from teamroom.tools.words.reminders import render_reminders
 
 
 def render_board(reply: Board) -> str:
-    """The reply of `read_board` in words."""
+    """The board, one line per task, or one task in full."""
     if reply.task is not None:
         return render_task(reply.task)
     more = f"\nMore: read_board after {reply.next}" if reply.next else ""
@@ -31,14 +31,14 @@ def render_task_line(task: TaskLine) -> str:
 
 
 def render_task(task: TaskShown) -> str:
-    """A task in full, in words."""
+    """A task in full."""
     before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
     facts = [
         f"created at {task.created_at}, priority {task.priority}, review {task.review}",
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
         *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
-        *([f"after {before}"] if before else []),
+        *([f"depends on {before}"] if before else []),
         *(
             [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shorten(task.summary)}"]
             if task.completed_by
@@ -62,13 +62,13 @@ def render_task(task: TaskShown) -> str:
 
 
 def render_entry(entry: Entry) -> str:
-    """What happened to a task, in one line."""
+    """One line of a task's history."""
     text = f": {shorten(entry.text)}" if entry.text else ""
     return f"{entry.seq} @{entry.member} {state_in_words(entry.kind)}{text}"
 
 
 def render_held_task(task: TaskHeld) -> str:
-    """A task of the caller's in one line."""
+    """One line for a task that the caller holds."""
     until = f", lease until {task.lease_until}" if task.lease_until else ""
     return f"{task.task} {state_in_words(task.state)}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
 
@@ -87,6 +87,6 @@ def render_offer(offer: OfferShown) -> str:
 
 
 def render_review(due: ReviewDue) -> str:
-    """A completion that waits for the caller, in one line."""
+    """One line for a completion that the caller is to review."""
     why = f" ({due.why})" if due.why else ""
     return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
