@@ -1,4 +1,4 @@
-"""The resources of the room: the same reads that the tools make, as text for models and JSON for programs."""
+"""The resources: the reads of the room, as text for models and as JSON for programs."""
 
 import re
 from typing import Any
@@ -39,7 +39,7 @@ def _after(text: str) -> dict[str, Any]:
 
 
 def always(*topics: str) -> Topics:
-    """The same changes for everybody."""
+    """The same topics for every reader."""
     return lambda caller, arguments, found: topics
 
 
@@ -64,15 +64,27 @@ def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, 
 
 
 RESOURCES = (
-    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, render_me, topics=_my_state),
-    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, render_inbox, topics=_my_inbox),
+    Resource("me", "Me", "Your name, role, standing, tasks and capabilities.", READ_ME, render_me, topics=_my_state),
     Resource(
-        "stream", "Stream", "The end of the room's one stream.", READ_STREAM, render_stream, topics=always("stream")
+        "inbox",
+        "Inbox",
+        "Your wakes, the offers to you, and what else waits for you.",
+        READ_INBOX,
+        render_inbox,
+        topics=_my_inbox,
+    ),
+    Resource(
+        "stream",
+        "Stream",
+        "The newest entries of the room's one stream.",
+        READ_STREAM,
+        render_stream,
+        topics=always("stream"),
     ),
     Resource(
         "stream/{after}",
         "Stream after",
-        "The stream after a number.",
+        "The stream after an entry's number.",
         READ_STREAM,
         render_stream,
         _after,
@@ -82,7 +94,7 @@ RESOURCES = (
     Resource(
         "tasks/{id}",
         "Task",
-        "A task in full.",
+        "One task in full.",
         READ_BOARD,
         render_board,
         lambda id_: {"task": id_},
@@ -92,7 +104,7 @@ RESOURCES = (
     Resource(
         "members/{name}",
         "Member",
-        "A member.",
+        "One member.",
         WHO,
         render_roster,
         lambda name: {"name": name},
@@ -100,7 +112,7 @@ RESOURCES = (
         found_by=FIND_PLACE,
     ),
     Resource(
-        "messages/{id}", "Message", "A message in full.", READ_MESSAGES, render_messages, lambda id_: {"ids": [id_]}
+        "messages/{id}", "Message", "One message in full.", READ_MESSAGES, render_messages, lambda id_: {"ids": [id_]}
     ),
     Resource(
         "overnight",
@@ -114,7 +126,7 @@ RESOURCES = (
     Resource(
         "overnight/{hours}",
         "Overnight of a span",
-        "The same of so many hours, whenever you last looked.",
+        "The same for the last so many hours.",
         OVERNIGHT,
         render_night,
         _hours,
@@ -124,18 +136,23 @@ RESOURCES = (
     Resource(
         "plants",
         "Plants",
-        "What can be proven here, and who planted it.",
+        "Capabilities that can be proven, and who planted their values.",
         READ_PLANTS,
         render_plants,
         topics=always("plants"),
     ),
     Resource(
-        "policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, render_policy, topics=always("policy")
+        "policy",
+        "Policy",
+        "The values of the room's policy, and who set them.",
+        READ_POLICY,
+        render_policy,
+        topics=always("policy"),
     ),
     Resource(
         "channels",
         "Channels",
-        "Who is told outside the room, and whether it arrives.",
+        "The people who are notified outside the room, and whether letters arrive.",
         READ_CHANNELS,
         render_channels,
         topics=always("channels"),
@@ -143,7 +160,7 @@ RESOURCES = (
     Resource(
         "receipts/{seq}",
         "Receipt",
-        "An entry of the log.",
+        "One log entry.",
         READ_RECEIPT,
         render_receipt,
         lambda seq: {"seq": _whole_number(seq)},

@@ -1,4 +1,4 @@
-"""What resources show that no tool shows, in words."""
+"""Words for what only resources show."""
 
 from teamroom.server.acts.capabilities.plants import Plants
 from teamroom.server.acts.control.policy import Policy
@@ -13,7 +13,7 @@ from teamroom.tools.words.tasks import render_held_task
 
 
 def render_me(reply: Me) -> str:
-    """Who the caller is, in words."""
+    """The caller: name, standing, tasks and capabilities."""
     until = f" until {reply.until}" if reply.until else ""
     bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
     return (
@@ -25,17 +25,17 @@ def render_me(reply: Me) -> str:
 
 
 def render_inbox(reply: Inbox) -> str:
-    """What waits for the caller, in words."""
+    """What waits for the caller."""
     return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes]) + render_pending(reply)
 
 
 def render_stream(reply: Stream) -> str:
-    """A page of the stream in words."""
+    """A page of the stream, one line per entry."""
     return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
 
 
 def render_receipt(reply: Receipt) -> str:
-    """A receipt in words."""
+    """One receipt."""
     return (
         f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
         f"{logged(reply.summary)}\nhash {reply.hash}"
@@ -43,7 +43,7 @@ def render_receipt(reply: Receipt) -> str:
 
 
 def render_plants(reply: Plants) -> str:
-    """What is planted, one capability a line, without the values."""
+    """Planted capabilities, one line each, without the values."""
     lines = [
         f"{named(p.capability)}, planted by @{p.by} at {p.at}"
         + (f": {code(p.read)}" if p.read else "")
@@ -55,8 +55,11 @@ def render_plants(reply: Plants) -> str:
 
 
 def render_policy(reply: Policy) -> str:
-    """The policy in words, one value a line, what cannot be read first."""
-    lines = [f"UNREADABLE, so the room denies: {name}. Set what it should be: set_policy" for name in reply.unreadable]
+    """The policy, one line per value; unreadable values come first."""
+    lines = [
+        f"UNREADABLE: {name}. The room refuses what needs it until you set it with set_policy."
+        for name in reply.unreadable
+    ]
     for line in reply.values:
         by = f", set by @{line.by} at {line.at}" if line.by else ""
         lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
@@ -64,11 +67,11 @@ def render_policy(reply: Policy) -> str:
 
 
 def render_channels(reply: Channels) -> str:
-    """Who is told outside the room, one channel a line: what kind it is, and what became of its newest letters."""
+    """The people who are reached outside the room, one line per channel: its kind and its newest deliveries."""
     lines = [
         f"@{person.name} {at} {channel.kind}: {channel.words}"
         for person in reply.people
         for at, channel in enumerate(person.channels, 1)
     ]
-    held = [f"{count(reply.held, 'notice')} held"] if reply.held else []
-    return "\n".join([*lines, *held]) or "Nobody is told outside the room."
+    held = [f"{count(reply.held, 'notice')} waiting"] if reply.held else []
+    return "\n".join([*lines, *held]) or "Nobody is notified outside the room."

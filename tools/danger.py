@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Danger:
-    """What a person is asked before a dangerous act, and the shell command that does the same.
+    """The question that a person confirms, and the shell command that does the same.
 
-    `always`: wherever the client can ask; else only for a token of a chat client.
+    `always`: ask in every client that can; otherwise only for tokens of chat clients.
     """
 
     question: Callable[[Any], str]
@@ -19,7 +19,7 @@ class Danger:
 
 
 def write_command(name: str, *words: str | None, **options: Any) -> str:
-    """A command line of the shell; options without a value are left out, `True` needs none."""
+    """A command line of the shell. Options that are None or False are left out; True is written without a value."""
     parts = ["teamroom", name, *(word for word in words if word is not None)]
     for option, value in options.items():
         if value is not None and value is not False:

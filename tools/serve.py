@@ -1,4 +1,4 @@
-"""Serves `tools/list` and `tools/call`: arguments checked, one call through the door, the reply in words and data."""
+"""Serves `tools/list` and `tools/call`: checks the arguments, makes one call through the door, renders the reply."""
 
 import re
 from collections.abc import Callable
@@ -27,7 +27,7 @@ NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, le
 TOOLS: dict[str, Tool] = {
     tool.name: tool for tool in sorted((tool for noun in NOUNS for tool in noun.TOOLS), key=lambda tool: tool.place)
 }
-"""Every tool by its name, in the order in which a model meets them."""
+"""Every tool by name, in the order of `tools/list`."""
 
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
@@ -54,18 +54,18 @@ class ToolServer:
         self._caller_of = caller_of
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        """The tools that this caller's role may use."""
+        """The tools that the caller is shown."""
         caller = self._caller_of(ctx)
         return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values() if tool.is_for(caller)])
 
     async def call(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        """Run a tool, or ask whether it is meant.
+        """Run a tool, or ask a person to confirm it.
 
         A refusal is a result with `is_error`, so that every client shows it to its model.
 
-        Raises MCPError for a fault of ours: it is logged, and what it says stays inside.
+        Raises MCPError for a fault of the room. The fault is logged; the error does not show it.
         """
         try:
             return await self._carry_out(ctx, params)
@@ -121,7 +121,7 @@ def _find(name: str) -> Tool:
 
 
 def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
-    """What is wrong with the arguments, without repeating them: the first three faults, and the tool's arguments."""
+    """A refusal that names the first three faults and the tool's arguments, and never repeats a value."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)[:3]
     why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
     required = [name for name, field in tool.arguments.model_fields.items() if field.is_required()]

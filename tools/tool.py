@@ -1,4 +1,4 @@
-"""What a tool is: its words, its schema, and the one call through the door behind it."""
+"""What a tool is: its wording, its schema, and its one call through the door."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +13,20 @@ from teamroom.server.identity import Caller
 from teamroom.tools.danger import Danger
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
-"""What Claude Code reads to keep a tool at hand that it would otherwise have to search for."""
+"""A mark for Claude Code: keep this tool loaded, so that the model need not search for it."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool: the wording of an act or a read. Who may call it and who is shown it, the act states.
+    """One tool: the wording of an act or a read. The act states who may call it and who is shown it.
 
-    `text` puts its reply into plain words for a model; the reply itself goes along as data. `place`: where it is in
-    `tools/list`; a place that is taken stays, because clients cache the list with the prompt. `next` says what to do
-    now, if that is not plain: some clients show a model only the words, some only the data, so it is in both.
-    `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only when asked for are
-    told to keep this one at hand. `danger`: a person confirms it.
+    - `text` renders the reply as plain words for a model. The structured content carries the reply itself.
+    - `place` orders `tools/list`. A place never changes, because clients cache the list with the prompt.
+    - `next` says what to do next, where that is not obvious. Some clients show a model only the words and some only the
+      data, so the advice is in both.
+    - `waits`: the tool blocks, so it goes over the streaming transport.
+    - `core`: clients that load tools on demand keep this one loaded.
+    - `danger`: what a person confirms first.
     """
 
     does: AnyAct | AnyRead
@@ -39,7 +41,7 @@ class Tool:
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its act."""
+        """The name of its act."""
         return str(self.does.name)
 
     @property
@@ -49,9 +51,9 @@ class Tool:
         return arguments
 
     def is_for(self, caller: Caller) -> bool:
-        """Whether a caller is shown this tool; whether it may use it, the door decides.
+        """Whether a caller is shown this tool. The door decides whether the caller may use it.
 
-        What every member may call, everybody is shown: one list is what clients cache.
+        A tool that plain members may call is shown to everybody.
         """
         does = self.does
         if does.shown_to_agents is not None:
@@ -73,11 +75,11 @@ class Tool:
 
 
 KEPT = ("type", "enum", "const", "description", "items", "properties", "required", "default", "minimum", "maximum")
-"""What a model needs of a schema; titles, lengths and patterns are enforced, and said when they are broken."""
+"""What a model needs of a schema. Lengths and patterns are enforced; a refusal explains a broken one."""
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema as short as it can be said: references put in, no titles, no unions with null."""
+    """A schema in its shortest form: references resolved, no titles, no unions with null."""
     return _compact(schema, schema.get("$defs", {}))
 
 
