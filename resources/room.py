@@ -13,7 +13,6 @@ from teamroom.resources.words import (
     render_receipt,
     render_stream,
 )
-from teamroom.server.acts.act import number
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
@@ -23,6 +22,7 @@ from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
+from teamroom.server.facts.ids import number
 from teamroom.server.identity import Caller
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages

@@ -7,14 +7,12 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from teamroom.server.identity import TOKEN, Caller, Role
+from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
+from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
-
-LARGEST_NUMBER = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
-
 
 TOKEN_TOLD = "token_told"
 """The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
@@ -84,18 +82,12 @@ def always(arguments: Arguments) -> bool:
 A = TypeVar("A", bound=Arguments)
 R = TypeVar("R", bound=BaseModel)
 
-EVERYBODY: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog", "observer"})
-WORKERS: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog"})
-ROOM_OWNERS: frozenset[Role] = frozenset({"owner"})
-OPERATORS_AND_OWNERS: frozenset[Role] = frozenset({"owner", "operator"})
-STOPPERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
-
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
-    `shown_to_agents`: which agents see its tool, where those are fewer than may call it. People see it all the same.
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
     same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
     receipt shows a mind at work, and not only a program that listens (PRS2).
@@ -105,8 +97,8 @@ class Act(Generic[A, R]):
     arguments: type[A]
     reply: type[R]
     run: Callable[[Writing, Caller, A], R]
-    roles: frozenset[Role] = WORKERS
-    shown_to_agents: frozenset[Role] | None = None
+    roles: Roles = WORKERS
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -117,7 +109,7 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
-    `shown_to_agents`: which agents see its tool, where those are fewer than may call it. People see it all the same.
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
     written down once it was read; where nothing can be written, the read stands.
     """
@@ -125,8 +117,8 @@ class Read(Generic[A, R]):
     name: str
     arguments: type[A]
     run: Callable[[Reading, Caller, A], R]
-    roles: frozenset[Role] = EVERYBODY
-    shown_to_agents: frozenset[Role] | None = None
+    roles: Roles = EVERYBODY
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     beside: Callable[[Writing, Caller, A, R], None] | None = None
@@ -135,12 +127,6 @@ class Read(Generic[A, R]):
 def author(caller: Caller) -> Author:
     """The caller as the log names it."""
     return Author(caller.member, caller.owner)
-
-
-def number(identifier: str) -> int:
-    """The number behind `T-12`, `M-7` or `O-3`; -1 when it is beyond what the room can have."""
-    value = int(identifier[2:])
-    return value if value <= LARGEST_NUMBER else -1
 
 
 AnyAct = Act[Any, Any]
