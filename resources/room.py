@@ -22,7 +22,6 @@ from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
-from teamroom.server.facts.ids import number
 from teamroom.server.identity import Caller
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
@@ -56,7 +55,7 @@ def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
 
 
 def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"task:{number(arguments.task)}",)
+    return (f"task:{arguments.task}",)
 
 
 def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:
