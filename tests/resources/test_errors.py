@@ -9,7 +9,10 @@ from mcp_types import INVALID_PARAMS
 
 from teamroom.server.http.connections import HEAD_BYTES
 from teamroom.server.refusals import REFUSED
+from tests.support.promises import house
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 
 async def test_refusals_of_resources_prompts_and_subscriptions_carry_the_code(room_of_each_era: RunningRoom) -> None:

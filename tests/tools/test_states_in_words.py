@@ -12,7 +12,10 @@ from teamroom.server.refusals import CODES
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.words import tasks as words_of_tasks
 from tests.support.hostile import Shown
+from tests.support.promises import house
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 TYPED = {"on_demand", "send_back"}
 """Values that a reader gives as they are: a mode and a verdict."""

@@ -1,6 +1,7 @@
 """Reminders in words."""
 
-from teamroom.server.acts.reminders.reminders import Reminder, Slot
+from teamroom.server.acts.reminders.reminders import Reminder
+from teamroom.server.facts.owed import Slot
 from teamroom.tools.words.phrases import count, list_lines
 
 
