@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from teamroom.resources.resource import Resource
 from teamroom.resources.serve import ResourceServer, find
 from teamroom.server.acts.act import Act
+from teamroom.server.door.door import UnauthorisedError
 from teamroom.server.http.transports import caller_of
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
@@ -148,6 +148,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.room.room.push.changed = self.stated.update  # type: ignore[method-assign]
         self._resources = ResourceServer(self.room.room.door, caller_of, self.room.room.faults)
+        self._seen: dict[tuple[str, str], str | None] = {}
         self._tokens = {"olga": self.room.owner_token, **self.room.tokens}
 
     async def act(self, who: str, tool: str, **arguments: Any) -> Any:
@@ -168,26 +169,31 @@ class Watched:
     async def later(self, seconds: float) -> None:
         """Time passes, and then the supervisor does what is due; what time alone changes is not its doing."""
         self.room.time.forward(seconds)
+        self._seen = {}
         await self.check(f"{seconds} s later", self.room.room.supervisor.tick)
         await self.check(f"letters {seconds} s later", self.room.delivered)
 
     async def check(self, what: str, step: Callable[[], Any], silent: set[str] = frozenset()) -> None:  # type: ignore[assignment]
         """Compare every resource of every member before a step and after it, but for what it is silent about."""
-        await self.snapshot()  # the reads of a while are noted as presence once
-        before = await self.snapshot()
+        before = self._seen or await self.first_look()
         self.stated.clear()
         await step()
-        after = await self.snapshot()
+        after = self._seen = await self.snapshot()
         for key in before.keys() & after.keys():
-            (text, topics), (text_after, topics_after) = before[key], after[key]
+            text, text_after = before[key], after[key]
             is_silent = key[1] in silent or f"{key[0]} {key[1]}" in silent
             if None in (text, text_after) or text == text_after or is_silent:
                 continue
-            if not (topics | topics_after) & self.stated:
+            if not await self.topics(*key) & self.stated:
                 self.missed.append(f"{what} changed {key[1]} of {key[0]} and stated {sorted(self.stated)}")
 
-    async def snapshot(self) -> dict[tuple[str, str], tuple[str | None, frozenset[str]]]:
-        """Each resource of each member: its text, None where it is refused, and its topics."""
+    async def first_look(self) -> dict[tuple[str, str], str | None]:
+        """A snapshot after the reads of a while were noted as presence, which they are once."""
+        await self.snapshot()
+        return await self.snapshot()
+
+    async def snapshot(self) -> dict[tuple[str, str], str | None]:
+        """The text of each resource of each member; None where it is refused."""
         head = self.room.room.store.committed
         tasks = range(1, 1 + (head.tasks if head is not None else 0))
         names = list(self._tokens)
@@ -199,21 +205,20 @@ class Watched:
                 found[name, uri] = await self.look(name, f"teamroom://{uri}")
         return found
 
-    async def look(self, name: str, uri: str) -> tuple[str | None, frozenset[str]]:
-        resource, arguments = find(uri)
+    async def look(self, name: str, uri: str) -> str | None:
         try:
-            caller = self.caller(name)
-            read = await self._resources.read_as(uri, caller)
-            return without_cursor(str(read.contents)), frozenset(await self.topics(resource, caller, arguments))
-        except Exception as error:
-            if isinstance(error, Refusal) or type(error).__name__ == "UnauthorisedError":
-                return None, frozenset()
-            raise
+            read = await self._resources.read_as(uri, self.caller(name))
+        except (Refusal, UnauthorisedError):
+            return None
+        return without_cursor(str(read.contents))
 
-    async def topics(self, resource: Resource, caller: Caller, arguments: Any) -> tuple[str, ...]:
+    async def topics(self, name: str, path: str) -> frozenset[str]:
+        """The topics that a member follows with a resource."""
+        resource, arguments = find(f"teamroom://{path}")
         assert resource.topics is not None
+        caller = self.caller(name)
         found = await self.room.room.door.read(caller, resource.found_by or resource.reads, arguments)
-        return tuple(resource.topics(caller, arguments, found))
+        return frozenset(resource.topics(caller, arguments, found))
 
     def fence(self, task: str) -> int:
         """The fence of a task now."""
@@ -225,6 +230,7 @@ class Watched:
     def knows(self, name: str, token: str) -> None:
         """Look at the room as another member, too."""
         self._tokens[name] = token
+        self._seen = {}
 
 
 @contextlib.asynccontextmanager
