@@ -129,7 +129,7 @@ class Room:
 
     def _make(self, tx: Writing, owner: str) -> str:
         """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
-        token = open_room(tx, owner, self.clock())
+        token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         return token
 

@@ -120,8 +120,8 @@ def _begin(
     held = kept.read_text(encoding="ascii").strip() if kept.exists() else None
 
     def work(tx: Writing) -> tuple[Head, list[str], str | None]:
-        stopped = begin_again(tx, epoch, backup.at, stops, now)
-        token = owner_token(tx, held, now)
+        stopped = begin_again(tx, epoch, backup.at, stops)
+        token = owner_token(tx, held)
         return tx.head, stopped, token
 
     with closing(connect_writer(draft)) as connection:

@@ -26,7 +26,6 @@ from teamroom.server.settings import (
     load_with_origins,
     policy_values,
     shown,
-    with_policy,
 )
 from teamroom.server.store.folder import DATABASE
 
@@ -178,7 +177,7 @@ def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
     with reading(place.folder) as tx:
         document = tx.value("policy")
     origins |= dict.fromkeys(policy_values(document), "policy")
-    return with_policy(settings, document), origins
+    return settings.model_copy(update=dict(policy_values(document))), origins
 
 
 def _chain(place: Place) -> Iterator[Finding]:

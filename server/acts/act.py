@@ -100,7 +100,7 @@ class Act(Generic[A, R]):
     name: str
     arguments: type[A]
     reply: type[R]
-    run: Callable[[Writing, Caller, A, float], R]
+    run: Callable[[Writing, Caller, A], R]
     roles: frozenset[Role] = WORKERS
     while_paused: bool = False
     repeats: bool = False
@@ -118,11 +118,11 @@ class Read(Generic[A, R]):
 
     name: str
     arguments: type[A]
-    run: Callable[[Reading, Caller, A, float], R]
+    run: Callable[[Reading, Caller, A], R]
     roles: frozenset[Role] = EVERYBODY
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
-    beside: Callable[[Writing, Caller, A, R, float], None] | None = None
+    beside: Callable[[Writing, Caller, A, R], None] | None = None
 
 
 def author(caller: Caller) -> Author:

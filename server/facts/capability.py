@@ -30,33 +30,33 @@ class CapabilityShown(BaseModel):
     counts: bool
 
 
-def capabilities_of(tx: Reading, member: int, now: float) -> list[CapabilityShown]:
+def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
     """What a member declares, each as it stands now. Where the policy cannot be read, nothing counts."""
     rows = tx.all("capabilities", member=member)
     trust: TrustLevel | None = None
     with contextlib.suppress(Refusal):
         trust = tx.policy.trust if rows else None
-    return [_shown(row, trust, now) for row in rows]
+    return [_shown(row, trust, tx.now) for row in rows]
 
 
-def lacking(tx: Reading, member: int, needs: list[str], now: float) -> dict[str, State | None]:
+def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
     """What a member does not reach of what is needed, by what counts here; each with its state, None: not declared."""
     trust = tx.policy.trust
     has = {row["capability"]: _reach(row) for row in tx.all("capabilities", member=member)}
     return {
-        need: has[need].state(now) if need in has else None
+        need: has[need].state(tx.now) if need in has else None
         for need in needs
-        if need not in has or not has[need].counts(trust, now)
+        if need not in has or not has[need].counts(trust, tx.now)
     }
 
 
-def require(tx: Reading, member: int, name: str, needs: list[str], now: float, subject: str) -> None:
+def require(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
     """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
-    missing = lacking(tx, member, needs, now) if needs else {}
+    missing = lacking(tx, member, needs) if needs else {}
     if not missing:
         return
     trust = tx.policy.trust
-    who_has = {need: _who_has(tx, need, trust, now) for need in missing}
+    who_has = {need: _who_has(tx, need, trust) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
     lacks = ", ".join(f"{named(need)} ({state})" if state else named(need) for need, state in missing.items())
     level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
@@ -97,9 +97,9 @@ def _at_least(trust: TrustLevel) -> str:
     return "attested or proven" if trust == "attested" else "proven"
 
 
-def _who_has(tx: Reading, capability: str, trust: TrustLevel, now: float) -> list[str]:
+def _who_has(tx: Reading, capability: str, trust: TrustLevel) -> list[str]:
     rows = tx.all("with_capability", capability=capability, limit=LOOKED_AT)
-    return [row["name"] for row in rows if _reach(row).counts(trust, now)][:HAVE_IT_SHOWN]
+    return [row["name"] for row in rows if _reach(row).counts(trust, tx.now)][:HAVE_IT_SHOWN]
 
 
 def _reach(row: Any) -> Reach:

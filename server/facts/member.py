@@ -37,14 +37,14 @@ def standing_of(row: Any, now: float) -> str:
     return found.state or "paused"
 
 
-def facts_of(tx: Reading, row: Any, now: float) -> Facts:
+def facts_of(tx: Reading, row: Any) -> Facts:
     """What is known of a member's presence, from its row."""
     return Facts(
         row["kind"],
         row["mode"],
-        standing_of(row, now),
+        standing_of(row, tx.now),
         row["last_call_at"],
-        _busy_until(tx, row, now),
+        _busy_until(tx, row),
         row["connected_at"],
         tx.watched_from,
         row["trouble"],
@@ -52,13 +52,13 @@ def facts_of(tx: Reading, row: Any, now: float) -> Facts:
     )
 
 
-def _busy_until(tx: Reading, row: Any, now: float) -> float | None:
+def _busy_until(tx: Reading, row: Any) -> float | None:
     """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
-    if row["busy_until"] is None or row["busy_until"] > now:
+    if row["busy_until"] is None or row["busy_until"] > tx.now:
         return row["busy_until"]  # type: ignore[no-any-return]
     since = row["last_progress_at"]
     pauses = pauses_of(tx, row["id"], row["owner"], since)
-    spans = [(pause.since, now if pause.until is None else pause.until) for pause in pauses]
+    spans = [(pause.since, tx.now if pause.until is None else pause.until) for pause in pauses]
     return declared_until(since, row["busy_until"], [*spans, *tx.gaps])
 
 
@@ -81,15 +81,15 @@ def refuse_zombie(row: Any, subject: str, others: str) -> None:
         )
 
 
-def forecast(tx: Reading, row: Any, now: float) -> Forecast:
+def forecast(tx: Reading, row: Any) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
-    facts = facts_of(tx, row, now)
-    expected = expectation(facts, answer_times(tx, row["id"]), now, settings)
+    facts = facts_of(tx, row)
+    expected = expectation(facts, answer_times(tx, row["id"]), tx.now, settings)
     return Forecast(
         to=row["name"],
         mode=facts.mode,
-        presence=presence(facts, now, settings).verdict,
+        presence=presence(facts, tx.now, settings).verdict,
         standing=facts.standing,
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,

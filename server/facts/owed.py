@@ -36,36 +36,41 @@ class Due:
 
 
 def owe(
-    tx: Writing, rule: DueRule, subject: int, member: int, now: float, span: float, at: float | None = None
+    tx: Writing,
+    rule: DueRule,
+    subject: int,
+    member: int,
+    span: float,
+    *,
+    since: float | None = None,
+    at: float | None = None,
 ) -> None:
-    """Something is due from now on: first after `span` seconds, or at a time."""
-    at = now + span if at is None else at
-    tx.run("owe", rule=rule, subject=subject, member=member, at=at, since=now, span=span)
+    """Something is due from now, or since a time, on: first after `span` seconds, or at a time."""
+    since = tx.now if since is None else since
+    at = since + span if at is None else at
+    tx.run("owe", rule=rule, subject=subject, member=member, at=at, since=since, span=span)
     tx.effects.due = min(tx.effects.due, at)
 
 
-def owe_reminder(
-    tx: Writing, rule: Rule, subject: int, member: int, mode: str, now: float, blocked: bool = False
-) -> None:
+def owe_reminder(tx: Writing, rule: Rule, subject: int, member: int, mode: str, blocked: bool = False) -> None:
     """A member owes something from now on, and will be reminded of it."""
-    owe(tx, rule, subject, member, now, first_seconds(rule, interval_seconds(mode, tx.settings), blocked, tx.settings))
+    first = first_seconds(rule, interval_seconds(mode, tx.settings), blocked, tx.settings)
+    owe(tx, rule, subject, member, first)
 
 
-def owe_task(
-    tx: Writing, task: int, member: int, mode: str, now: float, lease_seconds: float, blocked: bool = False
-) -> None:
+def owe_task(tx: Writing, task: int, member: int, mode: str, lease_seconds: float, blocked: bool = False) -> None:
     """A member holds a task that moved now: it is reminded while nothing moves again, and the lease runs out."""
-    owe_reminder(tx, "task", task, member, mode, now, blocked)
-    owe(tx, "lease", task, member, now, lease_seconds)
+    owe_reminder(tx, "task", task, member, mode, blocked)
+    owe(tx, "lease", task, member, lease_seconds)
 
 
-def owe_presence(tx: Writing, member: int, mode: str, now: float) -> None:
+def owe_presence(tx: Writing, member: int, mode: str) -> None:
     """An agent with an interval is watched from now on; another is not any more."""
     interval = interval_seconds(mode, tx.settings)
     if interval is None:
         settle(tx, "presence", member, member)
     else:
-        owe(tx, "presence", member, member, now, interval)
+        owe(tx, "presence", member, member, interval)
 
 
 def look_at_leases(tx: Writing, member: int, at: float) -> None:
@@ -74,14 +79,14 @@ def look_at_leases(tx: Writing, member: int, at: float) -> None:
     tx.effects.due = min(tx.effects.due, at)
 
 
-def owe_digest(tx: Writing, member: int, name: str, now: float) -> None:
+def owe_digest(tx: Writing, member: int, name: str) -> None:
     """A person is sent a digest each day, if it has a channel and there is a time for it. One that is due stays so."""
     clock = tx.settings.notify_digest
     if not clock or name not in tx.settings.notify:
         return
-    at, standing = next_time(now, clock, tx.settings), find_due(tx, "digest", member, member)
+    at, standing = next_time(tx.now, clock, tx.settings), find_due(tx, "digest", member, member)
     if standing is None:
-        owe(tx, "digest", member, member, now, 0, at)
+        owe(tx, "digest", member, member, 0, at=at)
     elif at < standing.at:
         put_off(tx, standing, at)
         tx.effects.due = min(tx.effects.due, at)

@@ -17,7 +17,7 @@ from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import Lease, Pause
 from teamroom.server.rules.text import how_many_fit
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
 from teamroom.server.store.transaction import Reading, Writing
 
 State = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled"]
@@ -79,13 +79,13 @@ class StoredTask:
             return None
         return rfc3339(now + self.lease.left(self.pauses, now))
 
-    def overdue_seconds(self, now: float, settings: Settings) -> float:
+    def overdue_seconds(self, now: float, settings: FixedSettings) -> float:
         """How long its lease has been over; negative while it is not."""
         if self.state != "claimed":
             return -self.lease.seconds
         return self.lease.overdue_seconds(self.pauses, now, settings)
 
-    def lost_seconds(self, now: float, settings: Settings) -> float:
+    def lost_seconds(self, now: float, settings: FixedSettings) -> float:
         """For how long its holder may lose it; negative while it may not.
 
         Not until its lease is over, nor for an interval after the room slept: nobody could renew meanwhile (PRS6).
@@ -94,18 +94,18 @@ class StoredTask:
         return min(self.overdue_seconds(now, settings), watched)
 
 
-def find(tx: Reading, identifier: str, now: float) -> StoredTask:
+def find(tx: Reading, identifier: str) -> StoredTask:
     """The task with this id as it is now. Raises Refusal `not_found`."""
     row = tx.one("task", id=number(identifier))
     if row is None:
         raise not_found("task", identifier, "Call read_board to see the tasks.")
-    return as_it_is(tx, row, now)
+    return as_it_is(tx, row)
 
 
-def as_it_is(tx: Reading, row: Any, now: float) -> StoredTask:
+def as_it_is(tx: Reading, row: Any) -> StoredTask:
     """A stored row as it is at this moment: an offer that has expired is over, whoever reads first."""
     state, since = row["state"], row["lease_from"]
-    expired = state == "offered" and row["offer"] is not None and row["offer_expires_at"] <= now
+    expired = state == "offered" and row["offer"] is not None and row["offer_expires_at"] <= tx.now
     if expired:
         state, since = "claimed", row["offer_expires_at"]
     pauses: list[Pause] = []
@@ -133,24 +133,23 @@ def needs_of(tx: Reading, task: int) -> list[str]:
     return [row["need"] for row in tx.all("needs", task=task)]
 
 
-def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
+def find_settled(tx: Writing, identifier: str) -> StoredTask:
     """Like `find`, and what has become due is written down first, so that the act starts from it."""
-    task = find(tx, identifier, now)
+    task = find(tx, identifier)
     if not task.offer_expired:
         return task
     row = task.row
     seq = log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="expire_offer",
         subject=f"O-{row['offer']}",
         summary=f"O-{row['offer']} expired unanswered by @{row['receiver_name']}; {task.name} is back with "
         f"@{row['holder_name']}",
         detail={"task": task.name},
     )
-    tx.run("close_offer", id=row["offer"], state="expired", now=now, reason="")
-    give_back(tx, task, task.lease.since or now, seq, now)
+    tx.run("close_offer", id=row["offer"], state="expired", now=tx.now, reason="")
+    give_back(tx, task, task.lease.since or tx.now, seq)
     log.wake(
         tx,
         [row["giver"]],
@@ -159,23 +158,23 @@ def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
         sender=ROOM_MEMBER,
         line=f"@{row['receiver_name']} did not answer; {task.name} is yours again",
     )
-    return find(tx, identifier, now)
+    return find(tx, identifier)
 
 
-def give_back(tx: Writing, task: StoredTask, since: float, seq: int, now: float) -> None:
+def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
     """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
     assert task.holder is not None
     seconds = task.lease.seconds
     tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
-    owe_reminder(tx, "task", task.id, task.holder, tx.one("watched", member=task.holder)["mode"], now)
-    owe(tx, "lease", task.id, task.holder, now, seconds, at=since + seconds)
+    owe_reminder(tx, "task", task.id, task.holder, tx.one("watched", member=task.holder)["mode"])
+    owe(tx, "lease", task.id, task.holder, seconds, at=since + seconds)
 
 
-def owe_assigned(tx: Writing, row: Any, now: float) -> None:
+def owe_assigned(tx: Writing, row: Any) -> None:
     """A task is open again: whom it is assigned to is reminded to claim it."""
     if row["assigned"] is not None:
         mode = tx.one("watched", member=row["assigned"])["mode"]
-        owe_reminder(tx, "task", row["id"], row["assigned"], mode, now)
+        owe_reminder(tx, "task", row["id"], row["assigned"], mode)
 
 
 def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:
@@ -219,7 +218,6 @@ def add_entry(
     tx: Writing,
     task: int,
     caller: Author | Caller,
-    now: float,
     kind: str,
     text: str,
     detail: dict[str, Any] | None = None,
@@ -230,7 +228,7 @@ def add_entry(
         task=task,
         seq=tx.head.seq,
         member=caller.member,
-        at=now,
+        at=tx.now,
         kind=kind,
         text=text,
         detail=json.dumps(detail or {}, ensure_ascii=False),

@@ -6,7 +6,7 @@ from teamroom.server.rules.leases import paused_seconds
 from teamroom.server.store.transaction import Reading, Writing
 
 
-def measure(tx: Writing, caller: Caller, upto: int, now: float) -> None:
+def measure(tx: Writing, caller: Caller, upto: int) -> None:
     """Note how long the wakes waited that a member is shown now for the first time; paused time does not count."""
     seen = tx.value("seen", member=caller.member)
     if upto <= seen:
@@ -15,7 +15,7 @@ def measure(tx: Writing, caller: Caller, upto: int, now: float) -> None:
     if wakes:
         pauses = pauses_of(tx, caller.member, caller.owner, min(row["at"] for row in wakes))
         for row in wakes:
-            waited = max(now - row["at"] - paused_seconds(pauses, row["at"], now), 0.0)
+            waited = max(tx.now - row["at"] - paused_seconds(pauses, row["at"], tx.now), 0.0)
             tx.run("add_answer_time", member=caller.member, seq=row["seq"], seconds=waited)
         tx.run("forget_answer_times", member=caller.member, keep=tx.settings.forecast_kept)
     tx.run("see", member=caller.member, seq=upto)

@@ -44,7 +44,6 @@ ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 def append(
     tx: Writing,
     author: Author,
-    now: float,
     *,
     act: str,
     subject: str,
@@ -59,15 +58,14 @@ def append(
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
     head.hash = entry_hash(
-        head.hash, (seq, head.epoch, now, author.member, author.owner, act, subject, outcome), digest
+        head.hash, (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome), digest
     )
     head.seq = seq
-    tx.written_at = now
     tx.run(
         "append_entry",
         seq=seq,
         epoch=head.epoch,
-        at=now,
+        at=tx.now,
         actor=author.member,
         owner=author.owner,
         act=act,
@@ -100,12 +98,12 @@ def wake(
             subject=subject,
             sender=sender,
             line=line,
-            at=tx.written_at,
+            at=tx.now,
             folded=int(_is_beyond_share(tx, member, sender)),
         )
         tx.effects.woken.add(member)
-        if tx.run("look_sooner", member=member, now=tx.written_at, intervals=tx.settings.suspect_intervals):
-            tx.effects.due = min(tx.effects.due, tx.written_at)
+        if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
+            tx.effects.due = min(tx.effects.due, tx.now)
         if kind is not None:
             notice(tx, member, kind, reason, subject)
 
@@ -118,8 +116,8 @@ def notice(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> N
     if row["kind"] != "human" or row["name"] not in tx.settings.notify:
         return
     tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
-    at = tx.written_at + tx.settings.notify_group_seconds
-    if tx.run("owe_notice", member=member, at=at, now=tx.written_at):
+    at = tx.now + tx.settings.notify_group_seconds
+    if tx.run("owe_notice", member=member, at=at, now=tx.now):
         tx.effects.due = min(tx.effects.due, at)
 
 
@@ -128,7 +126,7 @@ def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
     if sender == ROOM_MEMBER:
         return False
     nth = tx.value("nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
-    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.written_at) > 0
+    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.now) > 0
 
 
 def canonical(value: Mapping[str, Any]) -> str:

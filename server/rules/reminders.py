@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teamroom.server.rules.presence import Verdict
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
 
 DAY_SECONDS = 86_400.0
 
@@ -54,7 +54,7 @@ class Decision:
     next_at: float
 
 
-def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: Settings) -> Decision:
+def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: FixedSettings) -> Decision:
     """What to do about something owed: remind, hold it for the next wake, or keep silent, each with its reason.
 
     `cap`: after so many reminders that count, the owner is told once, and then nobody.
@@ -74,7 +74,7 @@ def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, setti
     return Decision(outcome, reason, passed, passed - owed.slot - 1, counted, counted >= cap, next_at)
 
 
-def _outcome(circumstances: Circumstances, now: float, settings: Settings) -> tuple[Outcome, str, int]:
+def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) -> tuple[Outcome, str, int]:
     """What becomes of the slot, why, and whether it counts toward the cap."""
     if circumstances.standing != "active":
         return "silent", f"the member is {circumstances.standing}", 0
@@ -118,7 +118,7 @@ def slot_time(since: float, first: float, longest: float, slot: int) -> float:
     return at
 
 
-def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: Settings) -> float:
+def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: FixedSettings) -> float:
     """After how long a member with this interval is first reminded."""
     beat = interval or 0.0
     if rule == "task":

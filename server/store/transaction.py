@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from teamroom.server.clock import Gap, Watch
+from teamroom.server.clock import Clock, Gap, Watch, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
-from teamroom.server.settings import Settings, SettingsError, with_policy
+from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
 from teamroom.server.store.changes import CHANGES
 
 
@@ -51,15 +51,15 @@ class DamagedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an engine hands to every transaction: its statements, the room's settings, randomness, and the watch.
+    """What an engine hands to every transaction: its statements, the room's settings, randomness, and the time.
 
-    `watch` None: nobody watches, as in a room that no server has open.
+    `clock`: a `Watch` where a server has the room open, which knows what time it missed.
     """
 
     statements: Mapping[str, str]
     settings: Settings
     entropy: Entropy
-    watch: Watch | None = None
+    clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
 
@@ -93,34 +93,43 @@ class Reading:
         self._connection = connection
         self._statements = context.statements
         self._context = context
-        self.settings = context.settings
+        self.settings: FixedSettings = context.settings
+        self.now = context.clock()
+        """The time of this transaction: one act is one moment. Seconds since 1970-01-01 UTC."""
         self.principal: Any = None
         """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
-        self._policy: Settings | None = None
+        self._policy: Policy | None = None
 
     @property
     def watched_from(self) -> float:
         """Since when the room has seen all time pass."""
-        return 0.0 if self._context.watch is None else self._context.watch.since
+        clock = self._context.clock
+        return clock.since if isinstance(clock, Watch) else 0.0
 
     @property
     def gaps(self) -> Sequence[Gap]:
         """The spans, the newest, of which the room saw nothing: it slept, was not running, or its clock was stepped."""
-        return () if self._context.watch is None else self._context.watch.gaps
+        clock = self._context.clock
+        return clock.gaps if isinstance(clock, Watch) else ()
 
     def listens(self, member: int) -> bool:
         """Whether a member has a call or a stream open now."""
         return self._context.listens(member)
 
     @property
-    def policy(self) -> Settings:
-        """The settings with the room's policy in their place, read once in this transaction by who needs it.
+    def configured_policy(self) -> Policy:
+        """What the settings say where the room's own policy is silent."""
+        return self._context.settings.policy
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force, read once in this transaction by whoever needs it.
 
         Raises Refusal `not_allowed` when the policy is missing or cannot be read (CTL8).
         """
         if self._policy is None:
             try:
-                self._policy = with_policy(self.settings, self.value("policy"))
+                self._policy = with_policy(self.configured_policy, self.value("policy"))
             except SettingsError as error:
                 raise Refusal(
                     "not_allowed",
@@ -171,8 +180,6 @@ class Writing(Reading):
         super().__init__(connection, context)
         self.entropy = context.entropy
         self.head = head
-        self.written_at = 0.0
-        """The time of the newest entry that this transaction wrote."""
         self.effects = Effects()
 
     def run(self, name: str, /, **parameters: Any) -> int:

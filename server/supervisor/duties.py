@@ -9,7 +9,7 @@ from teamroom.server.acts.tasks.overdue import say_overdue
 from teamroom.server.facts.owed import Due, DueRule, find_due
 from teamroom.server.store.transaction import Writing
 
-Duty = Callable[[Writing, Due, float], None]
+Duty = Callable[[Writing, Due], None]
 
 DUTIES: Mapping[DueRule, Duty] = {
     "presence": watch,
@@ -20,11 +20,11 @@ DUTIES: Mapping[DueRule, Duty] = {
 }
 
 
-def carry_out(tx: Writing, seen: Due, fence: int, now: float) -> bool:
+def carry_out(tx: Writing, seen: Due, fence: int) -> bool:
     """Do what is due, unless it changed since it was seen or another supervisor leads; returns whether it was done."""
     if tx.one("supervisor")["fence"] != fence or find_due(tx, seen.rule, seen.subject, seen.member) != seen:
         return False
-    DUTIES[seen.rule](tx, seen, now)
+    DUTIES[seen.rule](tx, seen)
     return True
 
 

@@ -3,7 +3,7 @@
 from teamroom.server.store.transaction import Writing
 
 
-def lead(tx: Writing, holder: str, now: float) -> int | None:
+def lead(tx: Writing, holder: str) -> int | None:
     """Take the lease, or keep it; returns its fence, or None while another supervisor holds it.
 
     It is renewed only in its second half, so that most ticks write nothing for it.
@@ -11,10 +11,10 @@ def lead(tx: Writing, holder: str, now: float) -> int | None:
     row = tx.one("supervisor")
     seconds = tx.settings.supervisor_seconds
     if row["holder"] == holder:
-        if row["until"] - now < seconds / 2:
-            tx.run("keep_supervisor", until=now + seconds)
+        if row["until"] - tx.now < seconds / 2:
+            tx.run("keep_supervisor", until=tx.now + seconds)
         return int(row["fence"])
-    if now < row["until"] <= now + seconds:
+    if tx.now < row["until"] <= tx.now + seconds:
         return None
-    tx.run("take_supervisor", holder=holder, until=now + seconds)
+    tx.run("take_supervisor", holder=holder, until=tx.now + seconds)
     return int(row["fence"]) + 1

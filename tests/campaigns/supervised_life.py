@@ -95,8 +95,8 @@ def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
             while to_send:
                 await self._door.act_as_room(_sending(to_send.pop(0)))
 
-    def _sending(work: Callable[[Writing], None]) -> Callable[[Writing, float], None]:
-        def sending(tx: Writing, now: float) -> None:
+    def _sending(work: Callable[[Writing], None]) -> Callable[[Writing], None]:
+        def sending(tx: Writing) -> None:
             work(tx)
             decided()
 

@@ -233,7 +233,7 @@ def crowd(tx: Any, now: float, first: int, random: Random) -> None:
             ]
         )
         author = log.Author(actor, agent["owner"] if actor != 1 else 1)
-        log.append(tx, author, now, act=act, subject=subject, summary=f"@{agent['name']} {act}: entry {number}")
+        log.append(tx, author, act=act, subject=subject, summary=f"@{agent['name']} {act}: entry {number}")
 
 
 async def loud(room: RunningRoom, thousands: int) -> None:
@@ -251,7 +251,7 @@ async def loud(room: RunningRoom, thousands: int) -> None:
     random = Random(1)
     for thousand in range(thousands):
         room.time.forward(HOUR / 10)
-        await room.room.door.act_as_room(lambda tx, now, n=thousand: crowd(tx, now, 1000 * n, random))  # type: ignore[misc]
+        await room.room.door.act_as_room(lambda tx, n=thousand: crowd(tx, tx.now, 1000 * n, random))  # type: ignore[misc]
 
 
 async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_rest(
@@ -444,11 +444,11 @@ async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_a
     owner = await room.owner()
     await room.enroll("builder")
 
-    def take_over(tx: Any, now: float) -> None:
+    def take_over(tx: Any) -> None:
         """As `teamroom restore` does it: the standing of the journal, and an entry of the room."""
         stop = {"scope": "member", "target": 3, "state": "paused", "until": None}
-        tx.run("set_standing", **stop, now=now, by_member=1, by_role="owner", reason="as it was before")
-        log.append(tx, log.ROOM_AUTHOR, now, act="restore", subject="@builder", summary="@builder is paused, as before")
+        tx.run("set_standing", **stop, now=tx.now, by_member=1, by_role="owner", reason="as it was before")
+        log.append(tx, log.ROOM_AUTHOR, act="restore", subject="@builder", summary="@builder is paused, as before")
 
     await room.room.door.act_as_room(take_over)
     night = await read(owner)
@@ -536,9 +536,9 @@ async def test_a_review_that_nobody_judges_in_time_waits_for_the_owner(room: Run
 async def test_a_notice_that_was_not_delivered_is_what_broke(room: RunningRoom) -> None:
     owner = await room.owner()
 
-    def fail(tx: Any, now: float) -> None:
+    def fail(tx: Any) -> None:
         line = "@olga was not reached by channel 1 of 1 after 3 tries"
-        log.append(tx, log.ROOM_AUTHOR, now, act="notify", subject="@olga", outcome="failed", summary=line)
+        log.append(tx, log.ROOM_AUTHOR, act="notify", subject="@olga", outcome="failed", summary=line)
 
     await room.room.door.act_as_room(fail)
     (broken,) = (await read(owner))["broke"]["shown"]
@@ -551,7 +551,7 @@ async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder", mode="live")
     await builder("check_in")
     await room.room.door.act_as_room(
-        lambda tx, now: tx.run("put_off_failed", rule="presence", subject=3, member=3, at=now + HOUR)
+        lambda tx: tx.run("put_off_failed", rule="presence", subject=3, member=3, at=tx.now + HOUR)
     )
     assert [line["line"] for line in (await read(owner))["broke"]["shown"]] == [
         "1 duty of the room failed and will be tried again; the server's log says why"

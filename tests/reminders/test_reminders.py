@@ -377,10 +377,10 @@ async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older
     assert len(acts(room, "remind")) == 1
     fence = room.room.store.look_up(lambda tx: tx.one("supervisor"))["fence"]
     act = room.room.door.act_as_room
-    assert await act(lambda tx, now: carry_out(tx, seen, fence, now)) is False
+    assert await act(lambda tx: carry_out(tx, seen, fence)) is False
     now_due = room.room.store.look_up(lambda tx: find_due(tx, "task", int(task[2:]), member))
     assert now_due is not None
-    assert await act(lambda tx, now: carry_out(tx, now_due, fence - 1, now)) is False
+    assert await act(lambda tx: carry_out(tx, now_due, fence - 1)) is False
     assert len(acts(room, "remind")) == 1
 
 

@@ -102,7 +102,7 @@ def test_the_most_restrictive_level_is_named(
     ],
 )
 def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
-    assert lease_seconds(kind, mode, SETTINGS) == seconds
+    assert lease_seconds(kind, mode, SETTINGS, SETTINGS) == seconds
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
     ],
 )
 def test_how_long_an_offer_waits(mode: str, seconds: float) -> None:
-    assert offer_seconds(mode, SETTINGS) == seconds
+    assert offer_seconds(mode, SETTINGS, SETTINGS) == seconds
 
 
 def test_who_has_no_interval_gets_the_shortest_lease_and_offer() -> None:
     short = Settings(lease_seconds=60, lease_intervals=100, offer_seconds=60, offer_intervals=100)
-    assert (lease_seconds("agent", "on_demand", short), offer_seconds("on_demand", short)) == (60, 60)
+    assert (lease_seconds("agent", "on_demand", short, short), offer_seconds("on_demand", short, short)) == (60, 60)
 
 
 def test_a_pause_covers_from_its_first_moment_to_before_its_end() -> None:

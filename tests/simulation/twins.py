@@ -20,8 +20,8 @@ def no_snooze() -> Iterator[None]:
     """Reminders look neither at snoozes nor at pauses."""
     circumstances = reminders._circumstances
 
-    def blind(tx: Reading, row: Any, found: Any, now: float) -> Circumstances:
-        return replace(circumstances(tx, row, found, now), snoozed_until=None, standing="active")
+    def blind(tx: Reading, row: Any, found: Any) -> Circumstances:
+        return replace(circumstances(tx, row, found), snoozed_until=None, standing="active")
 
     with patch.object(reminders, "_circumstances", blind):
         yield

@@ -20,7 +20,7 @@ from teamroom.server.store.transaction import DiskFullError, StorageError, Writi
 from tests.campaigns.invariants import chain_faults
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, running_room
-from tests.support.stores import NOW, Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
+from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
 
 LARGE = "x" * 2_000_000
 
@@ -275,7 +275,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
 
 async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench: Bench) -> None:
     def halfway(tx: Writing) -> int:
-        seq = log.append(tx, ROOM_AUTHOR, NOW, act="test", subject="gone", summary="gone")
+        seq = log.append(tx, ROOM_AUTHOR, act="test", subject="gone", summary="gone")
         bench.reached.set()
         assert bench.gate.wait(BOUND_SECONDS)
         log.wake(tx, [2], reason="control", subject="gone", sender=1, line="gone")

@@ -64,7 +64,7 @@ class Bench:
 
         def work(tx: Writing) -> int:
             self.runs.append(name)
-            seq = log.append(tx, ROOM_AUTHOR, NOW, act="test", subject=name, summary=name, detail={"text": text})
+            seq = log.append(tx, ROOM_AUTHOR, act="test", subject=name, summary=name, detail={"text": text})
             log.wake(tx, [2], reason="control", subject=name, sender=1, line=name)
             return seq
 
@@ -135,10 +135,12 @@ async def open_store(folder: Path, **settings: Any) -> AsyncIterator[Bench]:
     """A store of a new room; a batch may take long, so that a test decides what shares one."""
     data_folder.make_private(folder)
     caused: list[Effects] = []
-    context = Context(sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes)
+    context = Context(
+        sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes, lambda: NOW
+    )
     store = SqliteStore(folder, context, caused.append)
     await store.open(NOW)
-    await store.create(lambda tx: open_room(tx, "olga", NOW), NOW, log.FIRST_HASH)
+    await store.create(lambda tx: open_room(tx, "olga"), NOW, log.FIRST_HASH)
     data_folder.write_private(folder / data_folder.KEY, "00" * 32)
     bench = Bench(store, folder, asyncio.get_running_loop(), caused)
     try:

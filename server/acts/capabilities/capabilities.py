@@ -42,14 +42,14 @@ class Declared(Reply):
     probes: list[Probe]
 
 
-def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities, now: float) -> Declared:
+def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities) -> Declared:
     """Say what this runtime can reach and answer probes; what is not named any more is withdrawn.
 
     With `attest_for` it is said of another member instead, or taken back.
     """
     if arguments.attest_for is not None:
         about = _withdraw if arguments.withdraw else _attest
-        return about(tx, caller, arguments, arguments.attest_for, now)
+        return about(tx, caller, arguments, arguments.attest_for)
     if arguments.withdraw:
         raise Refusal(
             "invalid",
@@ -64,11 +64,11 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     wanted = before if arguments.capabilities is None else set(arguments.capabilities)
     for capability in sorted(before - wanted):
         tx.run("forget_capability", member=caller.member, capability=capability)
-        tx.run("withdraw_capability", member=caller.member, capability=capability, now=now)
+        tx.run("withdraw_capability", member=caller.member, capability=capability, now=tx.now)
         tx.run("close_probe", member=caller.member, capability=capability)
     for capability in sorted(wanted - before):
-        tx.run("declare_capability", member=caller.member, capability=capability, now=now)
-    proven = prove(tx, caller, arguments.proofs or [], now)
+        tx.run("declare_capability", member=caller.member, capability=capability, now=tx.now)
+    proven = prove(tx, caller, arguments.proofs or [])
     seq = None
     if before != wanted or proven:
         did = [] if before == wanted else [f"declares: {', '.join(sorted(wanted)) or 'no capabilities'}"]
@@ -76,7 +76,6 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         seq = log.append(
             tx,
             author(caller),
-            now,
             act="declare_capabilities",
             subject=f"@{caller.name}",
             summary=one_line(f"@{caller.name} {' and '.join(did)}"),
@@ -86,12 +85,12 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         receipt=seq,
         member=caller.name,
         capabilities=sorted(wanted),
-        states=capabilities_of(tx, caller.member, now),
-        probes=open_probes(tx, caller, now),
+        states=capabilities_of(tx, caller.member),
+        probes=open_probes(tx, caller),
     )
 
 
-def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str, now: float) -> Declared:
+def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Vouch for what another member declares: people do, and members of another owner."""
     member = find_member(tx, name)
     subject = f"@{member['name']}"
@@ -106,30 +105,29 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
             f"Ask {subject} to call declare_capabilities first: post_message.",
             subject=subject,
         )
-    until = now + tx.policy.attestation_seconds
+    until = tx.now + tx.policy.attestation_seconds
     for capability in reached:
         tx.run(
             "attest_capability",
             member=member["id"],
             capability=capability,
-            now=now,
+            now=tx.now,
             until=until,
             attester=caller.member,
         )
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="attest",
         subject=subject,
         summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
         detail={"capabilities": reached, "until": rfc3339(until)},
     )
-    states = capabilities_of(tx, member["id"], now)
+    states = capabilities_of(tx, member["id"])
     return Declared(receipt=seq, member=member["name"], attested=True, capabilities=reached, states=states, probes=[])
 
 
-def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str, now: float) -> Declared:
+def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Take an attestation back before it ends: who gave it does, the member's owner, and a room owner."""
     member = find_member(tx, name)
     subject = f"@{member['name']}"
@@ -137,7 +135,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
     rows = {row["capability"]: row for row in tx.all("capabilities", member=member["id"])}
     for capability in reached:
         row = rows.get(capability)
-        if row is None or row["attested_until"] is None or row["attested_until"] <= now:
+        if row is None or row["attested_until"] is None or row["attested_until"] <= tx.now:
             raise Refusal(
                 "conflict",
                 f"Nobody attests now that {subject} reaches {named(capability)}.",
@@ -156,13 +154,12 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="withdraw_attestation",
         subject=subject,
         summary=one_line(f"@{caller.name} takes back that {subject} reaches: {', '.join(reached)}"),
         detail={"capabilities": reached, "attested_by": sorted({rows[c]["attested_by"] for c in reached})},
     )
-    states = capabilities_of(tx, member["id"], now)
+    states = capabilities_of(tx, member["id"])
     return Declared(receipt=seq, member=member["name"], withdrawn=True, capabilities=reached, states=states, probes=[])
 
 

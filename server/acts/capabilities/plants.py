@@ -66,22 +66,21 @@ class ReadPlants(Arguments):
     """A read without arguments."""
 
 
-def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
+def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
     """Make a capability provable with a new value, or no longer. Who proved it with another value is asked anew."""
     _may_plant(caller, arguments)
     capability = arguments.capability
     if arguments.remove:
-        return _remove(tx, caller, capability, now)
+        return _remove(tx, caller, capability)
     value = VALUE_PREFIX + tx.entropy(VALUE_BYTES).hex()
     reads = arguments.read or (_cat(arguments.file) if arguments.file else "")
     hint = arguments.where or ""
-    tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=now)
+    tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=tx.now)
     tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=now)
+    tx.run("end_proofs", capability=capability, now=tx.now)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="plant",
         subject=capability,
         summary=one_line(f"@{caller.name} made provable: {capability}"),
@@ -96,7 +95,7 @@ def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
     return Planted(receipt=seq, capability=capability, value=value, read=reads, where=hint, asked=len(asked))
 
 
-def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants, now: float) -> Plants:
+def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
     """What was planted, without the values."""
     rows = tx.all("plants", limit=PLANTS_SHOWN + 1)
     shown = [
@@ -138,15 +137,13 @@ def _may_plant(caller: Caller, arguments: Plant) -> None:
         raise Refusal("invalid", "Give file or read, not both.", "Leave one of them out.")
 
 
-def _remove(tx: Writing, caller: Caller, capability: str, now: float) -> Planted:
+def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
     if tx.run("remove_plant", capability=capability) == 0:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=now)
+    tx.run("end_proofs", capability=capability, now=tx.now)
     summary = one_line(f"@{caller.name} made provable no longer: {capability}")
-    seq = log.append(
-        tx, author(caller), now, act="plant", subject=capability, summary=summary, detail={"removed": True}
-    )
+    seq = log.append(tx, author(caller), act="plant", subject=capability, summary=summary, detail={"removed": True})
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 
 

@@ -40,32 +40,32 @@ class Probe(BaseModel):
     until: str
 
 
-def open_probes(tx: Writing, caller: Caller, now: float) -> list[Probe]:
+def open_probes(tx: Writing, caller: Caller) -> list[Probe]:
     """The probes that a member should answer now; one that was shown for long gives way to a new one."""
     probes = []
-    for row in _due(tx, caller.member, now):
+    for row in _due(tx, caller.member):
         nonce, opened_at = row["nonce"], row["opened_at"]
-        if nonce is None or now - opened_at >= tx.settings.probe_seconds:
-            nonce, opened_at = _ask(tx, caller.member, row["capability"], now), now
+        if nonce is None or tx.now - opened_at >= tx.settings.probe_seconds:
+            nonce, opened_at = _ask(tx, caller.member, row["capability"]), tx.now
         probes.append(_shown(tx, caller, row, nonce, opened_at))
     return probes
 
 
-def probes_waiting(tx: Reading, caller: Caller, now: float) -> list[Probe]:
+def probes_waiting(tx: Reading, caller: Caller) -> list[Probe]:
     """The probes that are open for a member, in a read: none is made."""
     return [
         _shown(tx, caller, row, row["nonce"], row["opened_at"])
-        for row in _due(tx, caller.member, now)
-        if row["nonce"] is not None and now - row["opened_at"] < tx.settings.probe_seconds
+        for row in _due(tx, caller.member)
+        if row["nonce"] is not None and tx.now - row["opened_at"] < tx.settings.probe_seconds
     ]
 
 
-def count_probes_due(tx: Reading, member: int, now: float) -> int:
+def count_probes_due(tx: Reading, member: int) -> int:
     """How much a member should prove now, whether it was asked yet or not: check_in asks."""
-    return len(_due(tx, member, now))
+    return len(_due(tx, member))
 
 
-def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float) -> list[str]:
+def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[str]:
     """Take answers to open probes; returns what is newly proven.
 
     Raises Refusal: `bad_proof` for a wrong answer, whose capability has then failed, `expired` for a late one.
@@ -77,43 +77,43 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float
         if row is None:
             raise _nothing_asked(tx, caller, proof.capability)
         if row["nonce"] is None:
-            if row["proven_until"] is not None and row["proven_until"] > now:
+            if row["proven_until"] is not None and row["proven_until"] > tx.now:
                 continue  # the same answer once more: what it proved stands
             raise _no_probe(
                 proof.capability, "conflict", f"Nothing is asked of you about {named(proof.capability)} now."
             )
-        if now - row["opened_at"] >= 2 * tx.settings.probe_seconds:
+        if tx.now - row["opened_at"] >= 2 * tx.settings.probe_seconds:
             raise _no_probe(proof.capability, "expired", f"The probe of {named(proof.capability)} was open too long.")
         planted = tx.one("plant_value", capability=proof.capability)
         expected = answer(row["nonce"], caller.name, planted["value"])
         given = (proof.value.split() or [""])[0].lower()
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise _wrong(tx, caller, row, now)
-        until = now + tx.policy.proof_seconds
+            raise _wrong(tx, caller, row)
+        until = tx.now + tx.policy.proof_seconds
         tx.run("close_probe", member=caller.member, capability=proof.capability)
         tx.run(
             "prove_capability",
             member=caller.member,
             capability=proof.capability,
-            now=now,
+            now=tx.now,
             until=until,
             planter=planted["planted_by"],
         )
         proven.append(proof.capability)
     if proven:
         renew = renew_from(tx.value("earliest_proof", member=caller.member), tx.policy.proof_seconds)
-        owe(tx, "proof", caller.member, caller.member, now, tx.settings.remind_proof_seconds, at=renew)
+        owe(tx, "proof", caller.member, caller.member, tx.settings.remind_proof_seconds, at=renew)
     return proven
 
 
-def _due(tx: Reading, member: int, now: float) -> list[Any]:
+def _due(tx: Reading, member: int) -> list[Any]:
     rows = tx.all("provable", member=member)
-    return [row for row in rows if is_probe_due(row["proven_until"], tx.policy.proof_seconds, now)][:PROBES_SHOWN]
+    return [row for row in rows if is_probe_due(row["proven_until"], tx.policy.proof_seconds, tx.now)][:PROBES_SHOWN]
 
 
-def _ask(tx: Writing, member: int, capability: str, now: float) -> str:
+def _ask(tx: Writing, member: int, capability: str) -> str:
     nonce = tx.entropy(NONCE_BYTES).hex()
-    tx.run("open_probe", member=member, capability=capability, nonce=nonce, now=now)
+    tx.run("open_probe", member=member, capability=capability, nonce=nonce, now=tx.now)
     return nonce
 
 
@@ -128,13 +128,13 @@ def _shown(tx: Reading, caller: Caller, row: Any, nonce: str, opened_at: float) 
     )
 
 
-def _wrong(tx: Writing, caller: Caller, row: Any, now: float) -> Refusal:
+def _wrong(tx: Writing, caller: Caller, row: Any) -> Refusal:
     """The capability has failed, and this nonce is spent: the next one is in the fix."""
     capability, nonce = row["capability"], tx.entropy(NONCE_BYTES).hex()
 
     def keep(tx: Writing) -> None:
-        tx.run("fail_capability", member=caller.member, capability=capability, now=now)
-        tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=now)
+        tx.run("fail_capability", member=caller.member, capability=capability, now=tx.now)
+        tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=tx.now)
 
     where = f" ({said(row['hint'])})" if row["hint"] else ""
     return Refusal(

@@ -79,7 +79,7 @@ class Target:
         return f"@{self.text}" if self.level == "member" else self.text
 
 
-def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, now: float) -> NoReturn:
+def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int) -> NoReturn:
     """Refuse a caller whose standing binds it: who did that, why, and until when."""
     if standing.state is None:
         raise Refusal(
@@ -94,7 +94,7 @@ def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, no
             "killed", f"You were killed by @{row['by_name']}: {said(row['reason'])}.", "Stop. Make no more calls."
         )
     until = row["until"]
-    retry = ASK_AGAIN_SECONDS if until is None else max(round(until - now + 0.5), 1)
+    retry = ASK_AGAIN_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)
     whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
@@ -110,24 +110,24 @@ def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, no
     )
 
 
-def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controlled:
+def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     """Pause a member, an owner's agents, or the room: no act of whom it binds commits after this one."""
     target = _find(tx, arguments.target)
     _authorise(caller, target, "pause", allow_watchdog=True)
-    _spare_last_owner(tx, target, now)
+    _spare_last_owner(tx, target)
     standing = _standing(tx, target)
-    if _in_force(standing, now) == "killed":
+    if _in_force(standing, tx.now) == "killed":
         raise Refusal("conflict", f"{target.subject} was killed.", "Nothing to pause.", subject=target.subject)
-    if _in_force(standing, now) == "paused" and not _may_lift(caller, target, standing):
+    if _in_force(standing, tx.now) == "paused" and not _may_lift(caller, target, standing):
         return _unchanged(target, "paused", f"already paused by @{standing['by_name']}, which stays in force")
-    until = None if arguments.for_seconds is None else now + arguments.for_seconds
-    _set(tx, caller, target, "paused", now, until=until, reason=arguments.reason)
-    tx.run("end_pauses", scope=target.level, target=target.id, now=now)
-    tx.run("add_pause", scope=target.level, target=target.id, since=now, until=until)
+    until = None if arguments.for_seconds is None else tx.now + arguments.for_seconds
+    _set(tx, caller, target, "paused", until=until, reason=arguments.reason)
+    tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
+    tx.run("add_pause", scope=target.level, target=target.id, since=tx.now, until=until)
     if target.level == "member":
-        look_at_leases(tx, target.id, now + tx.settings.paused_overdue_seconds)
+        look_at_leases(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
-    seq = _record(tx, caller, "pause", target, now, f"paused{ends}", arguments.reason, {"until": until})
+    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
     _tell_who_answers(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
@@ -135,14 +135,14 @@ def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controll
     )
 
 
-def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Controlled:
+def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     """Lift a pause: the first call that starts after this one succeeds."""
     target = _find(tx, arguments.target)
     standing = _standing(tx, target)
     if target.level == "member" and target.id == caller.member:
         raise Refusal("not_allowed", "Nobody resumes itself.", "Ask your owner or an operator.", subject=target.subject)
     _authorise(caller, target, "resume")
-    state = _in_force(standing, now)
+    state = _in_force(standing, tx.now)
     if state == "killed":
         raise Refusal(
             "conflict",
@@ -150,7 +150,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Contro
             f"Revive it: teamroom enroll {target.text} --revive",
             subject=target.subject,
         )
-    above = _paused_above(tx, target, now)
+    above = _paused_above(tx, target)
     if state == "active":
         return _unchanged(target, "paused" if above else "active", above or "was not paused")
     if not _may_lift(caller, target, standing):
@@ -161,15 +161,15 @@ def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Contro
             f"Ask @{standing['by_name']} or a room owner.",
             subject=target.subject,
         )
-    _set(tx, caller, target, "active", now, until=None, reason=arguments.reason)
-    tx.run("end_pauses", scope=target.level, target=target.id, now=now)
-    seq = _record(tx, caller, "resume", target, now, "resumed", arguments.reason, {})
+    _set(tx, caller, target, "active", until=None, reason=arguments.reason)
+    tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
+    seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
     line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
     log.wake(tx, _bound(tx, target), reason="control", subject=target.subject, sender=caller.member, line=line)
     return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
 
 
-def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled:
+def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     """Kill a member: its tokens die, its tasks are free again, its offers void, and who waits for it is told."""
     target = _find(tx, arguments.target)
     if target.level != "member":
@@ -180,24 +180,24 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
-    _spare_last_owner(tx, target, now)
+    _spare_last_owner(tx, target)
     standing = _standing(tx, target)
-    if _in_force(standing, now) == "killed":
+    if _in_force(standing, tx.now) == "killed":
         return _unchanged(target, "killed", "was killed already")
-    _set(tx, caller, target, "killed", now, until=None, reason=arguments.reason)
-    tx.run("end_pauses", scope="member", target=target.id, now=now)
-    tx.effects.journal += [{"token": row["id"]} for row in tx.all("live_tokens", member=target.id, now=now)]
-    tx.run("revoke_tokens", member=target.id, now=now)
-    freed = release_everything(tx, target.id, now)
-    seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
-    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed", now)
-    end_with_kill(tx, target.id, target.text, seq, now)
+    _set(tx, caller, target, "killed", until=None, reason=arguments.reason)
+    tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
+    tx.effects.journal += [{"token": row["id"]} for row in tx.all("live_tokens", member=target.id, now=tx.now)]
+    tx.run("revoke_tokens", member=target.id, now=tx.now)
+    freed = release_everything(tx, target.id)
+    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, freed)
+    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed")
+    end_with_kill(tx, target.id, target.text, seq)
     _tell_who_answers(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
     tell_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
     log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
-    replace_killed_reviewer(tx, target.id, now)
+    replace_killed_reviewer(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
@@ -237,11 +237,11 @@ def _may_lift(caller: Caller, target: Target, standing: Any) -> bool:
     return caller.role == "operator" and standing["by_role"] == "operator"
 
 
-def _spare_last_owner(tx: Writing, target: Target, now: float) -> None:
+def _spare_last_owner(tx: Writing, target: Target) -> None:
     member = target.member
     if target.level != "member" or member["kind"] != "human" or member["role"] != "owner":
         return
-    if tx.value("count_active_room_owners", now=now, spared=target.id) == 0:
+    if tx.value("count_active_room_owners", now=tx.now, spared=target.id) == 0:
         raise Refusal(
             "not_allowed",
             f"{target.subject} is the last room owner who can act.",
@@ -276,7 +276,7 @@ def _in_force(standing: Any, now: float) -> str | None:
     return Setting(standing["state"], standing["until"]).in_force(now)
 
 
-def _paused_above(tx: Reading, target: Target, now: float) -> str:
+def _paused_above(tx: Reading, target: Target) -> str:
     """What still pauses a target beside its own pause, and what lifts that; "" where nothing does."""
     if target.level == "room":
         return ""
@@ -287,7 +287,7 @@ def _paused_above(tx: Reading, target: Target, now: float) -> str:
     paused = [
         name
         for level, name in levels.items()
-        if Setting(row[f"{level}_state"], row[f"{level}_until"]).in_force(now) == "paused"
+        if Setting(row[f"{level}_state"], row[f"{level}_until"]).in_force(tx.now) == "paused"
     ]
     return f"not itself, but with {' and '.join(paused)}: resume {paused[0]}" if paused else ""
 
@@ -296,15 +296,13 @@ def _unchanged(target: Target, state: Literal["active", "paused", "killed"], not
     return Controlled(target=target.text, standing=state, note=note)
 
 
-def _set(
-    tx: Writing, caller: Caller, target: Target, state: str, now: float, *, until: float | None, reason: str
-) -> None:
+def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: float | None, reason: str) -> None:
     changed = tx.run(
         "set_standing",
         scope=target.level,
         target=target.id,
         state=state,
-        now=now,
+        now=tx.now,
         until=until,
         by_member=caller.member,
         by_role=caller.role,
@@ -317,12 +315,11 @@ def _set(
 
 
 def _record(
-    tx: Writing, caller: Caller, act: str, target: Target, now: float, did: str, reason: str, detail: dict[str, Any]
+    tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any]
 ) -> int:
     return log.append(
         tx,
         author(caller),
-        now,
         act=act,
         subject=target.subject,
         summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),

@@ -63,7 +63,7 @@ class ReadPolicy(Arguments):
     """A read without arguments."""
 
 
-def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) -> PolicySet:
+def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
     """Set one value, or give it back to the settings. What could not be read of the policy is dropped, and said."""
     name = arguments.name
     if name not in POLICY:
@@ -83,7 +83,6 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) ->
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="set_policy",
         subject=f"policy:{name}",
         summary=one_line("; ".join([did, dropped]) if dropped else did),
@@ -92,7 +91,7 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) ->
     return PolicySet(receipt=seq, name=name, before=before, value=value, origin=origin, note=dropped)
 
 
-def read_policy(tx: Reading, caller: Caller, arguments: ReadPolicy, now: float) -> Policy:
+def read_policy(tx: Reading, caller: Caller, arguments: ReadPolicy) -> Policy:
     """What is in force, and who set it. Also answers while the policy cannot be read, and says so."""
     values, unreadable = salvaged(tx.value("policy"))
     return Policy(values=[_line(tx, name, values) for name in POLICY], unreadable=unreadable)

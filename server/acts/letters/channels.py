@@ -72,7 +72,7 @@ class Channels(BaseModel):
     held: int
 
 
-def notify(tx: Writing, caller: Caller, arguments: Notify, now: float) -> Notified:
+def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     """Send a person a test letter, now, by each of its channels. Raises Refusal."""
     name = arguments.name.removeprefix("@")
     member = tx.one("member_by_name", name=name)
@@ -90,12 +90,12 @@ def notify(tx: Writing, caller: Caller, arguments: Notify, now: float) -> Notifi
             subject=f"@{name}",
         )
     summary = f"@{caller.name} sent @{name} a test letter"
-    seq = log.append(tx, author(caller), now, act="notify", subject=f"@{name}", summary=summary)
-    letter = write(tx, member["id"], name, "test", seq, now)
+    seq = log.append(tx, author(caller), act="notify", subject=f"@{name}", summary=summary)
+    letter = write(tx, member["id"], name, "test", seq)
     return Notified(receipt=seq, name=name, letter=letter, channels=list(map(scheme, tx.settings.notify[name])))
 
 
-def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels, now: float) -> Channels:
+def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels) -> Channels:
     """The channels of everybody for those who run or watch the room; of others their own."""
     return channels_of(tx, None if caller.role in OPERATORS else caller.name)
 

@@ -61,7 +61,7 @@ class Delivery:
 # ------------------------------------------------------------------ written, as the supervisor
 
 
-def write_notices(tx: Writing, due: Due, now: float) -> None:
+def write_notices(tx: Writing, due: Due) -> None:
     """Write a letter about all that a person is to be told of, unless it waits for the cap or the quiet hours."""
     row = tx.one("watched", member=due.member)
     if row["name"] not in tx.settings.notify or row["own_state"] == "killed":
@@ -69,8 +69,8 @@ def write_notices(tx: Writing, due: Due, now: float) -> None:
         settle(tx, "notice", due.member, due.member)
         return
     rows = tx.all("notices_of", member=due.member, letter=0, limit=NOTICES)
-    notices = _still_open(tx, row, rows, now)
-    paused_until = _paused_until(row, now)
+    notices = _still_open(tx, row, rows)
+    paused_until = _paused_until(row, tx.now)
     told = [found for found in notices if paused_until is None or found["kind"] == "stopped"]
     if not told:
         if paused_until is None:
@@ -79,66 +79,66 @@ def write_notices(tx: Writing, due: Due, now: float) -> None:
             put_off(tx, due, paused_until)
         return
     nth = tx.value("nth_newest_letter", member=due.member, offset=tx.settings.notify_per_hour - 1)
-    if (held := held_until(nth, now, tx.settings)) is not None:
+    if (held := held_until(nth, tx.now, tx.settings)) is not None:
         put_off(tx, due, held)
         return
-    id_ = write(tx, due.member, row["name"], "notices", tx.head.seq, now)
+    id_ = write(tx, due.member, row["name"], "notices", tx.head.seq)
     for found in told:
         tx.run("put_in_letter", letter=id_, **_key(due.member, found))
     if len(told) < len(notices) or len(rows) == NOTICES:
-        put_off(tx, due, paused_until or now + tx.settings.notify_group_seconds)
+        put_off(tx, due, paused_until or tx.now + tx.settings.notify_group_seconds)
     else:
         settle(tx, "notice", due.member, due.member)
 
 
-def write_digest(tx: Writing, due: Due, now: float) -> None:
+def write_digest(tx: Writing, due: Due) -> None:
     """Write the daily digest, unless nothing happened since the last one; in the quiet hours it waits for their end."""
     name, clock = tx.one("member_by_id", id=due.member)["name"], tx.settings.notify_digest
     if not clock or name not in tx.settings.notify or _is_killed(tx, due.member):
         settle(tx, "digest", due.member, due.member)
         return
-    if (ends := quiet_until(now, tx.settings)) is not None:
+    if (ends := quiet_until(tx.now, tx.settings)) is not None:
         put_off(tx, due, ends)
         return
     last = tx.value("last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
-        write(tx, due.member, name, "digest", tx.head.seq, now)
-    put_off(tx, due, next_time(now, clock, tx.settings))
+        write(tx, due.member, name, "digest", tx.head.seq)
+    put_off(tx, due, next_time(tx.now, clock, tx.settings))
 
 
-def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int, now: float) -> int:
+def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
     """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
-    tx.run("forget_deliveries", member=member, before=now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
+    tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
-        tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=now)
+        tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=tx.now)
     tx.effects.letters = True
     return id_
 
 
-def owe_digests(tx: Writing, now: float) -> None:
+def owe_digests(tx: Writing) -> None:
     """What the settings ask for when the server starts: a digest for everybody that has a channel."""
     for name in tx.settings.notify:
         row = tx.one("member_by_name", name=name)
         if row is not None and row["kind"] == "human":
-            owe_digest(tx, row["id"], name, now)
+            owe_digest(tx, row["id"], name)
 
 
 # ------------------------------------------------------------------ sent, by the server
 
 
-def due_deliveries(tx: Reading, now: float) -> list[Delivery]:
+def due_deliveries(tx: Reading) -> list[Delivery]:
     """What is to be sent now, the longest due first."""
-    return [Delivery(*row) for row in tx.all("due_deliveries", now=now, limit=SENT_AT_ONCE)]
+    return [Delivery(*row) for row in tx.all("due_deliveries", now=tx.now, limit=SENT_AT_ONCE)]
 
 
-def next_delivery(tx: Reading, now: float) -> float | None:
+def next_delivery(tx: Reading) -> float | None:
     """When something is to be sent next, after now."""
-    at = tx.value("next_delivery", now=now)
+    at = tx.value("next_delivery", now=tx.now)
     return None if at is None else float(at)
 
 
-def read_letter(tx: Reading, found: Delivery, now: float) -> Letter | float | None:
+def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     """What a letter says now; None: there is nothing left to say. A number: it waits until then for a paused person."""
     settings = tx.settings
     row = tx.one("watched", member=found.member)
@@ -146,25 +146,25 @@ def read_letter(tx: Reading, found: Delivery, now: float) -> Letter | float | No
         return None
     if found.kind == "test":
         return trial(tx.one("receipt", seq=found.upto)["actor"], settings.room_name, settings.notify_link)
-    paused_until = _paused_until(row, now)
+    paused_until = _paused_until(row, tx.now)
     if found.kind == "digest":
         return paused_until or digest(_day(tx, row, found), settings.room_name, settings.notify_link)
     rows = tx.all("notices_of", member=found.member, letter=found.letter, limit=NOTICES)
-    open_ = [notice for notice in rows if _stands(tx, row, notice, now)]
+    open_ = [notice for notice in rows if _stands(tx, row, notice)]
     if paused_until is not None and any(notice["kind"] != "stopped" for notice in open_):
         return paused_until
     matters = _matters(tx, open_)
     return letter(matters, settings.room_name, settings.notify_link) if matters else None
 
 
-def note_delivered(tx: Writing, found: Delivery, now: float) -> None:
+def note_delivered(tx: Writing, found: Delivery) -> None:
     """A channel took a letter."""
-    _end(tx, found, "delivered", "", found.tries + 1, False, now)
+    _end(tx, found, "delivered", "", found.tries + 1, False)
 
 
-def note_left_out(tx: Writing, found: Delivery, reason: str, now: float) -> None:
+def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
     """A letter is not sent any more, because nothing of it is left to tell or its channel is gone."""
-    _end(tx, found, "left out", reason, found.tries, False, now)
+    _end(tx, found, "left out", reason, found.tries, False)
 
 
 def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
@@ -172,31 +172,30 @@ def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
 
 
-def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool, now: float) -> bool:
+def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bool:
     """A channel did not take a letter: try again later, or give it up; returns whether it was given up.
 
     That leaves one entry in the log, and the next one of this channel a day later or after a letter arrived.
     """
     tries = found.tries + 1
-    at = None if is_final or found.kind == "test" else retry_at(tries, now, tx.settings)
+    at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
     if at is not None:
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
         return False
     last = tx.one("last_told", member=found.member, channel=found.channel)
-    said = last is None or last["state"] == "delivered" or now - last["ended_at"] >= DAY_SECONDS
+    said = last is None or last["state"] == "delivered" or tx.now - last["ended_at"] >= DAY_SECONDS
     if said:
-        _say_failed(tx, found, reason, tries, now)
-    _end(tx, found, "failed", reason, tries, said, now)
+        _say_failed(tx, found, reason, tries)
+    _end(tx, found, "failed", reason, tries, said)
     return True
 
 
-def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int, now: float) -> None:
+def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
     channels = len(tx.settings.notify.get(found.name, ()))
-    count = "1 try" if tries == 1 else f"{tries} tries in {duration(now - found.at)}"
+    count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="notify",
         subject=f"@{found.name}",
         outcome="failed",
@@ -208,8 +207,8 @@ def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int, now: floa
     )
 
 
-def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool, now: float) -> None:
-    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=now)
+def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool) -> None:
+    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=tx.now)
     tx.run("drop_told_notices", member=found.member, letter=found.letter)
 
 
@@ -263,30 +262,30 @@ def _day(tx: Reading, row: Any, found: Delivery) -> Day:
 # ------------------------------------------------------------------ what still stands
 
 
-def _still_open(tx: Writing, row: Any, notices: Sequence[Any], now: float) -> list[Any]:
+def _still_open(tx: Writing, row: Any, notices: Sequence[Any]) -> list[Any]:
     """The notices that a person is still to be told of; the others go."""
     standing = []
     for notice in notices:
-        if _stands(tx, row, notice, now):
+        if _stands(tx, row, notice):
             standing.append(notice)
         else:
             tx.run("drop_notice", **_key(row["id"], notice))
     return standing
 
 
-def _stands(tx: Reading, row: Any, notice: Any, now: float) -> bool:
+def _stands(tx: Reading, row: Any, notice: Any) -> bool:
     """Whether a notice still asks something of a person that has not seen its wake in the room."""
     reason, subject, seq = notice["reason"], notice["subject"], notice["seq"]
     if notice["line"] is not None and seq <= row["seen"]:
         return False
     if notice["kind"] == "stopped":
-        return _is_stopped(tx, subject, now)
-    if notice["act"] == "escalate" and not _escalation_stands(tx, notice, now):
+        return _is_stopped(tx, subject)
+    if notice["act"] == "escalate" and not _escalation_stands(tx, notice):
         return False
     if subject.startswith("T-"):
         return _task_stands(tx.one("task", id=number(subject)), row["id"], notice)
     if subject.startswith("O-"):
-        return _offer_stands(tx, tx.one("offer", id=number(subject)), row["id"], reason, now)
+        return _offer_stands(tx, tx.one("offer", id=number(subject)), row["id"], reason)
     if reason == "mention" or (reason == "alert" and notice["act"] == "post_message"):
         asked = tx.one("message", id=number(subject))
         return tx.one("has_answered", thread=asked["thread"], member=row["id"], message=asked["id"]) is None
@@ -295,7 +294,7 @@ def _stands(tx: Reading, row: Any, notice: Any, now: float) -> bool:
     return True
 
 
-def _escalation_stands(tx: Reading, notice: Any, now: float) -> bool:
+def _escalation_stands(tx: Reading, notice: Any) -> bool:
     """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
     detail = json.loads(notice["detail"] or "{}")
     rule, member = detail.get("rule"), tx.one("member_by_name", name=detail.get("member", ""))
@@ -306,7 +305,7 @@ def _escalation_stands(tx: Reading, notice: Any, now: float) -> bool:
     if rule not in STANDS or rule == "task":
         return True
     subject = number(notice["subject"]) if rule in PREFIX else member["id"]
-    return STANDS[rule](tx, {"subject": subject, "member": member["id"]}, now)
+    return STANDS[rule](tx, {"subject": subject, "member": member["id"]})
 
 
 def _task_stands(task: Any, member: int, notice: Any) -> bool:
@@ -321,20 +320,20 @@ def _task_stands(task: Any, member: int, notice: Any) -> bool:
     return bool(task["state"] == "open" and (notice["reason"] == "repair" or task["assigned"] == member))
 
 
-def _offer_stands(tx: Reading, offer: Any, member: int, reason: str, now: float) -> bool:
+def _offer_stands(tx: Reading, offer: Any, member: int, reason: str) -> bool:
     if offer is None or reason == "offer":
-        return offer is not None and offer["state"] == "offered" and bool(offer["expires_at"] > now)
+        return offer is not None and offer["state"] == "offered" and bool(offer["expires_at"] > tx.now)
     task = tx.one("task", id=offer["task"])
     return bool(task["holder"] == member and task["state"] == "claimed")
 
 
-def _is_stopped(tx: Reading, subject: str, now: float) -> bool:
+def _is_stopped(tx: Reading, subject: str) -> bool:
     level, target = "room", 0
     if subject != "room":
         level, name = ("member", subject[1:]) if subject.startswith("@") else ("owner", subject.partition(":")[2])
         target = tx.one("member_by_name", name=name)["id"]
     standing = tx.one("standing", scope=level, target=target)
-    return Setting(standing["state"], standing["until"]).in_force(now) in ("paused", "killed")
+    return Setting(standing["state"], standing["until"]).in_force(tx.now) in ("paused", "killed")
 
 
 def _is_killed(tx: Reading, member: int) -> bool:

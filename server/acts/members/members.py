@@ -84,7 +84,7 @@ class Revoked(Reply):
     tokens: int
 
 
-def enroll(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> Enrolled:
+def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     """Bring a member in, or give a member a token: another one by label, a new one in its place, or its life back."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
@@ -94,34 +94,33 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> Enroll
     if member is None:
         if arguments.rotate or arguments.revive:
             raise not_found("member", f"@{name}", "Enroll it first, without --rotate and --revive.")
-        id_ = _add(tx, caller, arguments, now)
+        id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
-            owe_digest(tx, id_, name, now)
+            owe_digest(tx, id_, name)
         did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
         id_ = int(member["id"])
-        did = _give_token(tx, caller, arguments, member, label, now)
+        did = _give_token(tx, caller, arguments, member, label)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="enroll",
         subject=f"@{name}",
         summary=f"@{caller.name} {did}",
         detail={"label": label, "rotate": arguments.rotate, "revive": arguments.revive},
     )
-    token, token_id = issue_token(tx, id_, label, now, arguments.expires_seconds)
+    token, token_id = issue_token(tx, id_, label, arguments.expires_seconds)
     return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=f"{tx.settings.url}/mcp")
 
 
-def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoked:
+def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     """End a member's tokens, or the ones with a label; its next call is refused with 401."""
     member = tx.one("member_by_name", name=arguments.name)
     if member is None:
         raise not_found("member", f"@{arguments.name}", "Call who to see the names.")
     if member["role"] == "owner" and caller.role != "owner":
         raise Refusal("not_allowed", "Only a room owner revokes an owner's tokens.", "Ask a room owner.")
-    live = tx.all("live_tokens", member=member["id"], now=now)
+    live = tx.all("live_tokens", member=member["id"], now=tx.now)
     going = [row for row in live if arguments.label in (None, row["label"])]
     if any(row["id"] == caller.token_id for row in going):
         raise Refusal(
@@ -133,12 +132,11 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoke
     if not going:
         raise Refusal("not_found", f"@{arguments.name} has no such token.", "Nothing to revoke.")
     for row in going:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
+        tx.run("revoke_token", id=row["id"], member=member["id"], now=tx.now)
     end_tokens(tx, [row["id"] for row in going])
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="revoke",
         subject=f"@{arguments.name}",
         summary=f"@{caller.name} revoked {len(going)} token{'s' if len(going) != 1 else ''} of @{arguments.name}",
@@ -147,16 +145,14 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoke
     return Revoked(receipt=seq, name=arguments.name, tokens=len(going))
 
 
-def open_room(tx: Writing, owner: str, now: float) -> str:
+def open_room(tx: Writing, owner: str) -> str:
     """Make the room: its own member, its first human owner; returns that owner's token."""
-    insert_member(tx, "room", kind="room", role="member", owner=None, mode="live", by=ROOM_MEMBER, now=now)
-    tx.run("open_standing", scope="room", target=0, now=now, by_member=ROOM_MEMBER, by_role="room")
-    log.append(tx, ROOM_AUTHOR, now, act="open", subject="room", summary="The room opens")
-    id_ = insert_member(tx, owner, kind="human", role="owner", owner=None, mode="manual", by=ROOM_MEMBER, now=now)
-    log.append(
-        tx, ROOM_AUTHOR, now, act="enroll", subject=f"@{owner}", summary=f"@{owner} is the room's owner", detail={}
-    )
-    return issue_token(tx, id_, DEFAULT_LABEL, now, None)[0]
+    insert_member(tx, "room", kind="room", role="member", owner=None, mode="live", by=ROOM_MEMBER, now=tx.now)
+    tx.run("open_standing", scope="room", target=0, now=tx.now, by_member=ROOM_MEMBER, by_role="room")
+    log.append(tx, ROOM_AUTHOR, act="open", subject="room", summary="The room opens")
+    id_ = insert_member(tx, owner, kind="human", role="owner", owner=None, mode="manual", by=ROOM_MEMBER, now=tx.now)
+    log.append(tx, ROOM_AUTHOR, act="enroll", subject=f"@{owner}", summary=f"@{owner} is the room's owner", detail={})
+    return issue_token(tx, id_, DEFAULT_LABEL, None)[0]
 
 
 def end_tokens(tx: Writing, tokens: list[str]) -> None:
@@ -165,7 +161,7 @@ def end_tokens(tx: Writing, tokens: list[str]) -> None:
     tx.effects.journal += [{"token": token} for token in tokens]
 
 
-def issue_token(tx: Writing, member: int, label: str, now: float, expires_seconds: float | None) -> tuple[str, str]:
+def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | None) -> tuple[str, str]:
     """A new token and its id; the room keeps the hash."""
     token, token_id = new_token(tx.entropy), f"tok_{tx.entropy(TOKEN_ID_BYTES).hex()}"
     tx.run(
@@ -174,8 +170,8 @@ def issue_token(tx: Writing, member: int, label: str, now: float, expires_second
         member=member,
         hash=token_hash(token),
         label=label,
-        created_at=now,
-        expires_at=None if expires_seconds is None else now + expires_seconds,
+        created_at=tx.now,
+        expires_at=None if expires_seconds is None else tx.now + expires_seconds,
     )
     return token, token_id
 
@@ -207,7 +203,7 @@ def insert_member(
     return id_
 
 
-def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
+def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
     _tell_apart(tx, arguments.name)
@@ -218,7 +214,7 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
     if kind == "agent" and role == "owner":
         raise Refusal("invalid", "An agent cannot own the room.", "Give it the role operator, or enroll a human.")
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
-    return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=now)
+    return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
 def _tell_apart(tx: Writing, name: str) -> None:
@@ -261,7 +257,7 @@ def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     return int(row["id"])
 
 
-def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str, now: float) -> str:
+def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str) -> str:
     name = arguments.name
     if caller.role != "owner" and member["owner"] != caller.member:
         raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member['owner_name']}.")
@@ -277,25 +273,25 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             else f"Give it a new token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
-    _change(tx, caller, arguments, member, now)
+    _change(tx, caller, arguments, member)
     if arguments.revive:
         tx.run(
             "set_standing",
             scope="member",
             target=member["id"],
             state="active",
-            now=now,
+            now=tx.now,
             until=None,
             by_member=caller.member,
             by_role=caller.role,
             reason="revived",
         )
         if member["kind"] == "agent":  # while it was dead, nobody watched it
-            owe_presence(tx, member["id"], arguments.mode or member["mode"], now)
-        owe_again(tx, member["id"], arguments.mode or member["mode"], now)
+            owe_presence(tx, member["id"], arguments.mode or member["mode"])
+        owe_again(tx, member["id"], arguments.mode or member["mode"])
         tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
-    taken = [row for row in tx.all("live_tokens", member=member["id"], now=now) if row["label"] == label]
+    taken = [row for row in tx.all("live_tokens", member=member["id"], now=tx.now) if row["label"] == label]
     if taken and not arguments.rotate:
         raise Refusal(
             "conflict",
@@ -304,12 +300,12 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             subject=f"@{name}",
         )
     for row in taken:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
+        tx.run("revoke_token", id=row["id"], member=member["id"], now=tx.now)
     end_tokens(tx, [row["id"] for row in taken])
     return f"gave @{name} a new token ({label})"
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any, now: float) -> None:
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None:
     """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
     if arguments.kind not in (None, member["kind"]) or arguments.owner not in (None, member["owner_name"]):
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
@@ -320,7 +316,7 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any, now: fl
     if (role, mode) != (member["role"], member["mode"]):
         tx.run("change_member", id=member["id"], role=role, mode=mode)
         if member["kind"] == "agent" and mode != member["mode"]:
-            owe_presence(tx, member["id"], mode, now)
+            owe_presence(tx, member["id"], mode)
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=MAY_ENROLL)

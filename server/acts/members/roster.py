@@ -69,7 +69,7 @@ class Roster(BaseModel):
     next: str | None = None
 
 
-def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
+def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """The roster: everybody, one member, or who says it has a capability, those whose word counts here first.
 
     Raises Refusal `not_found`.
@@ -84,7 +84,7 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
     )
     if name and not rows:
         raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
-    members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
+    members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0]["id"])
     shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
@@ -102,11 +102,11 @@ def _characters(member: MemberShown) -> int:
     return LINE_CHARACTERS + sum(len(c.capability) + CAPABILITY_CHARACTERS for c in member.capabilities)
 
 
-def _member(tx: Reading, row: Any, now: float) -> MemberShown:
-    facts = facts_of(tx, row, now)
-    verdict = presence(facts, now, tx.settings)
+def _member(tx: Reading, row: Any) -> MemberShown:
+    facts = facts_of(tx, row)
+    verdict = presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = expectation(facts, answer_times(tx, row["id"]), now, tx.settings)
+    expected = expectation(facts, answer_times(tx, row["id"]), tx.now, tx.settings)
     share = tx.one("upheld_share", member=row["id"])
     return MemberShown(
         name=row["name"],
@@ -117,20 +117,20 @@ def _member(tx: Reading, row: Any, now: float) -> MemberShown:
         presence=verdict.verdict,
         reason=verdict.reason,
         standing=facts.standing,
-        connected=facts.is_connected(now, interval, tx.settings),
+        connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row["id"]),
         last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
         last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
-        capabilities=capabilities_of(tx, row["id"], now),
+        capabilities=capabilities_of(tx, row["id"]),
         completions_reviewed=share["reviewed"],
         completions_upheld=share["upheld"],
     )
 
 
-def find_place(tx: Reading, caller: Caller, arguments: Who, now: float) -> Place:
+def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
     """Where the named member stands. Raises Refusal `not_found`."""
     row = find_member(tx, arguments.name or "")
     return Place(member=row["id"], owner=row["owner"])

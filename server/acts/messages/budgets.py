@@ -12,7 +12,7 @@ from teamroom.server.store.transaction import Reading
 HOUR = 3600.0
 
 
-def spend(tx: Reading, caller: Caller, kind: str, now: float) -> bool:
+def spend(tx: Reading, caller: Caller, kind: str) -> bool:
     """Whether a message is shown folded, because its author's notes are spent. Raises Refusal `rate_limited`.
 
     Budgets bind agents. What a person writes is always shown, and nobody who has to raise an alarm by hand is told
@@ -23,7 +23,7 @@ def spend(tx: Reading, caller: Caller, kind: str, now: float) -> bool:
     policy = tx.policy
     allowed = {"note": policy.notes_per_hour, "ask": policy.asks_per_hour, "alert": policy.alerts_per_hour}
     nth = tx.value("nth_newest_of_kind", author=caller.member, kind=kind, offset=allowed[kind] - 1)
-    wait = ceil(seconds_until_free(nth, HOUR, now))
+    wait = ceil(seconds_until_free(nth, HOUR, tx.now))
     if kind == "note" or not wait:
         return wait > 0
     instead = "Wait for the answers that are due" if kind == "ask" else "Post it as an ask now: post_message kind ask"

@@ -45,14 +45,13 @@ def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def tell_owners(tx: Writing, caller: Caller, other: Any, message: str, now: float) -> None:
+def tell_owners(tx: Writing, caller: Caller, other: Any, message: str) -> None:
     """Say once, in the stream and to their owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other['name']}"
     log.append(
         tx,
         log.ROOM_AUTHOR,
-        now,
         act="stop_exchange",
         subject=message,
         summary=one_line(f"{pair} answered each other {rounds} times, no task moved: they no longer wake each other"),

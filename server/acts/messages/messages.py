@@ -115,7 +115,7 @@ class Messages(BaseModel):
     left_out: list[str] = Field(default_factory=list)
 
 
-def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float) -> Posted:
+def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     """Post a message: one line for the stream, the whole text one call away, a wake for each addressee.
 
     Raises Refusal `rate_limited` beyond the author's asks and alerts, and where a report is about no task of its own.
@@ -125,17 +125,16 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     task = _task(tx, arguments.task)
     if kind == "report":
         require_own_task(tx, caller, task)
-    folded = spend(tx, caller, kind, now)
+    folded = spend(tx, caller, kind)
     addressees = _addressees(tx, caller, arguments, parent)
     if kind == "alert" and not addressees:
-        addressees = helpers(tx, caller, task, now)
+        addressees = helpers(tx, caller, task)
     tx.head.messages += 1
     id_, name = tx.head.messages, f"M-{tx.head.messages}"
     thread = parent["thread"] if parent else id_
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="post_message",
         subject=name,
         summary=_stream_line(caller, addressees, kind, summary),
@@ -151,7 +150,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
         id=id_,
         seq=seq,
         author=caller.member,
-        at=now,
+        at=tx.now,
         kind=kind,
         summary=summary,
         text=arguments.text,
@@ -166,27 +165,27 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     log.wake(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
     if kind == "ask":
         for row in found.woken:
-            owe_reminder(tx, "ask", id_, row["id"], row["mode"], now)
+            owe_reminder(tx, "ask", id_, row["id"], row["mode"])
     for row in found.ended:
-        tell_owners(tx, caller, row, name, now)
+        tell_owners(tx, caller, row, name)
     return Posted(
         receipt=seq,
         message=name,
-        forecast=[_forecast(tx, caller, row, row in found.stopped, task, now) for row in addressees],
+        forecast=[_forecast(tx, caller, row, row in found.stopped, task) for row in addressees],
         folded=folded,
         not_woken=[row["name"] for row in found.stopped],
     )
 
 
-def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any, now: float) -> Forecast:
-    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task), now)
+def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any) -> Forecast:
+    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
     if not stopped:
         return found
     note = "not woken: you only answered each other while no task moved"
     return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
-def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: float) -> Messages:
+def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messages:
     """Messages in full, oldest first: by id, of a thread, that mention somebody, with words in them, after a number.
 
     Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.

@@ -21,7 +21,7 @@ ROOM_NAME = "room"
 ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
 """Findings that are over, and whose end no entry of the room's says."""
 
-Became = Callable[[Reading, Any, float], tuple[bool, str]]
+Became = Callable[[Reading, Any], tuple[bool, str]]
 """From an entry of the log to whether that is over, and what became of it in the room's words."""
 
 BrokenKind = Literal[
@@ -56,44 +56,42 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def broke(tx: Reading, since: float, after: int, now: float) -> list[Kind[Broken]]:
+def broke(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
     """All that broke since a number, and what is still broken from before; the worst kinds first."""
     refused, failing = _refused(tx, since), tx.value("count_failing")
     return [
-        _acts(tx, "restore", "restore", after, now, _is_over),
+        _acts(tx, "restore", "restore", after, _is_over),
         Kind("presence", tx.value("count_troubled"), lambda limit: _troubled(tx, limit)),
-        _acts(tx, "undelivered", "notify", after, now, _nothing, outcome="failed"),
-        Kind("duty", int(failing > 0), lambda limit: [_failing(failing, now)]),
-        _acts(tx, "overdue", "overdue", after, now, _lease_now),
+        _acts(tx, "undelivered", "notify", after, _nothing, outcome="failed"),
+        Kind("duty", int(failing > 0), lambda limit: [_failing(failing, tx.now)]),
+        _acts(tx, "overdue", "overdue", after, _lease_now),
         Kind("alert", tx.value("count_alerts", after=after), lambda limit: _alerts(tx, after, limit)),
-        _acts(tx, "escalation", "escalate", after, now, _nothing),
-        _acts(tx, "exchange", "stop_exchange", after, now, _nothing),
-        Kind("sent_back", tx.value("count_sent_back", after=after), lambda limit: _sent_back(tx, after, now, limit)),
+        _acts(tx, "escalation", "escalate", after, _nothing),
+        _acts(tx, "exchange", "stop_exchange", after, _nothing),
+        Kind("sent_back", tx.value("count_sent_back", after=after), lambda limit: _sent_back(tx, after, limit)),
         Kind(
             "recovered",
             tx.value("count_recovered", room=ROOM_MEMBER, after=after),
             lambda limit: _recovered(tx, after, limit),
         ),
-        _acts(tx, "expired", "expire_offer", after, now, _is_over),
+        _acts(tx, "expired", "expire_offer", after, _is_over),
         Kind("refused", len(refused), lambda limit: refused[:limit]),
     ]
 
 
-def _acts(
-    tx: Reading, kind: BrokenKind, act: str, after: int, now: float, became_of: Became, outcome: str = "ok"
-) -> Kind[Broken]:
+def _acts(tx: Reading, kind: BrokenKind, act: str, after: int, became_of: Became, outcome: str = "ok") -> Kind[Broken]:
     """What an act of the room was about, each thing once with its newest entry."""
     about = {"act": act, "room": ROOM_MEMBER, "outcome": outcome, "after": after}
 
     def first(limit: int) -> list[Broken]:
-        return [_entry(tx, kind, row, now, became_of) for row in tx.all("newest_of_act", **about, limit=limit)]
+        return [_entry(tx, kind, row, became_of) for row in tx.all("newest_of_act", **about, limit=limit)]
 
     return Kind(kind, tx.value("count_of_act", **about), first)
 
 
-def _entry(tx: Reading, kind: BrokenKind, row: Any, now: float, became_of: Became) -> Broken:
+def _entry(tx: Reading, kind: BrokenKind, row: Any, became_of: Became) -> Broken:
     entry = tx.one("receipt", seq=row["seq"])
-    over, became = became_of(tx, entry, now)
+    over, became = became_of(tx, entry)
     return Broken(
         kind=kind,
         subject=row["subject"],
@@ -106,19 +104,19 @@ def _entry(tx: Reading, kind: BrokenKind, row: Any, now: float, became_of: Becam
     )
 
 
-def _nothing(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _nothing(tx: Reading, entry: Any) -> tuple[bool, str]:
     return False, ""
 
 
-def _is_over(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _is_over(tx: Reading, entry: Any) -> tuple[bool, str]:
     return True, ""
 
 
-def _lease_now(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _lease_now(tx: Reading, entry: Any) -> tuple[bool, str]:
     """Whether a lease that ran out is still over, and where the task is now."""
     row = tx.one("task", id=number(entry["subject"]))
-    task = as_it_is(tx, row, now)
-    over = task.overdue_seconds(now, tx.settings) <= 0
+    task = as_it_is(tx, row)
+    over = task.overdue_seconds(tx.now, tx.settings) <= 0
     holder = f" by @{row['holder_name']}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
     return over, f"now {task.state.replace('_', ' ')}{holder}" if over else "still overdue"
 
@@ -195,7 +193,7 @@ def _alerts(tx: Reading, after: int, limit: int) -> list[Broken]:
     ]
 
 
-def _sent_back(tx: Reading, after: int, now: float, limit: int) -> list[Broken]:
+def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
     found = []
     for row in tx.all("sent_back", after=after, limit=limit):
         state = tx.one("task", id=row["task"])["state"]

@@ -37,22 +37,22 @@ class Stopped(BaseModel):
         return "revived" if self.revived else "let go"
 
 
-def stops(tx: Reading, since: float, after: int, now: float) -> list[Kind[Stopped]]:
+def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
     """Who is stopped now, and who was let go in the span; those first that are stopped and may be let go."""
     return [
-        _in_force(tx, "paused", "paused", -1.0, now, now),
-        _in_force(tx, "killed", "killed", since, now, now),
+        _in_force(tx, "paused", "paused", -1.0, tx.now),
+        _in_force(tx, "killed", "killed", since, tx.now),
         Kind(
             "let_go",
-            tx.value("count_let_go", after=after, now=now, revival=REVIVAL),
-            lambda limit: _let_go(tx, after, now, limit),
+            tx.value("count_let_go", after=after, now=tx.now, revival=REVIVAL),
+            lambda limit: _let_go(tx, after, limit),
         ),
-        _in_force(tx, "killed_before", "killed", -1.0, since, now),
+        _in_force(tx, "killed_before", "killed", -1.0, since),
     ]
 
 
-def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float, now: float) -> Kind[Stopped]:
-    about = {"state": state, "since": since, "upto": upto, "now": now}
+def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float) -> Kind[Stopped]:
+    about = {"state": state, "since": since, "upto": upto, "now": tx.now}
     return Kind(
         kind,
         tx.value("count_stopped", **about),
@@ -72,9 +72,9 @@ def _standing(row: Any) -> Stopped:
     )
 
 
-def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
+def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
     found = []
-    for row in tx.all("let_go", after=after, now=now, revival=REVIVAL, limit=limit):
+    for row in tx.all("let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
         stop = tx.one("newest_stop", subject=row["subject"])
         if stop is None:
             continue  # it was stopped in a log that is not this one

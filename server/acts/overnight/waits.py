@@ -35,16 +35,18 @@ class Waiting(BaseModel):
     times: int = 0
 
 
-def waits(tx: Reading, now: float) -> list[Kind[Waiting]]:
+def waits(tx: Reading) -> list[Kind[Waiting]]:
     """All that waits for a person now, the most pressing kinds first."""
-    blocked, escalated = _blocked(tx), _escalated(tx, now)
-    late = {"before": now - tx.policy.review_seconds, "now": now}
+    blocked, escalated = _blocked(tx), _escalated(tx)
+    late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
     return [
         Kind("escalation", len(escalated), lambda limit: escalated[:limit]),
         Kind("ask", tx.value("count_asks_to_people"), _rows(tx, "asks_to_people", _ask)),
         Kind("review", tx.value("count_reviews_by_people", **late), _rows(tx, "reviews_by_people", _review, **late)),
         Kind("blocked", len(blocked), lambda limit: blocked[:limit]),
-        Kind("offer", tx.value("count_offers_to_people", now=now), _rows(tx, "offers_to_people", _offer, now=now)),
+        Kind(
+            "offer", tx.value("count_offers_to_people", now=tx.now), _rows(tx, "offers_to_people", _offer, now=tx.now)
+        ),
         Kind("assigned", tx.value("count_tasks_for_people"), _rows(tx, "tasks_for_people", _assigned)),
     ]
 
@@ -120,7 +122,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
     return found
 
 
-def _escalated(tx: Reading, now: float) -> list[Waiting]:
+def _escalated(tx: Reading) -> list[Waiting]:
     """What owners were told that their agents do not do, and that is still so."""
     return [
         Waiting(
@@ -132,14 +134,14 @@ def _escalated(tx: Reading, now: float) -> list[Waiting]:
             times=row["counted"],
         )
         for row in tx.all("escalated", limit=ESCALATED_LOOKED_AT)
-        if STANDS[row["rule"]](tx, row, now)
+        if STANDS[row["rule"]](tx, row)
     ]
 
 
 # ------------------------------------------------------------------ whether it is still owed
 
 
-def _task_stands(tx: Reading, row: Any, now: float) -> bool:
+def _task_stands(tx: Reading, row: Any) -> bool:
     task = tx.one("task", id=row["subject"])
     if task is None or tx.value("entry_time", seq=task["changed_seq"]) > row["since"]:
         return False
@@ -147,7 +149,7 @@ def _task_stands(tx: Reading, row: Any, now: float) -> bool:
     return is_to_begin or (task["holder"] == row["member"] and task["state"] in ("claimed", "blocked"))
 
 
-def _ask_stands(tx: Reading, row: Any, now: float) -> bool:
+def _ask_stands(tx: Reading, row: Any) -> bool:
     message = tx.one("message", id=row["subject"])
     if message is None:
         return False
@@ -155,16 +157,16 @@ def _ask_stands(tx: Reading, row: Any, now: float) -> bool:
     return answer is None
 
 
-def _review_stands(tx: Reading, row: Any, now: float) -> bool:
+def _review_stands(tx: Reading, row: Any) -> bool:
     task = tx.one("task", id=row["subject"])
     return task is not None and task["state"] == "in_review" and task["reviewer"] == row["member"]
 
 
-def _proof_stands(tx: Reading, row: Any, now: float) -> bool:
-    return count_probes_due(tx, row["member"], now) > 0
+def _proof_stands(tx: Reading, row: Any) -> bool:
+    return count_probes_due(tx, row["member"]) > 0
 
 
-STANDS: dict[str, Callable[[Reading, Any, float], bool]] = {
+STANDS: dict[str, Callable[[Reading, Any], bool]] = {
     "task": _task_stands,
     "ask": _ask_stands,
     "review": _review_stands,

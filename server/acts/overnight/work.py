@@ -67,12 +67,12 @@ class Doer(BaseModel):
 # ------------------------------------------------------------------ who has what now
 
 
-def has(tx: Reading, counts: dict[str, int], now: float) -> list[Kind[Held]]:
+def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
     """Every task in work, what is overdue or soon will be first."""
 
     def first(limit: int) -> list[Held]:
         known: dict[int, Presence] = {}
-        return [_held(tx, row["id"], known, now) for row in tx.all("tasks_in_work", limit=limit)]
+        return [_held(tx, row["id"], known) for row in tx.all("tasks_in_work", limit=limit)]
 
     return [Kind("task", sum(counts.get(state, 0) for state in IN_WORK), first)]
 
@@ -82,12 +82,12 @@ def unfinished(tx: Reading) -> dict[str, int]:
     return {row["state"]: row["tasks"] for row in tx.all("count_unfinished")}
 
 
-def _held(tx: Reading, id_: int, known: dict[int, Presence], now: float) -> Held:
-    task = as_it_is(tx, tx.one("task", id=id_), now)
+def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
+    task = as_it_is(tx, tx.one("task", id=id_))
     row = task.row
     has_it = row["completed_by"] if task.state == "in_review" else row["holder"]
     if has_it not in known:
-        known[has_it] = presence(facts_of(tx, tx.one("watched", member=has_it), now), now, tx.settings)
+        known[has_it] = presence(facts_of(tx, tx.one("watched", member=has_it)), tx.now, tx.settings)
     return Held(
         task=task.name,
         title=short(row["title"]),
@@ -95,16 +95,16 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence], now: float) -> Held
         holder=row["completer_name"] if task.state == "in_review" else row["holder_name"],
         presence=known[has_it].verdict,
         reason=known[has_it].reason,
-        overdue=task.overdue_seconds(now, tx.settings) > 0,
-        lease_until=task.lease_until(now),
-        waits_for=_waits_for(tx, task.state, row, now),
+        overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
+        lease_until=task.lease_until(tx.now),
+        waits_for=_waits_for(tx, task.state, row),
         last=_brought(tx, id_),
     )
 
 
-def _waits_for(tx: Reading, state: str, row: Any, now: float) -> str | None:
+def _waits_for(tx: Reading, state: str, row: Any) -> str | None:
     if state == "in_review":
-        reviewer = reviewer_now(tx, row, now)
+        reviewer = reviewer_now(tx, row)
         return None if reviewer is None else f"@{reviewer.name}"
     return {"blocked": short(row["blocked_on"]), "offered": f"@{row['receiver_name']}"}.get(state)
 

@@ -49,10 +49,10 @@ class Inbox(BaseModel):
     cursor: int
 
 
-def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
+def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
     """Who I am here. A paused member may ask."""
     row = tx.principal
-    standing = standing_of(row, now)
+    standing = standing_of(row, tx.now)
     return Me(
         name=caller.name,
         kind=caller.kind,
@@ -60,34 +60,34 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
         owner=caller.owner_name,
         mode=row["mode"],
         standing=standing,
-        **({} if standing == "active" else pause_in_force(tx, row, now)),
+        **({} if standing == "active" else pause_in_force(tx, row)),
         cursor=row["acknowledged"],
-        tasks=tasks_of(tx, caller.member, now),
-        capabilities=capabilities_of(tx, caller.member, now),
+        tasks=tasks_of(tx, caller.member),
+        capabilities=capabilities_of(tx, caller.member),
     )
 
 
-def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Inbox:
+def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
     """The caller's own wakes and offers; nobody reads another's."""
     after = tx.principal["acknowledged"]
     wakes, cursor = pending_wakes(tx, after, tx.one("read_head")["seq"])
     return Inbox(
         wakes=wakes,
-        offers=offers_to(tx, caller.member, now),
-        probes=probes_waiting(tx, caller, now),
-        reviews=reviews_due(tx, caller.member, now),
-        reminders=reminders_of(tx, caller.member, now),
+        offers=offers_to(tx, caller.member),
+        probes=probes_waiting(tx, caller),
+        reviews=reviews_due(tx, caller.member),
+        reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member),
         cursor=cursor,
     )
 
 
-def look_around(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+def look_around(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
     """Nothing but the check that a caller may look: the metrics are not in the store."""
     return arguments
 
 
-def listen(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+def listen(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
     """Nothing but the check that a caller may be told of changes."""
     return arguments
 

@@ -159,7 +159,7 @@ class Acknowledged(Reply):
     cursor: int
 
 
-def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> CheckedIn:
+def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
     """Begin an episode: acknowledge what was seen, and see what is new, what is mine and what is offered."""
     row = tx.principal
     mode = row["mode"]
@@ -168,11 +168,10 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
         mode = arguments.mode
         tx.run("set_mode", member=caller.member, mode=mode)
         if caller.kind == "agent":
-            owe_presence(tx, caller.member, mode, now)
+            owe_presence(tx, caller.member, mode)
         receipt = log.append(
             tx,
             author(caller),
-            now,
             act="check_in",
             subject=f"@{caller.name}",
             summary=f"@{caller.name} is now in mode {mode}",
@@ -181,53 +180,53 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> Che
     cursor = _acknowledge(tx, caller, arguments.after, row["acknowledged"])
     if row["epoch"] != tx.head.epoch:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
-    reviews = settle_reviews(tx, caller.member, now)
+    reviews = settle_reviews(tx, caller.member)
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
-    measure(tx, caller, seen, now)
+    measure(tx, caller, seen)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
-        standing=standing_of(row, now),
+        standing=standing_of(row, tx.now),
         mode=mode,
         changes=tx.head.seq - cursor,
         wakes=wakes,
-        tasks=tasks_of(tx, caller.member, now),
-        offers=offers_to(tx, caller.member, now),
-        probes=open_probes(tx, caller, now),
+        tasks=tasks_of(tx, caller.member),
+        offers=offers_to(tx, caller.member),
+        probes=open_probes(tx, caller),
         reviews=reviews,
-        reminders=reminders_of(tx, caller.member, now),
+        reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member) if row["trouble"] else None,
     )
 
 
-def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat, now: float) -> Beat:
+def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     """Say "I am here". Only a new note about a task of one's own counts as progress and renews its lease."""
     row = tx.principal
-    active = standing_of(row, now) == "active"
+    active = standing_of(row, tx.now) == "active"
     receipt = None
     if arguments.answer is not None and row["trouble"]:
-        answer_challenge(tx, caller, arguments.answer, now)
+        answer_challenge(tx, caller, arguments.answer)
     if active and (arguments.note or arguments.busy_until or arguments.task):
-        receipt = _progress(tx, caller, row, arguments, now)
+        receipt = _progress(tx, caller, row, arguments)
     return Beat(
         receipt=receipt,
         standing="active" if active else "paused",
-        **({} if active else pause_in_force(tx, row, now)),
+        **({} if active else pause_in_force(tx, row)),
         pending=Pending(
             wakes=tx.value("count_pending_wakes", member=caller.member, after=row["acknowledged"]),
-            offers=tx.value("count_open_offers_to", member=caller.member, now=now),
+            offers=tx.value("count_open_offers_to", member=caller.member, now=tx.now),
         ),
     )
 
 
-def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge, now: float) -> Acknowledged:
+def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowledged:
     """Note how far a member has seen its wakes."""
     cursor = _acknowledge(tx, caller, arguments.after, tx.principal["acknowledged"])
-    measure(tx, caller, cursor, now)
+    measure(tx, caller, cursor)
     return Acknowledged(cursor=cursor)
 
 
-def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: float) -> Waited:
+def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
     """What a waiting call looks for: wakes after its cursor.
 
     What an agent causes beyond its share wakes nobody at once: it is told with the next other wake, or together after
@@ -238,11 +237,11 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: floa
         after = int(tx.principal["acknowledged"])
     causes, cursor = _causes(tx, caller.member, after, tx.one("read_head")["seq"])
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
-        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, now)
+        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
     wakes, seen = _tell(tx, causes, cursor)
-    return Waited(wakes=wakes, cursor=seen, proofs=count_probes_due(tx, caller.member, now))
+    return Waited(wakes=wakes, cursor=seen, proofs=count_probes_due(tx, caller.member))
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
@@ -291,11 +290,11 @@ def _wake(wake: Told, member: str) -> Wake:
     return Wake(cause.seq, reason, cause.subject, sender, line, len(wake.causes))
 
 
-def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
+def tasks_of(tx: Reading, member: int) -> list[TaskHeld]:
     """The tasks a member holds, with the fence it writes with."""
     held = []
     for row in tx.all("tasks_held", member=member):
-        task = as_it_is(tx, tx.one("task", id=row["id"]), now)
+        task = as_it_is(tx, tx.one("task", id=row["id"]))
         held.append(
             TaskHeld(
                 task=task.name,
@@ -303,7 +302,7 @@ def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
                 creator=task.row["creator_name"],
                 state=task.state,
                 fence=task.fence,
-                lease_until=task.lease_until(now),
+                lease_until=task.lease_until(tx.now),
             )
         )
     return held
@@ -329,12 +328,12 @@ def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: i
     return max(after, acknowledged)
 
 
-def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: float) -> int | None:
+def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat) -> int | None:
     known = tx.one("presence", member=caller.member)
     digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
     new_note = bool(arguments.note) and digest != known["last_note"]
-    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, now)
-    if busy_until is not None and busy_until > now + tx.policy.busy_max_seconds + 1:
+    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, tx.now)
+    if busy_until is not None and busy_until > tx.now + tx.policy.busy_max_seconds + 1:
         raise Refusal(
             "invalid",
             f"Work may be declared at most {tx.policy.busy_max_seconds:.0f} s ahead.",
@@ -342,20 +341,20 @@ def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: 
         )
     receipt = None
     if arguments.task is not None:
-        receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note, now)
+        receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note)
     if new_note:
-        tx.run("record_progress", member=caller.member, now=now, note=digest, busy_until=busy_until)
+        tx.run("record_progress", member=caller.member, now=tx.now, note=digest, busy_until=busy_until)
         if row["trouble"]:
-            answered_for_itself(tx, caller, now)
+            answered_for_itself(tx, caller)
     return receipt
 
 
 def _renew(
-    tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, busy_until: float | None, new_note: bool, now: float
+    tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, busy_until: float | None, new_note: bool
 ) -> int | None:
     """A new note with declared long work renews the lease; the same note again, or none, changes nothing."""
     assert arguments.task is not None
-    task = find_settled(tx, arguments.task, now)
+    task = find_settled(tx, arguments.task)
     if task.holder != caller.member:
         raise Refusal(
             "stale_fence",
@@ -366,29 +365,35 @@ def _renew(
         )
     if not new_note or busy_until is None or task.state != "claimed":
         return None
-    seconds = max(lease_seconds(caller.kind, row["mode"], tx.policy), busy_until - now)
+    seconds = max(lease_seconds(caller.kind, row["mode"], tx.policy, tx.settings), busy_until - tx.now)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="heartbeat",
         subject=task.name,
         summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
         detail={"note": arguments.note, "busy_until": busy_until},
     )
     tx.run(
-        "progress", id=task.id, state="claimed", now=now, lease_from=now, lease_seconds=seconds, blocked_on="", seq=seq
+        "progress",
+        id=task.id,
+        state="claimed",
+        now=tx.now,
+        lease_from=tx.now,
+        lease_seconds=seconds,
+        blocked_on="",
+        seq=seq,
     )
-    owe_task(tx, task.id, caller.member, row["mode"], now, seconds)
-    add_entry(tx, task.id, caller, now, "note", arguments.note or "")
+    owe_task(tx, task.id, caller.member, row["mode"], seconds)
+    add_entry(tx, task.id, caller, "note", arguments.note or "")
     return seq
 
 
-def pause_in_force(tx: Reading, row: Any, now: float) -> dict[str, Any]:
+def pause_in_force(tx: Reading, row: Any) -> dict[str, Any]:
     """Who paused a member, why and until when: its own pause first, then its owner's, then the room's."""
     for level, target in (("member", row["member"]), ("owner", row["owner"]), ("room", 0)):
         found = tx.one("standing", scope=level, target=target)
-        if found is not None and found["state"] == "paused" and (found["until"] is None or found["until"] > now):
+        if found is not None and found["state"] == "paused" and (found["until"] is None or found["until"] > tx.now):
             until = found["until"]
             return {
                 "by": found["by_name"],

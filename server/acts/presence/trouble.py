@@ -34,57 +34,57 @@ UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
 """Programs that act on their own work only: they are watched for silence, and asked nothing."""
 
 
-def watch(tx: Writing, due: Due, now: float) -> None:
+def watch(tx: Writing, due: Due) -> None:
     """Look at one agent, as the supervisor: note what is wrong with it, ask it, tell who must know."""
     row = tx.one("watched", member=due.member)
     interval = interval_seconds(row["mode"], tx.settings)
     if tx.listens(due.member) and interval is not None:
-        _note_listening(tx, row, interval, now)
+        _note_listening(tx, row, interval)
         row = tx.one("watched", member=due.member)
-    facts = replace(facts_of(tx, row, now), watched_from=max(tx.watched_from, _free_since(row)))
-    judgement = judge(facts, row["connected_since"], _unanswered(tx, row), _challenge(row), now, tx.settings)
+    facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
+    judgement = judge(facts, row["connected_since"], _unanswered(tx, row), _challenge(row), tx.now, tx.settings)
     if judgement is None or row["trouble"] == "gone":  # it is watched again once it calls
         settle(tx, "presence", due.member, due.member)
         return
     if judgement.finding is not None:
-        _note(tx, row, judgement, now)
+        _note(tx, row, judgement)
     if judgement.finding == "gone":
         settle(tx, "presence", due.member, due.member)
     elif interval is not None:
         tx.run("count_slot", **due.key, at=judgement.next_at, span=interval, slot=0, counted=0, escalated=0)
 
 
-def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None, now: float) -> None:
+def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> None:
     """A member called for the first time, or after it was gone: it is watched, and no longer gone."""
     if caller.kind != "agent":
         return
-    owe_presence(tx, caller.member, mode, now)
+    owe_presence(tx, caller.member, mode)
     if trouble == "gone":
-        _end(tx, caller, now, "is back")
+        _end(tx, caller, "is back")
 
 
-def answered_for_itself(tx: Writing, caller: Caller, now: float) -> None:
+def answered_for_itself(tx: Writing, caller: Caller) -> None:
     """Real evidence of a member that the room suspects: that is over at once (PRS4)."""
-    _end(tx, caller, now, "acts again")
+    _end(tx, caller, "acts again")
 
 
-def end_with_kill(tx: Writing, member: int, name: str, seq: int, now: float) -> None:
+def end_with_kill(tx: Writing, member: int, name: str, seq: int) -> None:
     """A member was killed, which the entry with this number says: nobody worries about it, or repairs it, any more.
 
     What a watchdog works on is left to it.
     """
     tx.run("end_trouble", member=member)
-    cancel_repair(tx, member, f"@{name} was killed", seq, now, states=("open", "blocked"))
+    cancel_repair(tx, member, f"@{name} was killed", seq, states=("open", "blocked"))
 
 
-def answer_challenge(tx: Writing, caller: Caller, answer: str, now: float) -> None:
+def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
     """Take the answer to an open challenge. Raises Refusal `bad_proof`, with the question again."""
     row = tx.one("trouble", member=caller.member)
     if row is None or row["nonce"] is None:
         return
     words = answer.replace(",", " ").split()
     if row["nonce"] in words and any(word in words for word in json.loads(row["expected"])):
-        _end(tx, caller, now, "answered its challenge")
+        _end(tx, caller, "answered its challenge")
         return
     raise Refusal(
         "bad_proof",
@@ -100,13 +100,11 @@ def open_question(tx: Reading, member: int) -> str | None:
     return None if row is None else row["question"]
 
 
-def tell_of_take_overs(tx: Writing, caller: Caller, now: float) -> None:
+def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
     """Say that several listeners of a member fight over its wakes: only one of them should run."""
     line = one_line(f"Several listeners of @{caller.name} take its wakes from each other; only one of them should run")
     subject = f"@{caller.name}"
-    log.append(
-        tx, ROOM_AUTHOR, now, act="presence", subject=subject, summary=line, detail={"verdict": "several listeners"}
-    )
+    log.append(tx, ROOM_AUTHOR, act="presence", subject=subject, summary=line, detail={"verdict": "several listeners"})
     log.wake(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
@@ -133,16 +131,16 @@ def _challenge(row: Any) -> Challenge | None:
     return None if row["asked_at"] is None else Challenge(row["asked_at"], row["misses"])
 
 
-def _note_listening(tx: Writing, row: Any, interval: float, now: float) -> None:
+def _note_listening(tx: Writing, row: Any, interval: float) -> None:
     seen = max(at for at in (row["last_call_at"], row["connected_at"], 0.0) if at is not None)
-    if now - seen >= LISTENING_NOTED_INTERVALS * interval:
-        tx.run("note_connected", member=row["id"], now=now)
+    if tx.now - seen >= LISTENING_NOTED_INTERVALS * interval:
+        tx.run("note_connected", member=row["id"], now=tx.now)
 
 
-def _note(tx: Writing, row: Any, judgement: Judgement, now: float) -> None:
+def _note(tx: Writing, row: Any, judgement: Judgement) -> None:
     """Write a finding down. What is new is said in the stream; from a zombie on, its owner and watchdogs are told."""
     if judgement.again:
-        tx.run("ask_later", member=row["id"], now=now)
+        tx.run("ask_later", member=row["id"], now=tx.now)
         return
     verdict = judgement.finding
     assert verdict is not None
@@ -153,7 +151,6 @@ def _note(tx: Writing, row: Any, judgement: Judgement, now: float) -> None:
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="presence",
         subject=f"@{row['name']}",
         summary=one_line(f"@{row['name']} is {verdict}: {judgement.reason}{told}"),
@@ -162,17 +159,17 @@ def _note(tx: Writing, row: Any, judgement: Judgement, now: float) -> None:
     found = {"question": row["question"], "nonce": row["nonce"], "expected": row["expected"]}
     asked_at = row["asked_at"]
     if judgement.ask:
-        found, asked_at = _ask(tx, row), now
+        found, asked_at = _ask(tx, row), tx.now
     if verdict in ("zombie", "gone"):
         if verdict == "zombie" or _owes(tx, row):
             _tell_owner(tx, row, verdict, judgement.reason)
-        request_repair(tx, row["id"], row["name"], verdict, judgement.reason, now)
-        give_back_repairs(tx, row["id"], f"@{row['name']} is {verdict}", now)
+        request_repair(tx, row["id"], row["name"], verdict, judgement.reason)
+        give_back_repairs(tx, row["id"], f"@{row['name']} is {verdict}")
     tx.run(
         "note_trouble",
         member=row["id"],
         verdict=verdict,
-        now=now,
+        now=tx.now,
         reason=judgement.reason,
         misses=judgement.misses,
         asked_at=asked_at,
@@ -212,20 +209,19 @@ def _tell_owner(tx: Writing, row: Any, verdict: str, reason: str) -> None:
     log.wake(tx, [row["owner"]], reason="alert", subject=f"@{row['name']}", sender=ROOM_MEMBER, line=line)
 
 
-def _end(tx: Writing, caller: Caller, now: float, how: str) -> None:
+def _end(tx: Writing, caller: Caller, how: str) -> None:
     row = tx.one("trouble", member=caller.member)
     if row is None:
         return
     tx.run("end_trouble", member=caller.member)
     if row["verdict"] != "gone":  # that it calls again says nothing about what waits for it
-        tx.run("note_evidence", member=caller.member, now=now)
+        tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="presence",
         subject=f"@{caller.name}",
         summary=one_line(f"@{caller.name} {how}, and is no longer {row['verdict']}"),
         detail={"verdict": "recovered", "reason": how},
     )
-    cancel_repair(tx, caller.member, f"@{caller.name} {how}", seq, now)
+    cancel_repair(tx, caller.member, f"@{caller.name} {how}", seq)

@@ -94,7 +94,7 @@ class Stream(BaseModel):
     cursor: int
 
 
-def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: float) -> Receipts:
+def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
     """Entries of the log: the newest, or in order after a number. Raises Refusal `not_found`."""
     actor = (arguments.actor or "").removeprefix("@")
     if actor and tx.one("member_by_name", name=actor) is None:
@@ -112,7 +112,7 @@ def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: flo
     return Receipts(receipts=[_shown(row) for row in rows], cursor=cursor)
 
 
-def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt, now: float) -> Receipt:
+def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
     """One entry of the log. Raises Refusal `not_found`."""
     row = tx.one("receipt", seq=arguments.seq)
     if row is None:
@@ -120,7 +120,7 @@ def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt, now: float)
     return _shown(row)
 
 
-def read_stream(tx: Reading, caller: Caller, arguments: ReadStream, now: float) -> Stream:
+def read_stream(tx: Reading, caller: Caller, arguments: ReadStream) -> Stream:
     """What everybody sees, one line each, in order."""
     if arguments.after is None:
         rows = list(reversed(tx.all("stream_end", limit=END_ENTRIES)))

@@ -42,7 +42,7 @@ class Redacted(Reply):
     after: int | None = None
 
 
-def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redacted:
+def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
     """Take away what was written about one thing, or before some time. Headers, numbers and hashes stay.
 
     Raises Refusal.
@@ -54,7 +54,7 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
         what = arguments.what
     else:
         age = arguments.older_than_seconds or 0.0
-        taken, following = _take_old(tx, now - age, arguments.after or 0)
+        taken, following = _take_old(tx, tx.now - age, arguments.after or 0)
         what = f"what is older than {age / 86_400:g} d"
     if not taken:
         return Redacted(what=what, entries=0, after=following)
@@ -63,7 +63,6 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="redact",
         subject=arguments.what or "",
         summary=one_line(f"@{caller.name} took the content of {what} away: {arguments.reason}"),

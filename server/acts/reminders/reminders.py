@@ -92,12 +92,12 @@ class Later:
     at: float
 
 
-Look = Callable[[Writing, Due, float], Open | Later | None]
+Look = Callable[[Writing, Due], Open | Later | None]
 
 
-def remind(tx: Writing, due: Due, now: float) -> None:
+def remind(tx: Writing, due: Due) -> None:
     """Decide one slot of something that a member owes, as the supervisor, and write down what was decided."""
-    found = LOOKS[due.rule](tx, due, now)
+    found = LOOKS[due.rule](tx, due)
     if found is None:
         settle(tx, due.rule, due.subject, due.member)
         return
@@ -106,46 +106,48 @@ def remind(tx: Writing, due: Due, now: float) -> None:
         return
     row = tx.one("watched", member=due.member)
     if row["own_state"] == "killed":
-        _end_with_kill(tx, due, now)
+        _end_with_kill(tx, due)
         return
     rule: Rule = due.rule  # type: ignore[assignment]
     if found.moved_at > due.since or not due.span:
         if due.span:
-            _write_down(tx, due, now, due.slot + 1, "silent", "it moved", 0)
+            _write_down(tx, due, due.slot + 1, "silent", "it moved", 0)
         first = first_seconds(rule, interval_seconds(row["mode"], tx.settings), found.blocked, tx.settings)
-        owe(tx, rule, due.subject, due.member, max(found.moved_at, due.since), first)
+        owe(tx, rule, due.subject, due.member, first, since=max(found.moved_at, due.since))
         return
     cap = 1 if rule == "offer" else tx.settings.reminders_per_task
     owed = Owed(due.since, due.span, due.slot, due.counted, bool(due.escalated))
-    decision = decide(owed, _circumstances(tx, row, found, now), cap, now, tx.settings)
+    decision = decide(owed, _circumstances(tx, row, found), cap, tx.now, tx.settings)
     if decision.outcome is not None:
-        _write_down(tx, due, now, decision.slot, decision.outcome, decision.reason, decision.missed)
+        _write_down(tx, due, decision.slot, decision.outcome, decision.reason, decision.missed)
     if decision.outcome == "sent":
-        _send(tx, row, due, found, decision, now)
+        _send(tx, row, due, found, decision)
     escalates = decision.escalate and rule != "offer"
     if escalates:
-        line = f"@{row['name']} owes {found.name} since {duration(now - due.since)}, reminded {decision.counted} times"
-        escalate(tx, row, found.name, rule, line, now)
+        line = (
+            f"@{row['name']} owes {found.name} since {duration(tx.now - due.since)}, reminded {decision.counted} times"
+        )
+        escalate(tx, row, found.name, rule, line)
     _count(tx, due, found, decision, escalates)
 
 
-def owe_again(tx: Writing, member: int, mode: str, now: float) -> None:
+def owe_again(tx: Writing, member: int, mode: str) -> None:
     """A member was revived: what it still owes, and was no longer reminded of, is owed as it was when it was killed."""
     interval, longest = interval_seconds(mode, tx.settings), tx.settings.remind_longest_seconds
     for row in tx.all("ended_with_kill", member=member, reason=KILLED, limit=OWED_AGAIN):
         rule, since = row["rule"], row["since"]
-        due = Due(rule, row["subject"], member, now, since, 0.0, row["slot"], 0, 0, 0)
+        due = Due(rule, row["subject"], member, tx.now, since, 0.0, row["slot"], 0, 0, 0)
         if find_due(tx, rule, due.subject, member) is not None:
             continue
-        found = LOOKS[rule](tx, due, now)
+        found = LOOKS[rule](tx, due)
         if isinstance(found, Open):
             first = first_seconds(rule, interval, found.blocked, tx.settings)
             at = slot_time(since, first, longest, due.slot + 1)
-            owe(tx, rule, due.subject, member, since, first, at)
+            owe(tx, rule, due.subject, member, first, since=since, at=at)
             tx.run("count_slot", **due.key, at=at, span=first, slot=due.slot, counted=0, escalated=0)
 
 
-def reminders_of(tx: Reading, member: int, now: float) -> list[Reminder]:
+def reminders_of(tx: Reading, member: int) -> list[Reminder]:
     """What a member was reminded of, or would have been had it been awake, and still owes; the oldest first."""
     rows = tx.all("reminders_standing", member=member, limit=LOOKED_AT)
     return [
@@ -156,7 +158,7 @@ def reminders_of(tx: Reading, member: int, now: float) -> list[Reminder]:
             since=rfc3339(row["since"]),
             times=row["times"],
         )
-        for row in [row for row in rows if _still_owes(tx, member, row, now)][:SHOWN]
+        for row in [row for row in rows if _still_owes(tx, member, row)][:SHOWN]
     ]
 
 
@@ -175,14 +177,13 @@ def slots_of(tx: Reading, rule: Rule, subject: int) -> list[Slot]:
     ]
 
 
-def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str, now: float) -> None:
+def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str) -> None:
     """Tell who answers for a member, once, that it does not do what it owes."""
     told = row["owner"] if row["owner"] != row["id"] else None
     to = f"; @{row['owner_name']} is told" if told is not None else ""
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="escalate",
         subject=subject,
         summary=one_line(f"{reason}{to}"),
@@ -195,28 +196,28 @@ def escalate(tx: Writing, row: Any, subject: str, rule: str, reason: str, now: f
 # ------------------------------------------------------------------ what still stands
 
 
-def _still_owes(tx: Reading, member: int, row: Any, now: float) -> bool:
+def _still_owes(tx: Reading, member: int, row: Any) -> bool:
     """Whether what a member was reminded of stands, and has not moved since: the supervisor may look later."""
     rule, subject = row["rule"], row["subject"]
     if rule == "offer":
         offer = tx.one("offer", id=subject)
-        return bool(offer["state"] == "offered" and offer["expires_at"] > now)
+        return bool(offer["state"] == "offered" and offer["expires_at"] > tx.now)
     if rule == "review":
         task = tx.one("task", id=subject)
         return bool(task["state"] == "in_review" and task["reviewer"] == member)
     due = find_due(tx, rule, subject, member)
-    found = None if due is None else {"task": _task_as_it_is, "ask": _ask, "proof": _proof}[rule](tx, due, now)
+    found = None if due is None else {"task": _task_as_it_is, "ask": _ask, "proof": _proof}[rule](tx, due)
     return isinstance(found, Open) and found.moved_at <= row["since"]
 
 
-def _task(tx: Writing, due: Due, now: float) -> Open | Later | None:
-    find_settled(tx, f"T-{due.subject}", now)  # an offer that has expired moves it now, not when it was made
-    return _task_as_it_is(tx, due, now)
+def _task(tx: Writing, due: Due) -> Open | Later | None:
+    find_settled(tx, f"T-{due.subject}")  # an offer that has expired moves it now, not when it was made
+    return _task_as_it_is(tx, due)
 
 
-def _task_as_it_is(tx: Reading, due: Due, now: float) -> Open | Later | None:
+def _task_as_it_is(tx: Reading, due: Due) -> Open | Later | None:
     row = tx.one("task", id=due.subject)
-    task = as_it_is(tx, row, now)
+    task = as_it_is(tx, row)
     moved_at = tx.value("entry_time", seq=row["changed_seq"])
     if task.state == "open" and row["assigned"] == due.member:
         return Open(task.name, f"{task.name} is assigned to you: claim_task", moved_at, row["snooze_until"])
@@ -224,11 +225,11 @@ def _task_as_it_is(tx: Reading, due: Due, now: float) -> Open | Later | None:
         return None
     if task.state == "offered":
         return Later(row["offer_expires_at"])
-    still = f"{task.name} stands still since {duration(now - moved_at)}: update_task or hand_off"
+    still = f"{task.name} stands still since {duration(tx.now - moved_at)}: update_task or hand_off"
     return Open(task.name, still, moved_at, row["snooze_until"], task.state == "blocked")
 
 
-def _ask(tx: Reading, due: Due, now: float) -> Open | Later | None:
+def _ask(tx: Reading, due: Due) -> Open | Later | None:
     row = tx.one("message", id=due.subject)
     if row is None or row["kind"] != "ask":
         return None
@@ -238,40 +239,40 @@ def _ask(tx: Reading, due: Due, now: float) -> Open | Later | None:
     return Open(name, f"@{row['author']} waits for your answer to {name}: post_message with reply_to", due.since)
 
 
-def _offer(tx: Writing, due: Due, now: float) -> Open | Later | None:
+def _offer(tx: Writing, due: Due) -> Open | Later | None:
     offer = tx.one("offer", id=due.subject)
     if offer is None or offer["state"] != "offered":
         return None
-    if offer["expires_at"] <= now:
-        find_settled(tx, f"T-{offer['task']}", now)
+    if offer["expires_at"] <= tx.now:
+        find_settled(tx, f"T-{offer['task']}")
         return None
     name = f"O-{due.subject}"
-    left = duration(offer["expires_at"] - now)
+    left = duration(offer["expires_at"] - tx.now)
     line = f"@{offer['giver_name']} offers you T-{offer['task']} for another {left}: answer_hand_off {name}"
     return Open(name, line, due.since, ends_at=offer["expires_at"])
 
 
-def _review(tx: Writing, due: Due, now: float) -> Open | Later | None:
+def _review(tx: Writing, due: Due) -> Open | Later | None:
     row = tx.one("task", id=due.subject)
     if row is None or row["state"] != "in_review":
         return None
-    reviewer = settle_review(tx, row, now)
+    reviewer = settle_review(tx, row)
     if reviewer is None:
-        return Later(now + HOUR_SECONDS)
+        return Later(tx.now + HOUR_SECONDS)
     if reviewer != due.member:
         return None
     name = f"T-{due.subject}"
     falls_at = row["completed_at"] + tx.policy.review_seconds
-    ends_at = falls_at if falls_at > now else None
+    ends_at = falls_at if falls_at > tx.now else None
     return Open(name, f"{name} waits for your review: read_board shows its evidence", due.since, ends_at=ends_at)
 
 
-def _proof(tx: Reading, due: Due, now: float) -> Open | Later | None:
-    if count_probes_due(tx, due.member, now):
+def _proof(tx: Reading, due: Due) -> Open | Later | None:
+    if count_probes_due(tx, due.member):
         name = tx.one("member_by_id", id=due.member)["name"]
         return Open(f"@{name}", "Proofs of yours expire or have: check_in says what to run", due.since)
     until = tx.value("earliest_proof", member=due.member)
-    return None if until is None else Later(max(renew_from(until, tx.policy.proof_seconds), now + HOUR_SECONDS))
+    return None if until is None else Later(max(renew_from(until, tx.policy.proof_seconds), tx.now + HOUR_SECONDS))
 
 
 LOOKS: dict[str, Look] = {"task": _task, "ask": _ask, "offer": _offer, "review": _review, "proof": _proof}
@@ -280,40 +281,39 @@ LOOKS: dict[str, Look] = {"task": _task, "ask": _ask, "offer": _offer, "review":
 # ------------------------------------------------------------------ what is decided and done
 
 
-def _circumstances(tx: Reading, row: Any, found: Open, now: float) -> Circumstances:
-    facts = facts_of(tx, row, now)
+def _circumstances(tx: Reading, row: Any, found: Open) -> Circumstances:
+    facts = facts_of(tx, row)
     settings = tx.settings
-    nth = tx.value("nth_newest_reminder", since=now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
+    nth = tx.value("nth_newest_reminder", since=tx.now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
     return Circumstances(
         standing=facts.standing,
-        verdict=presence(facts, now, settings).verdict,
+        verdict=presence(facts, tx.now, settings).verdict,
         snoozed_until=found.snoozed_until,
-        today=tx.value("count_reminders_of_member", member=row["id"], since=now - DAY_SECONDS),
-        hour_free_at=now + seconds_until_free(nth, HOUR_SECONDS, now),
+        today=tx.value("count_reminders_of_member", member=row["id"], since=tx.now - DAY_SECONDS),
+        hour_free_at=tx.now + seconds_until_free(nth, HOUR_SECONDS, tx.now),
     )
 
 
-def _write_down(tx: Writing, due: Due, now: float, slot: int, outcome: str, reason: str, missed: int) -> None:
+def _write_down(tx: Writing, due: Due, slot: int, outcome: str, reason: str, missed: int) -> None:
     tx.run(
-        "add_reminder", **due.key, since=due.since, slot=slot, now=now, outcome=outcome, reason=reason, missed=missed
+        "add_reminder", **due.key, since=due.since, slot=slot, now=tx.now, outcome=outcome, reason=reason, missed=missed
     )
 
 
-def _end_with_kill(tx: Writing, due: Due, now: float) -> None:
+def _end_with_kill(tx: Writing, due: Due) -> None:
     """Who was killed is reminded of nothing more. A review waits for somebody else who can be asked."""
     if due.rule == "review":
-        put_off(tx, due, now + HOUR_SECONDS)
+        put_off(tx, due, tx.now + HOUR_SECONDS)
         return
-    _write_down(tx, due, now, due.slot + 1, "silent", KILLED, 0)
+    _write_down(tx, due, due.slot + 1, "silent", KILLED, 0)
     settle(tx, due.rule, due.subject, due.member)
 
 
-def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision, now: float) -> None:
+def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision) -> None:
     missed = f" ({decision.missed} reminders were missed)" if decision.missed else ""
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="remind",
         subject=found.name,
         summary=one_line(f"@{row['name']} is reminded: {found.line}{missed}"),
@@ -322,10 +322,10 @@ def _send(tx: Writing, row: Any, due: Due, found: Open, decision: Decision, now:
     line = one_line(f"{found.line}{missed}")
     log.wake(tx, [due.member], reason="reminder", subject=found.name, sender=ROOM_MEMBER, line=line)
     a_day = tx.settings.reminders_per_day
-    rows = tx.all("reminders_sent_to", member=row["id"], since=now - 2 * DAY_SECONDS, limit=2 * a_day)
-    if fills_the_day([sent["at"] for sent in rows], a_day, now):
+    rows = tx.all("reminders_sent_to", member=row["id"], since=tx.now - 2 * DAY_SECONDS, limit=2 * a_day)
+    if fills_the_day([sent["at"] for sent in rows], a_day, tx.now):
         reason = f"@{row['name']} was reminded {a_day} times in a day, and is not any more today"
-        escalate(tx, row, f"@{row['name']}", "day", reason, now)
+        escalate(tx, row, f"@{row['name']}", "day", reason)
 
 
 def _count(tx: Writing, due: Due, found: Open, decision: Decision, escalated: bool) -> None:

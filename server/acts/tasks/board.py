@@ -69,10 +69,10 @@ class Board(BaseModel):
     next: str | None = None
 
 
-def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) -> Board:
+def read_board(tx: Reading, caller: Caller, arguments: ReadBoard) -> Board:
     """The unfinished tasks, or those in a state, or one task in full. Raises Refusal `not_found`."""
     if arguments.task is not None:
-        return Board(task=_in_full(tx, find(tx, arguments.task, now), now))
+        return Board(task=_in_full(tx, find(tx, arguments.task)))
     rows = tx.all(
         "board_page",
         after=number(arguments.after) if arguments.after is not None else 0,
@@ -82,7 +82,7 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) ->
     )
     page = rows[:PAGE_TASKS]
     before = unfinished_before(tx, page[0]["id"] if page else 0, page[-1]["id"] if page else 0)
-    lines = [_line(tx, as_it_is(tx, row, now), before[row["id"]], now) for row in page]
+    lines = [_line(tx, as_it_is(tx, row), before[row["id"]]) for row in page]
     return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
 
 
@@ -94,9 +94,9 @@ def _like(query: str | None) -> str:
     return f"%{escaped}%"
 
 
-def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:
+def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
     row = task.row
-    waiting = {"blocked": row["blocked_on"], "in_review": _at(_reviewer(tx, task, now))}
+    waiting = {"blocked": row["blocked_on"], "in_review": _at(_reviewer(tx, task))}
     if task.state == "offered":
         waiting["offered"] = _at(row["receiver_name"])
     if task.state == "open":
@@ -108,17 +108,17 @@ def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskL
         state=task.state,
         priority=row["priority"],
         holder=row["holder_name"],
-        lease_until=task.lease_until(now),
-        overdue=task.overdue_seconds(now, tx.settings) > 0,
+        lease_until=task.lease_until(tx.now),
+        overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         waiting_for=waiting.get(task.state),
     )
 
 
-def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
+def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
     row = task.row
     before = unfinished_before(tx, task.id, task.id)[task.id]
     return TaskShown(
-        **_line(tx, task, before, now).model_dump(),
+        **_line(tx, task, before).model_dump(),
         detail=row["detail"],
         created_at=rfc3339(row["created_at"]),
         due=None if row["due"] is None else rfc3339(row["due"]),
@@ -127,7 +127,7 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
         needs=needs_of(tx, task.id),
         depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
         review=row["review"],
-        reviewer=_reviewer(tx, task, now),
+        reviewer=_reviewer(tx, task),
         completed_by=row["completer_name"],
         upheld=None if row["completed_by"] is None else _upheld(tx, row["completed_by"]),
         summary=row["summary"],
@@ -148,11 +148,11 @@ def _upheld(tx: Reading, member: int) -> str:
     return f"{share['upheld']} of {share['reviewed']}"
 
 
-def _reviewer(tx: Reading, task: StoredTask, now: float) -> str | None:
+def _reviewer(tx: Reading, task: StoredTask) -> str | None:
     """Who judged the completion, or is to judge it now."""
     if task.state != "in_review":
         return None if task.row["reviewer_name"] is None else str(task.row["reviewer_name"])
-    found = reviewer_now(tx, task.row, now)
+    found = reviewer_now(tx, task.row)
     return None if found is None else found.name
 
 

@@ -44,26 +44,25 @@ class Claimed(Reply):
     history: list[Entry]
 
 
-def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) -> Claimed:
+def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     """Take a task, or the best open one that this member can do. One winner, always."""
     if arguments.task is None:
-        since = now - tx.settings.repeat_seconds
+        since = tx.now - tx.settings.repeat_seconds
         last = tx.value("last_untouched_claim", member=caller.member, since=since)
         if last is not None:
-            task = find(tx, f"T-{last}", now)
-            return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
-    task = find_settled(tx, arguments.task or _best(tx, caller, now), now)
+            task = find(tx, f"T-{last}")
+            return _claimed(tx, task, replayed=rfc3339(task.row["claimed_at"]))
+    task = find_settled(tx, arguments.task or _best(tx, caller))
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
-        return _claimed(tx, task, now, replayed=rfc3339(task.row["claimed_at"]))
-    _check_free(tx, caller, task, now)
-    _check_able(tx, caller, task, now)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+        return _claimed(tx, task, replayed=rfc3339(task.row["claimed_at"]))
+    _check_free(tx, caller, task)
+    _check_able(tx, caller, task)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy, tx.settings)
     fence = task.fence + 1
     from_whom = f" from @{task.row['holder_name']}, whose lease was over" if task.state == "claimed" else ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="claim_task",
         subject=task.name,
         summary=one_line(f"@{caller.name} claimed {task.name}{from_whom}: {task.row['title']}"),
@@ -74,41 +73,41 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask, now: float) ->
         id=task.id,
         holder=caller.member,
         fence=fence,
-        now=now,
+        now=tx.now,
         lease_seconds=seconds,
         hops=task.row["hops"],
         seq=seq,
     )
-    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
-    add_entry(tx, task.id, caller, now, "claimed", "", {"fence": fence, "before": task.row["holder_name"]})
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], seconds)
+    add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row["holder_name"]})
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} took {task.name} over; your lease was over"
         log.wake(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
-    return _claimed(tx, find(tx, task.name, now), now, receipt=seq)
+    return _claimed(tx, find(tx, task.name), receipt=seq)
 
 
-def _best(tx: Writing, caller: Caller, now: float) -> str:
-    best = tx.value("best_open_task", member=caller.member, now=now, trust=tx.policy.trust)
+def _best(tx: Writing, caller: Caller) -> str:
+    best = tx.value("best_open_task", member=caller.member, now=tx.now, trust=tx.policy.trust)
     if best is not None:
         return f"T-{best}"
     settings = tx.settings
     for row in tx.all(
         "perhaps_overdue",
         member=caller.member,
-        now=now,
+        now=tx.now,
         grace=settings.lease_grace_seconds,
-        paused_before=now - settings.paused_overdue_seconds,
+        paused_before=tx.now - settings.paused_overdue_seconds,
         limit=OVERDUE_LOOKED_AT,
     ):
-        task = find(tx, f"T-{row['id']}", now)
+        task = find(tx, f"T-{row['id']}")
         try:
-            _check_free(tx, caller, task, now)
-            _check_able(tx, caller, task, now)
+            _check_free(tx, caller, task)
+            _check_able(tx, caller, task)
         except Refusal:
             continue
         return task.name
     beyond = tx.value("first_open_task", member=caller.member)
-    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond), now)
+    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond))
     raise Refusal(
         "not_found",
         f"No open task fits you; T-{beyond} needs {', '.join(lacks)}." if lacks else "No open task fits you.",
@@ -116,21 +115,21 @@ def _best(tx: Writing, caller: Caller, now: float) -> str:
     )
 
 
-def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+def _check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
     row = task.row
     if task.state == "claimed":
-        left = tx.settings.lease_grace_seconds - task.lost_seconds(now, tx.settings)
+        left = tx.settings.lease_grace_seconds - task.lost_seconds(tx.now, tx.settings)
         if left <= 0:
             return
         raise Refusal(
             "taken",
-            f"@{row['holder_name']} has {task.name} until {task.lease_until(now)}.",
+            f"@{row['holder_name']} has {task.name} until {task.lease_until(tx.now)}.",
             "Claim another: claim_task without a task. Unless its holder renews it, it is free for you "
-            f"from {rfc3339(now + left)}.",
+            f"from {rfc3339(tx.now + left)}.",
             subject=task.name,
             holder=row["holder_name"],
-            lease_until=task.lease_until(now),
+            lease_until=task.lease_until(tx.now),
         )
     if task.state != "open":
         holder = row["holder_name"] if task.state in ("blocked", "offered") else None
@@ -151,7 +150,7 @@ def _check_free(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
         )
 
 
-def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
     waits_for = unfinished_before(tx, task.id, task.id)[task.id]
     if waits_for:
         raise Refusal(
@@ -162,7 +161,7 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             waits_for=waits_for,
         )
     require_repairer(tx, caller, task.id, task.name)
-    require(tx, caller.member, caller.name, needs_of(tx, task.id), now, task.name)
+    require(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
     require_free_hands(tx, caller, task.name)
 
 
@@ -177,9 +176,7 @@ def require_free_hands(tx: Reading, caller: Caller, subject: str) -> None:
         )
 
 
-def _claimed(
-    tx: Reading, task: StoredTask, now: float, receipt: int | None = None, replayed: str | None = None
-) -> Claimed:
+def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed: str | None = None) -> Claimed:
     return Claimed(
         receipt=receipt,
         replayed=replayed,
@@ -189,7 +186,7 @@ def _claimed(
         detail=task.row["detail"],
         needs=needs_of(tx, task.id),
         fence=task.fence,
-        lease_until=task.lease_until(now),
+        lease_until=task.lease_until(tx.now),
         history=history(tx, task.id),
     )
 

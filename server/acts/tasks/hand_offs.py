@@ -129,24 +129,23 @@ class OfferShown(BaseModel):
     expires_at: str
 
 
-def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Offered:
+def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     """Offer a task to another member, who must be able to do it. The giver holds it until it is accepted."""
-    task = find_settled(tx, arguments.task, now)
-    require_fence(task, caller, arguments.fence, {"note": arguments.note}, now)
+    task = find_settled(tx, arguments.task)
+    require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
     if task.state not in ("claimed", "blocked"):
         raise _not_yours_to_offer(task)
     receiver = find_member(tx, arguments.to)
-    _check_receiver(tx, caller, task, receiver, now)
+    _check_receiver(tx, caller, task, receiver)
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
-    require(tx, receiver["id"], receiver["name"], needs, now, task.name)
+    require(tx, receiver["id"], receiver["name"], needs, task.name)
     tx.head.offers += 1
     name = f"O-{tx.head.offers}"
-    expires_at = now + offer_seconds(receiver["mode"], tx.policy)
+    expires_at = tx.now + offer_seconds(receiver["mode"], tx.policy, tx.settings)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="hand_off",
         subject=name,
         summary=one_line(f"@{caller.name} offers {task.name} to @{receiver['name']}: {arguments.note}"),
@@ -162,24 +161,24 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Off
         needs=json.dumps(extra, ensure_ascii=False),
         artifacts=json.dumps([a.model_dump() for a in arguments.artifacts or ()], ensure_ascii=False),
         fence=task.fence,
-        now=now,
+        now=tx.now,
         expires_at=expires_at,
     )
-    standing_lease = task.lease.stopped(task.pauses, now)
-    tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=now, seq=seq)
-    owe(tx, "offer", tx.head.offers, receiver["id"], now, (expires_at - now) / 2)
-    add_entry(tx, task.id, caller, now, "offered", arguments.note, {"offer": name, "to": receiver["name"]})
+    standing_lease = task.lease.stopped(task.pauses, tx.now)
+    tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=tx.now, seq=seq)
+    owe(tx, "offer", tx.head.offers, receiver["id"], (expires_at - tx.now) / 2)
+    add_entry(tx, task.id, caller, "offered", arguments.note, {"offer": name, "to": receiver["name"]})
     log.wake(tx, [receiver["id"]], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
     return Offered(
         receipt=seq,
         offer=name,
         task=task.name,
         expires_at=rfc3339(expires_at),
-        forecast=[forecast_with_others(tx, caller, receiver, needs, now)],
+        forecast=[forecast_with_others(tx, caller, receiver, needs)],
     )
 
 
-def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: float) -> Answered:
+def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> Answered:
     """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
     offer = tx.one("offer", id=number(arguments.offer))
     if offer is None:
@@ -191,10 +190,10 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: 
             "Answer only what is offered to you: check_in lists it.",
             subject=arguments.offer,
         )
-    task = find_settled(tx, f"T-{offer['task']}", now)
+    task = find_settled(tx, f"T-{offer['task']}")
     state = tx.one("offer", id=offer["id"])["state"]
     if state != "offered":
-        return _what_stands(caller, arguments, offer, task, state, now)
+        return _what_stands(caller, arguments, offer, task, state, tx.now)
     if caller.member == offer["giver"]:
         if arguments.accept:
             raise Refusal(
@@ -203,13 +202,13 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: 
                 "Decline it to withdraw it.",
                 subject=arguments.offer,
             )
-        return _close(tx, caller, arguments, offer, task, "withdrawn", now)
+        return _close(tx, caller, arguments, offer, task, "withdrawn")
     if not arguments.accept:
-        return _close(tx, caller, arguments, offer, task, "declined", now)
-    return _accept(tx, caller, arguments, offer, task, now)
+        return _close(tx, caller, arguments, offer, task, "declined")
+    return _accept(tx, caller, arguments, offer, task)
 
 
-def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
+def offers_to(tx: Reading, member: int) -> list[OfferShown]:
     """The open offers to a member, with the commands that prove their artifacts."""
     return [
         OfferShown(
@@ -223,11 +222,11 @@ def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
             artifacts=[_shown(artifact) for artifact in json.loads(row["artifacts"])],
             expires_at=rfc3339(row["expires_at"]),
         )
-        for row in tx.all("open_offers_to", member=member, now=now, limit=OFFERS_SHOWN)
+        for row in tx.all("open_offers_to", member=member, now=tx.now, limit=OFFERS_SHOWN)
     ]
 
 
-def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any, now: float) -> None:
+def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any) -> None:
     if receiver["id"] == caller.member:
         raise Refusal(
             "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
@@ -249,37 +248,34 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any
         )
 
 
-def _accept(
-    tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, now: float
-) -> Answered:
+def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask) -> Answered:
     needs = [*needs_of(tx, task.id), *json.loads(offer["needs"])]
-    require(tx, caller.member, caller.name, needs, now, arguments.offer)
+    require(tx, caller.member, caller.name, needs, arguments.offer)
     _check_proofs(arguments, offer, caller)
     require_free_hands(tx, caller, arguments.offer)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy, tx.settings)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="answer_hand_off",
         subject=arguments.offer,
         summary=one_line(f"@{caller.name} accepted {task.name} from @{offer['giver_name']}"),
         detail={"task": task.name, "accept": True, "proofs": [p.ref for p in arguments.proofs or ()]},
     )
     fence = task.fence + 1
-    tx.run("close_offer", id=offer["id"], state="accepted", now=now, reason=arguments.reason or "")
+    tx.run("close_offer", id=offer["id"], state="accepted", now=tx.now, reason=arguments.reason or "")
     tx.run(
         "claim",
         id=task.id,
         holder=caller.member,
         fence=fence,
-        now=now,
+        now=tx.now,
         lease_seconds=seconds,
         hops=task.row["hops"] + 1,
         seq=seq,
     )
-    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
-    add_entry(tx, task.id, caller, now, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], seconds)
+    add_entry(tx, task.id, caller, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
     _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(
         receipt=seq,
@@ -287,7 +283,7 @@ def _accept(
         task=task.name,
         state="accepted",
         fence=fence,
-        lease_until=rfc3339(now + seconds),
+        lease_until=rfc3339(tx.now + seconds),
     )
 
 
@@ -298,21 +294,19 @@ def _close(
     offer: Any,
     task: StoredTask,
     state: Literal["declined", "withdrawn"],
-    now: float,
 ) -> Answered:
     reason = arguments.reason or ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="answer_hand_off",
         subject=arguments.offer,
         summary=one_line(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}: {reason}"),
         detail={"task": task.name, "accept": False, "reason": reason},
     )
-    tx.run("close_offer", id=offer["id"], state=state, now=now, reason=reason)
-    give_back(tx, task, now, seq, now)
-    add_entry(tx, task.id, caller, now, state, reason, {"offer": arguments.offer})
+    tx.run("close_offer", id=offer["id"], state=state, now=tx.now, reason=reason)
+    give_back(tx, task, tx.now, seq)
+    add_entry(tx, task.id, caller, state, reason, {"offer": arguments.offer})
     if state == "declined":
         _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
     return Answered(receipt=seq, offer=arguments.offer, task=task.name, state=state)

@@ -11,22 +11,21 @@ SHORTEST_LOOK_SECONDS = 60.0
 """A lease whose clock stands is looked at again no sooner than this."""
 
 
-def say_overdue(tx: Writing, due: Due, now: float) -> None:
+def say_overdue(tx: Writing, due: Due) -> None:
     """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
-    task = find_settled(tx, f"T-{due.subject}", now)
+    task = find_settled(tx, f"T-{due.subject}")
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
         settle(tx, "lease", due.subject, due.member)
         return
-    left = -task.lost_seconds(now, tx.settings)
+    left = -task.lost_seconds(tx.now, tx.settings)
     if left > 0 or task.state != "claimed":
-        put_off(tx, due, now + max(left, SHORTEST_LOOK_SECONDS))
+        put_off(tx, due, tx.now + max(left, SHORTEST_LOOK_SECONDS))
         return
-    free_at = rfc3339(now + max(tx.settings.lease_grace_seconds + left, 0.0))
+    free_at = rfc3339(tx.now + max(tx.settings.lease_grace_seconds + left, 0.0))
     holder = f"@{task.row['holder_name']}"
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="overdue",
         subject=task.name,
         summary=one_line(
@@ -35,7 +34,7 @@ def say_overdue(tx: Writing, due: Due, now: float) -> None:
         detail={"holder": task.row["holder_name"], "fence": task.fence, "free_at": free_at},
     )
     log.notice(tx, task.row["holder_owner"], "stuck", "overdue", task.name)
-    add_entry(tx, task.id, ROOM_AUTHOR, now, "overdue", f"the lease of {holder} is over")
+    add_entry(tx, task.id, ROOM_AUTHOR, "overdue", f"the lease of {holder} is over")
     line = one_line(f"Your lease on {task.name} is over: update_task with your fence renews it, unless it is taken")
     log.wake(tx, [due.member], reason="reminder", subject=task.name, sender=ROOM_MEMBER, line=line)
     settle(tx, "lease", due.subject, due.member)

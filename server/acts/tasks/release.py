@@ -7,7 +7,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.store.transaction import Writing
 
 
-def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
+def release_everything(tx: Writing, member: int) -> dict[str, Any]:
     """Void the offers a member gave or was given and free the tasks it holds; returns their names.
 
     A task that was offered to it goes back to its giver, the lease going on where it stood: from now, or from when
@@ -16,16 +16,16 @@ def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
     next_seq = tx.head.seq + 1
     offers = tx.all("open_offers_of", member=member)
     for offer in offers:
-        task = as_it_is(tx, tx.one("task", id=offer["task"]), now)
-        over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", now)
-        tx.run("close_offer", id=offer["id"], state=over, now=now, reason="killed")
+        task = as_it_is(tx, tx.one("task", id=offer["task"]))
+        over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", tx.now)
+        tx.run("close_offer", id=offer["id"], state=over, now=tx.now, reason="killed")
         if offer["giver"] != member:
-            give_back(tx, task, since or now, next_seq, now)
+            give_back(tx, task, since or tx.now, next_seq)
             tx.effects.woken.add(offer["giver"])
     tasks = tx.all("tasks_held", member=member)
     for row in tasks:
         tx.run("free_task", id=row["id"], state="open", seq=next_seq)
-        owe_assigned(tx, tx.one("task", id=row["id"]), now)
+        owe_assigned(tx, tx.one("task", id=row["id"]))
     return {"offers": [f"O-{offer['id']}" for offer in offers], "tasks": [f"T-{row['id']}" for row in tasks]}
 
 

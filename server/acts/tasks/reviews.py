@@ -63,25 +63,24 @@ class Reviewed(Reply):
     state: str
 
 
-def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: float) -> Completed:
+def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Completed:
     """Claim that a task is done; it goes to an independent review unless its review is `none`."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_settled(tx, arguments.task)
     row = task.row
     if row["completed_by"] == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
         return Completed(
             replayed=rfc3339(row["completed_at"]), task=task.name, state=task.state, reviewer=row["reviewer_name"]
         )
     brought = {"summary": arguments.summary, "evidence": [e.model_dump() for e in arguments.evidence]}
-    require_fence(task, caller, arguments.fence, brought, now)
+    require_fence(task, caller, arguments.fence, brought, tx.now)
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    reviewer = who_is_asked(tx, row["review"], task.id, caller.member, caller.owner, now)
+    reviewer = who_is_asked(tx, row["review"], task.id, caller.member, caller.owner)
     state: Literal["in_review", "done"] = "done" if row["review"] == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="complete_task",
         subject=task.name,
         summary=one_line(f"@{caller.name} completed {task.name}{whom}: {arguments.summary}"),
@@ -91,37 +90,36 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
         "complete_task",
         id=task.id,
         state=state,
-        now=now,
+        now=tx.now,
         member=caller.member,
         reviewer=reviewer.id if reviewer is not None else None,
         summary=arguments.summary,
         evidence=json.dumps(brought["evidence"], ensure_ascii=False),
         seq=seq,
     )
-    add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
+    add_entry(tx, task.id, caller, "completed", arguments.summary, {"evidence": brought["evidence"]})
     if state == "in_review":
-        owe_review(tx, task.id, caller.owner if reviewer is None else reviewer.id, now)
+        owe_review(tx, task.id, caller.owner if reviewer is None else reviewer.id)
     if reviewer is not None:
         line = one_line(f"@{caller.name} completed {task.name}, please review: {row['title']}")
         log.wake(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     return Completed(receipt=seq, task=task.name, state=state, reviewer=reviewer.name if reviewer is not None else None)
 
 
-def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) -> Reviewed:
+def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     """Judge another member's completion: accept it, or send it back to who completed it."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_settled(tx, arguments.task)
     if task.state != "in_review":
         raise Refusal(
             "conflict", f"{task.name} is {task.state}, not in review.", "Call read_board to see it.", subject=task.name
         )
-    _may_review(tx, caller, task, now)
+    _may_review(tx, caller, task)
     accepted = arguments.verdict == "accept"
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="review_task",
         subject=task.name,
         summary=one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}"),
@@ -139,37 +137,37 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) 
     if accepted:
         tx.run("accept_task", id=task.id, reviewer=caller.member, seq=seq)
     else:
-        state = _send_back(tx, task, seq, now)
-    add_entry(tx, task.id, caller, now, "accepted_review" if accepted else "sent_back", arguments.note)
+        state = _send_back(tx, task, seq)
+    add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
     told = {task.row["completed_by"], task.row["creator"]} - {caller.member}
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
     log.wake(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     return Reviewed(receipt=seq, task=task.name, state=state)
 
 
-def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
+def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
     """Back to who completed it, its lease new; open for all if that member is no longer there."""
     completer = tx.one("member_facts", name=task.row["completer_name"])
     back = completer is not None and completer["own_state"] != "killed"
-    seconds = lease_seconds(completer["kind"], completer["mode"], tx.policy) if back else 0
+    seconds = lease_seconds(completer["kind"], completer["mode"], tx.policy, tx.settings) if back else 0
     tx.run(
         "send_task_back",
         id=task.id,
         state="claimed" if back else "open",
         holder=completer["id"] if back else None,
-        now=now,
-        lease_from=now if back else None,
+        now=tx.now,
+        lease_from=tx.now if back else None,
         lease_seconds=seconds,
         seq=seq,
     )
     if back:
-        owe_task(tx, task.id, completer["id"], completer["mode"], now, seconds)
+        owe_task(tx, task.id, completer["id"], completer["mode"], seconds)
     return "claimed" if back else "open"
 
 
-def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Never who completed it; who was asked, who is to review now, and people who run the room."""
     row = task.row
     if row["completed_by"] == caller.member:
@@ -179,7 +177,7 @@ def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> No
             f"Wait for @{row['reviewer_name']}." if row["reviewer_name"] else "Ask another member to review it.",
             subject=task.name,
         )
-    due = reviewer_now(tx, row, now)
+    due = reviewer_now(tx, row)
     runs_the_room = caller.kind == "human" and caller.is_operator
     if due is None or caller.member in (row["reviewer"], due.id) or runs_the_room:
         return

@@ -101,7 +101,7 @@ class Updated(Reply):
     lease_until: str | None
 
 
-def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) -> Created:
+def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     """Put a task on the board. An assigned member is woken, and alone may claim it."""
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
@@ -113,7 +113,6 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="create_task",
         subject=name,
         summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
@@ -125,9 +124,9 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
         title=arguments.title,
         detail=arguments.detail or "",
         priority=arguments.priority,
-        due=None if arguments.due is None else from_now(arguments.due, now),
+        due=None if arguments.due is None else from_now(arguments.due, tx.now),
         creator=caller.member,
-        now=now,
+        now=tx.now,
         seq=seq,
         assigned=assigned["id"] if assigned is not None else None,
         review=arguments.review.removeprefix("@"),
@@ -135,10 +134,10 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
     for need in arguments.needs or ():
         tx.run("add_need", task=id_, need=need)
     _set_dependencies(tx, id_, arguments.depends_on or [])
-    add_entry(tx, id_, caller, now, "created", arguments.title)
+    add_entry(tx, id_, caller, "created", arguments.title)
     if assigned is not None:
         _tell_assigned(tx, caller, assigned, name, arguments.title)
-        owe_reminder(tx, "task", id_, assigned["id"], assigned["mode"], now)
+        owe_reminder(tx, "task", id_, assigned["id"], assigned["mode"])
     return Created(receipt=seq, task=name)
 
 
@@ -148,14 +147,14 @@ def _tell_assigned(tx: Writing, caller: Caller, member: Any, task: str, title: s
         log.wake(tx, [member["id"]], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
-def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) -> Updated:
+def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
     """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_settled(tx, arguments.task)
     if task.state in ("done", "cancelled"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Create a new task.", subject=task.name)
     if arguments.fence is not None or not _runs(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
-        require_fence(task, caller, arguments.fence, late, now)
+        require_fence(task, caller, arguments.fence, late, tx.now)
     elif arguments.status in ("working", "blocked"):
         raise Refusal(
             "stale_fence",
@@ -179,14 +178,13 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) 
         raise Refusal(
             "invalid", "Nothing to update.", "Give a note, a status, changes or snooze_until.", subject=task.name
         )
-    return _update(tx, caller, arguments, task, now)
+    return _update(tx, caller, arguments, task)
 
 
-def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, now: float) -> Updated:
+def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask) -> Updated:
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="update_task",
         subject=task.name,
         summary=one_line(_what_moved(caller, arguments, task)),
@@ -197,16 +195,16 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         },
     )
     if arguments.changes is not None or arguments.snooze_until is not None:
-        _edit(tx, caller, arguments, task, seq, now)
+        _edit(tx, caller, arguments, task, seq)
     if arguments.status in ("released", "cancelled"):
-        _let_go(tx, arguments, task, caller, seq, now)
+        _let_go(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
-        _renew(tx, caller, arguments, task, seq, now)
+        _renew(tx, caller, arguments, task, seq)
     kind = arguments.status or ("note" if arguments.note else "changed")
-    add_entry(tx, task.id, caller, now, kind, arguments.note or arguments.blocked_on or "")
-    updated = find(tx, task.name, now)
+    add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
+    updated = find(tx, task.name)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(now)
+        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx.now)
     )
 
 
@@ -232,28 +230,28 @@ def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
     return f"@{caller.name} {did} {task.name}: {what}"
 
 
-def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
     """Progress renews the lease; under `blocked` its clock stands."""
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy, tx.settings)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
     tx.run(
         "progress",
         id=task.id,
         state=state,
-        now=now,
-        lease_from=None if state == "blocked" else now,
+        now=tx.now,
+        lease_from=None if state == "blocked" else tx.now,
         lease_seconds=seconds,
         blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
         seq=seq,
     )
-    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds, state == "blocked")
+    owe_task(tx, task.id, caller.member, tx.principal["mode"], seconds, state == "blocked")
     if arguments.note:
-        tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
+        tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
 
 
-def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int, now: float) -> None:
+def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
     if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
         raise Refusal(
             "conflict",
@@ -262,18 +260,18 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
             subject=task.name,
         )
     if task.state == "offered":
-        tx.run("close_offer", id=task.row["offer"], state="voided", now=now, reason=arguments.status)
+        tx.run("close_offer", id=task.row["offer"], state="voided", now=tx.now, reason=arguments.status)
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
     told = {task.holder, task.row["receiver"], task.row["reviewer"]} - {None, caller.member}
     line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row['title']}")
     log.wake(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     else:
-        owe_assigned(tx, task.row, now)
+        owe_assigned(tx, task.row)
 
 
-def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
     changes = arguments.changes or Changes()
     row = task.row
     assigned = row["assigned"]
@@ -284,7 +282,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
             refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
         if member is not None and assigned != row["assigned"]:
             _tell_assigned(tx, caller, member, task.name, changes.title or row["title"])
-            owe_reminder(tx, "task", task.id, member["id"], member["mode"], now)
+            owe_reminder(tx, "task", task.id, member["id"], member["mode"])
     if changes.review is not None:
         review_policy(tx, changes.review)
     tx.run(
@@ -293,14 +291,14 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         title=changes.title or row["title"],
         detail=row["detail"] if changes.detail is None else changes.detail,
         priority=row["priority"] if changes.priority is None else changes.priority,
-        due=row["due"] if changes.due is None else from_now(changes.due, now),
+        due=row["due"] if changes.due is None else from_now(changes.due, tx.now),
         assigned=assigned,
         review=row["review"] if changes.review is None else changes.review.removeprefix("@"),
-        snooze_until=row["snooze_until"] if arguments.snooze_until is None else _snooze(tx, arguments, now),
+        snooze_until=row["snooze_until"] if arguments.snooze_until is None else _snooze(tx, arguments),
         seq=seq,
     )
     if changes.review is not None and task.state == "in_review":
-        ask_again(tx, row, changes.review.removeprefix("@"), now)
+        ask_again(tx, row, changes.review.removeprefix("@"))
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
@@ -310,10 +308,10 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         _set_dependencies(tx, task.id, changes.depends_on)
 
 
-def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
+def _snooze(tx: Writing, arguments: UpdateTask) -> float:
     """Until when the task's reminders are silent. Raises Refusal beyond what may be snoozed."""
-    until, longest = from_now(arguments.snooze_until or 0, now), tx.settings.snooze_max_seconds
-    if until > now + longest + 1:
+    until, longest = from_now(arguments.snooze_until or 0, tx.now), tx.settings.snooze_max_seconds
+    if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",
             f"A task may be snoozed for at most {longest:.0f} s.",
@@ -323,7 +321,7 @@ def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
     return until
 
 
-def tell_freed(tx: Writing, task: StoredTask, now: float) -> None:
+def tell_freed(tx: Writing, task: StoredTask) -> None:
     """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
     for row in tx.all("freed_by", task=task.id, limit=FREED_TOLD):
         whom = row["assigned"] if row["assigned"] is not None else row["creator"]
