@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
-from teamroom.server.acts.act import number
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
@@ -88,7 +87,7 @@ def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
 
 
 def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"task:{number(arguments.task)}",)
+    return (f"task:{arguments.task}",)
 
 
 def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:

@@ -4,17 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from teamroom.server.identity import TOKEN, Caller, Role
+from teamroom.server.facts.ids import (
+    LARGEST_NUMBER,
+    MessageNumber,
+    OfferNumber,
+    TaskNumber,
+    message_name,
+    offer_name,
+    parse_message,
+    parse_offer,
+    parse_task,
+    task_name,
+)
+from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
+from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
 
-LARGEST_NUMBER = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
-
+ID_CHARACTERS = 20
+"""The longest id that is read: 18 digits fit every engine."""
 
 TOKEN_TOLD = "token_told"
 """The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
@@ -38,10 +50,15 @@ def _on_one_line(text: str) -> str:
     return line
 
 
-def _task_number(value: str) -> str:
-    if not (value[:2] == "T-" and value[2:].isascii() and value[2:].isdigit()):
-        raise ValueError('a task is written like "T-12"')
-    return value
+def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPydanticSchema:
+    """An id that is written as a text of at most `ID_CHARACTERS`, and used as a number."""
+
+    def schema(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = handler.generate_schema(Annotated[str, Field(max_length=ID_CHARACTERS)])
+        printed = core_schema.plain_serializer_function_ser_schema(name)
+        return core_schema.no_info_after_validator_function(parse, text, serialization=printed)
+
+    return GetPydanticSchema(schema)
 
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
@@ -52,7 +69,9 @@ TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_
 Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
 Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
 Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]
-TaskId = Annotated[str, Field(max_length=20), AfterValidator(_task_number)]
+TaskId = Annotated[TaskNumber, _written(parse_task, task_name)]
+MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
+OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 
@@ -84,9 +103,6 @@ def always(arguments: Arguments) -> bool:
 A = TypeVar("A", bound=Arguments)
 R = TypeVar("R", bound=BaseModel)
 
-EVERYBODY: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog", "observer"})
-WORKERS: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog"})
-
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[A, R]):
@@ -101,7 +117,7 @@ class Act(Generic[A, R]):
     arguments: type[A]
     reply: type[R]
     run: Callable[[Writing, Caller, A], R]
-    roles: frozenset[Role] = WORKERS
+    roles: Roles = WORKERS
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -119,7 +135,7 @@ class Read(Generic[A, R]):
     name: str
     arguments: type[A]
     run: Callable[[Reading, Caller, A], R]
-    roles: frozenset[Role] = EVERYBODY
+    roles: Roles = EVERYBODY
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     beside: Callable[[Writing, Caller, A, R], None] | None = None
@@ -128,12 +144,6 @@ class Read(Generic[A, R]):
 def author(caller: Caller) -> Author:
     """The caller as the log names it."""
     return Author(caller.member, caller.owner)
-
-
-def number(identifier: str) -> int:
-    """The number behind `T-12`, `M-7` or `O-3`; -1 when it is beyond what the room can have."""
-    value = int(identifier[2:])
-    return value if value <= LARGEST_NUMBER else -1
 
 
 AnyAct = Act[Any, Any]

@@ -1,15 +1,65 @@
 """The forecast beside a name: when an addressee will see what is sent to it."""
 
-from typing import Any
+from typing import Protocol
 
 from pydantic import BaseModel, Field
 
+from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
-from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading
+
+
+class PresenceFacts(Levels, Protocol):
+    """A row with what a member's presence is computed from."""
+
+    @property
+    def id(self) -> int:
+        """The member."""
+        ...
+
+    @property
+    def owner(self) -> int:
+        """Its owner."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How it wakes."""
+        ...
+
+    @property
+    def last_call_at(self) -> float | None:
+        """When it last called."""
+        ...
+
+    @property
+    def last_progress_at(self) -> float | None:
+        """When it last gave evidence of progress."""
+        ...
+
+    @property
+    def busy_until(self) -> float | None:
+        """Until when it declared work."""
+        ...
+
+    @property
+    def connected_at(self) -> float | None:
+        """When it was last known to listen."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """What the supervisor suspects."""
+        ...
+
+    @property
+    def trouble_reason(self) -> str | None:
+        """Why."""
+        ...
 
 
 class Forecast(BaseModel):
@@ -25,69 +75,57 @@ class Forecast(BaseModel):
     others: list[str] = Field(default_factory=list)
 
 
-def standing_of(row: Any, now: float) -> str:
-    """A member's standing from a row that carries all three levels; what cannot be read counts as paused."""
-    found = decide(
-        row["kind"],
-        Setting(row["own_state"], row["own_until"]),
-        Setting(row["owner_state"], row["owner_until"]),
-        Setting(row["room_state"], row["room_until"]),
-        now,
-    )
-    return found.state or "paused"
-
-
-def facts_of(tx: Reading, row: Any) -> Facts:
+def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
     """What is known of a member's presence, from its row."""
     return Facts(
-        row["kind"],
-        row["mode"],
-        standing_of(row, tx.now),
-        row["last_call_at"],
+        row.kind,
+        row.mode,
+        state_of(row, tx.now),
+        row.last_call_at,
         _busy_until(tx, row),
-        row["connected_at"],
+        row.connected_at,
         tx.watched_from,
-        row["trouble"],
-        row["trouble_reason"] or "",
+        row.trouble,
+        row.trouble_reason or "",
     )
 
 
-def _busy_until(tx: Reading, row: Any) -> float | None:
+def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
     """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
-    if row["busy_until"] is None or row["busy_until"] > tx.now:
-        return row["busy_until"]  # type: ignore[no-any-return]
-    since = row["last_progress_at"]
-    pauses = pauses_of(tx, row["id"], row["owner"], since)
+    since = row.last_progress_at
+    if row.busy_until is None or row.busy_until > tx.now or since is None:
+        return row.busy_until
+    pauses = pauses_of(tx, row.id, row.owner, since)
     spans = [(pause.since, tx.now if pause.until is None else pause.until) for pause in pauses]
-    return declared_until(since, row["busy_until"], [*spans, *tx.gaps])
+    return declared_until(since, row.busy_until, [*spans, *tx.gaps])
 
 
-def find_member(tx: Reading, name: str) -> Any:
+def find_member(tx: Reading, name: str) -> MemberFacts:
     """An addressee's row. Raises Refusal `not_found`."""
-    row = tx.one("member_facts", name=name.removeprefix("@"))
+    row = tx.one(MemberFacts, "member_facts", name=name.removeprefix("@"))
     if row is None:
         raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
     return row
 
 
-def refuse_zombie(row: Any, subject: str, others: str) -> None:
+def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:
     """Refuse new work for a member that listens and does not answer (PRS4)."""
-    if row["trouble"] == "zombie":
+    if row.trouble == "zombie":
         raise Refusal(
             "not_allowed",
-            f"@{row['name']} is a zombie, {row['trouble_reason']}: it gets no new work.",
+            f"@{row.name} is a zombie, {row.trouble_reason}: it gets no new work.",
             f"{others} What it does itself clears it at once.",
             subject=subject,
         )
 
 
-def forecast(tx: Reading, row: Any) -> Forecast:
+def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected = expectation(facts, answer_times(tx, row["id"]), tx.now, settings)
+    expected = expectation(facts, answer_times(tx, row.id), tx.now, settings)
     return Forecast(
-        to=row["name"],
+        to=row.name,
         mode=facts.mode,
         presence=presence(facts, tx.now, settings).verdict,
         standing=facts.standing,

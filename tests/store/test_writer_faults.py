@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import QueueFullError
@@ -52,7 +53,7 @@ async def test_an_act_that_raises_in_a_batch_spoils_nobody_elses(bench: Bench) -
 async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
-        log.wake(tx, [999], reason="control", subject="x", sender=1, line="x")
+        wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
 
     first, bug, last = await bench.batch(bench.entry("first"), orphan, bench.entry("last"))
     assert isinstance(bug, RuntimeError)
@@ -278,7 +279,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
         seq = log.append(tx, ROOM_AUTHOR, act="test", subject="gone", summary="gone")
         bench.reached.set()
         assert bench.gate.wait(BOUND_SECONDS)
-        log.wake(tx, [2], reason="control", subject="gone", sender=1, line="gone")
+        wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
     gone = bench.write(halfway)
