@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from teamroom.server.acts.act import Reply
-from teamroom.server.acts.reminders.reminders import Slot
+from teamroom.server.facts.owed import Slot
 from teamroom.server.rules.text import one_line, said
 
 SHOWN_CHARACTERS = 300

@@ -23,6 +23,7 @@ from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
@@ -74,6 +75,26 @@ MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
 OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+
+
+UNIX_TIME_FROM = 1_000_000_000
+"""A number of seconds from here on is taken as a Unix time, not as a span."""
+
+
+def _mode(mode: str) -> str:
+    parsed = parse_mode(mode)
+    if parsed is None:
+        raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
+    return parsed
+
+
+Mode = Annotated[str, Field(max_length=12), AfterValidator(_mode)]
+Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
+
+
+def from_now(span: float, now: float) -> float:
+    """A time from an argument in seconds: a span from now, or a Unix time where the number is that large."""
+    return span if span >= UNIX_TIME_FROM else now + span
 
 
 class Arguments(BaseModel):

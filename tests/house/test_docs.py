@@ -18,9 +18,12 @@ from teamroom.server.settings import Settings
 from teamroom.tools.serve import TOOLS
 from tests.support import generated, tools_page
 from tests.support.pages import PAGES, blocks, by_hand, commands, parts, prose, read, spans
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import running_room
 from tests.support.shells import Shell
+
+pytestmark = house
 
 README = ROOT / "README.md"
 TOOLS_PAGE = ROOT / "docs" / "tools.md"

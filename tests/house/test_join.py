@@ -14,10 +14,13 @@ import pytest
 from tests.harness.install import binary, lacking
 from tests.harness.room import STEP_SECONDS
 from tests.support.pages import blocks, read
+from tests.support.promises import house
 from tests.support.raw import ENVELOPE, message, modern_headers
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom
 from tests.support.shells import TEAMROOM, Shell
+
+pytestmark = house
 
 JOIN, README = read(ROOT / "docs" / "join.md"), read(ROOT / "README.md")
 ADDRESS = "http://127.0.0.1:8765"

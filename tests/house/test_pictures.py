@@ -11,8 +11,11 @@ import pytest
 
 from tests.support.pages import blocks, parts, read
 from tests.support.pictures import STEPS, code_of, noun_arrows, package_arrows, root_modules
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import running_room
+
+pytestmark = house
 
 PAGE = read(ROOT / "docs" / "how-it-works.md")
 REGENERATE = "python -m tests.support.generated draws the pictures"

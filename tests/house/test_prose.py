@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.pages import PAGES, by_hand, prose, read, sentences
+from tests.support.promises import house
 from tests.support.repository import ROOT
+
+pytestmark = house
 
 SENTENCE_WORDS = 25
 

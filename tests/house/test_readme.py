@@ -12,11 +12,14 @@ import pytest
 
 from tests.harness.room import RoomOfProcesses, free_port, stop, wait_until_ready
 from tests.support.pages import blocks, read
+from tests.support.promises import house
 from tests.support.repository import ROOT
+
+pytestmark = house
 
 README = read(ROOT / "README.md")
 
-COMMAND_SECONDS = 10.0
+COMMAND_SECONDS = 30.0
 """How long a command of the README may take on a machine that does much else."""
 
 

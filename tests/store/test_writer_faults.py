@@ -19,9 +19,12 @@ from teamroom.server.store.engine import QueueFullError
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import DiskFullError, StorageError, Writing
 from tests.campaigns.invariants import chain_faults
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, running_room
 from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
+
+pytestmark = house
 
 LARGE = "x" * 2_000_000
 
@@ -62,6 +65,7 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
+@promise("LOG1")
 async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> None:
     def task(name: str, fails: bool) -> Callable[[Writing], tuple[int, int]]:
         def work(tx: Writing) -> tuple[int, int]:
@@ -97,6 +101,7 @@ async def test_effects_follow_the_commit_once_and_only_for_what_stands(bench: Be
 # ------------------------------------------------------------------ what the engine does to a batch
 
 
+@promise("SAF4")
 async def test_a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out(bench: Bench) -> None:
     await limit_pages(bench.store, spare=40)
     with logged() as complaints:
@@ -121,6 +126,7 @@ async def test_a_disk_without_any_room_answers_each_act_and_recovers(bench: Benc
     assert bench.logged() == ["room again"]
 
 
+@promise("LOG4")
 async def test_an_interrupted_batch_is_answered_only_after_each_act_ran_again_alone(bench: Bench) -> None:
     answered_at_interrupt: list[bool] = []
 
@@ -153,6 +159,7 @@ async def test_an_act_that_is_always_interrupted_is_refused_and_the_others_are_n
     assert bench.logged() == ["first", "last"]
 
 
+@promise("LOG4")
 async def test_a_batch_answered_before_its_commit_would_have_told_lies(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +190,7 @@ async def test_a_batch_answered_before_its_commit_would_have_told_lies(
     assert bench.logged() == []
 
 
+@promise("SAF4")
 async def test_over_http_a_full_disk_is_refused_as_storage_and_reads_go_on(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         (builder,) = await room.enroll("builder")
@@ -274,6 +282,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
     assert bench.runs == ["first", "last"]
 
 
+@promise("LOG4")
 async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench: Bench) -> None:
     def halfway(tx: Writing) -> int:
         seq = log.append(tx, ROOM_AUTHOR, act="test", subject="gone", summary="gone")

@@ -16,6 +16,7 @@ from teamroom.server.settings import Settings
 from tests.house.attacks import ATTACKS, row
 from tests.support import pictures, tools_page
 from tests.support.pages import PAGES, read, with_parts
+from tests.support.promises import PLANNED, PROMISES
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, Shell
@@ -37,6 +38,7 @@ async def written(folder: Path) -> dict[str, str]:
         + "\n",
         "settings": settings(),
         "campaigns": campaigns(),
+        "promises": promises(),
         "commands": commands(Shell(folder)),
     }
     async with running_room(folder / "room") as room:
@@ -66,6 +68,12 @@ def campaigns() -> str:
         for module, number in re.findall(r"-m tests\.(campaigns\.\w+|simulation|models) (\d+)", body):
             rows.append((f"`make {target}`", f"`tests.{module}`", f"{int(number):,}"))
     return _table(("run", "program", "size"), rows)
+
+
+def promises() -> str:
+    """Every promise, and what of it is not kept yet."""
+    rows = [(id_, text, PLANNED.get(id_, "")) for id_, text in PROMISES.items()]
+    return _table(("id", "promise", "not kept yet"), rows)
 
 
 def commands(shell: Shell) -> str:

@@ -8,11 +8,10 @@ from typing import Literal
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind
-from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import REDACTED, one_line
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
 from teamroom.server.store.rows.tasks import TaskRow
@@ -98,7 +97,7 @@ def _entry(tx: Reading, kind: BrokenKind, row: SubjectCount, became_of: Became) 
     return Broken(
         kind=kind,
         subject=row.subject,
-        line=entry.summary or TAKEN_AWAY,
+        line=entry.summary or REDACTED,
         by=entry.actor,
         at=rfc3339(entry.at),
         times=row.times,
@@ -159,7 +158,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="recovered",
                 subject=row.subject,
-                line=entry.summary or TAKEN_AWAY,
+                line=entry.summary or REDACTED,
                 by=ROOM_NAME,
                 at=rfc3339(entry.at),
                 times=row.times,
@@ -204,7 +203,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="sent_back",
                 subject=task_name(row.task),
-                line=row.summary or TAKEN_AWAY,
+                line=row.summary or REDACTED,
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),

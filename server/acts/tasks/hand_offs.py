@@ -21,10 +21,10 @@ from teamroom.server.acts.act import (
     Value,
     author,
 )
-from teamroom.server.acts.messages.alerts import forecast_with_others
 from teamroom.server.acts.tasks.claims import require_free_hands
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import require
+from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie

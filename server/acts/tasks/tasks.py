@@ -4,8 +4,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, NameOrNone, Need, Reply, TaskId, Text, author
-from teamroom.server.acts.presence.presence import Span, from_now
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    NameOrNone,
+    Need,
+    Reply,
+    Span,
+    TaskId,
+    Text,
+    author,
+    from_now,
+)
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
