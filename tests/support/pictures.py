@@ -1,4 +1,4 @@
-"""The two pictures of `docs/how-it-works.md`: the packages with their arrows, and the way of one act.
+"""The two pictures of `docs/how-it-works.md`: the packages with their arrows, and the path of one act.
 
 The arrows are read off the imports. The steps are a list here; a test plays the act and finds each step, in this order.
 `python -m tests.support.generated` writes both pictures into the page.
@@ -94,7 +94,7 @@ def _lines(arrows: Arrows, id_of: Callable[[str], str]) -> list[str]:
     return [f"{id_of(one)} --> {' & '.join(map(id_of, others))}" for one, others in targets.items()]
 
 
-# ------------------------------------------------------------------ the way of one act
+# ------------------------------------------------------------------ the path of one act
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ STEPS = (
     Step("server.wake.bus.Bus.nudge", "nudges the listeners of the members that were woken"),
     Step("tools.messages.posted", "puts the reply into words"),
 )
-"""The way of `post_message` with an addressee, from the wire to the reply."""
+"""The path of `post_message` with an addressee, from the wire to the reply."""
 
 
 def draw_steps() -> str:
