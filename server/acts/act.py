@@ -129,6 +129,7 @@ R = TypeVar("R", bound=BaseModel)
 class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
     same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
     receipt shows a mind at work, and not only a program that listens (PRS2).
@@ -139,6 +140,7 @@ class Act(Generic[A, R]):
     reply: type[R]
     run: Callable[[Writing, Caller, A], R]
     roles: Roles = WORKERS
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -149,6 +151,7 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
     written down once it was read; where nothing can be written, the read stands.
     """
@@ -157,6 +160,7 @@ class Read(Generic[A, R]):
     arguments: type[A]
     run: Callable[[Reading, Caller, A], R]
     roles: Roles = EVERYBODY
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     beside: Callable[[Writing, Caller, A, R], None] | None = None

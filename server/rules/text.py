@@ -41,6 +41,11 @@ def logged(line: str) -> str:
     return f"{head}: {said(text)}" if colon else line
 
 
+def state_in_words(state: str) -> str:
+    """A state, or the kind of an entry, as readers see it: `in_review` is written "in review"."""
+    return state.replace("_", " ")
+
+
 _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
 
 

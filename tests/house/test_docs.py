@@ -160,7 +160,7 @@ async def known_names(tmp_path: Path) -> set[str]:
         metrics = (await room.raw("GET", "/metrics", headers=header)).text
     names = {*Settings.model_fields, *TOOLS, *CODES, *OF_OTHERS, *filter(parse_mode, MODES)}
     for tool in TOOLS.values():
-        names |= set(strings(tool.listed.input_schema))
+        names |= set(strings(tool.definition.input_schema))
     names |= set(re.findall(r"^(?:# TYPE )?(teamroom_\w+)", metrics, flags=re.MULTILINE))
     return names | {f"{name}_total" for name in names}
 

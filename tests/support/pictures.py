@@ -117,7 +117,7 @@ STEPS = (
     Step("server.record.chain.append", "appends the receipt to the log"),
     Step("server.store.sqlite.writer.Writer._commit", "commits a batch of acts with one sync"),
     Step("server.wake.bus.Bus.nudge", "nudges the listeners of the members that were woken"),
-    Step("tools.messages.posted", "puts the reply into words"),
+    Step("tools.messages.render_posted", "puts the reply into words"),
 )
 """The path of `post_message` with an addressee, from the wire to the reply."""
 

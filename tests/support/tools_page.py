@@ -12,7 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
-from teamroom.server.refusals import Code
+from mcp_types import INVALID_PARAMS
+
+from teamroom.server.refusals import REFUSED, Code
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import Tool
 from tests.support.rooms import Member, RunningRoom, Time, running_room
@@ -28,6 +30,8 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 
 - Replies appear here as a model reads them. The structured content of a reply has the same facts.
 - A refusal is a result with `isError`. It has a `code`, says `why`, and gives a `fix`. The codes are CODES.
+- A refused resource, prompt or request without a token gets a JSON-RPC error with the code REFUSED. Its `data` has the
+  same fields. For malformed requests and unknown addresses, the code is INVALID_PARAMS.
 - Write names without `@` in arguments. Tasks are `T-1`, messages `M-1`, offers `O-1`.
 - Give times as seconds from now. Replies have times in UTC.
 - A program may send `_meta: {"teamroom/request-id": "…"}`. The same call with the same id returns the first reply,
@@ -141,6 +145,7 @@ async def play(room: RunningRoom) -> dict[str, list[tuple[Step, str]]]:
 def page(answers: dict[str, list[tuple[Step, str]]]) -> str:
     """The whole page."""
     first = FIRST.replace("CODES", ", ".join(f"`{code}`" for code in get_args(Code)))
+    first = first.replace("REFUSED", f"`{REFUSED}`").replace("INVALID_PARAMS", f"`{INVALID_PARAMS}`")
     return "\n".join([first, *(section(TOOLS[name], steps) for name, steps in answers.items())])
 
 
@@ -156,15 +161,15 @@ def section(tool: Tool, steps: list[tuple[Step, str]]) -> str:
 
 def for_whom(tool: Tool) -> str:
     """Which roles see the tool, unless all do."""
-    if tool.roles is None:
-        return ""
-    roles = ", ".join(sorted(tool.roles)) + (" and people" if tool.people else "")
-    return f" For: {roles}."
+    act = tool.does
+    if act.shown_to_agents is not None:
+        return f" For: {', '.join(sorted(act.shown_to_agents))} and people."
+    return "" if "member" in act.roles else f" For: {', '.join(sorted(act.roles))}."
 
 
 def arguments(tool: Tool) -> Iterator[str]:
     """The arguments as a table, from the schema that the model gets."""
-    schema = tool.listed.input_schema
+    schema = tool.definition.input_schema
     if schema.get("properties"):
         yield from ("| argument | what |", "|---|---|")
         for name, field in schema["properties"].items():

@@ -11,7 +11,7 @@ from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.text import REDACTED, one_line
+from teamroom.server.rules.text import REDACTED, one_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
 from teamroom.server.store.rows.tasks import TaskRow
@@ -120,7 +120,7 @@ def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     task = task_now(tx, row)
     over = task.overdue_seconds(tx.now, tx.settings) <= 0
     holder = f" by @{row.holder_name}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
-    return over, f"now {task.state.replace('_', ' ')}{holder}" if over else "still overdue"
+    return over, f"now {state_in_words(task.state)}{holder}" if over else "still overdue"
 
 
 def _failing(duties: int, now: float) -> Broken:
@@ -176,7 +176,7 @@ def _repair(tx: Reading, task: int) -> str:
         return f"repaired by @{row.completer_name} ({task_name(task)})"
     if row.holder is not None:
         return f"@{row.holder_name} repairs it ({task_name(task)})"
-    return f"its repair is {row.state} ({task_name(task)})"
+    return f"its repair is {state_in_words(row.state)} ({task_name(task)})"
 
 
 # ------------------------------------------------------------------ what members noticed
@@ -207,7 +207,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),
-                became=f"now {state.replace('_', ' ')}, completed before by @{row.completer}",
+                became=f"now {state_in_words(state)}, completed before by @{row.completer}",
             )
         )
     return found
