@@ -184,7 +184,7 @@ ATTACKS: dict[int, Attack] = {
     ),
     19: Attack(
         AGENT,
-        "review of its own work, by itself or by another agent of its owner",
+        "reviewing its work itself, or through another agent of the same owner",
         "the completer never reviews; members of another owner come first",
         {
             "test_reviews": (
