@@ -64,9 +64,10 @@ def root_modules() -> list[str]:
 def draw_packages() -> str:
     """The first picture. `acts` is drawn as a box around its nouns; an arrow to or from a noun alone is not drawn."""
     nouns = sorted({noun for module in graph().modules if (noun := noun_of(module))})
-    lines = ["flowchart TD", *(f"    {line}" for line in _lines(package_arrows(), str))]
-    lines += ["    subgraph acts", "        direction TB", *(f"        acts_{noun}[{noun}]" for noun in nouns)]
-    lines += [*(f"        {line}" for line in _lines(noun_arrows(), "acts_{}".format)), "    end"]
+    lines = ["flowchart TD", "    subgraph acts", "        direction TB"]
+    lines += [f"        acts_{noun}[{noun}]" for noun in nouns]
+    lines += [f"        {line}" for line in _lines(noun_arrows(), "acts_{}".format)]
+    lines += ["    end", *(f"    {line}" for line in _lines(package_arrows(), str))]
     shared = ", ".join(f"`{name}`" for name in root_modules())
     below = f"An arrow means: imports. Every package may also import the modules at the root of `server/`: {shared}."
     return "\n".join(["```mermaid", *lines, "```", "", below, ""])
@@ -99,16 +100,16 @@ def _lines(arrows: Arrows, id_of: Callable[[str], str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an act: the function that takes it, below `teamroom`, and what it does."""
+    """One step of an act: the function that takes it, or the class whose objects are called, and what it does."""
 
     name: str
     does: str
 
 
 STEPS = (
-    Step("server.http.gate.Gate.__call__", "checks Host, Origin, size and depth"),
+    Step("server.http.gate.Gate", "checks Host, Origin, size and depth"),
     Step("server.door.door.Door.identify", "finds the caller by the hash of the token"),
-    Step("server.http.transports.Transports.__call__", "gives the request to the MCP SDK"),
+    Step("server.http.transports.Transports", "gives the request to the MCP SDK"),
     Step("tools.serve.ToolServer.call", "validates the arguments"),
     Step("server.door.door.Door.act", "makes the act one function of one transaction"),
     Step("server.store.sqlite.writer.Writer.run", "queues it for the writer's thread"),
@@ -123,10 +124,10 @@ STEPS = (
 
 
 def draw_steps() -> str:
-    """The second picture."""
+    """The second picture. Mermaid reads labels as Markdown: no number with a dot, no double underscore."""
     lines = ["flowchart TD", '    step0(["request"])']
     for number, step in enumerate(STEPS, 1):
-        lines.append(f'    step{number - 1} --> step{number}["{number}. {step.name}<br/>{step.does}"]')
+        lines.append(f'    step{number - 1} --> step{number}["{step.name}<br/>{step.does}"]')
     return "\n".join(["```mermaid", *lines, f'    step{len(STEPS)} --> reply(["reply"])', "```", ""])
 
 
@@ -138,6 +139,7 @@ def code_of(name: str) -> CodeType:
             found = import_module(".".join(parts[:length]))
             for part in parts[length:]:
                 found = getattr(found, part)
-            assert isinstance(found, FunctionType), f"{name} is not a function"
-            return found.__code__
+            function = found.__call__ if isinstance(found, type) else found
+            assert isinstance(function, FunctionType), f"{name} is not a function"
+            return function.__code__
     raise ModuleNotFoundError(name)
