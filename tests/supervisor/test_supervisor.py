@@ -175,8 +175,8 @@ async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_
     await holder("claim_task", task=task)
     tries = []
 
-    def fails(tx: Any, due: Any, now: float) -> None:
-        tries.append(now)
+    def fails(tx: Any, due: Any) -> None:
+        tries.append(tx.now)
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as broken, logged() as complaints:
