@@ -99,7 +99,7 @@ def reconcile(folder: Path, tx: Reading) -> None:
     """
     journal = read(folder) or Journal()
     known = list(journal.notes())
-    now: dict[tuple[str, str], Stop] = {(row["scope"], row["name"]): Stop(*row) for row in tx.all("stopped")}
+    now: dict[tuple[str, str], Stop] = {(row["scope"], row["name"]): Stop(**row) for row in tx.all("stopped")}
     for key, stop in journal.stops.items():
         if key not in now and stop.state != "active" and is_here(tx, stop):
             now[key] = Stop(stop.scope, stop.name, "active", None, "")

@@ -37,18 +37,6 @@ class Connection(Protocol):
         ...
 
 
-class StorageError(Exception):
-    """The engine could not carry a transaction out: disk full, damaged file, connection lost."""
-
-
-class DiskFullError(StorageError):
-    """There is no room for what was to be written."""
-
-
-class DamagedError(StorageError):
-    """The database is not what the room wrote: nothing is written to it any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """What an engine hands to every transaction: its statements, the room's settings, randomness, and the time.

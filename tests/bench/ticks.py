@@ -138,7 +138,7 @@ async def supervised(folder: Path) -> AsyncIterator[tuple[Supervisor, Door]]:
     watch.since = NOW - 3600
     context = Context(sqlite_statements(), SETTINGS, secrets.token_bytes, watch)
     store = SqliteStore(folder, context, lambda effects: None)
-    await store.open(NOW)
+    await store.open()
     try:
         metrics = Metrics()
         door = Door(store, watch, metrics, str)

@@ -434,7 +434,7 @@ class Reminders(Model):
         self.world.now += seconds
         self.tick(by)
         token = self.world.act("olga", ENROLL, name=name, revive=True).token
-        self.world.callers[name] = self.world.door.identify(token)
+        self.world.callers[name] = self.world.identify(token)
         self.called["olga"] = self.world.now
         self.killed.remove(name)
         for key, owed in self.owed.items():

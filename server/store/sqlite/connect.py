@@ -4,18 +4,14 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from teamroom.server.store.engine import NewerRoomError
 from teamroom.server.store.statements import HERE, SQLITE, split_script, sqlite_statements
-from teamroom.server.store.transaction import StorageError
 
 MIGRATIONS = HERE / "migrations"
 OWN_MIGRATIONS = SQLITE / "migrations"
 """What only SQLite understands of a migration, in a file of the same name; it runs right after the shared one."""
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
-
-
-class NewerRoomError(StorageError):
-    """The room was written by a newer release than this one."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

@@ -41,7 +41,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 def checked(path: Path) -> Iterator[sqlite3.Connection]:
     """A database file whose every page was looked at. Raises sqlite3.DatabaseError when one is not as it must be."""
     with closing(open_to_read(path)) as connection:
-        found = connection.execute(sqlite_statements()["check_pages"]).fetchone()[0]
+        found = connection.execute(sqlite_statements()["check_pages"]).fetchone()["integrity_check"]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         yield connection

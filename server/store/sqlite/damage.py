@@ -2,11 +2,11 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from teamroom.server.store.engine import Vouch
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
@@ -19,9 +19,6 @@ STEPS = 10_000
 
 INDEX_OF_WORDS = "fts5"
 """What SQLite says of the index of words is no damage: it can be built again from what stands."""
-
-Vouch = Callable[[Any], str | None]
-"""What somebody who remembers the room misses in it, in words; told the head row, None where there is none."""
 
 
 def find_damage(path: Path, vouch: Vouch) -> str | None:
@@ -53,7 +50,7 @@ def _bad_page(connection: sqlite3.Connection) -> str | None:
     end = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     try:
-        found = [row[0] for row in connection.execute(sqlite_statements()["look_at_pages"])]
+        found = [row["quick_check"] for row in connection.execute(sqlite_statements()["look_at_pages"])]
     except sqlite3.OperationalError as error:
         if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from teamroom.server.store.transaction import DamagedError, DiskFullError, StorageError
+from teamroom.server.store.engine import DamagedError, DiskFullError, StorageError
 
 FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 """A write that does not fit; a quota and the shared memory of readers say so in words of their own."""
