@@ -10,25 +10,11 @@ from typing import Any
 import pytest
 
 from teamroom.server.store.folder import FolderError, locked, make_private
-from teamroom.server.store.sqlite.connect import MIGRATIONS, NewerRoomError, connect_writer, known_migrations, migrate
+from teamroom.server.store.sqlite.connect import MIGRATIONS, connect_writer, known_migrations, migrate
 from teamroom.server.store.statements import SHARED, SQLITE, read_statements, split_script
-from tests.support.rooms import running_room
 
 POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 SCHEMA = "teamroom_test_schema"
-
-
-async def test_a_room_that_a_newer_release_wrote_is_refused_and_left_alone(tmp_path: Path) -> None:
-    async with running_room(tmp_path / "room") as room:
-        path = room.room.store.path
-    with sqlite3.connect(path) as outside:
-        outside.execute("insert into migration (number, name, applied_at) values (999, 'from_the_future', 0)")
-    outside.close()
-    before = path.read_bytes()
-    with pytest.raises(NewerRoomError, match=r"newer Teamroom \(migration 999"):
-        async with running_room(tmp_path / "room"):
-            pass
-    assert path.read_bytes() == before
 
 
 def test_migrations_are_numbered_without_a_gap_each_once_and_applied_once(tmp_path: Path) -> None:
