@@ -15,8 +15,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import CarryOut, DamagedError, NewerRoomError, QueueFullError, StorageError, Store
-from teamroom.server.store.sqlite.connect import known_migrations
-from teamroom.server.store.statements import SHARED, read_statements
+from teamroom.server.store.statements import SHARED, known_migrations, read_statements
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 from tests.support.engines import ENGINES, Engine
 from tests.support.raw import logged

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from teamroom.server.store.folder import FolderError, locked, make_private
-from teamroom.server.store.sqlite.connect import MIGRATIONS, connect_writer, known_migrations, migrate
-from teamroom.server.store.statements import SHARED, SQLITE, read_statements, split_script
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.statements import MIGRATIONS, SHARED, SQLITE, known_migrations, read_statements, split_script
 
 POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 SCHEMA = "teamroom_test_schema"

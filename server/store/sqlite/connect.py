@@ -4,10 +4,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from teamroom.server.store.engine import NewerRoomError
-from teamroom.server.store.statements import HERE, SQLITE, split_script, sqlite_statements
+from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
-MIGRATIONS = HERE / "migrations"
 OWN_MIGRATIONS = SQLITE / "migrations"
 """What only SQLite understands of a migration, in a file of the same name; it runs right after the shared one."""
 CACHED_STATEMENTS = 512
@@ -45,28 +43,15 @@ def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], Non
     """
     run = sqlite_statements()
     connection.execute(run["create_migrations"])
-    applied = {row["number"]: row["name"] for row in connection.execute(run["migrations"])}
-    known = known_migrations()
-    if ahead := sorted(set(applied) - set(known)):
-        raise NewerRoomError(
-            f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
-            "Install that release or a later one; nothing was changed."
-        )
-    if applied and set(known) - set(applied) and connection.execute(run["read_head"]).fetchone() is not None:
+    applied = [row["number"] for row in connection.execute(run["migrations"])]
+    missing = missing_migrations(applied)
+    if applied and missing and connection.execute(run["read_head"]).fetchone() is not None:
         before()
-    names: list[str] = []
-    for number, path in known.items():
-        if number not in applied:
-            connection.execute(run["begin_write"])
-            for script in (path, OWN_MIGRATIONS / path.name):
-                for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
-                    connection.execute(statement)
-            connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
-            connection.execute(run["commit"])
-            names.append(path.stem)
-    return names
-
-
-def known_migrations() -> dict[int, Path]:
-    """This release's migrations by number."""
-    return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}
+    for number, path in missing.items():
+        connection.execute(run["begin_write"])
+        for script in (path, OWN_MIGRATIONS / path.name):
+            for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
+                connection.execute(statement)
+        connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
+        connection.execute(run["commit"])
+    return [path.stem for path in missing.values()]
