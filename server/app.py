@@ -36,6 +36,7 @@ from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, wa
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
@@ -112,19 +113,19 @@ class Room:
             if (head := await self._read_head()) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
                 head = await self._read_head()
-            self._made_at = head["created_at"]
+            self._made_at = 0.0 if head is None else head.created_at
             if self.store.damage is None:
                 await self.store.look_up(self._bring_files_up)
-                self.clock.was_away_since(await self.store.look_up(lambda tx: tx.value("last_sign")))
+                self.clock.was_away_since(await self.store.look_up(_last_sign))
             return token
         except BaseException:
             await self.store.close()
             raise
 
-    async def _read_head(self) -> Any:
-        return await self.store.look_up(lambda tx: tx.one("read_head"))
+    async def _read_head(self) -> ReadHead | None:
+        return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
-    def _missed(self, head: Any) -> str | None:
+    def _missed(self, head: ReadHead | None) -> str | None:
         return sealing.missed(self.folder, self._key, head)
 
     def _back_up(self) -> None:
@@ -142,7 +143,7 @@ class Room:
     def _bring_files_up(self, tx: Reading) -> None:
         """Make the journal say what the database says; seal what is new, or restored and never sealed."""
         journal.reconcile(self.folder, tx)
-        head = Head(**tx.one("lock_head"))
+        head = tx.only(Head, "lock_head")
         if sealing.epoch_of(self.folder) != head.epoch:
             self._seal(head)
 
@@ -236,6 +237,11 @@ class Room:
         """Finish what waits, seal, close."""
         await self.store.close()
         self.seal()
+
+
+def _last_sign(tx: Reading) -> float:
+    """When the room last gave a sign of life."""
+    return tx.value(float, "last_sign") or 0.0
 
 
 def _silent(done: int, total: int) -> None:

@@ -9,6 +9,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from teamroom.server.http.connections import Connections
 from teamroom.server.store.engine import InOneFile, StorageError, Store
 from teamroom.server.store.folder import SEAL
+from teamroom.server.store.rows.control import StandingCount
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.overnight import StateCount
 from teamroom.server.store.transaction import Reading
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
@@ -46,24 +49,21 @@ def _files(folder: Path, store: Store, now: float) -> Iterator[Metric]:
 
 
 def _stored(tx: Reading) -> list[Metric]:
-    head = tx.one("read_head")
+    head = tx.only(ReadHead, "read_head")
     return [
         gauge("teamroom_readable", "Whether the database can be read.", 1),
-        gauge("teamroom_log_entries", "The number of the last entry of the log.", head["seq"]),
-        gauge("teamroom_epoch", "How often the room was restored, and one.", head["epoch"]),
-        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.value("count_notices_held")),
-        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.value("count_deliveries")),
-        labelled("teamroom_members", "Members by their own standing.", "standing", _members_by_standing(tx)),
-        labelled("teamroom_tasks", "Tasks by state.", "state", _tasks_by_state(tx)),
+        gauge("teamroom_log_entries", "The number of the last entry of the log.", head.seq),
+        gauge("teamroom_epoch", "How often the room was restored, and one.", head.epoch),
+        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.number("count_notices_held")),
+        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.number("count_deliveries")),
+        labelled(
+            "teamroom_members",
+            "Members by their own standing.",
+            "standing",
+            tx.all(StandingCount, "members_by_standing"),
+        ),
+        labelled("teamroom_tasks", "Tasks by state.", "state", tx.all(StateCount, "tasks_by_state")),
     ]
-
-
-def _members_by_standing(tx: Reading) -> Values:
-    return [(row["state"], row["members"]) for row in tx.all("members_by_standing")]
-
-
-def _tasks_by_state(tx: Reading) -> Values:
-    return [(row["state"], row["tasks"]) for row in tx.all("tasks_by_state")]
 
 
 def gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

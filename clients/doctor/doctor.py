@@ -28,6 +28,9 @@ from teamroom.server.settings import (
     shown,
 )
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.rows.members import LiveToken, RosterRow
 
 WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """SQLite releases that mend the WAL-reset fault: two older lines, and everything from the last on."""
@@ -88,8 +91,8 @@ def has_wal_reset_fix(version: tuple[int, ...]) -> bool:
 def _clock(place: Place) -> Iterator[Finding]:
     now = wall_clock()
     with reading(place.folder) as tx:
-        last = tx.all("log_page", after=tx.one("read_head")["seq"] - 1, limit=1)
-    newest = last[0]["at"] if last else now
+        last = tx.all(LogEntry, "log_page", after=tx.only(ReadHead, "read_head").seq - 1, limit=1)
+    newest = last[0].at if last else now
     if now < EARLIEST_TIME:
         yield Finding("problem", "clock", f"This machine says it is {rfc3339(now)}.", "Set its clock, best by NTP.")
     elif newest > now + CLOCK_SLACK_SECONDS:
@@ -125,25 +128,25 @@ def _reachable(place: Place) -> Iterator[Finding]:
 def _tokens(place: Place) -> Iterator[Finding]:
     now = wall_clock()
     with reading(place.folder) as tx:
-        members = tx.all("roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
-        live = [(m["name"], token) for m in members for token in tx.all("live_tokens", member=m["id"], now=now)]
+        members = tx.all(RosterRow, "roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
+        live = [(m.name, token) for m in members for token in tx.all(LiveToken, "live_tokens", member=m.id, now=now)]
     if not live:
         yield Finding("problem", "tokens", "No token is live: nobody can call.", "Put back a copy of the folder.")
         return
-    name, oldest = min(live, key=lambda of_member: float(of_member[1]["created_at"]))
-    found = f"{len(live)} live; the oldest is @{name}'s ({oldest['label']}), {_days(now, oldest)} days old."
+    name, oldest = min(live, key=lambda of_member: float(of_member[1].created_at))
+    found = f"{len(live)} live; the oldest is @{name}'s ({oldest.label}), {_days(now, oldest)} days old."
     yield Finding("ok", "tokens", found)
     for name, token in live:
-        renew = f"Replace it: teamroom enroll {name} --label '{token['label']}' --rotate"
-        if token["expires_at"] is not None and token["expires_at"] - now < TOKEN_ENDS_SECONDS:
-            found = f"@{name}'s ({token['label']}) ends at {rfc3339(token['expires_at'])}."
+        renew = f"Replace it: teamroom enroll {name} --label '{token.label}' --rotate"
+        if token.expires_at is not None and token.expires_at - now < TOKEN_ENDS_SECONDS:
+            found = f"@{name}'s ({token.label}) ends at {rfc3339(token.expires_at)}."
             yield Finding("warning", "tokens", found, renew)
-        elif now - token["created_at"] > OLD_TOKEN_SECONDS:
-            yield Finding("warning", "tokens", f"@{name}'s ({token['label']}) is {_days(now, token)} days old.", renew)
+        elif now - token.created_at > OLD_TOKEN_SECONDS:
+            yield Finding("warning", "tokens", f"@{name}'s ({token.label}) is {_days(now, token)} days old.", renew)
 
 
-def _days(now: float, token: Any) -> int:
-    return int((now - token["created_at"]) / 86_400)
+def _days(now: float, token: LiveToken) -> int:
+    return int((now - token.created_at) / 86_400)
 
 
 def _settings(place: Place) -> Iterator[Finding]:
@@ -175,7 +178,7 @@ def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
     if not (place.folder / DATABASE).exists():
         return settings, origins
     with reading(place.folder) as tx:
-        document = tx.value("policy")
+        document = tx.value(str, "policy")
     origins |= dict.fromkeys(policy_values(document), "policy")
     return settings.model_copy(update=dict(policy_values(document))), origins
 

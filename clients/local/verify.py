@@ -19,6 +19,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Seal, Verdict, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
@@ -70,7 +71,7 @@ def verified(
     while verdict is None:
         with reading(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
-            progress(verifier.seq, int(tx.one("read_head")["seq"]))
+            progress(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
     return Verified(verdict, seal)
 
 
@@ -102,7 +103,7 @@ def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]
             connection.row_factory = sqlite3.Row
             connection.execute(run["begin_read"])
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
-            if tx.one("read_head") is None:
+            if tx.one(ReadHead, "read_head") is None:
                 raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
             yield tx
     except sqlite3.Error as error:

@@ -17,17 +17,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
-from teamroom.server.acts.control.control import refuse_standing
 from teamroom.server.acts.presence.trouble import answered_for_itself, seen_again
 from teamroom.server.clock import Clock, rfc3339
+from teamroom.server.facts.standing import is_killed, require_active
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as room_log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.presence import interval_seconds
-from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import said
 from teamroom.server.store.engine import DamagedError, DiskFullError, QueueFullError, StorageError, Store
+from teamroom.server.store.rows.control import RefusalRow, RequestRow
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
 
 logger = logging.getLogger("teamroom.door")
@@ -64,23 +66,24 @@ class Door:
 
     async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
-        row = await self._store.look_up(lambda tx: tx.one("token_by_hash", hash=token_hash(token)))
+        row = await self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
         if row is None or not _is_live(row, self._clock()):
-            if row is not None and row["state"] == "killed":
+            if row is not None and row.state == "killed":
                 raise _killed(row)
             raise UnauthorisedError(
                 "not_allowed",
                 "This call carries no token that the room knows.",
                 "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
             )
-        if row["state"] == "killed":
+        if row.state == "killed":
             raise _killed(row)
         return _caller(row)
 
     async def is_ready(self) -> bool:
         """Whether the store answers, and takes acts."""
         try:
-            return self._store.is_writing and await self._store.look_up(lambda tx: tx.one("read_head")) is not None
+            head = await self._store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
+            return self._store.is_writing and head is not None
         except StorageError:
             return False
 
@@ -258,7 +261,7 @@ class _Timed:
 
 
 def _killed(row: Any) -> UnauthorisedError:
-    why = f"@{row['name']} was killed by @{row['by_name']}: {said(row['reason'])}."
+    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason)}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
@@ -270,7 +273,7 @@ def _reraise(tx: Writing, error: Exception) -> None:
 
 
 def _principal(tx: Reading, caller: Caller) -> Any:
-    return tx.one("principal", token=caller.token_id)
+    return tx.one(Principal, "principal", token=caller.token_id)
 
 
 def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
@@ -284,7 +287,7 @@ def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: boo
 
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
     """Run an act; what leaves a receipt is evidence of whom the room suspects."""
-    trouble = tx.principal["trouble"]
+    trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
@@ -293,57 +296,49 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
 
 
 def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
-    tx.principal = row
-    if row is None or (row["own_state"] != "killed" and not _is_live(row, tx.now)):
+    tx.caller_row = row
+    if row is None or (not is_killed(row) and not _is_live(row, tx.now)):
         raise Refusal(
             "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
         )
-    standing = decide(
-        row["kind"],
-        Setting(row["own_state"], row["own_until"]),
-        Setting(row["owner_state"], row["owner_until"]),
-        Setting(row["room_state"], row["room_until"]),
-        tx.now,
-    )
-    if standing.state != "active" and not (standing.state == "paused" and while_paused):
-        refuse_standing(tx, standing, row["member"], row["owner"])
-    if row["role"] not in roles:
+    require_active(tx, row, while_paused=while_paused)
+    if row.role not in roles:
         raise Refusal(
             "not_allowed",
-            f"Your role is {row['role']}; this needs {' or '.join(sorted(roles))}.",
+            f"Your role is {row.role}; this needs {' or '.join(sorted(roles))}.",
             "Ask an operator or the room's owner to do it.",
         )
     return _caller(row)
 
 
 def _is_live(row: Any, now: float) -> bool:
-    return row["revoked_at"] is None and (row["expires_at"] is None or row["expires_at"] > now)
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
 
 
 def _caller(row: Any) -> Caller:
     return Caller(
-        token_id=row["token"],
-        token_label=row["label"],
-        member=row["member"],
-        name=row["name"],
-        kind=row["kind"],
-        role=row["role"],
-        owner=row["owner"],
-        owner_name=row["owner_name"],
+        token_id=row.token,
+        token_label=row.label,
+        member=row.member,
+        name=row.name,
+        kind=row.kind,
+        role=row.role,
+        owner=row.owner,
+        owner_name=row.owner_name,
     )
 
 
 def _is_stale(tx: Reading, row: Any) -> bool:
     """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
-    last = row["last_call_at"]
+    last = row.last_call_at
     return last is None or not 0 <= tx.now - last < tx.settings.presence_write_seconds
 
 
 def _touch(tx: Writing, caller: Caller, row: Any) -> None:
-    gap = tx.settings.connected_intervals * (interval_seconds(row["mode"], tx.settings) or 0.0)
+    gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
     tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
-    if row["last_call_at"] is None or row["trouble"] == "gone":
-        seen_again(tx, caller, row["mode"], row["trouble"])
+    if row.last_call_at is None or row.trouble == "gone":
+        seen_again(tx, caller, row.mode, row.trouble)
 
 
 # ------------------------------------------------------------------ repeats
@@ -368,17 +363,17 @@ def _repeat(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat
 
 def _replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     """The first result of this very call, marked with its time, or None."""
-    first = tx.one("request", member=caller.member, key=repeat.key)
-    if first is None or not first["at"] <= tx.now < first["until"]:
+    first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
+    if first is None or not first.at <= tx.now < first.until:
         return None
-    if first["act"] != act.name or first["arguments"] != repeat.arguments:
+    if first.act != act.name or first.arguments != repeat.arguments:
         raise Refusal(
             "conflict",
-            f"The request id {repeat.request_id} already stands for another call ({first['act']}).",
+            f"The request id {repeat.request_id} already stands for another call ({first.act}).",
             "Use a new request id for a new call.",
         )
-    reply = act.reply.model_validate_json(first["reply"])
-    return reply.model_copy(update={"replayed": rfc3339(first["at"])})
+    reply = act.reply.model_validate_json(first.reply)
+    return reply.model_copy(update={"replayed": rfc3339(first.at)})
 
 
 def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
@@ -406,14 +401,14 @@ def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> 
     It was a call all the same: whoever is refused is there.
     """
     row = _principal(tx, caller)
-    if row is not None and row["own_state"] != "killed" and _is_live(row, tx.now) and _is_stale(tx, row):
+    if row is not None and not is_killed(row) and _is_live(row, tx.now) and _is_stale(tx, row):
         _touch(tx, caller, row)
     _close_windows(tx, caller)
     key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
-    if (window := tx.one("refusal", **key)) is not None:
+    if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
         tx.run("count_refusal", **key)
-        return int(window["seq"])
-    if tx.value("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
+        return int(window.seq)
+    if tx.number("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
         return None
     seq = room_log.append(
         tx,
@@ -430,16 +425,16 @@ def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> 
 
 def _close_windows(tx: Writing, caller: Caller) -> None:
     before = tx.now - tx.settings.refusal_window_seconds
-    for window in tx.all("stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
-        act, code, subject = window["act"], window["code"], window["subject"]
+    for window in tx.all(RefusalRow, "stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
+        act, code, subject = window.act, window.code, window.subject
         tx.run("close_refusal", member=caller.member, act=act, code=code, subject=subject)
-        if window["repeats"]:
+        if window.repeats:
             room_log.append(
                 tx,
                 author(caller),
                 act=act,
                 subject=subject,
                 outcome="refused",
-                summary=f"@{caller.name} was refused {act} ({code}) {window['repeats']} more times",
-                detail={"code": code, "first": window["seq"], "repeats": window["repeats"]},
+                summary=f"@{caller.name} was refused {act} ({code}) {window.repeats} more times",
+                detail={"code": code, "first": window.seq, "repeats": window.repeats},
             )

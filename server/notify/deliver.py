@@ -20,8 +20,8 @@ from teamroom.server.acts.letters.notices import (
     note_failed,
     note_left_out,
     note_put_off,
-    owe_digests,
     read_letter,
+    schedule_digests,
 )
 from teamroom.server.clock import Watch
 from teamroom.server.door.door import Door
@@ -111,7 +111,7 @@ class Deliverer:
             return
         if not channels.is_installed():
             logger.warning("people have channels, but %s: %s", channels.NOT_INSTALLED, channels.INSTALL)
-        await self._note(owe_digests)
+        await self._note(schedule_digests)
 
     async def _tick_or_later(self) -> float:
         try:

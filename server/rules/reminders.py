@@ -13,7 +13,6 @@ from teamroom.server.settings import FixedSettings
 
 DAY_SECONDS = 86_400.0
 
-Rule = Literal["task", "ask", "offer", "review", "proof"]
 Outcome = Literal["sent", "held", "silent"]
 
 
@@ -118,17 +117,14 @@ def slot_time(since: float, first: float, longest: float, slot: int) -> float:
     return at
 
 
-def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: FixedSettings) -> float:
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long until a first reminder: at least so many seconds, and so many of the member's intervals."""
+
+    seconds: float
+    intervals: float
+
+
+def first_seconds(delay: Delay, interval: float | None) -> float:
     """After how long a member with this interval is first reminded."""
-    beat = interval or 0.0
-    if rule == "task":
-        return max(
-            settings.remind_blocked_seconds if blocked else settings.remind_task_seconds,
-            settings.remind_intervals * beat,
-        )
-    if rule == "ask":
-        return max(settings.remind_ask_seconds, settings.remind_ask_intervals * beat)
-    return max(
-        settings.remind_review_seconds if rule == "review" else settings.remind_proof_seconds,
-        settings.remind_intervals * beat,
-    )
+    return max(delay.seconds, delay.intervals * (interval or 0.0))

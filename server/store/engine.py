@@ -10,8 +10,8 @@ what this file says. The rules that all engines keep:
 - **Group commit.** An engine may commit several acts at once. An act that fails in such a batch is undone alone.
 - **Commit, then effects, then the answer.** `CarryOut` gets an act's effects on the event loop, after the commit
   and before the caller of `write` gets its result. A caller that has left does not prevent them.
-- **Rows by name.** A statement returns rows that are read by column name: `row["seq"]`, `row.keys()`, `dict(row)` and
-  `Head(**row)` work. No row is read by position, because not every engine has one.
+- **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
+  `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 
 T = TypeVar("T")
@@ -33,8 +34,8 @@ Recover = Callable[[Writing, Exception], Any]
 CarryOut = Callable[[Effects], None]
 """Carries out what an act causes outside the database. An error in it is logged, and the act remains."""
 
-Vouch = Callable[[Any], str | None]
-"""What is missing from a room according to its seal, in words; None if nothing is. Gets the head row, None without."""
+Vouch = Callable[[ReadHead | None], str | None]
+"""What is missing from a room according to its seal, in words; None if nothing is. Gets the head, None without one."""
 
 
 class StorageError(Exception):

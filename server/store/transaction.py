@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, Protocol, TypeVar
 
 from teamroom.server.clock import Clock, Gap, Watch, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
 from teamroom.server.store.changes import CHANGES
+from teamroom.server.store.rows.members import Principal
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Cursor(Protocol):
@@ -28,6 +33,11 @@ class Cursor(Protocol):
         """All rows."""
         ...
 
+    @property
+    def description(self) -> Any:
+        """For each column of the rows a sequence that begins with its name."""
+        ...
+
 
 class Connection(Protocol):
     """What the engines' connections have in common."""
@@ -35,6 +45,10 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Mapping[str, Any], /) -> Cursor:
         """Run one statement."""
         ...
+
+
+class MissingRowError(Exception):
+    """A statement that always has a row had none: a fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +98,16 @@ class Reading:
         self.settings: FixedSettings = context.settings
         self.now = context.clock()
         """The time of this transaction: one act is one moment. Seconds since 1970-01-01 UTC."""
-        self.principal: Any = None
-        """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
+        self.caller_row: Principal | None = None
+        """The caller's row as this transaction read it, set by the door; None where the room itself acts."""
         self._policy: Policy | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """The caller's row, for acts that only members call."""
+        if self.caller_row is None:
+            raise MissingRowError("the room itself acts, so there is no caller")
+        return self.caller_row
 
     @property
     def watched_from(self) -> float:
@@ -117,7 +138,7 @@ class Reading:
         """
         if self._policy is None:
             try:
-                self._policy = with_policy(self.configured_policy, self.value("policy"))
+                self._policy = with_policy(self.configured_policy, self.value(str, "policy"))
             except SettingsError as error:
                 raise Refusal(
                     "not_allowed",
@@ -127,18 +148,58 @@ class Reading:
                 ) from None
         return self._policy
 
-    def one(self, name: str, /, **parameters: Any) -> Any:
-        """The first row, or None."""
-        return self._connection.execute(self._statements[name], parameters).fetchone()
+    def one(self, kind: type[R], name: str, /, **parameters: Any) -> R | None:
+        """The first row of a statement, as a row of this kind, or None."""
+        cursor = self._connection.execute(self._statements[name], parameters)
+        row = cursor.fetchone()
+        return None if row is None else _maker(kind, name, cursor)(row)
 
-    def all(self, name: str, /, **parameters: Any) -> Sequence[Any]:
-        """Every row. The statement carries the limit."""
-        return self._connection.execute(self._statements[name], parameters).fetchall()
+    def only(self, kind: type[R], name: str, /, **parameters: Any) -> R:
+        """The row of a statement that always has one. Raises MissingRowError."""
+        row = self.one(kind, name, **parameters)
+        if row is None:
+            raise MissingRowError(f"{name} found no row for {parameters}")
+        return row
 
-    def value(self, name: str, /, **parameters: Any) -> Any:
-        """The first column of the first row, or None."""
+    def all(self, kind: type[R], name: str, /, **parameters: Any) -> list[R]:
+        """Every row of a statement. The statement carries the limit."""
+        cursor = self._connection.execute(self._statements[name], parameters)
+        rows = cursor.fetchall()
+        return list(map(_maker(kind, name, cursor), rows)) if rows else []
+
+    def column(self, kind: type[T], name: str, /, **parameters: Any) -> list[T]:
+        """The values of a statement with one column."""
+        return [row[0] for row in self._connection.execute(self._statements[name], parameters).fetchall()]
+
+    def value(self, kind: type[T], name: str, /, **parameters: Any) -> T | None:
+        """The value of a statement with one column and at most one row; None where there is no row, or it is null."""
         row = self._connection.execute(self._statements[name], parameters).fetchone()
         return None if row is None else row[0]
+
+    def number(self, name: str, /, **parameters: Any) -> int:
+        """What a statement counts."""
+        return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The columns that a kind of row has, in order: the fields of a named tuple or of a dataclass."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else tuple(kind._fields)
+
+
+def _maker(kind: Any, name: str, cursor: Cursor) -> Callable[[Sequence[Any]], R]:
+    """What makes a row of a kind. The statement's columns must be its fields, by name and in order."""
+    if (kind, name) not in _FITTING:
+        columns = tuple(column[0] for column in cursor.description)
+        if columns != _fields(kind):
+            raise TypeError(f"{name} returns {columns}, but {kind.__name__} has {_fields(kind)}")
+        make: Callable[..., Any] = kind
+        _FITTING[kind, name] = (lambda row: make(*row)) if is_dataclass(kind) else kind._make
+    return _FITTING[kind, name]
+
+
+_FITTING: dict[tuple[type[Any], str], Callable[[Sequence[Any]], Any]] = {}
+"""The kinds of rows that were found to fit a statement, and what makes them."""
 
 
 @dataclass(slots=True)
@@ -173,5 +234,5 @@ class Writing(Reading):
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many."""
         if (change := CHANGES.get(name)) is not None:
-            self.effects.changed.update(change(parameters, self.principal))
+            self.effects.changed.update(change(parameters, self.caller_row))
         return self._connection.execute(self._statements[name], parameters).rowcount

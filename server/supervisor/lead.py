@@ -1,5 +1,6 @@
 """Who supervises the room: one at a time, by a lease with a fence, so that an older one's acts count no more."""
 
+from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
 
@@ -8,13 +9,13 @@ def lead(tx: Writing, holder: str) -> int | None:
 
     It is renewed only in its second half, so that most ticks write nothing for it.
     """
-    row = tx.one("supervisor")
+    row = tx.only(SupervisorRow, "supervisor")
     seconds = tx.settings.supervisor_seconds
-    if row["holder"] == holder:
-        if row["until"] - tx.now < seconds / 2:
+    if row.holder == holder:
+        if row.until - tx.now < seconds / 2:
             tx.run("keep_supervisor", until=tx.now + seconds)
-        return int(row["fence"])
-    if tx.now < row["until"] <= tx.now + seconds:
+        return int(row.fence)
+    if tx.now < row.until <= tx.now + seconds:
         return None
     tx.run("take_supervisor", holder=holder, until=tx.now + seconds)
-    return int(row["fence"]) + 1
+    return int(row.fence) + 1

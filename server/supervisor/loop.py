@@ -11,13 +11,13 @@ from functools import partial
 
 from teamroom.server.clock import Watch
 from teamroom.server.door.door import Door
-from teamroom.server.facts.owed import Due
+from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
 from teamroom.server.store.transaction import Reading
-from teamroom.server.supervisor.duties import carry_out, put_off_failed
+from teamroom.server.supervisor.duties import carry_out, postpone_failed
 from teamroom.server.supervisor.lead import lead
 
 logger = logging.getLogger("teamroom.supervisor")
@@ -97,10 +97,10 @@ class Supervisor:
     async def _look_again(self) -> None:
         """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
-        if await self._store.look_up(lambda tx: tx.one("looks_too_late", **bound)) is not None:
+        if await self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
             await self._door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
-    async def _do(self, due: Due, fence: int) -> None:
+    async def _do(self, due: Timer, fence: int) -> None:
         """One thing that is due. What fails is counted, logged and tried again later; the others go on.
 
         Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
@@ -114,7 +114,7 @@ class Supervisor:
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
-            await self._door.act_as_room(lambda tx: put_off_failed(tx, due, fence, later))
+            await self._door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
         """Until something is due, a nudge, or the clock is set back."""
@@ -129,10 +129,10 @@ class Supervisor:
                     self._watch.slept(took)
 
 
-def _due_now(tx: Reading) -> list[Due]:
-    return [Due(**row) for row in tx.all("due_now", now=tx.now, limit=DUE_AT_ONCE)]
+def _due_now(tx: Reading) -> list[Timer]:
+    return tx.all(Timer, "due_now", now=tx.now, limit=DUE_AT_ONCE)
 
 
 def _next_due(tx: Reading) -> float:
-    at = tx.value("next_due")
+    at = tx.value(float, "next_due")
     return math.inf if at is None else float(at)

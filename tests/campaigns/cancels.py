@@ -284,6 +284,7 @@ class Rows:
 
     found: Sequence[Any]
     rowcount: int
+    description: Any
 
     def fetchone(self) -> Any:
         return self.found[0] if self.found else None
@@ -332,7 +333,7 @@ class SharedConnection:
 
     async def _execute(self, sql: str, parameters: Any) -> Rows:
         async with self._connection.execute(sql, parameters) as cursor:
-            return Rows(list(await cursor.fetchall()), cursor.rowcount)
+            return Rows(list(await cursor.fetchall()), cursor.rowcount, cursor.description)
 
 
 @contextlib.asynccontextmanager

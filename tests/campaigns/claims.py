@@ -131,8 +131,7 @@ def two_transactions() -> Iterator[None]:
         self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
     ) -> Any:
         if what.name == "claim_task":
-            now = self._clock()
-            await self._store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task), now))
+            await self._store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task)))
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 

@@ -151,7 +151,7 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         _at_once(self._store.open())
-        self.watch.was_away_since(_at_once(self._store.look_up(lambda tx: tx.value("last_sign"))))
+        self.watch.was_away_since(_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":

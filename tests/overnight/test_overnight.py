@@ -18,6 +18,8 @@ from teamroom.clients.shell import show_overnight
 from teamroom.server.record import chain as log
 from teamroom.server.rules.overnight import LINES
 from teamroom.server.store.engine import DiskFullError
+from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import SHARED, read_statements
 from tests.support.listeners import listening
@@ -217,8 +219,8 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
 
 def crowd(tx: Any, now: float, first: int, random: Random) -> None:
     """A thousand entries of a loud night, by the room and its agents, about what is really there."""
-    members = {row["name"]: row for row in tx.all("roster", name="", capability="", after="", limit=100)}
-    agents = [row for row in members.values() if row["kind"] == "agent"]
+    members = {row.name: row for row in tx.all(RosterRow, "roster", name="", capability="", after="", limit=100)}
+    agents = [row for row in members.values() if row.kind == "agent"]
     for number in range(first, first + 1000):
         agent, task = random.choice(agents), f"T-{random.randrange(1, 61)}"
         act, subject, actor = random.choice(
@@ -272,7 +274,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
         assert len(section["shown"]) + sum(section["left_out"].values()) == total
         assert not total or section["shown"]
     done = sum(line["completed"] for line in night["done"]["shown"])
-    entries = room.look_up(lambda tx: tx.all("log_page", after=0, limit=200_000))
+    entries = [e._asdict() for e in room.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))]
     shown_ = {f"@{line['member']}" for line in night["done"]["shown"]}
     assert done == sum(e["act"] == "complete_task" and e["summary"].split()[0] in shown_ for e in entries)
     _, words, _ = await owner.said("overnight", hours=24)
@@ -551,7 +553,7 @@ async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder", mode="live")
     await builder("check_in")
     await room.room.door.act_as_room(
-        lambda tx: tx.run("put_off_failed", rule="presence", subject=3, member=3, at=tx.now + HOUR)
+        lambda tx: tx.run("postpone_failed", rule="presence", subject=3, member=3, at=tx.now + HOUR)
     )
     assert [line["line"] for line in (await read(owner))["broke"]["shown"]] == [
         "1 duty of the room failed and will be tried again; the server's log says why"

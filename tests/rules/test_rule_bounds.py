@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from teamroom.server.clock import Gap
+from teamroom.server.facts.owed import RULES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
@@ -36,7 +37,6 @@ from teamroom.server.rules.reminders import (
     Circumstances,
     Decision,
     Owed,
-    Rule,
     fills_the_day,
     first_seconds,
     slot_time,
@@ -606,10 +606,11 @@ def test_when_the_slots_are(first: float, hours: list[float]) -> None:
         ("proof", True, SETTINGS.remind_proof_seconds, 1.5),
     ],
 )
-def test_after_how_long_somebody_is_first_reminded(rule: Rule, blocked: bool, shortest: float, beats: float) -> None:
-    assert first_seconds(rule, None, blocked, SETTINGS) == shortest
-    assert first_seconds(rule, shortest / beats, blocked, SETTINGS) == shortest
-    assert first_seconds(rule, shortest, blocked, SETTINGS) == beats * shortest
+def test_after_how_long_somebody_is_first_reminded(rule: str, blocked: bool, shortest: float, beats: float) -> None:
+    delay = RULES[rule].delay(SETTINGS, blocked)
+    assert first_seconds(delay, None) == shortest
+    assert first_seconds(delay, shortest / beats) == shortest
+    assert first_seconds(delay, shortest) == beats * shortest
 
 
 # ------------------------------------------------------------------ quietness

@@ -5,22 +5,34 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import CarryOut, DamagedError, NewerRoomError, QueueFullError, StorageError, Store
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.statements import SHARED, known_migrations, read_statements
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 from tests.support.engines import ENGINES, Engine
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS
 from tests.support.stores import NOW, Bench, handed_over, make_store, open_store, reraise
+
+
+class Migration(NamedTuple):
+    """A migration that was applied."""
+
+    number: int
+    name: str
+
 
 SECRET = "the-word-that-is-redacted"
 AT_ONCE = 64
@@ -49,12 +61,12 @@ async def verdict(store: Store) -> Any:
 
 
 async def read_head(store: Store) -> Any:
-    return await store.look_up(lambda tx: tx.one("read_head"))
+    return await store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
 
 def named_log(tx: Reading) -> list[str]:
     """The subjects of the acts of tests, as a transaction sees them."""
-    return [row["subject"] for row in tx.all("log_page", after=0, limit=1000) if row["act"] == "test"]
+    return [entry.subject for entry in tx.all(LogEntry, "log_page", after=0, limit=1000) if entry.act == "test"]
 
 
 @asynccontextmanager
@@ -94,11 +106,11 @@ async def test_a_new_room_is_created_whole_and_found_again(tmp_path: Path, engin
     async with opened(tmp_path / "room", engine) as store:
         assert await read_head(store) is None
         assert await create(store)
-        head = dict(await read_head(store))
-        assert (head["epoch"], head["seq"], head["created_at"]) == (1, 2, NOW)
+        head = await read_head(store)
+        assert (head.epoch, head.seq, head.created_at) == (1, 2, NOW)
         assert (await verdict(store)).good
     async with opened(tmp_path / "room", engine) as again:
-        assert dict(await read_head(again)) == head
+        assert await read_head(again) == head
         assert await again.write(entry("next"), reraise) == (3, 3)
 
 
@@ -114,21 +126,21 @@ async def test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_
             await store.create(fails, log.FIRST_HASH)
         assert await read_head(store) is None
         await create(store)
-        assert (await read_head(store))["seq"] == 2
+        assert (await read_head(store)).seq == 2
 
 
 async def test_a_room_is_created_once(bench: Bench) -> None:
     with pytest.raises(StorageError):
         await create(bench.store)
-    assert (await read_head(bench.store))["seq"] == 2
+    assert (await read_head(bench.store)).seq == 2
 
 
 async def test_migrations_are_applied_once_in_order_and_recorded(tmp_path: Path, engine: Engine) -> None:
     asked: list[str] = []
     for _ in range(2):
         async with opened(tmp_path / "room", engine, before_migrating=lambda: asked.append("changes")) as store:
-            found = await store.look_up(lambda tx: tx.all("migrations"))
-            assert [row["number"] for row in found] == list(known_migrations())
+            found = await store.look_up(lambda tx: tx.all(Migration, "migrations"))
+            assert [migration.number for migration in found] == list(known_migrations())
             if await read_head(store) is None:
                 await create(store)
     assert asked == [], "no room was there to be changed"
@@ -152,8 +164,8 @@ async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Pat
 async def test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written(tmp_path: Path, engine: Engine) -> None:
     seen: list[Any] = []
 
-    def vouch(head: Any) -> str | None:
-        seen.append(None if head is None else head["seq"])
+    def vouch(head: ReadHead | None) -> str | None:
+        seen.append(None if head is None else head.seq)
         return None if head is None else "entry 9 is missing"
 
     async with opened(tmp_path / "room", engine, vouch=vouch) as store:
@@ -240,7 +252,7 @@ async def test_an_act_that_raises_among_others_spoils_nobody_elses(bench: Bench)
 async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
-        log.wake(tx, [999], reason="control", subject="x", sender=1, line="x")
+        wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
 
     first, bug, last = await bench.batch(bench.entry("first"), orphan, bench.entry("last"))
     assert isinstance(bug, RuntimeError)
@@ -381,7 +393,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
         seq = entry("gone")(tx)
         bench.reached.set()
         assert bench.gate.wait(BOUND_SECONDS)
-        log.wake(tx, [2], reason="control", subject="gone", sender=1, line="gone")
+        wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
     gone = bench.write(halfway)
@@ -413,7 +425,7 @@ async def test_a_batch_whose_callers_all_left_answers_the_next_one(bench: Bench)
 
 async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> None:
     def look(tx: Reading) -> tuple[int, str]:
-        return tx.one("read_head")["seq"], tx.one("standing", scope="room", target=0)["state"]
+        return tx.only(ReadHead, "read_head").seq, tx.only(StandingRow, "standing", scope="room", target=0).state
 
     def slow(tx: Reading) -> list[tuple[int, str]]:
         first = look(tx)
@@ -457,7 +469,7 @@ async def test_reads_that_come_at_once_are_all_answered_while_an_act_runs(bench:
 @pytest.mark.parametrize("is_small", [True, False])
 async def test_a_read_changes_nothing_and_what_it_raises_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
     def writes(tx: Reading) -> None:
-        tx.one("record_migration", number=998, name="by a read", applied_at=NOW)
+        tx.value(int, "record_migration", number=998, name="by a read", applied_at=NOW)
 
     def fails(tx: Reading) -> None:
         raise KeyError("a bug")
@@ -477,14 +489,17 @@ async def test_a_read_changes_nothing_and_what_it_raises_goes_to_its_caller(benc
 # ------------------------------------------------------------------ statements and rows
 
 
-async def test_rows_are_read_by_the_names_of_their_columns(bench: Bench) -> None:
+async def test_rows_have_the_names_of_their_columns_and_these_must_be_the_fields(bench: Bench) -> None:
     def look(tx: Reading) -> None:
-        row = tx.one("lock_head")
-        assert set(row.keys()) == {"epoch", "seq", "hash", "members", "messages", "tasks", "offers"}
-        assert dict(row) == {name: row[name] for name in row.keys()}  # noqa: SIM118 - a row is no dict
-        assert Head(**row).seq == row["seq"] == 2
-        assert [entry["seq"] for entry in tx.all("log_page", after=0, limit=5)] == [1, 2]
-        assert tx.one("log_page", after=2, limit=1) is None
+        head = tx.only(Head, "lock_head")
+        assert (head.epoch, head.seq, head.members) == (1, 2, 2)
+        assert [entry.seq for entry in tx.all(LogEntry, "log_page", after=0, limit=5)] == [1, 2]
+        assert tx.all(LogEntry, "log_page", after=2, limit=5) == []
+        assert tx.one(LogEntry, "log_page", after=2, limit=1) is None
+        assert tx.number("count_notices_held") == 0
+        assert tx.value(float, "next_due") is None
+        with pytest.raises(TypeError, match="read_head returns"):
+            tx.only(Migration, "read_head")
 
     await bench.write(look)
     await bench.store.read(look, is_small=True)

@@ -18,6 +18,7 @@ from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
@@ -161,7 +162,7 @@ class RunningRoom:
 
     def entries(self) -> list[Any]:
         """The whole log, straight from the store."""
-        return list(self.look_up(lambda tx: tx.all("log_page", after=0, limit=100_000)))
+        return [e._asdict() for e in self.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))]
 
     def look_up(self, work: Callable[[Reading], T]) -> T:
         """Read what was committed, in one snapshot, from outside the room's own store."""

@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ import pytest
 
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.transaction import Context, Effects, Writing
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from tests.support.engines import SQLITE, Engine
 from tests.support.rooms import BOUND_SECONDS
 
@@ -62,7 +65,7 @@ class Bench:
         def work(tx: Writing) -> int:
             self.runs.append(name)
             seq = log.append(tx, ROOM_AUTHOR, act="test", subject=name, summary=name, detail={"text": text})
-            log.wake(tx, [2], reason="control", subject=name, sender=1, line=name)
+            wake_members(tx, [2], reason="control", subject=name, sender=1, line=name)
             return seq
 
         return work
@@ -183,3 +186,11 @@ def interrupt_a_write(bench: Bench) -> None:
         connection.set_progress_handler(None, 1)
     assert not connection.in_transaction
     raise interrupted.value
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[Reading]:
+    """A read of a new, empty database, without a store around it."""
+    with contextlib.closing(connect_writer(folder / "room.db")) as connection:
+        migrate(connection, NOW)
+        yield Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes, lambda: NOW))

@@ -13,6 +13,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.transaction import Writing
 
 CAPABILITIES = 50
@@ -60,7 +61,7 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         raise Refusal(
             "invalid", "Nothing is declared.", 'Say what you reach: capabilities ["repo:acme/api", "tool:docker"].'
         )
-    before = {row["capability"] for row in tx.all("capabilities", member=caller.member)}
+    before = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=caller.member)}
     wanted = before if arguments.capabilities is None else set(arguments.capabilities)
     for capability in sorted(before - wanted):
         tx.run("forget_capability", member=caller.member, capability=capability)
@@ -93,10 +94,10 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
 def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Vouch for what another member declares: people do, and members of another owner."""
     member = find_member(tx, name)
-    subject = f"@{member['name']}"
+    subject = f"@{member.name}"
     reached = _attested(arguments)
     _may_attest(caller, member, subject)
-    declared = {row["capability"] for row in tx.all("capabilities", member=member["id"])}
+    declared = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     unknown = [capability for capability in reached if capability not in declared]
     if unknown:
         raise Refusal(
@@ -109,7 +110,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     for capability in reached:
         tx.run(
             "attest_capability",
-            member=member["id"],
+            member=member.id,
             capability=capability,
             now=tx.now,
             until=until,
@@ -123,44 +124,44 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
         summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
         detail={"capabilities": reached, "until": rfc3339(until)},
     )
-    states = capabilities_of(tx, member["id"])
-    return Declared(receipt=seq, member=member["name"], attested=True, capabilities=reached, states=states, probes=[])
+    states = capabilities_of(tx, member.id)
+    return Declared(receipt=seq, member=member.name, attested=True, capabilities=reached, states=states, probes=[])
 
 
 def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Take an attestation back before it ends: who gave it does, the member's owner, and a room owner."""
     member = find_member(tx, name)
-    subject = f"@{member['name']}"
+    subject = f"@{member.name}"
     reached = _attested(arguments)
-    rows = {row["capability"]: row for row in tx.all("capabilities", member=member["id"])}
+    rows = {row.capability: row for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     for capability in reached:
         row = rows.get(capability)
-        if row is None or row["attested_until"] is None or row["attested_until"] <= tx.now:
+        if row is None or row.attested_until is None or row.attested_until <= tx.now:
             raise Refusal(
                 "conflict",
                 f"Nobody attests now that {subject} reaches {named(capability)}.",
-                f"Leave it out. Call who with name {member['name']} to see how each is known.",
+                f"Leave it out. Call who with name {member.name} to see how each is known.",
                 subject=subject,
             )
-        if caller.role != "owner" and caller.member not in (member["owner"], row["attester"]):
+        if caller.role != "owner" and caller.member not in (member.owner, row.attester):
             raise Refusal(
                 "not_allowed",
-                f"@{row['attested_by']} attests that {subject} reaches {named(capability)}, not you.",
-                f"Ask @{row['attested_by']}, the owner of {subject} or a room owner: post_message.",
+                f"@{row.attested_by} attests that {subject} reaches {named(capability)}, not you.",
+                f"Ask @{row.attested_by}, the owner of {subject} or a room owner: post_message.",
                 subject=subject,
             )
     for capability in reached:
-        tx.run("withdraw_attestation", member=member["id"], capability=capability)
+        tx.run("withdraw_attestation", member=member.id, capability=capability)
     seq = log.append(
         tx,
         author(caller),
         act="withdraw_attestation",
         subject=subject,
         summary=one_line(f"@{caller.name} takes back that {subject} reaches: {', '.join(reached)}"),
-        detail={"capabilities": reached, "attested_by": sorted({rows[c]["attested_by"] for c in reached})},
+        detail={"capabilities": reached, "attested_by": sorted({str(rows[c].attested_by) for c in reached})},
     )
-    states = capabilities_of(tx, member["id"])
-    return Declared(receipt=seq, member=member["name"], withdrawn=True, capabilities=reached, states=states, probes=[])
+    states = capabilities_of(tx, member.id)
+    return Declared(receipt=seq, member=member.name, withdrawn=True, capabilities=reached, states=states, probes=[])
 
 
 def _attested(arguments: DeclareCapabilities) -> list[str]:
@@ -175,15 +176,15 @@ def _attested(arguments: DeclareCapabilities) -> list[str]:
 
 
 def _may_attest(caller: Caller, member: Any, subject: str) -> None:
-    if member["id"] == caller.member:
+    if member.id == caller.member:
         raise Refusal(
             "not_allowed", "Nobody attests itself.", "Prove it, or ask another owner's member.", subject=subject
         )
-    if caller.kind != "human" and member["owner"] == caller.owner:
+    if caller.kind != "human" and member.owner == caller.owner:
         raise Refusal(
             "not_allowed",
             f"{subject} has the same owner as you; a person attests it, or a member of another owner.",
-            f"Ask @{caller.owner_name} to look, and to attest it: teamroom attest {member['name']} CAPABILITY",
+            f"Ask @{caller.owner_name} to look, and to attest it: teamroom attest {member.name} CAPABILITY",
             subject=subject,
         )
 

@@ -7,11 +7,13 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
 from teamroom.server.rules.text import code, one_line
+from teamroom.server.store.rows.capabilities import PlantRow
 from teamroom.server.store.transaction import Reading, Writing
 
 VALUE_BYTES = 32
@@ -86,25 +88,22 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
         summary=one_line(f"@{caller.name} made provable: {capability}"),
         detail={"read": reads, "where": hint},
     )
-    asked = [
-        row["member"]
-        for row in tx.all("declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
-    ]
+    asked = tx.column(int, "declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
     line = one_line(f"prove that you reach {capability}: check_in says how")
-    log.wake(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
+    wake_members(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
     return Planted(receipt=seq, capability=capability, value=value, read=reads, where=hint, asked=len(asked))
 
 
 def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
     """What was planted, without the values."""
-    rows = tx.all("plants", limit=PLANTS_SHOWN + 1)
+    rows = tx.all(PlantRow, "plants", limit=PLANTS_SHOWN + 1)
     shown = [
         PlantShown(
-            capability=row["capability"],
-            read=row["reads"],
-            where=row["hint"],
-            by=row["planter"],
-            at=rfc3339(row["planted_at"]),
+            capability=row.capability,
+            read=row.reads,
+            where=row.hint,
+            by=row.planter,
+            at=rfc3339(row.planted_at),
         )
         for row in rows[:PLANTS_SHOWN]
     ]

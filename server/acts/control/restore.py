@@ -10,6 +10,9 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, Stop
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import MemberRow, TokenRow
+from teamroom.server.store.rows.restore import FirstOwner
 from teamroom.server.store.transaction import Writing
 
 FENCE_LEAP = 1_000_000
@@ -53,27 +56,27 @@ def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None
 
 def owner_token(tx: Writing, token: str | None) -> str | None:
     """A token for the room's first owner where the folder holds none that opens this room, else None."""
-    held = None if token is None else tx.one("token_by_hash", hash=token_hash(token))
-    if held is not None and held["revoked_at"] is None:
+    held = None if token is None else tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
+    if held is not None and held.revoked_at is None:
         return None
-    owner = tx.one("first_owner")
+    owner = tx.one(FirstOwner, "first_owner")
     if owner is None:
         return None
-    subject = f"@{owner['name']}"
+    subject = f"@{owner.name}"
     summary = f"{subject} has a new token, since the folder held none of this room"
     log.append(tx, ROOM_AUTHOR, act="enroll", subject=subject, summary=summary)
-    return issue_token(tx, owner["id"], DEFAULT_LABEL, None)[0]
+    return issue_token(tx, owner.id, DEFAULT_LABEL, None)[0]
 
 
 def _stop_again(tx: Writing, stop: Stop) -> str | None:
     """Set the standing that was last set; what changed by that, in words."""
     target = 0
     if stop.scope != "room":
-        member = tx.one("member_by_name", name=stop.name)
+        member = tx.one(MemberRow, "member_by_name", name=stop.name)
         if member is None:
             return None
-        target = member["id"]
-    if tx.one("standing", scope=stop.scope, target=target)["state"] == stop.state:
+        target = member.id
+    if tx.only(StandingRow, "standing", scope=stop.scope, target=target).state == stop.state:
         return None
     tx.run(
         "set_standing",

@@ -8,22 +8,23 @@ from pydantic import AfterValidator, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
 from teamroom.server.acts.presence.presence import Mode
-from teamroom.server.acts.reminders.reminders import owe_again
-from teamroom.server.facts.owed import owe_digest, owe_presence
+from teamroom.server.acts.reminders.reminders import remind_again
+from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
+from teamroom.server.facts.timers import schedule_digest, schedule_presence_check
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
 from teamroom.server.rules.text import said
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.transaction import Writing
 
 DEFAULT_LABEL = "default"
 TOKEN_ID_BYTES = 8
 LONGEST_TOKEN_SECONDS = 31_536_000 * 10
-
-MAY_ENROLL: frozenset[Role] = frozenset({"owner", "operator"})
 
 NAME_CHARACTERS = 32
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -90,16 +91,16 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     label = arguments.label or DEFAULT_LABEL
     if fold(name) in RESERVED:
         raise Refusal("invalid", f"{name} is a word of the room.", "Choose another name.")
-    member = tx.one("member_by_name", name=name)
+    member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None:
         if arguments.rotate or arguments.revive:
             raise not_found("member", f"@{name}", "Enroll it first, without --rotate and --revive.")
         id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
-            owe_digest(tx, id_, name)
+            schedule_digest(tx, id_, name)
         did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
-        id_ = int(member["id"])
+        id_ = int(member.id)
         did = _give_token(tx, caller, arguments, member, label)
     seq = log.append(
         tx,
@@ -115,14 +116,14 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
 
 def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     """End a member's tokens, or the ones with a label; its next call is refused with 401."""
-    member = tx.one("member_by_name", name=arguments.name)
+    member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None:
         raise not_found("member", f"@{arguments.name}", "Call who to see the names.")
-    if member["role"] == "owner" and caller.role != "owner":
+    if member.role == "owner" and caller.role != "owner":
         raise Refusal("not_allowed", "Only a room owner revokes an owner's tokens.", "Ask a room owner.")
-    live = tx.all("live_tokens", member=member["id"], now=tx.now)
-    going = [row for row in live if arguments.label in (None, row["label"])]
-    if any(row["id"] == caller.token_id for row in going):
+    live = tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now)
+    going = [row for row in live if arguments.label in (None, row.label)]
+    if any(row.id == caller.token_id for row in going):
         raise Refusal(
             "not_allowed",
             "That would revoke the token you call with.",
@@ -132,15 +133,15 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     if not going:
         raise Refusal("not_found", f"@{arguments.name} has no such token.", "Nothing to revoke.")
     for row in going:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=tx.now)
-    end_tokens(tx, [row["id"] for row in going])
+        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
+    end_tokens(tx, [row.id for row in going])
     seq = log.append(
         tx,
         author(caller),
         act="revoke",
         subject=f"@{arguments.name}",
         summary=f"@{caller.name} revoked {len(going)} token{'s' if len(going) != 1 else ''} of @{arguments.name}",
-        detail={"labels": [row["label"] for row in going]},
+        detail={"labels": [row.label for row in going]},
     )
     return Revoked(receipt=seq, name=arguments.name, tokens=len(going))
 
@@ -221,13 +222,13 @@ def _tell_apart(tx: Writing, name: str) -> None:
     """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
     if (word := reserved_word(name)) is not None:
         raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
-    near = tx.one("member_that_looks_like", folded=fold(name), looks=looks(name))
+    near = tx.value(str, "member_that_looks_like", folded=fold(name), looks=looks(name))
     if near is not None:
         raise Refusal(
             "conflict",
-            f"{name} looks like @{near['name']}, who is in the room.",
+            f"{name} looks like @{near}, who is in the room.",
             "Choose a name that nobody can take for it.",
-            subject=f"@{near['name']}",
+            subject=f"@{near}",
         )
 
 
@@ -247,29 +248,29 @@ def _may_give(caller: Caller, kind: Kind, role: Role) -> None:
 def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     if name is None:
         return caller.owner
-    row = tx.one("member_by_name", name=name)
-    if row is None or row["kind"] != "human":
+    row = tx.one(MemberRow, "member_by_name", name=name)
+    if row is None or row.kind != "human":
         raise Refusal(
             "invalid", f"@{name} is no human of this room.", f"Enroll it: teamroom enroll {name} --kind human"
         )
-    if caller.role != "owner" and row["id"] != caller.member:
+    if caller.role != "owner" and row.id != caller.member:
         raise Refusal("not_allowed", "Only a room owner enrolls for another human.", "Leave owner out.")
-    return int(row["id"])
+    return int(row.id)
 
 
 def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str) -> str:
     name = arguments.name
-    if caller.role != "owner" and member["owner"] != caller.member:
-        raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member['owner_name']}.")
-    standing = tx.one("standing", scope="member", target=member["id"])
-    if (standing["state"] == "killed") != arguments.revive:
+    if caller.role != "owner" and member.owner != caller.member:
+        raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member.owner_name}.")
+    standing = tx.only(StandingRow, "standing", scope="member", target=member.id)
+    if (standing.state == "killed") != arguments.revive:
         raise Refusal(
             "conflict",
-            f"@{name} was killed by @{standing['by_name']}: {said(standing['reason'])}."
-            if standing["state"] == "killed"
+            f"@{name} was killed by @{standing.by_name}: {said(standing.reason)}."
+            if standing.state == "killed"
             else f"@{name} was not killed.",
             f"Bring it back: teamroom enroll {name} --revive"
-            if standing["state"] == "killed"
+            if standing.state == "killed"
             else f"Give it a new token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
@@ -278,7 +279,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
         tx.run(
             "set_standing",
             scope="member",
-            target=member["id"],
+            target=member.id,
             state="active",
             now=tx.now,
             until=None,
@@ -286,12 +287,12 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             by_role=caller.role,
             reason="revived",
         )
-        if member["kind"] == "agent":  # while it was dead, nobody watched it
-            owe_presence(tx, member["id"], arguments.mode or member["mode"])
-        owe_again(tx, member["id"], arguments.mode or member["mode"])
+        if member.kind == "agent":  # while it was dead, nobody watched it
+            schedule_presence_check(tx, member.id, arguments.mode or member.mode)
+        remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
-    taken = [row for row in tx.all("live_tokens", member=member["id"], now=tx.now) if row["label"] == label]
+    taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
     if taken and not arguments.rotate:
         raise Refusal(
             "conflict",
@@ -300,24 +301,24 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             subject=f"@{name}",
         )
     for row in taken:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=tx.now)
-    end_tokens(tx, [row["id"] for row in taken])
+        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
+    end_tokens(tx, [row.id for row in taken])
     return f"gave @{name} a new token ({label})"
 
 
 def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None:
     """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
-    if arguments.kind not in (None, member["kind"]) or arguments.owner not in (None, member["owner_name"]):
+    if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
-    role = arguments.role or member["role"]
-    if role != member["role"]:
-        _may_give(caller, member["kind"], role)
-    mode = arguments.mode or member["mode"]
-    if (role, mode) != (member["role"], member["mode"]):
-        tx.run("change_member", id=member["id"], role=role, mode=mode)
-        if member["kind"] == "agent" and mode != member["mode"]:
-            owe_presence(tx, member["id"], mode)
+    role = arguments.role or member.role
+    if role != member.role:
+        _may_give(caller, member.kind, role)
+    mode = arguments.mode or member.mode
+    if (role, mode) != (member.role, member.mode):
+        tx.run("change_member", id=member.id, role=role, mode=mode)
+        if member.kind == "agent" and mode != member.mode:
+            schedule_presence_check(tx, member.id, mode)
 
 
-ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=MAY_ENROLL)
-REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=MAY_ENROLL)
+ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)
+REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS)

@@ -16,7 +16,9 @@ from teamroom.server.acts.overnight.waits import Waiting, waits
 from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinished
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
+from teamroom.server.record import chain
 from teamroom.server.rules.overnight import Look, fold, next_look, step_seconds
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_HOURS = 876_000
@@ -72,12 +74,12 @@ class Night(BaseModel):
 
 def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     """What a person needs to know of a span, what waits for them and what broke first."""
-    end = tx.one("read_head")["seq"]
+    end = tx.only(ReadHead, "read_head").seq
     last = _last_look(tx, caller.member) if arguments.hours is None else None
     if last is None:
         seconds = tx.settings.first_look_seconds if arguments.hours is None else arguments.hours * HOUR_SECONDS
         after = _number_at(tx, tx.now - seconds, 0, end)
-        since = max(tx.now - seconds, tx.value("entry_time", seq=1))
+        since = max(tx.now - seconds, chain.time_of(tx, 1))
     else:
         look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
@@ -107,7 +109,7 @@ def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -
     """Note where a look ended, so that the next one begins there; a span that was asked for is no look."""
     if arguments.hours is not None:
         return
-    since = max(tx.now - tx.settings.first_look_seconds, tx.value("entry_time", seq=1))
+    since = max(tx.now - tx.settings.first_look_seconds, chain.time_of(tx, 1))
     first = Look(tx.now, night.upto, since, night.after)
     last = _last_look(tx, caller.member)
     look = first if last is None else next_look(last, tx.now, night.upto, tx.settings.look_seconds)
@@ -115,8 +117,7 @@ def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -
 
 
 def _last_look(tx: Reading, member: int) -> Look | None:
-    row = tx.one("last_look", member=member)
-    return None if row is None else Look(row["at"], row["upto"], row["since"], row["after"])
+    return tx.one(Look, "last_look", member=member)
 
 
 def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
@@ -124,7 +125,7 @@ def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
 
     Numbers are dense and times rise with them, but where the clock was stepped: some twenty entries are read.
     """
-    return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: tx.value("entry_time", seq=seq))
+    return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: chain.time_of(tx, seq))
 
 
 def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:

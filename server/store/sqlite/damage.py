@@ -4,9 +4,9 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from teamroom.server.store.engine import Vouch
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
@@ -37,9 +37,10 @@ def find_damage(path: Path, vouch: Vouch) -> str | None:
         return str(error)
 
 
-def _head(connection: sqlite3.Connection) -> Any:
+def _head(connection: sqlite3.Connection) -> ReadHead | None:
     try:
-        return connection.execute(sqlite_statements()["read_head"]).fetchone()
+        row = connection.execute(sqlite_statements()["read_head"]).fetchone()
+        return None if row is None else ReadHead(**row)
     except sqlite3.Error as error:
         if code_of(error) != sqlite3.SQLITE_ERROR:
             raise
