@@ -62,9 +62,10 @@ class ResourceServer:
         """Read one resource: its words, and the same as JSON. Raises MCPError."""
         uri = str(params.uri)
         with told(self._faults, f"the resource {uri[:80]!r}"):
-            return await self._read(uri, self._caller_of(ctx))
+            return await self.read_as(uri, self._caller_of(ctx))
 
-    async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
+    async def read_as(self, uri: str, caller: Caller) -> types.ReadResourceResult:
+        """Read one resource for a caller. Raises Refusal."""
         resource, arguments = find(uri)
         reply = await self._door.read(caller, resource.reads, arguments)
         return types.ReadResourceResult(

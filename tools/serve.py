@@ -88,7 +88,7 @@ class ToolServer:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = _find(params.name)
-        arguments = _validated(tool, params.arguments)
+        arguments = validated(tool, params.arguments)
         caller = self._caller_of(ctx)
         if (question := await self._asking.confirmed(ctx, params, tool, caller, arguments)) is not None:
             return question
@@ -118,7 +118,8 @@ def _find(name: str) -> Tool:
     return tool
 
 
-def _validated(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+def validated(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+    """The arguments of a call as the tool takes them. Raises Refusal."""
     try:
         return tool.arguments.model_validate(arguments or {})
     except ValidationError as error:

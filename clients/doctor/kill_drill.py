@@ -38,7 +38,7 @@ def kill_drill(place: Place) -> Iterator[Finding]:
 async def _drill(place: Place) -> tuple[float, float, httpx2.Response]:
     """When the kill was sent and when it was answered, and what the dead token's next call got."""
     async with connected(place) as room:
-        token = await _enroll(room)
+        token = await enroll(room)
         as_member = replace(place, token_file=None, environment={**place.environment, "TEAMROOM_TOKEN": token})
         try:
             async with connected(as_member) as agent:
@@ -50,7 +50,7 @@ async def _drill(place: Place) -> tuple[float, float, httpx2.Response]:
         return started, killed, await _call_again(place.endpoint, token)
 
 
-async def _enroll(room: Room) -> str:
+async def enroll(room: Room) -> str:
     """The drill's member, made or brought back; its token. Raises Failure where one of that name lives."""
     try:
         there = (await room.call("who", name=NAME))["members"]

@@ -41,7 +41,7 @@ REQUEST_ID_CHARACTERS = 200
 JSON_RPC_ERROR = -32000
 """The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
 did would begin again at each quotation mark of such a beginning, and take minutes for one body."""
 
@@ -196,10 +196,11 @@ class Gate:
             raise GateRefusal(
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
-        self._check_json(bytes(body))
+        self.check_json(bytes(body))
         return bytes(body)
 
-    def _check_json(self, body: bytes) -> None:
+    def check_json(self, body: bytes) -> None:
+        """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""
         if b"\0" in body:  # UTF-16 and UTF-32 always have some; in them, brackets could hide from the check of depth
             raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
         if is_deeper(body, self._settings.json_depth):
@@ -234,7 +235,7 @@ def is_deeper(body: bytes, depth: int) -> bool:
     if body.count(b"{") + body.count(b"[") <= depth:
         return False
     level = 0
-    for bracket in _NOT_BRACKET.sub(b"", _STRING.sub(b"", body)):
+    for bracket in _NOT_BRACKET.sub(b"", STRING.sub(b"", body)):
         level += 1 if bracket in b"[{" else -1
         if level > depth:
             return True

@@ -23,12 +23,13 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else _TORN.sub("", text[: limit - 1]) + "…"
 
 
-_MARKS = str.maketrans("“”", '""')
+MARKS = str.maketrans("“”", '""')
+"""Quotation marks that would close a quotation of a member, and what stands for them."""
 
 
 def said(text: str) -> str:
     """A member's text inside a line of ours: on one line, in quotation marks that it cannot close."""
-    return f"“{' '.join(text.split()).translate(_MARKS)}”"
+    return f"“{' '.join(text.split()).translate(MARKS)}”"
 
 
 def logged(line: str) -> str:

@@ -41,7 +41,7 @@ class Supervisor:
     def __init__(
         self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, holder: str
     ) -> None:
-        self._door, self._store, self._watch = door, store, watch
+        self.door, self._store, self._watch = door, store, watch
         self._settings, self._metrics = settings, metrics
         self._holder = holder
         self._next = math.inf
@@ -84,10 +84,10 @@ class Supervisor:
             rows = await self._store.look_up(_due_now)
             if not rows:
                 return await self._store.look_up(_next_due)
-            fence = await self._door.act_as_room(lambda tx: lead(tx, self._holder))
+            fence = await self.door.act_as_room(lambda tx: lead(tx, self._holder))
             if fence is None:
                 return self._watch() + self._settings.supervisor_seconds
-            await asyncio.gather(*(self._do(due, fence) for due in rows))
+            await asyncio.gather(*(self.do(due, fence) for due in rows))
         return self._watch()
 
     def _is_set_back(self) -> bool:
@@ -98,15 +98,15 @@ class Supervisor:
         """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
         if await self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
-            await self._door.act_as_room(lambda tx: tx.run("look_again", **bound))
+            await self.door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
-    async def _do(self, due: Timer, fence: int) -> None:
+    async def do(self, due: Timer, fence: int) -> None:
         """One thing that is due. What fails is counted, logged and tried again later; the others go on.
 
         Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
         """
         try:
-            done = await self._door.act_as_room(partial(carry_out, seen=due, fence=fence))
+            done = await self.door.act_as_room(partial(carry_out, seen=due, fence=fence))
             self._metrics.duty(due.rule, "done" if done else "dropped")
         except Exception as error:
             if isinstance(error, Refusal) and error.code in UNRECORDED:
@@ -114,7 +114,7 @@ class Supervisor:
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
-            await self._door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
+            await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
         """Until something is due, a nudge, or the clock is set back."""

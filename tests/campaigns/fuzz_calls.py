@@ -128,7 +128,7 @@ class Client:
     async def read(self, name: str, uri: str) -> None:
         """Read a resource."""
         try:
-            read = await self._resources._read(uri, self._room.callers[name])
+            read = await self._resources.read_as(uri, self._room.callers[name])
         except Refusal as refusal:
             _judge_refusal(refusal.body())
         else:

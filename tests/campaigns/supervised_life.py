@@ -83,7 +83,7 @@ def _deciding(decided: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
     """The twin: one transaction marks the slot as done, another one sends the reminder."""
-    send, do = reminders.send, loop.Supervisor._do
+    send, do = reminders.send, loop.Supervisor.do
     to_send: list[Callable[[Writing], None]] = []
     one_at_a_time = asyncio.Lock()
 
@@ -94,7 +94,7 @@ def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
         async with one_at_a_time:
             await do(self, due, fence)
             while to_send:
-                await self._door.act_as_room(_sending(to_send.pop(0)))
+                await self.door.act_as_room(_sending(to_send.pop(0)))
 
     def _sending(work: Callable[[Writing], None]) -> Callable[[Writing], None]:
         def sending(tx: Writing) -> None:
@@ -103,7 +103,7 @@ def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
 
         return sending
 
-    with patch.object(reminders, "send", later), patch.object(loop.Supervisor, "_do", in_two):
+    with patch.object(reminders, "send", later), patch.object(loop.Supervisor, "do", in_two):
         yield
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.shells import up
 from tests.support.tools_page import written
+
+pytestmark = house
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promises import house
 from tests.support.repository import ROOT
+
+pytestmark = house
 
 FOLDERS = ("server", "tools", "resources", "clients")
 

@@ -17,13 +17,16 @@ import pytest
 
 from tests.harness.install import binary, lacking
 from tests.harness.room import STEP_SECONDS, RoomOfProcesses, free_port, stop, wait_until_ready
+from tests.support.promises import house
 from tests.support.raw import ENVELOPE, message, modern_headers
 from tests.support.repository import ROOT
+
+pytestmark = house
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8765"
 
-COMMAND_SECONDS = 10.0
+COMMAND_SECONDS = 30.0
 """How long a command of the README may take on a machine that does much else."""
 
 

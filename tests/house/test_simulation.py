@@ -11,6 +11,9 @@ from tests.models.world import clean_up
 from tests.simulation.judges import FIGURES, Figure, lines_of_the_room
 from tests.simulation.play import HEALTHY, MIXED, SMALL, play
 from tests.simulation.twins import TWINS
+from tests.support.promises import promise
+
+pytestmark = promise("PRS3", "REM2")
 
 SEED = 20_261_127
 FIGURE = {figure.judge.__name__: figure for figure in FIGURES}

@@ -453,17 +453,17 @@ class Presence(Model):
 @contextlib.contextmanager
 def a_beat_that_is_evidence() -> Iterator[None]:
     """The twin: whoever calls has answered what waits for it."""
-    looked = trouble._unanswered
+    looked = trouble.unanswered_since
 
     def believes(tx: Any, row: Any) -> float | None:
         since = looked(tx, row)
         return None if since is not None and row["last_call_at"] > since + LIVE else since
 
-    trouble._unanswered = believes
+    trouble.unanswered_since = believes
     try:
         yield
     finally:
-        trouble._unanswered = looked
+        trouble.unanswered_since = looked
 
 
 TWIN: Any = a_beat_that_is_evidence

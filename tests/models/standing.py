@@ -186,7 +186,7 @@ class Standing(Model):
 def standing_kept_beside_the_store() -> Iterator[None]:
     """The twin: who calls is looked up once and remembered for a few calls."""
     found: dict[int, list[Any]] = {}
-    look_up = door._principal
+    look_up = door.find_principal
 
     def remembered(tx: Any, caller: Any) -> Any:
         kept = found.setdefault(id(caller), [caller, None, 0])
@@ -195,11 +195,11 @@ def standing_kept_beside_the_store() -> Iterator[None]:
         kept[2] += 1
         return kept[1]
 
-    door._principal = remembered
+    door.find_principal = remembered
     try:
         yield
     finally:
-        door._principal = look_up
+        door.find_principal = look_up
 
 
 TWIN = standing_kept_beside_the_store

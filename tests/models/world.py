@@ -68,7 +68,7 @@ class World:
         self.now = BEGINNING
         self._stepped = 0.0
         self._plan = plan
-        self._settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
+        self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
         self.lives = 0
         if id(plan) not in self._rooms:
@@ -123,7 +123,7 @@ class World:
         return [_at_once(self.door.act_as_room(work)) for work in decided]
 
     def _supervisor(self, holder: str, door: Any) -> Supervisor:
-        return Supervisor(door, self._store, self.watch, self._settings, _METRICS, holder)
+        return Supervisor(door, self._store, self.watch, self.settings, _METRICS, holder)
 
     def crash(self) -> None:
         """The server is killed, and another one opens what it left."""
@@ -155,8 +155,8 @@ class World:
         self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
-        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self._settings.clock_step_seconds)
-        context = Context(self._statements, self._settings, secrets.token_bytes, self.watch)
+        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
         return StoreWithoutThreads(folder, context, _nothing)
 
     def _furnish(self) -> tuple[Path, dict[str, str]]:

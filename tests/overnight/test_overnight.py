@@ -23,8 +23,11 @@ from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import SHARED, read_statements
 from tests.support.listeners import listening
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
 from tests.support.shells import ESCAPE, Shell
+
+pytestmark = promise("QUI5")
 
 MINUTE, HOUR = 60.0, 3600.0
 

@@ -22,6 +22,7 @@ from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.statements import SHARED, known_migrations, read_statements
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 from tests.support.engines import ENGINES, Engine
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS
 from tests.support.stores import NOW, Bench, handed_over, make_store, open_store, reraise
@@ -33,6 +34,8 @@ class Migration(NamedTuple):
     number: int
     name: str
 
+
+pytestmark = house
 
 SECRET = "the-word-that-is-redacted"
 AT_ONCE = 64
@@ -207,6 +210,7 @@ async def test_a_stop_answers_every_act_that_waits(tmp_path: Path, engine: Engin
 # ------------------------------------------------------------------ acts
 
 
+@promise("LOG4")
 async def test_an_act_that_was_answered_is_durable_and_whole(bench: Bench) -> None:
     for number in range(10):
         assert await bench.write(bench.entry(f"{number}")) == 3 + number
@@ -271,6 +275,7 @@ async def test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_un
     assert (head["seq"], head["hash"], head["tasks"]) == (last["seq"], last["hash"], 0)
 
 
+@promise("LOG1")
 async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> None:
     def task(name: str, fails: bool) -> Callable[[Writing], tuple[int, int]]:
         def work(tx: Writing) -> tuple[int, int]:
@@ -388,6 +393,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
     assert bench.runs == ["first", "last"]
 
 
+@promise("LOG4")
 async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench: Bench) -> None:
     def halfway(tx: Writing) -> int:
         seq = entry("gone")(tx)

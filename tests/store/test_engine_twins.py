@@ -19,8 +19,11 @@ from teamroom.server.store.transaction import Head, Reading, Writing
 from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
 from tests.support.engines import Engine, altered, sqlite_with
+from tests.support.promises import house
 from tests.support.raw import logged
 from tests.support.stores import open_store
+
+pytestmark = house
 
 
 class UndoesNothing(Committer):

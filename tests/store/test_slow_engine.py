@@ -16,7 +16,10 @@ from teamroom.server.store.transaction import Reading
 from teamroom.server.supervisor import loop
 from tests.support.engines import altered
 from tests.support.listeners import listening
+from tests.support.promises import house
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+
+pytestmark = house
 
 
 class Slow(SqliteStore):

@@ -12,6 +12,9 @@ import pytest
 from teamroom.server.store.folder import FolderError, locked, make_private
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import MIGRATIONS, SHARED, SQLITE, known_migrations, read_statements, split_script
+from tests.support.promises import house, promise
+
+pytestmark = house
 
 POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 SCHEMA = "teamroom_test_schema"
@@ -50,6 +53,7 @@ def test_a_second_server_on_the_same_folder_is_refused_and_told_who_has_it(tmp_p
         pass
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
 def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "room"

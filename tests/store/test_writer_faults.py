@@ -20,9 +20,12 @@ from teamroom.server.store.transaction import Writing
 from tests.campaigns.invariants import chain_faults
 from tests.campaigns.write_behind import AnswersFirst
 from tests.support.engines import sqlite_with
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, running_room
 from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
+
+pytestmark = house
 
 LARGE = "x" * 2_000_000
 
@@ -54,6 +57,7 @@ async def test_acts_that_wait_share_one_commit_and_run_once_although_one_of_them
 # ------------------------------------------------------------------ what the engine does to a batch
 
 
+@promise("SAF4")
 async def test_a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out(bench: Bench) -> None:
     await limit_pages(bench.store, spare=40)
     with logged() as complaints:
@@ -78,6 +82,7 @@ async def test_a_disk_without_any_room_answers_each_act_and_recovers(bench: Benc
     assert bench.logged() == ["room again"]
 
 
+@promise("LOG4")
 async def test_an_interrupted_batch_is_answered_only_after_each_act_ran_again_alone(bench: Bench) -> None:
     answered_at_interrupt: list[bool] = []
 
@@ -110,6 +115,7 @@ async def test_an_act_that_is_always_interrupted_is_refused_and_the_others_are_n
     assert bench.logged() == ["first", "last"]
 
 
+@promise("LOG4")
 async def test_a_batch_answered_before_its_commit_would_have_told_lies(tmp_path: Path) -> None:
     """The twin of the two above: whoever is answered as soon as the act ran believes what was then rolled back."""
     answered = threading.Event()
@@ -137,6 +143,7 @@ async def test_a_batch_answered_before_its_commit_would_have_told_lies(tmp_path:
         assert bench.logged() == []
 
 
+@promise("SAF4")
 async def test_over_http_a_full_disk_is_refused_as_storage_and_reads_go_on(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         (builder,) = await room.enroll("builder")

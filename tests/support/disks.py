@@ -55,7 +55,7 @@ async def pretend_full(store: SqliteStore, patch: pytest.MonkeyPatch) -> None:
     def give_up(self: Reserve, why: str) -> bool:
         had = given_up(self, why)
         if had:
-            allow_pages(store, self._size // PAGE_BYTES)
+            allow_pages(store, self.size // PAGE_BYTES)
         return had
 
     patch.setattr(Reserve, "give_up", give_up)

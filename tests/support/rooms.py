@@ -22,13 +22,15 @@ from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
+from tests.support.one_task import in_one_task
+from tests.support.plain_http import WITHOUT_TLS
 
 T = TypeVar("T")
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
 
-BOUND_SECONDS = 10.0
+BOUND_SECONDS = 30.0
 """How long a test waits for anything before it fails."""
 
 
@@ -114,14 +116,14 @@ class RunningRoom:
     async def connect(self, name: str, token: str | None = None, era: Era | None = None) -> Member:
         """A member connected with its token for as long as the room runs."""
         token = token or (self.owner_token if name == "olga" else self.tokens[name])
-        client = await self.stack.enter_async_context(self.client(token, era))
+        client = await self.stack.enter_async_context(in_one_task(self.client(token, era)))
         return Member(name, client)
 
     @contextlib.asynccontextmanager
     async def client(self, token: str, era: Era | None = None) -> AsyncIterator[Client]:
         """A client of the SDK with a bearer token."""
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+            httpx2.AsyncClient(verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era or self.era) as client,
         ):
             yield client
@@ -139,7 +141,7 @@ class RunningRoom:
 
     async def raw(self, method: str = "POST", path: str = "/mcp", **request: Any) -> httpx2.Response:
         """One HTTP request as it is."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=BOUND_SECONDS) as http:
+        async with httpx2.AsyncClient(verify=WITHOUT_TLS, base_url=self.url, timeout=BOUND_SECONDS) as http:
             return await http.request(method, path, **request)
 
     async def later(self, seconds: float) -> None:
@@ -157,7 +159,7 @@ class RunningRoom:
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
         async with asyncio.timeout(BOUND_SECONDS):
-            while len(self.room.bus._waiting) < count:
+            while self.room.bus.waiting_calls < count:
                 await anyio.lowlevel.checkpoint()
 
     def entries(self) -> list[Any]:

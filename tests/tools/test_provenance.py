@@ -11,7 +11,10 @@ from teamroom.tools import words as tool_words
 from teamroom.tools.serve import TOOLS
 from tests.support.descriptions import HELD, told
 from tests.support.hostile import EVIL, LINE, LINES, TEXT, Shown, control, fill, free_texts, look, plant, unmarked
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
+
+pytestmark = promise("SAF2")
 
 NAMES_AND_FILTERS = {
     *(

@@ -8,7 +8,10 @@ from inline_snapshot import snapshot
 
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import TOOLS
+from tests.support.promises import house
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 AGENTS_CHARACTERS = 9_000
 INSTRUCTIONS_CHARACTERS = 2_048

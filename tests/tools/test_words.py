@@ -11,7 +11,10 @@ from teamroom.server.acts.presence.presence import WAKES_SHOWN
 from teamroom.server.rules.text import LINE_CHARACTERS
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import ALWAYS_LOAD, Tool
+from tests.support.promises import house
 from tests.support.rooms import Member, RunningRoom, running_room
+
+pytestmark = house
 
 CORE = {"check_in", "wait_for_wake", "post_message", "claim_task", "update_task", "complete_task"}
 

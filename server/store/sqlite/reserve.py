@@ -22,12 +22,12 @@ class Reserve:
 
     def __init__(self, folder: Path, size: int) -> None:
         self._path = folder / RESERVE
-        self._size = size
+        self.size = size
         self.is_held = size == 0
 
     def open(self) -> None:
         """Put the space aside, or give it up where the disk is already full."""
-        if self._size and self.free() < LEAST_FREE_BYTES:
+        if self.size and self.free() < LEAST_FREE_BYTES:
             self.is_held = True
             self.give_up("it is full at the start")
         elif not self.take():
@@ -46,7 +46,7 @@ class Reserve:
 
     def give_up(self, why: str) -> bool:
         """Let the disk have the space back; whether there was some to give."""
-        if not self.is_held or not self._size:
+        if not self.is_held or not self.size:
             return False
         self.is_held = False
         log.error("the disk is full (%s): only pause, kill and resume go on, on the reserve", why)
@@ -63,7 +63,7 @@ class Reserve:
 
         On a full disk a checkpoint makes the log of writes start anew, so that further acts need no more space.
         """
-        return growth * 2 > self._size > 0 if self.is_held else self.has_room_for(growth)
+        return growth * 2 > self.size > 0 if self.is_held else self.has_room_for(growth)
 
     def has_room_for(self, growth: int) -> bool:
         """Whether the database may grow by so much: on a full disk, half of what is left stays for further acts."""
@@ -71,7 +71,7 @@ class Reserve:
 
     def wanted(self) -> str:
         """How much must be free before everything goes on, in words."""
-        return f"{self.free() / 1e6:.1f} MB are free, and {2 * self._size / 1e6:.1f} MB must be"
+        return f"{self.free() / 1e6:.1f} MB are free, and {2 * self.size / 1e6:.1f} MB must be"
 
     def free(self) -> int:
         """The bytes that the room may still take of its disk; 0 where they cannot be told."""
@@ -86,18 +86,18 @@ class Reserve:
             found = self._path.stat()
         except FileNotFoundError:
             return False
-        return found.st_size == self._size and found.st_blocks * 512 >= self._size
+        return found.st_size == self.size and found.st_blocks * 512 >= self.size
 
     def _allocate(self) -> bool:
-        if self.free() < 2 * self._size:
+        if self.free() < 2 * self.size:
             return False
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
         try:
             os.ftruncate(descriptor, 0)
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, self._size)
+                os.posix_fallocate(descriptor, 0, self.size)
             else:
-                os.write(descriptor, bytes(self._size))
+                os.write(descriptor, bytes(self.size))
                 os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, 0)
