@@ -277,6 +277,17 @@ def statement(name: str, change: Callable[[str], str]) -> Iterator[None]:
         World._statements = whole
 
 
+@contextlib.contextmanager
+def own_statement(name: str, sql: str) -> Iterator[None]:
+    """One more statement, for a twin that reads what the room does not."""
+    whole = World._statements
+    World._statements = {**whole, name: sql}
+    try:
+        yield
+    finally:
+        World._statements = whole
+
+
 class Model(RuleBasedStateMachine):
     """What all models have in common: a world, which ends with the run."""
 
