@@ -44,7 +44,7 @@ from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
-from teamroom.tools.asking import Asking, sealed_answers
+from teamroom.tools.asking import Asking, seal_answers
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
@@ -162,7 +162,7 @@ class Room:
         listening = ListenServer(self.door, self.push, self.bus, caller_of, connection_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            sealed_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,

@@ -16,6 +16,7 @@ from mcp_types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from teamroom.clients.session.failure import Failure
+from teamroom.server.refusals import REFUSED
 
 STREAMS = frozenset({"subscriptions/listen", "events/stream"})
 """Requests that stay open until their client leaves."""
@@ -79,7 +80,8 @@ def refused(frame: Frame, failure: Failure) -> bytes:
     code = failure.body.get("code")
     first = f"Refused ({code}): {failure.why}" if code else failure.why
     data = {**failure.body, "why": failure.why, "fix": failure.fix}
-    return error(frame.message["id"], CONNECTION_CLOSED, f"{first} Fix: {failure.fix}", data)
+    number = REFUSED if code else CONNECTION_CLOSED
+    return error(frame.message["id"], number, f"{first} Fix: {failure.fix}", data)
 
 
 def error(id_: Any, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:

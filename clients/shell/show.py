@@ -25,6 +25,7 @@ from teamroom.server.acts.members.members import Enrolled, Revoked
 from teamroom.server.acts.members.roster import MemberShown, Roster
 from teamroom.server.acts.receipts.receipts import Receipt, Receipts, StreamEntry
 from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
+from teamroom.server.rules.text import state_in_words
 
 SECTIONS = {
     "blocked": ("blocked", "red"),
@@ -188,7 +189,13 @@ def _row(task: TaskLine, presence: Mapping[str, str]) -> list[Text]:
 
 def _cells(task: TaskLine, presence: Mapping[str, str]) -> list[str]:
     holder = _holder(task, presence).plain or "-"
-    return [plain(task.task), plain(task.state), holder, _state_of_lease(task) or "-", plain(task.title)]
+    return [
+        plain(task.task),
+        state_in_words(plain(task.state)),
+        holder,
+        _state_of_lease(task) or "-",
+        plain(task.title),
+    ]
 
 
 def _holder(task: TaskLine, presence: Mapping[str, str]) -> Text:
@@ -221,7 +228,7 @@ def task_in_full(task: TaskShown, presence: Mapping[str, str]) -> None:
         ("created", Text(f"{plain(task.created_at)} by @{plain(task.creator)}")),
         ("due", Text(plain(task.due or ""))),
         ("needs", Text(plain(", ".join(task.needs)))),
-        ("depends on", Text(plain(", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)))),
+        ("depends on", Text(plain(", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)))),
         ("completed by", Text(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
         ("reviewer", Text(plain(task.reviewer or ""))),
         ("summary", Text(plain(task.summary))),
@@ -237,7 +244,9 @@ def task_in_full(task: TaskShown, presence: Mapping[str, str]) -> None:
             out.print(Text(f"  {line}"))
     out.print()
     for entry in task.history:
-        what = f"@{plain(entry.member)} {plain(entry.kind)}" + (f": {plain(entry.text)}" if entry.text else "")
+        what = f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}" + (
+            f": {plain(entry.text)}" if entry.text else ""
+        )
         print_hanging(out, Text(f"  {_day_and_time(entry.at)}", style="dim"), Text(what))
 
 

@@ -11,10 +11,11 @@ from teamroom.clients.session.terminal import aligned, console, grid, plain, pri
 from teamroom.clients.shell.show import PRESENCE, SECTIONS
 from teamroom.server.acts.overnight.broke import Broken
 from teamroom.server.acts.overnight.overnight import Night
-from teamroom.server.acts.overnight.sections import KIND_WORDS, Section
+from teamroom.server.acts.overnight.sections import Section
 from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
+from teamroom.server.rules.text import state_in_words
 
 Ago = Callable[[str], str]
 Row = list[Text]
@@ -111,7 +112,7 @@ def _waiting(waiting: Waiting, ago: Ago) -> Row:
 def _broken(broken: Broken, ago: Ago) -> Row:
     times = f" ({broken.times} times)" if broken.times > 1 else ""
     became = f"{plain(broken.became)}; " if broken.became else ""
-    kind = KIND_WORDS.get(broken.kind, broken.kind)
+    kind = state_in_words(broken.kind)
     return [
         Text(plain(broken.subject), style="bold"),
         Text("over", style="dim") if broken.over else Text(kind, style="red"),
@@ -140,7 +141,7 @@ def _held(held: Held, ago: Ago) -> Row:
     title.truncate(TITLE_CELLS, overflow="ellipsis")
     waits = f"; waits: {plain(held.waits_for)}" if held.waits_for else ""
     text = "" if last is None else last.text or last.evidence
-    brought = "" if last is None else f"; {plain(last.kind)}" + (f" “{plain(text)}”" if text else "")
+    brought = "" if last is None else f"; {state_in_words(plain(last.kind))}" + (f" “{plain(text)}”" if text else "")
     return [
         Text(plain(held.task), style="bold"),
         Text("overdue", style="bold red") if held.overdue else Text(words, style=style),

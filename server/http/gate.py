@@ -16,7 +16,7 @@ from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.http.connections import Connections
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
-from teamroom.server.refusals import UNRECORDED, Refusal
+from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
 
@@ -37,9 +37,6 @@ REFUSED_BODY_SECONDS = 1.0
 """How long the body of a request may take that is refused whatever it says."""
 
 REQUEST_ID_CHARACTERS = 200
-
-JSON_RPC_ERROR = -32000
-"""The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
@@ -271,7 +268,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 async def _refuse(send: Send, refusal: GateRefusal) -> None:
     data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
     message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
-    error = {"code": JSON_RPC_ERROR, "message": message, "data": data}
+    error = {"code": REFUSED, "message": message, "data": data}
     await _send_json(
         send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
     )

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable
 
+REDACTED = "(taken away)"
+"""What a line shows whose content was redacted."""
+
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
@@ -36,6 +39,11 @@ def logged(line: str) -> str:
     """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
     head, colon, text = line.partition(": ")
     return f"{head}: {said(text)}" if colon else line
+
+
+def state_in_words(state: str) -> str:
+    """A state, or the kind of an entry, as readers see it: `in_review` is written "in review"."""
+    return state.replace("_", " ")
 
 
 _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)

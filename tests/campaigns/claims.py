@@ -48,7 +48,7 @@ async def campaign(
     winners: dict[int, str] = {}
     with (
         room_in_thread(folder) as room,
-        two_transactions(room.running.room.store) if twin else contextlib.nullcontext(),
+        in_two_steps(room.running.room.store) if twin else contextlib.nullcontext(),
     ):
         room.enroll(*names)
         owner = Caller("olga", room.port, room.token("olga"))
@@ -127,7 +127,7 @@ def _judge_log(folder: Path, number: int, winners: dict[int, str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def two_transactions(store: Store) -> Iterator[None]:
+def in_two_steps(store: Store) -> Iterator[None]:
     """The naive claim: look whether the task is free in one transaction, take it in the next."""
     check_free, act = claim_acts.check_free, Door.act
 

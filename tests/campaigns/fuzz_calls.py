@@ -200,7 +200,7 @@ _NASTY = [value for value in (_parsed(to_json(value)) for value in NASTY) if val
 
 def _arguments(choices: Choices, tool: Tool) -> Any:
     """Arguments for a tool: each field as it is meant, left out, or anything else; or any JSON at all."""
-    how, schema = choices.number(16), tool.listed.input_schema
+    how, schema = choices.number(16), tool.definition.input_schema
     if how == 15:
         written = _parsed(choices.text(TEXT_CHARACTERS))
         return written if isinstance(written, dict) else None

@@ -230,7 +230,7 @@ def _believe() -> None:
     def believed(tool: Tool, arguments: dict[str, Any] | None) -> Any:
         return tool.arguments.model_construct(**(arguments or {}))
 
-    tools.validated = believed
+    tools.validate_arguments = believed
 
 
 _CALL = message("tools/call", {"name": "who", "arguments": {"name": 'a\\"[b'}, "_meta": ENVELOPE})

@@ -20,7 +20,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.transaction import Reading, Writing
 
 OVERDUE_LOOKED_AT = 20
@@ -138,7 +138,7 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
         holder = row.holder_name if task.state in ("blocked", "offered") else None
         raise Refusal(
             "taken" if holder else "conflict",
-            f"{task.name} is {task.state.replace('_', ' ')}" + (f" with @{holder}." if holder else "."),
+            f"{task.name} is {state_in_words(task.state)}" + (f" with @{holder}." if holder else "."),
             "Claim another: claim_task without a task.",
             subject=task.name,
             holder=holder,
