@@ -17,20 +17,20 @@ _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 
 
 def read_statements(folder: Path) -> dict[str, str]:
-    """The statements of a folder's files by name. A name that stands twice is an error."""
+    """The statements of a folder's files by name. Raises ValueError if a name is defined twice."""
     statements: dict[str, str] = {}
     for path in sorted(folder.glob("*.sql")):
         parts = _NAME.split(path.read_text(encoding="utf-8"))
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in statements:
-                raise ValueError(f"{path.name}: the statement {name} stands twice")
+                raise ValueError(f"{path.name}: the statement {name} is defined twice")
             statements[name] = _COMMENT.sub("", text).strip().rstrip(";")
     return statements
 
 
 @cache
 def sqlite_statements() -> dict[str, str]:
-    """Everything the SQLite engine runs: the shared statements, and its own texts where they differ."""
+    """The statements of the SQLite engine: the shared ones, and its own text of those that differ."""
     return {**read_statements(SHARED), **read_statements(SQLITE)}
 
 

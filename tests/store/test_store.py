@@ -63,10 +63,10 @@ def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it
         make_private(folder)
 
 
-def test_a_statement_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+def test_a_statement_that_is_defined_twice_is_an_error(tmp_path: Path) -> None:
     for name in ("a.sql", "b.sql"):
         (tmp_path / name).write_text("-- name: same\nselect 1\n")
-    with pytest.raises(ValueError, match="same stands twice"):
+    with pytest.raises(ValueError, match="same is defined twice"):
         read_statements(tmp_path)
 
 

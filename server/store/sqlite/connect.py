@@ -1,4 +1,4 @@
-"""Connections to the room's SQLite file, and the migrations that bring it up to this release."""
+"""Connections to the room's SQLite file, and the migrations that update it to this release."""
 
 import sqlite3
 from collections.abc import Callable
@@ -7,13 +7,14 @@ from pathlib import Path
 from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
 OWN_MIGRATIONS = SQLITE / "migrations"
-"""What only SQLite understands of a migration, in a file of the same name; it runs right after the shared one."""
+"""The part of a migration that only SQLite understands, in a file of the same name. It runs after the shared part."""
+
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """The one connection that writes: durable at each commit, and never checkpointing by itself."""
+    """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
     for name in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
         connection.execute(sqlite_statements()[name])
@@ -21,7 +22,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
+    """Returns a connection that cannot write."""
     connection = _connect(path)
     for name in ("only_reads", "no_checkpoint_by_itself"):
         connection.execute(sqlite_statements()[name])
@@ -37,9 +38,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], None] = lambda: None) -> list[str]:
-    """Bring the database up to this release, forward only, one transaction each; returns what was applied.
+    """Apply the missing migrations, each in a transaction; returns their names.
 
-    `before` runs first where a room is to be changed. Raises NewerRoomError when the database is ahead of this release.
+    `before` runs first if the database holds a room. Raises NewerRoomError if a newer release wrote the database.
     """
     run = sqlite_statements()
     connection.execute(run["create_migrations"])

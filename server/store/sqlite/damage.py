@@ -1,4 +1,4 @@
-"""What is wrong with a room's database, found before anything is written to it."""
+"""Finds damage in a room's database before anything is written to it."""
 
 import sqlite3
 import time
@@ -12,19 +12,19 @@ from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
 
 CHECK_SECONDS = 1.0
-"""Looking at the pages ends after this long, so that a large room opens in time; a backup looks at every page."""
+"""The check of pages ends after this long, so that a large room opens in time. A backup checks every page."""
 
 STEPS = 10_000
-"""Instructions of SQLite between two looks at the time."""
+"""Instructions of SQLite between two checks of the time."""
 
 INDEX_OF_WORDS = "fts5"
-"""What SQLite says of the index of words is no damage: it can be built again from what stands."""
+"""What SQLite reports about the search index is not damage, because the index can be rebuilt."""
 
 
 def find_damage(path: Path, vouch: Vouch) -> str | None:
-    """What is wrong with a room's database, in words; None where nothing was found. Changes nothing.
+    """Returns what is wrong with a room's database, in words; None if nothing was found. Changes nothing.
 
-    Raises sqlite3.Error when it cannot be told.
+    Raises sqlite3.Error if the check is not possible.
     """
     if not path.exists():
         return vouch(None)

@@ -27,7 +27,7 @@ NEEDED_TO_READ: tuple[tuple[str, dict[str, Any]], ...] = (
     ("token_by_hash", {"hash": ""}),
     ("principal", {"token": ""}),
 )
-"""Statements that each read begins with: without them, a damaged room is of no use."""
+"""Statements that each read begins with. A damaged room is useless if one of them fails."""
 
 
 MakeCommitter = Callable[[Path, Context, Reserve], Committer]
@@ -136,7 +136,7 @@ class SqliteStore:
             raise self._failed(error) from error
 
     def _failed(self, error: sqlite3.Error) -> StorageError:
-        """What a read raises; one that met damage stops the writer, too."""
+        """The error of a failed read. Damage that a read meets stops the writer too."""
         if is_damage(error) and self.committer.damage is None:
             self.committer.damage = str(error)
         return as_storage_error(error)
@@ -186,7 +186,7 @@ def in_one_transaction(
     work: Callable[[Writing], T],
     first: tuple[str, dict[str, Any]] | None = None,
 ) -> T:
-    """Run an act on a database that no server has open, durably or not at all; `first` is a statement before it."""
+    """Run an act on a database that no server has open, in one transaction; `first` is a statement that precedes it."""
     execute, statements = connection.execute, context.statements
     execute(statements["begin_write"])
     if first is not None:
