@@ -295,7 +295,7 @@ class ListenServer:
     ) -> None:
         """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
         due = await self._push.due(follower)
-        self._door.check(caller, LISTEN)
+        await self._door.check(caller, LISTEN)
         listening, inbox = listening_now(), topics.inbox(caller.member)
         if listening is not None and (not due or inbox in due) and not await self._listeners.is_live(listening):
             due.discard(inbox)
@@ -303,7 +303,7 @@ class ListenServer:
             return
         for one in list(followed):
             if not one.topics.isdisjoint(due):
-                self._door.check(caller, one.read)
+                await self._door.check(caller, one.read)
                 await send(one.event)
         await self._push.rest()
 

@@ -20,9 +20,9 @@ from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import Store
+from teamroom.server.store.engine import StorageError, Store
 from teamroom.server.store.rows.listeners import ListenerRow
-from teamroom.server.store.transaction import StorageError, Writing
+from teamroom.server.store.transaction import Writing
 from teamroom.server.wake.newest import LISTENERS_KNOWN, Ages
 
 TAKE_OVER_SECONDS = 60.0
@@ -137,10 +137,13 @@ class Listeners:
             mine.supersede()
             return mine
         try:
-            if live is not None and live.is_same(mechanism, origin) and self._is_stored(caller.member, live):
+            is_same = (
+                live is not None and live.is_same(mechanism, origin) and await self._is_stored(caller.member, live)
+            )
+            if live is not None and is_same and self._is_current(live, caller.member):
                 await self._go_on(mine, live, origin)
             else:
-                await self._take_over(mine, live, origin)
+                await self._take_over(mine, self._live.get(caller.member), origin)
         except BaseException:
             self.leave(mine)
             raise
@@ -160,7 +163,7 @@ class Listeners:
     async def is_live(self, mine: Listening) -> bool:
         """Whether a listener may be told of a wake: no newer one took its place, here or on another server."""
         live, member = mine.live, mine.caller.member
-        if mine.superseded or live is None or self._is_stored(member, live):
+        if mine.superseded or live is None or await self._is_stored(member, live):
             return not mine.superseded
         self._end(member, live)
         if self._take_overs.is_alarming(member, self._steady()):
@@ -168,12 +171,15 @@ class Listeners:
                 await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, mine.caller))
         return False
 
-    def _is_stored(self, member: int, live: Live) -> bool:
+    def _is_current(self, live: Live, member: int) -> bool:
+        return self._live.get(member) is live
+
+    async def _is_stored(self, member: int, live: Live) -> bool:
         """Whether a listener's turn is still the stored one; also where it could not be stored, or cannot be read."""
         if live.fence is None:
             return True
         try:
-            return bool(self._store.look_up(lambda tx: tx.value(int, "listener_fence", member=member)) == live.fence)
+            return await self._store.look_up(lambda tx: tx.value(int, "listener_fence", member=member)) == live.fence
         except StorageError:
             return True
 
@@ -227,7 +233,9 @@ class Listeners:
 
         live.is_writing = True
         try:
-            stored = self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+            stored = await self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+            if self._live.get(caller.member) is not live:
+                return  # superseded meanwhile
             if stored is not None and not is_change and wanted.is_same(stored):
                 live.fence = stored.fence
             elif (fence := await self._door.act_as_room(take)) is not None:

@@ -14,6 +14,7 @@ from teamroom.server.acts.presence.presence import WaitForWake
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.rows.listeners import ListenerRow
+from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.wake.listeners import Listeners, Listening, Mechanism, Origin
 from teamroom.server.wake.waiting import Waiting
 from tests.support.listeners import Told, listening, subscribe
@@ -114,17 +115,17 @@ WAYS: dict[str, Callable[[RunningRoom], contextlib.AbstractAsyncContextManager[I
 
 def stored(room: RunningRoom) -> Any:
     """The agent's listener as any server of the room sees it."""
-    member = caller_of(room).member
-    return room.room.store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=member))
+    member = room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="agent")).id
+    return room.look_up(lambda tx: tx.one(ListenerRow, "listener", member=member))
 
 
-def caller_of(room: RunningRoom, name: str = "agent") -> Caller:
-    return room.room.door.identify(room.owner_token if name == "olga" else room.tokens[name])
+async def caller_of(room: RunningRoom, name: str = "agent") -> Caller:
+    return await room.room.door.identify(room.owner_token if name == "olga" else room.tokens[name])
 
 
 async def wake(room: RunningRoom) -> None:
     """Wake the agent, without a client that would have to outlive those of the test."""
-    await room.room.door.act(caller_of(room, "olga"), POST_MESSAGE, PostMessage(text="hello", to=["agent"]))
+    await room.room.door.act(await caller_of(room, "olga"), POST_MESSAGE, PostMessage(text="hello", to=["agent"]))
 
 
 async def until_fence(room: RunningRoom, fence: int) -> None:
@@ -254,7 +255,7 @@ async def test_a_stream_on_other_addresses_is_no_listener(room: RunningRoom) -> 
 
 
 async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoom) -> None:
-    listeners, caller, name = room.room.listeners, caller_of(room), begins_now(room)
+    listeners, caller, name = room.room.listeners, await caller_of(room), begins_now(room)
     first = await listeners.join(caller, "stream", Origin(name), never)
     second = await listeners.join(caller, "long poll", Origin(name), never)
     assert [await listeners.is_live(one) for one in (first, second)] == [True, True]
@@ -262,7 +263,7 @@ async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoo
 
 
 async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_over(room: RunningRoom) -> None:
-    listeners, caller, name, ended = room.room.listeners, caller_of(room), begins_now(room), list[int]()
+    listeners, caller, name, ended = room.room.listeners, await caller_of(room), begins_now(room), list[int]()
     calls = [await listeners.join(caller, "long poll", Origin(name), lambda n=n: ended.append(n)) for n in range(6)]  # type: ignore[misc]
     assert ended == [0, 1, 2, 3, 4]
     assert await listeners.is_live(calls[-1])
@@ -271,10 +272,10 @@ async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_
 
 
 async def test_people_listen_in_many_places_and_take_nothing_over(room: RunningRoom) -> None:
-    caller = caller_of(room, "olga")
+    caller = await caller_of(room, "olga")
     calls = [await room.room.listeners.join(caller, way, Origin(), never) for way in ("stream", "long poll", "stream")]  # type: ignore[arg-type]
     assert [await room.room.listeners.is_live(call) for call in calls] == [True, True, True]
-    assert room.room.store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member)) is None
+    assert room.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member)) is None
 
 
 def never() -> None:
@@ -335,7 +336,7 @@ async def test_a_repeated_poll_costs_one_small_read(room: RunningRoom) -> None:
     reads = list[int]()
     for _ in range(4):
         before = counting.reads
-        await Waiting(*parts).wait_for_wake(caller_of(room), WaitForWake(timeout_seconds=0), Origin())
+        await Waiting(*parts).wait_for_wake(await caller_of(room), WaitForWake(timeout_seconds=0), Origin())
         reads.append(counting.reads - before)
     assert reads == [1, 1, 1, 1]
 
@@ -347,13 +348,13 @@ class CountingStore:
         self._store = room.room.store
         self.reads = 0
 
-    def look_up(self, work: Any) -> Any:
+    async def look_up(self, work: Any) -> Any:
         self.reads += 1
-        return self._store.look_up(work)
+        return await self._store.look_up(work)
 
 
 async def test_a_listener_that_calls_again_after_the_server_started_again_writes_nothing(room: RunningRoom) -> None:
-    agent, caller = await room.connect("agent"), caller_of(room)
+    agent, caller = await room.connect("agent"), await caller_of(room)
     await agent("wait_for_wake", timeout_seconds=0)
     commits = room.room.store.commits
     started_again = registry(room, "only")
@@ -362,7 +363,7 @@ async def test_a_listener_that_calls_again_after_the_server_started_again_writes
 
 
 async def test_where_nothing_can_be_written_an_agent_listens_all_the_same(room: RunningRoom) -> None:
-    caller, full = caller_of(room), FullDoor()
+    caller, full = await caller_of(room), FullDoor()
     listeners = Listeners(full, room.room.store, room.time, room.time.steady, room.room.settings)  # type: ignore[arg-type]
     first = await listeners.join(caller, "stream", Origin(), perhaps)
     second = await listeners.join(caller, "long poll", Origin(), never)
@@ -396,7 +397,7 @@ async def test_a_listener_on_a_second_server_supersedes_one_on_the_first_before_
     second = registry(room, "second")
     async with WAYS[way](room) as is_told:
         await until_fence(room, 1)
-        mine = await second.join(caller_of(room), "stream", Origin(), never)
+        mine = await second.join(await caller_of(room), "stream", Origin(), never)
         assert (stored(room).fence, stored(room).server) == (2, "second")
         await wake(room)
         assert not await is_told()
@@ -406,7 +407,7 @@ async def test_a_listener_on_a_second_server_supersedes_one_on_the_first_before_
 async def test_a_listener_on_the_first_server_takes_the_place_back(room: RunningRoom) -> None:
     second, ended = registry(room, "second"), list[str]()
     agent = await room.connect("agent")
-    mine = await second.join(caller_of(room), "long poll", Origin(), lambda: ended.append("second"))
+    mine = await second.join(await caller_of(room), "long poll", Origin(), lambda: ended.append("second"))
     await agent("wait_for_wake", timeout_seconds=0)
     assert (stored(room).fence, stored(room).server) == (2, "only")
     assert not await second.is_live(mine)
@@ -418,7 +419,7 @@ async def test_of_named_listeners_on_two_servers_the_one_that_began_last_is_live
     room: RunningRoom, first_is_newer: bool
 ) -> None:
     older, newer = begins_now(room), begins_now(room)
-    second, caller = registry(room, "second"), caller_of(room)
+    second, caller = registry(room, "second"), await caller_of(room)
     async with long_poll(room, newer if first_is_newer else older):
         await until_fence(room, 1)
         mine = await second.join(caller, "stream", Origin(older if first_is_newer else newer), perhaps)
@@ -427,7 +428,7 @@ async def test_of_named_listeners_on_two_servers_the_one_that_began_last_is_live
 
 
 async def test_take_overs_between_servers_are_counted_where_the_older_one_was_live(room: RunningRoom) -> None:
-    first, second, caller = registry(room, "first"), registry(room, "second"), caller_of(room)
+    first, second, caller = registry(room, "first"), registry(room, "second"), await caller_of(room)
     for count in range(5):
         assert alarms(room) == (1 if count > 3 else 0)
         older = await first.join(caller, "stream", Origin(), perhaps)

@@ -160,7 +160,7 @@ class Watched:
         async def step() -> None:
             nonlocal reply
             reply = await self.room.room.door.act(
-                self.caller(who), does, TOOLS[tool].arguments.model_validate(arguments)
+                await self.caller(who), does, TOOLS[tool].arguments.model_validate(arguments)
             )
 
         await self.check(f"{who}: {tool} {arguments}", step, SILENT_ABOUT.get(tool, lambda who: set())(who))
@@ -207,7 +207,7 @@ class Watched:
 
     async def look(self, name: str, uri: str) -> str | None:
         try:
-            read = await self._resources.read_as(uri, self.caller(name))
+            read = await self._resources.read_as(uri, await self.caller(name))
         except (Refusal, UnauthorisedError):
             return None
         return without_cursor(str(read.contents))
@@ -216,16 +216,16 @@ class Watched:
         """The topics that a member follows with a resource."""
         resource, arguments = find(f"teamroom://{path}")
         assert resource.topics is not None
-        caller = self.caller(name)
+        caller = await self.caller(name)
         found = await self.room.room.door.read(caller, resource.found_by or resource.reads, arguments)
         return frozenset(resource.topics(caller, arguments, found))
 
     def fence(self, task: str) -> int:
         """The fence of a task now."""
-        return self.room.room.store.look_up(lambda tx: tx.only(TaskRow, "task", id=int(task[2:]))).fence
+        return self.room.look_up(lambda tx: tx.only(TaskRow, "task", id=int(task[2:]))).fence
 
-    def caller(self, name: str) -> Caller:
-        return self.room.room.door.identify(self._tokens[name])
+    async def caller(self, name: str) -> Caller:
+        return await self.room.room.door.identify(self._tokens[name])
 
     def knows(self, name: str, token: str) -> None:
         """Look at the room as another member, too."""
