@@ -18,7 +18,7 @@ from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
-from teamroom.server.clock import Clock, Watch, steady_clock, wall_clock
+from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
@@ -31,7 +31,7 @@ from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record import seal as sealing
-from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, way_back
+from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.rows.head import ReadHead
@@ -68,14 +68,14 @@ class Room:
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.clock = Watch(clock, steady, settings.clock_step_seconds)
+        self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
         self.bus = Bus(self.clock, steady)
         self.push = Push(settings)
         context = Context(sqlite_statements(), settings, entropy, self.clock, self.bus.is_open)
         self.store = SqliteStore(folder, context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: way_back(folder))
+        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder))
         self.waiting = Waiting(self.door, self.bus, settings)
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()

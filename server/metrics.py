@@ -28,7 +28,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self._turned_away = Counter(
+        self._rejected = Counter(
             "teamroom_turned_away", "Requests that the gate refused.", ("status", "code"), registry=self._registry
         )
         self._duties = Counter(
@@ -55,9 +55,9 @@ class Metrics:
         known[0].inc()
         known[1].observe(seconds)
 
-    def turned_away(self, status: int, code: str) -> None:
+    def count_rejected(self, status: int, code: str) -> None:
         """Count a request that the gate refused."""
-        self._turned_away.labels(str(status), code).inc()
+        self._rejected.labels(str(status), code).inc()
 
     def duty(self, rule: str, outcome: str) -> None:
         """Count a duty of the supervisor: `done`, `dropped` because it changed meanwhile, or `failed`."""

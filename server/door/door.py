@@ -25,7 +25,7 @@ from teamroom.server.facts.standing import is_killed, require_active
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
-from teamroom.server.rules.text import said
+from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import QueueFullError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
@@ -51,11 +51,11 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, way_back: Callable[[], str]) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str]) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._way_back = way_back
+        self._restore_command = restore_command
 
     def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -122,8 +122,8 @@ class Door:
                 raise error
             if error.code not in UNRECORDED:
                 error.receipt = record_refusal(tx, caller, act.name, error)
-                if error.keep is not None:
-                    error.keep(tx)
+                if error.also is not None:
+                    error.also(tx)
             return error
 
         return recover
@@ -192,7 +192,7 @@ class Door:
             return Refusal(
                 "storage",
                 f"The room's database is damaged, so it is only read: {error}.",
-                f"Nothing was changed. Tell your owner: {self._way_back()}",
+                f"Nothing was changed. Tell your owner: {self._restore_command()}",
                 retry_after_seconds=DAMAGED_SECONDS,
             )
         logger.error("the store failed: %s", error)
@@ -250,7 +250,7 @@ class _Timed:
 
 
 def _killed(row: TokenRow) -> UnauthorisedError:
-    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason or '')}."
+    why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 

@@ -86,7 +86,7 @@ class Gate:
 
     def _note(self, refusal: GateRefusal) -> None:
         """Count who is turned away; say so at most once a minute for each reason, and never what was sent."""
-        self._metrics.turned_away(refusal.status, refusal.code)
+        self._metrics.count_rejected(refusal.status, refusal.code)
         now = time.monotonic()
         if now - self._said.get(refusal.status, -SAID_SECONDS) >= SAID_SECONDS:
             self._said[refusal.status] = now

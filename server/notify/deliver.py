@@ -23,7 +23,7 @@ from teamroom.server.acts.letters.notices import (
     read_letter,
     schedule_digests,
 )
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.logs import without_secrets
 from teamroom.server.metrics import Metrics
@@ -56,7 +56,13 @@ class Deliverer:
     """Sends the letters of one room. Each channel of a person has at most one try at work, and one thread."""
 
     def __init__(
-        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, send: Send = channels.send
+        self,
+        door: Door,
+        store: Store,
+        watch: RoomClock,
+        settings: Settings,
+        metrics: Metrics,
+        send: Send = channels.send,
     ) -> None:
         self._door, self._store, self._watch = door, store, watch
         self._settings, self._metrics, self._send = settings, metrics, send

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamroom.server.clock import rfc3339
-from teamroom.server.record.chain import Verdict, Verifier
+from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, make_private, write_private
 from teamroom.server.store.rows.head import ReadHead
@@ -95,7 +95,7 @@ def backups(into: Path, room: float | None = None) -> list[Backup]:
     )
 
 
-def way_back(folder: Path) -> str:
+def restore_command(folder: Path) -> str:
     """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
@@ -140,7 +140,7 @@ def _read(found: Path) -> Backup | None:
         return None
 
 
-def _walk(tx: Reading, end: int, progress: Progress) -> Verdict:
+def _walk(tx: Reading, end: int, progress: Progress) -> Verification:
     verifier = Verifier(seal=None, key=None)
     while (verdict := verifier.step(tx)) is None:
         progress(verifier.seq, end)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from teamroom.server.rules.text import cut, one_line
+from teamroom.server.rules.text import one_line, shorten
 
 T = TypeVar("T")
 
@@ -113,4 +113,4 @@ def digest_line(wake: Told, member: str) -> str:
     messages = any(subject.startswith("M-") for subject in subjects)
     where = f"read_messages mentions {member}, after {wake.causes[0].seq - 1}" if messages else "read_board"
     room = DIGEST_CHARACTERS - len(what) - len(more) - len(where) - len(": . In full: ")
-    return f"{what}: {cut(listed, room)}{more}. In full: {where}"
+    return f"{what}: {shorten(listed, room)}{more}. In full: {where}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teamroom.server.rules.notices import Kind
-from teamroom.server.rules.text import logged, said
+from teamroom.server.rules.text import inline, inline_log
 
 LINES = 10
 """How many matters one letter names; of the others it says how many there are."""
@@ -84,12 +84,12 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
     `sender` None: it comes from the log itself, and nobody was woken.
     """
     if sender is not None and reason == "mention":
-        return f"@{sender} asks in {subject}: {said(line)}"
+        return f"@{sender} asks in {subject}: {inline(line)}"
     if sender is not None and reason == "alert" and not by_room:
-        return f"@{sender} alerts in {subject}: {said(line)}"
+        return f"@{sender} alerts in {subject}: {inline(line)}"
     if reason == "offer":
-        return f"@{sender} offers you {subject}: {said(line)}"
-    return line if reason == "alert" else logged(line)
+        return f"@{sender} offers you {subject}: {inline(line)}"
+    return line if reason == "alert" else inline_log(line)
 
 
 def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:

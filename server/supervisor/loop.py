@@ -9,7 +9,7 @@ import logging
 import math
 from functools import partial
 
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
@@ -39,7 +39,7 @@ class Supervisor:
     """Does what is due in one room."""
 
     def __init__(
-        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, holder: str
+        self, door: Door, store: Store, watch: RoomClock, settings: Settings, metrics: Metrics, holder: str
     ) -> None:
         self.door, self._store, self._watch = door, store, watch
         self._settings, self._metrics = settings, metrics

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from teamroom.server.record import chain as log
-from teamroom.server.record.chain import Seal, Verdict, Verifier
+from teamroom.server.record.chain import Seal, Verification, Verifier
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 
 
-def verify(room: RunningRoom, sealed: bool = True) -> Verdict:
+def verify(room: RunningRoom, sealed: bool = True) -> Verification:
     """Verify a room's log as `teamroom verify` does."""
     room.room.seal()
     return verify_folder(room.folder, sealed)
 
 
-def verify_folder(folder: Path, sealed: bool = True) -> Verdict:
+def verify_folder(folder: Path, sealed: bool = True) -> Verification:
     from teamroom.server.settings import Settings
     from teamroom.server.store.sqlite.connect import connect_reader
     from teamroom.server.store.statements import sqlite_statements
