@@ -116,10 +116,10 @@ class Room:
             made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
-                f"The room must be brought up to this release, and no backup can be made before that: {error}. "
+                f"The room must be upgraded to this release, but no backup can be made first: {error}. "
                 "Nothing was changed."
             ) from None
-        logger.warning("the room is brought up to this release; as it was, it lies in %s", made.path)
+        logger.warning("the room is upgraded to this release; a backup from before is at %s", made.path)
 
     def _bring_files_up(self, tx: Reading) -> None:
         """Make the journal say what the database says; seal what is new, or restored and never sealed."""
@@ -180,7 +180,7 @@ class Room:
         try:
             journal.append(self.folder, notes)
         except OSError:
-            logger.exception("the control journal cannot be written; a backup restored now would not know of this")
+            logger.exception("the control journal cannot be written; a backup restored now would undo this")
 
     async def keep_sealed(self) -> None:
         """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
@@ -208,7 +208,7 @@ class Room:
             self._seals = True
         except OSError as error:
             if self._seals:
-                logger.error("the seal cannot be written (%s); it is tried again each time", error)
+                logger.error("the seal cannot be written (%s); the room keeps trying", error)
             self._seals = False
 
     def _seal(self, head: Head) -> None:

@@ -23,27 +23,30 @@ class Metrics:
         )
         self._seconds = Histogram(
             "teamroom_call_seconds",
-            "From the door to the answer, in seconds.",
+            "Time from receiving a call to its reply, in seconds.",
             ("kind", "name"),
             buckets=SECONDS,
             registry=self._registry,
         )
         self._rejected = Counter(
-            "teamroom_turned_away", "Requests that the gate refused.", ("status", "code"), registry=self._registry
+            "teamroom_turned_away",
+            "Requests rejected before they reached an act, by status and code.",
+            ("status", "code"),
+            registry=self._registry,
         )
         self._duties = Counter(
             "teamroom_duties",
-            "What the supervisor did, by rule and outcome.",
+            "Supervisor duties by rule and outcome.",
             ("rule", "outcome"),
             registry=self._registry,
         )
         self._deliveries = Counter(
             "teamroom_deliveries",
-            "Letters to people outside the room, by channel and outcome.",
+            "Letters to people outside the room, by outcome.",
             ("outcome",),
             registry=self._registry,
         )
-        self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
+        self._faults = Counter("teamroom_faults", "Internal faults.", registry=self._registry)
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def call(self, kind: str, name: str, outcome: str, seconds: float) -> None:

@@ -88,7 +88,7 @@ def up(
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     token = await room.open(owner)
     if room.store.damage is not None:
-        print(f"The room's database is damaged, so it is only read: {room.store.damage}.", file=sys.stderr)
+        print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
         print(restore_command(room.folder), file=sys.stderr)
     with contextlib.ExitStack() as announcing:
 

@@ -104,7 +104,7 @@ def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]
             connection.execute(run["begin_read"])
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
             if tx.one(ReadHead, "read_head") is None:
-                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
+                raise Failure(f"{path} contains no room yet.", "Its first start did not end: run `teamroom up` again.")
             yield tx
     except sqlite3.Error as error:
         raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None

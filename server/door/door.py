@@ -65,7 +65,7 @@ class Door:
                 raise _killed(row)
             raise UnauthorisedError(
                 "not_allowed",
-                "This call carries no token that the room knows.",
+                "The token is missing or unknown.",
                 "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
             )
         if row.state == "killed":
@@ -184,21 +184,21 @@ class Door:
             return Refusal(
                 "storage",
                 f"The room's disk is full ({error}).",
-                "Nothing was changed. Only reads, pause, kill and resume go on. Tell your owner to make room on that "
+                "Nothing was changed. Only reads, pause, kill and resume work. Tell your owner to free space on that "
                 "disk, and call again later.",
                 retry_after_seconds=30,
             )
         if isinstance(error, DamagedError):
             return Refusal(
                 "storage",
-                f"The room's database is damaged, so it is only read: {error}.",
+                f"The room's database is damaged, so the room is read-only: {error}.",
                 f"Nothing was changed. Tell your owner: {self._restore_command()}",
                 retry_after_seconds=DAMAGED_SECONDS,
             )
         logger.error("the store failed: %s", error)
         return Refusal(
             "storage",
-            "The room cannot use its disk now.",
+            "The room cannot read or write its disk.",
             "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
             retry_after_seconds=30,
         )
@@ -211,7 +211,7 @@ class Door:
         except QueueFullError:
             raise Refusal(
                 "busy",
-                "More acts are waiting than the room takes at once.",
+                "The room's queue of acts is full.",
                 "Call again in a second.",
                 retry_after_seconds=1,
             ) from None
@@ -290,8 +290,8 @@ def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Pri
     if row.role not in roles:
         raise Refusal(
             "not_allowed",
-            f"Your role is {row.role}; this needs {' or '.join(sorted(roles))}.",
-            "Ask an operator or the room's owner to do it.",
+            f"Your role is {row.role}; this call needs {' or '.join(sorted(roles))}.",
+            "Ask an operator or a room owner to do it.",
         )
     return row
 

@@ -78,7 +78,7 @@ def verified(path: Path, at: float, progress: Progress) -> Backup:
             tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
             head = tx.only(ReadHead, "read_head")
             if head is None:
-                raise BackupError(f"{path.name} holds no room")
+                raise BackupError(f"{path.name} contains no room")
             verdict = _walk(tx, head.seq, progress)
             if not verdict.good:
                 raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
@@ -99,11 +99,11 @@ def restore_command(folder: Path) -> str:
     """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
-        held = f"it holds {newest.seq} entries, until {rfc3339(newest.at)}"
+        held = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
         return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({held})."
     return (
         f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
-        f"with one that lies elsewhere, or with what `teamroom backup --data {where}` can still make of it."
+        f"with a backup from elsewhere, or with one that `teamroom backup --data {where}` can still make."
     )
 
 
@@ -111,7 +111,7 @@ def known(path: Path) -> Backup:
     """The backup in a file. Raises BackupError when nothing beside it says that it is one, or when it was changed."""
     backup = _read(path.with_suffix(FOUND))
     if backup is None or not path.exists():
-        raise BackupError(f"{path} is no backup: it was made without `teamroom backup`, or a part of it is missing")
+        raise BackupError(f"{path} is not a backup: `teamroom backup` did not make it, or a part of it is missing")
     if _digest(path) != backup.sha256:
         raise BackupError(f"{path} was changed since it was made")
     return backup

@@ -177,16 +177,16 @@ class Verifier:
         if entry.seq != self.seq + 1:
             return f"number {self.seq + 1} is missing"
         if any(not isinstance(getattr(entry, name), str | None) for name in TEXTS):
-            return "what must be text in it is not"
+            return "a field that must be text is not"
         if entry.salt is not None and entry.digest != content_digest(
             entry.salt, entry.summary or "", entry.detail or ""
         ):
             return "its content was changed"
         if entry.salt is None and (entry.summary is not None or entry.detail is not None):
-            return "its content stands without the salt it was hashed under"
+            return "its content has no salt"
         header = entry[: len(HEADER)]
         if entry.hash != entry_hash(self.hash, header, entry.digest):
-            return "it does not follow from the entry before it"
+            return "its hash does not match the entry before it"
         return None
 
     def judge_end(self, tx: Reading) -> Verification:
@@ -194,7 +194,7 @@ class Verifier:
         head = tx.only(ReadHead, "read_head")
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
-            return Verification(self.seq, self.hash, bad, f"the head row says the log ends at {head.seq}")
+            return Verification(self.seq, self.hash, bad, f"the head row says that the log ends at {head.seq}")
         if (wrong := self.texts.changed_task(tx)) is not None:
             return Verification(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
         if self.seal is None:

@@ -74,7 +74,7 @@ def read(folder: Path) -> Journal | None:
         except (ValueError, TypeError) as error:
             raise JournalError(
                 f"{folder / JOURNAL}, line {number}, was changed: {error}. Put back the file that belongs to this "
-                "room; without it, open the room once, which writes it anew from the database."
+                "room; without it, open the room once, which rebuilds it from the database."
             ) from None
     return journal
 

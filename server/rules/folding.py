@@ -102,7 +102,7 @@ def _group(cause: Cause, was_paused: Callable[[float], bool] | None) -> tuple[st
 def digest_line(wake: Told, member: str) -> str:
     """The line of a digest: how many, of what, and where the whole is read."""
     held, count = wake.digest == HELD, len(wake.causes)
-    what = f"{count} wakes were held while you were paused" if held else f"{count} more from @{wake.newest.sender}"
+    what = f"{count} wakes arrived while you were paused" if held else f"{count} more from @{wake.newest.sender}"
     subjects = {cause.subject: cause for cause in wake.causes}
     about: dict[str, list[str]] = {}
     for cause in islice(subjects.values(), SUBJECTS_SHOWN):

@@ -18,7 +18,7 @@ LONGEST_EPISODE_SECONDS = 86_400
 class Facts:
     """What the store knows of a member.
 
-    `connected_at`: when it was last known to listen, beside its calls. `watched_from`: since when the room itself has
+    `connected_at`: when it was last known to listen, besides its calls. `watched_from`: since when the room itself has
     been awake without a gap; silence before that is nobody's. `trouble`: what the supervisor found, with its reason.
     """
 
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A verdict with its reason."""
+    """A member's presence with the reason for it."""
 
     state: PresenceState
     reason: str
@@ -54,7 +54,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a member will see something: the middle and the slow case in seconds, None where nobody can say."""
+    """When a member will see something: the middle and the slow case in seconds, None where there is no estimate."""
 
     expected_seconds: float | None
     p90_seconds: float | None
@@ -99,7 +99,7 @@ def declared_until(progress_at: float, busy_until: float, missed: Iterable[tuple
 
 
 def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence:
-    """The verdict on a member, with its reason."""
+    """Return a member's presence and the reason for it."""
     if facts.standing == "killed":
         return Presence("killed", "killed; only an owner can revive it")
     if facts.standing == "paused":
@@ -184,7 +184,7 @@ def assess(
         return Assessment(None, "", min(suspect_at, gone_at))
     if not facts.is_connected(now, interval, settings):
         return Assessment(None, "", gone_at)
-    reason = f"connected, but a wake waits since {duration(now - unanswered_since)}"
+    reason = f"connected, but a wake has waited {duration(now - unanswered_since)}"
     return Assessment("suspect", reason, now + settings.challenge_intervals * interval, ask=True)
 
 
@@ -221,14 +221,14 @@ def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings:
     """When to expect a member to see something sent now.
 
     `answered` is how long its newest answers took, in seconds. With fewer than three its declared interval
-    stands for them; without one nobody can say.
+    replaces them; without one there is no estimate.
     """
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
         return Forecast(None, None, found.reason)
     if len(answered) >= settings.forecast_answers:
         middle, slow = median(answered), ninetieth(answered)
-        note = f"{found.reason}; as a rule it answers in {duration(middle)}, nine times of ten in {duration(slow)}"
+        note = f"{found.reason}; usually answers in {duration(middle)}, nine times out of ten within {duration(slow)}"
         return Forecast(round(middle, 1), round(slow, 1), note)
     interval = interval_seconds(facts.mode, settings)
     if interval is None:
@@ -247,7 +247,7 @@ def ninetieth(answered: Sequence[float]) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A span as people say it, to one unit."""
+    """Render a span of time in one unit, rounded."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
@@ -255,4 +255,4 @@ def duration(seconds: float) -> str:
 
 
 def _opens(facts: Facts) -> str:
-    return "opens when its human does" if facts.mode == "manual" else "wakes on demand"
+    return "runs when its owner starts it" if facts.mode == "manual" else "wakes on demand"

@@ -82,9 +82,9 @@ def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) 
     if circumstances.state in ("suspect", "zombie", "gone"):
         return "silent", f"the member is {circumstances.state}, and its owner knows", 1
     if circumstances.today >= settings.reminders_per_day:
-        return "silent", "the member had its reminders for today", 1
+        return "silent", "the member has reached its daily reminder limit", 1
     if circumstances.state == "asleep":
-        return "held", "the member is asleep: it is told with its next wake", 1
+        return "held", "the member is asleep; the reminder comes with its next wake", 1
     return "sent", "", 1
 
 

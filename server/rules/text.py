@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-REDACTED = "(taken away)"
+REDACTED = "(redacted)"
 """What a line shows whose content was redacted."""
 
 LINE_CHARACTERS = 140

@@ -61,10 +61,10 @@ class Supervisor:
             try:
                 self._next = await self.tick()
             except (StorageError, Refusal) as error:
-                logger.warning("the supervisor cannot work (%s); it tries again", error)
+                logger.warning("the supervisor cannot work (%s); it will retry", error)
                 self._next = self._watch() + FAILED_SECONDS
             except Exception:
-                logger.exception("the supervisor failed; it tries again")
+                logger.exception("the supervisor failed; it will retry")
                 self._next = self._watch() + FAILED_SECONDS
             await self._sleep()
 
@@ -107,7 +107,7 @@ class Supervisor:
             if isinstance(error, Refusal) and error.code in UNRECORDED:
                 raise
             self._metrics.duty(due.rule, "failed")
-            logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
+            logger.exception("the supervisor's duty %s for %s failed; it will be retried", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
             await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 

@@ -377,7 +377,7 @@ async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningR
     (digest,) = [w for w in found["wakes"] if w["count"] > 1]
     assert (digest["reason"], digest["from"], digest["count"]) == ("control", "room", 3)
     assert digest["line"].startswith(
-        "3 wakes were held while you were paused: mention from @olga M-2; mention from @tester M-3; "
+        "3 wakes arrived while you were paused: mention from @olga M-2; mention from @tester M-3; "
         "assigned from @olga T-1. In full: read_messages mentions builder, after "
     )
     assert (await builder("check_in", after=found["cursor"]))["wakes"] == []

@@ -238,7 +238,7 @@ async def test_content_can_be_taken_away_and_the_chain_still_verifies(room: Runn
     await builder("post_message", text="a secret")
     await builder("post_message", text="harmless")
     change(room.folder, "update log set summary = null, detail = null, salt = null where seq = 4")
-    assert verify(room).why == "M-1 has a text that was taken away"
+    assert verify(room).why == "M-1 has a text although it was redacted"
     change(room.folder, "update message set text = '' where seq = 4")
     assert verify(room).good
     change(room.folder, "update log set summary = 'put back' where seq = 4")

@@ -140,7 +140,7 @@ def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
         (BEATING, None, Assessment(None, "", GONE_AT)),
         (BEATING, 700.0, Assessment(None, "", NOW + 500)),
         (replace(BEATING, last_call_at=NOW - 950), 1200.0, Assessment(None, "", NOW + 850)),
-        (BEATING, 1200.0, Assessment("suspect", "connected, but a wake waits since 20 min", NOW + WAIT, ask=True)),
+        (BEATING, 1200.0, Assessment("suspect", "connected, but a wake has waited 20 min", NOW + WAIT, ask=True)),
         (replace(BEATING, standing="paused"), 9_999.0, Assessment(None, "", NOW + INTERVAL)),
         (replace(BEATING, busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
         (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),

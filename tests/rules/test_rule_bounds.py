@@ -232,7 +232,7 @@ VERDICTS = [
     (facts("every:600"), "gone", "has never called"),
     (facts(silent=300), "live", "called 5 min ago"),
     (facts(silent=-50), "live", "called 0 s ago"),
-    (facts("manual", 301), "asleep", "called 5 min ago; opens when its human does"),
+    (facts("manual", 301), "asleep", "called 5 min ago; runs when its owner starts it"),
     (facts("on_demand", 301), "asleep", "called 5 min ago; wakes on demand"),
     (facts("every:600", 600), "asleep", "wakes every 10 min, next in 0 s"),
     (facts("every:600", 540), "asleep", "wakes every 10 min, next in 1 min"),
@@ -342,12 +342,12 @@ def candidate(member: int, **known: object) -> Candidate:
         (candidate(2, other_owner=True, held_it=True), candidate(1)),
         (candidate(2, state="suspect"), candidate(1, held_it=True)),
         (candidate(2, is_agent=False), candidate(1, state="asleep")),
-        (candidate(2, state="asleep"), candidate(1, verdict="overdue")),
-        (candidate(2, state="overdue"), candidate(1, verdict="suspect")),
+        (candidate(2, state="asleep"), candidate(1, state="overdue")),
+        (candidate(2, state="overdue"), candidate(1, state="suspect")),
         (candidate(2), candidate(1, is_agent=False, last_call_at=9.0)),
         (candidate(2, last_call_at=2.0), candidate(1)),
         (candidate(1), candidate(2)),
-        (candidate(2, state="working"), candidate(1, verdict="zombie")),
+        (candidate(2, state="working"), candidate(1, state="zombie")),
     ],
 )
 def test_who_is_asked_to_review_first(better: Candidate, worse: Candidate) -> None:
@@ -478,8 +478,8 @@ MEASURED = "called 10 s ago; as a rule it answers in 2 s, nine times of ten in 3
         (facts("every:600", busy=60), [], Forecast(600.0, 1200.0, "declared work for another 1 min")),
         (facts("every:600"), [], Forecast(None, None, "has never called")),
         (facts("on_demand", 10), [], Forecast(None, None, "wakes on demand")),
-        (facts("manual", 10), [], Forecast(None, None, "opens when its human does")),
-        (facts("manual", 500), [], Forecast(None, None, "called 8 min ago; opens when its human does")),
+        (facts("manual", 10), [], Forecast(None, None, "runs when its owner starts it")),
+        (facts("manual", 500), [], Forecast(None, None, "called 8 min ago; runs when its owner starts it")),
         (facts("every:600", 100, standing="paused"), [], Forecast(None, None, PAUSED)),
         (replace(facts(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], Forecast(None, None, "z")),
         (replace(facts(silent=9), trouble="suspect", trouble_reason="s"), [], Forecast(150.0, 300.0, "s")),
@@ -555,9 +555,14 @@ def test_what_becomes_of_a_slot(owed: Owed, circumstances: Circumstances, hours:
         (replace(WELL, state="suspect"), "silent", "the member is suspect, and its owner knows", 1),
         (replace(WELL, state="zombie"), "silent", "the member is zombie, and its owner knows", 1),
         (replace(WELL, state="gone"), "silent", "the member is gone, and its owner knows", 1),
-        (replace(WELL, today=SETTINGS.reminders_per_day), "silent", "the member had its reminders for today", 1),
+        (
+            replace(WELL, today=SETTINGS.reminders_per_day),
+            "silent",
+            "the member has reached its daily reminder limit",
+            1,
+        ),
         (replace(WELL, today=SETTINGS.reminders_per_day - 1), "sent", "", 1),
-        (replace(WELL, state="asleep"), "held", "the member is asleep: it is told with its next wake", 1),
+        (replace(WELL, state="asleep"), "held", "the member is asleep; the reminder comes with its next wake", 1),
         (WELL, "sent", "", 1),
     ],
 )
@@ -664,7 +669,7 @@ def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> Non
     [
         (
             Told([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
-            "3 wakes were held while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
+            "3 wakes arrived while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
             "In full: read_messages mentions ann, after 6",
         ),
         (

@@ -22,4 +22,5 @@ def render_capability(shown: CapabilityShown) -> str:
 def render_probe(probe: Probe) -> str:
     """A probe, with the command whose output answers it."""
     where = f" ({inline(probe.where)})" if probe.where else ""
-    return f"{cite(probe.capability)}{where}: @{probe.planted_by} takes the first word that {backtick(probe.command)} prints"  # noqa: E501
+    asker = f"{cite(probe.capability)}{where}: @{probe.planted_by}"
+    return f"{asker} takes the first word that {backtick(probe.command)} prints"
