@@ -237,7 +237,7 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         lines = [
             "who did this: 2 members, 3 acts, 0 completed",
             "who has it now: 1 claimed, 0 blocked, 0 in review, 0 open; 0 waiting for you",
-            "who noticed it broke: 0 times somebody was stuck, 0 times a letter did not arrive",
+            "who noticed it broke: members got stuck 0 times, 0 letters not delivered",
             "who can stop it: stopped 0 times; 0 members paused now",
             "teamroom overnight",
         ]
@@ -431,7 +431,7 @@ async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver
         message = await ask(builder, "is swordfish the password?")
         await owner("redact", what=message, reason="a password")
         await room.later(61)
-        assert "“(taken away)”" in phone.letters[0][1]
+        assert "“(redacted)”" in phone.letters[0][1]
         assert "swordfish" not in phone.letters[0][1]
 
 

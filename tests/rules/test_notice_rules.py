@@ -231,7 +231,7 @@ def test_letters_in_figures() -> None:
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
         "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 waiting for you",
-        "who noticed it broke: 9 times somebody was stuck, 10 times a letter did not arrive",
+        "who noticed it broke: members got stuck 9 times, 10 letters not delivered",
         "who can stop it: stopped 11 times; 12 members paused now",
         "teamroom overnight",
         "https://room.example",

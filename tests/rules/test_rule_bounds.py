@@ -464,7 +464,7 @@ def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: i
 
 
 PAUSED = "paused; its wakes are held"
-MEASURED = "called 10 s ago; as a rule it answers in 2 s, nine times of ten in 3 s"
+MEASURED = "called 10 s ago; usually answers in 2 s, nine times out of ten within 3 s"
 
 
 @pytest.mark.parametrize(
