@@ -166,7 +166,7 @@ class Deliverer:
         self._metrics.delivery("failed" if given_up else "retried")
 
     async def _try(self, found: Delivery, url: str, letter: Letter) -> str:
-        """Send a letter; return "" or why it was not accepted. A try that hangs keeps its thread; no second one starts."""
+        """Send a letter; return "" or why it was not accepted. A try that hangs keeps its thread."""
         key = (found.member, found.channel)
         if key in self._hanging:
             return HANGS
