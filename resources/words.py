@@ -5,7 +5,7 @@ from teamroom.server.acts.control.policy import Policy
 from teamroom.server.acts.letters.channels import Channels
 from teamroom.server.acts.presence.me import Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
-from teamroom.server.rules.text import code, logged, named, said
+from teamroom.server.rules.text import backtick, cite, inline, inline_log
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.phrases import count, list_lines
 from teamroom.tools.words.presence import render_pending, render_wake
@@ -15,7 +15,7 @@ from teamroom.tools.words.tasks import render_held_task
 def render_me(reply: Me) -> str:
     """The caller: name, standing, tasks and capabilities."""
     until = f" until {reply.until}" if reply.until else ""
-    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
+    bound = f" by @{reply.by}{until}: {inline(reply.reason or '')}" if reply.by else ""
     return (
         f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
         f"You are {reply.standing}{bound}. cursor {reply.cursor}"
@@ -31,23 +31,25 @@ def render_inbox(reply: Inbox) -> str:
 
 def render_stream(reply: Stream) -> str:
     """A page of the stream, one line per entry."""
-    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
+    return "\n".join(
+        [*(f"{e.seq} {e.at[11:16]} {inline_log(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"]
+    )
 
 
 def render_receipt(reply: Receipt) -> str:
     """One receipt."""
     return (
         f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
-        f"{logged(reply.summary)}\nhash {reply.hash}"
+        f"{inline_log(reply.summary)}\nhash {reply.hash}"
     )
 
 
 def render_plants(reply: Plants) -> str:
     """Planted capabilities, one line each, without the values."""
     lines = [
-        f"{named(p.capability)}, planted by @{p.by} at {p.at}"
-        + (f": {code(p.read)}" if p.read else "")
-        + (f" {said(p.where)}" if p.where else "")
+        f"{cite(p.capability)}, planted by @{p.by} at {p.at}"
+        + (f": {backtick(p.read)}" if p.read else "")
+        + (f" {inline(p.where)}" if p.where else "")
         for p in reply.plants
     ]
     more = ["There are more."] if reply.more else []

@@ -19,7 +19,7 @@ from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
-from teamroom.server.clock import Clock, Watch, steady_clock, wall_clock
+from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
@@ -32,7 +32,7 @@ from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record import seal as sealing
-from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, way_back
+from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CarryOut, Store
@@ -83,14 +83,14 @@ class Room:
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.clock = Watch(clock, steady, settings.clock_step_seconds)
+        self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: way_back(folder))
+        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder))
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
@@ -137,10 +137,10 @@ class Room:
             made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
-                f"The room must be brought up to this release, and no backup can be made before that: {error}. "
+                f"The room must be upgraded to this release, but no backup can be made first: {error}. "
                 "Nothing was changed."
             ) from None
-        logger.warning("the room is brought up to this release; as it was, it lies in %s", made.path)
+        logger.warning("the room is upgraded to this release; a backup from before is at %s", made.path)
 
     def _bring_files_up(self, tx: Reading) -> None:
         """Make the journal say what the database says; seal what is new, or restored and never sealed."""
@@ -200,7 +200,7 @@ class Room:
         try:
             journal.append(self.folder, notes)
         except OSError:
-            logger.exception("the control journal cannot be written; a backup restored now would not know of this")
+            logger.exception("the control journal cannot be written; a backup restored now would undo this")
 
     async def keep_sealed(self) -> None:
         """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
@@ -228,7 +228,7 @@ class Room:
             self._seals = True
         except OSError as error:
             if self._seals:
-                logger.error("the seal cannot be written (%s); it is tried again each time", error)
+                logger.error("the seal cannot be written (%s); the room keeps trying", error)
             self._seals = False
 
     def _seal(self, head: Head) -> None:

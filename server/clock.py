@@ -24,7 +24,7 @@ def steady_clock() -> float:
     return time.monotonic()
 
 
-class Watch:
+class RoomClock:
     """The room's clock, which notices when it was stepped or the machine slept.
 
     `since`: from when on the room has seen all time pass; what happened before it may have missed (PRS6). `gaps`: the

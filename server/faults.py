@@ -22,8 +22,8 @@ class Faults:
         """Log the exception that is being handled, and count it; what the caller is told."""
         id_ = self._entropy(ID_BYTES).hex()
         self._metrics.fault()
-        logger.exception("fault %s: %s broke", id_, what, extra={"fault": id_})
+        logger.exception("fault %s: %s failed", id_, what, extra={"fault": id_})
         return (
-            f"Something broke inside the room (fault {id_}), and its log says what. Call again; if it breaks again, "
+            f"The room failed to carry out the call (fault {id_} in the server's log). Call again; if it fails again, "
             "tell your owner."
         )

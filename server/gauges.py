@@ -31,21 +31,25 @@ async def gauges(
 
 
 def _running(store: Store, bus: Bus, push: Push, connections: Connections) -> Iterator[Metric]:
-    yield gauge("teamroom_acts_waiting", "Acts that wait for the writer.", store.waiting)
+    yield gauge("teamroom_acts_waiting", "Acts waiting for the writer.", store.waiting)
     yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
-    yield gauge("teamroom_calls_waiting", "Calls that wait for a wake.", bus.waiting_calls)
-    yield gauge("teamroom_listeners", "Streams and sessions that pushes go to.", push.count)
+    yield gauge("teamroom_calls_waiting", "Calls waiting for a wake.", bus.waiting_calls)
+    yield gauge("teamroom_listeners", "Streams and sessions that receive pushes.", push.count)
     yield gauge("teamroom_connections", "Open connections.", len(connections.open))
-    yield gauge("teamroom_requests", "Requests that are being answered, streams too.", connections.answering_now)
+    yield gauge("teamroom_requests", "Requests in progress, including streams.", connections.answering_now)
     yield gauge("teamroom_loop_tasks", "Tasks of the server's event loop.", len(asyncio.all_tasks()))
-    yield CounterMetricFamily("teamroom_clients_cut", "Clients cut off that took nothing.", connections.cut)
+    yield CounterMetricFamily(
+        "teamroom_clients_cut", "Clients disconnected because they read nothing.", connections.cut
+    )
 
 
 def _files(folder: Path, store: Store, now: float) -> Iterator[Metric]:
     if isinstance(store, InOneFile):
         yield gauge("teamroom_database_bytes", "Size of the database.", _size(store.path))
-        yield gauge("teamroom_wal_bytes", "Size of its write-ahead log.", _size(store.log_path))
-    yield gauge("teamroom_seal_age_seconds", "Since the log was last sealed.", max(now - _changed(folder / SEAL), 0))
+        yield gauge("teamroom_wal_bytes", "Size of the database's write-ahead log.", _size(store.log_path))
+    yield gauge(
+        "teamroom_seal_age_seconds", "Seconds since the log was last sealed.", max(now - _changed(folder / SEAL), 0)
+    )
 
 
 def _stored(tx: Reading) -> list[Metric]:
@@ -53,9 +57,9 @@ def _stored(tx: Reading) -> list[Metric]:
     return [
         gauge("teamroom_readable", "Whether the database can be read.", 1),
         gauge("teamroom_log_entries", "The number of the last entry of the log.", head.seq),
-        gauge("teamroom_epoch", "How often the room was restored, and one.", head.epoch),
-        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.number("count_notices_held")),
-        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.number("count_deliveries")),
+        gauge("teamroom_epoch", "The room's epoch: 1, plus 1 for each restore.", head.epoch),
+        gauge("teamroom_notices_held", "Notices that are not in a letter yet.", tx.number("count_notices_held")),
+        gauge("teamroom_deliveries_waiting", "Deliveries still pending.", tx.number("count_deliveries")),
         labelled(
             "teamroom_members",
             "Members by their own standing.",

@@ -27,27 +27,30 @@ class Metrics:
         )
         self._seconds = Histogram(
             "teamroom_call_seconds",
-            "From the door to the answer, in seconds.",
+            "Time from receiving a call to its reply, in seconds.",
             ("kind", "name"),
             buckets=SECONDS,
             registry=self._registry,
         )
-        self._turned_away = Counter(
-            "teamroom_turned_away", "Requests that the gate refused.", ("status", "code"), registry=self._registry
+        self._rejected = Counter(
+            "teamroom_turned_away",
+            "Requests rejected before they reached an act, by status and code.",
+            ("status", "code"),
+            registry=self._registry,
         )
         self._duties = Counter(
             "teamroom_duties",
-            "What the supervisor did, by rule and outcome.",
+            "Supervisor duties by rule and outcome.",
             ("rule", "outcome"),
             registry=self._registry,
         )
         self._deliveries = Counter(
             "teamroom_deliveries",
-            "Letters to people outside the room, by channel and outcome.",
+            "Letters to people outside the room, by outcome.",
             ("outcome",),
             registry=self._registry,
         )
-        self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
+        self._faults = Counter("teamroom_faults", "Internal faults.", registry=self._registry)
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._looks: list[Look] = []
 
@@ -60,9 +63,9 @@ class Metrics:
         known[0].inc()
         known[1].observe(seconds)
 
-    def turned_away(self, status: int, code: str) -> None:
+    def count_rejected(self, status: int, code: str) -> None:
         """Count a request that the gate refused."""
-        self._turned_away.labels(str(status), code).inc()
+        self._rejected.labels(str(status), code).inc()
 
     def duty(self, rule: str, outcome: str) -> None:
         """Count a duty of the supervisor: `done`, `dropped` because it changed meanwhile, or `failed`."""

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from teamroom.server.rules.text import named
+from teamroom.server.rules.text import cite
 
 Code = Literal[
     "paused",
@@ -52,7 +52,7 @@ class Refusal(Exception):
     """An act or a read that the room does not carry out; nothing of it stays but a receipt.
 
     `needs` is what the code calls for: `missing`, `holder`, `lease_until`, `retry_after_seconds`.
-    `keep` is work that the refused act still leaves behind, such as late evidence; it runs in the
+    `also` is work that the refused act still leaves behind, such as late evidence; it runs in the
     transaction that records the refusal.
     """
 
@@ -63,7 +63,7 @@ class Refusal(Exception):
         fix: str,
         *,
         subject: str = "",
-        keep: Callable[[Any], None] | None = None,
+        also: Callable[[Any], None] | None = None,
         **needs: Any,
     ) -> None:
         super().__init__(f"{code}: {why}")
@@ -71,7 +71,7 @@ class Refusal(Exception):
         self.why = why
         self.fix = fix
         self.subject = subject
-        self.keep = keep
+        self.also = also
         self.needs = {name: value for name, value in needs.items() if value is not None}
         self.receipt: int | None = None
 
@@ -86,7 +86,7 @@ class Refusal(Exception):
 
 def not_found(what: str, name: str, fix: str) -> Refusal:
     """The refusal for a thing that is not in the room."""
-    return Refusal("not_found", f"There is no {what} {named(name)} in this room.", fix, subject=name)
+    return Refusal("not_found", f"There is no {what} {cite(name)} in this room.", fix, subject=name)
 
 
 def stopping() -> Refusal:

@@ -70,7 +70,9 @@ def restore(
     except (BackupError, journal.JournalError) as error:
         raise RestoreError(f"{error}.", "Choose another backup: `teamroom backup --list` shows them.") from error
     except (OSError, sqlite3.Error) as error:
-        raise RestoreError(f"The backup cannot be put in place: {error}.", "Mend that, and restore again.") from error
+        raise RestoreError(
+            f"The backup cannot be put in place: {error}.", "Fix the cause, then restore again."
+        ) from error
     finally:
         for name in (draft, *(draft.with_name(draft.name + end) for end in BESIDE)):
             name.unlink(missing_ok=True)
@@ -81,8 +83,8 @@ def _stops(folder: Path, without_journal: bool) -> Journal | None:
     stops = journal.read(folder)
     if stops is None and not without_journal:
         raise RestoreError(
-            f"{folder / journal.JOURNAL} is missing, so nobody knows who was killed after the backup was made.",
-            "Put the journal of that room there; or restore with --without-journal, and kill again who must stay so.",
+            f"{folder / journal.JOURNAL} is missing, so the room cannot tell who was killed after the backup was made.",
+            "Put that room's journal there; or restore with --without-journal, and repeat the kills that must last.",
         )
     return stops
 
@@ -98,7 +100,7 @@ def _epoch_here(folder: Path, backup: Backup) -> int:
     except sqlite3.Error:
         return 0
     if head is not None and head.created_at != backup.room:
-        raise RestoreError("The folder holds another room than the backup's.", "Restore into a folder of its own.")
+        raise RestoreError("The folder contains a different room than the backup.", "Restore into an empty folder.")
     return 0 if head is None else head.epoch
 
 

@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.capabilities.capabilities import DECLARE_CAPABILITIES, Declared
 from teamroom.server.acts.capabilities.plants import PLANT, Planted
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import backtick, cite, inline
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.capabilities import ANSWER_PROBES, PROVE, render_capability, render_probe
 from teamroom.tools.words.phrases import cite_receipt, count, list_lines
@@ -10,7 +10,7 @@ from teamroom.tools.words.phrases import cite_receipt, count, list_lines
 
 def render_declared(reply: Declared) -> str:
     """The reply of `declare_capabilities`."""
-    what = ", ".join(map(named, reply.capabilities)) or "nothing"
+    what = ", ".join(map(cite, reply.capabilities)) or "nothing"
     if reply.attested:
         return f"You attest that @{reply.member} reaches {what}{cite_receipt(reply)}."
     if reply.withdrawn:
@@ -31,13 +31,13 @@ def advise_after_declaring(reply: Declared) -> str | None:
 def render_planted(reply: Planted) -> str:
     """The reply of `plant`."""
     if not reply.read and not reply.where and reply.value is None:
-        return f"{named(reply.capability)} is no longer provable{cite_receipt(reply)}."
+        return f"{cite(reply.capability)} is no longer provable{cite_receipt(reply)}."
     value = f"the value {reply.value} (shown once)" if reply.value else "its value, which was shown once"
-    where = f" ({said(reply.where)})" if reply.where else ""
-    found = f"; members read it with {code(reply.read)}" if reply.read else ""
+    where = f" ({inline(reply.where)})" if reply.where else ""
+    found = f"; members read it with {backtick(reply.read)}" if reply.read else ""
     put = f"put {value} where members can read it{where}{found}"
     return (
-        f"{named(reply.capability)} is provable{cite_receipt(reply)}: {put}. "
+        f"{cite(reply.capability)} is provable{cite_receipt(reply)}: {put}. "
         f"{count(reply.asked, 'member')} asked to prove it."
     )
 

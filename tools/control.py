@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, Resume
 from teamroom.server.acts.control.policy import SET_POLICY, PolicySet, SetPolicy
-from teamroom.server.rules.text import named, said
+from teamroom.server.rules.text import cite, inline
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt
@@ -22,19 +22,19 @@ def render_policy_set(reply: PolicySet) -> str:
 
 
 def _ask_to_resume(asked: Resume) -> str:
-    return f"Resume {named(asked.target)}? Reason: {said(asked.reason)}"
+    return f"Resume {cite(asked.target)}? Reason: {inline(asked.reason)}"
 
 
 def _ask_to_kill(asked: Kill) -> str:
     return (
-        f"Kill {named('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers voided. "
-        f"Reason: {said(asked.reason)}"
+        f"Kill {cite('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers voided. "
+        f"Reason: {inline(asked.reason)}"
     )
 
 
 def _ask_to_set_policy(asked: SetPolicy) -> str:
-    to = f"to {named(asked.value)}" if asked.value is not None else "back to the room's setting"
-    return f"Set {named(asked.name)} {to}, for everybody, from the next act on?"
+    to = f"to {cite(asked.value)}" if asked.value is not None else "back to the room's setting"
+    return f"Set {cite(asked.name)} {to}, for everybody, from the next act on?"
 
 
 RESUMING = Danger(_ask_to_resume, lambda asked: write_command("resume", asked.target, reason=asked.reason))

@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolled, Revoke, Revoked
 from teamroom.server.acts.members.roster import WHO
-from teamroom.server.rules.text import named
+from teamroom.server.rules.text import cite
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.members import render_roster
@@ -34,7 +34,7 @@ def _ask_to_enroll(asked: Enroll) -> str:
 
 
 def _ask_to_revoke(asked: Revoke) -> str:
-    which = f"the token labelled {named(asked.label)}" if asked.label else "every token"
+    which = f"the token labelled {cite(asked.label)}" if asked.label else "every token"
     return f"Revoke {which} of @{asked.name}? Its open connections end at once."
 
 

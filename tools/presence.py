@@ -1,7 +1,7 @@
 """The tools of presence: check in, send a heartbeat, wait for a wake."""
 
 from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT, WAKES_WAITING, Beat, CheckedIn, Waited
-from teamroom.server.rules.text import said
+from teamroom.server.rules.text import inline
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.capabilities import ANSWER_PROBES
 from teamroom.tools.words.phrases import cite_receipt, count, list_lines
@@ -42,7 +42,7 @@ def render_beat(reply: Beat) -> str:
     """The reply of `heartbeat`."""
     if reply.standing == "paused":
         until = f" until {reply.until}" if reply.until else ""
-        return f"You are paused by @{reply.by}{until}: {said(reply.reason or '')}."
+        return f"You are paused by @{reply.by}{until}: {inline(reply.reason or '')}."
     waiting = f"{count(reply.pending.wakes, 'wake')} and {count(reply.pending.offers, 'offer')}"
     return f"You are active{cite_receipt(reply)}; waiting for you: {waiting}."
 

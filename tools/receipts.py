@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.receipts.redact import REDACT, Redact, Redacted
-from teamroom.server.rules.text import logged, named, said
+from teamroom.server.rules.text import cite, inline, inline_log
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt, count
@@ -15,7 +15,7 @@ def render_receipts(reply: Receipts) -> str:
 
 def render_receipt_line(entry: Receipt) -> str:
     """An entry of the log in one line."""
-    what = logged(entry.summary) if entry.summary else f"{entry.act} {entry.subject} (content redacted)"
+    what = inline_log(entry.summary) if entry.summary else f"{entry.act} {entry.subject} (content redacted)"
     return f"{entry.seq} {entry.at} {what}"
 
 
@@ -27,8 +27,8 @@ def render_redacted(reply: Redacted) -> str:
 
 def _ask_to_redact(asked: Redact) -> str:
     days = (asked.older_than_seconds or 0) / 86_400
-    what = named(asked.what) if asked.what else f"everything older than {days:g} days"
-    return f"Redact the content of {what}? This cannot be undone. Reason: {said(asked.reason)}"
+    what = cite(asked.what) if asked.what else f"everything older than {days:g} days"
+    return f"Redact the content of {what}? This cannot be undone. Reason: {inline(asked.reason)}"
 
 
 REDACTING = Danger(

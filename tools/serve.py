@@ -15,7 +15,7 @@ from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import named
+from teamroom.server.rules.text import cite
 from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import listener_name
 from teamroom.server.wake.waiting import Waiting
@@ -120,7 +120,7 @@ def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
-        shown = named(without_secrets(name[:60]))
+        shown = cite(without_secrets(name[:60]))
         raise Refusal("not_found", f"There is no tool {shown}.", f"The tools are {', '.join(TOOLS)}.")
     return tool
 
@@ -140,7 +140,7 @@ def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(named(without_secrets(str(part)[:40])) for part in location) or "arguments"
+    return ".".join(cite(without_secrets(str(part)[:40])) for part in location) or "arguments"
 
 
 def _request_id(ctx: Context) -> str | None:

@@ -6,7 +6,7 @@ from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answ
 from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
-from teamroom.server.rules.text import named, said, state_in_words
+from teamroom.server.rules.text import cite, inline, state_in_words
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.messages import render_forecasts
 from teamroom.tools.words.phrases import cite_receipt, count, list_lines, quote
@@ -20,12 +20,12 @@ def render_created(reply: Created) -> str:
 
 def render_claimed(reply: Claimed) -> str:
     """The reply of `claim_task`."""
-    needs = f"\nNeeds: {', '.join(map(named, reply.needs))}" if reply.needs else ""
+    needs = f"\nNeeds: {', '.join(map(cite, reply.needs))}" if reply.needs else ""
     detail = f"\n{quote(reply.detail, reply.creator)}" if reply.detail else ""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
     return (
         f"You hold {reply.task}, fence {reply.fence}{until}{cite_receipt(reply)}: "
-        f"{said(reply.title)} by @{reply.creator}{needs}{detail}"
+        f"{inline(reply.title)} by @{reply.creator}{needs}{detail}"
         + list_lines("History", [render_entry(e) for e in reply.history])
     )
 

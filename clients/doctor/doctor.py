@@ -187,13 +187,13 @@ def _chain(place: Place) -> Iterator[Finding]:
     found = verified(place.folder, seal_wait_seconds=0)
     if found.good and found.seal is not None:
         seal = f"sealed up to {found.seal.seq} at {rfc3339(found.seal.at)}"
-        yield Finding("ok", "log", f"{found.verdict.entries} entries verified, {seal}.")
-    elif found.verdict.good:
+        yield Finding("ok", "log", f"{found.verification.entries} entries verified, {seal}.")
+    elif found.verification.good:
         yield Finding(
-            "warning", "log", f"{found.verdict.entries} entries verified, but {found.why}.", "Let it act once."
+            "warning", "log", f"{found.verification.entries} entries verified, but {found.why}.", "Let it act once."
         )
     else:
-        found_bad = f"Entry {found.verdict.first_bad}: {found.why}."
+        found_bad = f"Entry {found.verification.first_bad}: {found.why}."
         yield Finding("problem", "log", found_bad, "Keep the folder as it is, and put back a copy that verifies.")
 
 

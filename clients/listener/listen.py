@@ -21,7 +21,7 @@ from teamroom.clients.session.failure import INTERRUPTED, NOT_AUTHORISED, USAGE,
 from teamroom.clients.session.place import Place, member_token
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
-from teamroom.server.rules.text import said
+from teamroom.server.rules.text import inline
 
 BEAT_SECONDS = 10.0
 """How often a listener says that it is there while its command runs."""
@@ -215,5 +215,5 @@ def _line(name: str, wakes: list[dict[str, Any]]) -> str:
         return f"You are @{name} in the room. Work of yours waits there: call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    what = f"{first['reason']} {first['subject']} from @{first['from']}: {said(first['line'])}{more}"
+    what = f"{first['reason']} {first['subject']} from @{first['from']}: {inline(first['line'])}{more}"
     return plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")

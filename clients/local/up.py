@@ -23,8 +23,8 @@ from teamroom.server import logs
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
 from teamroom.server.clock import Clock, wall_clock
-from teamroom.server.record.backups import way_back
-from teamroom.server.rules.names import reserved_word
+from teamroom.server.record.backups import restore_command
+from teamroom.server.rules.names import find_reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
@@ -73,7 +73,7 @@ def up(
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
     except DamagedError as error:
-        raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", way_back(folder)) from None
+        raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", restore_command(folder)) from None
     except StorageError as error:
         raise Failure(
             f"The room's database cannot be used: {error}",
@@ -87,8 +87,8 @@ def up(
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     token = await room.open(owner)
     if room.store.damage is not None:
-        print(f"The room's database is damaged, so it is only read: {room.store.damage}.", file=sys.stderr)
-        print(way_back(room.folder), file=sys.stderr)
+        print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
+        print(restore_command(room.folder), file=sys.stderr)
     with contextlib.ExitStack() as announcing:
 
         def is_open() -> None:
@@ -154,7 +154,7 @@ def owner_name(owner: str | None) -> str:
 
 
 def _is_free_name(name: str) -> bool:
-    return is_name(name) and reserved_word(name) is None
+    return is_name(name) and find_reserved_word(name) is None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

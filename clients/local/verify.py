@@ -16,7 +16,7 @@ from rich.progress import Progress
 from teamroom.clients.session.failure import FAILED, Failure
 from teamroom.clients.session.terminal import console, plain, print_json
 from teamroom.server.clock import rfc3339
-from teamroom.server.record.chain import Seal, Verdict, Verifier
+from teamroom.server.record.chain import Seal, Verification, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
 from teamroom.server.store.rows.head import ReadHead
@@ -37,18 +37,18 @@ NO_SEAL = "no seal stands beside the database, so a cut at its end could not be 
 class Verified:
     """What was found: the chain's verdict, and the seal it was held against."""
 
-    verdict: Verdict
+    verification: Verification
     seal: Seal | None
 
     @property
     def good(self) -> bool:
         """Whether every entry stands, and a seal vouches for the end."""
-        return self.verdict.good and self.seal is not None
+        return self.verification.good and self.seal is not None
 
     @property
     def why(self) -> str:
         """What is wrong, in words."""
-        return self.verdict.why if not self.verdict.good else "" if self.seal is not None else NO_SEAL
+        return self.verification.why if not self.verification.good else "" if self.seal is not None else NO_SEAL
 
 
 def verify(folder: Path, as_json: bool) -> int:
@@ -75,7 +75,7 @@ def verified(
     return Verified(verdict, seal)
 
 
-def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
+def _step(verifier: Verifier, tx: Reading) -> Verification | None:
     """The next page; where it cannot be read, entry by entry up to the one that cannot."""
     try:
         return verifier.step(tx)
@@ -104,7 +104,7 @@ def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]
             connection.execute(run["begin_read"])
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
             if tx.one(ReadHead, "read_head") is None:
-                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
+                raise Failure(f"{path} contains no room yet.", "Its first start did not end: run `teamroom up` again.")
             yield tx
     except sqlite3.Error as error:
         raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None
@@ -153,7 +153,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def as_data(found: Verified) -> dict[str, Any]:
     """What was found, for programs."""
-    verdict, seal = found.verdict, found.seal
+    verdict, seal = found.verification, found.seal
     return {
         "good": found.good,
         "entries": verdict.entries,
@@ -168,7 +168,7 @@ def _show(found: Verified, as_json: bool) -> None:
     if as_json:
         print_json(as_data(found))
         return
-    verdict, seal = found.verdict, found.seal
+    verdict, seal = found.verification, found.seal
     if not verdict.good:
         print(f"BAD: entry {verdict.first_bad}: {plain(verdict.why)}.")
         print(f"The {verdict.entries} entries before it stand; what comes after it is not vouched for.")

@@ -25,7 +25,7 @@ from teamroom.server.facts.standing import is_killed, require_active
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
-from teamroom.server.rules.text import said
+from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import DamagedError, DiskFullError, QueueFullError, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
@@ -51,11 +51,11 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, way_back: Callable[[], str]) -> None:
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str]) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._way_back = way_back
+        self._restore_command = restore_command
 
     async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -65,7 +65,7 @@ class Door:
                 raise _killed(row)
             raise UnauthorisedError(
                 "not_allowed",
-                "This call carries no token that the room knows.",
+                "The token is missing or unknown.",
                 "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
             )
         if row.state == "killed":
@@ -123,8 +123,8 @@ class Door:
                 raise error
             if error.code not in UNRECORDED:
                 error.receipt = record_refusal(tx, caller, act.name, error)
-                if error.keep is not None:
-                    error.keep(tx)
+                if error.also is not None:
+                    error.also(tx)
             return error
 
         return recover
@@ -185,21 +185,21 @@ class Door:
             return Refusal(
                 "storage",
                 f"The room's disk is full ({error}).",
-                "Nothing was changed. Only reads, pause, kill and resume go on. Tell your owner to make room on that "
+                "Nothing was changed. Only reads, pause, kill and resume work. Tell your owner to free space on that "
                 "disk, and call again later.",
                 retry_after_seconds=30,
             )
         if isinstance(error, DamagedError):
             return Refusal(
                 "storage",
-                f"The room's database is damaged, so it is only read: {error}.",
-                f"Nothing was changed. Tell your owner: {self._way_back()}",
+                f"The room's database is damaged, so the room is read-only: {error}.",
+                f"Nothing was changed. Tell your owner: {self._restore_command()}",
                 retry_after_seconds=DAMAGED_SECONDS,
             )
         logger.error("the store failed: %s", error)
         return Refusal(
             "storage",
-            "The room cannot use its disk now.",
+            "The room cannot read or write its disk.",
             "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
             retry_after_seconds=30,
         )
@@ -212,7 +212,7 @@ class Door:
         except QueueFullError:
             raise Refusal(
                 "busy",
-                "More acts are waiting than the room takes at once.",
+                "The room's queue of acts is full.",
                 "Call again in a second.",
                 retry_after_seconds=1,
             ) from None
@@ -251,7 +251,7 @@ class _Timed:
 
 
 def _killed(row: TokenRow) -> UnauthorisedError:
-    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason or '')}."
+    why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
@@ -291,8 +291,8 @@ def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Pri
     if row.role not in roles:
         raise Refusal(
             "not_allowed",
-            f"Your role is {row.role}; this needs {' or '.join(sorted(roles))}.",
-            "Ask an operator or the room's owner to do it.",
+            f"Your role is {row.role}; this call needs {' or '.join(sorted(roles))}.",
+            "Ask an operator or a room owner to do it.",
         )
     return row
 

@@ -43,7 +43,7 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     if first.act != act.name or first.arguments != repeat.arguments:
         raise Refusal(
             "conflict",
-            f"The request id {repeat.request_id} already stands for another call ({first.act}).",
+            f"The request id {repeat.request_id} is already used by another call ({first.act}).",
             "Use a new request id for a new call.",
         )
     reply = act.reply.model_validate_json(first.reply)

@@ -9,7 +9,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.proofs import is_probe_due, plant_command
 from teamroom.server.rules.routing import Reach, State
-from teamroom.server.rules.text import code, named
+from teamroom.server.rules.text import backtick, cite
 from teamroom.server.settings import TrustLevel
 from teamroom.server.store.rows.capabilities import CapabilityRow, CapableMember, ProbeRow
 from teamroom.server.store.transaction import Reading
@@ -61,7 +61,7 @@ def require(tx: Reading, member: int, name: str, needs: list[str], subject: str)
     trust = tx.policy.trust
     who_has = {need: _who_has(tx, need, trust) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
-    lacks = ", ".join(f"{named(need)} ({state})" if state else named(need) for need, state in missing.items())
+    lacks = ", ".join(f"{cite(need)} ({state})" if state else cite(need) for need, state in missing.items())
     level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
     raise Refusal(
         "missing_capability",
@@ -86,15 +86,15 @@ def _fix(
     unsaid = [need for need, state in missing.items() if state is None]
     if unsaid:
         nobody = "" if able else "Nobody in the room has all of it. "
-        reaches = f"Who reaches {named(unsaid[0])} calls declare_capabilities first"
+        reaches = f"Who reaches {cite(unsaid[0])} calls declare_capabilities first"
         return f"{choose}{nobody}{reaches}; or change the task's needs."
     need = next(iter(missing))
     if any(row.capability == need for row in tx.all(ProbeRow, "provable", member=member)):
-        how = f"calls check_in, which says how to prove {named(need)}, and declare_capabilities with proofs"
+        how = f"calls check_in, which says how to prove {cite(need)}, and declare_capabilities with proofs"
         return f"{choose}@{name} {how}."
     if trust == "proven":
-        return f"{choose}A person makes {named(need)} provable: {code(plant_command(need))}"
-    attest = code(f"teamroom attest {name} {shlex.quote(need)}")
+        return f"{choose}A person makes {cite(need)} provable: {backtick(plant_command(need))}"
+    attest = backtick(f"teamroom attest {name} {shlex.quote(need)}")
     return f"{choose}A person, or a member of another owner, attests it: {attest}"
 
 

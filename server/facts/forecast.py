@@ -4,7 +4,7 @@ from teamroom.server.facts.capability import lacking
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
 from teamroom.server.identity import Caller
-from teamroom.server.rules.presence import presence
+from teamroom.server.rules.presence import find_presence
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
@@ -29,7 +29,7 @@ def who_could(tx: Reading, beside: int, needs: list[str], limit: int) -> list[Me
     since = tx.now - tx.settings.live_interval_seconds
     found: list[MemberFacts] = []
     for row in tx.all(MemberFacts, "live_members", author=beside, since=since, now=tx.now, limit=LOOKED_AT):
-        is_there = presence(facts_of(tx, row), tx.now, tx.settings).verdict in ("live", "working")
+        is_there = find_presence(facts_of(tx, row), tx.now, tx.settings).state in ("live", "working")
         if is_there and not (needs and lacking(tx, row.id, needs)):
             found.append(row)
         if len(found) == limit:

@@ -9,7 +9,7 @@ from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
+from teamroom.server.rules.presence import Facts, declared_until, find_presence, make_forecast
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -129,11 +129,11 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected = expectation(facts, answer_times(tx, row.id), tx.now, settings)
+    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, settings)
     return Forecast(
         to=row.name,
         mode=facts.mode,
-        presence=presence(facts, tx.now, settings).verdict,
+        presence=find_presence(facts, tx.now, settings).state,
         standing=facts.standing,
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,

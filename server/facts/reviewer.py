@@ -14,7 +14,7 @@ from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
-from teamroom.server.rules.presence import Verdict, presence
+from teamroom.server.rules.presence import PresenceState, find_presence
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.members import MemberFacts, MemberName
@@ -190,7 +190,7 @@ def _asked(tx: Reading, row: ReviewRow) -> Reviewer | None:
         return None
     found = tx.one(MemberFacts, "member_facts", name=stored.name)
     named = row.review not in ("auto", "none")
-    if found is None or is_lost(_verdict(tx, found), named):
+    if found is None or is_lost(_presence_state(tx, found), named):
         return None
     return stored
 
@@ -210,15 +210,15 @@ def _candidate(tx: Reading, row: CandidateRow, owner: int) -> Candidate:
         other_owner=row.owner != owner,
         held_it=bool(row.held_it),
         is_agent=row.kind == "agent",
-        verdict=_verdict(tx, row),
+        state=_presence_state(tx, row),
         last_call_at=row.last_call_at,
     )
 
 
-def _verdict(tx: Reading, row: CandidateRow | MemberFacts) -> Verdict:
+def _presence_state(tx: Reading, row: CandidateRow | MemberFacts) -> PresenceState:
     """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
     facts = facts_of(tx, row._replace(room_state="active", room_until=None))
-    return presence(facts, tx.now, tx.settings).verdict
+    return find_presence(facts, tx.now, tx.settings).state
 
 
 def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:

@@ -5,8 +5,8 @@ from typing import NoReturn, Protocol
 from teamroom.server import topics
 from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.standing import Level, Setting, Standing, State, decide
-from teamroom.server.rules.text import said
+from teamroom.server.rules.standing import Level, Standing, State, StoredStanding, decide
+from teamroom.server.rules.text import inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import Principal
 from teamroom.server.store.transaction import Reading, Writing
@@ -61,9 +61,9 @@ def standing_in_force(row: Levels, now: float) -> Standing:
     """What binds a member now, and at which level. The most restrictive standing wins."""
     return decide(
         row.kind,
-        Setting(row.own_state, row.own_until),
-        Setting(row.owner_state, row.owner_until),
-        Setting(row.room_state, row.room_until),
+        StoredStanding(row.own_state, row.own_until),
+        StoredStanding(row.owner_state, row.owner_until),
+        StoredStanding(row.room_state, row.room_until),
         now,
     )
 
@@ -80,14 +80,17 @@ def is_killed(row: Levels) -> bool:
 
 def own_pause_ends(row: Levels, now: float, longest_seconds: float) -> float | None:
     """When a member's own pause ends, None while it has none. A pause without an end is given `longest_seconds`."""
-    if Setting(row.own_state, row.own_until).in_force(now) != "paused":
+    if StoredStanding(row.own_state, row.own_until).in_force(now) != "paused":
         return None
     return row.own_until if row.own_until is not None else now + longest_seconds
 
 
 def pauses_above(row: Levels, level: Level, now: float) -> list[Level]:
     """The levels above one at which an agent is paused now, the highest first."""
-    above = {"room": Setting(row.room_state, row.room_until), "owner": Setting(row.owner_state, row.owner_until)}
+    above = {
+        "room": StoredStanding(row.room_state, row.room_until),
+        "owner": StoredStanding(row.owner_state, row.owner_until),
+    }
     levels: dict[Level, tuple[Level, ...]] = {"member": ("room", "owner"), "owner": ("room",), "room": ()}
     return [name for name in levels[level] if above[name].in_force(now) == "paused"]
 
@@ -99,7 +102,7 @@ def stored_standing(tx: Reading, level: Level, target: int) -> StandingRow:
 
 def stored_state(row: StandingRow, now: float) -> State | None:
     """The state of one level at this moment. None: it is unreadable, which denies."""
-    return Setting(row.state, row.until).in_force(now)
+    return StoredStanding(row.state, row.until).in_force(now)
 
 
 def standing_changed(tx: Writing, level: Level, target: int) -> None:
@@ -148,7 +151,7 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     stored = stored_standing(tx, standing.level, target)
     if standing.state == "killed":
         raise Refusal(
-            "killed", f"You were killed by @{stored.by_name}: {said(stored.reason)}.", "Stop. Make no more calls."
+            "killed", f"You were killed by @{stored.by_name}: {inline(stored.reason)}.", "Stop. Make no more calls."
         )
     until = stored.until
     retry = RETRY_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)
@@ -156,7 +159,7 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{whom} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {said(stored.reason)}.",
+        f"{whom} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
         f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
         "says your standing is active.",
         by=stored.by_name,

@@ -16,7 +16,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import Lease, Pause
-from teamroom.server.rules.text import how_many_fit, state_in_words
+from teamroom.server.rules.text import count_fitting, state_in_words
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState, UnfinishedDependency
@@ -169,7 +169,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
         f"You do not hold {task.name}: {holder}.",
         f"What you brought is kept on {task.name} as late evidence. Call check_in to see what you hold.",
         subject=task.name,
-        keep=keep if any(late.values()) else None,
+        also=keep if any(late.values()) else None,
         holder=task.row.holder_name,
         lease_until=task.lease_until(now),
     )
@@ -206,7 +206,7 @@ def add_entry(
 def history(tx: Reading, task: int) -> list[Entry]:
     """What happened to a task, newest first, as much of it as fits into one reply."""
     rows = tx.all(TaskEntryRow, "task_entries", task=task, limit=HISTORY_SHOWN)
-    fit = how_many_fit((len(row.text) + len(row.detail) for row in rows), HISTORY_CHARACTERS)
+    fit = count_fitting((len(row.text) + len(row.detail) for row in rows), HISTORY_CHARACTERS)
     return [
         Entry(
             seq=row.seq,

@@ -86,11 +86,13 @@ class Gate:
 
     def _note(self, refusal: GateRefusal) -> None:
         """Count who is turned away; say so at most once a minute for each reason, and never what was sent."""
-        self._metrics.turned_away(refusal.status, refusal.code)
+        self._metrics.count_rejected(refusal.status, refusal.code)
         now = time.monotonic()
         if now - self._said.get(refusal.status, -SAID_SECONDS) >= SAID_SECONDS:
             self._said[refusal.status] = now
-            logger.info("turned away with %d (%s); silent about that for a minute", refusal.status, refusal.code)
+            logger.info(
+                "request rejected with %d (%s); further ones are not logged for a minute", refusal.status, refusal.code
+            )
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -98,7 +100,7 @@ class Gate:
             raise GateRefusal(
                 421,
                 "not_allowed",
-                "This room does not answer to that Host.",
+                "The Host header is not one of this room's hosts.",
                 f"Call {self._settings.url}, or add the host to allowed_hosts in room.toml.",
             )
         origin = headers.get(b"origin")
@@ -106,7 +108,7 @@ class Gate:
             raise GateRefusal(
                 403,
                 "not_allowed",
-                "Calls from that web page are not allowed.",
+                "The Origin header is not an allowed origin.",
                 "Add its origin to allowed_origins in room.toml if it is yours.",
             )
 
@@ -132,8 +134,8 @@ class Gate:
             raise GateRefusal(
                 429,
                 "rate_limited",
-                f"@{caller.name} has {self._settings.open_calls} calls open already.",
-                "Let some of them end, then call again.",
+                f"@{caller.name} already has {self._settings.open_calls} open calls.",
+                "Wait until one of them ends, then call again.",
                 [(b"retry-after", b"1")],
             )
         return caller
@@ -210,9 +212,9 @@ class Gate:
 
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
         if scope["path"] not in (*PROBES, METRICS_PATH):
-            raise GateRefusal(404, "not_found", "There is nothing here.", f"MCP is at {MCP_PATH}.")
+            raise GateRefusal(404, "not_found", "This path does not exist.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
-            raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
+            raise GateRefusal(405, "invalid", "This path accepts only GET.", "Use GET.", [(b"allow", b"GET, HEAD")])
         if scope["path"] == METRICS_PATH:
             await self._may_look(await self._authenticate(headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
@@ -244,7 +246,7 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
-            raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} stands twice.", "Send it once.")
+            raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} occurs twice.", "Send it once.")
         headers.setdefault(name, value)
     return headers
 

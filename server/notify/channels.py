@@ -21,8 +21,8 @@ INSTALL = f"{sys.executable} -m pip install 'teamroom[notify]'"
 """What brings apprise in."""
 
 NOT_INSTALLED = "apprise is not installed here"
-NOT_UNDERSTOOD = "its URL is not understood"
-NOT_TAKEN = "it was not taken"
+NOT_UNDERSTOOD = "its URL is not supported"
+NOT_TAKEN = "the service did not accept it"
 FINAL = frozenset({NOT_INSTALLED, NOT_UNDERSTOOD})
 """Reasons that another try does not change."""
 

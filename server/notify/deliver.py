@@ -23,7 +23,7 @@ from teamroom.server.acts.letters.notices import (
     read_letter,
     schedule_digests,
 )
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.logs import without_secrets
 from teamroom.server.metrics import Metrics
@@ -43,20 +43,26 @@ LOOK_UP_SECONDS = 30.0
 AGAIN_SECONDS = 30.0
 """When what the store could not do is tried again."""
 
-HANGS = "the try before still hangs"
+HANGS = "the previous attempt is still running"
 GONE = "the channel is no longer in the settings"
-UNMADE = "it could not be made"
+UNMADE = "it could not be written"
 TOLD = "it was read or answered in the room"
 
 Send = Callable[[str, Letter], str]
-"""Sends a letter to a URL; "" or why it was not taken. Blocks."""
+"""Sends a letter to a URL; "" or why the service did not accept it. Blocks."""
 
 
 class Deliverer:
     """Sends the letters of one room. Each channel of a person has at most one try at work, and one thread."""
 
     def __init__(
-        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, send: Send = channels.send
+        self,
+        door: Door,
+        store: Store,
+        watch: RoomClock,
+        settings: Settings,
+        metrics: Metrics,
+        send: Send = channels.send,
     ) -> None:
         self._door, self._store, self._watch = door, store, watch
         self._settings, self._metrics, self._send = settings, metrics, send
@@ -119,7 +125,7 @@ class Deliverer:
         except StorageError as error:
             logger.warning("letters wait, because the store cannot be read (%s)", error)
         except Exception:
-            logger.exception("sending letters failed; it is tried again")
+            logger.exception("sending letters failed; it will be retried")
         return self._watch() + AGAIN_SECONDS
 
     async def _sleep(self, until: float) -> None:
@@ -136,7 +142,7 @@ class Deliverer:
             logger.warning("a letter waits, because the store cannot be read (%s)", error)
             await asyncio.sleep(AGAIN_SECONDS)
         except Exception:
-            logger.exception("a letter could not be made")
+            logger.exception("a letter could not be written")
             await self._fail(found, UNMADE)
 
     async def _see_to(self, found: Delivery) -> None:
@@ -162,7 +168,7 @@ class Deliverer:
         self._metrics.delivery("failed" if given_up else "retried")
 
     async def _try(self, found: Delivery, url: str, letter: Letter) -> str:
-        """Send a letter; "" or why it was not taken. What hangs is left to its thread, and not tried beside it."""
+        """Send a letter; return "" or why it was not accepted. A try that hangs keeps its thread."""
         key = (found.member, found.channel)
         if key in self._hanging:
             return HANGS
@@ -181,5 +187,5 @@ class Deliverer:
             try:
                 return await self._door.act_as_room(work)
             except Refusal as refusal:
-                logger.warning("what became of a letter cannot be written down (%s); it is tried again", refusal.code)
+                logger.warning("a letter's outcome cannot be recorded (%s); retrying", refusal.code)
             await asyncio.sleep(AGAIN_SECONDS)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamroom.server.clock import rfc3339
-from teamroom.server.record.chain import Verdict, Verifier
+from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, make_private, write_private
 from teamroom.server.store.rows.head import ReadHead
@@ -78,7 +78,7 @@ def verified(path: Path, at: float, progress: Progress) -> Backup:
             tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
             head = tx.only(ReadHead, "read_head")
             if head is None:
-                raise BackupError(f"{path.name} holds no room")
+                raise BackupError(f"{path.name} contains no room")
             verdict = _walk(tx, head.seq, progress)
             if not verdict.good:
                 raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
@@ -95,15 +95,15 @@ def backups(into: Path, room: float | None = None) -> list[Backup]:
     )
 
 
-def way_back(folder: Path) -> str:
+def restore_command(folder: Path) -> str:
     """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
-        held = f"it holds {newest.seq} entries, until {rfc3339(newest.at)}"
+        held = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
         return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({held})."
     return (
         f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
-        f"with one that lies elsewhere, or with what `teamroom backup --data {where}` can still make of it."
+        f"with a backup from elsewhere, or with one that `teamroom backup --data {where}` can still make."
     )
 
 
@@ -111,7 +111,7 @@ def known(path: Path) -> Backup:
     """The backup in a file. Raises BackupError when nothing beside it says that it is one, or when it was changed."""
     backup = _read(path.with_suffix(FOUND))
     if backup is None or not path.exists():
-        raise BackupError(f"{path} is no backup: it was made without `teamroom backup`, or a part of it is missing")
+        raise BackupError(f"{path} is not a backup: `teamroom backup` did not make it, or a part of it is missing")
     if _digest(path) != backup.sha256:
         raise BackupError(f"{path} was changed since it was made")
     return backup
@@ -140,7 +140,7 @@ def _read(found: Path) -> Backup | None:
         return None
 
 
-def _walk(tx: Reading, end: int, progress: Progress) -> Verdict:
+def _walk(tx: Reading, end: int, progress: Progress) -> Verification:
     verifier = Verifier(seal=None, key=None)
     while (verdict := verifier.step(tx)) is None:
         progress(verifier.seq, end)

@@ -131,7 +131,7 @@ def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What a verification found: how many entries stand, and the first number that does not, if any."""
 
     entries: int
@@ -155,56 +155,56 @@ class Verifier:
     hash: str = FIRST_HASH
     texts: StoredTexts = field(default_factory=StoredTexts)
 
-    def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verdict | None:
+    def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verification | None:
         """Check the next `limit` entries. None: there is more to check."""
         entries = tx.all(LogEntry, "log_page", after=self.seq, limit=limit)
         for entry in entries:
             if (why := self.fault_of(entry)) is not None:
-                return Verdict(self.seq, self.hash, self.seq + 1, why)
+                return Verification(self.seq, self.hash, self.seq + 1, why)
             if (wrong := self.texts.follow(tx, entry)) is not None:
-                return Verdict(self.seq, self.hash, wrong.seq, wrong.why)
+                return Verification(self.seq, self.hash, wrong.seq, wrong.why)
             self.seq, self.hash = entry.seq, entry.hash
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
-                return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
+                return Verification(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
         return None if len(entries) == limit else self.judge_end(tx)
 
-    def unreadable(self, why: str) -> Verdict:
+    def unreadable(self, why: str) -> Verification:
         """The verdict where the next entry, or a text that was looked at, cannot even be read."""
         if (at := self.texts.looked_at) is not None:
-            return Verdict(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
-        return Verdict(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
+            return Verification(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
+        return Verification(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
     def fault_of(self, entry: LogEntry) -> str | None:
         """What is wrong with the next entry, or None."""
         if entry.seq != self.seq + 1:
             return f"number {self.seq + 1} is missing"
         if any(not isinstance(getattr(entry, name), str | None) for name in TEXTS):
-            return "what must be text in it is not"
+            return "a field that must be text is not"
         if entry.salt is not None and entry.digest != content_digest(
             entry.salt, entry.summary or "", entry.detail or ""
         ):
             return "its content was changed"
         if entry.salt is None and (entry.summary is not None or entry.detail is not None):
-            return "its content stands without the salt it was hashed under"
+            return "its content has no salt"
         header = entry[: len(HEADER)]
         if entry.hash != entry_hash(self.hash, header, entry.digest):
-            return "it does not follow from the entry before it"
+            return "its hash does not match the entry before it"
         return None
 
-    def judge_end(self, tx: Reading) -> Verdict:
+    def judge_end(self, tx: Reading) -> Verification:
         """The verdict on the whole log, once every entry was checked."""
         head = tx.only(ReadHead, "read_head")
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
-            return Verdict(self.seq, self.hash, bad, f"the head row says the log ends at {head.seq}")
+            return Verification(self.seq, self.hash, bad, f"the head row says that the log ends at {head.seq}")
         if (wrong := self.texts.changed_task(tx)) is not None:
-            return Verdict(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
+            return Verification(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
         if self.seal is None:
-            return Verdict(self.seq, self.hash)
+            return Verification(self.seq, self.hash)
         if self.key is None or not is_genuine(self.key, self.seal):
-            return Verdict(self.seq, self.hash, self.seq, "the seal was not made with this room's key")
+            return Verification(self.seq, self.hash, self.seq, "the seal was not made with this room's key")
         if self.seal.seq > self.seq:
-            return Verdict(
+            return Verification(
                 self.seq, self.hash, self.seq + 1, f"the seal saw entry {self.seal.seq}; the end was cut off"
             )
-        return Verdict(self.seq, self.hash)
+        return Verification(self.seq, self.hash)

@@ -23,7 +23,7 @@ class JournalError(FolderError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StandingChange:
     """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until` in seconds."""
 
     scope: str
@@ -37,15 +37,15 @@ class Stop:
 class Journal:
     """What is known: the last standing that was set for each, and every token that ended."""
 
-    stops: dict[tuple[str, str], Stop] = field(default_factory=dict)
+    stops: dict[tuple[str, str], StandingChange] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
 
-    def take(self, note: Mapping[str, Any]) -> None:
+    def apply(self, note: Mapping[str, Any]) -> None:
         """Take a line in; a later one about the same stands in the place of an earlier."""
         if "token" in note:
             self.tokens.add(note["token"])
         else:
-            stop = Stop(**note)
+            stop = StandingChange(**note)
             self.stops[stop.scope, stop.name] = stop
 
     def notes(self) -> Iterable[dict[str, Any]]:
@@ -70,11 +70,11 @@ def read(folder: Path) -> Journal | None:
         if not line.endswith("}"):
             continue
         try:
-            journal.take(json.loads(line))
+            journal.apply(json.loads(line))
         except (ValueError, TypeError) as error:
             raise JournalError(
                 f"{folder / JOURNAL}, line {number}, was changed: {error}. Put back the file that belongs to this "
-                "room; without it, open the room once, which writes it anew from the database."
+                "room; without it, open the room once, which rebuilds it from the database."
             ) from None
     return journal
 
@@ -100,17 +100,17 @@ def reconcile(folder: Path, tx: Reading) -> None:
     """
     journal = read(folder) or Journal()
     known = list(journal.notes())
-    now = {(stop.scope, stop.name): stop for stop in tx.all(Stop, "stopped")}
+    now = {(stop.scope, stop.name): stop for stop in tx.all(StandingChange, "stopped")}
     for key, stop in journal.stops.items():
         if key not in now and stop.state != "active" and is_here(tx, stop):
-            now[key] = Stop(stop.scope, stop.name, "active", None, "")
+            now[key] = StandingChange(stop.scope, stop.name, "active", None, "")
     journal.stops |= now
     journal.tokens |= set(tx.column(str, "revoked"))
     if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
         write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
 
 
-def is_here(tx: Reading, stop: Stop) -> bool:
+def is_here(tx: Reading, stop: StandingChange) -> bool:
     """Whether whom a stop names is in this room."""
     return stop.scope == "room" or tx.one(MemberRow, "member_by_name", name=stop.name) is not None
 

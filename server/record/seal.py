@@ -21,7 +21,7 @@ def read_key(folder: Path, entropy: Entropy) -> bytes:
     try:
         return bytes.fromhex(path.read_text(encoding="ascii").strip())
     except ValueError:
-        raise FolderError(f"{path} holds no key. Put back the file that belongs to this room.") from None
+        raise FolderError(f"{path} contains no key. Put back this room's file.") from None
 
 
 def write(folder: Path, key: bytes, head: Head, now: float) -> None:

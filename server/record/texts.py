@@ -70,13 +70,13 @@ class StoredTexts:
         if row is None or f"M-{row.id}" != name:
             return Wrong(entry.seq, f"{name} is missing")
         if entry.salt is None:
-            return None if row.text == "" else Wrong(entry.seq, f"{name} has a text that was taken away")
+            return None if row.text == "" else Wrong(entry.seq, f"{name} has a text although it was redacted")
         kept = json.loads(entry.detail or "{}")
         for column in ("text", "summary"):
             if column in kept and not _is(getattr(row, column), kept[column]):
                 return Wrong(entry.seq, f"the stored {column} of {name} was changed")
         if (row.author, row.at, row.kind) != (entry.actor, entry.at, kept["kind"]):
-            return Wrong(entry.seq, f"{name} is not stored as the message of who posted it then")
+            return Wrong(entry.seq, f"{name} is stored with another author, time or kind")
         return None
 
     def _note(self, entry: LogEntry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from teamroom.server.rules.text import cut, one_line
+from teamroom.server.rules.text import one_line, shorten
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def _group(cause: Cause, was_paused: Callable[[float], bool] | None) -> tuple[st
 def digest_line(wake: Told, member: str) -> str:
     """The line of a digest: how many, of what, and where the whole is read."""
     held, count = wake.digest == HELD, len(wake.causes)
-    what = f"{count} wakes were held while you were paused" if held else f"{count} more from @{wake.newest.sender}"
+    what = f"{count} wakes arrived while you were paused" if held else f"{count} more from @{wake.newest.sender}"
     subjects = {cause.subject: cause for cause in wake.causes}
     about: dict[str, list[str]] = {}
     for cause in islice(subjects.values(), SUBJECTS_SHOWN):
@@ -113,4 +113,4 @@ def digest_line(wake: Told, member: str) -> str:
     messages = any(subject.startswith("M-") for subject in subjects)
     where = f"read_messages mentions {member}, after {wake.causes[0].seq - 1}" if messages else "read_board"
     room = DIGEST_CHARACTERS - len(what) - len(more) - len(where) - len(": . In full: ")
-    return f"{what}: {cut(listed, room)}{more}. In full: {where}"
+    return f"{what}: {shorten(listed, room)}{more}. In full: {where}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teamroom.server.rules.notices import Kind
-from teamroom.server.rules.text import logged, said
+from teamroom.server.rules.text import inline, inline_log
 
 LINES = 10
 """How many matters one letter names; of the others it says how many there are."""
@@ -64,8 +64,9 @@ def digest(day: Day, room: str, link: str) -> Letter:
     lines = [
         f"who did this: {_count(day.members, 'member')}, {_count(day.acts, 'act')}, {day.completed} completed",
         f"who has it now: {day.claimed} claimed, {day.blocked} blocked, {day.in_review} in review, {day.open} open; "
-        f"{day.waiting} wait for you",
-        f"who noticed it broke: {day.stuck} times somebody was stuck, {day.undelivered} times a letter did not arrive",
+        f"{day.waiting} waiting for you",
+        f"who noticed it broke: members got stuck {_count(day.stuck, 'time')}, "
+        f"{_count(day.undelivered, 'letter')} not delivered",
         f"who can stop it: stopped {_count(day.stops, 'time')}; {_count(day.stopped, 'member')} paused now",
     ]
     return _letter("daily digest", lines, "teamroom overnight", room, link)
@@ -74,7 +75,7 @@ def digest(day: Day, room: str, link: str) -> Letter:
 def trial(sender: str, room: str, link: str) -> Letter:
     """A letter that only shows that it arrives."""
     return _letter(
-        "test", [f"@{sender} tries whether this reaches you. Nothing is to do."], "teamroom board", room, link
+        "test", [f"@{sender} sent this test letter. You need not do anything."], "teamroom board", room, link
     )
 
 
@@ -84,12 +85,12 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
     `sender` None: it comes from the log itself, and nobody was woken.
     """
     if sender is not None and reason == "mention":
-        return f"@{sender} asks in {subject}: {said(line)}"
+        return f"@{sender} asks in {subject}: {inline(line)}"
     if sender is not None and reason == "alert" and not by_room:
-        return f"@{sender} alerts in {subject}: {said(line)}"
+        return f"@{sender} alerts in {subject}: {inline(line)}"
     if reason == "offer":
-        return f"@{sender} offers you {subject}: {said(line)}"
-    return line if reason == "alert" else logged(line)
+        return f"@{sender} offers you {subject}: {inline(line)}"
+    return line if reason == "alert" else inline_log(line)
 
 
 def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:

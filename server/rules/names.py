@@ -1,4 +1,4 @@
-"""Names that look alike: what a reader could take for another member, or for a word of the room."""
+"""Names that look alike: what a reader could take for another member, or for a reserved name."""
 
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
 """Words that mean something else where a name can stand."""
@@ -9,12 +9,12 @@ SAME_DRAWN = (("m", "rn"), ("w", "vv"), ("_", "-"), (".", "-"))
 confusables (TR39), and `w` and the separators beside it. Nothing else than ASCII is let in."""
 
 
-def fold(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A name as it is compared: case does not make another name."""
     return name.casefold()
 
 
-def looks(name: str) -> str:
+def make_skeleton(name: str) -> str:
     """The skeleton of a name: names that are drawn alike have the same one. Migration 0005 says it in SQL."""
     skeleton = name.translate(SAME_SHAPE).casefold()
     for drawn, alike in SAME_DRAWN:
@@ -22,6 +22,13 @@ def looks(name: str) -> str:
     return skeleton
 
 
-def reserved_word(name: str) -> str | None:
+def find_reserved_word(name: str) -> str | None:
     """The word of the room that a name is, or looks like."""
-    return next((word for word in sorted(RESERVED) if fold(name) == word or looks(name) == looks(word)), None)
+    return next(
+        (
+            word
+            for word in sorted(RESERVED)
+            if normalize_name(name) == word or make_skeleton(name) == make_skeleton(word)
+        ),
+        None,
+    )

@@ -21,21 +21,21 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 STEP_SECONDS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
 
 
-def fold(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[list[int]]:
+def allot_lines(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[list[int]]:
     """How many of each kind of each section are shown, of so many that there are, on so many lines.
 
     Sections, and kinds in them, are given in the order in which a person needs them. They share the lines alike: what
     one does not need goes to the others, an odd line to the first. What is left out of a section takes one line of it.
     """
     room = lines - HEAD_LINES - SECTION_LINES * len(sections)
-    given = share([sum(kinds) for kinds in sections], room)
+    given = distribute([sum(kinds) for kinds in sections], room)
     return [
-        list(kinds) if sum(kinds) <= lines_given else share(kinds, lines_given - 1)
+        list(kinds) if sum(kinds) <= lines_given else distribute(kinds, lines_given - 1)
         for kinds, lines_given in zip(sections, given, strict=True)
     ]
 
 
-def share(wanted: Sequence[int], room: int) -> list[int]:
+def distribute(wanted: Sequence[int], room: int) -> list[int]:
     """How much each gets of what there is room for: as even as can be, no more than it wants, the first ones first."""
     given = [0] * len(wanted)
     while room > 0 and (hungry := [i for i, want in enumerate(wanted) if given[i] < want]):
@@ -73,7 +73,7 @@ def step_seconds(span: float) -> float:
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def who_is_named(text: str, people: Collection[str]) -> str | None:
+def find_named(text: str, people: Collection[str]) -> str | None:
     """The first of some people whose name stands in a text as a word of its own, with or without an @."""
     by_folded = {name.casefold(): name for name in people}
     for word in _WORD.findall(text):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from teamroom.server.settings import FixedSettings
 
-Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
+PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
 
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
@@ -18,7 +18,7 @@ LONGEST_EPISODE_SECONDS = 86_400
 class Facts:
     """What the store knows of a member.
 
-    `connected_at`: when it was last known to listen, beside its calls. `watched_from`: since when the room itself has
+    `connected_at`: when it was last known to listen, besides its calls. `watched_from`: since when the room itself has
     been awake without a gap; silence before that is nobody's. `trouble`: what the supervisor found, with its reason.
     """
 
@@ -46,15 +46,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A verdict with its reason."""
+    """A member's presence with the reason for it."""
 
-    verdict: Verdict
+    state: PresenceState
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """When a member will see something: the middle and the slow case in seconds, None where nobody can say."""
+class Forecast:
+    """When a member will see something: the middle and the slow case in seconds, None where there is no estimate."""
 
     expected_seconds: float | None
     p90_seconds: float | None
@@ -98,8 +98,8 @@ def declared_until(progress_at: float, busy_until: float, missed: Iterable[tuple
     return busy_until
 
 
-def presence(facts: Facts, now: float, settings: FixedSettings) -> Presence:
-    """The verdict on a member, with its reason."""
+def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence:
+    """Return a member's presence and the reason for it."""
     if facts.standing == "killed":
         return Presence("killed", "killed; only an owner can revive it")
     if facts.standing == "paused":
@@ -135,7 +135,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Assessment:
     """What the supervisor makes of a member.
 
     `finding` is a trouble that begins or goes on, None where there is none. `ask`: challenge it now. `again`: the
@@ -150,14 +150,14 @@ class Judgement:
     again: bool = False
 
 
-def judge(
+def assess(
     facts: Facts,
     connected_since: float | None,
     unanswered_since: float | None,
     challenge: Challenge | None,
     now: float,
     settings: FixedSettings,
-) -> Judgement | None:
+) -> Assessment | None:
     """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
 
     Silence makes it gone. A wake that waits while it is connected makes it suspect; it is challenged then, and two
@@ -168,24 +168,24 @@ def judge(
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
         return None
     if facts.standing == "paused":
-        return Judgement(None, "", now + interval)
+        return Assessment(None, "", now + interval)
     gone_at = max(facts.last_seen_at, facts.watched_from, facts.busy_until or 0.0) + settings.gone_intervals * interval
     if facts.busy_until is not None and facts.busy_until > now:  # which may end before
-        return Judgement(None, "", min(facts.busy_until, now + settings.gone_intervals * interval))
+        return Assessment(None, "", min(facts.busy_until, now + settings.gone_intervals * interval))
     if now >= gone_at:
-        return Judgement("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
+        return Assessment("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
     since = max(connected_since or 0.0, facts.watched_from)
     if challenge is not None:
         return _judge_challenged(facts, since, challenge, interval, gone_at, now, settings)
     if unanswered_since is None:
-        return Judgement(None, "", gone_at)
+        return Assessment(None, "", gone_at)
     suspect_at = max(unanswered_since, since) + settings.suspect_intervals * interval
     if now < suspect_at:
-        return Judgement(None, "", min(suspect_at, gone_at))
+        return Assessment(None, "", min(suspect_at, gone_at))
     if not facts.is_connected(now, interval, settings):
-        return Judgement(None, "", gone_at)
-    reason = f"connected, but a wake waits since {duration(now - unanswered_since)}"
-    return Judgement("suspect", reason, now + settings.challenge_intervals * interval, ask=True)
+        return Assessment(None, "", gone_at)
+    reason = f"connected, but a wake has waited {duration(now - unanswered_since)}"
+    return Assessment("suspect", reason, now + settings.challenge_intervals * interval, ask=True)
 
 
 def _judge_challenged(
@@ -196,48 +196,48 @@ def _judge_challenged(
     gone_at: float,
     now: float,
     settings: FixedSettings,
-) -> Judgement:
+) -> Assessment:
     asked_at, misses = challenge.asked_at, challenge.misses
     to_answer = settings.challenge_intervals * interval
     if misses >= settings.challenge_misses:
-        return Judgement("zombie", facts.trouble_reason, gone_at, misses)
+        return Assessment("zombie", facts.trouble_reason, gone_at, misses)
     deadline = asked_at + to_answer
     if now < deadline:
-        return Judgement("suspect", facts.trouble_reason, min(deadline, gone_at), misses)
+        return Assessment("suspect", facts.trouble_reason, min(deadline, gone_at), misses)
     if since > asked_at or not facts.is_connected(now, interval, settings):
         later = now + to_answer
-        return Judgement("suspect", facts.trouble_reason, min(later, gone_at), misses, again=True)
+        return Assessment("suspect", facts.trouble_reason, min(later, gone_at), misses, again=True)
     if misses + 1 >= settings.challenge_misses:
-        return Judgement("zombie", f"connected, but {_challenges(misses + 1)} unanswered", gone_at, misses + 1)
+        return Assessment("zombie", f"connected, but {_challenges(misses + 1)} unanswered", gone_at, misses + 1)
     reason = f"connected, but {_challenges(misses + 1)} unanswered"
-    return Judgement("suspect", reason, now + to_answer, misses + 1, ask=True)
+    return Assessment("suspect", reason, now + to_answer, misses + 1, ask=True)
 
 
 def _challenges(count: int) -> str:
     return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
-def expectation(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Expectation:
+def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Forecast:
     """When to expect a member to see something sent now.
 
     `answered` is how long its newest answers took, in seconds. With fewer than three its declared interval
-    stands for them; without one nobody can say.
+    replaces them; without one there is no estimate.
     """
-    verdict = presence(facts, now, settings)
-    if verdict.verdict in ("paused", "killed", "gone", "zombie"):
-        return Expectation(None, None, verdict.reason)
+    found = find_presence(facts, now, settings)
+    if found.state in ("paused", "killed", "gone", "zombie"):
+        return Forecast(None, None, found.reason)
     if len(answered) >= settings.forecast_answers:
         middle, slow = median(answered), ninetieth(answered)
-        note = f"{verdict.reason}; as a rule it answers in {duration(middle)}, nine times of ten in {duration(slow)}"
-        return Expectation(round(middle, 1), round(slow, 1), note)
+        note = f"{found.reason}; usually answers in {duration(middle)}, nine times out of ten within {duration(slow)}"
+        return Forecast(round(middle, 1), round(slow, 1), note)
     interval = interval_seconds(facts.mode, settings)
     if interval is None:
-        return Expectation(None, None, verdict.reason if verdict.verdict == "asleep" else _opens(facts))
+        return Forecast(None, None, found.reason if found.state == "asleep" else _opens(facts))
     if facts.mode == "live":
-        return Expectation(interval / 2, interval, verdict.reason)
+        return Forecast(interval / 2, interval, found.reason)
     silent = 0.0 if facts.last_call_at is None else max(now - facts.last_call_at, 0.0)
     left = max(interval - silent, 0.0)
-    return Expectation(left, left + interval, verdict.reason)
+    return Forecast(left, left + interval, found.reason)
 
 
 def ninetieth(answered: Sequence[float]) -> float:
@@ -247,7 +247,7 @@ def ninetieth(answered: Sequence[float]) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A span as people say it, to one unit."""
+    """Render a span of time in one unit, rounded."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
@@ -255,4 +255,4 @@ def duration(seconds: float) -> str:
 
 
 def _opens(facts: Facts) -> str:
-    return "opens when its human does" if facts.mode == "manual" else "wakes on demand"
+    return "runs when its owner starts it" if facts.mode == "manual" else "wakes on demand"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from teamroom.server.rules.presence import Verdict
+from teamroom.server.rules.presence import PresenceState
 from teamroom.server.settings import FixedSettings
 
 DAY_SECONDS = 86_400.0
@@ -32,7 +32,7 @@ class Circumstances:
     """What speaks against reminding a member now."""
 
     standing: str
-    verdict: Verdict
+    state: PresenceState
     snoozed_until: float | None
     today: int
     """How many reminders it was sent in the last day."""
@@ -79,12 +79,12 @@ def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) 
         return "silent", f"the member is {circumstances.standing}", 0
     if circumstances.snoozed_until is not None and circumstances.snoozed_until > now:
         return "silent", "snoozed", 0
-    if circumstances.verdict in ("suspect", "zombie", "gone"):
-        return "silent", f"the member is {circumstances.verdict}, and its owner knows", 1
+    if circumstances.state in ("suspect", "zombie", "gone"):
+        return "silent", f"the member is {circumstances.state}, and its owner knows", 1
     if circumstances.today >= settings.reminders_per_day:
-        return "silent", "the member had its reminders for today", 1
-    if circumstances.verdict == "asleep":
-        return "held", "the member is asleep: it is told with its next wake", 1
+        return "silent", "the member has reached its daily reminder limit", 1
+    if circumstances.state == "asleep":
+        return "held", "the member is asleep; the reminder comes with its next wake", 1
     return "sent", "", 1
 
 

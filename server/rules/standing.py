@@ -9,7 +9,7 @@ STATES = ("active", "paused", "killed")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class StoredStanding:
     """What is stored at one level: a state, and when it ends by itself."""
 
     state: str | None
@@ -32,13 +32,13 @@ class Standing:
     level: Level
 
 
-def decide(kind: str, member: Setting, owner: Setting, room: Setting, now: float) -> Standing:
+def decide(kind: str, member: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float) -> Standing:
     """The standing of a member. What is set for an owner or the room binds agents, never people or the room."""
     own = member.in_force(now)
     if own is None or own == "killed":
         return Standing(own, "member")
     if kind == "agent":
-        levels: tuple[tuple[Level, Setting], ...] = (("room", room), ("owner", owner))
+        levels: tuple[tuple[Level, StoredStanding], ...] = (("room", room), ("owner", owner))
         for level, setting in levels:
             state = setting.in_force(now)
             if state not in ("active", "paused"):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-REDACTED = "(taken away)"
+REDACTED = "(redacted)"
 """What a line shows whose content was redacted."""
 
 LINE_CHARACTERS = 140
@@ -14,14 +14,14 @@ _MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters, cut at an ellipsis."""
-    return cut(" ".join(text.split()), limit)
+    return shorten(" ".join(text.split()), limit)
 
 
 _TORN = re.compile("[\\s\u200c\u200d\U000e0020-\U000e007f]+$")
 """What is left of a joined emoji or of a flag where a text is cut."""
 
 
-def cut(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """A text of at most `limit` characters, cut at an ellipsis."""
     return text if len(text) <= limit else _TORN.sub("", text[: limit - 1]) + "…"
 
@@ -30,15 +30,15 @@ MARKS = str.maketrans("“”", '""')
 """Quotation marks that would close a quotation of a member, and what stands for them."""
 
 
-def said(text: str) -> str:
+def inline(text: str) -> str:
     """A member's text inside a line of ours: on one line, in quotation marks that it cannot close."""
     return f"“{' '.join(text.split()).translate(MARKS)}”"
 
 
-def logged(line: str) -> str:
+def inline_log(line: str) -> str:
     """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
     head, colon, text = line.partition(": ")
-    return f"{head}: {said(text)}" if colon else line
+    return f"{head}: {inline(text)}" if colon else line
 
 
 def state_in_words(state: str) -> str:
@@ -49,12 +49,12 @@ def state_in_words(state: str) -> str:
 _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
 
 
-def named(text: str) -> str:
+def cite(text: str) -> str:
     """A reference or a capability inside a line of ours: bare where it is one plain word, else as `said`."""
-    return text if _PLAIN.fullmatch(text) else said(text)
+    return text if _PLAIN.fullmatch(text) else inline(text)
 
 
-def code(text: str) -> str:
+def backtick(text: str) -> str:
     """A command inside a line of ours, between as many backticks as it takes that it cannot close them."""
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
@@ -65,7 +65,7 @@ PAGE_CHARACTERS = 24_000
 """How much text one page carries; hosts cut longer ones."""
 
 
-def how_many_fit(sizes: Iterable[int], characters: int) -> int:
+def count_fitting(sizes: Iterable[int], characters: int) -> int:
     """How many things fit into a number of characters, from the first on; the first always does."""
     count, used = 0, 0
     for size in sizes:
@@ -76,13 +76,13 @@ def how_many_fit(sizes: Iterable[int], characters: int) -> int:
     return count
 
 
-def mentions(text: str) -> list[str]:
+def find_mentions(text: str) -> list[str]:
     """The names that a text mentions with an @, in order, each once."""
     if "@" not in text:
         return []
     return list(dict.fromkeys(name.rstrip(".-") for name in _MENTION.findall(text)))
 
 
-def search_words(query: str) -> str:
+def parse_search(query: str) -> str:
     """The words of a search, one space apart and without quotes: whatever was typed, it is looked for as it stands."""
     return " ".join(query.replace('"', " ").split())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from teamroom.server.clock import Clock, Gap, Watch, wall_clock
+from teamroom.server.clock import Clock, Gap, RoomClock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
@@ -112,13 +112,13 @@ class Reading:
     def watched_from(self) -> float:
         """Since when the room has seen all time pass."""
         clock = self._context.clock
-        return clock.since if isinstance(clock, Watch) else 0.0
+        return clock.since if isinstance(clock, RoomClock) else 0.0
 
     @property
     def gaps(self) -> Sequence[Gap]:
         """The spans, the newest, of which the room saw nothing: it slept, was not running, or its clock was stepped."""
         clock = self._context.clock
-        return clock.gaps if isinstance(clock, Watch) else ()
+        return clock.gaps if isinstance(clock, RoomClock) else ()
 
     def listens(self, member: int) -> bool:
         """Whether a member has a call or a stream open now."""

@@ -9,7 +9,7 @@ import logging
 import math
 from functools import partial
 
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
@@ -39,7 +39,7 @@ class Supervisor:
     """Does what is due in one room."""
 
     def __init__(
-        self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, holder: str
+        self, door: Door, store: Store, watch: RoomClock, settings: Settings, metrics: Metrics, holder: str
     ) -> None:
         self.door, self._store, self._watch = door, store, watch
         self._settings, self._metrics = settings, metrics
@@ -112,7 +112,7 @@ class Supervisor:
             if isinstance(error, Refusal) and error.code in UNRECORDED:
                 raise
             self._metrics.duty(due.rule, "failed")
-            logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
+            logger.exception("the supervisor's duty %s for %s failed; it will be retried", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
             await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 

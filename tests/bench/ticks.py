@@ -23,7 +23,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from teamroom.server.app import Room
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
@@ -134,7 +134,7 @@ def _counted(sql: str) -> str:
 @asynccontextmanager
 async def supervised(folder: Path) -> AsyncIterator[tuple[Supervisor, Door]]:
     """The room's store under the room's own supervisor, its clock standing still."""
-    watch = Watch(lambda: NOW, lambda: NOW, SETTINGS.clock_step_seconds)
+    watch = RoomClock(lambda: NOW, lambda: NOW, SETTINGS.clock_step_seconds)
     watch.since = NOW - 3600
     context = Context({**sqlite_statements(), **RUN_OUT}, SETTINGS, secrets.token_bytes, watch)
     store = SqliteStore(folder, context, lambda effects: None)

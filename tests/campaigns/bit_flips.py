@@ -31,7 +31,7 @@ from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES
 from teamroom.server.acts.tasks.tasks import CREATE_TASK
 from teamroom.server.app import Room
 from teamroom.server.door.door import UnauthorisedError
-from teamroom.server.record.chain import Verdict, Verifier
+from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
@@ -243,7 +243,7 @@ def _verify(folder: Path) -> tuple[str, int | None]:
         found = verified(folder, seal_wait_seconds=0)
     except Failure:
         return "cannot be read", None
-    return ("good" if found.good else "bad"), found.verdict.first_bad
+    return ("good" if found.good else "bad"), found.verification.first_bad
 
 
 async def _open(folder: Path) -> str:
@@ -269,7 +269,7 @@ def _dense_only() -> Iterator[None]:
     """A verification that looks at numbers alone."""
     with (
         patch.object(Verifier, "fault_of", lambda self, entry: None if entry.seq == self.seq + 1 else "a gap"),
-        patch.object(Verifier, "judge_end", lambda self, tx: Verdict(self.seq, self.hash)),
+        patch.object(Verifier, "judge_end", lambda self, tx: Verification(self.seq, self.hash)),
     ):
         yield
 

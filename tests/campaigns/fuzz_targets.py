@@ -187,11 +187,11 @@ def _check_characters(read: str) -> None:
 
 
 def _check_names(read: str) -> None:
-    assert names.fold(names.fold(read)) == names.fold(read)
+    assert names.normalize_name(names.normalize_name(read)) == names.normalize_name(read)
     if read.isascii():
-        assert names.looks(names.looks(read)) == names.looks(read)
-        assert names.fold(read.upper()) == names.fold(read)
-    word = names.reserved_word(read)
+        assert names.make_skeleton(names.make_skeleton(read)) == names.make_skeleton(read)
+        assert names.normalize_name(read.upper()) == names.normalize_name(read)
+    word = names.find_reserved_word(read)
     assert word is None or word in names.RESERVED
     if read.isascii() and read.lower() in names.RESERVED:
         assert word is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 from teamroom.server.record.chain import Seal, Verifier
 from teamroom.server.record.texts import text_digest
-from teamroom.server.rules.text import mentions
+from teamroom.server.rules.text import find_mentions
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.connect import connect_reader
@@ -140,7 +140,7 @@ def _posted(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> 
     if stored is None or text_digest(stored["text"]) != detail["text"]:
         yield "no message with its text"
         return
-    names = {name.lower() for name in mentions(stored["text"])}
+    names = {name.lower() for name in find_mentions(stored["text"])}
     sql = "select name from addressee join member on member.id = addressee.member where message = ?"
     addressed = {row["name"].lower() for row in connection.execute(sql, (stored["id"],))}
     known = {

@@ -135,7 +135,7 @@ async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: 
     assert "it differs from the seal" in done.out
     (folder / "seal.json").unlink()
     without = verified(folder, seal_wait_seconds=0)
-    assert without.verdict.good, "without a seal this forgery would pass: so no seal is not good"
+    assert without.verification.good, "without a seal this forgery would pass: so no seal is not good"
     assert not without.good
     assert "no seal stands" in without.why
 

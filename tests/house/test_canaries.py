@@ -115,7 +115,7 @@ def test_twelve_canaries_stand_nowhere_in_logs_metrics_errors_databases_and_back
     room.stop()
     assert room.process.stdout is not None
     log = room.process.stdout.read()
-    assert "turned away with 401" in log, "the log was written"
+    assert "request rejected with 401" in log, "the log was written"
     key = {"room key": f"tr_{(room.folder / 'room.key').read_text().strip()}"}
     everything = {**canaries, **tokens, **key}
     assert len(everything) >= 10

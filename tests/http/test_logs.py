@@ -46,10 +46,10 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
         "the room: paused",
         "@agent: killed",
         "ended",
-        "turned away with 401",
+        "request rejected with 401",
     ):
         assert line in text, line
-    assert text.count("turned away with 401") == 1, "once a minute for each reason"
+    assert text.count("request rejected with 401") == 1, "once a minute for each reason"
     assert "private" not in text
 
 

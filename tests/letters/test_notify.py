@@ -236,8 +236,8 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         await room.later(2 * 60)
         lines = [
             "who did this: 2 members, 3 acts, 0 completed",
-            "who has it now: 1 claimed, 0 blocked, 0 in review, 0 open; 0 wait for you",
-            "who noticed it broke: 0 times somebody was stuck, 0 times a letter did not arrive",
+            "who has it now: 1 claimed, 0 blocked, 0 in review, 0 open; 0 waiting for you",
+            "who noticed it broke: members got stuck 0 times, 0 letters not delivered",
             "who can stop it: stopped 0 times; 0 members paused now",
             "teamroom overnight",
         ]
@@ -431,7 +431,7 @@ async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver
         message = await ask(builder, "is swordfish the password?")
         await owner("redact", what=message, reason="a password")
         await room.later(61)
-        assert "“(taken away)”" in phone.letters[0][1]
+        assert "“(redacted)”" in phone.letters[0][1]
         assert "swordfish" not in phone.letters[0][1]
 
 
@@ -543,7 +543,7 @@ async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tm
                 await room.later(61)
         (failed,) = entries(room, "notify")
         assert (failed["subject"], failed["outcome"], failed["actor"]) == ("@olga", "failed", 1)
-        line = "@olga was not reached by channel 1 of 1 after 3 tries in 2 min (it was not taken); "
+        line = "@olga was not reached by channel 1 of 1 after 3 tries in 2 min (the service did not accept it); "
         assert failed["summary"].startswith(line)
         shown = (await owner.client.read_resource("teamroom://stream")).contents
         assert line in shown[0].text
@@ -714,7 +714,7 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
     async with running_room(tmp_path / "room", supervised=True, **settings) as room:
         done = await shell_of(room).here("notify", "olga")
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
-        body = "@olga tries whether this reaches you. Nothing is to do.\nteamroom board"
+        body = "@olga sent this test letter. You need not do anything.\nteamroom board"
         assert phone.letters == [("[Teamroom] test", body)]
         phone.status = 500
         again = await shell_of(room).here("notify", "@olga", "--json")

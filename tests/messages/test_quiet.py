@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.rules.text import PAGE_CHARACTERS, logged
+from teamroom.server.rules.text import PAGE_CHARACTERS, inline_log
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.raw import reply, room_in_thread
@@ -26,7 +26,7 @@ async def stream(reader: Member, after: int | None = None) -> dict[str, Any]:
     address = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
     contents = (await reader.client.read_resource(address)).contents
     page: dict[str, Any] = json.loads(contents[1].text)
-    assert all(logged(entry["line"]) in contents[0].text for entry in page["entries"])
+    assert all(inline_log(entry["line"]) in contents[0].text for entry in page["entries"])
     return page
 
 
@@ -377,7 +377,7 @@ async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningR
     (digest,) = [w for w in found["wakes"] if w["count"] > 1]
     assert (digest["reason"], digest["from"], digest["count"]) == ("control", "room", 3)
     assert digest["line"].startswith(
-        "3 wakes were held while you were paused: mention from @olga M-2; mention from @tester M-3; "
+        "3 wakes arrived while you were paused: mention from @olga M-2; mention from @tester M-3; "
         "assigned from @olga T-1. In full: read_messages mentions builder, after "
     )
     assert (await builder("check_in", after=found["cursor"]))["wakes"] == []

@@ -163,9 +163,9 @@ class Reminders(Model):
             if verdict in ("suspect", "zombie", "gone"):
                 found.add(("silent", f"the member is {verdict}, and its owner knows", 1))
             elif full:
-                found.add(("silent", "the member had its reminders for today", 1))
+                found.add(("silent", "the member has reached its daily reminder limit", 1))
             elif verdict == "asleep":
-                found.add(("held", "the member is asleep: it is told with its next wake", 1))
+                found.add(("held", "the member is asleep; the reminder comes with its next wake", 1))
             else:
                 found.add(("sent", "", 1))
         return found

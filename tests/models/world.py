@@ -22,7 +22,6 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import ENROLL, open_room
-from teamroom.server.clock import Watch
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
@@ -155,7 +154,7 @@ class World:
         self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
-        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        self.watch = RoomClock(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
         context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
         return StoreWithoutThreads(folder, context, _nothing)
 

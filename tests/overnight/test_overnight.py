@@ -571,7 +571,7 @@ async def test_what_was_taken_away_is_not_shown_again(room: RunningRoom) -> None
     sent = await owner("review_task", task="T-1", verdict="send_back", note="hunter2 is the password")
     await owner("redact", what=str(sent["receipt"]), reason="a password")
     data, words, _ = await owner.said("overnight")
-    assert "(taken away)" in words
+    assert "(redacted)" in words
     assert "hunter2" not in json.dumps(data["broke"])
 
 

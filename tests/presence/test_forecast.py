@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.rules.presence import Facts, expectation
+from teamroom.server.rules.presence import Facts, make_forecast
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -121,7 +121,7 @@ def test_nine_of_ten_wakes_are_answered_within_the_slow_case(interval: int, jitt
     for _ in range(WAKES):
         took = chance.uniform(0, interval) * (1 + jitter * chance.random())
         facts = Facts("agent", f"every:{interval}", "active", last_call_at=0.0, busy_until=None)
-        forecast = expectation(facts, answered[-NEWEST:], 1.0, settings)
+        forecast = make_forecast(facts, answered[-NEWEST:], 1.0, settings)
         if len(answered) >= NEWEST and forecast.p90_seconds is not None:
             judged += 1
             within += took <= forecast.p90_seconds

@@ -246,7 +246,7 @@ async def test_without_the_journal_the_killed_would_live_again_and_so_it_must_be
         await owner("kill", target="holder", reason="it went wrong")
         tokens = room.tokens
     (room.folder / JOURNAL).unlink()
-    with pytest.raises(RestoreError, match="nobody knows who was killed"):
+    with pytest.raises(RestoreError, match="cannot tell who was killed"):
         put_back(room.folder, backup)
     put_back(room.folder, backup, without_journal=True)
     async with running_room(tmp_path / "room") as room:

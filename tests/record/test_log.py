@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from teamroom.server.record import chain as log
-from teamroom.server.record.chain import Seal, Verdict, Verifier
+from teamroom.server.record.chain import Seal, Verification, Verifier
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 
 
-def verify(room: RunningRoom, sealed: bool = True) -> Verdict:
+def verify(room: RunningRoom, sealed: bool = True) -> Verification:
     """Verify a room's log as `teamroom verify` does."""
     room.room.seal()
     return verify_folder(room.folder, sealed)
 
 
-def verify_folder(folder: Path, sealed: bool = True) -> Verdict:
+def verify_folder(folder: Path, sealed: bool = True) -> Verification:
     from teamroom.server.settings import Settings
     from teamroom.server.store.sqlite.connect import connect_reader
     from teamroom.server.store.statements import sqlite_statements
@@ -238,7 +238,7 @@ async def test_content_can_be_taken_away_and_the_chain_still_verifies(room: Runn
     await builder("post_message", text="a secret")
     await builder("post_message", text="harmless")
     change(room.folder, "update log set summary = null, detail = null, salt = null where seq = 4")
-    assert verify(room).why == "M-1 has a text that was taken away"
+    assert verify(room).why == "M-1 has a text although it was redacted"
     change(room.folder, "update message set text = '' where seq = 4")
     assert verify(room).good
     change(room.folder, "update log set summary = 'put back' where seq = 4")

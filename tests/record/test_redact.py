@@ -90,7 +90,7 @@ async def test_an_entry_is_taken_away_by_its_number_and_the_others_stay(room: Ru
     done = await owner("redact", what=str(first["receipt"]), reason="a password")
     assert done["entries"] == 1
     texts = [(m["id"], m["summary"], m["text"]) for m in (await owner("read_messages"))["messages"]]
-    assert texts == [("M-1", "(taken away)", ""), ("M-2", "two stays", "two stays")]
+    assert texts == [("M-1", "(redacted)", ""), ("M-2", "two stays", "two stays")]
     (receipt,) = (await owner("read_receipts", act="redact"))["receipts"]
     assert receipt["detail"] == {"entries": [first["receipt"]], "reason": "a password"}
     assert (await owner("redact", what="M-1", reason="again"))["entries"] == 0

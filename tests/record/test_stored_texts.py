@@ -106,4 +106,4 @@ async def test_what_was_taken_away_still_verifies_and_what_was_not_is_still_comp
     assert verify(room.folder).code == 0
     outside(room.folder, "update message set text = 'forged' where id = 2")
     found = verify(room.folder).out
-    assert ("M-2 has a text that was taken away" if what in ("M-2", "age") else "the stored text of M-2") in found
+    assert ("M-2 has a text although it was redacted" if what in ("M-2", "age") else "the stored text of M-2") in found

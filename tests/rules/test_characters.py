@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.characters import described, forbidden_character
-from teamroom.server.rules.text import cut, one_line
+from teamroom.server.rules.text import one_line, shorten
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
 
@@ -98,7 +98,7 @@ def test_a_control_character_has_a_name_too() -> None:
 @given(st.lists(st.sampled_from(sorted(LEGITIMATE.values())), max_size=6), st.integers(2, 40))
 def test_a_text_that_is_cut_holds_nothing_that_was_not_let_in(texts: list[str], limit: int) -> None:
     text = one_line(" ".join(texts), 1000)
-    shown = cut(text, limit)
+    shown = shorten(text, limit)
     place = forbidden_character(shown)
     assert place is None or shown[place] in "\u200e\u200f\u061c"
     assert len(shown) <= limit

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.presence import (
+    Assessment,
     Challenge,
     Facts,
-    Judgement,
-    judge,
-    presence,
+    assess,
+    find_presence,
 )
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
@@ -34,9 +34,9 @@ def judged(
     unanswered: float | None = None,
     asked: float | None = None,
     misses: int = 0,
-) -> Judgement | None:
+) -> Assessment | None:
     """The judgement now, with every time as seconds ago."""
-    return judge(
+    return assess(
         facts,
         None if connected is None else NOW - connected,
         None if unanswered is None else NOW - unanswered,
@@ -83,14 +83,14 @@ GONE_AT = NOW - 10 + OVERDUE_INTERVALS * INTERVAL
 @pytest.mark.parametrize(
     ("connected", "asked", "misses", "expected"),
     [
-        (9_999, 1, MISSES, Judgement("zombie", "before", GONE_AT, MISSES)),
-        (9_999, WAIT - 1, 1, Judgement("suspect", "before", NOW + 1, 1)),
-        (WAIT - 1, WAIT, 1, Judgement("suspect", "before", NOW + WAIT, 1, again=True)),
-        (WAIT, WAIT, 0, Judgement("suspect", "connected, but a challenge went unanswered", NOW + WAIT, 1, ask=True)),
-        (WAIT, WAIT, 1, Judgement("zombie", "connected, but 2 challenges went unanswered", GONE_AT, MISSES)),
+        (9_999, 1, MISSES, Assessment("zombie", "before", GONE_AT, MISSES)),
+        (9_999, WAIT - 1, 1, Assessment("suspect", "before", NOW + 1, 1)),
+        (WAIT - 1, WAIT, 1, Assessment("suspect", "before", NOW + WAIT, 1, again=True)),
+        (WAIT, WAIT, 0, Assessment("suspect", "connected, but a challenge went unanswered", NOW + WAIT, 1, ask=True)),
+        (WAIT, WAIT, 1, Assessment("zombie", "connected, but 2 challenges went unanswered", GONE_AT, MISSES)),
     ],
 )
-def test_what_becomes_of_who_was_challenged(connected: float, asked: float, misses: int, expected: Judgement) -> None:
+def test_what_becomes_of_who_was_challenged(connected: float, asked: float, misses: int, expected: Assessment) -> None:
     suspect = replace(BEATING, trouble="suspect", trouble_reason="before")
     assert judged(suspect, connected, unanswered=9_999, asked=asked, misses=misses) == expected
 
@@ -123,7 +123,7 @@ def test_silence_makes_gone_from_three_intervals_on() -> None:
 def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
     woke = replace(BEATING, watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
     assert finding(woke, unanswered=80 * INTERVAL) is None
-    assert presence(woke, NOW, SETTINGS).verdict == "asleep"
+    assert find_presence(woke, NOW, SETTINGS).state == "asleep"
     long_ago = replace(woke, watched_from=NOW - OVERDUE_INTERVALS * INTERVAL)
     assert finding(long_ago) == "gone"
     fresh = replace(BEATING, watched_from=NOW - SUSPECT_INTERVALS * INTERVAL + 1)
@@ -137,19 +137,19 @@ def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
 @pytest.mark.parametrize(
     ("facts", "unanswered", "expected"),
     [
-        (BEATING, None, Judgement(None, "", GONE_AT)),
-        (BEATING, 700.0, Judgement(None, "", NOW + 500)),
-        (replace(BEATING, last_call_at=NOW - 950), 1200.0, Judgement(None, "", NOW + 850)),
-        (BEATING, 1200.0, Judgement("suspect", "connected, but a wake waits since 20 min", NOW + WAIT, ask=True)),
-        (replace(BEATING, standing="paused"), 9_999.0, Judgement(None, "", NOW + INTERVAL)),
-        (replace(BEATING, busy_until=NOW + 100), 9_999.0, Judgement(None, "", NOW + 100)),
-        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Judgement(None, "", NOW + 1800)),
-        (replace(BEATING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Judgement(None, "", NOW + 1)),
-        (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Judgement("gone", "silent for 30 min", NOW + INTERVAL)),
-        (replace(BEATING, mode="live"), None, Judgement(None, "", NOW - 10 + 900)),
+        (BEATING, None, Assessment(None, "", GONE_AT)),
+        (BEATING, 700.0, Assessment(None, "", NOW + 500)),
+        (replace(BEATING, last_call_at=NOW - 950), 1200.0, Assessment(None, "", NOW + 850)),
+        (BEATING, 1200.0, Assessment("suspect", "connected, but a wake has waited 20 min", NOW + WAIT, ask=True)),
+        (replace(BEATING, standing="paused"), 9_999.0, Assessment(None, "", NOW + INTERVAL)),
+        (replace(BEATING, busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
+        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),
+        (replace(BEATING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Assessment(None, "", NOW + 1)),
+        (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Assessment("gone", "silent for 30 min", NOW + INTERVAL)),
+        (replace(BEATING, mode="live"), None, Assessment(None, "", NOW - 10 + 900)),
     ],
 )
-def test_what_becomes_of_who_was_not_challenged(facts: Facts, unanswered: float | None, expected: Judgement) -> None:
+def test_what_becomes_of_who_was_not_challenged(facts: Facts, unanswered: float | None, expected: Assessment) -> None:
     assert judged(facts, unanswered=unanswered) == expected
 
 
@@ -188,16 +188,16 @@ def test_a_judgement_looks_again_later_and_a_zombie_was_connected_and_asked_twic
 
 def test_each_bound_of_a_judgement_is_a_setting() -> None:
     settings = Settings(suspect_intervals=5, challenge_intervals=4, challenge_misses=1, gone_intervals=9)
-    suspect = judge(BEATING, 0, NOW - 5 * INTERVAL, None, NOW, settings)
+    suspect = assess(BEATING, 0, NOW - 5 * INTERVAL, None, NOW, settings)
     assert suspect is not None
     assert (suspect.finding, suspect.next_at) == ("suspect", NOW + 4 * INTERVAL)
-    assert judge(BEATING, 0, NOW - 5 * INTERVAL + 1, None, NOW, settings).finding is None  # type: ignore[union-attr]
-    missed = judge(BEATING, 0, NOW - 9_999, Challenge(NOW - 4 * INTERVAL, 0), NOW, settings)
+    assert assess(BEATING, 0, NOW - 5 * INTERVAL + 1, None, NOW, settings).finding is None  # type: ignore[union-attr]
+    missed = assess(BEATING, 0, NOW - 9_999, Challenge(NOW - 4 * INTERVAL, 0), NOW, settings)
     assert missed is not None
     assert (missed.finding, missed.reason) == ("zombie", "connected, but a challenge went unanswered")
     silent = replace(BEATING, last_call_at=NOW - 9 * INTERVAL)
-    assert judge(silent, 0, None, None, NOW, settings).finding == "gone"  # type: ignore[union-attr]
-    assert presence(replace(BEATING, last_call_at=NOW - 8 * INTERVAL), NOW, settings).verdict == "overdue"
+    assert assess(silent, 0, None, None, NOW, settings).finding == "gone"  # type: ignore[union-attr]
+    assert find_presence(replace(BEATING, last_call_at=NOW - 8 * INTERVAL), NOW, settings).state == "overdue"
 
 
 def test_a_connection_ends_after_as_much_silence_as_the_settings_say() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
+from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import MIGRATIONS
 from tests.support.promises import promise
@@ -49,7 +49,7 @@ async def test_names_that_are_only_close_are_let_in(room: RunningRoom) -> None:
 async def test_a_name_that_looks_like_a_word_of_the_room_is_refused(room: RunningRoom, name: str) -> None:
     refusal = await (await room.owner()).refused("enroll", name=name)
     assert refusal["code"] == "invalid"
-    assert f"{name} looks like {reserved_word(name)}, a word of the room" in refusal["why"]
+    assert f"{name} looks like {find_reserved_word(name)}, a word of the room" in refusal["why"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_migration_draws_names_as_the_rule_does(tmp_path: Path) -> None:
 
     @given(NAMES)
     def drawn(name: str) -> None:
-        assert connection.execute(f"select {expression}", {"name": name}).fetchone()[0] == looks(name)
+        assert connection.execute(f"select {expression}", {"name": name}).fetchone()[0] == make_skeleton(name)
 
     drawn()
     connection.close()
@@ -96,12 +96,14 @@ def test_the_migration_draws_names_as_the_rule_does(tmp_path: Path) -> None:
 
 @given(NAMES)
 def test_a_name_looks_like_itself_in_any_case_that_is_drawn_alike(name: str) -> None:
-    assert fold(name) == fold(name.upper()) == fold(name.lower())
-    assert looks(name.replace("I", "l")) == looks(name) == looks(name.replace("1", "I"))
+    assert normalize_name(name) == normalize_name(name.upper()) == normalize_name(name.lower())
+    assert make_skeleton(name.replace("I", "l")) == make_skeleton(name) == make_skeleton(name.replace("1", "I"))
 
 
 def test_no_word_of_the_room_is_a_name() -> None:
-    assert [word for word in RESERVED if reserved_word(word.upper()) != word and reserved_word(word) != word] == []
+    assert [
+        word for word in RESERVED if find_reserved_word(word.upper()) != word and find_reserved_word(word) != word
+    ] == []
 
 
 async def test_what_a_message_claims_about_its_author_changes_nothing(room: RunningRoom) -> None:

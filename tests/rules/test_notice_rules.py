@@ -230,14 +230,14 @@ def test_letters_in_figures() -> None:
     assert found.title == "[Teamroom acme] daily digest"
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
-        "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 wait for you",
-        "who noticed it broke: 9 times somebody was stuck, 10 times a letter did not arrive",
+        "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 waiting for you",
+        "who noticed it broke: members got stuck 9 times, 10 letters not delivered",
         "who can stop it: stopped 11 times; 12 members paused now",
         "teamroom overnight",
         "https://room.example",
     ]
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
-    words = "@olga tries whether this reaches you. Nothing is to do."
+    words = "@olga sent this test letter. You need not do anything."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
     two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"

@@ -13,11 +13,11 @@ from teamroom.server.rules.overnight import (
     SECTION_LINES,
     STEPS,
     Look,
-    fold,
+    allot_lines,
+    distribute,
+    find_named,
     next_look,
-    share,
     step_seconds,
-    who_is_named,
 )
 from tests.support.promises import promise
 
@@ -47,7 +47,7 @@ def total(night: Sequence[Sequence[int]], shown: Sequence[Sequence[int]]) -> int
 
 @given(sections)
 def test_a_screen_is_never_longer_than_sixty_lines_and_no_line_is_wasted(night: list[list[int]]) -> None:
-    shown = fold(night)
+    shown = allot_lines(night)
     assert total(night, shown) <= LINES
     if shown != night:
         assert total(night, shown) == LINES
@@ -55,7 +55,7 @@ def test_a_screen_is_never_longer_than_sixty_lines_and_no_line_is_wasted(night: 
 
 @given(sections)
 def test_no_more_is_shown_than_there_is_and_what_is_left_out_has_a_line_to_count_it(night: list[list[int]]) -> None:
-    for section, shown in zip(night, fold(night), strict=True):
+    for section, shown in zip(night, allot_lines(night), strict=True):
         assert len(section) == len(shown)
         assert all(0 <= some <= all_ for some, all_ in zip(shown, section, strict=True))
         assert lines(section, shown) >= min(sum(section), FAIR)
@@ -64,7 +64,9 @@ def test_no_more_is_shown_than_there_is_and_what_is_left_out_has_a_line_to_count
 def starves(fold: Fold) -> bool:
     """Whether one loud section takes the lines of the others."""
     night = [[1000], [1000], [3], [1000], [5]]
-    return [lines(*pair) < min(sum(pair[0]), FAIR) for pair in zip(night, fold(night), strict=True)] != [False] * 5
+    return [lines(*pair) < min(sum(pair[0]), FAIR) for pair in zip(night, allot_lines(night), strict=True)] != [
+        False
+    ] * 5
 
 
 def first_come(night: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -77,13 +79,13 @@ def first_come(night: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def test_a_loud_section_takes_no_lines_that_another_needs() -> None:
-    assert not starves(fold)
+    assert not starves(allot_lines)
     assert starves(first_come)
 
 
 @given(sections)
 def test_of_two_that_are_cut_the_more_important_has_no_fewer_lines(night: list[list[int]]) -> None:
-    shown = fold(night)
+    shown = allot_lines(night)
     cut = [lines(*pair) for pair in zip(night, shown, strict=True) if sum(pair[0]) > sum(pair[1])]
     assert cut == sorted(cut, reverse=True)
     for section, some in zip(night, shown, strict=True):
@@ -104,16 +106,16 @@ def test_of_two_that_are_cut_the_more_important_has_no_fewer_lines(night: list[l
     ],
 )
 def test_how_much_is_shown_in_figures(night: list[list[int]], shown: list[list[int]]) -> None:
-    assert fold(night) == shown
+    assert allot_lines(night) == shown
 
 
 def test_a_share_is_even_and_the_odd_one_goes_to_the_first() -> None:
-    assert share([5, 5, 5], 7) == [3, 2, 2]
-    assert share([1, 9, 9], 6) == [1, 3, 2]
-    assert share([1, 1], 9) == [1, 1]
-    assert share([3], 0) == [0]
-    assert share([3], -2) == [0]
-    assert share([], 4) == []
+    assert distribute([5, 5, 5], 7) == [3, 2, 2]
+    assert distribute([1, 9, 9], 6) == [1, 3, 2]
+    assert distribute([1, 1], 9) == [1, 1]
+    assert distribute([3], 0) == [0]
+    assert distribute([3], -2) == [0]
+    assert distribute([], 4) == []
 
 
 # ------------------------------------------------------------------ since when
@@ -170,4 +172,4 @@ def test_a_pace_has_at_most_so_many_steps(span: float) -> None:
     ],
 )
 def test_a_person_is_named_by_a_word_of_its_own(text: str, person: str | None) -> None:
-    assert who_is_named(text, ["olga", "hanna", "jo-ann"]) == person
+    assert find_named(text, ["olga", "hanna", "jo-ann"]) == person

@@ -11,18 +11,18 @@ from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
-from teamroom.server.rules.names import fold, looks, reserved_word
+from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
-    Expectation,
     Facts,
+    Forecast,
     declared_until,
     duration,
-    expectation,
+    find_presence,
     interval_seconds,
+    make_forecast,
     next_wake_at,
     ninetieth,
     parse_mode,
-    presence,
 )
 from teamroom.server.rules.proofs import (
     RENEW_SECONDS,
@@ -45,8 +45,17 @@ from teamroom.server.rules.reminders import (
 from teamroom.server.rules.reminders import decide as decide_slot
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.routing import Reach
-from teamroom.server.rules.standing import Setting, Standing, decide
-from teamroom.server.rules.text import code, cut, how_many_fit, mentions, named, one_line, said, search_words
+from teamroom.server.rules.standing import Standing, StoredStanding, decide
+from teamroom.server.rules.text import (
+    backtick,
+    cite,
+    count_fitting,
+    find_mentions,
+    inline,
+    one_line,
+    parse_search,
+    shorten,
+)
 from teamroom.server.settings import Settings
 from tests.support.promises import house, promise
 
@@ -83,9 +92,9 @@ def test_the_most_restrictive_level_is_named(
     room: tuple[str | None, float | None],
     expected: Standing,
 ) -> None:
-    assert decide("agent", Setting(*own), Setting(*owner), Setting(*room), NOW) == expected
-    alone = decide("human", Setting(*own), Setting(*owner), Setting(*room), NOW)
-    assert alone == Standing(Setting(*own).in_force(NOW), "member")
+    assert decide("agent", StoredStanding(*own), StoredStanding(*owner), StoredStanding(*room), NOW) == expected
+    alone = decide("human", StoredStanding(*own), StoredStanding(*owner), StoredStanding(*room), NOW)
+    assert alone == Standing(StoredStanding(*own).in_force(NOW), "member")
 
 
 # ------------------------------------------------------------------ leases
@@ -223,7 +232,7 @@ VERDICTS = [
     (facts("every:600"), "gone", "has never called"),
     (facts(silent=300), "live", "called 5 min ago"),
     (facts(silent=-50), "live", "called 0 s ago"),
-    (facts("manual", 301), "asleep", "called 5 min ago; opens when its human does"),
+    (facts("manual", 301), "asleep", "called 5 min ago; runs when its owner starts it"),
     (facts("on_demand", 301), "asleep", "called 5 min ago; wakes on demand"),
     (facts("every:600", 600), "asleep", "wakes every 10 min, next in 0 s"),
     (facts("every:600", 540), "asleep", "wakes every 10 min, next in 1 min"),
@@ -242,7 +251,7 @@ VERDICTS = [
 
 @pytest.mark.parametrize(("found", "verdict", "reason"), VERDICTS)
 def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
-    assert (presence(found, NOW, SETTINGS).verdict, presence(found, NOW, SETTINGS).reason) == (verdict, reason)
+    assert (find_presence(found, NOW, SETTINGS).state, find_presence(found, NOW, SETTINGS).reason) == (verdict, reason)
 
 
 @promise("PRS6")
@@ -323,7 +332,7 @@ def test_when_a_probe_is_due() -> None:
 
 
 def candidate(member: int, **known: object) -> Candidate:
-    plain = {"other_owner": False, "held_it": False, "is_agent": True, "verdict": "live", "last_call_at": 1.0}
+    plain = {"other_owner": False, "held_it": False, "is_agent": True, "state": "live", "last_call_at": 1.0}
     return Candidate(member, **{**plain, **known})  # type: ignore[arg-type]
 
 
@@ -331,19 +340,19 @@ def candidate(member: int, **known: object) -> Candidate:
     ("better", "worse"),
     [
         (candidate(2, other_owner=True, held_it=True), candidate(1)),
-        (candidate(2, verdict="suspect"), candidate(1, held_it=True)),
-        (candidate(2, is_agent=False), candidate(1, verdict="asleep")),
-        (candidate(2, verdict="asleep"), candidate(1, verdict="overdue")),
-        (candidate(2, verdict="overdue"), candidate(1, verdict="suspect")),
+        (candidate(2, state="suspect"), candidate(1, held_it=True)),
+        (candidate(2, is_agent=False), candidate(1, state="asleep")),
+        (candidate(2, state="asleep"), candidate(1, state="overdue")),
+        (candidate(2, state="overdue"), candidate(1, state="suspect")),
         (candidate(2), candidate(1, is_agent=False, last_call_at=9.0)),
         (candidate(2, last_call_at=2.0), candidate(1)),
         (candidate(1), candidate(2)),
-        (candidate(2, verdict="working"), candidate(1, verdict="zombie")),
+        (candidate(2, state="working"), candidate(1, state="zombie")),
     ],
 )
 def test_who_is_asked_to_review_first(better: Candidate, worse: Candidate) -> None:
     assert choose([better, worse]) == choose([worse, better]) == better
-    assert choose([candidate(1, verdict=v) for v in ("zombie", "gone", "paused", "killed")]) is None
+    assert choose([candidate(1, state=v) for v in ("zombie", "gone", "paused", "killed")]) is None
     assert choose([]) is None
 
 
@@ -359,40 +368,40 @@ def test_whose_review_is_lost() -> None:
 def test_a_text_on_one_line() -> None:
     assert one_line(" a\n\tb  c ") == "a b c"
     assert one_line("x" * 141) == "x" * 139 + "…"
-    assert cut("abcd", 4) == "abcd"
-    assert cut("abcde", 4) == "abc…"
-    assert cut("ab cde", 4) == "ab…"
-    assert cut("ab\u200dcde", 4) == "ab…"
+    assert shorten("abcd", 4) == "abcd"
+    assert shorten("abcde", 4) == "abc…"
+    assert shorten("ab cde", 4) == "ab…"
+    assert shorten("ab\u200dcde", 4) == "ab…"
 
 
 def test_how_a_members_words_stand_in_a_line() -> None:
-    assert said(' a “b”\n"c" ') == '“a "b" "c"”'
-    assert named("repo:acme/api") == "repo:acme/api"
-    assert named("a b") == "“a b”"
-    assert named("ä") == "“ä”"
-    assert named("") == "“”"
-    assert code("ls") == "`ls`"
-    assert code("echo `ls` ``x``") == "``` echo `ls` ``x`` ```"
-    assert code("`ls` x") == "`` `ls` x ``"
-    assert code("x `ls`") == "`` x `ls` ``"
+    assert inline(' a “b”\n"c" ') == '“a "b" "c"”'
+    assert cite("repo:acme/api") == "repo:acme/api"
+    assert cite("a b") == "“a b”"
+    assert cite("ä") == "“ä”"
+    assert cite("") == "“”"
+    assert backtick("ls") == "`ls`"
+    assert backtick("echo `ls` ``x``") == "``` echo `ls` ``x`` ```"
+    assert backtick("`ls` x") == "`` `ls` x ``"
+    assert backtick("x `ls`") == "`` x `ls` ``"
 
 
 def test_how_many_fit_into_a_page() -> None:
-    assert how_many_fit([], 10) == 0
-    assert how_many_fit([50], 10) == 1
-    assert how_many_fit([5, 5, 1], 10) == 2
-    assert how_many_fit([5, 6, 1], 10) == 1
-    assert how_many_fit([0, 0, 0], 0) == 3
+    assert count_fitting([], 10) == 0
+    assert count_fitting([50], 10) == 1
+    assert count_fitting([5, 5, 1], 10) == 2
+    assert count_fitting([5, 6, 1], 10) == 1
+    assert count_fitting([0, 0, 0], 0) == 3
 
 
 def test_which_names_a_text_mentions() -> None:
-    assert mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
-    assert mentions("@" + "x" * 40) == ["x" * 32]
+    assert find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
+    assert find_mentions("@" + "x" * 40) == ["x" * 32]
 
 
 def test_how_names_are_drawn() -> None:
-    assert (fold("Bob.W"), looks("I10-Ww_m.x")) == ("bob.w", "llo-vvvv-rn-x")
-    assert [reserved_word(name) for name in ("ROOM", "roorn", "bob", "0wner", "al1", "ali")] == [
+    assert (normalize_name("Bob.W"), make_skeleton("I10-Ww_m.x")) == ("bob.w", "llo-vvvv-rn-x")
+    assert [find_reserved_word(name) for name in ("ROOM", "roorn", "bob", "0wner", "al1", "ali")] == [
         "room",
         "room",
         None,
@@ -455,34 +464,34 @@ def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: i
 
 
 PAUSED = "paused; its wakes are held"
-MEASURED = "called 10 s ago; as a rule it answers in 2 s, nine times of ten in 3 s"
+MEASURED = "called 10 s ago; usually answers in 2 s, nine times out of ten within 3 s"
 
 
 @pytest.mark.parametrize(
     ("found", "answered", "expected"),
     [
-        (facts("live", 10), [], Expectation(150.0, 300.0, "called 10 s ago")),
-        (facts("every:600", 100), [], Expectation(500.0, 1100.0, "called 2 min ago")),
-        (facts("every:600", 500), [], Expectation(100.0, 700.0, "wakes every 10 min, next in 2 min")),
-        (facts("every:600", 700), [], Expectation(0.0, 600.0, "expected 2 min ago")),
-        (facts("every:600", -5), [], Expectation(600.0, 1200.0, "called 0 s ago")),
-        (facts("every:600", busy=60), [], Expectation(600.0, 1200.0, "declared work for another 1 min")),
-        (facts("every:600"), [], Expectation(None, None, "has never called")),
-        (facts("on_demand", 10), [], Expectation(None, None, "wakes on demand")),
-        (facts("manual", 10), [], Expectation(None, None, "opens when its human does")),
-        (facts("manual", 500), [], Expectation(None, None, "called 8 min ago; opens when its human does")),
-        (facts("every:600", 100, standing="paused"), [], Expectation(None, None, PAUSED)),
-        (replace(facts(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], Expectation(None, None, "z")),
-        (replace(facts(silent=9), trouble="suspect", trouble_reason="s"), [], Expectation(150.0, 300.0, "s")),
-        (facts("every:600", 100, standing="paused"), [1, 2, 3], Expectation(None, None, PAUSED)),
-        (facts("live", 10), [1, 2], Expectation(150.0, 300.0, "called 10 s ago")),
-        (facts("live", 10), [3.04, 1, 2.04], Expectation(2.0, 3.0, MEASURED)),
-        (facts("live", 10), [2.96, 1, 1.96], Expectation(2.0, 3.0, MEASURED)),
-        (facts("live", 10), [3.14, 1, 2.16], Expectation(2.2, 3.1, MEASURED)),
+        (facts("live", 10), [], Forecast(150.0, 300.0, "called 10 s ago")),
+        (facts("every:600", 100), [], Forecast(500.0, 1100.0, "called 2 min ago")),
+        (facts("every:600", 500), [], Forecast(100.0, 700.0, "wakes every 10 min, next in 2 min")),
+        (facts("every:600", 700), [], Forecast(0.0, 600.0, "expected 2 min ago")),
+        (facts("every:600", -5), [], Forecast(600.0, 1200.0, "called 0 s ago")),
+        (facts("every:600", busy=60), [], Forecast(600.0, 1200.0, "declared work for another 1 min")),
+        (facts("every:600"), [], Forecast(None, None, "has never called")),
+        (facts("on_demand", 10), [], Forecast(None, None, "wakes on demand")),
+        (facts("manual", 10), [], Forecast(None, None, "runs when its owner starts it")),
+        (facts("manual", 500), [], Forecast(None, None, "called 8 min ago; runs when its owner starts it")),
+        (facts("every:600", 100, standing="paused"), [], Forecast(None, None, PAUSED)),
+        (replace(facts(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], Forecast(None, None, "z")),
+        (replace(facts(silent=9), trouble="suspect", trouble_reason="s"), [], Forecast(150.0, 300.0, "s")),
+        (facts("every:600", 100, standing="paused"), [1, 2, 3], Forecast(None, None, PAUSED)),
+        (facts("live", 10), [1, 2], Forecast(150.0, 300.0, "called 10 s ago")),
+        (facts("live", 10), [3.04, 1, 2.04], Forecast(2.0, 3.0, MEASURED)),
+        (facts("live", 10), [2.96, 1, 1.96], Forecast(2.0, 3.0, MEASURED)),
+        (facts("live", 10), [3.14, 1, 2.16], Forecast(2.2, 3.1, MEASURED)),
     ],
 )
-def test_when_somebody_is_expected(found: Facts, answered: list[float], expected: Expectation) -> None:
-    assert expectation(found, answered, NOW, SETTINGS) == expected
+def test_when_somebody_is_expected(found: Facts, answered: list[float], expected: Forecast) -> None:
+    assert make_forecast(found, answered, NOW, SETTINGS) == expected
 
 
 @pytest.mark.parametrize(
@@ -543,12 +552,17 @@ def test_what_becomes_of_a_slot(owed: Owed, circumstances: Circumstances, hours:
         (replace(WELL, standing="paused"), "silent", "the member is paused", 0),
         (replace(WELL, snoozed_until=HOUR + 1), "silent", "snoozed", 0),
         (replace(WELL, snoozed_until=HOUR), "sent", "", 1),
-        (replace(WELL, verdict="suspect"), "silent", "the member is suspect, and its owner knows", 1),
-        (replace(WELL, verdict="zombie"), "silent", "the member is zombie, and its owner knows", 1),
-        (replace(WELL, verdict="gone"), "silent", "the member is gone, and its owner knows", 1),
-        (replace(WELL, today=SETTINGS.reminders_per_day), "silent", "the member had its reminders for today", 1),
+        (replace(WELL, state="suspect"), "silent", "the member is suspect, and its owner knows", 1),
+        (replace(WELL, state="zombie"), "silent", "the member is zombie, and its owner knows", 1),
+        (replace(WELL, state="gone"), "silent", "the member is gone, and its owner knows", 1),
+        (
+            replace(WELL, today=SETTINGS.reminders_per_day),
+            "silent",
+            "the member has reached its daily reminder limit",
+            1,
+        ),
         (replace(WELL, today=SETTINGS.reminders_per_day - 1), "sent", "", 1),
-        (replace(WELL, verdict="asleep"), "held", "the member is asleep: it is told with its next wake", 1),
+        (replace(WELL, state="asleep"), "held", "the member is asleep; the reminder comes with its next wake", 1),
         (WELL, "sent", "", 1),
     ],
 )
@@ -655,7 +669,7 @@ def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> Non
     [
         (
             Told([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
-            "3 wakes were held while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
+            "3 wakes arrived while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
             "In full: read_messages mentions ann, after 6",
         ),
         (
@@ -690,8 +704,8 @@ def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
 
 
 def test_a_search_is_words_without_quotes() -> None:
-    assert search_words('  "to be"  or\tnot ') == "to be or not"
-    assert search_words('a"b') == "a b"
+    assert parse_search('  "to be"  or\tnot ') == "to be or not"
+    assert parse_search('a"b') == "a b"
 
 
 def test_the_first_of_two_opens_the_first_turn() -> None:

@@ -5,16 +5,16 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.leases import Lease, Pause, paused_seconds
-from teamroom.server.rules.presence import Facts, expectation, parse_mode, presence
-from teamroom.server.rules.standing import Setting, decide
-from teamroom.server.rules.text import LINE_CHARACTERS, mentions, one_line
+from teamroom.server.rules.presence import Facts, find_presence, make_forecast, parse_mode
+from teamroom.server.rules.standing import StoredStanding, decide
+from teamroom.server.rules.text import LINE_CHARACTERS, find_mentions, one_line
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
 
 SETTINGS = Settings()
 times = st.integers(0, 10_000).map(float)
 states = st.sampled_from(["active", "paused", "killed", "asleep", "", None])
-settings_ = st.builds(Setting, states, st.none() | times)
+settings_ = st.builds(StoredStanding, states, st.none() | times)
 
 
 @st.composite
@@ -24,7 +24,7 @@ def pauses(draw: st.DrawFn) -> Pause:
     return Pause(draw(st.sampled_from(["member", "owner", "room"])), since, until)
 
 
-def in_force(setting: Setting, now: float) -> str | None:
+def in_force(setting: StoredStanding, now: float) -> str | None:
     """The oracle: what a setting says, in as many words."""
     if setting.state not in ("active", "paused", "killed"):
         return None
@@ -36,7 +36,7 @@ def in_force(setting: Setting, now: float) -> str | None:
 @promise("CTL1")
 @given(settings_, settings_, settings_, times)
 def test_an_agent_is_active_only_if_all_three_levels_are(
-    own: Setting, owner: Setting, room: Setting, now: float
+    own: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float
 ) -> None:
     found = decide("agent", own, owner, room, now).state
     levels = [in_force(s, now) for s in (own, owner, room)]
@@ -47,13 +47,17 @@ def test_an_agent_is_active_only_if_all_three_levels_are(
 
 @promise("CTL1")
 @given(settings_, settings_, settings_, times)
-def test_people_are_bound_by_their_own_standing_alone(own: Setting, owner: Setting, room: Setting, now: float) -> None:
+def test_people_are_bound_by_their_own_standing_alone(
+    own: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float
+) -> None:
     assert decide("human", own, owner, room, now).state == in_force(own, now)
 
 
 @promise("CTL8")
 @given(settings_, settings_, settings_, times)
-def test_what_is_missing_or_unreadable_never_allows(own: Setting, owner: Setting, room: Setting, now: float) -> None:
+def test_what_is_missing_or_unreadable_never_allows(
+    own: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float
+) -> None:
     if None in [in_force(s, now) for s in (own, owner, room)]:
         assert decide("agent", own, owner, room, now).state != "active"
 
@@ -112,7 +116,7 @@ def test_a_line_of_the_stream_fits_in_140_characters(text: str) -> None:
 @given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_]{0,20}", fullmatch=True), max_size=5, unique=True))
 def test_mentions_are_found_in_order_and_once(names: list[str]) -> None:
     text = ", ".join(f"@{name}" for name in names * 2) + " mail me@example.org"
-    assert mentions(text) == names
+    assert find_mentions(text) == names
 
 
 @promise("SAF2")
@@ -141,16 +145,16 @@ facts = st.builds(
 @promise("PRS1")
 @given(facts, times)
 def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -> None:
-    verdict = presence(found, now, SETTINGS)
+    verdict = find_presence(found, now, SETTINGS)
     assert verdict.reason
     if found.standing != "active":
-        assert verdict.verdict == found.standing
+        assert verdict.state == found.standing
 
 
 @promise("HND4")
 @given(facts, st.lists(st.floats(0, 1e6), max_size=20), times)
 def test_an_expectation_is_a_number_or_honestly_none(found: Facts, answered: list[float], now: float) -> None:
-    expected = expectation(found, answered, now, SETTINGS)
+    expected = make_forecast(found, answered, now, SETTINGS)
     assert (expected.expected_seconds is None) == (expected.p90_seconds is None)
     if expected.expected_seconds is not None and expected.p90_seconds is not None:
         assert 0 <= expected.expected_seconds <= expected.p90_seconds

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.acts.act import AnyAct, Reply
-from teamroom.server.clock import Watch
+from teamroom.server.clock import RoomClock
 from teamroom.server.store.transaction import Context, Effects
 from tests.models.world import Plan, StoreWithoutThreads, World
 
@@ -28,7 +28,7 @@ class SimulatedWorld(World):
         super().__init__(plan)
 
     def _open(self, folder: Path) -> StoreWithoutThreads:
-        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        self.watch = RoomClock(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
         context = Context(
             self._statements, self.settings, self._dice.randbytes, self.watch, lambda member: member in self.listening
         )

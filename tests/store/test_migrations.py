@@ -105,7 +105,7 @@ async def test_a_room_of_the_first_release_opens_with_its_messages_tasks_tokens_
             assert answer.status_code == 401
     found = verified(old)
     assert found.good
-    assert found.verdict.entries >= 27
+    assert found.verification.entries >= 27
 
 
 async def test_a_room_is_backed_up_before_it_is_changed_and_only_then(old: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.rules.presence import Verdict
+from teamroom.server.rules.presence import PresenceState
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
@@ -293,7 +293,7 @@ async def test_a_reviewer_sees_how_to_check_the_evidence_and_how_often_its_autho
 
 # ------------------------------------------------------------------ the rule by itself
 
-verdicts: st.SearchStrategy[Verdict] = st.sampled_from(get_args(Verdict))
+verdicts: st.SearchStrategy[PresenceState] = st.sampled_from(get_args(PresenceState))
 candidates = st.builds(
     Candidate, st.integers(2, 40), st.booleans(), st.booleans(), st.booleans(), verdicts, st.integers(0, 9).map(float)
 )
@@ -303,7 +303,7 @@ crowds = st.lists(candidates, max_size=8, unique_by=lambda candidate: candidate.
 @promise("REV1")
 @given(crowds)
 def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(crowd: list[Candidate]) -> None:
-    there = [c for c in crowd if c.verdict not in ("paused", "killed", "gone", "zombie")]
+    there = [c for c in crowd if c.state not in ("paused", "killed", "gone", "zombie")]
     chosen = choose(crowd)
     if not there:
         assert chosen is None
@@ -324,5 +324,5 @@ def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candid
 
 @promise("REV1")
 @given(verdicts)
-def test_who_was_named_is_lost_only_where_a_chosen_one_is_too(verdict: Verdict) -> None:
+def test_who_was_named_is_lost_only_where_a_chosen_one_is_too(verdict: PresenceState) -> None:
     assert not is_lost(verdict, named=True) or is_lost(verdict, named=False)

@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.capabilities.probes import Probe
 from teamroom.server.facts.capability import CapabilityShown
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import backtick, cite, inline
 
 PROVE = "Prove what you reach (declare_capabilities with proofs)"
 ANSWER_PROBES = (
@@ -16,12 +16,11 @@ def render_capability(shown: CapabilityShown) -> str:
     by = f", planted by @{shown.by}" if shown.by and shown.state == "proven" else by
     when = f" {'since' if shown.state == 'expired' else 'until'} {shown.until}" if shown.until else ""
     idle = "" if shown.counts else ", does not count"
-    return f"{named(shown.capability)} ({shown.state}{by}{when}{idle})"
+    return f"{cite(shown.capability)} ({shown.state}{by}{when}{idle})"
 
 
 def render_probe(probe: Probe) -> str:
     """A probe, with the command whose output answers it."""
-    where = f" ({said(probe.where)})" if probe.where else ""
-    return (
-        f"{named(probe.capability)}{where}: @{probe.planted_by} takes the first word that {code(probe.command)} prints"
-    )
+    where = f" ({inline(probe.where)})" if probe.where else ""
+    asker = f"{cite(probe.capability)}{where}: @{probe.planted_by}"
+    return f"{asker} takes the first word that {backtick(probe.command)} prints"

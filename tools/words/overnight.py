@@ -12,7 +12,7 @@ from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import logged, said, state_in_words
+from teamroom.server.rules.text import inline, inline_log, state_in_words
 from teamroom.tools.words.phrases import count
 
 Ago = Callable[[str], str]
@@ -69,7 +69,7 @@ def _render_waiting(waiting: Waiting, ago: Ago) -> str:
         "offer": f"is offered to {person} {since}, until {waiting.until}, by {by}",
         "assigned": f"waits for {person} to start it {since}, from {by}",
     }[waiting.kind]
-    return f"{waiting.subject} {what}" + (f": {said(waiting.text)}" if waiting.text else "")
+    return f"{waiting.subject} {what}" + (f": {inline(waiting.text)}" if waiting.text else "")
 
 
 def _render_broken(broken: Broken, ago: Ago) -> str:
@@ -77,13 +77,14 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
     over = "over: " if broken.over else ""
     times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
     became = f"; {broken.became}" if broken.became else ""
-    return f"{over}{broken.subject}, noticed by @{broken.by} {ago(broken.at)} ago{times}{became}. {logged(broken.line)}"
+    seen = f"noticed by @{broken.by} {ago(broken.at)} ago"
+    return f"{over}{broken.subject}, {seen}{times}{became}. {inline_log(broken.line)}"
 
 
 def _render_stopped(stopped: Stopped, ago: Ago) -> str:
     """One line for a member, owner or room that is or was stopped."""
     until = f" until {stopped.until}" if stopped.until else ""
-    why = f": {said(stopped.reason)}"
+    why = f": {inline(stopped.reason)}"
     if stopped.standing != "active":
         return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
     ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
@@ -95,11 +96,11 @@ def _render_held(held: Held, ago: Ago) -> str:
     """One line for a task, its holder and its last progress."""
     late = " OVERDUE" if held.overdue else ""
     until = f" until {held.lease_until}" if held.lease_until else ""
-    waits = said(held.waits_for or "") if held.state == "blocked" else held.waits_for
+    waits = inline(held.waits_for or "") if held.state == "blocked" else held.waits_for
     return (
         f"{held.task} {state_in_words(held.state)} @{held.holder} ({held.presence}){until}"
         + (f" for {waits}" if held.waits_for else "")
-        + f"{late}: {said(held.title)}{_render_last(held, ago)}"
+        + f"{late}: {inline(held.title)}{_render_last(held, ago)}"
     )
 
 
@@ -107,8 +108,8 @@ def _render_last(held: Held, ago: Ago) -> str:
     last = held.last
     if last is None:
         return ""
-    evidence = f", {said(last.evidence)}" if last.evidence else ""
-    text = f": {said(last.text)}" if last.text else ""
+    evidence = f", {inline(last.evidence)}" if last.evidence else ""
+    text = f": {inline(last.text)}" if last.text else ""
     return f"; {state_in_words(last.kind)} {ago(last.at)} ago by @{last.by}{text}{evidence}"
 
 
@@ -122,7 +123,7 @@ def _render_doer(doer: Doer) -> str:
         "reports": doer.reports,
     }
     did = ", ".join(f"{name} {number}" for name, number in numbers.items() if number)
-    newest = ", ".join(f"{task.task} {said(task.title)}" for task in doer.newest)
+    newest = ", ".join(f"{task.task} {inline(task.title)}" for task in doer.newest)
     return f"@{doer.member} {did}" + (f"; newest {newest}" if newest else "")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from teamroom.server.acts.act import Reply
-from teamroom.server.rules.text import one_line, said
+from teamroom.server.rules.text import inline, one_line
 
 SHOWN_CHARACTERS = 300
 """The longest part of a member's text inside a line of the room's."""
@@ -31,7 +31,7 @@ def quote(text: str, author: str | None = None) -> str:
 
 def shorten(text: str) -> str:
     """A member's text, shortened to fit into a line of the room's. The data of the reply has it in full."""
-    return said(one_line(text, SHOWN_CHARACTERS))
+    return inline(one_line(text, SHOWN_CHARACTERS))
 
 
 def list_lines(title: str, lines: Iterable[str]) -> str:

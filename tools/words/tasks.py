@@ -5,7 +5,7 @@ from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
 from teamroom.server.acts.tasks.hand_offs import OfferShown
 from teamroom.server.facts.reviewer import ReviewDue
 from teamroom.server.facts.task import Entry
-from teamroom.server.rules.text import code, named, said, state_in_words
+from teamroom.server.rules.text import backtick, cite, inline, state_in_words
 from teamroom.tools.words.phrases import list_lines, quote, shorten
 from teamroom.tools.words.reminders import render_reminders
 
@@ -22,11 +22,11 @@ def render_task_line(task: TaskLine) -> str:
     """A task in one line of the board."""
     holder = f" @{task.holder}" if task.holder else ""
     until = f" until {task.lease_until}" if task.lease_until else ""
-    waiting_for = said(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
+    waiting_for = inline(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
     waits = f" for {waiting_for}" if task.waiting_for else ""
     late = " OVERDUE" if task.overdue else ""
     return (
-        f"{task.task} {state_in_words(task.state)}{holder}{until}{waits}{late}: {said(task.title)} by @{task.creator}"
+        f"{task.task} {state_in_words(task.state)}{holder}{until}{waits}{late}: {inline(task.title)} by @{task.creator}"
     )
 
 
@@ -37,7 +37,7 @@ def render_task(task: TaskShown) -> str:
         f"created at {task.created_at}, priority {task.priority}, review {task.review}",
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
-        *([f"needs {', '.join(map(named, task.needs))}"] if task.needs else []),
+        *([f"needs {', '.join(map(cite, task.needs))}"] if task.needs else []),
         *([f"depends on {before}"] if before else []),
         *(
             [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shorten(task.summary)}"]
@@ -45,9 +45,9 @@ def render_task(task: TaskShown) -> str:
             else []
         ),
         *(
-            f"evidence {e['kind']} {named(e['ref'])}"
-            + (f" = {named(e['value'])}" if e.get("value") else "")
-            + (f"; check: {code(e['check'])}" if e["check"] else "")
+            f"evidence {e['kind']} {cite(e['ref'])}"
+            + (f" = {cite(e['value'])}" if e.get("value") else "")
+            + (f"; check: {backtick(e['check'])}" if e["check"] else "")
             for e in task.evidence
         ),
     ]
@@ -70,23 +70,25 @@ def render_entry(entry: Entry) -> str:
 def render_held_task(task: TaskHeld) -> str:
     """One line for a task that the caller holds."""
     until = f", lease until {task.lease_until}" if task.lease_until else ""
-    return f"{task.task} {state_in_words(task.state)}, fence {task.fence}{until}: {said(task.title)} by @{task.creator}"
+    return (
+        f"{task.task} {state_in_words(task.state)}, fence {task.fence}{until}: {inline(task.title)} by @{task.creator}"
+    )
 
 
 def render_offer(offer: OfferShown) -> str:
     """An offer with what its acceptance must prove."""
     proofs = "".join(
-        f"\n  - {a.kind} {named(a.ref)}" + (f": prove it with {code(a.command)}" if a.command else " (listed)")
+        f"\n  - {a.kind} {cite(a.ref)}" + (f": prove it with {backtick(a.command)}" if a.command else " (listed)")
         for a in offer.artifacts
     )
-    needs = f" needs {', '.join(map(named, offer.needs))};" if offer.needs else ""
+    needs = f" needs {', '.join(map(cite, offer.needs))};" if offer.needs else ""
     return (
         f"{offer.offer} {offer.task} from @{offer.from_} until {offer.expires_at};{needs} "
-        f"{said(offer.title)} by @{offer.creator}; @{offer.from_} says {shorten(offer.note)}{proofs}"
+        f"{inline(offer.title)} by @{offer.creator}; @{offer.from_} says {shorten(offer.note)}{proofs}"
     )
 
 
 def render_review(due: ReviewDue) -> str:
     """One line for a completion that the caller is to review."""
     why = f" ({due.why})" if due.why else ""
-    return f"{due.task} by @{due.by} since {due.since}{why}: {said(due.title)}"
+    return f"{due.task} by @{due.by} since {due.since}{why}: {inline(due.title)}"

@@ -12,7 +12,7 @@ from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import named, one_line
+from teamroom.server.rules.text import cite, one_line
 from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Writing
@@ -105,7 +105,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     if unknown:
         raise Refusal(
             "conflict",
-            f"{subject} does not declare {', '.join(map(named, unknown))}.",
+            f"{subject} does not declare {', '.join(map(cite, unknown))}.",
             f"Ask {subject} to call declare_capabilities first: post_message.",
             subject=subject,
         )
@@ -143,14 +143,14 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
         if row is None or row.attested_until is None or row.attested_until <= tx.now:
             raise Refusal(
                 "conflict",
-                f"Nobody attests now that {subject} reaches {named(capability)}.",
+                f"Nobody attests now that {subject} reaches {cite(capability)}.",
                 f"Leave it out. Call who with name {member.name} to see how each is known.",
                 subject=subject,
             )
         if caller.role != "owner" and caller.member not in (member.owner, row.attester):
             raise Refusal(
                 "not_allowed",
-                f"@{row.attested_by} attests that {subject} reaches {named(capability)}, not you.",
+                f"@{row.attested_by} attests that {subject} reaches {cite(capability)}, not you.",
                 f"Ask @{row.attested_by}, the owner of {subject} or a room owner: post_message.",
                 subject=subject,
             )

@@ -15,7 +15,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
-from teamroom.server.rules.text import code, one_line
+from teamroom.server.rules.text import backtick, one_line
 from teamroom.server.store.rows.capabilities import PlantRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -128,7 +128,7 @@ def _may_plant(caller: Caller, arguments: Plant) -> None:
         raise Refusal(
             "not_allowed",
             f"People, owners and operators make capabilities provable; you are an agent with the role {caller.role}.",
-            f"Ask your owner: {code(plant_command(arguments.capability))}",
+            f"Ask your owner: {backtick(plant_command(arguments.capability))}",
             subject=arguments.capability,
         )
     if arguments.read is not None and caller.kind != "human":

@@ -14,7 +14,7 @@ from teamroom.server.facts.timers import schedule
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.proofs import answer, answer_command, plant_command, renew_from
-from teamroom.server.rules.text import code, named, said
+from teamroom.server.rules.text import backtick, cite, inline
 from teamroom.server.store.rows.capabilities import PlantedValue, ProbeRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -76,10 +76,12 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[st
             if row.proven_until is not None and row.proven_until > tx.now:
                 continue  # the same answer once more: what it proved stands
             raise _no_probe(
-                proof.capability, "conflict", f"Nothing is asked of you about {named(proof.capability)} now."
+                proof.capability,
+                "conflict",
+                f"Nothing is asked of you about {cite(proof.capability)} now.",
             )
         if tx.now - row.opened_at >= 2 * tx.settings.probe_seconds:
-            raise _no_probe(proof.capability, "expired", f"The probe of {named(proof.capability)} was open too long.")
+            raise _no_probe(proof.capability, "expired", f"The probe of {cite(proof.capability)} was open too long.")
         planted = tx.only(PlantedValue, "plant_value", capability=proof.capability)
         expected = answer(row.nonce, caller.name, planted.value)
         given = (proof.value.split() or [""])[0].lower()
@@ -131,15 +133,15 @@ def _wrong(tx: Writing, caller: Caller, row: ProbeRow) -> Refusal:
         member_changed(tx, caller.member)
         tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=tx.now)
 
-    where = f" ({said(row.hint)})" if row.hint else ""
+    where = f" ({inline(row.hint)})" if row.hint else ""
     return Refusal(
         "bad_proof",
-        f"The proof of {named(capability)} is wrong; you have failed it, and nothing else of this call was done.",
-        f"If you reach it{where}, run {code(answer_command(nonce, caller.name, row.reads))} there and give its "
+        f"The proof of {cite(capability)} is wrong; you have failed it, and nothing else of this call was done.",
+        f"If you reach it{where}, run {backtick(answer_command(nonce, caller.name, row.reads))} there and give its "
         f'first word: proofs [{{"capability": {json.dumps(capability)}, "value": "…"}}]. '
         "If not, declare the others alone.",
         subject=capability,
-        keep=keep,
+        also=keep,
         missing=[capability],
     )
 
@@ -149,21 +151,21 @@ def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
     if planted is None:
         return Refusal(
             "not_found",
-            f"Nothing is planted for {named(capability)}, so it cannot be proven.",
-            f"Declare it without a proof; a person makes it provable: {code(plant_command(capability))}",
+            f"Nothing is planted for {cite(capability)}, so it cannot be proven.",
+            f"Declare it without a proof; a person makes it provable: {backtick(plant_command(capability))}",
             subject=capability,
         )
     if planted.planted_by == caller.member:
         return Refusal(
             "not_allowed",
-            f"You planted {named(capability)} yourself and know its value, so your answer proves nothing.",
+            f"You planted {cite(capability)} yourself and know its value, so your answer proves nothing.",
             "Let a person, or a member of another owner, attest it.",
             subject=capability,
         )
     return Refusal(
         "invalid",
-        f"You do not declare {named(capability)}.",
-        f"Name {named(capability)} in capabilities too; the reply asks you for its proof.",
+        f"You do not declare {cite(capability)}.",
+        f"Name {cite(capability)} in capabilities too; the reply asks you for its proof.",
         subject=capability,
     )
 

@@ -18,10 +18,10 @@ from teamroom.server.facts.timers import check_leases_by
 from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
-from teamroom.server.record.journal import Stop
+from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.standing import Level
-from teamroom.server.rules.text import named, one_line
+from teamroom.server.rules.text import cite, one_line
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -225,7 +225,7 @@ def _find(tx: Reading, text: str) -> Target:
         return Target(text, "room", ROOM)
     owner, colon, name = text.rpartition(":")
     if colon and owner != "owner":
-        raise Refusal("invalid", f"{named(text)} is no target.", "Give a member's name, owner:NAME or room.")
+        raise Refusal("invalid", f"{cite(text)} is no target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names.")
@@ -266,7 +266,7 @@ def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: floa
         raise RuntimeError(f"no standing is stored for {target.text}")
     standing_changed(tx, target.level, target.id)
     name = "room" if target.member is None else target.member.name
-    tx.effects.journal.append(asdict(Stop(target.level, name, state, until, caller.role)))
+    tx.effects.journal.append(asdict(StandingChange(target.level, name, state, until, caller.role)))
 
 
 def _record(

@@ -9,7 +9,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
-from teamroom.server.record.journal import Journal, Stop
+from teamroom.server.record.journal import Journal, StandingChange
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, TokenRow
 from teamroom.server.store.rows.restore import FirstOwner
@@ -68,7 +68,7 @@ def owner_token(tx: Writing, token: str | None) -> str | None:
     return issue_token(tx, owner.id, DEFAULT_LABEL, None)[0]
 
 
-def _stop_again(tx: Writing, stop: Stop) -> str | None:
+def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
     """Set the standing that was last set; what changed by that, in words."""
     target = 0
     if stop.scope != "room":

@@ -15,10 +15,10 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import schedule_digest, schedule_presence_check
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.record import chain as log
-from teamroom.server.record.journal import Stop
+from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
-from teamroom.server.rules.text import said
+from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
+from teamroom.server.rules.text import inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.transaction import Writing
@@ -90,7 +90,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     """Bring a member in, or give a member a token: another one by label, a new one in its place, or its life back."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
-    if fold(name) in RESERVED:
+    if normalize_name(name) in RESERVED:
         raise Refusal("invalid", f"{name} is a word of the room.", "Choose another name.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None:
@@ -188,8 +188,8 @@ def insert_member(
         "add_member",
         id=id_,
         name=name,
-        folded=fold(name),
-        looks=looks(name),
+        folded=normalize_name(name),
+        looks=make_skeleton(name),
         kind=kind,
         role=role,
         owner=id_ if owner is None else owner,
@@ -222,9 +222,9 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
 
 def _tell_apart(tx: Writing, name: str) -> None:
     """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
-    if (word := reserved_word(name)) is not None:
+    if (word := find_reserved_word(name)) is not None:
         raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
-    near = tx.value(str, "member_that_looks_like", folded=fold(name), looks=looks(name))
+    near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
     if near is not None:
         raise Refusal(
             "conflict",
@@ -268,7 +268,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
     if (standing.state == "killed") != arguments.revive:
         raise Refusal(
             "conflict",
-            f"@{name} was killed by @{standing.by_name}: {said(standing.reason)}."
+            f"@{name} was killed by @{standing.by_name}: {inline(standing.reason)}."
             if standing.state == "killed"
             else f"@{name} was not killed.",
             f"Bring it back: teamroom enroll {name} --revive"
@@ -293,7 +293,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
         if member.kind == "agent":  # while it was dead, nobody watched it
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
-        tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
+        tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role)))
         return f"revived @{name}"
     taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
     if taken and not arguments.rotate:

@@ -10,8 +10,8 @@ from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
-from teamroom.server.rules.presence import expectation, interval_seconds, next_wake_at, presence
-from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit
+from teamroom.server.rules.presence import find_presence, interval_seconds, make_forecast, next_wake_at
+from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
 from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.rows.tasks import UpheldShare
 from teamroom.server.store.transaction import Reading
@@ -88,7 +88,7 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)
-    shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
+    shown = members[: count_fitting(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:
         shown.sort(key=lambda member: (not _counts(member, arguments.capability), member.standing != "active"))
@@ -105,9 +105,9 @@ def _characters(member: MemberShown) -> int:
 
 def _member(tx: Reading, row: RosterRow) -> MemberShown:
     facts = facts_of(tx, row)
-    verdict = presence(facts, tx.now, tx.settings)
+    verdict = find_presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = expectation(facts, answer_times(tx, row.id), tx.now, tx.settings)
+    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, tx.settings)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
         name=row.name,
@@ -115,7 +115,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         role=row.role,
         owner=row.owner_name,
         mode=row.mode,
-        presence=verdict.verdict,
+        presence=verdict.state,
         reason=verdict.reason,
         standing=facts.standing,
         connected=facts.is_connected(tx.now, interval, tx.settings),

@@ -21,7 +21,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line, search_words
+from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting, find_mentions, one_line, parse_search
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import MessagePlace, MessageRow
@@ -186,7 +186,7 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messa
     wanted = Filter(
         thread=_message(tx, arguments.thread).thread if arguments.thread is not None else 0,
         mention=find_member(tx, arguments.mentions).id if arguments.mentions is not None else 0,
-        words=search_words(arguments.query or ""),
+        words=parse_search(arguments.query or ""),
     )
     if arguments.query is not None and arguments.after is None:
         return _search(tx, wanted, arguments)
@@ -263,7 +263,7 @@ def _previous(tx: Reading, wanted: Filter, row: MessageRow) -> int:
 
 def _fitting(rows: Sequence[MessageRow]) -> int:
     """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
-    return how_many_fit((len(row.text) + 2 * row.text.count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS)
+    return count_fitting((len(row.text) + 2 * row.text.count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS)
 
 
 def is_a_page(arguments: ReadMessages) -> bool:
@@ -277,7 +277,7 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Mes
     for name in arguments.to or ():
         row = find_member(tx, name)
         rows[row.id] = row
-    named = [*mentions(arguments.text), *([parent.author] if parent is not None else [])]
+    named = [*find_mentions(arguments.text), *([parent.author] if parent is not None else [])]
     for name in named:
         found = tx.one(MemberFacts, "member_facts", name=name)
         if found is not None:

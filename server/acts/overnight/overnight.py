@@ -18,7 +18,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
-from teamroom.server.rules.overnight import Look, fold, next_look, step_seconds
+from teamroom.server.rules.overnight import Look, allot_lines, next_look, step_seconds
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -88,7 +88,7 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     waiting, broken, stopped = waits(tx), broke(tx, since, after), stops(tx, since, after)
     held, doers = has(tx, tasks), done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
-    numbers = fold([[kind.count for kind in section] for section in sections])
+    numbers = allot_lines([[kind.count for kind in section] for section in sections])
     return Night(
         since=rfc3339(since),
         until=rfc3339(tx.now),

@@ -9,7 +9,7 @@ from teamroom.server.acts.overnight.sections import Kind, short
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
-from teamroom.server.rules.overnight import who_is_named
+from teamroom.server.rules.overnight import find_named
 from teamroom.server.store.rows.overnight import (
     AskOfPerson,
     BlockedTask,
@@ -123,7 +123,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
     people = tx.column(str, "people")
     found = []
     for row in tx.all(BlockedTask, "blocked_tasks", limit=BLOCKED_LOOKED_AT):
-        person = who_is_named(row.blocked_on, people)
+        person = find_named(row.blocked_on, people)
         if person is not None:
             found.append(
                 Waiting(

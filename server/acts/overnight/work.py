@@ -11,7 +11,7 @@ from teamroom.server.facts.ids import number_of
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.presence import Presence, presence
+from teamroom.server.rules.presence import Presence, find_presence
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.messages import MessagePlace
 from teamroom.server.store.rows.overnight import DoneByMember, HandOverCount, LastEntry, StateCount
@@ -92,13 +92,15 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
     row = task.row
     has_it = (row.completed_by if task.state == "in_review" else row.holder) or ROOM_MEMBER
     if has_it not in known:
-        known[has_it] = presence(facts_of(tx, tx.only(WatchedMember, "watched", member=has_it)), tx.now, tx.settings)
+        known[has_it] = find_presence(
+            facts_of(tx, tx.only(WatchedMember, "watched", member=has_it)), tx.now, tx.settings
+        )
     return Held(
         task=task.name,
         title=short(row.title),
         state=task.state,
         holder=(row.completer_name if task.state == "in_review" else row.holder_name) or "",
-        presence=known[has_it].verdict,
+        presence=known[has_it].state,
         reason=known[has_it].reason,
         overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         lease_until=task.lease_until(tx.now),

@@ -14,12 +14,12 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.presence import (
+    Assessment,
     Challenge,
-    Judgement,
+    assess,
     interval_seconds,
-    judge,
 )
-from teamroom.server.rules.text import one_line, said
+from teamroom.server.rules.text import inline, one_line
 from teamroom.server.store.rows.log import LastAct
 from teamroom.server.store.rows.supervisor import SuspicionRow, WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
@@ -43,7 +43,7 @@ def watch(tx: Writing, due: Timer) -> None:
         _note_listening(tx, row, interval)
         row = tx.only(WatchedMember, "watched", member=due.member)
     facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
-    judgement = judge(facts, row.connected_since, unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
+    judgement = assess(facts, row.connected_since, unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
     if judgement is None or row.trouble == "gone":  # it is watched again once it calls
         cancel_timer(tx, "presence", due.member, due.member)
         return
@@ -91,7 +91,7 @@ def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
     raise Refusal(
         "bad_proof",
         "That does not answer the challenge.",
-        f"Look the answer up with check_in, then call again. The question: {said(row.question or '')}",
+        f"Look the answer up with check_in, then call again. The question: {inline(row.question or '')}",
         subject=f"@{caller.name}",
     )
 
@@ -143,7 +143,7 @@ def _note_listening(tx: Writing, row: WatchedMember, interval: float) -> None:
         tx.run("note_connected", member=row.id, now=tx.now)
 
 
-def _note(tx: Writing, row: WatchedMember, judgement: Judgement) -> None:
+def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
     """Write a finding down. What is new is said in the stream; from a zombie on, its owner and watchdogs are told."""
     if judgement.again:
         tx.run("ask_later", member=row.id, now=tx.now)

@@ -12,7 +12,7 @@ from teamroom.server.facts.task import task_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import REDACTED, named, one_line
+from teamroom.server.rules.text import REDACTED, cite, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.messages import MessageRow
@@ -88,7 +88,9 @@ def _take(tx: Writing, what: str) -> list[int]:
         return _take_entries(tx, entries)
     if (found := parse(what)) is None:
         raise Refusal(
-            "invalid", f"{named(what)} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number."
+            "invalid",
+            f"{cite(what)} is nothing that has content.",
+            "Give M-7, T-3, O-2 or an entry's number.",
         )
     kind, number = found
     if tx.one(ROWS[kind], kind, id=number) is None:

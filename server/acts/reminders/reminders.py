@@ -14,7 +14,7 @@ from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpo
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.presence import duration, interval_seconds, presence
+from teamroom.server.rules.presence import duration, find_presence, interval_seconds
 from teamroom.server.rules.reminders import (
     DAY_SECONDS,
     Circumstances,
@@ -143,7 +143,7 @@ def circumstances(tx: Reading, row: WatchedMember, found: Open) -> Circumstances
     nth = tx.value(float, "nth_newest_reminder", since=tx.now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
     return Circumstances(
         standing=facts.standing,
-        verdict=presence(facts, tx.now, settings).verdict,
+        state=find_presence(facts, tx.now, settings).state,
         snoozed_until=found.snoozed_until,
         today=tx.number("count_reminders_of_member", member=row.id, since=tx.now - DAY_SECONDS),
         hour_free_at=tx.now + seconds_until_free(nth, HOUR_SECONDS, tx.now),

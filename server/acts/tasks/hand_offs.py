@@ -38,7 +38,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import code, cut, named, one_line, state_in_words
+from teamroom.server.rules.text import backtick, cite, one_line, shorten, state_in_words
 from teamroom.server.store.rows.hand_offs import OfferRow, OfferToMember
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
@@ -225,7 +225,7 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
             title=row.title,
             creator=row.creator_name,
             from_=row.giver_name,
-            note=cut(row.note, NOTE_SHOWN),
+            note=shorten(row.note, NOTE_SHOWN),
             needs=json.loads(row.needs),
             artifacts=[_shown(artifact) for artifact in json.loads(row.artifacts)],
             expires_at=rfc3339(row.expires_at),
@@ -346,11 +346,11 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
 
         raise Refusal(
             "bad_proof",
-            f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
-            f"Run {code(command(artifact['kind'], ref) or '')} where you work and give its first word: "
+            f"The proof of {cite(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
+            f"Run {backtick(command(artifact['kind'], ref) or '')} where you work and give its first word: "
             f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
             subject=offer_name(arguments.offer),
-            keep=keep,
+            also=keep,
             missing=[ref],
         )
 

@@ -18,7 +18,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import named, one_line
+from teamroom.server.rules.text import cite, one_line
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
 from teamroom.server.store.rows.tasks import TaskRow
@@ -199,7 +199,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     if standing != "active":
         raise Refusal("conflict", f"{subject} is {standing}: its runtime rests.", "Wait for its resume.")
     if not _watchdogs(tx, name):
-        reaches = named(f"runtime:{name}")
+        reaches = cite(f"runtime:{name}")
         raise Refusal(
             "conflict",
             f"No watchdog reaches {reaches}.",
