@@ -29,7 +29,7 @@ from teamroom.server.store.transaction import Reading, Writing
 ID_CHARACTERS = 20
 """The longest id that is read: 18 digits fit every engine."""
 
-TOKEN_TOLD = "token_told"
+TOKEN_IN_TEXT = "token_in_text"
 """The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
 
 
@@ -40,7 +40,7 @@ def _clean(text: str) -> str:
             "take it and its like out and call again"
         )
     if TOKEN.search(text):
-        raise PydanticCustomError(TOKEN_TOLD, "a token of this room stands in it, which everybody would read")
+        raise PydanticCustomError(TOKEN_IN_TEXT, "a token of this room stands in it, which everybody would read")
     return text
 
 
@@ -152,8 +152,8 @@ class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
     `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
-    `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
-    written down once it was read; where nothing can be written, the read stands.
+    `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
+    `after_read`: what is written after the read. The read succeeds even if that cannot be written.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Read(Generic[A, R]):
     shown_to_agents: Roles | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
-    beside: Callable[[Writing, Caller, A, R], None] | None = None
+    after_read: Callable[[Writing, Caller, A, R], None] | None = None
 
 
 def author(caller: Caller) -> Author:

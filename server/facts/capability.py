@@ -42,7 +42,7 @@ def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
     return [_shown(row, trust, tx.now) for row in rows]
 
 
-def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
+def find_missing_capabilities(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
     """What a member does not reach of what is needed, by what counts here; each with its state, None: not declared."""
     trust = tx.policy.trust
     has = {row.capability: _reach(row) for row in tx.all(CapabilityRow, "capabilities", member=member)}
@@ -53,9 +53,9 @@ def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | Non
     }
 
 
-def require(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
+def require_capabilities(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
     """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
-    missing = lacking(tx, member, needs) if needs else {}
+    missing = find_missing_capabilities(tx, member, needs) if needs else {}
     if not missing:
         return
     trust = tx.policy.trust

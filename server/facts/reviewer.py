@@ -73,7 +73,7 @@ def as_review(row: TaskRow) -> ReviewRow:
     )
 
 
-def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
+def select_reviewer(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
     """Who is asked to review: nobody, the named member unless it is killed or the completer, or one by rule (REV1)."""
     if policy == "none":
         return None
@@ -171,7 +171,7 @@ def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
 
 def ask_again(tx: Writing, row: ReviewRow, policy: str) -> None:
     """Ask whom a changed review asks for, of a task that is in review already; `none` leaves it with who has it."""
-    found = who_is_asked(tx, policy, row.id, row.completed_by, row.completer_owner)
+    found = select_reviewer(tx, policy, row.id, row.completed_by, row.completer_owner)
     if found is not None and found.id != row.reviewer:
         _replace(tx, row, found)
 

@@ -6,7 +6,7 @@ from collections import deque
 import anyio
 
 from teamroom.server.acts.presence.presence import ACKNOWLEDGE, WAKES_WAITING, Acknowledge, Waited, WaitForWake
-from teamroom.server.acts.presence.trouble import tell_of_take_overs
+from teamroom.server.acts.presence.trouble import report_competing_listeners
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import stopping
@@ -71,7 +71,7 @@ class Waiting:
             return await self._wait(caller, arguments, seconds, Listening())
         with self._bus.listening(caller.member, listener) as (listening, took_over):
             if took_over and self._take_overs.is_alarming(caller.member, anyio.current_time()):
-                await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, caller))
+                await self._door.act_as_room(lambda tx: report_competing_listeners(tx, caller))
             return await self._wait(caller, arguments, seconds, listening)
 
     async def _wait(self, caller: Caller, arguments: WaitForWake, seconds: float, listening: Listening) -> Waited:

@@ -97,7 +97,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
     member = find_member(tx, name)
     subject = f"@{member.name}"
     reached = _attested(arguments)
-    _may_attest(caller, member, subject)
+    _require_attester(caller, member, subject)
     declared = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     unknown = [capability for capability in reached if capability not in declared]
     if unknown:
@@ -176,7 +176,7 @@ def _attested(arguments: DeclareCapabilities) -> list[str]:
     return sorted(set(arguments.capabilities))
 
 
-def _may_attest(caller: Caller, member: MemberFacts, subject: str) -> None:
+def _require_attester(caller: Caller, member: MemberFacts, subject: str) -> None:
     if member.id == caller.member:
         raise Refusal(
             "not_allowed", "Nobody attests itself.", "Prove it, or ask another owner's member.", subject=subject

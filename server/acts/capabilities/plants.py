@@ -71,7 +71,7 @@ class ReadPlants(Arguments):
 
 def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
     """Make a capability provable with a new value, or no longer. Who proved it with another value is asked anew."""
-    _may_plant(caller, arguments)
+    _require_planter(caller, arguments)
     capability = arguments.capability
     if arguments.remove:
         return _remove(tx, caller, capability)
@@ -117,7 +117,7 @@ def _cat(file: str) -> str:
     return f"cat < {home}{shlex.quote(file.removeprefix(home))}"
 
 
-def _may_plant(caller: Caller, arguments: Plant) -> None:
+def _require_planter(caller: Caller, arguments: Plant) -> None:
     """People, and agents that operate the room; but what others are asked to run, a person says."""
     if caller.kind != "human" and not caller.is_operator:
         raise Refusal(

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
-from teamroom.server.acts.presence.trouble import end_with_kill
-from teamroom.server.acts.tasks.release import release_everything, tell_givers
+from teamroom.server.acts.presence.trouble import clear_after_kill
+from teamroom.server.acts.tasks.release import notify_givers, release_everything
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.reviewer import replace_killed_reviewer
@@ -80,7 +80,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     """Pause a member, an owner's agents, or the room: no act of whom it binds commits after this one."""
     target = _find(tx, arguments.target)
     _authorise(caller, target, "pause", allow_watchdog=True)
-    _spare_last_owner(tx, target)
+    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
         raise Refusal("conflict", f"{target.subject} was killed.", "Nothing to pause.", subject=target.subject)
@@ -94,7 +94,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
         check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
     seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
-    _tell_who_answers(tx, caller, target, "pause")
+    _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
         receipt=seq, target=arguments.target, standing="paused", until=rfc3339(until) if until is not None else None
@@ -146,7 +146,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
-    _spare_last_owner(tx, target)
+    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
         return _unchanged(target, "killed", "was killed already")
@@ -157,10 +157,10 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     freed = release_everything(tx, target.id)
     seq = _record(tx, caller, "kill", target, "killed", arguments.reason, freed)
     give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed")
-    end_with_kill(tx, target.id, target.text, seq)
-    _tell_who_answers(tx, caller, target, "kill")
+    clear_after_kill(tx, target.id, target.text, seq)
+    _notify_responsible(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
-    tell_givers(tx, freed["offers"], target.id, caller.member, line)
+    notify_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = tx.column(int, "unanswered_senders", member=target.id, after=_acknowledged(target))
     wake_members(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
     replace_killed_reviewer(tx, target.id)
@@ -203,7 +203,7 @@ def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
     return caller.role == "operator" and standing.by_role == "operator"
 
 
-def _spare_last_owner(tx: Writing, target: Target) -> None:
+def _require_other_owner(tx: Writing, target: Target) -> None:
     member = target.member
     if member is None or target.level != "member" or member.kind != "human" or member.role != "owner":
         return
@@ -287,7 +287,7 @@ def _bound(tx: Reading, target: Target) -> Iterable[int]:
     return tx.column(int, "agents_of", owner=target.id) if target.level == "owner" else tx.column(int, "all_agents")
 
 
-def _tell_who_answers(tx: Writing, caller: Caller, target: Target, act: str) -> None:
+def _notify_responsible(tx: Writing, caller: Caller, target: Target, act: str) -> None:
     """Tell the people who answer for whom it binds, outside the room, but for who did it."""
     answer = [_owner(target)] if target.level != "room" else tx.column(int, "owners_of_agents")
     for person in answer if tx.settings.notify else ():

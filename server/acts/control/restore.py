@@ -3,7 +3,7 @@
 from typing import Any
 
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
-from teamroom.server.acts.presence.trouble import end_with_kill
+from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import release_everything
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
@@ -19,7 +19,7 @@ FENCE_LEAP = 1_000_000
 """How much higher every fence begins again: above any that was handed out after the backup."""
 
 
-def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
+def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
     """Void what was handed out, and stop again what was stopped since the backup; returns who and what that was.
 
     `stops` None: nobody knows what was stopped since.
@@ -99,5 +99,5 @@ def _stop_again(tx: Writing, stop: Stop) -> str | None:
     summary = f"{subject} is {stop.state}, as before the room was restored"
     seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)
     if stop.state == "killed":
-        end_with_kill(tx, target, stop.name, seq)
+        clear_after_kill(tx, target, stop.name, seq)
     return summary

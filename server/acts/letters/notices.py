@@ -159,7 +159,7 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     if found.kind == "digest":
         return paused_until or digest(_day(tx, row, found), settings.room_name, settings.notify_link)
     rows = tx.all(NoticeRow, "notices_of", member=found.member, letter=found.letter, limit=NOTICES)
-    open_ = [notice for notice in rows if _stands(tx, row, notice)]
+    open_ = [notice for notice in rows if _still_applies(tx, row, notice)]
     if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
     matters = _matters(tx, open_)
@@ -176,7 +176,7 @@ def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
     _end(tx, found, "left out", reason, found.tries, False)
 
 
-def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
+def note_postponed(tx: Writing, found: Delivery, at: float) -> None:
     """A letter waits."""
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
 
@@ -194,12 +194,12 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
     last = tx.one(EndedDelivery, "last_told", member=found.member, channel=found.channel)
     said = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
     if said:
-        _say_failed(tx, found, reason, tries)
+        _log_failure(tx, found, reason, tries)
     _end(tx, found, "failed", reason, tries, said)
     return True
 
 
-def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
+def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
     channels = len(tx.settings.notify.get(found.name, ()))
     count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
@@ -272,34 +272,34 @@ def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
     )
 
 
-# ------------------------------------------------------------------ what still stands
+# ------------------------------------------------------------------ what still applies
 
 
 def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -> list[NoticeRow]:
     """The notices that a person is still to be told of; the others go."""
     standing = []
     for notice in notices:
-        if _stands(tx, row, notice):
+        if _still_applies(tx, row, notice):
             standing.append(notice)
         else:
             tx.run("drop_notice", **_key(row.id, notice))
     return standing
 
 
-def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
+def _still_applies(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     """Whether a notice still asks something of a person that has not seen its wake in the room."""
     reason, subject, seq = notice.reason, notice.subject, notice.seq
     if notice.line is not None and seq <= row.seen:
         return False
     if notice.kind == "stopped":
         return _is_stopped(tx, subject)
-    if notice.act == "escalate" and not _escalation_stands(tx, notice):
+    if notice.act == "escalate" and not _escalation_applies(tx, notice):
         return False
     kind, number = parse(subject) or (None, 0)
     if kind == "task":
-        return _task_stands(tx.one(TaskRow, "task", id=number), row.id, notice)
+        return _task_applies(tx.one(TaskRow, "task", id=number), row.id, notice)
     if kind == "offer":
-        return _offer_stands(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
+        return _offer_applies(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
     if reason == "mention" or (reason == "alert" and notice.act == "post_message"):
         asked = tx.only(MessageRow, "message", id=number)
         return tx.value(int, "has_answered", thread=asked.thread, member=row.id, message=asked.id) is None
@@ -311,7 +311,7 @@ def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     return True
 
 
-def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
+def _escalation_applies(tx: Reading, notice: NoticeRow) -> bool:
     """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
     detail = json.loads(notice.detail or "{}")
     rule, member = detail.get("rule"), tx.one(MemberRow, "member_by_name", name=detail.get("member", ""))
@@ -325,7 +325,7 @@ def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
     return is_still_owed(tx, rule, subject, member.id, tx.now)
 
 
-def _task_stands(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
+def _task_applies(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
     if task is None or task.state in ("done", "cancelled"):
         return False
     if notice.kind == "stuck":
@@ -337,7 +337,7 @@ def _task_stands(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
     return bool(task.state == "open" and (notice.reason == "repair" or task.assigned == member))
 
 
-def _offer_stands(tx: Reading, offer: OfferRow | None, member: int, reason: str) -> bool:
+def _offer_applies(tx: Reading, offer: OfferRow | None, member: int, reason: str) -> bool:
     if offer is None or reason == "offer":
         return offer is not None and offer.state == "offered" and bool(offer.expires_at > tx.now)
     task = tx.only(TaskRow, "task", id=offer.task)

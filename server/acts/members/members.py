@@ -206,8 +206,8 @@ def insert_member(
 def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
-    _tell_apart(tx, arguments.name)
-    _may_give(caller, kind, role)
+    _require_distinct_name(tx, arguments.name)
+    _require_enroll_right(caller, kind, role)
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
     if kind == "human" and arguments.owner not in (None, arguments.name):
         raise Refusal("invalid", "A human answers for itself.", "Leave owner out.")
@@ -217,7 +217,7 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
-def _tell_apart(tx: Writing, name: str) -> None:
+def _require_distinct_name(tx: Writing, name: str) -> None:
     """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
     if (word := reserved_word(name)) is not None:
         raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
@@ -231,7 +231,7 @@ def _tell_apart(tx: Writing, name: str) -> None:
         )
 
 
-def _may_give(caller: Caller, kind: Kind, role: Role) -> None:
+def _require_enroll_right(caller: Caller, kind: Kind, role: Role) -> None:
     if caller.role == "owner":
         return
     if caller.kind == "human" and kind == "agent" and role in ("member", "observer"):
@@ -311,7 +311,7 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
     role = arguments.role or member.role
     if role != member.role:
-        _may_give(caller, member.kind, role)
+        _require_enroll_right(caller, member.kind, role)
     mode = arguments.mode or member.mode
     if (role, mode) != (member.role, member.mode):
         tx.run("change_member", id=member.id, role=role, mode=mode)

@@ -52,7 +52,7 @@ def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def tell_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
+def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
     """Say once, in the stream and to their owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other.name}"

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
 from teamroom.server.acts.messages.budgets import require_own_task, spend
-from teamroom.server.acts.messages.exchanges import address, tell_owners
+from teamroom.server.acts.messages.exchanges import address, notify_owners
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
-from teamroom.server.facts.forecast import forecast_with_others, helpers, needs_of_any
+from teamroom.server.facts.forecast import find_helpers, forecast_with_others, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, find_member
 from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
@@ -118,7 +118,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     folded = spend(tx, caller, kind)
     addressees = _addressees(tx, caller, arguments, parent)
     if kind == "alert" and not addressees:
-        addressees = helpers(tx, caller, task)
+        addressees = find_helpers(tx, caller, task)
     tx.head.messages += 1
     id_, name = tx.head.messages, message_name(tx.head.messages)
     thread = parent.thread if parent else id_
@@ -157,7 +157,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         for row in found.woken:
             schedule_reminder(tx, "ask", id_, row.id, row.mode)
     for row in found.ended:
-        tell_owners(tx, caller, row, name)
+        notify_owners(tx, caller, row, name)
     return Posted(
         receipt=seq,
         message=name,

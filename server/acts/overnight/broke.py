@@ -58,7 +58,7 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def broke(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
+def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
     """All that broke since a number, and what is still broken from before; the worst kinds first."""
     refused, failing = _refused(tx, since), tx.number("count_failing")
     return [

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Read
-from teamroom.server.acts.overnight.broke import Broken, broke
-from teamroom.server.acts.overnight.sections import Section, shown
-from teamroom.server.acts.overnight.stops import Stopped, stops
-from teamroom.server.acts.overnight.waits import Waiting, waits
-from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinished
+from teamroom.server.acts.overnight.broke import Broken, list_broken
+from teamroom.server.acts.overnight.sections import Section, fill_section
+from teamroom.server.acts.overnight.stops import Stopped, list_stopped
+from teamroom.server.acts.overnight.waits import Waiting, list_waiting
+from teamroom.server.acts.overnight.work import Doer, Held, count_unfinished, list_done, list_held
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.identity import Caller
@@ -84,9 +84,9 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     else:
         look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
-    tasks = unfinished(tx)
-    waiting, broken, stopped = waits(tx), broke(tx, since, after), stops(tx, since, after)
-    held, doers = has(tx, tasks), done(tx, after)
+    tasks = count_unfinished(tx)
+    waiting, broken, stopped = list_waiting(tx), list_broken(tx, since, after), list_stopped(tx, since, after)
+    held, doers = list_held(tx, tasks), list_done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
     numbers = fold([[kind.count for kind in section] for section in sections])
     return Night(
@@ -97,12 +97,12 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
         upto=end,
         entries=end - after,
         pace=_pace(tx, since, after, end),
-        waits=shown(waiting, numbers[0]),
-        broke=shown(broken, numbers[1]),
-        stopped=shown(stopped, numbers[2]),
-        has=shown(held, numbers[3]),
+        waits=fill_section(waiting, numbers[0]),
+        broke=fill_section(broken, numbers[1]),
+        stopped=fill_section(stopped, numbers[2]),
+        has=fill_section(held, numbers[3]),
         tasks=tasks,
-        done=shown(doers, numbers[4]),
+        done=fill_section(doers, numbers[4]),
     )
 
 
@@ -141,4 +141,4 @@ def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
-OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, beside=note_look)
+OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, after_read=note_look)

@@ -41,7 +41,7 @@ class Section(BaseModel, Generic[T]):
         return ", ".join(f"{count} {state_in_words(kind)}" for kind, count in self.left_out.items())
 
 
-def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
+def fill_section(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
     """A section with so many of each kind."""
     found = [list(kind.first(number)) if number else [] for kind, number in zip(kinds, numbers, strict=True)]
     left = {kind.name: kind.count - len(things) for kind, things in zip(kinds, found, strict=True)}
@@ -52,6 +52,6 @@ def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
     )
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """A member's text as a line of the screen has room for it."""
     return one_line(text, TEXT_CHARACTERS)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedRow, SubjectCount
 from teamroom.server.store.transaction import Reading
@@ -33,12 +33,12 @@ class Stopped(BaseModel):
     revived: bool = False
 
     @property
-    def let_go(self) -> str:
+    def ending(self) -> str:
         """What whoever ended it did."""
         return "revived" if self.revived else "resumed"
 
 
-def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
+def list_stopped(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
     """Who is stopped now, and who was let go in the span; those first that are stopped and may be let go."""
     return [
         _in_force(tx, "paused", "paused", -1.0, tx.now),
@@ -46,7 +46,7 @@ def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
         Kind(
             "let_go",
             tx.number("count_let_go", after=after, now=tx.now, revival=REVIVAL),
-            lambda limit: _let_go(tx, after, limit),
+            lambda limit: _list_released(tx, after, limit),
         ),
         _in_force(tx, "killed_before", "killed", -1.0, since),
     ]
@@ -69,11 +69,11 @@ def _standing(row: StoppedRow) -> Stopped:
         by=row.by_name,
         since=rfc3339(row.since),
         until=None if row.until is None else rfc3339(row.until),
-        reason=short(row.reason),
+        reason=shorten(row.reason),
     )
 
 
-def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
+def _list_released(tx: Reading, after: int, limit: int) -> list[Stopped]:
     found = []
     for row in tx.all(SubjectCount, "let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
         stop = tx.one(NewestStop, "newest_stop", subject=row.subject)
@@ -90,7 +90,7 @@ def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
                 by=stop.actor,
                 since=rfc3339(stop.at),
                 until=None if until is None else rfc3339(until),
-                reason=short(detail.get("reason", "")),
+                reason=shorten(detail.get("reason", "")),
                 times=row.times,
                 ended_by=None if resumed is None else resumed.actor,
                 ended_at=None if ended_at is None else rfc3339(ended_at),

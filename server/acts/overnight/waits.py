@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
@@ -45,7 +45,7 @@ class Waiting(BaseModel):
     times: int = 0
 
 
-def waits(tx: Reading) -> list[Kind[Waiting]]:
+def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
     """All that waits for a person now, the most pressing kinds first."""
     blocked, escalated = _blocked(tx), _escalated(tx)
     late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
@@ -68,9 +68,9 @@ def waits(tx: Reading) -> list[Kind[Waiting]]:
 
 
 def _rows(
-    tx: Reading, kind: type[R], name: str, put: Callable[[R], Waiting], **parameters: Any
+    tx: Reading, kind: type[R], name: str, build: Callable[[R], Waiting], **parameters: Any
 ) -> Callable[[int], Sequence[Waiting]]:
-    return lambda limit: [put(row) for row in tx.all(kind, name, **parameters, limit=limit)]
+    return lambda limit: [build(row) for row in tx.all(kind, name, **parameters, limit=limit)]
 
 
 def _ask(row: AskOfPerson) -> Waiting:
@@ -80,7 +80,7 @@ def _ask(row: AskOfPerson) -> Waiting:
         person=row.person,
         by=row.author,
         since=rfc3339(row.since),
-        text=short(row.summary),
+        text=shorten(row.summary),
     )
 
 
@@ -91,7 +91,7 @@ def _review(row: ReviewByPerson) -> Waiting:
         person=row.person,
         by=row.completer,
         since=rfc3339(row.completed_at),
-        text=short(row.title),
+        text=shorten(row.title),
     )
 
 
@@ -103,7 +103,7 @@ def _offer(row: OfferToPerson) -> Waiting:
         by=row.giver,
         since=rfc3339(row.created_at),
         until=rfc3339(row.expires_at),
-        text=short(row.note),
+        text=shorten(row.note),
     )
 
 
@@ -114,7 +114,7 @@ def _assigned(row: TaskForPerson) -> Waiting:
         person=row.person,
         by=row.creator,
         since=rfc3339(row.created_at),
-        text=short(row.title),
+        text=shorten(row.title),
     )
 
 
@@ -132,7 +132,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
                     person=person,
                     by=row.holder,
                     since=rfc3339(row.touched_at),
-                    text=short(row.blocked_on),
+                    text=shorten(row.blocked_on),
                 )
             )
     return found

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import number_of
 from teamroom.server.facts.member import facts_of
@@ -72,7 +72,7 @@ class Doer(BaseModel):
 # ------------------------------------------------------------------ who has what now
 
 
-def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
+def list_held(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
     """Every task in work, what is overdue or soon will be first."""
 
     def first(limit: int) -> list[Held]:
@@ -82,7 +82,7 @@ def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
     return [Kind("task", sum(counts.get(state, 0) for state in IN_WORK), first)]
 
 
-def unfinished(tx: Reading) -> dict[str, int]:
+def count_unfinished(tx: Reading) -> dict[str, int]:
     """How many tasks there are in each state that is not the end."""
     return {row.state: row.tasks for row in tx.all(StateCount, "count_unfinished")}
 
@@ -95,7 +95,7 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
         known[has_it] = presence(facts_of(tx, tx.only(WatchedMember, "watched", member=has_it)), tx.now, tx.settings)
     return Held(
         task=task.name,
-        title=short(row.title),
+        title=shorten(row.title),
         state=task.state,
         holder=(row.completer_name if task.state == "in_review" else row.holder_name) or "",
         presence=known[has_it].verdict,
@@ -111,7 +111,7 @@ def _waits_for(tx: Reading, state: str, row: TaskRow) -> str | None:
     if state == "in_review":
         reviewer = reviewer_now(tx, as_review(row))
         return None if reviewer is None else f"@{reviewer.name}"
-    return {"blocked": short(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
+    return {"blocked": shorten(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
 
 
 def _brought(tx: Reading, task: int) -> Brought | None:
@@ -123,15 +123,15 @@ def _brought(tx: Reading, task: int) -> Brought | None:
         by=row.member,
         at=rfc3339(row.at),
         kind=row.kind,
-        text=short(row.text),
-        evidence="" if evidence[0] is None else short(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
+        text=shorten(row.text),
+        evidence="" if evidence[0] is None else shorten(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
     )
 
 
 # ------------------------------------------------------------------ who did what
 
 
-def done(tx: Reading, after: int) -> list[Kind[Doer]]:
+def list_done(tx: Reading, after: int) -> list[Kind[Doer]]:
     """One line for each member that got something done since a number; who did most first."""
     ranked = sorted(((id_, tally) for id_, tally in _tallies(tx, after).items() if any(tally.values())), key=_rank)
     return [Kind("member", len(ranked), lambda limit: [_doer(tx, after, *of) for of in ranked[:limit]])]
@@ -167,5 +167,5 @@ def _doer(tx: Reading, after: int, id_: int, tally: dict[str, int]) -> Doer:
     return Doer(
         member=tx.only(MemberName, "member_by_id", id=id_).name,
         **tally,
-        newest=[Title(task=name, title=short(title)) for name, title in titles],
+        newest=[Title(task=name, title=shorten(title)) for name, title in titles],
     )

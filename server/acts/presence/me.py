@@ -83,7 +83,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
     )
 
 
-def look_around(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
+def check_metrics_access(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
     """Nothing but the check that a caller may look: the metrics are not in the store."""
     return arguments
 
@@ -94,6 +94,6 @@ def listen(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
 
 
 LISTEN = Read("listen", Nothing, listen, is_small=always)
-LOOK_AROUND = Read("metrics", Nothing, look_around, roles=LOG_READERS, is_small=always)
+LOOK_AROUND = Read("metrics", Nothing, check_metrics_access, roles=LOG_READERS, is_small=always)
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
 READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

@@ -22,7 +22,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.acts.capabilities.probes import Probe, open_probes
-from teamroom.server.acts.presence.trouble import answer_challenge, answered_for_itself, open_question
+from teamroom.server.acts.presence.trouble import answer_challenge, clear_suspicion, open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
@@ -244,7 +244,7 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
-    wakes, seen = _tell(tx, causes, cursor)
+    wakes, seen = _show_wakes(tx, causes, cursor)
     return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
 
 
@@ -253,7 +253,7 @@ def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
 
     `end` is the end of the log, and the cursor where nothing is left out.
     """
-    return _tell(tx, *_causes(tx, tx.principal.member, after, end))
+    return _show_wakes(tx, *_causes(tx, tx.principal.member, after, end))
 
 
 def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause], int]:
@@ -265,7 +265,7 @@ def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause]
     return [row for row in rows if row.seq < cut], cut - 1
 
 
-def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
+def _show_wakes(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
     """Wakes as the caller is told them (QUI4, CTL5), and the cursor behind what was told."""
     if not causes:
         return [], cursor
@@ -344,7 +344,7 @@ def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat)
     if new_note:
         tx.run("record_progress", member=caller.member, now=tx.now, note=digest, busy_until=busy_until)
         if row.trouble:
-            answered_for_itself(tx, caller)
+            clear_suspicion(tx, caller)
     return receipt
 
 

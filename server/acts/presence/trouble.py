@@ -55,7 +55,7 @@ def watch(tx: Writing, due: Timer) -> None:
         tx.run("count_slot", **due.key, at=judgement.next_at, span=interval, slot=0, counted=0, escalated=0)
 
 
-def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> None:
+def note_return(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> None:
     """A member called for the first time, or after it was gone: it is watched, and no longer gone."""
     if caller.kind != "agent":
         return
@@ -64,12 +64,12 @@ def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> N
         _end(tx, caller, "is back")
 
 
-def answered_for_itself(tx: Writing, caller: Caller) -> None:
+def clear_suspicion(tx: Writing, caller: Caller) -> None:
     """Real evidence of a member that the room suspects: that is over at once (PRS4)."""
     _end(tx, caller, "acts again")
 
 
-def end_with_kill(tx: Writing, member: int, name: str, seq: int) -> None:
+def clear_after_kill(tx: Writing, member: int, name: str, seq: int) -> None:
     """A member was killed, which the entry with this number says: nobody worries about it, or repairs it, any more.
 
     What a watchdog works on is left to it.
@@ -101,7 +101,7 @@ def open_question(tx: Reading, member: int) -> str | None:
     return None if row is None else row.question
 
 
-def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
+def report_competing_listeners(tx: Writing, caller: Caller) -> None:
     """Say that several listeners of a member fight over its wakes: only one of them should run."""
     line = one_line(f"Several listeners of @{caller.name} take its wakes from each other; only one of them should run")
     subject = f"@{caller.name}"
@@ -167,7 +167,7 @@ def _note(tx: Writing, row: WatchedMember, judgement: Judgement) -> None:
         found, asked_at = _ask(tx, row), tx.now
     if verdict in ("zombie", "gone"):
         if verdict == "zombie" or _owes(tx, row):
-            _tell_owner(tx, row, verdict, judgement.reason)
+            _notify_owner(tx, row, verdict, judgement.reason)
         request_repair(tx, row.id, row.name, verdict, judgement.reason)
         give_back_repairs(tx, row.id, f"@{row.name} is {verdict}")
     tx.run(
@@ -207,7 +207,7 @@ def _owes(tx: Reading, row: WatchedMember) -> bool:
     return bool(tx.number("count_held", member=row.id)) or unanswered_since(tx, row) is not None
 
 
-def _tell_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:
+def _notify_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:
     line = one_line(f"@{row.name} is {verdict}: {reason}; what it brings stays welcome")
     wake_members(tx, [row.owner], reason="alert", subject=f"@{row.name}", sender=ROOM_MEMBER, line=line)
 

@@ -58,11 +58,11 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
     if (arguments.what is None) == (arguments.older_than_seconds is None):
         raise Refusal("invalid", "Say what, or how old.", "Give what (such as M-7), or older_than_seconds.")
     if arguments.what is not None:
-        taken, following = _take(tx, arguments.what), None
+        taken, following = _redact_one(tx, arguments.what), None
         what = arguments.what
     else:
         age = arguments.older_than_seconds or 0.0
-        taken, following = _take_old(tx, tx.now - age, arguments.after or 0)
+        taken, following = _redact_old(tx, tx.now - age, arguments.after or 0)
         what = f"what is older than {age / 86_400:g} d"
     if not taken:
         return Redacted(what=what, entries=0, after=following)
@@ -79,12 +79,12 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
     return Redacted(receipt=seq, what=what, entries=len(taken), after=following)
 
 
-def _take(tx: Writing, what: str) -> list[int]:
+def _redact_one(tx: Writing, what: str) -> list[int]:
     if what.isascii() and what.isdigit():
         entries = tx.all(EntryRow, "entry_with_content", seq=min(int(what), 2**53 - 1))
         if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
             raise not_found("entry", what, "read_receipts shows their numbers.")
-        return _take_entries(tx, entries)
+        return _redact_entries(tx, entries)
     if (found := parse(what)) is None:
         raise Refusal(
             "invalid", f"{named(what)} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number."
@@ -92,23 +92,23 @@ def _take(tx: Writing, what: str) -> list[int]:
     kind, number = found
     if tx.one(ROWS[kind], kind, id=number) is None:
         raise not_found(kind, what, "read_messages and read_board show their ids.")
-    taken = _take_subject(tx, what)
+    taken = _redact_subject(tx, what)
     if kind == "task":
         tx.run("take_task", id=number, taken=REDACTED)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer)
-            taken += _take_subject(tx, offer_name(offer))
+            taken += _redact_subject(tx, offer_name(offer))
     elif kind == "offer":
         tx.run("take_offer", id=number)
     return taken
 
 
-def _take_subject(tx: Writing, subject: str) -> list[int]:
+def _redact_subject(tx: Writing, subject: str) -> list[int]:
     tx.run("take_wakes_about", subject=subject, taken=REDACTED)
-    return _take_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
+    return _redact_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
 
 
-def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
+def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
     """Take a page of old entries away, but for control acts and tasks that are not finished."""
     page = tx.all(PageEntry, "entries_of_page", after=after, limit=ENTRIES)
     old = [entry for entry in page if entry.at < before]
@@ -117,7 +117,7 @@ def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | 
         if (found := parse(entry.subject, "task")) is not None:
             tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
     more = len(page) == ENTRIES and len(old) == len(page)
-    return _take_entries(tx, going), page[-1].seq if more else None
+    return _redact_entries(tx, going), page[-1].seq if more else None
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:
@@ -129,7 +129,7 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
     return task is not None and task.state not in ("done", "cancelled")
 
 
-def _take_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
+def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
     for entry in entries:
         seq = entry.seq
         tx.run("take_content", seq=seq)

@@ -3,7 +3,7 @@
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.capability import lacking, require
+from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.task import (
@@ -109,7 +109,7 @@ def _best(tx: Writing, caller: Caller) -> int:
             continue
         return task.id
     beyond = tx.value(int, "first_open_task", member=caller.member)
-    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond))
+    lacks = {} if beyond is None else find_missing_capabilities(tx, caller.member, needs_of(tx, beyond))
     needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
         "not_found",
@@ -164,11 +164,11 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
             waits_for=waits_for,
         )
     require_repairer(tx, caller, task.id, task.name)
-    require(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
-    require_free_hands(tx, caller, task.name)
+    require_capabilities(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
+    require_below_wip_cap(tx, caller, task.name)
 
 
-def require_free_hands(tx: Reading, caller: Caller, subject: str) -> None:
+def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
     """Refuse a member that holds as many tasks as it may (TSK5)."""
     if tx.number("count_held", member=caller.member) >= tx.policy.wip_cap:
         raise Refusal(

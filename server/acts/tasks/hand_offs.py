@@ -21,9 +21,9 @@ from teamroom.server.acts.act import (
     Value,
     author,
 )
-from teamroom.server.acts.tasks.claims import require_free_hands
+from teamroom.server.acts.tasks.claims import require_below_wip_cap
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.capability import require
+from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
@@ -139,12 +139,12 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     task = find_current(tx, arguments.task)
     require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
     if task.state not in ("claimed", "blocked"):
-        raise _not_yours_to_offer(task)
+        raise _not_offerable(task)
     receiver = find_member(tx, arguments.to)
     _check_receiver(tx, caller, task, receiver)
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
-    require(tx, receiver.id, receiver.name, needs, task.name)
+    require_capabilities(tx, receiver.id, receiver.name, needs, task.name)
     tx.head.offers += 1
     name = offer_name(tx.head.offers)
     expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
@@ -198,7 +198,7 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> An
     task = find_current(tx, offer.task)
     state = tx.only(OfferRow, "offer", id=offer.id).state
     if state != "offered":
-        return _what_stands(caller, arguments, offer, task, state, tx.now)
+        return _repeat_answer(caller, arguments, offer, task, state, tx.now)
     if caller.member == offer.giver:
         if arguments.accept:
             raise Refusal(
@@ -255,9 +255,9 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Mem
 
 def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask) -> Answered:
     needs = [*needs_of(tx, task.id), *json.loads(offer.needs)]
-    require(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
+    require_capabilities(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
-    require_free_hands(tx, caller, offer_name(arguments.offer))
+    require_below_wip_cap(tx, caller, offer_name(arguments.offer))
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
@@ -283,7 +283,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     add_entry(
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
     )
-    _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
+    _notify_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(
         receipt=seq,
         offer=offer_name(arguments.offer),
@@ -315,11 +315,11 @@ def _close(
     give_back(tx, task, tx.now, seq)
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
-        _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
+        _notify_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
     return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 
-def _tell_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> None:
+def _notify_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> None:
     wake_members(tx, [offer.giver], reason="answer", subject=offer_name(offer.id), sender=caller.member, line=line)
 
 
@@ -336,7 +336,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
         line = one_line(f"@{caller.name} could not prove {ref} of {task_name(offer.task)}")
 
         def keep(tx: Writing, line: str = line) -> None:
-            _tell_giver(tx, caller, offer, line)
+            _notify_giver(tx, caller, offer, line)
 
         raise Refusal(
             "bad_proof",
@@ -349,7 +349,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
         )
 
 
-def _what_stands(
+def _repeat_answer(
     caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str, now: float
 ) -> Answered:
     """A repeated answer gets what stands; an answer that contradicts it is refused."""
@@ -377,7 +377,7 @@ def _what_stands(
     )
 
 
-def _not_yours_to_offer(task: StoredTask) -> Refusal:
+def _not_offerable(task: StoredTask) -> Refusal:
     state = state_in_words(task.state)
     fix = "Call read_board to see it."
     if task.row.offer is not None and task.state == "offered":

@@ -13,7 +13,7 @@ SHORTEST_LOOK_SECONDS = 60.0
 """A lease whose clock stands is looked at again no sooner than this."""
 
 
-def say_overdue(tx: Writing, due: Timer) -> None:
+def announce_overdue(tx: Writing, due: Timer) -> None:
     """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
     task = find_current(tx, due.subject)
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):

@@ -33,7 +33,7 @@ def release_everything(tx: Writing, member: int) -> dict[str, Any]:
     return {"offers": [offer_name(offer.id) for offer in offers], "tasks": [task_name(id_) for id_ in tasks]}
 
 
-def tell_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
+def notify_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
     """Wake the givers of voided offers, once the kill has its number."""
     for name in offers:
         offer = tx.only(OfferRow, "offer", id=int(name[2:]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
-from teamroom.server.facts.capability import require
+from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import STOPPERS
@@ -191,7 +191,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     if member.kind != "agent":
         raise Refusal("invalid", f"{subject} is a person; only runtimes are repaired.", "Call who to see the agents.")
     if caller.role == "watchdog":
-        require(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
+        require_capabilities(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
     standing = state_of(member, tx.now)
     if standing != "active":
         raise Refusal("conflict", f"{subject} is {standing}: its runtime rests.", "Wait for its resume.")

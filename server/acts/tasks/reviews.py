@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
-from teamroom.server.acts.tasks.tasks import tell_freed
+from teamroom.server.acts.tasks.tasks import notify_freed
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current, schedule_task
-from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, who_is_asked
+from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, select_reviewer
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, require_fence
 from teamroom.server.facts.wakes import wake_members
@@ -80,7 +80,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
         raise Refusal(
             "conflict", f"{task.name} is {state_in_words(task.state)}.", "Call read_board to see it.", subject=task.name
         )
-    reviewer = who_is_asked(tx, row.review, task.id, caller.member, caller.owner)
+    reviewer = select_reviewer(tx, row.review, task.id, caller.member, caller.owner)
     state: Literal["in_review", "done"] = "done" if row.review == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
@@ -109,7 +109,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
         line = one_line(f"@{caller.name} completed {task.name}, please review: {row.title}")
         wake_members(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     return Completed(receipt=seq, task=task.name, state=state, reviewer=reviewer.name if reviewer is not None else None)
 
 
@@ -123,7 +123,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
             "Call read_board to see it.",
             subject=task.name,
         )
-    _may_review(tx, caller, task)
+    _require_reviewer(tx, caller, task)
     accepted = arguments.verdict == "accept"
     seq = log.append(
         tx,
@@ -151,7 +151,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
     wake_members(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     return Reviewed(receipt=seq, task=task.name, state=state)
 
 
@@ -176,7 +176,7 @@ def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
     return "claimed"
 
 
-def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
+def _require_reviewer(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Never who completed it; who was asked, who is to review now, and people who run the room."""
     row = task.row
     if row.completed_by == caller.member:

@@ -38,7 +38,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
 DEPENDENCIES = 50
-FREED_TOLD = 50
+FREED_NOTIFIED = 50
 
 Title = Annotated[Line, Field(min_length=1)]
 
@@ -133,12 +133,12 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     _set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, "created", arguments.title)
     if assigned is not None:
-        _tell_assigned(tx, caller, assigned, name, arguments.title)
+        _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
 
 
-def _tell_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
+def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
         line = one_line(f"@{caller.name} assigned {task} to you: {title}")
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
@@ -151,7 +151,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
         raise Refusal(
             "conflict", f"{task.name} is {state_in_words(task.state)}.", "Create a new task.", subject=task.name
         )
-    if arguments.fence is not None or not _runs(caller, task):
+    if arguments.fence is not None or not _is_in_charge(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
         require_fence(task, caller, arguments.fence, late, tx.now)
     elif arguments.status in ("working", "blocked"):
@@ -162,7 +162,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
             subject=task.name,
             holder=task.row.holder_name,
         )
-    if arguments.changes is not None and not _runs(caller, task):
+    if arguments.changes is not None and not _is_in_charge(caller, task):
         raise Refusal(
             "not_allowed",
             f"Only @{task.row.creator_name}, its owner or an operator may change {task.name}.",
@@ -186,7 +186,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=one_line(_what_moved(caller, arguments, task)),
+        summary=one_line(_describe_update(caller, arguments, task)),
         detail={
             "status": arguments.status,
             "note": arguments.note,
@@ -196,7 +196,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     if arguments.changes is not None or arguments.snooze_until is not None:
         _edit(tx, caller, arguments, task, seq)
     if arguments.status in ("released", "cancelled"):
-        _let_go(tx, arguments, task, caller, seq)
+        _release_or_cancel(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
         _renew(tx, caller, arguments, task, seq)
     kind = arguments.status or ("note" if arguments.note else "changed")
@@ -217,7 +217,7 @@ def _changed(changes: Changes) -> dict[str, Any]:
     return kept
 
 
-def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
     did = {
         "working": "works on",
         "blocked": "is blocked on",
@@ -252,7 +252,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
 
 
-def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
+def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
     if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
         raise Refusal(
             "conflict",
@@ -267,7 +267,7 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
     line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
     wake_members(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     else:
         remind_assigned(tx, task.row)
 
@@ -282,7 +282,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         if member is not None and assigned != row.assigned:
             refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
         if member is not None and assigned != row.assigned:
-            _tell_assigned(tx, caller, member, task.name, changes.title or row.title)
+            _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)
     if changes.review is not None:
         review_policy(tx, changes.review)
@@ -322,9 +322,9 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
     return until
 
 
-def tell_freed(tx: Writing, task: StoredTask) -> None:
+def notify_freed(tx: Writing, task: StoredTask) -> None:
     """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
-    for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_TOLD):
+    for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
         whom = row.assigned if row.assigned is not None else row.creator
         wake_members(
             tx,
@@ -342,7 +342,7 @@ def review_policy(tx: Reading, review: str) -> None:
         find_member(tx, review)
 
 
-def _runs(caller: Caller, task: StoredTask) -> bool:
+def _is_in_charge(caller: Caller, task: StoredTask) -> bool:
     """Creator, the creator's owner, the holder's owner, operators and room owners need no fence (TSK4)."""
     people = (task.row.creator, task.row.creator_owner, task.row.holder_owner)
     return caller.is_operator or caller.member in people
