@@ -1,4 +1,4 @@
-"""Who could help now: whom an alert that names nobody wakes (HND6), and who else than an absent addressee (HND4)."""
+"""Members that could help now: for an alert without addressees (HND6), or instead of an absent addressee (HND4)."""
 
 from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
@@ -10,25 +10,25 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 LOOKED_AT = 50
-"""How many members that called lately are looked at, the latest first."""
+"""How many members are examined, the most recent callers first."""
 
 OTHERS_SHOWN = 3
-"""How many others are named beside somebody who is not there."""
+"""How many others are named for an absent addressee."""
 
 
 def find_helpers(tx: Reading, caller: Caller, task: TaskRow | None) -> list[MemberFacts]:
-    """Live, active members that have what the alert's task needs, who called last first; else the author's owner."""
+    """Live, active members that meet the needs of the alert's task, latest callers first; else the author's owner."""
     found = list_available_members(tx, caller.member, needs_of_any(tx, task), tx.settings.alerted)
     if not found and caller.owner != caller.member:
         return [tx.only(MemberFacts, "member_facts", name=caller.owner_name)]
     return found
 
 
-def list_available_members(tx: Reading, beside: int, needs: list[str], limit: int) -> list[MemberFacts]:
-    """Live, active members but one, that have what is needed, who called last first."""
+def list_available_members(tx: Reading, author: int, needs: list[str], limit: int) -> list[MemberFacts]:
+    """Live, active members other than the author that meet the needs, latest callers first."""
     since = tx.now - tx.settings.live_interval_seconds
     found: list[MemberFacts] = []
-    for row in tx.all(MemberFacts, "live_members", author=beside, since=since, now=tx.now, limit=LOOKED_AT):
+    for row in tx.all(MemberFacts, "live_members", author=author, since=since, now=tx.now, limit=LOOKED_AT):
         is_there = presence(facts_of(tx, row), tx.now, tx.settings).verdict in ("live", "working")
         if is_there and not (needs and find_missing_capabilities(tx, row.id, needs)):
             found.append(row)
@@ -38,7 +38,7 @@ def list_available_members(tx: Reading, beside: int, needs: list[str], limit: in
 
 
 def forecast_with_others(tx: Reading, caller: Caller, row: MemberFacts, needs: list[str]) -> Forecast:
-    """The forecast for one addressee; where nobody can say when it answers, also who else could."""
+    """The forecast for one addressee; without an estimate, also who else could answer."""
     found = forecast(tx, row)
     if found.expected_seconds is not None or row.kind == "human":
         return found
@@ -47,5 +47,5 @@ def forecast_with_others(tx: Reading, caller: Caller, row: MemberFacts, needs: l
 
 
 def needs_of_any(tx: Reading, task: TaskRow | None) -> list[str]:
-    """What a task needs; nothing where a message is about none."""
+    """The needs of a task; none if there is no task."""
     return [] if task is None else needs_of(tx, task.id)

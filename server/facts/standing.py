@@ -1,4 +1,4 @@
-"""Whether a member is stopped: the one place that answers it, at every level, for the door and for everybody else."""
+"""Whether a member is stopped, at each of the three levels."""
 
 from typing import NoReturn, Protocol
 
@@ -14,7 +14,7 @@ ROOM = 0
 """The target of a standing that binds the whole room."""
 
 RETRY_SECONDS = 60
-"""When a member under a pause without an end should ask again."""
+"""After how many seconds a member should retry under a pause without an end."""
 
 
 class Levels(Protocol):
@@ -57,7 +57,7 @@ class Levels(Protocol):
 
 
 def standing_in_force(row: Levels, now: float) -> Standing:
-    """What binds a member now, and at which level. The most restrictive standing wins."""
+    """The standing in force for a member, and its level. The most restrictive one wins."""
     return decide(
         row.kind,
         Setting(row.own_state, row.own_until),
@@ -134,7 +134,7 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     if standing.state is None:
         raise Refusal(
             "not_allowed",
-            "The room's policy for you is missing or cannot be read, so it denies.",
+            "Your standing in this room is missing or unreadable, so the room denies every call.",
             "Tell your owner to run `teamroom doctor`.",
         )
     target = {"member": row.member, "owner": row.owner, "room": ROOM}[standing.level]

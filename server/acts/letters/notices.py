@@ -1,8 +1,8 @@
-"""Letters to people outside the room: when they are written, what stands in them, and what became of them.
+"""Letters to people outside the room: written from notices, sent on channels, and their outcome.
 
-An act notes a notice in its own commit (`log.notice`). The supervisor writes a letter from what is due then, and the
-server sends it on each of the person's channels. What it says is read when it is sent, so what was redacted, answered
-or read in the room meanwhile is in no letter.
+An act records a notice in its own commit (`notify_person`). The supervisor writes a letter about the notices that are
+due, and the server sends it on each of the person's channels. Its text is read when it is sent, so it has nothing that
+was redacted, answered or read in the room meanwhile.
 """
 
 import json
@@ -34,13 +34,13 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NOTICES = 200
-"""How many notices one letter tells at most; the next one tells the others."""
+"""The most notices in one letter; the next letter has the others."""
 
 DAY_SECONDS, KEPT_SECONDS = 86_400.0, 30 * 86_400.0
-"""What a first digest looks back on and how often a failure is said; how long it is known what became of a letter."""
+"""The span of a first digest and the time between logged failures; how long deliveries are kept."""
 
 FORGOTTEN_AT_ONCE = 100
-"""How many old deliveries of a person each new letter takes with it: more than it adds."""
+"""How many old deliveries of a person each new letter deletes: more than it adds."""
 
 SENT_AT_ONCE = 2 * PEOPLE * CHANNELS
 """How many deliveries one look finds."""
@@ -71,7 +71,7 @@ class Delivery:
 
 
 def write_notices(tx: Writing, due: Timer) -> None:
-    """Write a letter about all that a person is to be told of, unless it waits for the cap or the quiet hours."""
+    """Write a letter about a person's notices, unless it waits for the rate limit or the end of the quiet hours."""
     row = tx.only(WatchedMember, "watched", member=due.member)
     if row.name not in tx.settings.notify or is_killed(row):
         tx.run("drop_notices", member=due.member, letter=0)
@@ -116,7 +116,7 @@ def write_digest(tx: Writing, due: Timer) -> None:
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
-    """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
+    """Write a letter for each channel of a person, and delete old deliveries; returns its number."""
     tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
@@ -126,7 +126,7 @@ def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> i
 
 
 def schedule_digests(tx: Writing) -> None:
-    """What the settings ask for when the server starts: a digest for everybody that has a channel."""
+    """Schedule the digest of every person with a channel, when the server starts."""
     for name in tx.settings.notify:
         row = tx.one(MemberRow, "member_by_name", name=name)
         if row is not None and row.kind == "human":
@@ -148,7 +148,7 @@ def next_delivery(tx: Reading) -> float | None:
 
 
 def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
-    """What a letter says now; None: there is nothing left to say. A number: it waits until then for a paused person."""
+    """The text of a letter now; None: nothing is left to send. A number: it waits until then for a paused person."""
     settings = tx.settings
     row = tx.only(WatchedMember, "watched", member=found.member)
     if is_killed(row):
@@ -167,24 +167,24 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
 
 
 def note_delivered(tx: Writing, found: Delivery) -> None:
-    """A channel took a letter."""
+    """Record that a channel accepted a letter."""
     _end(tx, found, "delivered", "", found.tries + 1, False)
 
 
 def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
-    """A letter is not sent any more, because nothing of it is left to tell or its channel is gone."""
+    """Record that a letter is not sent, because nothing is left to send or its channel is gone."""
     _end(tx, found, "left out", reason, found.tries, False)
 
 
 def note_postponed(tx: Writing, found: Delivery, at: float) -> None:
-    """A letter waits."""
+    """Postpone a letter."""
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
 
 
 def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bool:
-    """A channel did not take a letter: try again later, or give it up; returns whether it was given up.
+    """Record that a channel rejected a letter, and retry later or give up; returns whether it gave up.
 
-    That leaves one entry in the log, and the next one of this channel a day later or after a letter arrived.
+    Giving up is logged at most once a day for a channel, or again after a letter arrived.
     """
     tries = found.tries + 1
     at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
@@ -225,7 +225,7 @@ def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said
 
 
 def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
-    """The notices as a letter tells them: of several about the same, the newest."""
+    """The notices as a letter shows them: only the newest about each subject."""
     newest = {(notice.kind, notice.subject): notice for notice in notices}
     return [_matter(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice.seq))]
 
@@ -276,7 +276,7 @@ def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
 
 
 def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -> list[NoticeRow]:
-    """The notices that a person is still to be told of; the others go."""
+    """The notices that still apply. The others are deleted."""
     standing = []
     for notice in notices:
         if _still_applies(tx, row, notice):
@@ -312,11 +312,11 @@ def _still_applies(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
 
 
 def _escalation_applies(tx: Reading, notice: NoticeRow) -> bool:
-    """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
+    """Whether a member still owes what was escalated. For a task, its last change decides that elsewhere."""
     detail = json.loads(notice.detail or "{}")
     rule, member = detail.get("rule"), tx.one(MemberRow, "member_by_name", name=detail.get("member", ""))
     if member is None:
-        return True  # what it was about was taken away
+        return True  # its content was redacted
     if stored_standing(tx, "member", member.id).state == "killed":
         return False
     if rule not in RULES or rule == "task":

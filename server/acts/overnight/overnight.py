@@ -1,6 +1,6 @@
-"""Overnight: who did what, who has what now, what broke and who noticed, who is stopped, what waits for a person.
+"""Overnight: what waits for a person, what broke, who is stopped, who holds what, and who did what.
 
-For any span, on one screen, however much happened: counts come from indexes, and lines are read only for what is shown.
+Any span fits on one screen: counts come from indexes, and rows are read only for the lines that are shown.
 """
 
 from bisect import bisect_right
@@ -31,22 +31,22 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Overnight(Arguments):
-    """Arguments of `overnight`. Without `hours` since the caller last looked."""
+    """Arguments of `overnight`. Without `hours`: since the caller last looked."""
 
-    hours: Annotated[float, Field(gt=0, le=LONGEST_HOURS, description="how far back; else since you last looked")] | (
-        None
-    ) = None
+    hours: Annotated[
+        float, Field(gt=0, le=LONGEST_HOURS, description="how far back; by default since you last looked")
+    ] | (None) = None
 
 
 class Pace(BaseModel):
-    """How many entries of the log there were in each step of the span, the last one cut short."""
+    """The number of log entries in each step of the span; the last step may be shorter."""
 
     step_seconds: float
     entries: list[int]
 
     @property
     def bars(self) -> str:
-        """The steps as bars, each one character wide; where nothing happened there is a gap."""
+        """The steps as bars, one character each; a step without entries is a space."""
         most = max(self.entries, default=0)
         return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in self.entries)
 
@@ -54,7 +54,7 @@ class Pace(BaseModel):
 class Night(BaseModel):
     """Reply of `overnight`: the entries of the log after one number and up to another, on at most 60 lines.
 
-    `since_last_look`: the span begins where the caller's last look ended; else it was asked for, or is the first one.
+    `since_last_look`: whether the span begins where the caller's last look ended.
     """
 
     since: str
@@ -74,7 +74,7 @@ class Night(BaseModel):
 
 
 def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
-    """What a person needs to know of a span, what waits for them and what broke first."""
+    """Return what happened in a span; what waits for a person and what broke come first."""
     end = tx.only(ReadHead, "read_head").seq
     last = _last_look(tx, caller.member) if arguments.hours is None else None
     if last is None:
@@ -107,7 +107,7 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
 
 
 def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -> None:
-    """Note where a look ended, so that the next one begins there; a span that was asked for is no look."""
+    """Record where a look ended, so that the next one begins there. A look with `hours` is not recorded."""
     if arguments.hours is not None:
         return
     since = max(tx.now - tx.settings.first_look_seconds, chain.time_of(tx, 1))
@@ -124,13 +124,13 @@ def _last_look(tx: Reading, member: int) -> Look | None:
 def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
     """The last number, from one up to another, whose entry is not after a time.
 
-    Numbers are dense and times rise with them, but where the clock was stepped: some twenty entries are read.
+    Times rise with numbers unless the clock was stepped. About twenty entries are read.
     """
     return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: chain.time_of(tx, seq))
 
 
 def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
-    """How much happened in each step, from the numbers at its ends."""
+    """The number of entries in each step, from the numbers at its ends."""
     step = step_seconds(tx.now - since)
     entries, reached, at = [], after, since
     while at < tx.now:

@@ -11,14 +11,14 @@ from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedR
 from teamroom.server.store.transaction import Reading
 
 REVIVAL = '%"revive":true%'
-"""What stands in the detail of an enrolment that brought a killed member back; a label has its quotes escaped."""
+"""A pattern of the detail of an enrolment that revived a member. Quotes in a label are escaped, so none matches."""
 
 
 class Stopped(BaseModel):
-    """One that is stopped, or was: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
+    """A target that is or was stopped: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
 
-    `standing` active: it was let go, by `ended_by`, or by itself where that is None; `revived` after a kill. `times`:
-    how often it was stopped or let go in the span.
+    `standing` active: `ended_by` ended the stop, or it expired if that is None; `revived`: after a kill. `times`: how
+    often the target was stopped or released in the span.
     """
 
     target: str
@@ -34,12 +34,12 @@ class Stopped(BaseModel):
 
     @property
     def ending(self) -> str:
-        """What whoever ended it did."""
+        """How the stop ended: "revived" or "resumed"."""
         return "revived" if self.revived else "resumed"
 
 
 def list_stopped(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
-    """Who is stopped now, and who was let go in the span; those first that are stopped and may be let go."""
+    """The targets that are stopped, or were released in the span; paused ones first."""
     return [
         _in_force(tx, "paused", "paused", -1.0, tx.now),
         _in_force(tx, "killed", "killed", since, tx.now),
@@ -78,7 +78,7 @@ def _list_released(tx: Reading, after: int, limit: int) -> list[Stopped]:
     for row in tx.all(SubjectCount, "let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
         stop = tx.one(NewestStop, "newest_stop", subject=row.subject)
         if stop is None:
-            continue  # it was stopped in a log that is not this one
+            continue  # the log has no stop of it
         resumed = tx.one(ResumedBy, "resumed_after", subject=row.subject, after=stop.seq, revival=REVIVAL)
         detail = json.loads(stop.detail) if stop.detail else {}
         until = detail.get("until")

@@ -1,4 +1,4 @@
-"""What waits for a person: questions, reviews, offers, work that only they can begin or let go on."""
+"""What waits for a person: asks, reviews, offers, and tasks that only a person can start or unblock."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
@@ -23,16 +23,16 @@ from teamroom.server.store.transaction import Reading
 R = TypeVar("R")
 
 BLOCKED_LOOKED_AT = 1000
-"""Among how many blocked tasks, those first that stand longest, it is looked for the ones that name a person."""
+"""How many blocked tasks, the longest blocked first, are searched for the name of a person."""
 
 ESCALATED_LOOKED_AT = 200
-"""How many escalations, the oldest first, are looked at for those that still stand."""
+"""How many escalations, the oldest first, are checked for those that still apply."""
 
 
 class Waiting(BaseModel):
-    """Something that waits for a person. `person` None: for anybody. `text` is what `by` wrote of it.
+    """Something that waits for a person. `person` None: any person. `text`: what `by` wrote about it.
 
-    Of an escalation `by` is the member that does not do what it owes, and `times` how often it was reminded.
+    For an escalation, `by` is the member that does not do what it owes, and `times` how often it was reminded.
     """
 
     kind: Literal["escalation", "ask", "review", "blocked", "offer", "assigned"]
@@ -46,7 +46,7 @@ class Waiting(BaseModel):
 
 
 def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
-    """All that waits for a person now, the most pressing kinds first."""
+    """What waits for a person now, the most urgent kinds first."""
     blocked, escalated = _blocked(tx), _escalated(tx)
     late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
     return [
@@ -119,7 +119,7 @@ def _assigned(row: TaskForPerson) -> Waiting:
 
 
 def _blocked(tx: Reading) -> list[Waiting]:
-    """Blocked tasks that say they wait for a person, by name."""
+    """Blocked tasks that name the person they wait for."""
     people = tx.column(str, "people")
     found = []
     for row in tx.all(BlockedTask, "blocked_tasks", limit=BLOCKED_LOOKED_AT):
@@ -139,7 +139,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
 
 
 def _escalated(tx: Reading) -> list[Waiting]:
-    """What owners were told that their agents do not do, and that is still so."""
+    """The escalations that still apply."""
     return [
         Waiting(
             kind="escalation",

@@ -1,4 +1,4 @@
-"""Who has what now, with what was last brought to it; and who did what in a span."""
+"""The tasks in work with their holders and last progress, and what each member did in a span."""
 
 import json
 from typing import Literal
@@ -26,7 +26,7 @@ IN_WORK = ("claimed", "blocked", "offered", "in_review")
 
 
 class Brought(BaseModel):
-    """What was last brought to a task; `evidence` is the first piece of what a completion rests on."""
+    """The last progress of a task; `evidence`: the first evidence of a completion."""
 
     by: str
     at: str
@@ -36,7 +36,7 @@ class Brought(BaseModel):
 
 
 class Held(BaseModel):
-    """A task in work: who has it (in review its completer), whether they are there, and what was last brought to it."""
+    """A task in work: its holder (in review, its completer), that member's presence, and the last progress."""
 
     task: str
     title: str
@@ -69,11 +69,11 @@ class Doer(BaseModel):
     newest: list[Title] = []
 
 
-# ------------------------------------------------------------------ who has what now
+# ------------------------------------------------------------------ tasks in work
 
 
 def list_held(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
-    """Every task in work, what is overdue or soon will be first."""
+    """All tasks in work, those that are overdue or soon will be first."""
 
     def first(limit: int) -> list[Held]:
         known: dict[int, Presence] = {}
@@ -83,7 +83,7 @@ def list_held(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
 
 
 def count_unfinished(tx: Reading) -> dict[str, int]:
-    """How many tasks there are in each state that is not the end."""
+    """The number of tasks in each unfinished state."""
     return {row.state: row.tasks for row in tx.all(StateCount, "count_unfinished")}
 
 
@@ -128,17 +128,17 @@ def _brought(tx: Reading, task: int) -> Brought | None:
     )
 
 
-# ------------------------------------------------------------------ who did what
+# ------------------------------------------------------------------ what members did
 
 
 def list_done(tx: Reading, after: int) -> list[Kind[Doer]]:
-    """One line for each member that got something done since a number; who did most first."""
+    """What each member did since a number, the most productive first."""
     ranked = sorted(((id_, tally) for id_, tally in _tallies(tx, after).items() if any(tally.values())), key=_rank)
     return [Kind("member", len(ranked), lambda limit: [_doer(tx, after, *of) for of in ranked[:limit]])]
 
 
 def _tallies(tx: Reading, after: int) -> dict[int, dict[str, int]]:
-    """What each member did, in numbers, in the order in which they matter."""
+    """What each member did, in numbers, the most important first."""
     before = tx.one(MessagePlace, "message_before", seq=after)
     found = {
         row.member: {

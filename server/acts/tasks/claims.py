@@ -1,4 +1,4 @@
-"""Claims: of all who want a task, one gets it, with a fence and a lease."""
+"""Claims: one claimer wins a task and gets a fence and a lease."""
 
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
@@ -33,7 +33,7 @@ class ClaimTask(Arguments):
 
 
 class Claimed(Reply):
-    """Reply of `claim_task`: the task in full, and what its holder writes with."""
+    """Reply of `claim_task`: the task in full, with the fence that its holder writes with."""
 
     task: str
     title: str
@@ -46,7 +46,7 @@ class Claimed(Reply):
 
 
 def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
-    """Take a task, or the best open one that this member can do. One winner, always."""
+    """Claim a task, or the best open one that matches the caller's capabilities. One claimer wins. Raises Refusal."""
     if arguments.task is None:
         since = tx.now - tx.settings.repeat_seconds
         last = tx.value(int, "last_untouched_claim", member=caller.member, since=since)
@@ -60,7 +60,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     _check_able(tx, caller, task)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     fence = task.fence + 1
-    from_whom = f" from @{task.row.holder_name}, whose lease was over" if task.state == "claimed" else ""
+    from_whom = f" from @{task.row.holder_name}, whose lease had expired" if task.state == "claimed" else ""
     seq = log.append(
         tx,
         author(caller),
@@ -82,7 +82,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
     add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row.holder_name})
     if task.state == "claimed" and task.holder is not None:
-        line = f"@{caller.name} took {task.name} over; your lease was over"
+        line = f"@{caller.name} claimed {task.name} because your lease had expired"
         wake_members(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
     return _claimed(tx, find_task(tx, task.id), receipt=seq)
 
@@ -113,13 +113,13 @@ def _best(tx: Writing, caller: Caller) -> int:
     needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
         "not_found",
-        f"No open task fits you{needed}.",
-        "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
+        f"No open task matches your capabilities{needed}.",
+        "Call wait_for_wake to wait for work, or read_board to see what the tasks need and who holds them.",
     )
 
 
 def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
-    """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
+    """Refuse unless the task is open, or its lease and the grace period have expired."""
     row = task.row
     if task.state == "claimed":
         left = tx.settings.lease_grace_seconds - task.lost_seconds(tx.now, tx.settings)
@@ -127,8 +127,8 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
             return
         raise Refusal(
             "taken",
-            f"@{row.holder_name} has {task.name} until {task.lease_until(tx.now)}.",
-            "Claim another: claim_task without a task. Unless its holder renews it, it is free for you "
+            f"@{row.holder_name} holds {task.name}; its lease ends at {task.lease_until(tx.now)}.",
+            "Claim another: claim_task without a task. Unless its holder renews it, you can claim it "
             f"from {rfc3339(tx.now + left)}.",
             subject=task.name,
             holder=row.holder_name,
@@ -147,7 +147,7 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
         raise Refusal(
             "taken",
             f"{task.name} is assigned to @{row.assigned_name}.",
-            f"Claim another, or ask @{row.creator_name} to assign it to you.",
+            f"Claim another: claim_task without a task. Or ask @{row.creator_name} to assign it to you.",
             subject=task.name,
             holder=row.assigned_name,
         )
@@ -159,7 +159,7 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
         raise Refusal(
             "conflict",
             f"{task.name} waits for {', '.join(waits_for)}.",
-            f"Do {waits_for[0]} first, or claim another.",
+            f"Finish {waits_for[0]} first, or claim another: claim_task without a task.",
             subject=task.name,
             waits_for=waits_for,
         )
@@ -169,12 +169,12 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
 
 
 def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
-    """Refuse a member that holds as many tasks as it may (TSK5)."""
+    """Refuse a member that holds the largest number of tasks that the policy allows (TSK5)."""
     if tx.number("count_held", member=caller.member) >= tx.policy.wip_cap:
         raise Refusal(
             "wip_cap",
-            f"You hold {tx.policy.wip_cap} tasks already.",
-            "Complete, release or hand one off first: check_in lists them.",
+            f"You hold {tx.policy.wip_cap} tasks already, which is the limit.",
+            "Complete, release or hand off one of them first: check_in lists them.",
             subject=subject,
         )
 

@@ -1,4 +1,4 @@
-"""Hand-offs: an offer, proofs that the receiver reaches what the giver reached, and one commit that changes hands."""
+"""Hand-offs: an offer, proofs that the receiver reaches its artifacts, and one commit that changes the holder."""
 
 import hmac
 import json
@@ -46,10 +46,10 @@ ARTIFACTS = 20
 NEEDS = 20
 OFFERS_SHOWN = 20
 NOTE_SHOWN = 1_000
-"""How much of an offer's note a list of offers shows; the task's history has it whole."""
+"""How many characters of an offer's note a list shows; the task's history has all of it."""
 
 PROVEN_KINDS = ("file", "commit")
-"""Kinds whose hash the receiver has to bring; the others are listed."""
+"""Kinds whose hash the receiver must give; the others are only listed."""
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$", description="of a commit: its tree id")]
 
@@ -103,7 +103,7 @@ class AnswerHandOff(Arguments):
 
 
 class Answered(Reply):
-    """Reply of `answer_hand_off`; `fence` and `lease_until` where it was accepted."""
+    """Reply of `answer_hand_off`; `fence` and `lease_until` only if it was accepted."""
 
     offer: str
     task: str
@@ -135,7 +135,7 @@ class OfferShown(BaseModel):
 
 
 def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
-    """Offer a task to another member, who must be able to do it. The giver holds it until it is accepted."""
+    """Offer a task to a member with the capabilities it needs. The giver holds it until it is accepted."""
     task = find_current(tx, arguments.task)
     require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
     if task.state not in ("claimed", "blocked"):
@@ -184,15 +184,15 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
 
 
 def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> Answered:
-    """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
+    """Accept an offer, which changes the holder in this commit, or decline it. The giver withdraws it by declining."""
     offer = tx.one(OfferRow, "offer", id=arguments.offer)
     if offer is None:
-        raise not_found("offer", offer_name(arguments.offer), "Call check_in to see what is offered to you.")
+        raise not_found("offer", offer_name(arguments.offer), "Call check_in to see the offers to you.")
     if caller.member not in (offer.receiver, offer.giver):
         raise Refusal(
             "not_allowed",
-            f"{offer_name(arguments.offer)} is between @{offer.giver_name} and @{offer.receiver_name}.",
-            "Answer only what is offered to you: check_in lists it.",
+            f"@{offer.giver_name} made {offer_name(arguments.offer)} to @{offer.receiver_name}, not to you.",
+            "Call check_in to see the offers to you.",
             subject=offer_name(arguments.offer),
         )
     task = find_current(tx, offer.task)
@@ -204,7 +204,7 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> An
             raise Refusal(
                 "not_allowed",
                 "You cannot accept your own offer.",
-                "Decline it to withdraw it.",
+                f"Withdraw it: answer_hand_off offer {offer_name(arguments.offer)} accept false.",
                 subject=offer_name(arguments.offer),
             )
         return _close(tx, caller, arguments, offer, task, "withdrawn")
@@ -234,21 +234,21 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
 def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: MemberFacts) -> None:
     if receiver.id == caller.member:
         raise Refusal(
-            "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
+            "invalid", f"You hold {task.name} yourself.", "Name another member: who lists them.", subject=task.name
         )
     if is_killed(receiver):
         raise Refusal(
             "not_allowed",
-            f"@{receiver.name} was killed and will not answer.",
-            "Call who to find another member.",
+            f"@{receiver.name} was killed and cannot answer.",
+            "Call who to choose another member.",
             subject=task.name,
         )
-    refuse_zombie(receiver, task.name, "Call who to find another member.")
+    refuse_zombie(receiver, task.name, "Call who to choose another member.")
     if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(
             "not_allowed",
-            f"{task.name} was handed on {task.row.hops} times already.",
-            f"Only your owner can take it now: hand_off to @{caller.owner_name}, or complete it.",
+            f"{task.name} was handed off {task.row.hops} times, which is the limit.",
+            f"Hand it off to your owner (hand_off to @{caller.owner_name}), or complete it.",
             subject=task.name,
         )
 
@@ -324,7 +324,7 @@ def _notify_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> No
 
 
 def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> None:
-    """HND3: each file and commit is proven by a hash that the receiver was not shown."""
+    """Refuse unless each file and commit is proven by a hash that the receiver was not shown (HND3)."""
     brought = {proof.ref: proof.value.strip().lower() for proof in arguments.proofs or ()}
     for artifact in json.loads(offer.artifacts):
         if artifact["kind"] not in PROVEN_KINDS or artifact["sha256"] is None:
@@ -340,7 +340,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
 
         raise Refusal(
             "bad_proof",
-            f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
+            f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}, so the offer stays open.",
             f"Run {code(command(artifact['kind'], ref) or '')} where you work and give its first word: "
             f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
             subject=offer_name(arguments.offer),
@@ -352,7 +352,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
 def _repeat_answer(
     caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str, now: float
 ) -> Answered:
-    """A repeated answer gets what stands; an answer that contradicts it is refused."""
+    """Return the result of an answer that is repeated; refuse one that contradicts it."""
     mine = caller.member == offer.receiver
     if mine and arguments.accept and state == "accepted":
         still = task.holder == caller.member
@@ -371,7 +371,7 @@ def _repeat_answer(
     raise Refusal(
         "expired" if state == "expired" else "conflict",
         f"{offer_name(arguments.offer)} is {state_in_words(state)} already.",
-        "Call check_in to see what is open for you now.",
+        "Call check_in to see the offers that are open for you.",
         subject=offer_name(arguments.offer),
         holder=task.row.holder_name,
     )
@@ -379,7 +379,7 @@ def _repeat_answer(
 
 def _not_offerable(task: StoredTask) -> Refusal:
     state = state_in_words(task.state)
-    fix = "Call read_board to see it."
+    fix = "Call check_in to see the tasks that you hold."
     if task.row.offer is not None and task.state == "offered":
         offer = offer_name(task.row.offer)
         state, fix = f"offered already, as {offer}", f"Withdraw it first: answer_hand_off offer {offer} accept false."
