@@ -146,7 +146,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
         raise Refusal(
             "invalid",
             f"{arguments.target} is not a member; only a member can be killed.",
-            f"Pause it instead: pause with target {arguments.target}.",
+            f"Call pause with target {arguments.target} instead.",
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)

@@ -234,7 +234,7 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
 def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: MemberFacts) -> None:
     if receiver.id == caller.member:
         raise Refusal(
-            "invalid", f"You hold {task.name} yourself.", "Name another member: who lists them.", subject=task.name
+            "invalid", f"You hold {task.name} yourself.", "Call who to choose another member.", subject=task.name
         )
     if is_killed(receiver):
         raise Refusal(

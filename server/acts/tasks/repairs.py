@@ -191,7 +191,9 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     name, subject = member.name, f"@{member.name}"
     if member.kind != "agent":
         raise Refusal(
-            "invalid", f"{subject} is a person; only runtimes are repaired.", "Name an agent: who lists them."
+            "invalid",
+            f"{subject} is a person; only runtimes are repaired.",
+            "Call who to see the agents, then name one.",
         )
     if caller.role == "watchdog":
         require_capabilities(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
