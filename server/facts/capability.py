@@ -85,9 +85,9 @@ def _fix(
     choose = f"Choose {' or '.join('@' + other for other in able)}, who {_have(able)} it. " if able else ""
     unsaid = [need for need, state in missing.items() if state is None]
     if unsaid:
-        nobody = "" if able else "No member has all of it. "
+        unmet = "" if able else "No member has all of it. "
         reaches = f"A member that reaches {named(unsaid[0])} calls declare_capabilities first"
-        return f"{choose}{nobody}{reaches}; or change the task's needs."
+        return f"{choose}{unmet}{reaches}; or change the task's needs."
     need = next(iter(missing))
     if any(row.capability == need for row in tx.all(ProbeRow, "provable", member=member)):
         how = f"calls check_in, which says how to prove {named(need)}, and declare_capabilities with proofs"

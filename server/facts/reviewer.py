@@ -235,7 +235,7 @@ def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
 
 def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     task = task_name(row.id)
-    before = f"@{row.reviewer_name}" if row.reviewer_name else "nobody"
+    before = f"@{row.reviewer_name}" if row.reviewer_name else "no reviewer"
     line = one_line(f"@{found.name} reviews {task} in place of {before}: {row.title}")
     seq = log.append(
         tx,

@@ -102,7 +102,7 @@ def stored_state(row: StandingRow, now: float) -> State | None:
 
 
 def pause_in_force(tx: Reading, row: Principal) -> StandingRow | None:
-    """The pause that a caller is told of: its own first, then its owner's, then the room's."""
+    """The pause to show to a caller: its own first, then its owner's, then the room's."""
     targets: tuple[tuple[Level, int], ...] = (("member", row.member), ("owner", row.owner), ("room", ROOM))
     for level, target in targets:
         found = stored_standing(tx, level, target)
@@ -145,11 +145,13 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
         )
     until = stored.until
     retry = RETRY_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)
-    whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
+    subject = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[
+        standing.level
+    ]
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{whom} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {said(stored.reason)}.",
+        f"{subject} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {said(stored.reason)}.",
         f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
         "says your standing is active.",
         by=stored.by_name,

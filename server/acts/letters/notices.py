@@ -80,8 +80,8 @@ def write_notices(tx: Writing, due: Timer) -> None:
     rows = tx.all(NoticeRow, "notices_of", member=due.member, letter=0, limit=NOTICES)
     notices = _still_open(tx, row, rows)
     paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
-    told = [found for found in notices if paused_until is None or found.kind == "stopped"]
-    if not told:
+    written = [found for found in notices if paused_until is None or found.kind == "stopped"]
+    if not written:
         if paused_until is None:
             cancel_timer(tx, "notice", due.member, due.member)
         else:
@@ -92,9 +92,9 @@ def write_notices(tx: Writing, due: Timer) -> None:
         postpone(tx, due, held)
         return
     id_ = write(tx, due.member, row.name, "notices", tx.head.seq)
-    for found in told:
+    for found in written:
         tx.run("put_in_letter", letter=id_, **_key(due.member, found))
-    if len(told) < len(notices) or len(rows) == NOTICES:
+    if len(written) < len(notices) or len(rows) == NOTICES:
         postpone(tx, due, paused_until or tx.now + tx.settings.notify_group_seconds)
     else:
         cancel_timer(tx, "notice", due.member, due.member)
@@ -192,10 +192,10 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
         return False
     last = tx.one(EndedDelivery, "last_told", member=found.member, channel=found.channel)
-    said = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
-    if said:
+    is_logged = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
+    if is_logged:
         _log_failure(tx, found, reason, tries)
-    _end(tx, found, "failed", reason, tries, said)
+    _end(tx, found, "failed", reason, tries, is_logged)
     return True
 
 
@@ -210,14 +210,14 @@ def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
         outcome="failed",
         summary=one_line(
             f"@{found.name} was not reached by channel {found.channel + 1} of {channels} after {count} ({reason}); "
-            "what it was to be told waits in the room"
+            "its notices wait in the room"
         ),
         detail={"kind": found.kind, "channel": found.channel + 1, "tries": tries, "reason": reason},
     )
 
 
-def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool) -> None:
-    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=tx.now)
+def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, is_logged: bool) -> None:
+    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(is_logged), now=tx.now)
     tx.run("drop_told_notices", member=found.member, letter=found.letter)
 
 
@@ -232,8 +232,8 @@ def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
 
 def _matter(tx: Reading, notice: NoticeRow) -> Matter:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
-    said = (notice.line if notice.line is not None else notice.summary) or REDACTED
-    line = line_of(reason, subject, notice.sender_name, said, notice.sender == ROOM_MEMBER)
+    text = (notice.line if notice.line is not None else notice.summary) or REDACTED
+    line = line_of(reason, subject, notice.sender_name, text, notice.sender == ROOM_MEMBER)
     return Matter(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
 
 

@@ -1,4 +1,4 @@
-"""Who is paused or killed, by whom, why and until when; and who was, and may act again."""
+"""The targets that are paused or killed, with reason and end, and those that were released."""
 
 import json
 from typing import Literal

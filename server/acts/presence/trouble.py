@@ -152,13 +152,13 @@ def _note(tx: Writing, row: WatchedMember, judgement: Judgement) -> None:
     is_new = row.trouble != verdict
     if not is_new and not judgement.ask:
         return
-    told = ", and is challenged" if judgement.ask else ""
+    challenged = ", and is challenged" if judgement.ask else ""
     log.append(
         tx,
         ROOM_AUTHOR,
         act="presence",
         subject=f"@{row.name}",
-        summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{told}"),
+        summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{challenged}"),
         detail={"verdict": verdict, "reason": judgement.reason},
     )
     found: Mapping[str, str | None] = {"question": row.question, "nonce": row.nonce, "expected": row.expected}

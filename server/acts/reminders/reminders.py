@@ -118,8 +118,8 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
 
 def escalate(tx: Writing, row: WatchedMember, subject: str, rule: str, reason: str) -> None:
     """Log that a member does not do what it owes, and wake its owner."""
-    told = row.owner if row.owner != row.id else None
-    to = f"; @{row.owner_name} is told" if told is not None else ""
+    owner = row.owner if row.owner != row.id else None
+    to = f"; @{row.owner_name} is notified" if owner is not None else ""
     log.append(
         tx,
         ROOM_AUTHOR,
@@ -128,8 +128,8 @@ def escalate(tx: Writing, row: WatchedMember, subject: str, rule: str, reason: s
         summary=one_line(f"{reason}{to}"),
         detail={"rule": rule, "member": row.name, "to": row.owner_name, "reason": reason},
     )
-    if told is not None:
-        wake_members(tx, [told], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
+    if owner is not None:
+        wake_members(tx, [owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
 
 
 # ------------------------------------------------------------------ deciding and sending

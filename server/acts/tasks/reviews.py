@@ -154,9 +154,9 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     else:
         state = _send_back(tx, task, seq)
     add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
-    told = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
+    recipients = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
-    wake_members(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
+    wake_members(tx, recipients, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
         notify_freed(tx, task)
     return Reviewed(receipt=seq, task=task.name, state=state)

@@ -1,4 +1,4 @@
-"""Tasks: put on the board, and moved by whoever holds the fence; how they are claimed stands in `claims`."""
+"""Tasks: created, and updated by the holder with its fence. Claims are in `claims`."""
 
 from typing import Annotated, Any, Literal
 
@@ -275,9 +275,11 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     if task.state == "offered":
         tx.run("close_offer", id=task.row.offer, state="voided", now=tx.now, reason=arguments.status)
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
-    told = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {caller.member}
+    recipients = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {
+        caller.member
+    }
     line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
-    wake_members(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
+    wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
         notify_freed(tx, task)
     else:
@@ -337,10 +339,10 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
 def notify_freed(tx: Writing, task: StoredTask) -> None:
     """Wake the assigned member, else the creator, of each task whose last dependency this was."""
     for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
-        whom = row.assigned if row.assigned is not None else row.creator
+        waiting = row.assigned if row.assigned is not None else row.creator
         wake_members(
             tx,
-            [whom],
+            [waiting],
             reason="assigned",
             subject=task_name(row.id),
             sender=ROOM_MEMBER,
