@@ -13,6 +13,8 @@ from tests.support.raw import request
 from tests.support.stopwatch import Stopwatch
 
 LOOK_SECONDS = 0.02
+IDLE_SECONDS, IDLE_SHARE = 0.2, 0.25
+"""A server that works for less than a quarter of a fifth of a second is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,17 @@ async def look(server: Server) -> Inside:
 
     names = ("connections", "requests", "listeners", "loop_tasks")
     return Inside(*map(counted, names), files, memory)
+
+
+async def until_idle(server: Server, seconds: float) -> None:
+    """Wait until a server does next to nothing any more, or the time is up."""
+    assert server.process is not None
+    process, stopwatch = psutil.Process(server.process.pid), Stopwatch(server.process.pid)
+    worked, before = 1.0, sum(process.cpu_times()[:2])
+    while worked > IDLE_SHARE * IDLE_SECONDS and stopwatch.seconds < seconds:
+        await asyncio.sleep(IDLE_SECONDS)
+        now = sum(process.cpu_times()[:2])
+        worked, before = now - before, now
 
 
 async def until(server: Server, true: Callable[[Inside], bool], seconds: float) -> tuple[Inside, float]:

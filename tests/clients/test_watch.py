@@ -688,7 +688,7 @@ def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
 
 @promise("PRS4")
 def test_a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts(tmp_path: Path) -> None:
-    pace = {f"TEAMROOM_{name}": "1" for name in ("SUSPECT_INTERVALS", "CHALLENGE_INTERVALS", "CHALLENGE_MISSES")}
+    pace = dict.fromkeys(("suspect_intervals", "challenge_intervals", "challenge_misses"), 1)
     with watched_room(tmp_path, **pace) as room:
         for name, role in (("builder", "member"), ("asker", "member"), ("rex", "watchdog")):
             room.enroll(name, role)

@@ -207,7 +207,10 @@ def ends(room: RoomInThread, ways: list[Stuck], control: tuple[str, dict[str, st
         kept = sum(STUCK[way] for way in ways if way in IDLE_AFTERWARDS)
         kept += 1 if older_calls_with_one_id in ways else 0
         kept = 0 if control[0] in ("kill", "revoke") else kept  # who is gone for good keeps no connection
-        found = room.until_open((connections + kept, 0, tasks), GONE_SECONDS, stopwatch)
+        if not gone:
+            end = time.monotonic() + GONE_SECONDS
+            until(lambda: time.monotonic() > end)
+        found = room.until_open((connections + kept, 0, tasks), GONE_SECONDS if gone else 0, stopwatch)
         if not gone:
             assert answering(room) == sum(STUCK[way] for way in ways)
             assert found[0] == connections + kept + sum(STUCK[way] for way in ways)
