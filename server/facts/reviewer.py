@@ -236,7 +236,7 @@ def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
 def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     task = task_name(row.id)
     before = f"@{row.reviewer_name}" if row.reviewer_name else "no reviewer"
-    line = one_line(f"@{found.name} reviews {task} in place of {before}: {row.title}")
+    line = one_line(f"@{found.name} reviews {task} instead of {before}: {row.title}")
     seq = log.append(
         tx,
         ROOM_AUTHOR,
@@ -247,7 +247,7 @@ def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     )
     tx.run("set_reviewer", id=row.id, reviewer=found.id, seq=seq)
     schedule_review(tx, row.id, found.id)
-    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} in place of {before}")
+    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} instead of {before}")
     wake_members(
         tx,
         [found.id],
