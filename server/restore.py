@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamroom.server.acts.control.restore import begin_again, owner_token
+from teamroom.server.acts.control.restore import owner_token, start_new_epoch
 from teamroom.server.record import journal
 from teamroom.server.record import seal as sealing
 from teamroom.server.record.backups import Backup, BackupError, known, verified
@@ -124,7 +124,7 @@ def _begin(
     held = kept.read_text(encoding="ascii").strip() if kept.exists() else None
 
     def work(tx: Writing) -> tuple[Head, list[str], str | None]:
-        stopped = begin_again(tx, epoch, backup.at, stops)
+        stopped = start_new_epoch(tx, epoch, backup.at, stops)
         token = owner_token(tx, held)
         return tx.head, stopped, token
 

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
-from teamroom.server.acts.act import TOKEN_TOLD, Act
+from teamroom.server.acts.act import TOKEN_IN_TEXT, Act
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -133,7 +133,7 @@ def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
     optional = [name for name in tool.arguments.model_fields if name not in required]
     fix = f"{tool.name} takes {', '.join(required) or 'no required arguments'}"
     fix += f"; optional: {', '.join(optional)}." if optional else "."
-    if any(fault["type"] == TOKEN_TOLD for fault in faults):
+    if any(fault["type"] == TOKEN_IN_TEXT for fault in faults):
         fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."
     too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
     return Refusal("too_large" if too_large else "invalid", f"{why}.", fix)

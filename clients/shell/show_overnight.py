@@ -125,7 +125,7 @@ def _stopped(stopped: Stopped, ago: Ago) -> Row:
     until = f" until {_time(stopped.until)}" if stopped.until else ""
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
-        ended = f"{stopped.let_go} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
+        ended = f"{stopped.ending} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [
         Text(plain(stopped.target), style="bold"),

@@ -1,4 +1,4 @@
-"""What an act and a read are, and the argument types that all of them share."""
+"""The types of acts and reads, and the argument types that they share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,27 +27,27 @@ from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
-"""The longest id that is read: 18 digits fit every engine."""
+"""The longest id that is accepted. 18 digits fit every engine."""
 
-TOKEN_TOLD = "token_told"
-"""The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
+TOKEN_IN_TEXT = "token_in_text"
+"""The kind of error of a text that contains a token. The fix is to replace the token."""
 
 
 def _clean(text: str) -> str:
     if (place := forbidden_character(text)) is not None:
         raise ValueError(
-            f"{described(text[place])} as character {place + 1} steers or hides what is seen, so it is not allowed; "
-            "take it and its like out and call again"
+            f"{described(text[place])} as character {place + 1} is an invisible or control character; "
+            "remove it and others like it, then call again"
         )
     if TOKEN.search(text):
-        raise PydanticCustomError(TOKEN_TOLD, "a token of this room stands in it, which everybody would read")
+        raise PydanticCustomError(TOKEN_IN_TEXT, "contains a token of this room, which every member could read")
     return text
 
 
 def _on_one_line(text: str) -> str:
     line = " ".join(_clean(text).split())
     if text and not line:
-        raise ValueError("white space alone says nothing")
+        raise ValueError("must not be blank")
     return line
 
 
@@ -78,7 +78,7 @@ Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 
 
 UNIX_TIME_FROM = 1_000_000_000
-"""A number of seconds from here on is taken as a Unix time, not as a span."""
+"""Numbers of seconds from here on are Unix times; smaller ones are spans from now."""
 
 
 def _mode(mode: str) -> str:
@@ -93,18 +93,18 @@ Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
 
 
 def from_now(span: float, now: float) -> float:
-    """A time from an argument in seconds: a span from now, or a Unix time where the number is that large."""
+    """The Unix time that an argument in seconds means: a span from now, or a Unix time from `UNIX_TIME_FROM` on."""
     return span if span >= UNIX_TIME_FROM else now + span
 
 
 class Arguments(BaseModel):
-    """The arguments of an act or a read: nothing that is not named, nothing guessed."""
+    """The arguments of an act or a read. Unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Reply(BaseModel):
-    """What an act answers: the number of its receipt, and whether this is the answer of an earlier call."""
+    """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -112,12 +112,12 @@ class Reply(BaseModel):
     replayed: str | None = None
 
     def remembered(self) -> "Reply":
-        """What the room keeps of this reply for a repeat of the call: all but what it shows only once."""
+        """This reply as the room stores it for a repeated call, without what is shown only once."""
         return self
 
 
 def always(arguments: Arguments) -> bool:
-    """Whatever the arguments are."""
+    """True for all arguments."""
     return True
 
 
@@ -129,10 +129,10 @@ R = TypeVar("R", bound=BaseModel)
 class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
-    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
-    `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
-    same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
-    receipt shows a mind at work, and not only a program that listens (PRS2).
+    `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
+    `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
+    call, even without a request id. `when_full`: it works while the disk is full. `is_evidence`: its receipt shows that
+    the model acts, and not only a program that listens (PRS2).
     """
 
     name: str
@@ -151,9 +151,9 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
-    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
-    `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
-    written down once it was read; where nothing can be written, the read stands.
+    `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
+    `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
+    `after_read`: what is written after the read. The read succeeds even if that cannot be written.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Read(Generic[A, R]):
     shown_to_agents: Roles | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
-    beside: Callable[[Writing, Caller, A, R], None] | None = None
+    after_read: Callable[[Writing, Caller, A, R], None] | None = None
 
 
 def author(caller: Caller) -> Author:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, AnyRead
-from teamroom.server.acts.presence.trouble import answered_for_itself
+from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
 from teamroom.server.door.refused import record_refusal
@@ -144,13 +144,13 @@ class Door:
             except Refusal as refusal:
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if stale is not None or read.beside is not None:
+        if stale is not None or read.after_read is not None:
 
             def beside(tx: Writing) -> None:
                 if stale is not None:
                     touch(tx, caller, stale)
-                if read.beside is not None:
-                    read.beside(tx, caller, arguments, reply)
+                if read.after_read is not None:
+                    read.after_read(tx, caller, arguments, reply)
 
             await self._write_beside(beside)
         return reply
@@ -276,7 +276,7 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
-        answered_for_itself(tx, caller)
+        clear_suspicion(tx, caller)
     return reply
 
 

@@ -1,6 +1,6 @@
 """The caller's row: read in each transaction, with its token, its roles and its standing; never cached."""
 
-from teamroom.server.acts.presence.trouble import seen_again
+from teamroom.server.acts.presence.trouble import note_return
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.rows.members import Principal, TokenRow
@@ -28,4 +28,4 @@ def touch(tx: Writing, caller: Caller, row: Principal) -> None:
     gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
     tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
     if row.last_call_at is None or row.trouble == "gone":
-        seen_again(tx, caller, row.mode, row.trouble)
+        note_return(tx, caller, row.mode, row.trouble)

@@ -1,4 +1,4 @@
-"""What a member can really reach: shown with how it is known, and required at the room's trust level."""
+"""Capabilities: how each is known, and whether it counts at the room's trust level."""
 
 import contextlib
 import shlex
@@ -15,11 +15,11 @@ from teamroom.server.store.rows.capabilities import CapabilityRow, CapableMember
 from teamroom.server.store.transaction import Reading
 
 PROBES_SHOWN = 20
-"""How many probes one reply shows; those that follow are shown once these are answered."""
+"""How many probes one reply shows. The others follow once these are answered."""
 
 HAVE_IT_SHOWN = 5
 LOOKED_AT = 100
-"""How many who have a capability are named, and how many are looked at for that."""
+"""How many members with a capability are named, and how many are examined for that."""
 
 
 class CapabilityShown(BaseModel):
@@ -34,7 +34,7 @@ class CapabilityShown(BaseModel):
 
 
 def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
-    """What a member declares, each as it stands now. Where the policy cannot be read, nothing counts."""
+    """The capabilities that a member declares, with their states. None counts while the policy is unreadable."""
     rows = tx.all(CapabilityRow, "capabilities", member=member)
     trust: TrustLevel | None = None
     with contextlib.suppress(Refusal):
@@ -42,8 +42,8 @@ def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
     return [_shown(row, trust, tx.now) for row in rows]
 
 
-def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
-    """What a member does not reach of what is needed, by what counts here; each with its state, None: not declared."""
+def find_missing_capabilities(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
+    """The needs that a member does not meet at the room's trust level, each with its state; None: not declared."""
     trust = tx.policy.trust
     has = {row.capability: _reach(row) for row in tx.all(CapabilityRow, "capabilities", member=member)}
     return {
@@ -53,16 +53,16 @@ def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | Non
     }
 
 
-def require(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
-    """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
-    missing = lacking(tx, member, needs) if needs else {}
+def require_capabilities(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
+    """Refuse with `missing_capability` unless a member meets all needs. Names what is missing and who has it."""
+    missing = find_missing_capabilities(tx, member, needs) if needs else {}
     if not missing:
         return
     trust = tx.policy.trust
     who_has = {need: _who_has(tx, need, trust) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
     lacks = ", ".join(f"{cite(need)} ({state})" if state else cite(need) for need, state in missing.items())
-    level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
+    level = "" if trust == "declared" else f"; in this room a capability counts only if it is {_at_least(trust)}"
     raise Refusal(
         "missing_capability",
         f"@{name} does not have {lacks}{level}.",
@@ -74,7 +74,7 @@ def require(tx: Reading, member: int, name: str, needs: list[str], subject: str)
 
 
 def probes_due(tx: Reading, member: int) -> list[ProbeRow]:
-    """What a member should prove now, whether it was asked yet or not, at most `PROBES_SHOWN`."""
+    """What a member should prove now, asked already or not, at most `PROBES_SHOWN`."""
     rows = tx.all(ProbeRow, "provable", member=member)
     return [row for row in rows if is_probe_due(row.proven_until, tx.policy.proof_seconds, tx.now)][:PROBES_SHOWN]
 
@@ -85,9 +85,9 @@ def _fix(
     choose = f"Choose {' or '.join('@' + other for other in able)}, who {_have(able)} it. " if able else ""
     unsaid = [need for need, state in missing.items() if state is None]
     if unsaid:
-        nobody = "" if able else "Nobody in the room has all of it. "
-        reaches = f"Who reaches {cite(unsaid[0])} calls declare_capabilities first"
-        return f"{choose}{nobody}{reaches}; or change the task's needs."
+        unmet = "" if able else "No member has all of it. "
+        reaches = f"A member that reaches {cite(unsaid[0])} calls declare_capabilities first"
+        return f"{choose}{unmet}{reaches}; or change the task's needs."
     need = next(iter(missing))
     if any(row.capability == need for row in tx.all(ProbeRow, "provable", member=member)):
         how = f"calls check_in, which says how to prove {cite(need)}, and declare_capabilities with proofs"
@@ -122,7 +122,7 @@ def _shown(row: CapabilityRow, trust: TrustLevel | None, now: float) -> Capabili
         "declared": ("its own word", None, None),
         "proven": ("answered a challenge", row.proven_by, row.proven_until),
         "attested": ("attested", row.attested_by, row.attested_until),
-        "failed": ("answered a challenge wrong", None, None),
+        "failed": ("answered a challenge wrongly", None, None),
         "expired": ("was proven or attested", None, max(row.proven_until or 0, row.attested_until or 0)),
     }[state]
     return CapabilityShown(

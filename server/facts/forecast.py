@@ -1,6 +1,6 @@
-"""Who could help now: whom an alert that names nobody wakes (HND6), and who else than an absent addressee (HND4)."""
+"""Members that could help now: for an alert without addressees (HND6), or instead of an absent addressee (HND4)."""
 
-from teamroom.server.facts.capability import lacking
+from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
 from teamroom.server.identity import Caller
@@ -10,27 +10,27 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 LOOKED_AT = 50
-"""How many members that called lately are looked at, the latest first."""
+"""How many members are examined, the most recent callers first."""
 
 OTHERS_SHOWN = 3
-"""How many others are named beside somebody who is not there."""
+"""How many others are named for an absent addressee."""
 
 
-def helpers(tx: Reading, caller: Caller, task: TaskRow | None) -> list[MemberFacts]:
-    """Live, active members that have what the alert's task needs, who called last first; else the author's owner."""
-    found = who_could(tx, caller.member, needs_of_any(tx, task), tx.settings.alerted)
+def find_helpers(tx: Reading, caller: Caller, task: TaskRow | None) -> list[MemberFacts]:
+    """Live, active members that meet the needs of the alert's task, latest callers first; else the author's owner."""
+    found = list_available_members(tx, caller.member, needs_of_any(tx, task), tx.settings.alerted)
     if not found and caller.owner != caller.member:
         return [tx.only(MemberFacts, "member_facts", name=caller.owner_name)]
     return found
 
 
-def who_could(tx: Reading, beside: int, needs: list[str], limit: int) -> list[MemberFacts]:
-    """Live, active members but one, that have what is needed, who called last first."""
+def list_available_members(tx: Reading, author: int, needs: list[str], limit: int) -> list[MemberFacts]:
+    """Live, active members other than the author that meet the needs, latest callers first."""
     since = tx.now - tx.settings.live_interval_seconds
     found: list[MemberFacts] = []
-    for row in tx.all(MemberFacts, "live_members", author=beside, since=since, now=tx.now, limit=LOOKED_AT):
+    for row in tx.all(MemberFacts, "live_members", author=author, since=since, now=tx.now, limit=LOOKED_AT):
         is_there = find_presence(facts_of(tx, row), tx.now, tx.settings).state in ("live", "working")
-        if is_there and not (needs and lacking(tx, row.id, needs)):
+        if is_there and not (needs and find_missing_capabilities(tx, row.id, needs)):
             found.append(row)
         if len(found) == limit:
             break
@@ -38,14 +38,14 @@ def who_could(tx: Reading, beside: int, needs: list[str], limit: int) -> list[Me
 
 
 def forecast_with_others(tx: Reading, caller: Caller, row: MemberFacts, needs: list[str]) -> Forecast:
-    """The forecast for one addressee; where nobody can say when it answers, also who else could."""
+    """The forecast for one addressee; without an estimate, also who else could answer."""
     found = forecast(tx, row)
     if found.expected_seconds is not None or row.kind == "human":
         return found
-    others = [other.name for other in who_could(tx, caller.member, needs, OTHERS_SHOWN + 1)]
+    others = [other.name for other in list_available_members(tx, caller.member, needs, OTHERS_SHOWN + 1)]
     return found.model_copy(update={"others": [name for name in others if name != row.name][:OTHERS_SHOWN]})
 
 
 def needs_of_any(tx: Reading, task: TaskRow | None) -> list[str]:
-    """What a task needs; nothing where a message is about none."""
+    """The needs of a task; none if there is no task."""
     return [] if task is None else needs_of(tx, task.id)

@@ -1,4 +1,4 @@
-"""What changes who holds a task, or for how long: shared by claims, offers, reviews and kills."""
+"""Changes of a task's holder or lease, shared by claims, offers, reviews and kills."""
 
 from teamroom.server import topics
 from teamroom.server.facts.ids import offer_name
@@ -23,7 +23,7 @@ def find_current(tx: Writing, number: int) -> StoredTask:
         ROOM_AUTHOR,
         act="expire_offer",
         subject=offer_name(row.offer),
-        summary=f"{offer_name(row.offer)} expired unanswered by @{row.receiver_name}; {task.name} is back with "
+        summary=f"{offer_name(row.offer)} expired without an answer of @{row.receiver_name}; {task.name} is back with "
         f"@{row.holder_name}",
         detail={"task": task.name},
     )
@@ -43,7 +43,7 @@ def find_current(tx: Writing, number: int) -> StoredTask:
 
 
 def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
-    """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
+    """An offer is over: its giver holds the task again, and the stopped lease runs again from a time."""
     assert task.holder is not None
     seconds = task.lease.seconds
     tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
@@ -53,13 +53,13 @@ def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
 
 
 def remind_assigned(tx: Writing, row: TaskRow) -> None:
-    """A task is open again: whom it is assigned to is reminded to claim it."""
+    """Remind the member that a reopened task is assigned to."""
     if row.assigned is not None:
         mode = tx.only(WatchedMember, "watched", member=row.assigned).mode
         schedule_reminder(tx, "task", row.id, row.assigned, mode)
 
 
 def schedule_task(tx: Writing, task: int, member: int, mode: str, lease_seconds: float, blocked: bool = False) -> None:
-    """A member holds a task that moved now: remind it while nothing moves, and expire its lease."""
+    """Set the timers of a task that moved now: the holder's reminder and the end of its lease."""
     schedule_reminder(tx, "task", task, member, mode, blocked)
     schedule(tx, "lease", task, member, lease_seconds)

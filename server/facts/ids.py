@@ -1,4 +1,4 @@
-"""What things are called. Ids are parsed at the edge into numbers, and printed here, in one place.
+"""Ids: parsed at the edge into numbers, and printed in this one place.
 
 A task is written `T-12`, a message `M-7`, an offer `O-3`, and a member `@name`.
 """
@@ -9,7 +9,7 @@ LARGEST_NUMBER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 BEYOND = 0
-"""The number of what is beyond all that the room can have: nothing has it."""
+"""The number for an id that is larger than any the room can have: nothing has it."""
 
 TaskNumber = NewType("TaskNumber", int)
 MessageNumber = NewType("MessageNumber", int)

@@ -1,4 +1,4 @@
-"""The forecast beside a name: when an addressee will see what is sent to it."""
+"""A member's presence, and the forecast of when it sees what is sent to it."""
 
 from typing import Protocol
 
@@ -59,12 +59,12 @@ class PresenceFacts(Levels, Protocol):
 
     @property
     def trouble_reason(self) -> str | None:
-        """Why."""
+        """Why the supervisor suspects it."""
         ...
 
 
 class Forecast(BaseModel):
-    """When to expect an addressee; None where nobody can say. `others`: who could be asked instead then."""
+    """When an addressee is expected to answer; None: no estimate. `others`: who could answer instead then."""
 
     to: str
     mode: str
@@ -92,7 +92,7 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
 
 
 def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
-    """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
+    """When a member's declared work ends. Pauses are looked up only once it seems to be over."""
     since = row.last_progress_at
     if row.busy_until is None or row.busy_until > tx.now or since is None:
         return row.busy_until
@@ -105,7 +105,9 @@ def find_member(tx: Reading, name: str) -> MemberFacts:
     """An addressee's row. Raises Refusal `not_found`."""
     row = tx.one(MemberFacts, "member_facts", name=name.removeprefix("@"))
     if row is None:
-        raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
+        raise not_found(
+            "member", f"@{name.removeprefix('@')}", "Call who to see the names of the members, then call again."
+        )
     return row
 
 
@@ -119,8 +121,8 @@ def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:
     if row.trouble == "zombie":
         raise Refusal(
             "not_allowed",
-            f"@{row.name} is a zombie, {row.trouble_reason}: it gets no new work.",
-            f"{others} What it does itself clears it at once.",
+            f"@{row.name} is a zombie and gets no new work: {row.trouble_reason}.",
+            f"{others} Or wait until it acts, which clears it at once.",
             subject=subject,
         )
 

@@ -48,7 +48,7 @@ class Open:
     snoozed_until: float | None = None
     blocked: bool = False
     ends_at: float | None = None
-    """When it ends without the member, or somebody else is asked."""
+    """When it ends without the member, or another member is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,11 @@ def schedule_reminder(tx: Writing, rule: str, subject: int, member: int, mode: s
     schedule(tx, rule, subject, member, first_delay(tx, rule, interval_seconds(mode, tx.settings), blocked))
 
 
-# ------------------------------------------------------------------ what became of each slot
+# ------------------------------------------------------------------ the outcome of each slot
 
 
 class Slot(BaseModel):
-    """A reminder that was sent, held or left out, and why."""
+    """A reminder that was sent, held or silent, and why."""
 
     rule: str
     member: str
@@ -125,7 +125,7 @@ class Slot(BaseModel):
 
 
 def slots_of(tx: Reading, rule: str, subject: int) -> list[Slot]:
-    """The newest decisions about something: what was sent, and what was left out for which reason."""
+    """The newest reminders about something: sent, held or silent, each with its reason."""
     return [
         Slot(
             rule=row.rule,
@@ -154,7 +154,7 @@ def _task(tx: Reading, subject: int, member: int, since: float) -> Owed:
         return None
     if task.state == "offered":
         return Later(row.offer_expires_at or tx.now)
-    still = f"{task.name} stands still since {duration(tx.now - moved_at)}: update_task or hand_off"
+    still = f"{task.name} has not moved for {duration(tx.now - moved_at)}: update_task or hand_off"
     return Open(task.name, still, moved_at, row.snooze_until, task.state == "blocked")
 
 
@@ -195,7 +195,7 @@ def _review(tx: Reading, subject: int, member: int, since: float) -> Owed:
 def _proof(tx: Reading, subject: int, member: int, since: float) -> Owed:
     if probes_due(tx, member):
         name = tx.only(MemberName, "member_by_id", id=member).name
-        return Open(f"@{name}", "Proofs of yours expire or have: check_in says what to run", since)
+        return Open(f"@{name}", "Proofs of yours expire soon or have expired: check_in says what to run", since)
     until = tx.value(float, "earliest_proof", member=member)
     return None if until is None else Later(max(renew_from(until, tx.policy.proof_seconds), tx.now + HOUR_SECONDS))
 

@@ -1,4 +1,4 @@
-"""Who is to review a completion at this moment: chosen, replaced when lost, and the owner after an hour."""
+"""The reviewer of a completion: chosen, replaced when unavailable, and the owner after an hour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow, TaskRow
 from teamroom.server.store.transaction import MissingRowError, Reading, Writing
 
 CANDIDATES = 100
-"""How many members are looked at to find a reviewer."""
+"""How many members are examined to find a reviewer."""
 
 REVIEWS_LOOKED_AT = 50
-"""How many waiting reviews one call looks at: the caller's own first, then the oldest."""
+"""How many waiting reviews one call examines: the caller's own first, then the oldest."""
 
 LONGEST_INTERVAL_SECONDS = 86_400
 
 
 class ReviewDue(BaseModel):
-    """A completion that the caller is to judge."""
+    """A completion that waits for the caller's review."""
 
     task: str
     title: str
@@ -43,7 +43,7 @@ class ReviewDue(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """Who is to review a task now, and why it is not who was asked: "" where it is."""
+    """The reviewer of a task now. `why`: why it is not the member that was asked; "" if it is."""
 
     id: int
     name: str
@@ -51,7 +51,7 @@ class Reviewer:
 
 
 def as_review(row: TaskRow) -> ReviewRow:
-    """A task in review as the completion that waits for its judgement. Raises MissingRowError of another task."""
+    """A task in review as a review row. Raises MissingRowError for a task that is not completed."""
     if (
         row.completed_by is None
         or row.completed_at is None
@@ -74,8 +74,11 @@ def as_review(row: TaskRow) -> ReviewRow:
     )
 
 
-def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
-    """Who is asked to review: nobody, the named member unless it is killed or the completer, or one by rule (REV1)."""
+def select_reviewer(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
+    """The member to ask for a review: the named one, unless it is killed or the completer, else one by rule (REV1).
+
+    None where the policy is `none`, or no member can review.
+    """
     if policy == "none":
         return None
     named = tx.one(MemberFacts, "member_facts", name=policy) if policy != "auto" else None
@@ -85,7 +88,7 @@ def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int
 
 
 def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Reviewer | None:
-    """Who reviews by rule (REV1), or the completer's owner where nobody is there; None: nobody at all."""
+    """The reviewer by rule (REV1), else the completer's owner; None if neither is available."""
     rows = tx.all(
         CandidateRow,
         "possible_reviewers",
@@ -103,28 +106,28 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Revie
 
 
 def reviewer_now(tx: Reading, row: ReviewRow) -> Reviewer | None:
-    """Who is to review a task in review at this moment, from its row."""
+    """The current reviewer of a task in review."""
     asked = _asked(tx, row)
     owner = row.completer_owner
     waited = tx.now - row.completed_at >= tx.policy.review_seconds
     if waited and owner not in (row.completed_by, row.reviewer) and _is_there(tx, row.completer_owner_name):
-        return Reviewer(owner, row.completer_owner_name, "nobody else has judged it in time")
+        return Reviewer(owner, row.completer_owner_name, "no other member has reviewed it in time")
     if asked is not None:
         return asked
     found = choose_reviewer(tx, row.id, row.completed_by, owner)
     if found is None or found.id == row.reviewer:
         return _stored(row)
-    lost = f"@{row.reviewer_name} cannot" if row.reviewer_name else "nobody was there before"
+    lost = f"@{row.reviewer_name} is not available" if row.reviewer_name else "no reviewer was available before"
     return Reviewer(found.id, found.name, lost)
 
 
 def reviews_due(tx: Reading, member: int) -> list[ReviewDue]:
-    """The completions that wait for a member's judgement now, whoever was asked first."""
+    """The completions that wait for a member's review now."""
     return _due(tx, _waiting(tx, member), member)
 
 
 def replace_lost_reviewers(tx: Writing, member: int) -> list[ReviewDue]:
-    """The same, once somebody else was asked, and woken, wherever who was asked is lost."""
+    """Replace unavailable reviewers, then return the completions that wait for a member's review."""
     rows = _waiting(tx, member)
     if sum(_replace_if_lost(tx, row) for row in rows):
         rows = _waiting(tx, member)
@@ -132,7 +135,7 @@ def replace_lost_reviewers(tx: Writing, member: int) -> list[ReviewDue]:
 
 
 def replace_lost_reviewer(tx: Writing, row: ReviewRow) -> int | None:
-    """Ask who is to review a task now, where that is somebody else than was asked; returns who it is."""
+    """Ask the current reviewer of a task, if it is not the one that was asked; returns its id."""
     found = reviewer_now(tx, row)
     if found is None or found.id == row.reviewer:
         return None if row.reviewer is None else int(row.reviewer)
@@ -158,7 +161,7 @@ def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]
 
 
 def replace_killed_reviewer(tx: Writing, member: int) -> None:
-    """Ask somebody else for what a killed member was to review; what is left, the next check-ins find."""
+    """Replace a killed member as reviewer. Later check-ins find what exceeds `REVIEWS_LOOKED_AT`."""
     for row in tx.all(ReviewRow, "reviews_of", member=member, limit=REVIEWS_LOOKED_AT):
         found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
         if found is not None:
@@ -166,25 +169,25 @@ def replace_killed_reviewer(tx: Writing, member: int) -> None:
 
 
 def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
-    """A member owes a review from now on."""
+    """Set the reminder of a member that owes a review from now on."""
     schedule_reminder(tx, "review", task, reviewer, tx.only(WatchedMember, "watched", member=reviewer).mode)
 
 
 def ask_again(tx: Writing, row: ReviewRow, policy: str) -> None:
-    """Ask whom a changed review asks for, of a task that is in review already; `none` leaves it with who has it."""
-    found = who_is_asked(tx, policy, row.id, row.completed_by, row.completer_owner)
+    """Ask the reviewer that a changed policy names for a task in review. `none` keeps the current one."""
+    found = select_reviewer(tx, policy, row.id, row.completed_by, row.completer_owner)
     if found is not None and found.id != row.reviewer:
         _replace(tx, row, found)
 
 
 def _waiting(tx: Reading, member: int) -> list[ReviewRow]:
-    """Reviews that may concern a member: its own, its agents', and those whose reviewer may be lost."""
+    """Reviews that may concern a member: its own, those of its agents, and those with a silent reviewer."""
     silent = tx.now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
     return tx.all(ReviewRow, "waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
 
 
 def _asked(tx: Reading, row: ReviewRow) -> Reviewer | None:
-    """Who was asked to review, unless nobody was or that member is lost."""
+    """The member that was asked to review; None if there is none, or it is unavailable."""
     stored = _stored(row)
     if stored is None:
         return None
@@ -216,7 +219,7 @@ def _candidate(tx: Reading, row: CandidateRow, owner: int) -> Candidate:
 
 
 def _presence_state(tx: Reading, row: CandidateRow | MemberFacts) -> PresenceState:
-    """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
+    """A member's presence without a pause of the room, which stops all alike and must not move reviews."""
     facts = facts_of(tx, row._replace(room_state="active", room_until=None))
     return find_presence(facts, tx.now, tx.settings).state
 
@@ -233,8 +236,8 @@ def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
 
 def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     task = task_name(row.id)
-    before = f"@{row.reviewer_name}" if row.reviewer_name else "nobody"
-    line = one_line(f"@{found.name} reviews {task} in place of {before}: {row.title}")
+    before = f"@{row.reviewer_name}" if row.reviewer_name else "no reviewer"
+    line = one_line(f"@{found.name} reviews {task} instead of {before}: {row.title}")
     seq = log.append(
         tx,
         ROOM_AUTHOR,
@@ -247,7 +250,7 @@ def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     task_changed(tx, row.id)
     tx.changed(topics.inbox(found.id), *([] if row.reviewer is None else [topics.inbox(row.reviewer)]))
     schedule_review(tx, row.id, found.id)
-    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} in place of {before}")
+    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} instead of {before}")
     wake_members(
         tx,
         [found.id],

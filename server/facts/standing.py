@@ -1,4 +1,4 @@
-"""Whether a member is stopped: the one place that answers it, at every level, for the door and for everybody else."""
+"""Whether a member is stopped, at each of the three levels."""
 
 from typing import NoReturn, Protocol
 
@@ -15,7 +15,7 @@ ROOM = 0
 """The target of a standing that binds the whole room."""
 
 RETRY_SECONDS = 60
-"""When a member under a pause without an end should ask again."""
+"""After how many seconds a member should retry under a pause without an end."""
 
 
 class Levels(Protocol):
@@ -58,7 +58,7 @@ class Levels(Protocol):
 
 
 def standing_in_force(row: Levels, now: float) -> Standing:
-    """What binds a member now, and at which level. The most restrictive standing wins."""
+    """The standing in force for a member, and its level. The most restrictive one wins."""
     return decide(
         row.kind,
         StoredStanding(row.own_state, row.own_until),
@@ -112,7 +112,7 @@ def standing_changed(tx: Writing, level: Level, target: int) -> None:
 
 
 def pause_in_force(tx: Reading, row: Principal) -> StandingRow | None:
-    """The pause that a caller is told of: its own first, then its owner's, then the room's."""
+    """The pause to show to a caller: its own first, then its owner's, then the room's."""
     targets: tuple[tuple[Level, int], ...] = (("member", row.member), ("owner", row.owner), ("room", ROOM))
     for level, target in targets:
         found = stored_standing(tx, level, target)
@@ -144,7 +144,7 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     if standing.state is None:
         raise Refusal(
             "not_allowed",
-            "The room's policy for you is missing or cannot be read, so it denies.",
+            "Your standing in this room is missing or unreadable, so the room denies every call.",
             "Tell your owner to run `teamroom doctor`.",
         )
     target = {"member": row.member, "owner": row.owner, "room": ROOM}[standing.level]
@@ -155,11 +155,13 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
         )
     until = stored.until
     retry = RETRY_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)
-    whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
+    subject = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[
+        standing.level
+    ]
     ends = f", until {rfc3339(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{whom} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
+        f"{subject} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
         f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
         "says your standing is active.",
         by=stored.by_name,

@@ -1,4 +1,4 @@
-"""One task as the store has it, and as it is at this moment: what is due is computed whenever it is read."""
+"""One task as it is stored, and as it is now: leases and offers are computed at each read."""
 
 import json
 from collections import defaultdict
@@ -45,7 +45,7 @@ class Entry(BaseModel):
 
 @dataclass(slots=True)
 class StoredTask:
-    """A task's row, with the state and the lease that hold now."""
+    """A task's row, with its state and its lease as of now."""
 
     row: TaskRow
     state: TaskState
@@ -53,7 +53,7 @@ class StoredTask:
     pauses: Sequence[Pause]
     offer_expired: bool
     watched_from: float
-    """Since when the room has seen all time pass."""
+    """Since when the room has been awake without a gap."""
 
     @property
     def id(self) -> int:
@@ -67,7 +67,7 @@ class StoredTask:
 
     @property
     def holder(self) -> int | None:
-        """The member that has it."""
+        """The member that holds it."""
         return None if self.row.holder is None else int(self.row.holder)
 
     @property
@@ -76,21 +76,22 @@ class StoredTask:
         return int(self.row.fence)
 
     def lease_until(self, now: float) -> str | None:
-        """When the claim runs out unless it is renewed or paused; None while its clock stands."""
+        """When the claim expires unless it is renewed or paused; None while its clock is stopped."""
         if self.holder is None or self.state != "claimed":
             return None
         return rfc3339(now + self.lease.left(self.pauses, now))
 
     def overdue_seconds(self, now: float, settings: FixedSettings) -> float:
-        """How long its lease has been over; negative while it is not."""
+        """For how many seconds its lease has been expired; negative before that."""
         if self.state != "claimed":
             return -self.lease.seconds
         return self.lease.overdue_seconds(self.pauses, now, settings)
 
     def lost_seconds(self, now: float, settings: FixedSettings) -> float:
-        """For how long its holder may lose it; negative while it may not.
+        """For how many seconds another member could have claimed it; negative before that.
 
-        Not until its lease is over, nor for an interval after the room slept: nobody could renew meanwhile (PRS6).
+        The lease must have expired, and the room must have been awake for an interval: nobody can renew while it sleeps
+        (PRS6).
         """
         watched = now - self.watched_from - settings.live_interval_seconds
         return min(self.overdue_seconds(now, settings), watched)
@@ -105,7 +106,7 @@ def find_task(tx: Reading, number: int) -> StoredTask:
 
 
 def task_now(tx: Reading, row: TaskRow) -> StoredTask:
-    """A stored row as it is at this moment: an offer that has expired is over, whoever reads first."""
+    """A stored row as it is now. An expired offer counts as over even before that is recorded."""
     state, since = row.state, row.lease_from
     ends_at = row.offer_expires_at
     expired = state == "offered" and ends_at is not None and ends_at <= tx.now
@@ -118,13 +119,13 @@ def task_now(tx: Reading, row: TaskRow) -> StoredTask:
 
 
 def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:
-    """The pauses that a holder's leases stood still under, since some time."""
+    """The pauses since a time that stopped the clock of a holder's leases."""
     rows = tx.all(PauseRow, "pauses", member=holder, owner=owner, since=since)
     return [Pause(row.scope, row.since, row.until) for row in rows]
 
 
 def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
-    """For each task of a range that waits for others, the ones that must be finished before it can be claimed."""
+    """The unfinished dependencies of each task in a range."""
     before: dict[int, list[str]] = defaultdict(list)
     for row in tx.all(UnfinishedDependency, "unfinished_before", first=first, last=last):
         before[row.task].append(task_name(row.needs_task))
@@ -132,24 +133,28 @@ def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, lis
 
 
 def needs_of(tx: Reading, task: int) -> list[str]:
-    """What a task needs its holder to reach."""
+    """The capabilities that a task needs."""
     return tx.column(str, "needs", task=task)
 
 
 def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:
-    """Refuse a caller that is not the task's holder with its newest fence; what it brought is kept (TSK2)."""
+    """Refuse a caller that is not the holder with the newest fence; the work it brought is kept (TSK2)."""
     if task.holder == caller.member and task.fence == fence:
         return
     if task.holder == caller.member:
         raise Refusal(
             "stale_fence",
-            f"The fence of {task.name} is {task.fence}, not {fence}." if fence is not None else "The fence is missing.",
-            f"Call again with fence {task.fence}, after looking at what changed: read_board task {task.name}.",
+            f"The fence of {task.name} is {task.fence}, not {fence}."
+            if fence is not None
+            else f"The fence of {task.name} is missing.",
+            f"Read what changed (read_board task {task.name}), then call again with fence {task.fence}.",
             subject=task.name,
             fence=task.fence,
         )
     state = state_in_words(task.state)
-    holder = f"@{task.row.holder_name} has it now" if task.holder is not None else f"it is {state}"
+    holder = f"@{task.row.holder_name} holds it" if task.holder is not None else f"it is {state}"
+
+    kept = f"The room kept your work on {task.name} as late evidence. " if any(late.values()) else ""
 
     def keep(tx: Writing) -> None:
         tx.run(
@@ -167,7 +172,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
     raise Refusal(
         "stale_fence",
         f"You do not hold {task.name}: {holder}.",
-        f"What you brought is kept on {task.name} as late evidence. Call check_in to see what you hold.",
+        f"{kept}Call check_in to see the tasks that you hold.",
         subject=task.name,
         also=keep if any(late.values()) else None,
         holder=task.row.holder_name,
@@ -189,7 +194,7 @@ def add_entry(
     text: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write down on a task what the newest log entry did to it."""
+    """Record in a task's history what the newest log entry did to it."""
     tx.run(
         "add_task_entry",
         task=task,
@@ -204,7 +209,7 @@ def add_entry(
 
 
 def history(tx: Reading, task: int) -> list[Entry]:
-    """What happened to a task, newest first, as much of it as fits into one reply."""
+    """A task's history, newest first, as far as it fits into one reply."""
     rows = tx.all(TaskEntryRow, "task_entries", task=task, limit=HISTORY_SHOWN)
     fit = count_fitting((len(row.text) + len(row.detail) for row in rows), HISTORY_CHARACTERS)
     return [

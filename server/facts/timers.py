@@ -1,6 +1,6 @@
-"""Timers: what the supervisor looks at, and when. An act that causes something to fall due sets one in its own commit.
+"""Timers: what the supervisor checks, and when. An act sets the timers of what it causes in its own commit.
 
-Nothing here is taken back when the thing is done: the supervisor checks first whether it still applies.
+A timer is not removed when its subject is done: the supervisor first checks whether it still applies.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def schedule(
 
 
 def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
-    """Watch an agent that has an interval from now on; an agent without one is not watched."""
+    """Watch the presence of an agent from now on. An agent without an interval is not watched."""
     interval = interval_seconds(mode, tx.settings)
     if interval is None:
         cancel_timer(tx, "presence", member, member)
@@ -64,7 +64,7 @@ def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
 
 
 def check_leases_by(tx: Writing, member: int, at: float) -> None:
-    """Check a member's leases at a time at the latest: they may expire sooner than was expected."""
+    """Check a member's leases no later than a time: they may expire earlier than expected."""
     tx.run("check_leases_by", member=member, at=at)
     tx.effects.due = min(tx.effects.due, at)
 

@@ -22,8 +22,8 @@ def wake_members(
 ) -> None:
     """Record that members must wake because of the entry just appended, and nudge them after the commit.
 
-    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out. `asks`:
-    it is a question, which reaches people outside the room too.
+    Wakes of one sender beyond its share are marked for one digest (QUI4); none is dropped. `asks`: it is an ask, which
+    also reaches people outside the room.
     """
     kind = kind_of(reason, sender == ROOM_MEMBER, asks)
     for member in members:
@@ -47,7 +47,7 @@ def wake_members(
 
 
 def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
-    """Note that a person is to be told outside the room of the entry just appended; nothing where it has no channel."""
+    """Record a notice to a person about the entry just appended. Does nothing if the person has no channel."""
     if not tx.settings.notify:
         return
     row = tx.only(MemberName, "member_by_id", id=member)
@@ -61,7 +61,7 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
 
 
 def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
-    """Whether a sender has woken a member as often as it may in a while. The room has caps of its own."""
+    """Whether a sender has used up its wakes of a member in the window. The room has other caps."""
     if sender == ROOM_MEMBER:
         return False
     nth = tx.value(float, "nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
@@ -69,7 +69,7 @@ def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
 
 
 def measure(tx: Writing, caller: Caller, upto: int) -> None:
-    """Note how long the wakes waited that a member is shown now for the first time; paused time does not count."""
+    """Record how long each wake waited that is shown to a member for the first time. Paused time does not count."""
     seen = tx.number("seen", member=caller.member)
     if upto <= seen:
         return

@@ -19,7 +19,7 @@ from teamroom.server.acts.letters.notices import (
     note_delivered,
     note_failed,
     note_left_out,
-    note_put_off,
+    note_postponed,
     read_letter,
     schedule_digests,
 )
@@ -153,7 +153,7 @@ class Deliverer:
         elif says is None:
             await self._note(partial(note_left_out, found=found, reason=TOLD))
         elif isinstance(says, float):
-            await self._note(partial(note_put_off, found=found, at=says))
+            await self._note(partial(note_postponed, found=found, at=says))
         else:
             reason = await self._try(found, urls[found.channel].get_secret_value(), says)
             if not reason:

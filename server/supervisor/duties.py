@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.reminders.reminders import remind
-from teamroom.server.acts.tasks.overdue import say_overdue
+from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.facts.owed import RULES
 from teamroom.server.facts.timers import Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
@@ -15,7 +15,7 @@ Duty = Callable[[Writing, Timer], None]
 
 DUTIES: Mapping[str, Duty] = {
     "presence": watch,
-    "lease": say_overdue,
+    "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,
     **dict.fromkeys(RULES, remind),

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from teamroom.server.acts.presence.trouble import tell_of_take_overs
+from teamroom.server.acts.presence.trouble import report_competing_listeners
 from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
@@ -168,7 +168,7 @@ class Listeners:
         self._end(member, live)
         if self._take_overs.is_alarming(member, self._steady()):
             with contextlib.suppress(Refusal):
-                await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, mine.caller))
+                await self._door.act_as_room(lambda tx: report_competing_listeners(tx, mine.caller))
         return False
 
     def _is_current(self, live: Live, member: int) -> bool:
@@ -228,7 +228,7 @@ class Listeners:
 
         def take(tx: Writing) -> int | None:
             if is_alarming:
-                tell_of_take_overs(tx, caller)
+                report_competing_listeners(tx, caller)
             return wanted.take(tx, caller.member)
 
         live.is_writing = True

@@ -31,7 +31,7 @@ from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES
 from teamroom.server.acts.tasks.tasks import CREATE_TASK
 from teamroom.server.app import Room
 from teamroom.server.door.door import UnauthorisedError
-from teamroom.server.record.chain import Verifier
+from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder

@@ -244,19 +244,19 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"
-    assert as_json.json["fix"] == "Call read_board to see the tasks.", "a program reads what the room said"
+    assert as_json.json["fix"] == "Call read_board to see the ids of the tasks.", "a program reads what the room said"
     assert as_json.err == done.err
 
 
 @pytest.mark.parametrize(
     ("words", "fix"),
     [
-        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` to see the names."),
-        (("roster", "nobody"), "Run `teamroom roster` without a name to see everybody."),
-        (("redact", "M-99", "--reason", "x"), "`teamroom stream` and `teamroom board` show their ids."),
-        (("redact", "99999", "--reason", "x"), "`teamroom receipts` shows their numbers."),
+        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` to see the names of the members."),
+        (("roster", "nobody"), "Run `teamroom roster` without a name to see all members."),
+        (("redact", "M-99", "--reason", "x"), "Run `teamroom stream` or `teamroom board` to see the ids."),
+        (("redact", "99999", "--reason", "x"), "Run `teamroom receipts` to see the numbers of entries."),
         (("plant", "repo:acme/api", "--remove"), "Run `teamroom plant` to see what is planted."),
-        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room."),
+        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room instead."),
         (("board", "--state", "lost"), "Run `teamroom board --help` to see what it takes."),
     ],
 )
@@ -270,10 +270,10 @@ async def test_what_to_do_about_a_refusal_names_commands_of_the_shell(
 @pytest.mark.parametrize(
     "fix",
     [
-        "Wait for its resume.",
+        "Call again once it is resumed.",
         "Enroll it: teamroom enroll who --kind human",
         "Ask @read_board, who pauses it; it reaches repo:read_board and tool:who-is.",
-        "Call check_in to see what you hold.",
+        "Call check_in to see the tasks that you hold.",
         "Ask whoever takes it to call declare_capabilities first: post_message.",
     ],
 )
@@ -289,7 +289,7 @@ async def test_the_log_of_who_is_not_there_is_refused_and_of_who_did_nothing_is_
     assert (mistyped.code, mistyped.out) == (1, "")
     assert mistyped.err == (
         "Refused (not_found): There is no member @quite in this room.\n"
-        "Fix: Run `teamroom roster` without a name to see everybody.\n"
+        "Fix: Run `teamroom roster` without a name to see all members.\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")

@@ -432,7 +432,7 @@ def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom
         room.owner("set_policy", name="trust", value="proven")
         kill_9(room, "builder")
         told = dog.until("failed")
-        assert (told["runtime"], "only what is proven counts" in told["words"]) == ("builder", True)
+        assert (told["runtime"], "counts only if it is proven" in told["words"]) == ("builder", True)
         for _ in range(4):
             dog.until("looked")
         assert dog.said()[2:] == ["failed"]

@@ -253,7 +253,7 @@ async def test_a_kill_frees_tasks_voids_offers_and_tells_who_waits(room: Running
     assert (board["T-3"]["state"], board["T-3"]["holder"]) == ("claimed", "tester")
     assert (await tester.refused("answer_hand_off", offer=given["offer"], accept=True))["code"] == "conflict"
     told = (await asker("check_in"))["wakes"]
-    assert told[-1]["line"] == "@builder was killed and will not answer"
+    assert told[-1]["line"] == "@builder was killed and cannot answer"
     assert [w["subject"] for w in (await tester("check_in"))["wakes"] if w["reason"] == "answer"] == [taken["offer"]]
 
 
@@ -275,8 +275,13 @@ async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> 
         await owner("pause", target=target, reason="stop")
     said = [await owner("resume", target="builder", reason="go") for _ in range(2)]
     for reply in said:
-        assert (reply["standing"], reply["note"]) == ("paused", "not itself, but with room and owner:olga: resume room")
-    assert (await owner("resume", target="owner:olga", reason="go"))["note"] == "not itself, but with room: resume room"
+        assert (reply["standing"], reply["note"]) == (
+            "paused",
+            "still paused with the room and all agents of its owner; resume the room first",
+        )
+    assert (await owner("resume", target="owner:olga", reason="go"))[
+        "note"
+    ] == "still paused with the room; resume the room first"
     assert (await builder.refused("post_message", text="x"))["code"] == "paused"
     assert (await owner("resume", target="room", reason="go"))["standing"] == "active"
     await builder("post_message", text="x")

@@ -66,7 +66,7 @@ async def test_each_change_leaves_a_receipt_with_both_values_and_none_where_noth
     assert (receipt["detail"]["before"], receipt["detail"]["value"]) == ("declared", "attested")
     assert "from declared to attested" in receipt["summary"]
     again = await owner("set_policy", name="trust", value="attested")
-    assert (again["receipt"], again["note"]) == (None, "it was so already")
+    assert (again["receipt"], again["note"]) == (None, "it had this value already")
 
 
 async def test_only_a_room_owner_sets_policy_and_no_agent_can_be_one(room: RunningRoom) -> None:

@@ -36,7 +36,7 @@ OPERATORS = {
 STALE = (
     "stale_fence",
     "The fence of T-1 is 2, not 1.",
-    "Call again with fence 2, after looking at what changed: read_board task T-1.",
+    "Read what changed (read_board task T-1), then call again with fence 2.",
 )
 """The code, the why and the fix of the refusal, as the room words them."""
 

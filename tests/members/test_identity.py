@@ -46,7 +46,7 @@ async def test_every_agent_has_a_human_owner(room: RunningRoom) -> None:
     await room.enroll("builder")
     refusal = await owner.refused("enroll", name="other", owner="builder")
     assert refusal["code"] == "invalid"
-    assert "no human" in refusal["why"]
+    assert "not a person" in refusal["why"]
     assert (await owner.refused("enroll", name="boss", role="owner"))["code"] == "invalid"
     roster = (await owner("who"))["members"]
     assert {(m["name"], m["owner"]) for m in roster} == {("builder", "olga"), ("olga", "olga")}

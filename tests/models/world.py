@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import ENROLL, open_room
+from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics

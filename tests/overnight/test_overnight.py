@@ -559,7 +559,7 @@ async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
         lambda tx: tx.run("postpone_failed", rule="presence", subject=3, member=3, at=tx.now + HOUR)
     )
     assert [line["line"] for line in (await read(owner))["broke"]["shown"]] == [
-        "1 duty of the room failed and will be tried again; the server's log says why"
+        "1 duty of the room failed and will be retried; the server's log says why"
     ]
 
 

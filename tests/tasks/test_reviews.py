@@ -187,7 +187,7 @@ async def test_a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_
     assert [(w["reason"], w["subject"]) for w in seen["wakes"] if w["reason"] == "review"] == [("review", "T-1")]
     assert [review["task"] for review in seen["reviews"]] == ["T-1"]
     (entry,) = [e for e in room.entries() if e["act"] == "replace_reviewer"]
-    assert f"@{next_} reviews T-1 in place of @first" in entry["summary"]
+    assert f"@{next_} reviews T-1 instead of @first" in entry["summary"]
     await asked("review_task", task="T-1", verdict="accept", note="checked")
     assert (await builder("read_board", task="T-1"))["task"]["reviewer"] == next_
 

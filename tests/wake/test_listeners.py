@@ -310,7 +310,7 @@ async def test_a_listener_that_comes_after_one_that_left_takes_nothing_over(room
 
 def alarms(room: RunningRoom) -> int:
     """How often the agent's owner was told that its listeners fight."""
-    return sum("take its wakes from each other" in entry["summary"] for entry in room.entries())
+    return sum("supersede each other" in entry["summary"] for entry in room.entries())
 
 
 # ------------------------------------------------------------------ the fence, and what is written

@@ -87,7 +87,7 @@ def _render_stopped(stopped: Stopped, ago: Ago) -> str:
     why = f": {inline(stopped.reason)}"
     if stopped.standing != "active":
         return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
-    ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
+    ended = f"was {stopped.ending} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
     when = f" {ago(stopped.ended_at)} ago" if stopped.ended_at else ""
     return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
 

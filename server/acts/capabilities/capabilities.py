@@ -1,4 +1,4 @@
-"""What a member says that it can reach, and what others say of it."""
+"""Capabilities: declared and proven by a member, attested by others."""
 
 from typing import Annotated
 
@@ -18,13 +18,13 @@ from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Writing
 
 CAPABILITIES = 50
-"""How many capabilities a member has at most."""
+"""The most capabilities that a member can declare."""
 
 
 class DeclareCapabilities(Arguments):
     """Arguments of `declare_capabilities`. Without `capabilities`, what was declared stays.
 
-    `withdraw` takes an attestation back, with `attest_for`.
+    `withdraw`, with `attest_for`: withdraw an attestation.
     """
 
     capabilities: Annotated[list[Need], Field(max_length=CAPABILITIES)] | None = None
@@ -34,7 +34,7 @@ class DeclareCapabilities(Arguments):
 
 
 class Declared(Reply):
-    """Reply of `declare_capabilities`: what holds of the member now, and what it is asked to prove."""
+    """Reply of `declare_capabilities`: the member's capabilities now, and what it is asked to prove."""
 
     member: str
     attested: bool = False
@@ -45,9 +45,9 @@ class Declared(Reply):
 
 
 def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities) -> Declared:
-    """Say what this runtime can reach and answer probes; what is not named any more is withdrawn.
+    """Declare all that the caller reaches, and answer probes. Capabilities left out are withdrawn. Raises Refusal.
 
-    With `attest_for` it is said of another member instead, or taken back.
+    With `attest_for`, attest capabilities of another member, or withdraw an attestation.
     """
     if arguments.attest_for is not None:
         about = _withdraw if arguments.withdraw else _attest
@@ -55,12 +55,14 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     if arguments.withdraw:
         raise Refusal(
             "invalid",
-            "Only an attestation is withdrawn.",
-            "Name the member in attest_for. What you no longer declare yourself, leave out of capabilities.",
+            "withdraw works only on an attestation, so it needs attest_for.",
+            "Name the member in attest_for. To withdraw a capability of yours, leave it out of capabilities.",
         )
     if arguments.capabilities is None and arguments.proofs is None:
         raise Refusal(
-            "invalid", "Nothing is declared.", 'Say what you reach: capabilities ["repo:acme/api", "tool:docker"].'
+            "invalid",
+            "The call declares nothing.",
+            'Say what you reach: capabilities ["repo:acme/api", "tool:docker"].',
         )
     before = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=caller.member)}
     wanted = before if arguments.capabilities is None else set(arguments.capabilities)
@@ -95,11 +97,11 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
 
 
 def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
-    """Vouch for what another member declares: people do, and members of another owner."""
+    """Attest what another member declares. People may, and members of another owner."""
     member = find_member(tx, name)
     subject = f"@{member.name}"
     reached = _attested(arguments)
-    _may_attest(caller, member, subject)
+    _require_attester(caller, member, subject)
     declared = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     unknown = [capability for capability in reached if capability not in declared]
     if unknown:
@@ -133,7 +135,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
 
 
 def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
-    """Take an attestation back before it ends: who gave it does, the member's owner, and a room owner."""
+    """Withdraw an attestation. Its attester may, the member's owner, and a room owner."""
     member = find_member(tx, name)
     subject = f"@{member.name}"
     reached = _attested(arguments)
@@ -143,8 +145,8 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
         if row is None or row.attested_until is None or row.attested_until <= tx.now:
             raise Refusal(
                 "conflict",
-                f"Nobody attests now that {subject} reaches {cite(capability)}.",
-                f"Leave it out. Call who with name {member.name} to see how each is known.",
+                f"No attestation that {subject} reaches {cite(capability)} is in force.",
+                f"Leave it out. Call who with name {member.name} to see the attestations.",
                 subject=subject,
             )
         if caller.role != "owner" and caller.member not in (member.owner, row.attester):
@@ -162,7 +164,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
         author(caller),
         act="withdraw_attestation",
         subject=subject,
-        summary=one_line(f"@{caller.name} takes back that {subject} reaches: {', '.join(reached)}"),
+        summary=one_line(f"@{caller.name} withdraws that {subject} reaches: {', '.join(reached)}"),
         detail={"capabilities": reached, "attested_by": sorted({str(rows[c].attested_by) for c in reached})},
     )
     states = capabilities_of(tx, member.id)
@@ -170,26 +172,29 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
 
 
 def _attested(arguments: DeclareCapabilities) -> list[str]:
-    """What an attestation is about."""
+    """The capabilities that an attestation names, sorted. Raises Refusal."""
     if arguments.proofs is not None or not arguments.capabilities:
         raise Refusal(
             "invalid",
-            "An attestation names capabilities, and no proofs.",
-            "Name what the member reaches in capabilities.",
+            "An attestation needs capabilities and takes no proofs.",
+            "Name in capabilities what the member reaches, and leave proofs out.",
         )
     return sorted(set(arguments.capabilities))
 
 
-def _may_attest(caller: Caller, member: MemberFacts, subject: str) -> None:
+def _require_attester(caller: Caller, member: MemberFacts, subject: str) -> None:
     if member.id == caller.member:
         raise Refusal(
-            "not_allowed", "Nobody attests itself.", "Prove it, or ask another owner's member.", subject=subject
+            "not_allowed",
+            "You cannot attest your own capability.",
+            "Prove it, or ask a member of another owner.",
+            subject=subject,
         )
     if caller.kind != "human" and member.owner == caller.owner:
         raise Refusal(
             "not_allowed",
-            f"{subject} has the same owner as you; a person attests it, or a member of another owner.",
-            f"Ask @{caller.owner_name} to look, and to attest it: teamroom attest {member.name} CAPABILITY",
+            f"{subject} has the same owner as you. Only a person or a member of another owner can attest it.",
+            f"Ask @{caller.owner_name} to check and attest it: teamroom attest {member.name} CAPABILITY",
             subject=subject,
         )
 

@@ -1,4 +1,4 @@
-"""Planting: a value that stands where a capability stands, so that members can be asked for it."""
+"""Plants: values stored where a capability can be reached, so that members can be probed for them."""
 
 import shlex
 from typing import Annotated
@@ -24,7 +24,7 @@ MEMBERS_TOLD = 100
 """The pages of this many members that proved a capability are read again when its value changes."""
 
 ASKED_AT_ONCE = 200
-"""How many members that declare a capability are told of a new value; the others find it when they check in."""
+"""How many members that declare a capability one new value wakes. The others see it when they check in."""
 
 PLANTS_SHOWN = 200
 
@@ -33,14 +33,14 @@ class Plant(Arguments):
     """Arguments of `plant`."""
 
     capability: Need
-    file: Annotated[Ref, Field(description="where the value will stand")] | None = None
-    read: Annotated[Ref, Field(description="or the command that prints it")] | None = None
-    where: Annotated[Line, Field(description="a hint for who looks for it")] | None = None
+    file: Annotated[Ref, Field(description="where you store the value")] | None = None
+    read: Annotated[Ref, Field(description="or a command that prints it")] | None = None
+    where: Annotated[Line, Field(description="a hint where to find it")] | None = None
     remove: bool = False
 
 
 class Planted(Reply):
-    """Reply of `plant`. The value is shown this once; `asked` counts who declares the capability and is asked."""
+    """Reply of `plant`. The value is shown only once. `asked`: how many members with the capability were woken."""
 
     capability: str
     value: str | None
@@ -49,12 +49,12 @@ class Planted(Reply):
     asked: int
 
     def remembered(self) -> "Planted":
-        """Without the value: the room shows it to nobody again."""
+        """Without the value: the room never shows it again."""
         return self.model_copy(update={"value": None})
 
 
 class PlantShown(BaseModel):
-    """What was planted, by whom and where; never the value."""
+    """A plant: where, and by which member; never the value."""
 
     capability: str
     read: str
@@ -64,7 +64,7 @@ class PlantShown(BaseModel):
 
 
 class Plants(BaseModel):
-    """What can be proven in this room; `more` where the list is cut."""
+    """The plants of this room; `more`: the list is cut."""
 
     plants: list[PlantShown]
     more: bool
@@ -75,8 +75,8 @@ class ReadPlants(Arguments):
 
 
 def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
-    """Make a capability provable with a new value, or no longer. Who proved it with another value is asked anew."""
-    _may_plant(caller, arguments)
+    """Plant a new value for a capability, or remove the plant. Earlier proofs of it end. Raises Refusal."""
+    _require_planter(caller, arguments)
     capability = arguments.capability
     if arguments.remove:
         return _remove(tx, caller, capability)
@@ -91,7 +91,7 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
         author(caller),
         act="plant",
         subject=capability,
-        summary=one_line(f"@{caller.name} made provable: {capability}"),
+        summary=one_line(f"@{caller.name} planted a value for: {capability}"),
         detail={"read": reads, "where": hint},
     )
     asked = tx.column(int, "declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
@@ -101,7 +101,7 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
 
 
 def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
-    """What was planted, without the values."""
+    """Return the plants, without their values."""
     rows = tx.all(PlantRow, "plants", limit=PLANTS_SHOWN + 1)
     shown = [
         PlantShown(
@@ -117,29 +117,29 @@ def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
 
 
 def _cat(file: str) -> str:
-    """The command that prints a file, whatever it is called (`-` too); `~/` is the home of who runs it."""
+    """The command that prints a file of any name, even `-`; `~/` is the home of the user that runs it."""
     home = "~/" if file.startswith("~/") else ""
     return f"cat < {home}{shlex.quote(file.removeprefix(home))}"
 
 
-def _may_plant(caller: Caller, arguments: Plant) -> None:
-    """People, and agents that operate the room; but what others are asked to run, a person says."""
+def _require_planter(caller: Caller, arguments: Plant) -> None:
+    """Refuse all but people and agents that operate the room. Only a person gives a command that others run."""
     if caller.kind != "human" and not caller.is_operator:
         raise Refusal(
             "not_allowed",
-            f"People, owners and operators make capabilities provable; you are an agent with the role {caller.role}.",
+            f"Only people and operators can plant values; you are an agent with the role {caller.role}.",
             f"Ask your owner: {backtick(plant_command(arguments.capability))}",
             subject=arguments.capability,
         )
     if arguments.read is not None and caller.kind != "human":
         raise Refusal(
             "not_allowed",
-            "Other members will run that command, so a person has to say it.",
+            "Other members will run that command, so only a person can give it.",
             "Give file instead, or ask your owner to plant it.",
             subject=arguments.capability,
         )
     if arguments.read is not None and arguments.file is not None:
-        raise Refusal("invalid", "Give file or read, not both.", "Leave one of them out.")
+        raise Refusal("invalid", "The call gives both file and read.", "Leave one of them out.")
 
 
 def _end_proofs(tx: Writing, capability: str) -> None:
@@ -155,7 +155,7 @@ def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.changed(topics.PLANTS, topics.ROSTER)
     _end_proofs(tx, capability)
-    summary = one_line(f"@{caller.name} made provable no longer: {capability}")
+    summary = one_line(f"@{caller.name} removed the plant of: {capability}")
     seq = log.append(tx, author(caller), act="plant", subject=capability, summary=summary, detail={"removed": True})
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 

@@ -1,4 +1,4 @@
-"""Probes: each member that declares a planted capability is asked for a hash that only who reaches it can make."""
+"""Probes: ask a member that declares a planted capability for a hash that proves that it reaches it."""
 
 import hmac
 import json
@@ -31,7 +31,7 @@ class CapabilityProof(BaseModel):
 
 
 class Probe(BaseModel):
-    """A question to one member, answered once: the first word that `command` prints where the capability is reached."""
+    """A probe of one member, answered once: with the first word that `command` prints where the capability is."""
 
     capability: str
     nonce: str
@@ -42,7 +42,7 @@ class Probe(BaseModel):
 
 
 def open_probes(tx: Writing, caller: Caller) -> list[Probe]:
-    """The probes that a member should answer now; one that was shown for long gives way to a new one."""
+    """The probes that a member should answer now. A probe that is open for too long is replaced."""
     probes = []
     for row in probes_due(tx, caller.member):
         nonce, opened_at = row.nonce, row.opened_at
@@ -53,7 +53,7 @@ def open_probes(tx: Writing, caller: Caller) -> list[Probe]:
 
 
 def probes_waiting(tx: Reading, caller: Caller) -> list[Probe]:
-    """The probes that are open for a member, in a read: none is made."""
+    """The open probes of a member, in a read that opens no new one."""
     return [
         _shown(tx, caller, row, row.nonce, row.opened_at)
         for row in probes_due(tx, caller.member)
@@ -62,9 +62,9 @@ def probes_waiting(tx: Reading, caller: Caller) -> list[Probe]:
 
 
 def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[str]:
-    """Take answers to open probes; returns what is newly proven.
+    """Check answers to open probes; returns the newly proven capabilities.
 
-    Raises Refusal: `bad_proof` for a wrong answer, whose capability has then failed, `expired` for a late one.
+    Raises Refusal: `bad_proof` for a wrong answer, which fails the capability, `expired` for a late one.
     """
     proven = []
     rows = {row.capability: row for row in tx.all(ProbeRow, "provable", member=caller.member)}
@@ -74,14 +74,10 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[st
             raise _nothing_asked(tx, caller, proof.capability)
         if row.nonce is None or row.opened_at is None:
             if row.proven_until is not None and row.proven_until > tx.now:
-                continue  # the same answer once more: what it proved stands
-            raise _no_probe(
-                proof.capability,
-                "conflict",
-                f"Nothing is asked of you about {cite(proof.capability)} now.",
-            )
+                continue  # a repeated answer: its proof is still valid
+            raise _no_probe(proof.capability, "conflict", f"No probe of {cite(proof.capability)} is open for you.")
         if tx.now - row.opened_at >= 2 * tx.settings.probe_seconds:
-            raise _no_probe(proof.capability, "expired", f"The probe of {cite(proof.capability)} was open too long.")
+            raise _no_probe(proof.capability, "expired", f"The probe of {cite(proof.capability)} has expired.")
         planted = tx.only(PlantedValue, "plant_value", capability=proof.capability)
         expected = answer(row.nonce, caller.name, planted.value)
         given = (proof.value.split() or [""])[0].lower()
@@ -125,7 +121,7 @@ def _shown(tx: Reading, caller: Caller, row: ProbeRow, nonce: str, opened_at: fl
 
 
 def _wrong(tx: Writing, caller: Caller, row: ProbeRow) -> Refusal:
-    """The capability has failed, and this nonce is spent: the next one is in the fix."""
+    """The refusal of a wrong answer: the capability fails, and the fix has a new nonce."""
     capability, nonce = row.capability, tx.entropy(NONCE_BYTES).hex()
 
     def keep(tx: Writing) -> None:
@@ -136,10 +132,10 @@ def _wrong(tx: Writing, caller: Caller, row: ProbeRow) -> Refusal:
     where = f" ({inline(row.hint)})" if row.hint else ""
     return Refusal(
         "bad_proof",
-        f"The proof of {cite(capability)} is wrong; you have failed it, and nothing else of this call was done.",
+        f"The proof of {cite(capability)} is wrong, so it counts as failed. Nothing else of this call was done.",
         f"If you reach it{where}, run {backtick(answer_command(nonce, caller.name, row.reads))} there and give its "
         f'first word: proofs [{{"capability": {json.dumps(capability)}, "value": "…"}}]. '
-        "If not, declare the others alone.",
+        "If not, declare only the others.",
         subject=capability,
         also=keep,
         missing=[capability],
@@ -151,15 +147,15 @@ def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
     if planted is None:
         return Refusal(
             "not_found",
-            f"Nothing is planted for {cite(capability)}, so it cannot be proven.",
-            f"Declare it without a proof; a person makes it provable: {backtick(plant_command(capability))}",
+            f"No value is planted for {cite(capability)}, so you cannot prove it.",
+            f"Declare it without a proof, or ask a person to plant a value: {backtick(plant_command(capability))}",
             subject=capability,
         )
     if planted.planted_by == caller.member:
         return Refusal(
             "not_allowed",
             f"You planted {cite(capability)} yourself and know its value, so your answer proves nothing.",
-            "Let a person, or a member of another owner, attest it.",
+            "Ask a person or a member of another owner to attest it.",
             subject=capability,
         )
     return Refusal(

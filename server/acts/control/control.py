@@ -1,4 +1,4 @@
-"""The switch: pause, resume and kill, and the refusals that follow from them."""
+"""Pause, resume and kill: stops a member, an owner's agents or the room."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
-from teamroom.server.acts.presence.trouble import end_with_kill
-from teamroom.server.acts.tasks.release import release_everything, tell_givers
+from teamroom.server.acts.presence.trouble import clear_after_kill
+from teamroom.server.acts.tasks.release import notify_givers, release_everything
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.reviewer import replace_killed_reviewer
@@ -53,7 +53,7 @@ class Kill(Arguments):
 
 
 class Controlled(Reply):
-    """What stands after a control act."""
+    """Reply of `pause`, `resume` and `kill`: the standing of the target afterwards."""
 
     target: str
     standing: Literal["active", "paused", "killed"]
@@ -63,7 +63,7 @@ class Controlled(Reply):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a control act is about: one member, an owner's agents, or the room."""
+    """The target of a control act: one member, an owner's agents, or the room."""
 
     text: str
     level: Level
@@ -77,15 +77,17 @@ class Target:
 
 
 def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
-    """Pause a member, an owner's agents, or the room: no act of whom it binds commits after this one."""
+    """Pause a member, an owner's agents, or the room. No later act of a paused member commits. Raises Refusal."""
     target = _find(tx, arguments.target)
     _authorise(caller, target, "pause", allow_watchdog=True)
-    _spare_last_owner(tx, target)
+    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
-        raise Refusal("conflict", f"{target.subject} was killed.", "Nothing to pause.", subject=target.subject)
+        raise Refusal(
+            "conflict", f"{target.subject} was killed.", "A killed member needs no pause.", subject=target.subject
+        )
     if stored_state(standing, tx.now) == "paused" and not _may_lift(caller, target, standing):
-        return _unchanged(target, "paused", f"already paused by @{standing.by_name}, which stays in force")
+        return _unchanged(target, "paused", f"already paused by @{standing.by_name}; that pause stays in force")
     until = None if arguments.for_seconds is None else tx.now + arguments.for_seconds
     _set(tx, caller, target, "paused", until=until, reason=arguments.reason)
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
@@ -94,7 +96,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
         check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
     seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
-    _tell_who_answers(tx, caller, target, "pause")
+    _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
         receipt=seq, target=arguments.target, standing="paused", until=rfc3339(until) if until is not None else None
@@ -102,17 +104,19 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
 
 
 def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
-    """Lift a pause: the first call that starts after this one succeeds."""
+    """Lift a pause. A call that starts after this commit succeeds. Raises Refusal."""
     target = _find(tx, arguments.target)
     standing = stored_standing(tx, target.level, target.id)
     if target.level == "member" and target.id == caller.member:
-        raise Refusal("not_allowed", "Nobody resumes itself.", "Ask your owner or an operator.", subject=target.subject)
+        raise Refusal(
+            "not_allowed", "You cannot resume yourself.", "Ask your owner or an operator.", subject=target.subject
+        )
     _authorise(caller, target, "resume")
     state = stored_state(standing, tx.now)
     if state == "killed":
         raise Refusal(
             "conflict",
-            f"{target.subject} was killed; a resume does not bring it back.",
+            f"{target.subject} was killed, so it cannot be resumed.",
             f"Revive it: teamroom enroll {target.text} --revive",
             subject=target.subject,
         )
@@ -122,8 +126,8 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     if not _may_lift(caller, target, standing):
         raise Refusal(
             "not_allowed",
-            f"@{standing.by_name} ({standing.by_role}) paused {target.subject}; an operator resumes only what "
-            "operators paused.",
+            f"@{standing.by_name} ({standing.by_role}) paused {target.subject}. Operators resume only "
+            "what operators paused.",
             f"Ask @{standing.by_name} or a room owner.",
             subject=target.subject,
         )
@@ -136,17 +140,17 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
-    """Kill a member: its tokens die, its tasks are free again, its offers void, and who waits for it is told."""
+    """Kill a member: revoke its tokens, reopen its tasks, void its offers, and wake members that wait for it."""
     target = _find(tx, arguments.target)
     if target.level != "member":
         raise Refusal(
             "invalid",
-            "Only a member can be killed; an owner's agents or the room can be paused.",
-            f"Call pause with target {arguments.target}.",
+            f"{arguments.target} is not a member; only a member can be killed.",
+            f"Call pause with target {arguments.target} instead.",
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
-    _spare_last_owner(tx, target)
+    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
         return _unchanged(target, "killed", "was killed already")
@@ -157,10 +161,10 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     freed = release_everything(tx, target.id)
     seq = _record(tx, caller, "kill", target, "killed", arguments.reason, freed)
     give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed")
-    end_with_kill(tx, target.id, target.text, seq)
-    _tell_who_answers(tx, caller, target, "kill")
-    line = f"{target.subject} was killed and will not answer"
-    tell_givers(tx, freed["offers"], target.id, caller.member, line)
+    clear_after_kill(tx, target.id, target.text, seq)
+    _notify_responsible(tx, caller, target, "kill")
+    line = f"{target.subject} was killed and cannot answer"
+    notify_givers(tx, freed["offers"], target.id, caller.member, line)
     senders = tx.column(int, "unanswered_senders", member=target.id, after=_acknowledged(target))
     wake_members(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
     replace_killed_reviewer(tx, target.id)
@@ -169,13 +173,16 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
 
 
-# ------------------------------------------------------------------ who may
+# ------------------------------------------------------------------ permissions
 
 
 def _authorise(
     caller: Caller, target: Target, what: str, *, allow_operator: bool = True, allow_watchdog: bool = False
 ) -> None:
-    """CTL7: a room owner for all, an owner for its own members, operators and watchdogs as they are allowed."""
+    """Refuse a caller without the right to stop or resume the target (CTL7).
+
+    Room owners control all members, owners their own. Operators and watchdogs have it as the arguments say.
+    """
     itself = target.level == "member" and target.id == caller.member
     owns = caller.kind == "human" and target.level != "room" and not itself and _owner(target) == caller.member
     if caller.role == "owner" or owns:
@@ -195,7 +202,7 @@ def _owner(target: Target) -> int:
 
 
 def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
-    """Whoever paused, or a higher layer, lifts: operators only what operators paused."""
+    """Whether the caller may lift this pause: operators lift only the pauses of operators."""
     if caller.role == "owner" or (
         caller.kind == "human" and target.level != "room" and _owner(target) == caller.member
     ):
@@ -203,20 +210,20 @@ def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
     return caller.role == "operator" and standing.by_role == "operator"
 
 
-def _spare_last_owner(tx: Writing, target: Target) -> None:
+def _require_other_owner(tx: Writing, target: Target) -> None:
     member = target.member
     if member is None or target.level != "member" or member.kind != "human" or member.role != "owner":
         return
     if tx.number("count_active_room_owners", now=tx.now, spared=target.id) == 0:
         raise Refusal(
             "not_allowed",
-            f"{target.subject} is the last room owner who can act.",
-            "Make another human a room owner first: teamroom enroll NAME --kind human --role owner",
+            f"{target.subject} is the last room owner that can act.",
+            "Make another person a room owner first: teamroom enroll NAME --kind human --role owner",
             subject=target.subject,
         )
 
 
-# ------------------------------------------------------------------ what is set, and whom it binds
+# ------------------------------------------------------------------ the target and its standing
 
 
 def _find(tx: Reading, text: str) -> Target:
@@ -225,25 +232,30 @@ def _find(tx: Reading, text: str) -> Target:
         return Target(text, "room", ROOM)
     owner, colon, name = text.rpartition(":")
     if colon and owner != "owner":
-        raise Refusal("invalid", f"{cite(text)} is no target.", "Give a member's name, owner:NAME or room.")
+        raise Refusal("invalid", f"{cite(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
-        raise not_found("member", f"@{name}", "Call who to see the names.")
+        raise not_found("member", f"@{name}", "Call who to see the names of the members.")
     if owner and member.kind != "human":
-        raise Refusal("invalid", f"@{name} is no human.", f"Give owner:{member.owner_name} for its owner's agents.")
+        raise Refusal(
+            "invalid", f"@{name} is not a person.", f"Give owner:{member.owner_name} to name its owner's agents."
+        )
     return Target(text, "owner" if owner else "member", member.id, member)
 
 
 def _paused_above(tx: Reading, target: Target) -> str:
-    """What still pauses a target beside its own pause, and what lifts that; "" where nothing does."""
+    """What else pauses a target, with the target to resume first; "" if nothing does."""
     if target.level == "room":
         return ""
     row = tx.only(WatchedMember, "watched", member=target.id)
     if target.level == "member" and row.kind == "human":
         return ""
     names = {"room": "room", "owner": f"owner:{row.owner_name}"}
-    paused = [names[level] for level in pauses_above(row, target.level, tx.now)]
-    return f"not itself, but with {' and '.join(paused)}: resume {paused[0]}" if paused else ""
+    levels = pauses_above(row, target.level, tx.now)
+    paused = [names[level] for level in levels]
+    what = {"room": "the room", "owner": "all agents of its owner"}
+    first = "the room" if paused[:1] == ["room"] else "".join(paused[:1])
+    return f"still paused with {' and '.join(what[level] for level in levels)}; resume {first} first" if paused else ""
 
 
 def _unchanged(target: Target, state: Literal["active", "paused", "killed"], note: str) -> Controlled:
@@ -288,8 +300,8 @@ def _bound(tx: Reading, target: Target) -> Iterable[int]:
     return tx.column(int, "agents_of", owner=target.id) if target.level == "owner" else tx.column(int, "all_agents")
 
 
-def _tell_who_answers(tx: Writing, caller: Caller, target: Target, act: str) -> None:
-    """Tell the people who answer for whom it binds, outside the room, but for who did it."""
+def _notify_responsible(tx: Writing, caller: Caller, target: Target, act: str) -> None:
+    """Notify the owners of the stopped members outside the room, except the caller."""
     answer = [_owner(target)] if target.level != "room" else tx.column(int, "owners_of_agents")
     for person in answer if tx.settings.notify else ():
         if person != caller.member:

@@ -1,4 +1,4 @@
-"""Policy: the named part of the settings that a room owner changes while the room runs, binding the next act."""
+"""Policy: the named settings that a room owner changes while the room runs. A change binds the next act."""
 
 import json
 from typing import Annotated, Any
@@ -29,11 +29,11 @@ class SetPolicy(Arguments):
     """Arguments of `set_policy`."""
 
     name: Annotated[Name, Field(description=", ".join(POLICY))]
-    value: Annotated[Value, Field(description="without one, the room's settings decide again")] | None = None
+    value: Annotated[Value, Field(description="leave it out to return to the room's settings")] | None = None
 
 
 class PolicySet(Reply):
-    """Reply of `set_policy`: what holds from the next act on."""
+    """Reply of `set_policy`: the value in force from the next act on."""
 
     name: str
     before: Any
@@ -43,7 +43,7 @@ class PolicySet(Reply):
 
 
 class PolicyLine(BaseModel):
-    """One value of the policy: what is in force, whether the room or the settings say so, and who set it when."""
+    """One value of the policy: what is in force, where it comes from, who set it and when."""
 
     name: str
     value: Any
@@ -54,7 +54,7 @@ class PolicyLine(BaseModel):
 
 
 class Policy(BaseModel):
-    """The whole policy. `unreadable` names what makes the room deny, where something does."""
+    """The whole policy. `unreadable` names the values that make the room deny calls."""
 
     values: list[PolicyLine]
     unreadable: list[str]
@@ -65,10 +65,10 @@ class ReadPolicy(Arguments):
 
 
 def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
-    """Set one value, or give it back to the settings. What could not be read of the policy is dropped, and said."""
+    """Set one value, or return it to the settings. Unreadable values are dropped and reported. Raises Refusal."""
     name = arguments.name
     if name not in POLICY:
-        raise Refusal("invalid", f"{name} is no part of the policy.", f"Set one of {', '.join(POLICY)}.")
+        raise Refusal("invalid", f"{name} is not a policy setting.", f"Set one of {', '.join(POLICY)}.")
     values, unreadable = salvaged(tx.value(str, "policy"))
     before = values.get(name, getattr(tx.settings, name))
     after = {key: value for key, value in values.items() if key != name}
@@ -76,9 +76,9 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
         after[name] = _checked(name, arguments.value)
     value = after.get(name, getattr(tx.settings, name))
     origin = "policy" if name in after else "settings"
-    dropped = f"what could not be read was dropped: {', '.join(unreadable)}" if unreadable else ""
+    dropped = f"unreadable values were dropped: {', '.join(unreadable)}" if unreadable else ""
     if after == values and not unreadable:
-        return PolicySet(name=name, before=before, value=value, origin=origin, note="it was so already")
+        return PolicySet(name=name, before=before, value=value, origin=origin, note="it had this value already")
     tx.run("set_policy", document=json.dumps(after, sort_keys=True))
     tx.changed(topics.POLICY)
     did = f"@{caller.name} set {name} from {before} to {value} ({origin})"
@@ -94,7 +94,7 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
 
 
 def read_policy(tx: Reading, caller: Caller, arguments: ReadPolicy) -> Policy:
-    """What is in force, and who set it. Also answers while the policy cannot be read, and says so."""
+    """The policy in force, and who set it. Also works while the policy is unreadable, and names what is."""
     values, unreadable = salvaged(tx.value(str, "policy"))
     return Policy(values=[_line(tx, name, values) for name in POLICY], unreadable=unreadable)
 

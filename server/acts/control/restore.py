@@ -1,9 +1,9 @@
-"""What a room restored from a backup begins with: a new epoch, in which nothing that was stopped lives again."""
+"""The start of a room restored from a backup: a new epoch, in which stopped members stay stopped."""
 
 from typing import Any
 
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
-from teamroom.server.acts.presence.trouble import end_with_kill
+from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import release_everything
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
@@ -16,13 +16,13 @@ from teamroom.server.store.rows.restore import FirstOwner
 from teamroom.server.store.transaction import Writing
 
 FENCE_LEAP = 1_000_000
-"""How much higher every fence begins again: above any that was handed out after the backup."""
+"""How much every fence is raised, to exceed any that was given out after the backup."""
 
 
-def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
-    """Void what was handed out, and stop again what was stopped since the backup; returns who and what that was.
+def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
+    """Start a new epoch, and repeat the stops since the backup; returns these stops in words.
 
-    `stops` None: nobody knows what was stopped since.
+    `stops` None: the stops since the backup are unknown.
     """
     old = tx.head.epoch
     tx.head.epoch = epoch
@@ -55,7 +55,7 @@ def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None
 
 
 def owner_token(tx: Writing, token: str | None) -> str | None:
-    """A token for the room's first owner where the folder holds none that opens this room, else None."""
+    """A new token for the room's first owner; None if the given token is valid in this room."""
     held = None if token is None else tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
     if held is not None and held.revoked_at is None:
         return None
@@ -63,13 +63,13 @@ def owner_token(tx: Writing, token: str | None) -> str | None:
     if owner is None:
         return None
     subject = f"@{owner.name}"
-    summary = f"{subject} has a new token, since the folder held none of this room"
+    summary = f"{subject} has a new token, because the folder had no valid one"
     log.append(tx, ROOM_AUTHOR, act="enroll", subject=subject, summary=summary)
     return issue_token(tx, owner.id, DEFAULT_LABEL, None)[0]
 
 
 def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
-    """Set the standing that was last set; what changed by that, in words."""
+    """Repeat one stop; returns what changed in words, None if nothing did."""
     target = 0
     if stop.scope != "room":
         member = tx.one(MemberRow, "member_by_name", name=stop.name)
@@ -87,7 +87,7 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
         until=stop.until,
         by_member=ROOM_MEMBER,
         by_role=stop.by_role or "room",
-        reason="as it was before the room was restored",
+        reason="as before the room was restored",
     )
     detail: dict[str, Any] = {}
     if stop.state == "killed":
@@ -99,5 +99,5 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
     summary = f"{subject} is {stop.state}, as before the room was restored"
     seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)
     if stop.state == "killed":
-        end_with_kill(tx, target, stop.name, seq)
+        clear_after_kill(tx, target, stop.name, seq)
     return summary

@@ -1,6 +1,6 @@
-"""The channels by which people are told outside the room: which there are, what became of the newest letters, a test.
+"""The channels of people outside the room: their newest letters, and a test letter.
 
-Addresses stand in the room's settings alone. Whatever is shown here is their kind and their number.
+Addresses are only in the room's settings. Replies show the kind and the number of a channel, never its address.
 """
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ class Notify(Arguments):
 
 
 class Notified(Reply):
-    """Reply of `notify`: a test letter was written to a person; its channels say what became of it."""
+    """Reply of `notify`: the number of the test letter, and the kinds of the channels it goes to."""
 
     name: str
     letter: int
@@ -37,7 +37,7 @@ class ReadChannels(Arguments):
 
 
 class Channel(BaseModel):
-    """One channel of a person: its kind, its newest letter that arrived and that did not, and whether one waits.
+    """One channel of a person: its kind, the state of its newest letter, and the last delivery and failure.
 
     `newest` is the number of its newest letter.
     """
@@ -51,7 +51,7 @@ class Channel(BaseModel):
 
     @property
     def words(self) -> str:
-        """What became of its newest letters."""
+        """The state of its newest letters in words."""
         arrived = f"last delivered {self.delivered_at}" if self.delivered_at else "nothing delivered yet"
         why = f" ({self.reason})" if self.reason else ""
         if self.state == "failed":
@@ -68,27 +68,29 @@ class PersonReached(BaseModel):
 
 
 class Channels(BaseModel):
-    """Who is told outside the room. `held` notices stand in no letter yet."""
+    """The people with channels. `held`: how many notices are in no letter yet."""
 
     people: list[PersonReached]
     held: int
 
 
 def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
-    """Send a person a test letter, now, by each of its channels. Raises Refusal."""
+    """Send a person a test letter on each of its channels. Raises Refusal."""
     name = arguments.name.removeprefix("@")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
-        raise not_found("member", f"@{name}", "Call who to see the names.")
+        raise not_found("member", f"@{name}", "Call who to see the names of the members.")
     if not caller.is_operator and caller.member != member.id:
         raise Refusal(
-            "not_allowed", "Only room owners and operators try the channels of others.", "Name yourself, or ask them."
+            "not_allowed",
+            "Only room owners and operators can test the channels of others.",
+            "Name yourself, or ask one of them.",
         )
     if member.kind != "human" or name not in tx.settings.notify:
         raise Refusal(
             "not_found",
             f"@{name} has no channel." if member.kind == "human" else f"@{name} is an agent; channels reach people.",
-            "Who looks after the server adds one to room.toml, under [notify], and starts it again.",
+            "Ask the person who runs the server to add one under [notify] in room.toml and restart it.",
             subject=f"@{name}",
         )
     summary = f"@{caller.name} sent @{name} a test letter"
@@ -98,7 +100,7 @@ def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
 
 
 def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels) -> Channels:
-    """The channels of everybody for those who run or watch the room; of others their own."""
+    """Return all channels to roles that read the log, and to others their own."""
     return channels_of(tx, None if caller.role in LOG_READERS else caller.name)
 
 

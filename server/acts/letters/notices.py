@@ -1,8 +1,8 @@
-"""Letters to people outside the room: when they are written, what stands in them, and what became of them.
+"""Letters to people outside the room: written from notices, sent on channels, and their outcome.
 
-An act notes a notice in its own commit (`log.notice`). The supervisor writes a letter from what is due then, and the
-server sends it on each of the person's channels. What it says is read when it is sent, so what was redacted, answered
-or read in the room meanwhile is in no letter.
+An act records a notice in its own commit (`notify_person`). The supervisor writes a letter about the notices that are
+due, and the server sends it on each of the person's channels. Its text is read when it is sent, so it has nothing that
+was redacted, answered or read in the room meanwhile.
 """
 
 import json
@@ -35,13 +35,13 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NOTICES = 200
-"""How many notices one letter tells at most; the next one tells the others."""
+"""The most notices in one letter; the next letter has the others."""
 
 DAY_SECONDS, KEPT_SECONDS = 86_400.0, 30 * 86_400.0
-"""What a first digest looks back on and how often a failure is said; how long it is known what became of a letter."""
+"""The span of a first digest and the time between logged failures; how long deliveries are kept."""
 
 FORGOTTEN_AT_ONCE = 100
-"""How many old deliveries of a person each new letter takes with it: more than it adds."""
+"""How many old deliveries of a person each new letter deletes: more than it adds."""
 
 SENT_AT_ONCE = 2 * PEOPLE * CHANNELS
 """How many deliveries one look finds."""
@@ -72,7 +72,7 @@ class Delivery:
 
 
 def write_notices(tx: Writing, due: Timer) -> None:
-    """Write a letter about all that a person is to be told of, unless it waits for the cap or the quiet hours."""
+    """Write a letter about a person's notices, unless it waits for the rate limit or the end of the quiet hours."""
     row = tx.only(WatchedMember, "watched", member=due.member)
     if row.name not in tx.settings.notify or is_killed(row):
         tx.run("drop_notices", member=due.member, letter=0)
@@ -82,8 +82,8 @@ def write_notices(tx: Writing, due: Timer) -> None:
     rows = tx.all(NoticeRow, "notices_of", member=due.member, letter=0, limit=NOTICES)
     notices = _still_open(tx, row, rows)
     paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
-    told = [found for found in notices if paused_until is None or found.kind == "stopped"]
-    if not told:
+    written = [found for found in notices if paused_until is None or found.kind == "stopped"]
+    if not written:
         if paused_until is None:
             cancel_timer(tx, "notice", due.member, due.member)
         else:
@@ -94,9 +94,9 @@ def write_notices(tx: Writing, due: Timer) -> None:
         postpone(tx, due, held)
         return
     id_ = write(tx, due.member, row.name, "notices", tx.head.seq)
-    for found in told:
+    for found in written:
         tx.run("put_in_letter", letter=id_, **_key(due.member, found))
-    if len(told) < len(notices) or len(rows) == NOTICES:
+    if len(written) < len(notices) or len(rows) == NOTICES:
         postpone(tx, due, paused_until or tx.now + tx.settings.notify_group_seconds)
     else:
         cancel_timer(tx, "notice", due.member, due.member)
@@ -118,7 +118,7 @@ def write_digest(tx: Writing, due: Timer) -> None:
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
-    """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
+    """Write a letter for each channel of a person, and delete old deliveries; returns its number."""
     tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
@@ -129,7 +129,7 @@ def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> i
 
 
 def schedule_digests(tx: Writing) -> None:
-    """What the settings ask for when the server starts: a digest for everybody that has a channel."""
+    """Schedule the digest of every person with a channel, when the server starts."""
     for name in tx.settings.notify:
         row = tx.one(MemberRow, "member_by_name", name=name)
         if row is not None and row.kind == "human":
@@ -151,7 +151,7 @@ def next_delivery(tx: Reading) -> float | None:
 
 
 def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
-    """What a letter says now; None: there is nothing left to say. A number: it waits until then for a paused person."""
+    """The text of a letter now; None: nothing is left to send. A number: it waits until then for a paused person."""
     settings = tx.settings
     row = tx.only(WatchedMember, "watched", member=found.member)
     if is_killed(row):
@@ -162,7 +162,7 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     if found.kind == "digest":
         return paused_until or digest(_day(tx, row, found), settings.room_name, settings.notify_link)
     rows = tx.all(NoticeRow, "notices_of", member=found.member, letter=found.letter, limit=NOTICES)
-    open_ = [notice for notice in rows if _stands(tx, row, notice)]
+    open_ = [notice for notice in rows if _still_applies(tx, row, notice)]
     if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
     matters = _matters(tx, open_)
@@ -170,25 +170,25 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
 
 
 def note_delivered(tx: Writing, found: Delivery) -> None:
-    """A channel took a letter."""
+    """Record that a channel accepted a letter."""
     _end(tx, found, "delivered", "", found.tries + 1, False)
 
 
 def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
-    """A letter is not sent any more, because nothing of it is left to tell or its channel is gone."""
+    """Record that a letter is not sent, because nothing is left to send or its channel is gone."""
     _end(tx, found, "left out", reason, found.tries, False)
 
 
-def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
-    """A letter waits."""
+def note_postponed(tx: Writing, found: Delivery, at: float) -> None:
+    """Postpone a letter."""
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
     tx.changed(topics.CHANNELS)
 
 
 def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bool:
-    """A channel did not take a letter: try again later, or give it up; returns whether it was given up.
+    """Record that a channel rejected a letter, and retry later or give up; returns whether it gave up.
 
-    That leaves one entry in the log, and the next one of this channel a day later or after a letter arrived.
+    Giving up is logged at most once a day for a channel, or again after a letter arrived.
     """
     tries = found.tries + 1
     at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
@@ -197,14 +197,14 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
         tx.changed(topics.CHANNELS)
         return False
     last = tx.one(EndedDelivery, "last_told", member=found.member, channel=found.channel)
-    said = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
-    if said:
-        _say_failed(tx, found, reason, tries)
-    _end(tx, found, "failed", reason, tries, said)
+    is_logged = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
+    if is_logged:
+        _log_failure(tx, found, reason, tries)
+    _end(tx, found, "failed", reason, tries, is_logged)
     return True
 
 
-def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
+def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
     channels = len(tx.settings.notify.get(found.name, ()))
     count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
@@ -215,14 +215,14 @@ def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
         outcome="failed",
         summary=one_line(
             f"@{found.name} was not reached by channel {found.channel + 1} of {channels} after {count} ({reason}); "
-            "what it was to be told waits in the room"
+            "its notices wait in the room"
         ),
         detail={"kind": found.kind, "channel": found.channel + 1, "tries": tries, "reason": reason},
     )
 
 
-def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool) -> None:
-    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=tx.now)
+def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, is_logged: bool) -> None:
+    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(is_logged), now=tx.now)
     tx.changed(topics.CHANNELS)
     tx.run("drop_told_notices", member=found.member, letter=found.letter)
 
@@ -231,15 +231,15 @@ def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said
 
 
 def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
-    """The notices as a letter tells them: of several about the same, the newest."""
+    """The notices as a letter shows them: only the newest about each subject."""
     newest = {(notice.kind, notice.subject): notice for notice in notices}
     return [_matter(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice.seq))]
 
 
 def _matter(tx: Reading, notice: NoticeRow) -> Matter:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
-    said = (notice.line if notice.line is not None else notice.summary) or REDACTED
-    line = line_of(reason, subject, notice.sender_name, said, notice.sender == ROOM_MEMBER)
+    text = (notice.line if notice.line is not None else notice.summary) or REDACTED
+    line = line_of(reason, subject, notice.sender_name, text, notice.sender == ROOM_MEMBER)
     return Matter(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
 
 
@@ -278,14 +278,14 @@ def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
     )
 
 
-# ------------------------------------------------------------------ what still stands
+# ------------------------------------------------------------------ what still applies
 
 
 def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -> list[NoticeRow]:
-    """The notices that a person is still to be told of; the others go."""
+    """The notices that still apply. The others are deleted."""
     standing = []
     for notice in notices:
-        if _stands(tx, row, notice):
+        if _still_applies(tx, row, notice):
             standing.append(notice)
         else:
             tx.run("drop_notice", **_key(row.id, notice))
@@ -293,20 +293,20 @@ def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -
     return standing
 
 
-def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
+def _still_applies(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     """Whether a notice still asks something of a person that has not seen its wake in the room."""
     reason, subject, seq = notice.reason, notice.subject, notice.seq
     if notice.line is not None and seq <= row.seen:
         return False
     if notice.kind == "stopped":
         return _is_stopped(tx, subject)
-    if notice.act == "escalate" and not _escalation_stands(tx, notice):
+    if notice.act == "escalate" and not _escalation_applies(tx, notice):
         return False
     kind, number = parse(subject) or (None, 0)
     if kind == "task":
-        return _task_stands(tx.one(TaskRow, "task", id=number), row.id, notice)
+        return _task_applies(tx.one(TaskRow, "task", id=number), row.id, notice)
     if kind == "offer":
-        return _offer_stands(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
+        return _offer_applies(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
     if reason == "mention" or (reason == "alert" and notice.act == "post_message"):
         asked = tx.only(MessageRow, "message", id=number)
         return tx.value(int, "has_answered", thread=asked.thread, member=row.id, message=asked.id) is None
@@ -318,12 +318,12 @@ def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     return True
 
 
-def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
-    """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
+def _escalation_applies(tx: Reading, notice: NoticeRow) -> bool:
+    """Whether a member still owes what was escalated. For a task, its last change decides that elsewhere."""
     detail = json.loads(notice.detail or "{}")
     rule, member = detail.get("rule"), tx.one(MemberRow, "member_by_name", name=detail.get("member", ""))
     if member is None:
-        return True  # what it was about was taken away
+        return True  # its content was redacted
     if stored_standing(tx, "member", member.id).state == "killed":
         return False
     if rule not in RULES or rule == "task":
@@ -332,7 +332,7 @@ def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
     return is_still_owed(tx, rule, subject, member.id, tx.now)
 
 
-def _task_stands(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
+def _task_applies(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
     if task is None or task.state in ("done", "cancelled"):
         return False
     if notice.kind == "stuck":
@@ -344,7 +344,7 @@ def _task_stands(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
     return bool(task.state == "open" and (notice.reason == "repair" or task.assigned == member))
 
 
-def _offer_stands(tx: Reading, offer: OfferRow | None, member: int, reason: str) -> bool:
+def _offer_applies(tx: Reading, offer: OfferRow | None, member: int, reason: str) -> bool:
     if offer is None or reason == "offer":
         return offer is not None and offer.state == "offered" and bool(offer.expires_at > tx.now)
     task = tx.only(TaskRow, "task", id=offer.task)

@@ -1,4 +1,4 @@
-"""Members and their tokens: enrolled, rotated, revoked, revived, always by a person or on a person's word."""
+"""Enrols members, and gives, rotates and revokes their tokens."""
 
 import re
 from dataclasses import asdict
@@ -33,7 +33,7 @@ _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def _member_name(name: str) -> str:
     if not _MEMBER_NAME.fullmatch(name):
-        raise ValueError("a name is made of the letters a to z, digits and . _ - , and begins with a letter or a digit")
+        raise ValueError("a name has only letters a to z, digits and . _ - , and begins with a letter or a digit")
     return name
 
 
@@ -59,7 +59,7 @@ class Enroll(Arguments):
 
 
 class Enrolled(Reply):
-    """Reply of `enroll`. The token is shown this once."""
+    """Reply of `enroll`. The token is shown only once."""
 
     name: str
     token: str | None
@@ -87,15 +87,15 @@ class Revoked(Reply):
 
 
 def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
-    """Bring a member in, or give a member a token: another one by label, a new one in its place, or its life back."""
+    """Enrol a member, add or rotate a token of one, or revive one. Raises Refusal."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
     if normalize_name(name) in RESERVED:
-        raise Refusal("invalid", f"{name} is a word of the room.", "Choose another name.")
+        raise Refusal("invalid", f'"{name}" is a reserved name.', "Choose another name.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None:
         if arguments.rotate or arguments.revive:
-            raise not_found("member", f"@{name}", "Enroll it first, without --rotate and --revive.")
+            raise not_found("member", f"@{name}", "Enroll it first: leave --rotate and --revive out.")
         id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
             schedule_digest(tx, id_, name)
@@ -116,23 +116,28 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
 
 
 def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
-    """End a member's tokens, or the ones with a label; its next call is refused with 401."""
+    """Revoke a member's tokens, or the ones with a label. Calls with them get HTTP status 401. Raises Refusal."""
     member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None:
-        raise not_found("member", f"@{arguments.name}", "Call who to see the names.")
+        raise not_found("member", f"@{arguments.name}", "Call who to see the names of the members.")
     if member.role == "owner" and caller.role != "owner":
-        raise Refusal("not_allowed", "Only a room owner revokes an owner's tokens.", "Ask a room owner.")
+        raise Refusal(
+            "not_allowed",
+            f"@{arguments.name} is a room owner; only a room owner can revoke its tokens.",
+            "Ask a room owner.",
+        )
     live = tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now)
     going = [row for row in live if arguments.label in (None, row.label)]
     if any(row.id == caller.token_id for row in going):
         raise Refusal(
             "not_allowed",
-            "That would revoke the token you call with.",
-            f"Replace it instead: teamroom enroll {arguments.name} --label {caller.token_label} --rotate",
+            "This call would revoke the token that it uses.",
+            f"Rotate it instead: teamroom enroll {arguments.name} --label {caller.token_label} --rotate",
             subject=f"@{arguments.name}",
         )
     if not going:
-        raise Refusal("not_found", f"@{arguments.name} has no such token.", "Nothing to revoke.")
+        labelled = "" if arguments.label is None else f" with the label {arguments.label}"
+        raise Refusal("not_found", f"@{arguments.name} has no valid token{labelled}.", "There is nothing to revoke.")
     for row in going:
         tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
     end_tokens(tx, [row.id for row in going])
@@ -148,7 +153,7 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
 
 
 def open_room(tx: Writing, owner: str) -> str:
-    """Make the room: its own member, its first human owner; returns that owner's token."""
+    """Create the room with its own member and its first owner; returns the owner's token."""
     insert_member(tx, "room", kind="room", role="member", owner=None, mode="live", by=ROOM_MEMBER, now=tx.now)
     tx.run("open_standing", scope="room", target=0, now=tx.now, by_member=ROOM_MEMBER, by_role="room")
     log.append(tx, ROOM_AUTHOR, act="open", subject="room", summary="The room opens")
@@ -158,13 +163,13 @@ def open_room(tx: Writing, owner: str) -> str:
 
 
 def end_tokens(tx: Writing, tokens: list[str]) -> None:
-    """What follows from the end of tokens: what they have open ends, and the journal says so."""
+    """End the open connections of revoked tokens, and record the tokens in the journal."""
     tx.effects.revoked.update(tokens)
     tx.effects.journal += [{"token": token} for token in tokens]
 
 
 def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | None) -> tuple[str, str]:
-    """A new token and its id; the room keeps the hash."""
+    """Create a token; returns it and its id. The room stores only its hash."""
     token, token_id = new_token(tx.entropy), f"tok_{tx.entropy(TOKEN_ID_BYTES).hex()}"
     tx.run(
         "add_token",
@@ -181,7 +186,7 @@ def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | N
 def insert_member(
     tx: Writing, name: str, *, kind: Kind, role: Role, owner: int | None, mode: str, by: int, now: float
 ) -> int:
-    """Add a member with its presence and its standing; a human, and the room, answer for themselves."""
+    """Add a member with its presence and its standing; returns its number. `owner` None: its own owner."""
     tx.head.members += 1
     id_ = tx.head.members
     tx.run(
@@ -209,40 +214,45 @@ def insert_member(
 def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
-    _tell_apart(tx, arguments.name)
-    _may_give(caller, kind, role)
+    _require_distinct_name(tx, arguments.name)
+    _require_enroll_right(caller, kind, role)
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
     if kind == "human" and arguments.owner not in (None, arguments.name):
-        raise Refusal("invalid", "A human answers for itself.", "Leave owner out.")
+        raise Refusal("invalid", "A person has no other owner.", "Leave owner out.")
     if kind == "agent" and role == "owner":
-        raise Refusal("invalid", "An agent cannot own the room.", "Give it the role operator, or enroll a human.")
+        raise Refusal(
+            "invalid",
+            "An agent cannot own the room.",
+            "Give it the role operator, or enroll a person with --kind human.",
+        )
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
-def _tell_apart(tx: Writing, name: str) -> None:
-    """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
+def _require_distinct_name(tx: Writing, name: str) -> None:
+    """Refuse a new name that looks like a reserved name or like a member's name (ID5)."""
     if (word := find_reserved_word(name)) is not None:
-        raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
+        raise Refusal("invalid", f'{name} looks like "{word}", a reserved name.', "Choose another name.")
     near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
     if near is not None:
         raise Refusal(
             "conflict",
-            f"{name} looks like @{near}, who is in the room.",
-            "Choose a name that nobody can take for it.",
+            f"{name} looks like @{near}, a member of this room.",
+            "Choose a name that looks different.",
             subject=f"@{near}",
         )
 
 
-def _may_give(caller: Caller, kind: Kind, role: Role) -> None:
+def _require_enroll_right(caller: Caller, kind: Kind, role: Role) -> None:
     if caller.role == "owner":
         return
     if caller.kind == "human" and kind == "agent" and role in ("member", "observer"):
         return
+    article = "an" if kind == "agent" else "a"
     who = "a person" if caller.kind == "human" else "an agent"
     raise Refusal(
         "not_allowed",
-        f"An operator that is {who} may not enroll a {kind} as {role}.",
+        f"As an operator that is {who}, you may not enroll {article} {kind} with the role {role}.",
         "Ask a room owner to enroll it.",
     )
 
@@ -253,17 +263,21 @@ def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     row = tx.one(MemberRow, "member_by_name", name=name)
     if row is None or row.kind != "human":
         raise Refusal(
-            "invalid", f"@{name} is no human of this room.", f"Enroll it: teamroom enroll {name} --kind human"
+            "invalid", f"@{name} is not a person in this room.", f"Enroll it: teamroom enroll {name} --kind human"
         )
     if caller.role != "owner" and row.id != caller.member:
-        raise Refusal("not_allowed", "Only a room owner enrolls for another human.", "Leave owner out.")
+        raise Refusal("not_allowed", "Only a room owner can enroll an agent for another person.", "Leave owner out.")
     return int(row.id)
 
 
 def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str) -> str:
     name = arguments.name
     if caller.role != "owner" and member.owner != caller.member:
-        raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member.owner_name}.")
+        raise Refusal(
+            "not_allowed",
+            f"@{name} belongs to @{member.owner_name}, not to you.",
+            f"Ask @{member.owner_name} or a room owner.",
+        )
     standing = tx.only(StandingRow, "standing", scope="member", target=member.id)
     if (standing.state == "killed") != arguments.revive:
         raise Refusal(
@@ -271,9 +285,9 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             f"@{name} was killed by @{standing.by_name}: {inline(standing.reason)}."
             if standing.state == "killed"
             else f"@{name} was not killed.",
-            f"Bring it back: teamroom enroll {name} --revive"
+            f"Revive it: teamroom enroll {name} --revive"
             if standing.state == "killed"
-            else f"Give it a new token: teamroom enroll {name} --rotate",
+            else f"Rotate its token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
     _change(tx, caller, arguments, member)
@@ -290,7 +304,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             reason="revived",
         )
         member_changed(tx, member.id)
-        if member.kind == "agent":  # while it was dead, nobody watched it
+        if member.kind == "agent":  # a killed member is not watched
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role)))
@@ -299,8 +313,8 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
     if taken and not arguments.rotate:
         raise Refusal(
             "conflict",
-            f"@{name} is in the room and has a token labelled {label}.",
-            f"Replace it: teamroom enroll {name} --rotate. Add another: --label TEXT.",
+            f"@{name} is a member already and has a token with the label {label}.",
+            f"Rotate it: teamroom enroll {name} --rotate. Or add another with --label TEXT.",
             subject=f"@{name}",
         )
     for row in taken:
@@ -310,12 +324,16 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
 
 
 def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> None:
-    """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
+    """Change a member's role and mode. Its kind and owner never change. Raises Refusal."""
     if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
-        raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
+        raise Refusal(
+            "conflict",
+            f"@{arguments.name} is {member.kind} of @{member.owner_name}; kind and owner cannot change.",
+            "Leave kind and owner out.",
+        )
     role = arguments.role or member.role
     if role != member.role:
-        _may_give(caller, member.kind, role)
+        _require_enroll_right(caller, member.kind, role)
     mode = arguments.mode or member.mode
     if (role, mode) != (member.role, member.mode):
         tx.run("change_member", id=member.id, role=role, mode=mode)

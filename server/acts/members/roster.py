@@ -1,4 +1,4 @@
-"""The roster: who is in the room, and what is known of them."""
+"""The roster: the members, with their presence and capabilities."""
 
 from pydantic import BaseModel, Field
 
@@ -18,7 +18,7 @@ from teamroom.server.store.transaction import Reading
 
 PAGE_MEMBERS = 100
 LINE_CHARACTERS, CAPABILITY_CHARACTERS = 240, 60
-"""What a member costs in a reply, and each of its capabilities beyond its name."""
+"""How many characters a member adds to a reply, and each of its capabilities in addition to its name."""
 
 
 class Who(Arguments):
@@ -42,7 +42,7 @@ class MemberShown(BaseModel):
     standing: str
     connected: bool
     listening: bool
-    """Whether a call or a stream of it waits now."""
+    """Whether it has a live listener."""
     last_call: str | None
     last_progress: str | None
     next_wake: str | None
@@ -52,25 +52,25 @@ class MemberShown(BaseModel):
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
-    """Of a member that was asked for by name: when the room reminded it of proofs to renew, or why it did not."""
+    """Only for a member read by name: when the room reminded it to renew proofs, or why it did not."""
 
 
 class Place(BaseModel):
-    """Where a member stands: its number, and that of its owner."""
+    """The numbers of a member and of its owner."""
 
     member: int
     owner: int
 
 
 class Roster(BaseModel):
-    """Reply of `who`. `next` is the `after` of the next call, where there are more."""
+    """Reply of `who`. `next` is the `after` of the next call, if there are more members."""
 
     members: list[MemberShown]
     next: str | None = None
 
 
 def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
-    """The roster: everybody, one member, or who says it has a capability, those whose word counts here first.
+    """Return the members: all, one by name, or those that declare a capability, the ones it counts for first.
 
     Raises Refusal `not_found`.
     """
@@ -84,7 +84,7 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
         limit=PAGE_MEMBERS + 1,
     )
     if name and not rows:
-        raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
+        raise not_found("member", f"@{name}", "Call who without a name to see all members.")
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)
@@ -132,7 +132,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
 
 
 def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
-    """Where the named member stands. Raises Refusal `not_found`."""
+    """The numbers of the named member and its owner. Raises Refusal `not_found`."""
     row = find_member(tx, arguments.name or "")
     return Place(member=row.id, owner=row.owner)
 

@@ -1,4 +1,4 @@
-"""What one member may say in a while, and what a report is about (QUI2)."""
+"""Limits on messages: how many a member may post in an hour, and which tasks it may report on (QUI2)."""
 
 from math import ceil
 
@@ -14,10 +14,9 @@ HOUR = 3600.0
 
 
 def spend(tx: Reading, caller: Caller, kind: str) -> bool:
-    """Whether a message is shown folded, because its author's notes are spent. Raises Refusal `rate_limited`.
+    """Whether a message is folded because its author's notes are used up. Raises Refusal `rate_limited`.
 
-    Budgets bind agents. What a person writes is always shown, and nobody who has to raise an alarm by hand is told
-    to wait.
+    Limits bind agents only. What a person writes is always shown.
     """
     if caller.kind != "agent" or kind == "report":
         return False
@@ -27,10 +26,10 @@ def spend(tx: Reading, caller: Caller, kind: str) -> bool:
     wait = ceil(seconds_until_free(nth, HOUR, tx.now))
     if kind == "note" or not wait:
         return wait > 0
-    instead = "Wait for the answers that are due" if kind == "ask" else "Post it as an ask now: post_message kind ask"
+    instead = "Wait for the answers to your asks" if kind == "ask" else "Post it as an ask now: post_message kind ask"
     raise Refusal(
         "rate_limited",
-        f"You posted {allowed[kind]} {kind}s within the hour, which is the limit.",
+        f"You posted {allowed[kind]} {kind}s within an hour, which is the limit.",
         f"{instead}; or call again in {duration(wait)}.",
         subject=kind,
         retry_after_seconds=wait,
@@ -38,11 +37,11 @@ def spend(tx: Reading, caller: Caller, kind: str) -> bool:
 
 
 def require_own_task(tx: Reading, caller: Caller, task: TaskRow | None) -> None:
-    """Refuse a report that is about no task of its author's, with the call that is right."""
+    """Refuse a report that is not about a task of its author, with the corrected call."""
     if task is not None and _is_own(caller, task):
         return
     held = [task_name(id_) for id_ in tx.column(int, "tasks_held", member=caller.member)]
-    theirs = f"{task_name(task.id)} is not yours" if task is not None else "a report is about a task of yours"
+    theirs = f"{task_name(task.id)} is not your task" if task is not None else "a report needs a task of yours"
     mine = f'task "{held[0]}" (you hold {", ".join(held)}), or with ' if held else ""
     raise Refusal(
         "invalid" if task is None else "not_allowed",
@@ -53,7 +52,7 @@ def require_own_task(tx: Reading, caller: Caller, task: TaskRow | None) -> None:
 
 
 def _is_own(caller: Caller, task: TaskRow) -> bool:
-    """A task that a member has, completed, reviews, made or is to do; of people also what their agents have or made."""
+    """Whether a member holds, completed, reviews, created or is assigned a task; for people, also as owners."""
     people = ("creator_owner", "holder_owner") if caller.kind == "human" else ()
     whose = ("holder", "completed_by", "reviewer", "creator", "assigned", *people)
     return caller.member in [getattr(task, name) for name in whose]

@@ -1,4 +1,4 @@
-"""Whom a message wakes: the members it addresses, but not two agents that only answer each other (QUI3)."""
+"""Which addressees a message wakes: not two agents that only answer each other (QUI3)."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 @dataclass(slots=True)
 class Addressed:
-    """The addressees of a message: who is woken, who is not any more, and with whom the rounds ended now."""
+    """The addressees of a message: woken, no longer woken, and those whose rounds ended with this message."""
 
     woken: list[MemberFacts] = field(default_factory=list)
     stopped: list[MemberFacts] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Addressed:
 def address(
     tx: Writing, caller: Caller, addressees: list[MemberFacts], message: int, thread: int, is_alert: bool
 ) -> Addressed:
-    """Write down whom a message addresses, and find whom it wakes. An alert wakes always: it has a limit of its own."""
+    """Record the addressees of a message, and decide which of them it wakes. An alert always wakes them all."""
     found = Addressed()
     for row in addressees:
         taken = None
@@ -52,8 +52,8 @@ def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def tell_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
-    """Say once, in the stream and to their owners, that two agents no longer wake each other."""
+def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
+    """Announce once, in the stream and to both owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other.name}"
     log.append(
@@ -61,7 +61,9 @@ def tell_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -
         log.ROOM_AUTHOR,
         act="stop_exchange",
         subject=message,
-        summary=one_line(f"{pair} answered each other {rounds} times, no task moved: they no longer wake each other"),
+        summary=one_line(
+            f"{pair} answered each other {rounds} times while no task moved: they no longer wake each other"
+        ),
         detail={"members": [caller.name, other.name], "rounds": rounds},
     )
     wake_members(
@@ -70,5 +72,7 @@ def tell_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -
         reason="alert",
         subject=message,
         sender=log.ROOM_MEMBER,
-        line=one_line(f"{pair} only answer each other; their wakes go on once you speak to them or a task moves"),
+        line=one_line(
+            f"{pair} only answer each other; they wake each other again once you write to them or a task moves"
+        ),
     )

@@ -1,4 +1,4 @@
-"""Which messages a reader asks for, by number: of a thread, to a member, with words in them. Each by its index."""
+"""Finds messages by thread, addressee or words, each by an index."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.server.store.transaction import Reading
 
 RANKED_MATCHES = 200
-"""Of so many of the newest matches, the best come first; what is older is found with more words."""
+"""How many of the newest matches are ranked. Older messages are found with more words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a message must be to be shown: in a thread, addressed to a member, with some words; 0 and "" for any."""
+    """The filter of a page: a thread, an addressee, some words; 0 and "" for any."""
 
     thread: int = 0
     mention: int = 0
@@ -19,7 +19,7 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it shows every message."""
+        """Whether it matches every message."""
         return not (self.thread or self.mention or self.words)
 
 
@@ -46,12 +46,12 @@ def messages_before(tx: Reading, wanted: Filter, end: int, limit: int) -> list[i
 
 
 def best_messages(tx: Reading, words: str, limit: int) -> list[int]:
-    """The best matches of the newest, best first."""
+    """The best of the newest matches, best first."""
     return tx.column(int, "best_matches", words=words, looked_at=RANKED_MATCHES, limit=limit)
 
 
 def _matching(tx: Reading, wanted: Filter, first: int, end: int) -> dict[str, int | str]:
-    """What a search is given. A thread lies between its first message and its last, so nothing else is looked at."""
+    """The parameters of a search. A thread limits it to the numbers from its first message to its last."""
     if wanted.thread:
         newest = tx.column(int, "thread_before", thread=wanted.thread, mention=0, end=end, limit=1)
         first, end = max(first, wanted.thread), newest[0] + 1 if newest else first

@@ -1,4 +1,4 @@
-"""Messages: the one stream that everybody reads."""
+"""Messages: post to the one stream that every member reads, and read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
 from teamroom.server.acts.messages.budgets import require_own_task, spend
-from teamroom.server.acts.messages.exchanges import address, tell_owners
+from teamroom.server.acts.messages.exchanges import address, notify_owners
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
-from teamroom.server.facts.forecast import forecast_with_others, helpers, needs_of_any
+from teamroom.server.facts.forecast import find_helpers, forecast_with_others, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, find_member
 from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
@@ -33,7 +33,7 @@ ADDRESSEES = 20
 
 PAGE_MESSAGES = 50
 HEAD_CHARACTERS = 100
-"""What a message costs in a reply beside its text."""
+"""How many characters a message adds to a reply in addition to its text."""
 
 
 class PostMessage(Arguments):
@@ -50,8 +50,8 @@ class PostMessage(Arguments):
 class Posted(Reply):
     """Reply of `post_message`.
 
-    `folded`: beyond the author's notes for the hour, shown in one line with a count. `not_woken`: addressees that
-    the author only exchanges answers with, while no task moves.
+    `folded`: the author's notes for the hour are used up, so it is shown in one line with a count. `not_woken`:
+    addressees that only exchange answers with the author while no task moves.
     """
 
     message: str
@@ -75,7 +75,7 @@ class ReadMessages(Arguments):
 class Message:
     """A message in full. `previous` is the number of the one before it under the same filter.
 
-    `reminders`: of a question that was asked for by id, whom the room reminded of it, or why it did not.
+    `reminders`: of an ask that was read by id, whom the room reminded of it, or why it did not.
     A plain dataclass, because a page holds fifty.
     """
 
@@ -97,7 +97,7 @@ class Message:
 class Messages(BaseModel):
     """Reply of `read_messages`; `cursor` is the `after` of the next call.
 
-    `left_out` are ids that were asked for and did not fit into one reply.
+    `left_out`: requested ids that did not fit into one reply.
     """
 
     messages: list[Message]
@@ -106,9 +106,10 @@ class Messages(BaseModel):
 
 
 def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
-    """Post a message: one line for the stream, the whole text one call away, a wake for each addressee.
+    """Post a message: one line in the stream, the full text on request, a wake for each addressee.
 
-    Raises Refusal `rate_limited` beyond the author's asks and alerts, and where a report is about no task of its own.
+    Raises Refusal: `rate_limited` beyond the limits of asks and alerts; `invalid` or `not_allowed` for a report that is
+    not about a task of the author.
     """
     summary, kind = one_line(arguments.summary or arguments.text), arguments.kind
     parent = _message(tx, arguments.reply_to) if arguments.reply_to is not None else None
@@ -118,7 +119,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     folded = spend(tx, caller, kind)
     addressees = _addressees(tx, caller, arguments, parent)
     if kind == "alert" and not addressees:
-        addressees = helpers(tx, caller, task)
+        addressees = find_helpers(tx, caller, task)
     tx.head.messages += 1
     id_, name = tx.head.messages, message_name(tx.head.messages)
     thread = parent.thread if parent else id_
@@ -157,7 +158,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         for row in found.woken:
             schedule_reminder(tx, "ask", id_, row.id, row.mode)
     for row in found.ended:
-        tell_owners(tx, caller, row, name)
+        notify_owners(tx, caller, row, name)
     return Posted(
         receipt=seq,
         message=name,
@@ -176,9 +177,9 @@ def _forecast(tx: Reading, caller: Caller, row: MemberFacts, stopped: bool, task
 
 
 def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messages:
-    """Messages in full, oldest first: by id, of a thread, that mention somebody, with words in them, after a number.
+    """Return messages in full, oldest first: by id, thread, mention or words, or after a number.
 
-    Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.
+    Without `after` and `ids` the newest ones; with a query, the best matches first. Raises Refusal `not_found`.
     """
     if arguments.ids is not None:
         return _asked_for(tx, arguments.ids)
@@ -202,7 +203,7 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messa
 
 
 def _asked_for(tx: Reading, ids: list[MessageNumber]) -> Messages:
-    """Messages by their ids; of questions also what the room did about their answers."""
+    """Return messages by their ids; asks with their reminders."""
     rows = [_message(tx, number) for number in dict.fromkeys(ids)]
     chosen = _chosen(rows)
     for row, message in zip(rows, chosen.messages, strict=False):
@@ -212,7 +213,7 @@ def _asked_for(tx: Reading, ids: list[MessageNumber]) -> Messages:
 
 
 def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
-    """What a query finds: the best of the newest first, or under a further filter the newest first."""
+    """Return the matches of a query: best first, or newest first under another filter."""
     if wanted.thread or wanted.mention:
         ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
     else:
@@ -221,7 +222,7 @@ def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
 
 
 def _chosen(rows: list[MessageRow], cursor: int | None = None) -> Messages:
-    """Messages that do not follow one another, as many as fit; behind them the cursor lies at the newest."""
+    """As many of these messages as fit, with the cursor at the newest unless one is given."""
     fit = _fitting(rows)
     return Messages(
         messages=[_shown(row, 0) for row in rows[:fit]],
@@ -231,7 +232,7 @@ def _chosen(rows: list[MessageRow], cursor: int | None = None) -> Messages:
 
 
 def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> list[MessageRow]:
-    """The next messages under a filter, in order: after a number, else the newest."""
+    """The next messages under a filter, oldest first: after a number, else the newest."""
     limit = arguments.limit
     newest: list[MessageRow]
     if arguments.after is None:
@@ -253,7 +254,7 @@ def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> list[MessageR
 
 
 def _previous(tx: Reading, wanted: Filter, row: MessageRow) -> int:
-    """The number of the message before one under the same filter, so that a reader could notice a loss."""
+    """The number of the previous message under the same filter, so that a reader notices a gap."""
     if wanted.is_empty:
         before = tx.one(MessagePlace, "message_before", seq=row.seq - 1)
         return 0 if before is None else int(before.seq)
@@ -262,17 +263,17 @@ def _previous(tx: Reading, wanted: Filter, row: MessageRow) -> int:
 
 
 def _fitting(rows: Sequence[MessageRow]) -> int:
-    """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
+    """How many messages fit into one reply, with the marks of their quoted lines and their heads."""
     return count_fitting((len(row.text) + 2 * row.text.count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS)
 
 
 def is_a_page(arguments: ReadMessages) -> bool:
-    """Whether an index leads to the page, with nothing to search for."""
+    """Whether an index leads to the page, because there is no search."""
     return arguments.query is None
 
 
 def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: MessageRow | None) -> list[MemberFacts]:
-    """Whom `to` names, whom the text mentions and who wrote what it answers: each once, never the author."""
+    """The members in `to`, those that the text mentions, and the author it answers: each once, never the caller."""
     rows = {}
     for name in arguments.to or ():
         row = find_member(tx, name)
@@ -285,7 +286,9 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Mes
     rows.pop(caller.member, None)
     if len(rows) > ADDRESSEES:
         raise Refusal(
-            "too_large", f"A message addresses at most {ADDRESSEES} members.", "Post it without names, or to fewer."
+            "too_large",
+            f"The message addresses {len(rows)} members; the limit is {ADDRESSEES}.",
+            "Address fewer members, or none.",
         )
     return list(rows.values())
 
@@ -308,7 +311,7 @@ def _task(tx: Reading, number: int | None) -> TaskRow | None:
         return None
     row = tx.one(TaskRow, "task", id=number)
     if row is None:
-        raise not_found("task", task_name(number), "Call read_board to see the tasks.")
+        raise not_found("task", task_name(number), "Call read_board to see the ids of the tasks.")
     return row
 
 

@@ -1,4 +1,4 @@
-"""What broke in a span, who noticed, and what became of it."""
+"""What broke in a span, which member noticed, and the outcome."""
 
 import json
 from collections import defaultdict
@@ -18,13 +18,13 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 ROOM_NAME = "room"
-"""Who noticed what the supervisor found."""
+"""The member named for what the supervisor noticed."""
 
 ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
-"""Findings that are over, and whose end no entry of the room's says."""
+"""Suspicions whose end the log does not record."""
 
 Became = Callable[[Reading, ReceiptRow], tuple[bool, str]]
-"""From an entry of the log to whether that is over, and what became of it in the room's words."""
+"""From a log entry to whether its matter is over, and the outcome in words."""
 
 BrokenKind = Literal[
     "restore",
@@ -43,9 +43,9 @@ BrokenKind = Literal[
 
 
 class Broken(BaseModel):
-    """Something that broke, or may have: `line` is what the log says of it, `by` who noticed.
+    """Something that broke, or may have: `line`: its log line; `by`: the member that noticed it.
 
-    `times`: how often in the span; `over`: it is mended, or no longer so; `became`: what came of it.
+    `times`: how often in the span; `over`: whether it is repaired or past; `became`: the outcome.
     """
 
     kind: BrokenKind
@@ -58,8 +58,8 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def broke(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
-    """All that broke since a number, and what is still broken from before; the worst kinds first."""
+def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
+    """What broke since a number, and what is still broken from before; the worst kinds first."""
     refused, failing = _refused(tx, since), tx.number("count_failing")
     return [
         _acts(tx, "restore", "restore", after, _is_over),
@@ -82,7 +82,7 @@ def broke(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
 
 
 def _acts(tx: Reading, kind: BrokenKind, act: str, after: int, became_of: Became, outcome: str = "ok") -> Kind[Broken]:
-    """What an act of the room was about, each thing once with its newest entry."""
+    """The subjects of one of the room's acts, each once with its newest entry."""
     about = {"act": act, "room": ROOM_MEMBER, "outcome": outcome, "after": after}
 
     def first(limit: int) -> list[Broken]:
@@ -115,7 +115,7 @@ def _is_over(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
 
 
 def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
-    """Whether a lease that ran out is still over, and where the task is now."""
+    """Whether an expired lease is over as a problem, and the task's state now."""
     row = tx.only(TaskRow, "task", id=number_of(entry.subject))
     task = task_now(tx, row)
     over = task.overdue_seconds(tx.now, tx.settings) <= 0
@@ -125,11 +125,11 @@ def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
 
 def _failing(duties: int, now: float) -> Broken:
     what = "1 duty" if duties == 1 else f"{duties} duties"
-    line = f"{what} of the room failed and will be tried again; the server's log says why"
+    line = f"{what} of the room failed and will be retried; the server's log says why"
     return Broken(kind="duty", subject="room", line=line, by=ROOM_NAME, at=rfc3339(now), times=duties)
 
 
-# ------------------------------------------------------------------ members the room worried about
+# ------------------------------------------------------------------ suspicions
 
 
 def _troubled(tx: Reading, limit: int) -> list[Broken]:
@@ -170,7 +170,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
 
 
 def _repair(tx: Reading, task: int) -> str:
-    """What became of a task to repair a member."""
+    """The outcome of a repair, in words."""
     row = tx.only(TaskRow, "task", id=task)
     if row.completed_by is not None:
         return f"repaired by @{row.completer_name} ({task_name(task)})"
@@ -214,7 +214,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
 
 
 def _refused(tx: Reading, since: float) -> Sequence[Broken]:
-    """Refusals in numbers, one line a member, most first; equal ones within ten minutes share an entry or two."""
+    """The number of refusals of each member, most first. Equal ones within ten minutes share an entry or two."""
     by_member: dict[str, list[RefusalCount]] = defaultdict(list)
     for row in tx.all(RefusalCount, "refusals_by_member", since=since):
         by_member[row.name].append(row)

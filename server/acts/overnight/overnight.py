@@ -1,6 +1,6 @@
-"""Overnight: who did what, who has what now, what broke and who noticed, who is stopped, what waits for a person.
+"""Overnight: what waits for a person, what broke, who is stopped, who holds what, and who did what.
 
-For any span, on one screen, however much happened: counts come from indexes, and lines are read only for what is shown.
+Any span fits on one screen: counts come from indexes, and rows are read only for the lines that are shown.
 """
 
 from bisect import bisect_right
@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Read
-from teamroom.server.acts.overnight.broke import Broken, broke
-from teamroom.server.acts.overnight.sections import Section, shown
-from teamroom.server.acts.overnight.stops import Stopped, stops
-from teamroom.server.acts.overnight.waits import Waiting, waits
-from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinished
+from teamroom.server.acts.overnight.broke import Broken, list_broken
+from teamroom.server.acts.overnight.sections import Section, fill_section
+from teamroom.server.acts.overnight.stops import Stopped, list_stopped
+from teamroom.server.acts.overnight.waits import Waiting, list_waiting
+from teamroom.server.acts.overnight.work import Doer, Held, count_unfinished, list_done, list_held
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.identity import Caller
@@ -31,22 +31,22 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Overnight(Arguments):
-    """Arguments of `overnight`. Without `hours` since the caller last looked."""
+    """Arguments of `overnight`. Without `hours`: since the caller last looked."""
 
-    hours: Annotated[float, Field(gt=0, le=LONGEST_HOURS, description="how far back; else since you last looked")] | (
-        None
-    ) = None
+    hours: Annotated[
+        float, Field(gt=0, le=LONGEST_HOURS, description="how far back; by default since you last looked")
+    ] | (None) = None
 
 
 class Pace(BaseModel):
-    """How many entries of the log there were in each step of the span, the last one cut short."""
+    """The number of log entries in each step of the span; the last step may be shorter."""
 
     step_seconds: float
     entries: list[int]
 
     @property
     def bars(self) -> str:
-        """The steps as bars, each one character wide; where nothing happened there is a gap."""
+        """The steps as bars, one character each; a step without entries is a space."""
         most = max(self.entries, default=0)
         return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in self.entries)
 
@@ -54,7 +54,7 @@ class Pace(BaseModel):
 class Night(BaseModel):
     """Reply of `overnight`: the entries of the log after one number and up to another, on at most 60 lines.
 
-    `since_last_look`: the span begins where the caller's last look ended; else it was asked for, or is the first one.
+    `since_last_look`: whether the span begins where the caller's last look ended.
     """
 
     since: str
@@ -74,7 +74,7 @@ class Night(BaseModel):
 
 
 def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
-    """What a person needs to know of a span, what waits for them and what broke first."""
+    """Return what happened in a span; what waits for a person and what broke come first."""
     end = tx.only(ReadHead, "read_head").seq
     last = _last_look(tx, caller.member) if arguments.hours is None else None
     if last is None:
@@ -84,9 +84,9 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     else:
         look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
-    tasks = unfinished(tx)
-    waiting, broken, stopped = waits(tx), broke(tx, since, after), stops(tx, since, after)
-    held, doers = has(tx, tasks), done(tx, after)
+    tasks = count_unfinished(tx)
+    waiting, broken, stopped = list_waiting(tx), list_broken(tx, since, after), list_stopped(tx, since, after)
+    held, doers = list_held(tx, tasks), list_done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
     numbers = allot_lines([[kind.count for kind in section] for section in sections])
     return Night(
@@ -97,17 +97,17 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
         upto=end,
         entries=end - after,
         pace=_pace(tx, since, after, end),
-        waits=shown(waiting, numbers[0]),
-        broke=shown(broken, numbers[1]),
-        stopped=shown(stopped, numbers[2]),
-        has=shown(held, numbers[3]),
+        waits=fill_section(waiting, numbers[0]),
+        broke=fill_section(broken, numbers[1]),
+        stopped=fill_section(stopped, numbers[2]),
+        has=fill_section(held, numbers[3]),
         tasks=tasks,
-        done=shown(doers, numbers[4]),
+        done=fill_section(doers, numbers[4]),
     )
 
 
 def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -> None:
-    """Note where a look ended, so that the next one begins there; a span that was asked for is no look."""
+    """Record where a look ended, so that the next one begins there. A look with `hours` is not recorded."""
     if arguments.hours is not None:
         return
     since = max(tx.now - tx.settings.first_look_seconds, chain.time_of(tx, 1))
@@ -124,13 +124,13 @@ def _last_look(tx: Reading, member: int) -> Look | None:
 def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
     """The last number, from one up to another, whose entry is not after a time.
 
-    Numbers are dense and times rise with them, but where the clock was stepped: some twenty entries are read.
+    Times rise with numbers unless the clock was stepped. About twenty entries are read.
     """
     return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: chain.time_of(tx, seq))
 
 
 def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
-    """How much happened in each step, from the numbers at its ends."""
+    """The number of entries in each step, from the numbers at its ends."""
     step = step_seconds(tx.now - since)
     entries, reached, at = [], after, since
     while at < tx.now:
@@ -141,4 +141,4 @@ def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
-OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, beside=note_look)
+OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, after_read=note_look)

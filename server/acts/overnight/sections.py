@@ -1,4 +1,4 @@
-"""A section of `overnight`: kinds of things, each counted in full, of which as many are shown as there is room for."""
+"""Sections of `overnight`: kinds of things, all counted, shown as far as there is room."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from teamroom.server.rules.text import one_line, state_in_words
 T = TypeVar("T")
 
 TEXT_CHARACTERS = 90
-"""How much of a member's text stands on a line of the screen."""
+"""How many characters of a member's text one line shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """Things of one kind: how many there are, and how to get the first so many, those that matter most first."""
+    """Things of one kind: their number, and a function that returns the first ones, the most important first."""
 
     name: str
     count: int
@@ -24,7 +24,7 @@ class Kind(Generic[T]):
 
 
 class Section(BaseModel, Generic[T]):
-    """What is shown of a section. `counts` are all there are, by kind, `left_out` those of them that are not shown."""
+    """A section as it is shown. `counts`: all things by kind; `left_out`: those that are not shown."""
 
     counts: dict[str, int]
     shown: list[T]
@@ -32,17 +32,17 @@ class Section(BaseModel, Generic[T]):
 
     @property
     def total(self) -> int:
-        """How many there are in all."""
+        """The number of all things."""
         return sum(self.counts.values())
 
     @property
     def rest(self) -> str:
-        """How many are not shown, by kind, in words."""
+        """The numbers of things that are not shown, by kind, in words."""
         return ", ".join(f"{count} {state_in_words(kind)}" for kind, count in self.left_out.items())
 
 
-def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
-    """A section with so many of each kind."""
+def fill_section(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
+    """A section that shows these numbers of each kind."""
     found = [list(kind.first(number)) if number else [] for kind, number in zip(kinds, numbers, strict=True)]
     left = {kind.name: kind.count - len(things) for kind, things in zip(kinds, found, strict=True)}
     return Section(
@@ -52,6 +52,6 @@ def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
     )
 
 
-def short(text: str) -> str:
-    """A member's text as a line of the screen has room for it."""
+def shorten(text: str) -> str:
+    """A member's text, shortened for one line."""
     return one_line(text, TEXT_CHARACTERS)

@@ -1,24 +1,24 @@
-"""Who is paused or killed, by whom, why and until when; and who was, and may act again."""
+"""The targets that are paused or killed, with reason and end, and those that were released."""
 
 import json
 from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedRow, SubjectCount
 from teamroom.server.store.transaction import Reading
 
 REVIVAL = '%"revive":true%'
-"""What stands in the detail of an enrolment that brought a killed member back; a label has its quotes escaped."""
+"""A pattern of the detail of an enrolment that revived a member. Quotes in a label are escaped, so none matches."""
 
 
 class Stopped(BaseModel):
-    """One that is stopped, or was: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
+    """A target that is or was stopped: `@name`, `owner:NAME` or `room`; `by` gave the `reason`.
 
-    `standing` active: it was let go, by `ended_by`, or by itself where that is None; `revived` after a kill. `times`:
-    how often it was stopped or let go in the span.
+    `standing` active: `ended_by` ended the stop, or it expired if that is None; `revived`: after a kill. `times`: how
+    often the target was stopped or released in the span.
     """
 
     target: str
@@ -33,20 +33,20 @@ class Stopped(BaseModel):
     revived: bool = False
 
     @property
-    def let_go(self) -> str:
-        """What whoever ended it did."""
+    def ending(self) -> str:
+        """How the stop ended: "revived" or "resumed"."""
         return "revived" if self.revived else "resumed"
 
 
-def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
-    """Who is stopped now, and who was let go in the span; those first that are stopped and may be let go."""
+def list_stopped(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
+    """The targets that are stopped, or were released in the span; paused ones first."""
     return [
         _in_force(tx, "paused", "paused", -1.0, tx.now),
         _in_force(tx, "killed", "killed", since, tx.now),
         Kind(
             "let_go",
             tx.number("count_let_go", after=after, now=tx.now, revival=REVIVAL),
-            lambda limit: _let_go(tx, after, limit),
+            lambda limit: _list_released(tx, after, limit),
         ),
         _in_force(tx, "killed_before", "killed", -1.0, since),
     ]
@@ -69,16 +69,16 @@ def _standing(row: StoppedRow) -> Stopped:
         by=row.by_name,
         since=rfc3339(row.since),
         until=None if row.until is None else rfc3339(row.until),
-        reason=short(row.reason),
+        reason=shorten(row.reason),
     )
 
 
-def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
+def _list_released(tx: Reading, after: int, limit: int) -> list[Stopped]:
     found = []
     for row in tx.all(SubjectCount, "let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
         stop = tx.one(NewestStop, "newest_stop", subject=row.subject)
         if stop is None:
-            continue  # it was stopped in a log that is not this one
+            continue  # the log has no stop of it
         resumed = tx.one(ResumedBy, "resumed_after", subject=row.subject, after=stop.seq, revival=REVIVAL)
         detail = json.loads(stop.detail) if stop.detail else {}
         until = detail.get("until")
@@ -90,7 +90,7 @@ def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
                 by=stop.actor,
                 since=rfc3339(stop.at),
                 until=None if until is None else rfc3339(until),
-                reason=short(detail.get("reason", "")),
+                reason=shorten(detail.get("reason", "")),
                 times=row.times,
                 ended_by=None if resumed is None else resumed.actor,
                 ended_at=None if ended_at is None else rfc3339(ended_at),

@@ -1,11 +1,11 @@
-"""What waits for a person: questions, reviews, offers, work that only they can begin or let go on."""
+"""What waits for a person: asks, reviews, offers, and tasks that only a person can start or unblock."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
@@ -23,16 +23,16 @@ from teamroom.server.store.transaction import Reading
 R = TypeVar("R")
 
 BLOCKED_LOOKED_AT = 1000
-"""Among how many blocked tasks, those first that stand longest, it is looked for the ones that name a person."""
+"""How many blocked tasks, the longest blocked first, are searched for the name of a person."""
 
 ESCALATED_LOOKED_AT = 200
-"""How many escalations, the oldest first, are looked at for those that still stand."""
+"""How many escalations, the oldest first, are checked for those that still apply."""
 
 
 class Waiting(BaseModel):
-    """Something that waits for a person. `person` None: for anybody. `text` is what `by` wrote of it.
+    """Something that waits for a person. `person` None: any person. `text`: what `by` wrote about it.
 
-    Of an escalation `by` is the member that does not do what it owes, and `times` how often it was reminded.
+    For an escalation, `by` is the member that does not do what it owes, and `times` how often it was reminded.
     """
 
     kind: Literal["escalation", "ask", "review", "blocked", "offer", "assigned"]
@@ -45,8 +45,8 @@ class Waiting(BaseModel):
     times: int = 0
 
 
-def waits(tx: Reading) -> list[Kind[Waiting]]:
-    """All that waits for a person now, the most pressing kinds first."""
+def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
+    """What waits for a person now, the most urgent kinds first."""
     blocked, escalated = _blocked(tx), _escalated(tx)
     late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
     return [
@@ -68,9 +68,9 @@ def waits(tx: Reading) -> list[Kind[Waiting]]:
 
 
 def _rows(
-    tx: Reading, kind: type[R], name: str, put: Callable[[R], Waiting], **parameters: Any
+    tx: Reading, kind: type[R], name: str, build: Callable[[R], Waiting], **parameters: Any
 ) -> Callable[[int], Sequence[Waiting]]:
-    return lambda limit: [put(row) for row in tx.all(kind, name, **parameters, limit=limit)]
+    return lambda limit: [build(row) for row in tx.all(kind, name, **parameters, limit=limit)]
 
 
 def _ask(row: AskOfPerson) -> Waiting:
@@ -80,7 +80,7 @@ def _ask(row: AskOfPerson) -> Waiting:
         person=row.person,
         by=row.author,
         since=rfc3339(row.since),
-        text=short(row.summary),
+        text=shorten(row.summary),
     )
 
 
@@ -91,7 +91,7 @@ def _review(row: ReviewByPerson) -> Waiting:
         person=row.person,
         by=row.completer,
         since=rfc3339(row.completed_at),
-        text=short(row.title),
+        text=shorten(row.title),
     )
 
 
@@ -103,7 +103,7 @@ def _offer(row: OfferToPerson) -> Waiting:
         by=row.giver,
         since=rfc3339(row.created_at),
         until=rfc3339(row.expires_at),
-        text=short(row.note),
+        text=shorten(row.note),
     )
 
 
@@ -114,12 +114,12 @@ def _assigned(row: TaskForPerson) -> Waiting:
         person=row.person,
         by=row.creator,
         since=rfc3339(row.created_at),
-        text=short(row.title),
+        text=shorten(row.title),
     )
 
 
 def _blocked(tx: Reading) -> list[Waiting]:
-    """Blocked tasks that say they wait for a person, by name."""
+    """Blocked tasks that name the person they wait for."""
     people = tx.column(str, "people")
     found = []
     for row in tx.all(BlockedTask, "blocked_tasks", limit=BLOCKED_LOOKED_AT):
@@ -132,14 +132,14 @@ def _blocked(tx: Reading) -> list[Waiting]:
                     person=person,
                     by=row.holder,
                     since=rfc3339(row.touched_at),
-                    text=short(row.blocked_on),
+                    text=shorten(row.blocked_on),
                 )
             )
     return found
 
 
 def _escalated(tx: Reading) -> list[Waiting]:
-    """What owners were told that their agents do not do, and that is still so."""
+    """The escalations that still apply."""
     return [
         Waiting(
             kind="escalation",

@@ -1,11 +1,11 @@
-"""Who has what now, with what was last brought to it; and who did what in a span."""
+"""The tasks in work with their holders and last progress, and what each member did in a span."""
 
 import json
 from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.overnight.sections import Kind, short
+from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import number_of
 from teamroom.server.facts.member import facts_of
@@ -26,7 +26,7 @@ IN_WORK = ("claimed", "blocked", "offered", "in_review")
 
 
 class Brought(BaseModel):
-    """What was last brought to a task; `evidence` is the first piece of what a completion rests on."""
+    """The last progress of a task; `evidence`: the first evidence of a completion."""
 
     by: str
     at: str
@@ -36,7 +36,7 @@ class Brought(BaseModel):
 
 
 class Held(BaseModel):
-    """A task in work: who has it (in review its completer), whether they are there, and what was last brought to it."""
+    """A task in work: its holder (in review, its completer), that member's presence, and the last progress."""
 
     task: str
     title: str
@@ -69,11 +69,11 @@ class Doer(BaseModel):
     newest: list[Title] = []
 
 
-# ------------------------------------------------------------------ who has what now
+# ------------------------------------------------------------------ tasks in work
 
 
-def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
-    """Every task in work, what is overdue or soon will be first."""
+def list_held(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
+    """All tasks in work, those that are overdue or soon will be first."""
 
     def first(limit: int) -> list[Held]:
         known: dict[int, Presence] = {}
@@ -82,8 +82,8 @@ def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
     return [Kind("task", sum(counts.get(state, 0) for state in IN_WORK), first)]
 
 
-def unfinished(tx: Reading) -> dict[str, int]:
-    """How many tasks there are in each state that is not the end."""
+def count_unfinished(tx: Reading) -> dict[str, int]:
+    """The number of tasks in each unfinished state."""
     return {row.state: row.tasks for row in tx.all(StateCount, "count_unfinished")}
 
 
@@ -97,7 +97,7 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
         )
     return Held(
         task=task.name,
-        title=short(row.title),
+        title=shorten(row.title),
         state=task.state,
         holder=(row.completer_name if task.state == "in_review" else row.holder_name) or "",
         presence=known[has_it].state,
@@ -113,7 +113,7 @@ def _waits_for(tx: Reading, state: str, row: TaskRow) -> str | None:
     if state == "in_review":
         reviewer = reviewer_now(tx, as_review(row))
         return None if reviewer is None else f"@{reviewer.name}"
-    return {"blocked": short(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
+    return {"blocked": shorten(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
 
 
 def _brought(tx: Reading, task: int) -> Brought | None:
@@ -125,22 +125,22 @@ def _brought(tx: Reading, task: int) -> Brought | None:
         by=row.member,
         at=rfc3339(row.at),
         kind=row.kind,
-        text=short(row.text),
-        evidence="" if evidence[0] is None else short(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
+        text=shorten(row.text),
+        evidence="" if evidence[0] is None else shorten(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
     )
 
 
-# ------------------------------------------------------------------ who did what
+# ------------------------------------------------------------------ what members did
 
 
-def done(tx: Reading, after: int) -> list[Kind[Doer]]:
-    """One line for each member that got something done since a number; who did most first."""
+def list_done(tx: Reading, after: int) -> list[Kind[Doer]]:
+    """What each member did since a number, the most productive first."""
     ranked = sorted(((id_, tally) for id_, tally in _tallies(tx, after).items() if any(tally.values())), key=_rank)
     return [Kind("member", len(ranked), lambda limit: [_doer(tx, after, *of) for of in ranked[:limit]])]
 
 
 def _tallies(tx: Reading, after: int) -> dict[int, dict[str, int]]:
-    """What each member did, in numbers, in the order in which they matter."""
+    """What each member did, in numbers, the most important first."""
     before = tx.one(MessagePlace, "message_before", seq=after)
     found = {
         row.member: {
@@ -169,5 +169,5 @@ def _doer(tx: Reading, after: int, id_: int, tally: dict[str, int]) -> Doer:
     return Doer(
         member=tx.only(MemberName, "member_by_id", id=id_).name,
         **tally,
-        newest=[Title(task=name, title=short(title)) for name, title in titles],
+        newest=[Title(task=name, title=shorten(title)) for name, title in titles],
     )

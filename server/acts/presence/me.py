@@ -1,4 +1,4 @@
-"""The caller as the room sees it, and what waits for it."""
+"""The caller: its own data, and what waits for it."""
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ class Nothing(Arguments):
 
 
 class Me(BaseModel):
-    """Who the caller is, and what binds it."""
+    """The caller, its standing, its tasks and its capabilities."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class Me(BaseModel):
 
 
 class Inbox(BaseModel):
-    """What waits for the caller; reading it acknowledges nothing."""
+    """What waits for the caller. Reading it does not acknowledge it."""
 
     wakes: list[Wake]
     offers: list[OfferShown]
@@ -51,7 +51,7 @@ class Inbox(BaseModel):
 
 
 def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
-    """Who I am here. A paused member may ask."""
+    """Return the caller. A paused member may call it."""
     row = tx.principal
     standing = state_of(row, tx.now)
     return Me(
@@ -69,7 +69,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
 
 
 def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
-    """The caller's own wakes and offers; nobody reads another's."""
+    """Return what waits for the caller. A member reads only its own inbox."""
     after = tx.principal.acknowledged
     wakes, cursor = pending_wakes(tx, after, tx.only(ReadHead, "read_head").seq)
     return Inbox(
@@ -83,17 +83,17 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
     )
 
 
-def look_around(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
-    """Nothing but the check that a caller may look: the metrics are not in the store."""
+def check_metrics_access(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
+    """Check that the caller may read the metrics, which are not in the store."""
     return arguments
 
 
 def listen(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
-    """Nothing but the check that a caller may be told of changes."""
+    """Check that the caller may listen for changes."""
     return arguments
 
 
 LISTEN = Read("listen", Nothing, listen, is_small=always)
-LOOK_AROUND = Read("metrics", Nothing, look_around, roles=LOG_READERS, is_small=always)
+LOOK_AROUND = Read("metrics", Nothing, check_metrics_access, roles=LOG_READERS, is_small=always)
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
 READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

@@ -1,4 +1,4 @@
-"""Being here: check in, beat, wait, and see who else is."""
+"""Presence: check in, send a heartbeat, and wait for a wake."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.acts.capabilities.probes import Probe, open_probes
-from teamroom.server.acts.presence.trouble import answer_challenge, answered_for_itself, open_question
+from teamroom.server.acts.presence.trouble import answer_challenge, clear_suspicion, open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
@@ -41,7 +41,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
 from teamroom.server.rules.leases import Pause, lease_seconds
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import PresenceRow, Principal
@@ -50,7 +50,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 WAKES_SHOWN = 50
 WAKES_READ = 200
-"""How many wakes are told in one reply, and how many are read for it: equal ones and those of a digest are one."""
+"""How many wakes one reply shows, and how many are read for it. Equal ones and those of a digest are shown as one."""
 
 ROOM_NAME = "room"
 
@@ -72,7 +72,7 @@ class Heartbeat(Arguments):
 
 
 class Acknowledge(Arguments):
-    """What a waiting call acknowledges before it waits."""
+    """The cursor that a waiting call acknowledges before it waits."""
 
     after: Seq
 
@@ -88,8 +88,8 @@ class WaitForWake(Arguments):
 class Wake:
     """Why a member wakes, as a plain dataclass because a page holds fifty. `from_` is sent as `from`.
 
-    `count` is how many wakes it stands for: equal ones, with the newest line, or the different ones of a digest, which
-    has the number of the newest and says in its line where the whole is read.
+    `count`: how many wakes it joins. Equal wakes show the newest line. A digest has the number of the newest wake, and
+    its line says where to read all of them.
     """
 
     seq: int
@@ -145,16 +145,16 @@ class Beat(Reply):
 
 
 class Waited(BaseModel):
-    """Reply of `wait_for_wake`; `proofs` counts what the member should prove now.
+    """Reply of `wait_for_wake`; `proofs`: how many capabilities the member should prove now.
 
-    `due_seconds`: when a digest that is held back now will be told.
+    `due_seconds`: after how many seconds a delayed digest is due.
     """
 
     wakes: list[Wake]
     cursor: int
     proofs: int = 0
     superseded: bool = False
-    """Another call of this member listens now, and is told of its wakes."""
+    """Whether another listener of this member has superseded this call."""
     due_seconds: Annotated[float | None, Field(exclude=True)] = None
 
 
@@ -165,7 +165,7 @@ class Acknowledged(Reply):
 
 
 def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
-    """Begin an episode: acknowledge what was seen, and see what is new, what is mine and what is offered."""
+    """Acknowledge what was seen, and return what is new, the caller's tasks and what waits for it. Raises Refusal."""
     row = tx.principal
     mode = row.mode
     receipt = None
@@ -206,7 +206,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
 
 
 def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
-    """Say "I am here". Only a new note about a task of one's own counts as progress and renews its lease."""
+    """Record a sign of life. Only a new note counts as progress; with `busy_until` it renews the lease of `task`."""
     row = tx.principal
     active = state_of(row, tx.now) == "active"
     receipt = None
@@ -226,17 +226,17 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
 
 
 def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowledged:
-    """Note how far a member has seen its wakes."""
+    """Acknowledge the caller's wakes up to a cursor. Raises Refusal."""
     cursor = _acknowledge(tx, caller, arguments.after, tx.principal.acknowledged)
     measure(tx, caller, cursor)
     return Acknowledged(cursor=cursor)
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
-    """What a waiting call looks for: wakes after its cursor.
+    """Return the wakes after the cursor of a waiting call.
 
-    What an agent causes beyond its share wakes nobody at once: it is told with the next other wake, or together after
-    a while.
+    Wakes that one agent causes beyond its share are delayed: they come with the next other wake, or as one digest after
+    the window.
     """
     after = arguments.after
     if after is None:
@@ -246,20 +246,20 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
-    wakes, seen = _tell(tx, causes, cursor)
+    wakes, seen = _show_wakes(tx, causes, cursor)
     return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
     """The caller's oldest wakes after a number, and the cursor that acknowledges exactly what is shown.
 
-    `end` is the end of the log, and the cursor where nothing is left out.
+    `end` is the end of the log, and the cursor if all wakes fit.
     """
-    return _tell(tx, *_causes(tx, tx.principal.member, after, end))
+    return _show_wakes(tx, *_causes(tx, tx.principal.member, after, end))
 
 
 def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause], int]:
-    """A member's wakes after a number as they were recorded, whole numbers only, and the cursor behind them."""
+    """A member's recorded wakes after a number, without splitting an entry's wakes, and the cursor after them."""
     rows = tx.all(Cause, "pending_wakes", member=member, after=after, limit=WAKES_READ + 1)
     if len(rows) <= WAKES_READ:
         return rows, max(after, end)
@@ -267,8 +267,8 @@ def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause]
     return [row for row in rows if row.seq < cut], cut - 1
 
 
-def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
-    """Wakes as the caller is told them (QUI4, CTL5), and the cursor behind what was told."""
+def _show_wakes(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
+    """The wakes to show, equal ones and digests joined (QUI4, CTL5), and the cursor after them."""
     if not causes:
         return [], cursor
     shown = told(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
@@ -278,7 +278,7 @@ def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], in
 
 
 def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
-    """Whether the caller was paused at a time, if it was at all; an owner's pause or the room's binds agents only."""
+    """A test whether the caller was paused at a time; None if it never was. Pauses above it bind agents only."""
     row = tx.principal
     levels = ("member", "owner", "room") if row.kind == "agent" else ("member",)
     rows = tx.all(PauseRow, "pauses", member=row.member, owner=row.owner, since=since)
@@ -297,7 +297,7 @@ def _wake(wake: Told, member: str) -> Wake:
 
 
 def tasks_of(tx: Reading, member: int) -> list[TaskHeld]:
-    """The tasks a member holds, with the fence it writes with."""
+    """The tasks that a member holds, with their fences."""
     held = []
     for id_ in tx.column(int, "tasks_held", member=member):
         task = task_now(tx, tx.only(TaskRow, "task", id=id_))
@@ -321,8 +321,8 @@ def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: i
     if after > tx.head.seq:
         raise Refusal(
             "invalid",
-            f"The cursor {after} is ahead of the room, which is at {tx.head.seq}.",
-            "Call check_in without after, and go on from the cursor it returns.",
+            f"The cursor {after} is ahead of the room's log, which ends at {tx.head.seq}.",
+            "Call check_in without after, and continue from the cursor it returns.",
         )
     if after > acknowledged:
         tx.run("acknowledge", member=caller.member, seq=after)
@@ -337,8 +337,8 @@ def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat)
     if busy_until is not None and busy_until > tx.now + tx.policy.busy_max_seconds + 1:
         raise Refusal(
             "invalid",
-            f"Work may be declared at most {tx.policy.busy_max_seconds:.0f} s ahead.",
-            f"Call again with busy_until {tx.policy.busy_max_seconds:.0f}, and once more before it ends.",
+            f"busy_until may be at most {tx.policy.busy_max_seconds:.0f} s ahead.",
+            f"Call again with busy_until {tx.policy.busy_max_seconds:.0f}, and renew it before it ends.",
         )
     receipt = None
     if arguments.task is not None:
@@ -346,21 +346,23 @@ def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat)
     if new_note:
         tx.run("record_progress", member=caller.member, now=tx.now, note=digest, busy_until=busy_until)
         if row.trouble:
-            answered_for_itself(tx, caller)
+            clear_suspicion(tx, caller)
     return receipt
 
 
 def _renew(
     tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat, busy_until: float | None, new_note: bool
 ) -> int | None:
-    """A new note with declared long work renews the lease; the same note again, or none, changes nothing."""
+    """Renew the lease for a new note with declared work; returns the receipt, None if nothing changes."""
     assert arguments.task is not None
     task = find_current(tx, arguments.task)
     if task.holder != caller.member:
+        state = state_in_words(task.state)
+        holder = f"it is {state}" if task.holder is None else f"@{task.row.holder_name} holds it"
         raise Refusal(
             "stale_fence",
-            f"You do not hold {task.name}.",
-            "Call check_in to see what you hold.",
+            f"You do not hold {task.name}: {holder}.",
+            "Call check_in to see the tasks that you hold.",
             subject=task.name,
             holder=task.row.holder_name,
         )

@@ -1,4 +1,4 @@
-"""Members the room worries about: silent, suspect, challenged, zombies, repaired, and well again."""
+"""Suspicions: silent members, suspects and zombies, their challenges, repairs and recovery."""
 
 import json
 from collections.abc import Mapping
@@ -26,17 +26,17 @@ from teamroom.server.store.transaction import Reading, Writing
 
 NONCE_BYTES = 4
 POSTS_KNOWN = 5
-"""So many of its last messages a member may name: the answer to the newest may have been lost on its way."""
+"""How many of its last messages a member may name, since the reply to the newest may have been lost."""
 
 LISTENING_NOTED_INTERVALS = 0.5
-"""An open stream is noted as a sign of a connection this often."""
+"""How often an open stream is recorded as a sign of a connection, in intervals."""
 
 UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
-"""Programs that act on their own work only: they are watched for silence, and asked nothing."""
+"""Roles of programs, which are watched for silence but never challenged."""
 
 
 def watch(tx: Writing, due: Timer) -> None:
-    """Look at one agent, as the supervisor: note what is wrong with it, ask it, tell who must know."""
+    """Check one agent, as the supervisor: record a suspicion, challenge the agent, wake its owner and watchdogs."""
     row = tx.only(WatchedMember, "watched", member=due.member)
     interval = interval_seconds(row.mode, tx.settings)
     if tx.listens(due.member) and interval is not None:
@@ -44,7 +44,7 @@ def watch(tx: Writing, due: Timer) -> None:
         row = tx.only(WatchedMember, "watched", member=due.member)
     facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
     judgement = assess(facts, row.connected_since, unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
-    if judgement is None or row.trouble == "gone":  # it is watched again once it calls
+    if judgement is None or row.trouble == "gone":  # its next call sets the timer again
         cancel_timer(tx, "presence", due.member, due.member)
         return
     if judgement.finding is not None:
@@ -55,8 +55,8 @@ def watch(tx: Writing, due: Timer) -> None:
         tx.run("count_slot", **due.key, at=judgement.next_at, span=interval, slot=0, counted=0, escalated=0)
 
 
-def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> None:
-    """A member called for the first time, or after it was gone: it is watched, and no longer gone."""
+def note_return(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> None:
+    """Watch a member that called for the first time, or again after it was gone."""
     if caller.kind != "agent":
         return
     schedule_presence_check(tx, caller.member, mode)
@@ -64,15 +64,15 @@ def seen_again(tx: Writing, caller: Caller, mode: str, trouble: str | None) -> N
         _end(tx, caller, "is back")
 
 
-def answered_for_itself(tx: Writing, caller: Caller) -> None:
-    """Real evidence of a member that the room suspects: that is over at once (PRS4)."""
+def clear_suspicion(tx: Writing, caller: Caller) -> None:
+    """End the suspicion of a member that gave evidence of work (PRS4)."""
     _end(tx, caller, "acts again")
 
 
-def end_with_kill(tx: Writing, member: int, name: str, seq: int) -> None:
-    """A member was killed, which the entry with this number says: nobody worries about it, or repairs it, any more.
+def clear_after_kill(tx: Writing, member: int, name: str, seq: int) -> None:
+    """End the suspicion of a killed member, and cancel its repair. `seq`: the log entry of the kill.
 
-    What a watchdog works on is left to it.
+    A repair that a watchdog has claimed stays with it.
     """
     tx.run("end_trouble", member=member)
     member_changed(tx, member)
@@ -80,7 +80,7 @@ def end_with_kill(tx: Writing, member: int, name: str, seq: int) -> None:
 
 
 def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
-    """Take the answer to an open challenge. Raises Refusal `bad_proof`, with the question again."""
+    """Check the answer to an open challenge. Raises Refusal `bad_proof`, with the question."""
     row = tx.one(SuspicionRow, "trouble", member=caller.member)
     if row is None or row.nonce is None:
         return
@@ -90,28 +90,28 @@ def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
         return
     raise Refusal(
         "bad_proof",
-        "That does not answer the challenge.",
-        f"Look the answer up with check_in, then call again. The question: {inline(row.question or '')}",
+        "Your answer to the challenge is wrong.",
+        f"Look the answer up with check_in, then call heartbeat again. The question: {inline(row.question or '')}",
         subject=f"@{caller.name}",
     )
 
 
 def open_question(tx: Reading, member: int) -> str | None:
-    """The challenge that a member has to answer now, in words."""
+    """The question of a member's open challenge; None without one."""
     row = tx.one(SuspicionRow, "trouble", member=member)
     return None if row is None else row.question
 
 
-def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
-    """Say that several listeners of a member fight over its wakes: only one of them should run."""
-    line = one_line(f"Several listeners of @{caller.name} take its wakes from each other; only one of them should run")
+def report_competing_listeners(tx: Writing, caller: Caller) -> None:
+    """Report that several listeners of a member supersede each other: only one of them should run."""
+    line = one_line(f"Several listeners of @{caller.name} supersede each other; only one of them should run")
     subject = f"@{caller.name}"
     log.append(tx, ROOM_AUTHOR, act="presence", subject=subject, summary=line, detail={"verdict": "several listeners"})
     wake_members(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
 def unanswered_since(tx: Reading, row: WatchedMember) -> float | None:
-    """Since when the oldest wake waits that the member should have answered; watchdogs and observers are not asked."""
+    """Since when the oldest unanswered wake waits; None without one, and for watchdogs and observers."""
     if row.role in UNCHALLENGED:
         return None
     acted = tx.one(LastAct, "last_act", member=row.id)
@@ -124,7 +124,7 @@ def unanswered_since(tx: Reading, row: WatchedMember) -> float | None:
 
 
 def _free_since(row: WatchedMember) -> float:
-    """When its last pause ended, at any level: a member that may do nothing misses nothing."""
+    """When its last pause ended, at any level. Time under a pause does not count against a member."""
     ends = (
         row.own_until if row.own_state == "paused" else row.own_since,
         row.owner_until if row.owner_state == "paused" else row.owner_since,
@@ -144,7 +144,7 @@ def _note_listening(tx: Writing, row: WatchedMember, interval: float) -> None:
 
 
 def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
-    """Write a finding down. What is new is said in the stream; from a zombie on, its owner and watchdogs are told."""
+    """Record a suspicion. A new one is logged; of a zombie or a gone member, owner and watchdogs are woken."""
     if judgement.again:
         tx.run("ask_later", member=row.id, now=tx.now)
         return
@@ -153,13 +153,13 @@ def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
     is_new = row.trouble != verdict
     if not is_new and not judgement.ask:
         return
-    told = ", and is asked about its own work" if judgement.ask else ""
+    challenged = ", and is challenged" if judgement.ask else ""
     log.append(
         tx,
         ROOM_AUTHOR,
         act="presence",
         subject=f"@{row.name}",
-        summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{told}"),
+        summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{challenged}"),
         detail={"verdict": verdict, "reason": judgement.reason},
     )
     found: Mapping[str, str | None] = {"question": row.question, "nonce": row.nonce, "expected": row.expected}
@@ -168,7 +168,7 @@ def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
         found, asked_at = _ask(tx, row), tx.now
     if verdict in ("zombie", "gone"):
         if verdict == "zombie" or _owes(tx, row):
-            _tell_owner(tx, row, verdict, judgement.reason)
+            _notify_owner(tx, row, verdict, judgement.reason)
         request_repair(tx, row.id, row.name, verdict, judgement.reason)
         give_back_repairs(tx, row.id, f"@{row.name} is {verdict}")
     tx.run(
@@ -185,7 +185,7 @@ def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
 
 
 def _ask(tx: Writing, row: WatchedMember) -> dict[str, str]:
-    """Put a question into the member's inbox, about its own work, that holds for this nonce alone."""
+    """Send the member a challenge about its own work, valid for one nonce; returns the fields to store."""
     nonce = tx.entropy(NONCE_BYTES).hex()
     what, expected = _question(tx, row)
     question = f'Are you there? heartbeat with answer "{nonce} …", where … is {what}.'
@@ -194,7 +194,7 @@ def _ask(tx: Writing, row: WatchedMember) -> dict[str, str]:
 
 
 def _question(tx: Reading, row: WatchedMember) -> tuple[str, list[str]]:
-    """Something about a member's own last work that it can look up, and every right answer."""
+    """A question about a member's own work that it can look up, and all correct answers."""
     held = [task_name(task) for task in tx.column(int, "tasks_held", member=row.id)]
     if held:
         return "a task that you hold", held
@@ -205,12 +205,12 @@ def _question(tx: Reading, row: WatchedMember) -> tuple[str, list[str]]:
 
 
 def _owes(tx: Reading, row: WatchedMember) -> bool:
-    """Whether anybody waits for a silent member."""
+    """Whether a silent member holds a task or has an unanswered wake."""
     return bool(tx.number("count_held", member=row.id)) or unanswered_since(tx, row) is not None
 
 
-def _tell_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:
-    line = one_line(f"@{row.name} is {verdict}: {reason}; what it brings stays welcome")
+def _notify_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:
+    line = one_line(f"@{row.name} is {verdict}: {reason}; the room still accepts its work")
     wake_members(tx, [row.owner], reason="alert", subject=f"@{row.name}", sender=ROOM_MEMBER, line=line)
 
 
@@ -220,7 +220,7 @@ def _end(tx: Writing, caller: Caller, how: str) -> None:
         return
     tx.run("end_trouble", member=caller.member)
     member_changed(tx, caller.member)
-    if row.verdict != "gone":  # that it calls again says nothing about what waits for it
+    if row.verdict != "gone":  # a call alone answers nothing that waits for the member
         tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = log.append(
         tx,

@@ -1,4 +1,4 @@
-"""Receipts, and the stream that is made of them."""
+"""Receipts, and the stream that the room makes of them."""
 
 import json
 from typing import Annotated, Any
@@ -20,11 +20,11 @@ from teamroom.server.store.transaction import Reading
 PAGE_RECEIPTS = 100
 PAGE_STREAM = 100
 END_ENTRIES = 500
-"""How many entries the end of the stream is looked for in, so that folded ones do not fill it."""
+"""How many of the newest entries are read for the end of the stream, which folded ones must not fill."""
 
 
 class ReadReceipts(Arguments):
-    """Arguments of `read_receipts`. Without `after` the newest; a filter that is not given does not filter."""
+    """Arguments of `read_receipts`. Without `after` the newest."""
 
     after: Seq | None = None
     actor: Name | None = None
@@ -34,7 +34,7 @@ class ReadReceipts(Arguments):
 
 
 class Receipt(BaseModel):
-    """One entry of the log. `summary` and `detail` are empty where they were redacted."""
+    """One entry of the log. `summary` and `detail` are empty if they were redacted."""
 
     seq: int
     at: str
@@ -56,23 +56,22 @@ class Receipts(BaseModel):
 
 
 class OneReceipt(Arguments):
-    """Which entry of the log."""
+    """The number of an entry of the log."""
 
     seq: Seq
 
 
 class ReadStream(Arguments):
-    """Where in the stream to read on; without `after` its end."""
+    """Where to read the stream from; without `after`, its end."""
 
     after: Seq | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_STREAM)] = 50
 
 
 class StreamEntry(BaseModel):
-    """One line of the stream. `previous` is the number of the line before it, so that a loss shows.
+    """One line of the stream. `previous`: the number of the line before it, so that a reader notices a gap.
 
-    `folded`: it stands for `count` notes beyond their authors' budgets that follow one another, under the number of
-    the newest.
+    `folded`: it shows `count` consecutive notes that exceed their authors' limits, under the number of the newest.
     """
 
     seq: int
@@ -95,10 +94,10 @@ class Stream(BaseModel):
 
 
 def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
-    """Entries of the log: the newest, or in order after a number. Raises Refusal `not_found`."""
+    """Return entries of the log: the newest, or those after a number. Raises Refusal `not_found`."""
     actor = (arguments.actor or "").removeprefix("@")
     if actor and tx.one(MemberRow, "member_by_name", name=actor) is None:
-        raise not_found("member", f"@{actor}", "Call who without a name to see everybody.")
+        raise not_found("member", f"@{actor}", "Call who without a name to see all members.")
     filters = {
         "actor": actor,
         "act": arguments.act or "",
@@ -113,7 +112,7 @@ def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Recei
 
 
 def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
-    """One entry of the log. Raises Refusal `not_found`."""
+    """Return one entry of the log. Raises Refusal `not_found`."""
     row = tx.one(ReceiptRow, "receipt", seq=arguments.seq)
     if row is None:
         raise not_found("receipt", str(arguments.seq), "Call read_receipts without after to see the newest.")
@@ -121,7 +120,7 @@ def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
 
 
 def read_stream(tx: Reading, caller: Caller, arguments: ReadStream) -> Stream:
-    """What everybody sees, one line each, in order."""
+    """Return a page of the stream, oldest first."""
     if arguments.after is None:
         rows = list(reversed(tx.all(StreamRow, "stream_end", limit=END_ENTRIES)))
         lines = runs(rows, _is_folded)[-arguments.limit :]

@@ -1,4 +1,4 @@
-"""Taking content away under a chain that still verifies: of one thing, or of everything that is old enough."""
+"""Redacts the content of one thing, or of all that is old enough. The chain still verifies."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -21,21 +21,21 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 ENTRIES = 1_000
-"""How many entries of the log one call takes content of at most, or looks at."""
+"""The most entries of the log that one call redacts or examines."""
 
 OFFERS = 100
 
 ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
-"""What each kind of thing is read as, by a statement of that name."""
+"""The row type of each kind of thing, read by the statement of that name."""
 
 KEPT: frozenset[str] = frozenset(
     {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact"}
 )
-"""Acts whose content does not grow old: who stopped whom, and why."""
+"""Acts that a redaction by age keeps: control acts and their reasons, members and tokens."""
 
 
 class Redact(Arguments):
-    """Arguments of `redact`: one thing, or an age; with an age, `after` goes on where the last call ended."""
+    """Arguments of `redact`: one thing, or an age; with an age, `after` continues where the last call ended."""
 
     what: Annotated[Line, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
     older_than_seconds: Annotated[float, Field(ge=3600, le=3_200_000_000)] | None = None
@@ -52,20 +52,22 @@ class Redacted(Reply):
 
 
 def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
-    """Take away what was written about one thing, or before some time. Headers, numbers and hashes stay.
+    """Redact the content of one thing, or all content before a time. Headers, numbers and hashes stay.
 
     Raises Refusal.
     """
     if (arguments.what is None) == (arguments.older_than_seconds is None):
-        raise Refusal("invalid", "Say what, or how old.", "Give what (such as M-7), or older_than_seconds.")
+        raise Refusal(
+            "invalid", "The call needs either what or older_than_seconds.", "Give one of them, such as what M-7."
+        )
     if arguments.what is not None:
-        taken, following = _take(tx, arguments.what), None
+        redacted, following = _redact_one(tx, arguments.what), None
         what = arguments.what
     else:
         age = arguments.older_than_seconds or 0.0
-        taken, following = _take_old(tx, tx.now - age, arguments.after or 0)
+        redacted, following = _redact_old(tx, tx.now - age, arguments.after or 0)
         what = f"what is older than {age / 86_400:g} d"
-    if not taken:
+    if not redacted:
         return Redacted(what=what, entries=0, after=following)
     tx.run("forget_claims")
     tx.effects.scrub = following is None
@@ -74,46 +76,46 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         author(caller),
         act="redact",
         subject=arguments.what or "",
-        summary=one_line(f"@{caller.name} took the content of {what} away: {arguments.reason}"),
-        detail={"entries": taken, "reason": arguments.reason},
+        summary=one_line(f"@{caller.name} redacted {what}: {arguments.reason}"),
+        detail={"entries": redacted, "reason": arguments.reason},
     )
-    return Redacted(receipt=seq, what=what, entries=len(taken), after=following)
+    return Redacted(receipt=seq, what=what, entries=len(redacted), after=following)
 
 
-def _take(tx: Writing, what: str) -> list[int]:
+def _redact_one(tx: Writing, what: str) -> list[int]:
     if what.isascii() and what.isdigit():
         entries = tx.all(EntryRow, "entry_with_content", seq=min(int(what), 2**53 - 1))
         if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
-            raise not_found("entry", what, "read_receipts shows their numbers.")
-        return _take_entries(tx, entries)
+            raise not_found("entry", what, "Call read_receipts to see the numbers of entries.")
+        return _redact_entries(tx, entries)
     if (found := parse(what)) is None:
         raise Refusal(
             "invalid",
-            f"{cite(what)} is nothing that has content.",
+            f"{cite(what)} is not something that can be redacted.",
             "Give M-7, T-3, O-2 or an entry's number.",
         )
     kind, number = found
     if tx.one(ROWS[kind], kind, id=number) is None:
-        raise not_found(kind, what, "read_messages and read_board show their ids.")
-    taken = _take_subject(tx, what)
+        raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
+    redacted = _redact_subject(tx, what)
     if kind == "task":
         tx.run("take_task", id=number, taken=REDACTED)
         task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer)
-            taken += _take_subject(tx, offer_name(offer))
+            redacted += _redact_subject(tx, offer_name(offer))
     elif kind == "offer":
         tx.run("take_offer", id=number)
-    return taken
+    return redacted
 
 
-def _take_subject(tx: Writing, subject: str) -> list[int]:
+def _redact_subject(tx: Writing, subject: str) -> list[int]:
     tx.run("take_wakes_about", subject=subject, taken=REDACTED)
-    return _take_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
+    return _redact_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
 
 
-def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
-    """Take a page of old entries away, but for control acts and tasks that are not finished."""
+def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
+    """Redact a page of old entries, except control acts and unfinished tasks; returns them and the next `after`."""
     page = tx.all(PageEntry, "entries_of_page", after=after, limit=ENTRIES)
     old = [entry for entry in page if entry.at < before]
     going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
@@ -122,7 +124,7 @@ def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | 
             tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
             task_changed(tx, found[1])
     more = len(page) == ENTRIES and len(old) == len(page)
-    return _take_entries(tx, going), page[-1].seq if more else None
+    return _redact_entries(tx, going), page[-1].seq if more else None
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:
@@ -134,7 +136,7 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
     return task is not None and task.state not in ("done", "cancelled")
 
 
-def _take_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
+def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
     for entry in entries:
         seq = entry.seq
         tx.run("take_content", seq=seq)

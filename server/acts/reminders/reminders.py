@@ -1,4 +1,4 @@
-"""Reminders of what members owe: a task that stands still, a question, an offer, a review, a proof to renew."""
+"""Reminders of what members owe: a report on a task, an answer to an ask or an offer, a review, a proof to renew."""
 
 from pydantic import BaseModel
 
@@ -30,19 +30,19 @@ from teamroom.server.store.rows.supervisor import EndedReminder, OpenReminder, W
 from teamroom.server.store.transaction import Reading, Writing
 
 SHOWN, LOOKED_AT = 10, 50
-"""How many reminders one reply shows, and how many are looked at for it: some may be over."""
+"""How many reminders one reply shows, and how many are examined for it, since some may be over."""
 
 HOUR_SECONDS = 3_600.0
 
 KILLED = "the member is killed"
-"""Why the last slot of what a killed member owed was silent; nothing is due of it until a revive."""
+"""The reason of the last slot of a killed member. Nothing is due until it is revived."""
 
 REVIVED_AT_ONCE = 200
-"""Of how many things, the newest first, a revived member is reminded again."""
+"""How many things, the newest first, a revived member is reminded of again."""
 
 
 class Reminder(BaseModel):
-    """Something the caller was reminded of and still owes. `times`: how often, the last time `at`."""
+    """Something that the caller was reminded of and still owes. `times`: how often; `at`: the last time."""
 
     rule: str
     subject: str
@@ -52,7 +52,7 @@ class Reminder(BaseModel):
 
 
 def remind(tx: Writing, timer: Timer) -> None:
-    """Decide one slot of something that a member owes, as the supervisor, and record the decision."""
+    """Decide one slot of a reminder, as the supervisor, and record the outcome."""
     _bring_up_to_date(tx, timer)
     found = owed_now(tx, timer.rule, timer.subject, timer.member, timer.since)
     if found is None:
@@ -88,7 +88,7 @@ def remind(tx: Writing, timer: Timer) -> None:
 
 
 def remind_again(tx: Writing, member: int, mode: str) -> None:
-    """A member was revived: set the timers of what it still owes, as they were when it was killed."""
+    """Set the timers of what a revived member still owes, as they were when it was killed."""
     interval, longest = interval_seconds(mode, tx.settings), tx.settings.remind_longest_seconds
     for row in tx.all(EndedReminder, "ended_with_kill", member=member, reason=KILLED, limit=REVIVED_AT_ONCE):
         if find_timer(tx, row.rule, row.subject, member) is not None:
@@ -103,7 +103,7 @@ def remind_again(tx: Writing, member: int, mode: str) -> None:
 
 
 def reminders_of(tx: Reading, member: int) -> list[Reminder]:
-    """What a member was reminded of, or would have been had it been awake, and still owes; the oldest first."""
+    """The reminders of a member, sent or held, of what it still owes; the oldest first."""
     rows = tx.all(OpenReminder, "reminders_standing", member=member, limit=LOOKED_AT)
     return [
         Reminder(
@@ -118,9 +118,9 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
 
 
 def escalate(tx: Writing, row: WatchedMember, subject: str, rule: str, reason: str) -> None:
-    """Tell who answers for a member, once, that it does not do what it owes."""
-    told = row.owner if row.owner != row.id else None
-    to = f"; @{row.owner_name} is told" if told is not None else ""
+    """Log that a member does not do what it owes, and wake its owner."""
+    owner = row.owner if row.owner != row.id else None
+    to = f"; @{row.owner_name} is notified" if owner is not None else ""
     log.append(
         tx,
         ROOM_AUTHOR,
@@ -129,15 +129,15 @@ def escalate(tx: Writing, row: WatchedMember, subject: str, rule: str, reason: s
         summary=one_line(f"{reason}{to}"),
         detail={"rule": rule, "member": row.name, "to": row.owner_name, "reason": reason},
     )
-    if told is not None:
-        wake_members(tx, [told], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
+    if owner is not None:
+        wake_members(tx, [owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=one_line(reason))
 
 
-# ------------------------------------------------------------------ what is decided and done
+# ------------------------------------------------------------------ deciding and sending
 
 
 def circumstances(tx: Reading, row: WatchedMember, found: Open) -> Circumstances:
-    """What speaks against reminding a member now."""
+    """What may hold a reminder back: standing, presence, snooze and the limits."""
     facts = facts_of(tx, row)
     settings = tx.settings
     nth = tx.value(float, "nth_newest_reminder", since=tx.now - HOUR_SECONDS, offset=settings.reminders_per_hour - 1)
@@ -166,9 +166,9 @@ def _record_slot(tx: Writing, timer: Timer, slot: int, outcome: str, reason: str
 
 
 def _bring_up_to_date(tx: Writing, timer: Timer) -> None:
-    """Write down what became due of a task or an offer before it is decided who owes what of it.
+    """Record what became due of a task or an offer, before deciding what is owed.
 
-    An offer that has expired is back with its giver, and a reviewer that is lost is replaced.
+    An expired offer returns the task to its giver, and an unavailable reviewer is replaced.
     """
     kind = RULES[timer.rule].subject
     if kind == "offer":
@@ -182,7 +182,7 @@ def _bring_up_to_date(tx: Writing, timer: Timer) -> None:
 
 
 def _end_with_kill(tx: Writing, timer: Timer) -> None:
-    """Who was killed is reminded of nothing more. A review waits for somebody else who can be asked."""
+    """End the reminder of a killed member. A review waits for another reviewer."""
     if timer.rule == "review":
         postpone(tx, timer, tx.now + HOUR_SECONDS)
         return
@@ -191,7 +191,7 @@ def _end_with_kill(tx: Writing, timer: Timer) -> None:
 
 
 def send(tx: Writing, row: WatchedMember, timer: Timer, found: Open, decision: Decision) -> None:
-    """Send a reminder; the last one of a day is followed by one escalation."""
+    """Send a reminder. The last one of a day causes one escalation."""
     missed = f" ({decision.missed} reminders were missed)" if decision.missed else ""
     log.append(
         tx,
@@ -206,7 +206,7 @@ def send(tx: Writing, row: WatchedMember, timer: Timer, found: Open, decision: D
     a_day = tx.settings.reminders_per_day
     sent = tx.column(float, "reminders_sent_to", member=row.id, since=tx.now - 2 * DAY_SECONDS, limit=2 * a_day)
     if fills_the_day(sent, a_day, tx.now):
-        reason = f"@{row.name} was reminded {a_day} times in a day, and is not any more today"
+        reason = f"@{row.name} was reminded {a_day} times in a day, which is the limit"
         escalate(tx, row, f"@{row.name}", "day", reason)
 
 

@@ -1,4 +1,4 @@
-"""The board: one line a task, or one task in full."""
+"""The board: one line per task, or one task in full."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -72,7 +72,7 @@ class TaskShown(TaskLine):
 
 
 class Board(BaseModel):
-    """Reply of `read_board`. `next` is the `after` of the next call, where there is more."""
+    """Reply of `read_board`. `next` is the `after` of the next call, if there are more tasks."""
 
     tasks: list[TaskLine] = []
     task: TaskShown | None = None
@@ -98,7 +98,7 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard) -> Board:
 
 
 def _like(query: str | None) -> str:
-    """A search word as a pattern of SQL; empty where nothing is searched for."""
+    """A search word as an SQL pattern; empty without a search."""
     if not query:
         return ""
     escaped = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -156,13 +156,13 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
 
 
 def _upheld(tx: Reading, member: int) -> str:
-    """A member's share of completions that were upheld, as it stands next to its name."""
+    """How many of a member's reviewed completions were upheld, in words."""
     share = tx.only(UpheldShare, "upheld_share", member=member)
     return f"{share.upheld} of {share.reviewed}"
 
 
 def _reviewer(tx: Reading, task: StoredTask) -> str | None:
-    """Who judged the completion, or is to judge it now."""
+    """The member that reviewed the completion, or its current reviewer."""
     if task.state != "in_review":
         return None if task.row.reviewer_name is None else str(task.row.reviewer_name)
     found = reviewer_now(tx, as_review(task.row))

@@ -1,9 +1,9 @@
-"""Claims: of all who want a task, one gets it, with a fence and a lease."""
+"""Claims: one claimer wins a task and gets a fence and a lease."""
 
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.capability import lacking, require
+from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.task import (
@@ -34,7 +34,7 @@ class ClaimTask(Arguments):
 
 
 class Claimed(Reply):
-    """Reply of `claim_task`: the task in full, and what its holder writes with."""
+    """Reply of `claim_task`: the task in full, with the fence that its holder writes with."""
 
     task: str
     title: str
@@ -47,7 +47,7 @@ class Claimed(Reply):
 
 
 def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
-    """Take a task, or the best open one that this member can do. One winner, always."""
+    """Claim a task, or the best open one that matches the caller's capabilities. One claimer wins. Raises Refusal."""
     if arguments.task is None:
         since = tx.now - tx.settings.repeat_seconds
         last = tx.value(int, "last_untouched_claim", member=caller.member, since=since)
@@ -61,7 +61,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     _check_able(tx, caller, task)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     fence = task.fence + 1
-    from_whom = f" from @{task.row.holder_name}, whose lease was over" if task.state == "claimed" else ""
+    from_whom = f" from @{task.row.holder_name}, whose lease had expired" if task.state == "claimed" else ""
     seq = log.append(
         tx,
         author(caller),
@@ -84,7 +84,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
     add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row.holder_name})
     if task.state == "claimed" and task.holder is not None:
-        line = f"@{caller.name} took {task.name} over; your lease was over"
+        line = f"@{caller.name} claimed {task.name} because your lease had expired"
         wake_members(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
     return _claimed(tx, find_task(tx, task.id), receipt=seq)
 
@@ -111,17 +111,17 @@ def _best(tx: Writing, caller: Caller) -> int:
             continue
         return task.id
     beyond = tx.value(int, "first_open_task", member=caller.member)
-    lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond))
+    lacks = {} if beyond is None else find_missing_capabilities(tx, caller.member, needs_of(tx, beyond))
     needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
         "not_found",
-        f"No open task fits you{needed}.",
-        "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
+        f"No open task matches your capabilities{needed}.",
+        "Call wait_for_wake to wait for work, or read_board to see what the tasks need and who holds them.",
     )
 
 
 def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
-    """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
+    """Refuse unless the task is open, or its lease and the grace period have expired."""
     row = task.row
     if task.state == "claimed":
         left = tx.settings.lease_grace_seconds - task.lost_seconds(tx.now, tx.settings)
@@ -129,8 +129,8 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
             return
         raise Refusal(
             "taken",
-            f"@{row.holder_name} has {task.name} until {task.lease_until(tx.now)}.",
-            "Claim another: claim_task without a task. Unless its holder renews it, it is free for you "
+            f"@{row.holder_name} holds {task.name}; its lease ends at {task.lease_until(tx.now)}.",
+            "Claim another: claim_task without a task. Unless its holder renews it, you can claim it "
             f"from {rfc3339(tx.now + left)}.",
             subject=task.name,
             holder=row.holder_name,
@@ -149,7 +149,7 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
         raise Refusal(
             "taken",
             f"{task.name} is assigned to @{row.assigned_name}.",
-            f"Claim another, or ask @{row.creator_name} to assign it to you.",
+            f"Claim another: claim_task without a task. Or ask @{row.creator_name} to assign it to you.",
             subject=task.name,
             holder=row.assigned_name,
         )
@@ -161,22 +161,22 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
         raise Refusal(
             "conflict",
             f"{task.name} waits for {', '.join(waits_for)}.",
-            f"Do {waits_for[0]} first, or claim another.",
+            f"Finish {waits_for[0]} first, or claim another: claim_task without a task.",
             subject=task.name,
             waits_for=waits_for,
         )
     require_repairer(tx, caller, task.id, task.name)
-    require(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
-    require_free_hands(tx, caller, task.name)
+    require_capabilities(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
+    require_below_wip_cap(tx, caller, task.name)
 
 
-def require_free_hands(tx: Reading, caller: Caller, subject: str) -> None:
-    """Refuse a member that holds as many tasks as it may (TSK5)."""
+def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
+    """Refuse a member that holds the largest number of tasks that the policy allows (TSK5)."""
     if tx.number("count_held", member=caller.member) >= tx.policy.wip_cap:
         raise Refusal(
             "wip_cap",
-            f"You hold {tx.policy.wip_cap} tasks already.",
-            "Complete, release or hand one off first: check_in lists them.",
+            f"You hold {tx.policy.wip_cap} tasks already, which is the limit.",
+            "Complete, release or hand off one of them first: check_in lists them.",
             subject=subject,
         )
 

@@ -1,4 +1,4 @@
-"""Hand-offs: an offer, proofs that the receiver reaches what the giver reached, and one commit that changes hands."""
+"""Hand-offs: an offer, proofs that the receiver reaches its artifacts, and one commit that changes the holder."""
 
 import hmac
 import json
@@ -22,9 +22,9 @@ from teamroom.server.acts.act import (
     Value,
     author,
 )
-from teamroom.server.acts.tasks.claims import require_free_hands
+from teamroom.server.acts.tasks.claims import require_below_wip_cap
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.capability import require
+from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
@@ -47,10 +47,10 @@ ARTIFACTS = 20
 NEEDS = 20
 OFFERS_SHOWN = 20
 NOTE_SHOWN = 1_000
-"""How much of an offer's note a list of offers shows; the task's history has it whole."""
+"""How many characters of an offer's note a list shows; the task's history has all of it."""
 
 PROVEN_KINDS = ("file", "commit")
-"""Kinds whose hash the receiver has to bring; the others are listed."""
+"""Kinds whose hash the receiver must give; the others are only listed."""
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$", description="of a commit: its tree id")]
 
@@ -104,7 +104,7 @@ class AnswerHandOff(Arguments):
 
 
 class Answered(Reply):
-    """Reply of `answer_hand_off`; `fence` and `lease_until` where it was accepted."""
+    """Reply of `answer_hand_off`; `fence` and `lease_until` only if it was accepted."""
 
     offer: str
     task: str
@@ -136,16 +136,16 @@ class OfferShown(BaseModel):
 
 
 def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
-    """Offer a task to another member, who must be able to do it. The giver holds it until it is accepted."""
+    """Offer a task to a member with the capabilities it needs. The giver holds it until it is accepted."""
     task = find_current(tx, arguments.task)
     require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
     if task.state not in ("claimed", "blocked"):
-        raise _not_yours_to_offer(task)
+        raise _not_offerable(task)
     receiver = find_member(tx, arguments.to)
     _check_receiver(tx, caller, task, receiver)
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
-    require(tx, receiver.id, receiver.name, needs, task.name)
+    require_capabilities(tx, receiver.id, receiver.name, needs, task.name)
     tx.head.offers += 1
     name = offer_name(tx.head.offers)
     expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
@@ -187,27 +187,27 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
 
 
 def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> Answered:
-    """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
+    """Accept an offer, which changes the holder in this commit, or decline it. The giver withdraws it by declining."""
     offer = tx.one(OfferRow, "offer", id=arguments.offer)
     if offer is None:
-        raise not_found("offer", offer_name(arguments.offer), "Call check_in to see what is offered to you.")
+        raise not_found("offer", offer_name(arguments.offer), "Call check_in to see the offers to you.")
     if caller.member not in (offer.receiver, offer.giver):
         raise Refusal(
             "not_allowed",
-            f"{offer_name(arguments.offer)} is between @{offer.giver_name} and @{offer.receiver_name}.",
-            "Answer only what is offered to you: check_in lists it.",
+            f"@{offer.giver_name} made {offer_name(arguments.offer)} to @{offer.receiver_name}, not to you.",
+            "Call check_in to see the offers to you.",
             subject=offer_name(arguments.offer),
         )
     task = find_current(tx, offer.task)
     state = tx.only(OfferRow, "offer", id=offer.id).state
     if state != "offered":
-        return _what_stands(caller, arguments, offer, task, state, tx.now)
+        return _repeat_answer(caller, arguments, offer, task, state, tx.now)
     if caller.member == offer.giver:
         if arguments.accept:
             raise Refusal(
                 "not_allowed",
                 "You cannot accept your own offer.",
-                "Decline it to withdraw it.",
+                f"Withdraw it: answer_hand_off offer {offer_name(arguments.offer)} accept false.",
                 subject=offer_name(arguments.offer),
             )
         return _close(tx, caller, arguments, offer, task, "withdrawn")
@@ -237,30 +237,30 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
 def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: MemberFacts) -> None:
     if receiver.id == caller.member:
         raise Refusal(
-            "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
+            "invalid", f"You hold {task.name} yourself.", "Call who to choose another member.", subject=task.name
         )
     if is_killed(receiver):
         raise Refusal(
             "not_allowed",
-            f"@{receiver.name} was killed and will not answer.",
-            "Call who to find another member.",
+            f"@{receiver.name} was killed and cannot answer.",
+            "Call who to choose another member.",
             subject=task.name,
         )
-    refuse_zombie(receiver, task.name, "Call who to find another member.")
+    refuse_zombie(receiver, task.name, "Call who to choose another member.")
     if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(
             "not_allowed",
-            f"{task.name} was handed on {task.row.hops} times already.",
-            f"Only your owner can take it now: hand_off to @{caller.owner_name}, or complete it.",
+            f"{task.name} was handed off {task.row.hops} times, which is the limit.",
+            f"Hand it off to your owner (hand_off to @{caller.owner_name}), or complete it.",
             subject=task.name,
         )
 
 
 def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask) -> Answered:
     needs = [*needs_of(tx, task.id), *json.loads(offer.needs)]
-    require(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
+    require_capabilities(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
-    require_free_hands(tx, caller, offer_name(arguments.offer))
+    require_below_wip_cap(tx, caller, offer_name(arguments.offer))
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
@@ -288,7 +288,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     add_entry(
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
     )
-    _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
+    _notify_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(
         receipt=seq,
         offer=offer_name(arguments.offer),
@@ -321,16 +321,16 @@ def _close(
     give_back(tx, task, tx.now, seq)
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
-        _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
+        _notify_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
     return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 
-def _tell_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> None:
+def _notify_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> None:
     wake_members(tx, [offer.giver], reason="answer", subject=offer_name(offer.id), sender=caller.member, line=line)
 
 
 def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> None:
-    """HND3: each file and commit is proven by a hash that the receiver was not shown."""
+    """Refuse unless each file and commit is proven by a hash that the receiver was not shown (HND3)."""
     brought = {proof.ref: proof.value.strip().lower() for proof in arguments.proofs or ()}
     for artifact in json.loads(offer.artifacts):
         if artifact["kind"] not in PROVEN_KINDS or artifact["sha256"] is None:
@@ -342,11 +342,11 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
         line = one_line(f"@{caller.name} could not prove {ref} of {task_name(offer.task)}")
 
         def keep(tx: Writing, line: str = line) -> None:
-            _tell_giver(tx, caller, offer, line)
+            _notify_giver(tx, caller, offer, line)
 
         raise Refusal(
             "bad_proof",
-            f"The proof of {cite(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
+            f"The proof of {cite(ref)} is {'missing' if value is None else 'wrong'}, so the offer stays open.",
             f"Run {backtick(command(artifact['kind'], ref) or '')} where you work and give its first word: "
             f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
             subject=offer_name(arguments.offer),
@@ -355,10 +355,10 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
         )
 
 
-def _what_stands(
+def _repeat_answer(
     caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str, now: float
 ) -> Answered:
-    """A repeated answer gets what stands; an answer that contradicts it is refused."""
+    """Return the result of an answer that is repeated; refuse one that contradicts it."""
     mine = caller.member == offer.receiver
     if mine and arguments.accept and state == "accepted":
         still = task.holder == caller.member
@@ -377,15 +377,15 @@ def _what_stands(
     raise Refusal(
         "expired" if state == "expired" else "conflict",
         f"{offer_name(arguments.offer)} is {state_in_words(state)} already.",
-        "Call check_in to see what is open for you now.",
+        "Call check_in to see the offers that are open for you.",
         subject=offer_name(arguments.offer),
         holder=task.row.holder_name,
     )
 
 
-def _not_yours_to_offer(task: StoredTask) -> Refusal:
+def _not_offerable(task: StoredTask) -> Refusal:
     state = state_in_words(task.state)
-    fix = "Call read_board to see it."
+    fix = "Call check_in to see the tasks that you hold."
     if task.row.offer is not None and task.state == "offered":
         offer = offer_name(task.row.offer)
         state, fix = f"offered already, as {offer}", f"Withdraw it first: answer_hand_off offer {offer} accept false."

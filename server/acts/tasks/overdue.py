@@ -1,4 +1,4 @@
-"""Leases that run out in the open: said once, so that the holder goes on or somebody else takes the task."""
+"""Expired leases: announced once, so that the holder renews or another member claims the task."""
 
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current
@@ -10,11 +10,11 @@ from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Writing
 
 SHORTEST_LOOK_SECONDS = 60.0
-"""A lease whose clock stands is looked at again no sooner than this."""
+"""A lease whose clock is stopped is checked again after at least this many seconds."""
 
 
-def say_overdue(tx: Writing, due: Timer) -> None:
-    """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
+def announce_overdue(tx: Writing, due: Timer) -> None:
+    """Announce an expired lease. After the grace period any member may claim the task."""
     task = find_current(tx, due.subject)
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
         cancel_timer(tx, "lease", due.subject, due.member)
@@ -31,13 +31,15 @@ def say_overdue(tx: Writing, due: Timer) -> None:
         act="overdue",
         subject=task.name,
         summary=one_line(
-            f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {task.row.title}"
+            f"The lease of {holder} on {task.name} expired; anyone can claim it from {free_at}: {task.row.title}"
         ),
         detail={"holder": task.row.holder_name, "fence": task.fence, "free_at": free_at},
     )
     if task.row.holder_owner is not None:
         notify_person(tx, task.row.holder_owner, "stuck", "overdue", task.name)
-    add_entry(tx, task.id, ROOM_AUTHOR, "overdue", f"the lease of {holder} is over")
-    line = one_line(f"Your lease on {task.name} is over: update_task with your fence renews it, unless it is taken")
+    add_entry(tx, task.id, ROOM_AUTHOR, "overdue", f"the lease of {holder} expired")
+    line = one_line(
+        f"Your lease on {task.name} expired: renew it with update_task and your fence, unless another member claimed it"
+    )
     wake_members(tx, [due.member], reason="reminder", subject=task.name, sender=ROOM_MEMBER, line=line)
     cancel_timer(tx, "lease", due.subject, due.member)

@@ -1,4 +1,4 @@
-"""What a kill takes away: the member's tasks are free again, its offers void."""
+"""What a kill releases: the member's tasks reopen and its offers are void."""
 
 from typing import Any
 
@@ -13,10 +13,9 @@ from teamroom.server.store.transaction import Writing
 
 
 def release_everything(tx: Writing, member: int) -> dict[str, Any]:
-    """Void the offers a member gave or was given and free the tasks it holds; returns their names.
+    """Void the offers from and to a member and reopen the tasks that it holds; returns their names.
 
-    A task that was offered to it goes back to its giver, the lease going on where it stood: from now, or from when
-    the offer expired, if it had.
+    A task that was offered to it goes back to its giver. The lease runs again from now, or from when the offer expired.
     """
     next_seq = tx.head.seq + 1
     offers = tx.all(OpenOffer, "open_offers_of", member=member)
@@ -38,8 +37,8 @@ def release_everything(tx: Writing, member: int) -> dict[str, Any]:
     return {"offers": [offer_name(offer.id) for offer in offers], "tasks": [task_name(id_) for id_ in tasks]}
 
 
-def tell_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
-    """Wake the givers of voided offers, once the kill has its number."""
+def notify_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
+    """Wake the givers of voided offers, after the kill has its log entry."""
     for name in offers:
         offer = tx.only(OfferRow, "offer", id=int(name[2:]))
         if offer.giver != member:

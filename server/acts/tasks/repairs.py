@@ -1,4 +1,4 @@
-"""Repairs: at most one of each runtime at a time, a task that its watchdogs claim like any other."""
+"""Repairs: tasks to restart a runtime, at most one per runtime, which its watchdogs claim like other tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
-from teamroom.server.facts.capability import require
+from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import STOPPERS
@@ -25,7 +25,7 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WATCHDOGS_WOKEN = 5
-"""How many watchdogs hear of one repair."""
+"""How many watchdogs one repair wakes."""
 
 TRIES_SHOWN = 20
 TRIES_SECONDS = 86_400.0
@@ -35,7 +35,7 @@ PRIORITY = 50
 
 
 class Repair(Arguments):
-    """Arguments of `repair`. Without `found` nothing is asked for."""
+    """Arguments of `repair`. Without `found` it only reads."""
 
     name: Name
     found: Line | None = None
@@ -44,10 +44,11 @@ class Repair(Arguments):
 class Repaired(Reply):
     """Reply of `repair`: the runtime's repair that is not finished, if there is one.
 
-    `released`: whoever had it gave it up, so that it waits for a person. `ordered`: a person asked for it, and it was
-    not given up since, so that the runtime is restarted however well it looks and often it was. `tried_seconds_ago`:
-    how long ago each restart of this runtime was noted, the newest first; `given_up_seconds_ago`: how long ago a repair
-    of it was last given up.
+    `released`: its holder gave it up, so it waits for a person.
+    `ordered`: a person asked for it, and it was not given up since. The runtime is then restarted even if it looks
+    healthy or was restarted often.
+    `tried_seconds_ago`: how long ago each restart of this runtime was noted, the newest first.
+    `given_up_seconds_ago`: how long ago a repair of it was last given up.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Repaired(Reply):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A repair to ask for: of whom, in which words, and who asks."""
+    """A repair to request: the member, the title, and who requests it."""
 
     member: int
     name: str
@@ -71,10 +72,10 @@ class Wanted:
 
 
 def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
-    """See the unfinished repair of a runtime; with `found`, ask for it where there is none.
+    """Return the unfinished repair of a runtime; with `found`, request one if there is none.
 
-    A watchdog asks for the runtimes that it reaches. A person orders one that is there and that nobody works on, say
-    because it was given up. Raises Refusal.
+    A watchdog requests repairs of the runtimes that it reaches. A person can also order a repair that was given up.
+    Raises Refusal.
     """
     member = find_member(tx, arguments.name)
     name = str(member.name)
@@ -107,14 +108,14 @@ def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
 
 
 def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: str) -> None:
-    """Ask for a repair as the room, where watchdogs reach the runtime and none is under way."""
+    """Request a repair as the room, if a watchdog reaches the runtime and no repair is unfinished."""
     if _unfinished(tx, member) is None and _watchdogs(tx, name):
         title = one_line(f"Repair @{name}, which is {verdict}: {reason}")
         _ask(tx, Wanted(member, name, title, ROOM_AUTHOR))
 
 
 def cancel_repair(tx: Writing, member: int, why: str, seq: int, states: Sequence[str] = ("open",)) -> None:
-    """Take back a repair that nobody works on: the member is well again, or was killed."""
+    """Cancel a repair in one of these states: the member recovered, or was killed."""
     row = _unfinished(tx, member)
     if row is not None and row.state in states:
         task_changed(tx, row.task, tx.only(TaskRow, "task", id=row.task).holder)
@@ -123,13 +124,13 @@ def cancel_repair(tx: Writing, member: int, why: str, seq: int, states: Sequence
 
 
 def give_back_repairs(tx: Writing, watchdog: int, why: str) -> None:
-    """Free the repairs that a watchdog has in hand and will not finish, and tell the others that could."""
+    """Reopen the repairs that a watchdog holds and will not finish, and wake the other watchdogs."""
     for row in tx.all(RepairedMember, "repairs_held", holder=watchdog):
         _give_back(tx, row, watchdog, why)
 
 
 def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str) -> None:
-    """The same for the repairs among the tasks that a kill freed."""
+    """Reopen the repairs among the tasks that a kill released, and wake the other watchdogs."""
     for task in tasks:
         row = tx.one(RepairedMember, "is_repair", task=number_of(task))
         if row is not None:
@@ -137,18 +138,18 @@ def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, wh
 
 
 def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> None:
-    """Refuse a repair to members: who only says that it reaches a runtime would hold its repair up."""
+    """Refuse a repair to members: one that only declares the runtime would block the repair."""
     if caller.role not in STOPPERS and tx.one(RepairedMember, "is_repair", task=task) is not None:
         raise Refusal(
             "not_allowed",
-            f"{subject} is a repair, which watchdogs do.",
+            f"{subject} is a repair; only watchdogs, operators and room owners claim it.",
             "Claim another: claim_task without a task.",
             subject=subject,
         )
 
 
 def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> None:
-    """Open a repair to other watchdogs; one of a member that was killed meanwhile is over."""
+    """Reopen a repair for other watchdogs, or cancel it if its member was killed meanwhile."""
     task, is_over = task_name(row.task), row.standing == "killed"
     state, what = ("cancelled", "cancelled") if is_over else ("open", "open again")
     line = one_line(f"{task} is {what}, {why}: the repair of @{row.name}{', which was killed' if is_over else ''}")
@@ -166,7 +167,7 @@ def _unfinished(tx: Reading, member: int) -> RepairRow | None:
 
 
 def _is_given_up(row: RepairRow) -> bool:
-    """Whether whoever had a repair gave it up, and no person ordered it since."""
+    """Whether the holder of a repair gave it up, and no person ordered it since."""
     return (row.released_seq or 0) > (row.ordered_seq or 0)
 
 
@@ -185,19 +186,25 @@ def _watchdogs(tx: Reading, name: str) -> list[int]:
 
 
 def _may_order(caller: Caller, row: RepairRow) -> bool:
-    """Whether a person can order a repair that is there: nobody works on it, and nobody ordered it."""
+    """Whether the caller can order an existing repair: a person can, if it is open and not ordered yet."""
     return caller.kind == "human" and row.state == "open" and not _is_ordered(row)
 
 
 def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     name, subject = member.name, f"@{member.name}"
     if member.kind != "agent":
-        raise Refusal("invalid", f"{subject} is a person; only runtimes are repaired.", "Call who to see the agents.")
+        raise Refusal(
+            "invalid",
+            f"{subject} is a person; only runtimes are repaired.",
+            "Call who to see the agents, then name one.",
+        )
     if caller.role == "watchdog":
-        require(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
+        require_capabilities(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
     standing = state_of(member, tx.now)
     if standing != "active":
-        raise Refusal("conflict", f"{subject} is {standing}: its runtime rests.", "Wait for its resume.")
+        revive = f"Revive it first: teamroom enroll {name} --revive"
+        fix = "Call again once it is resumed." if standing == "paused" else revive
+        raise Refusal("conflict", f"{subject} is {standing}, so its runtime is not repaired.", fix)
     if not _watchdogs(tx, name):
         reaches = cite(f"runtime:{name}")
         raise Refusal(
@@ -209,7 +216,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
 
 
 def _ask(tx: Writing, wanted: Wanted) -> int:
-    """A task for the watchdogs of the runtime, who are woken; who asks for it is told by the reply."""
+    """Create the repair as a task, and wake the watchdogs of the runtime; returns the log entry's number."""
     tx.head.tasks += 1
     id_, name = tx.head.tasks, task_name(tx.head.tasks)
     detail = f"Restart the runtime of @{wanted.name}, wait until it acts again, and complete this with what you saw."
@@ -243,9 +250,9 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
 
 
 def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
-    """Tell the watchdogs of a runtime that a person wants the repair that is there."""
+    """Order an existing repair, and wake the watchdogs of the runtime; returns the log entry's number."""
     task = task_name(id_)
-    line = one_line(f"{task} is ordered, the repair of @{name}: {found}")
+    line = one_line(f"{task}, the repair of @{name}, is ordered: {found}")
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
     seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)
     add_entry(tx, id_, caller, "ordered", found)

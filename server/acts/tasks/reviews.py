@@ -1,4 +1,4 @@
-"""Completion is a claim; another member reviews it."""
+"""Completions, and their reviews by another member."""
 
 import json
 from typing import Annotated, Literal
@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
-from teamroom.server.acts.tasks.tasks import tell_freed
+from teamroom.server.acts.tasks.tasks import notify_freed
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.ids import offer_name
 from teamroom.server.facts.member import member_changed
-from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, who_is_asked
+from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, select_reviewer
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, require_fence, task_changed
 from teamroom.server.facts.wakes import wake_members
@@ -27,7 +28,7 @@ EVIDENCE = 20
 
 
 class Evidence(BaseModel):
-    """Something that supports a completion and, where it can, says how to check it again."""
+    """Something that supports a completion, with how to check it again where that is known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +70,7 @@ class Reviewed(Reply):
 
 
 def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Completed:
-    """Claim that a task is done; it goes to an independent review unless its review is `none`."""
+    """Complete a task. Another member reviews it, unless its review is `none`. Raises Refusal."""
     task = find_current(tx, arguments.task)
     row = task.row
     if row.completed_by == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
@@ -80,9 +81,14 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
     require_fence(task, caller, arguments.fence, brought, tx.now)
     if task.state not in ("claimed", "blocked"):
         raise Refusal(
-            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Call read_board to see it.", subject=task.name
+            "conflict",
+            f"{task.name} is {state_in_words(task.state)}, so it cannot be completed.",
+            f"Withdraw {offer_name(row.offer)} first: answer_hand_off with accept false."
+            if task.state == "offered" and row.offer is not None
+            else "Call check_in to see the tasks that you hold.",
+            subject=task.name,
         )
-    reviewer = who_is_asked(tx, row.review, task.id, caller.member, caller.owner)
+    reviewer = select_reviewer(tx, row.review, task.id, caller.member, caller.owner)
     state: Literal["in_review", "done"] = "done" if row.review == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
@@ -112,21 +118,22 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
         line = one_line(f"@{caller.name} completed {task.name}, please review: {row.title}")
         wake_members(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     return Completed(receipt=seq, task=task.name, state=state, reviewer=reviewer.name if reviewer is not None else None)
 
 
 def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
-    """Judge another member's completion: accept it, or send it back to who completed it."""
+    """Accept another member's completion, or send it back to the completer. Raises Refusal."""
     task = find_current(tx, arguments.task)
     if task.state != "in_review":
+        holder = "" if task.holder is None else f" by @{task.row.holder_name}"
         raise Refusal(
             "conflict",
-            f"{task.name} is {state_in_words(task.state)}, not in review.",
-            "Call read_board to see it.",
+            f"{task.name} is {state_in_words(task.state)}{holder}, not in review.",
+            "Review a task that waits for you: check_in lists them.",
             subject=task.name,
         )
-    _may_review(tx, caller, task)
+    _require_reviewer(tx, caller, task)
     accepted = arguments.verdict == "accept"
     seq = log.append(
         tx,
@@ -154,16 +161,16 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     else:
         state = _send_back(tx, task, seq)
     add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
-    told = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
+    recipients = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
-    wake_members(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
+    wake_members(tx, recipients, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     return Reviewed(receipt=seq, task=task.name, state=state)
 
 
 def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
-    """Back to who completed it, its lease new; open for all if that member is no longer there."""
+    """Give the task back to its completer with a new lease, or reopen it if that member was killed."""
     completer = tx.one(MemberFacts, "member_facts", name=task.row.completer_name)
     back = completer if completer is not None and not is_killed(completer) else None
     seconds = 0.0 if back is None else lease_seconds(back.kind, back.mode, tx.policy, tx.settings)
@@ -184,14 +191,16 @@ def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
     return "claimed"
 
 
-def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
-    """Never who completed it; who was asked, who is to review now, and people who run the room."""
+def _require_reviewer(tx: Reading, caller: Caller, task: StoredTask) -> None:
+    """Refuse all but the member that was asked, the current reviewer, and people who operate the room."""
     row = task.row
     if row.completed_by == caller.member:
         raise Refusal(
             "self_review",
-            "Nobody reviews their own work.",
-            f"Wait for @{row.reviewer_name}." if row.reviewer_name else "Ask another member to review it.",
+            "You cannot review your own work.",
+            f"Wait for the review of @{row.reviewer_name}."
+            if row.reviewer_name
+            else "Ask another member to review it.",
             subject=task.name,
         )
     due = reviewer_now(tx, as_review(row))
@@ -200,8 +209,8 @@ def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
         return
     raise Refusal(
         "not_allowed",
-        f"@{due.name} reviews {task.name}.",
-        f"Post what you found to @{due.name}.",
+        f"@{due.name} reviews {task.name}, not you.",
+        f"Post your findings to @{due.name}: post_message.",
         subject=task.name,
     )
 

@@ -1,4 +1,4 @@
-"""Tasks: put on the board, and moved by whoever holds the fence; how they are claimed stands in `claims`."""
+"""Tasks: created, and updated by the holder with its fence. Claims are in `claims`."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
-from teamroom.server.facts.ids import TaskNumber, task_name
+from teamroom.server.facts.ids import TaskNumber, offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
@@ -39,7 +39,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
 DEPENDENCIES = 50
-FREED_TOLD = 50
+FREED_NOTIFIED = 50
 
 Title = Annotated[Line, Field(min_length=1)]
 
@@ -64,7 +64,7 @@ class Created(Reply):
 
 
 class Changes(BaseModel):
-    """What `update_task` may change of a task; what is not named stays."""
+    """What `update_task` may change of a task; a field that is not given stays."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -100,11 +100,11 @@ class Updated(Reply):
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
-    """Put a task on the board. An assigned member is woken, and alone may claim it."""
+    """Create a task. An assigned member is woken, and only that member may claim it. Raises Refusal."""
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
-        refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or to nobody.")
+        refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, task_name(tx.head.tasks)
     to = f" for @{assigned.name}" if assigned is not None else ""
@@ -135,49 +135,55 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     _set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, "created", arguments.title)
     if assigned is not None:
-        _tell_assigned(tx, caller, assigned, name, arguments.title)
+        _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
 
 
-def _tell_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
+def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
         line = one_line(f"@{caller.name} assigned {task} to you: {title}")
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
 def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
-    """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
+    """Report progress with the fence, or edit, release or cancel a task that the caller is in charge of."""
     task = find_current(tx, arguments.task)
     if task.state in ("done", "cancelled"):
         raise Refusal(
-            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Create a new task.", subject=task.name
+            "conflict",
+            f"{task.name} is {state_in_words(task.state)} and cannot change.",
+            "Create a new task: create_task.",
+            subject=task.name,
         )
-    if arguments.fence is not None or not _runs(caller, task):
+    if arguments.fence is not None or not _is_in_charge(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
         require_fence(task, caller, arguments.fence, late, tx.now)
     elif arguments.status in ("working", "blocked"):
         raise Refusal(
             "stale_fence",
-            f"Only the holder of {task.name}, with its fence, says that it is {arguments.status}.",
-            "Give the fence of your claim, or claim_task first.",
+            f"Only the holder of {task.name} can report it as {arguments.status}, with its fence.",
+            "Call again with the fence of your claim, or call claim_task first.",
             subject=task.name,
             holder=task.row.holder_name,
         )
-    if arguments.changes is not None and not _runs(caller, task):
+    if arguments.changes is not None and not _is_in_charge(caller, task):
         raise Refusal(
             "not_allowed",
             f"Only @{task.row.creator_name}, its owner or an operator may change {task.name}.",
-            "Post what should change to them: post_message.",
+            f"Ask @{task.row.creator_name} for the change: post_message.",
             subject=task.name,
         )
     if arguments.status == "blocked" and not arguments.blocked_on:
         raise Refusal(
-            "invalid", "A blocked task says what it waits for.", "Call again with blocked_on.", subject=task.name
+            "invalid",
+            "The status blocked needs blocked_on: what the task waits for.",
+            "Call again with blocked_on.",
+            subject=task.name,
         )
     if not (arguments.note or arguments.status or arguments.changes or arguments.snooze_until):
         raise Refusal(
-            "invalid", "Nothing to update.", "Give a note, a status, changes or snooze_until.", subject=task.name
+            "invalid", "The call changes nothing.", "Give a note, a status, changes or snooze_until.", subject=task.name
         )
     return _update(tx, caller, arguments, task)
 
@@ -188,7 +194,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=one_line(_what_moved(caller, arguments, task)),
+        summary=one_line(_describe_update(caller, arguments, task)),
         detail={
             "status": arguments.status,
             "note": arguments.note,
@@ -198,7 +204,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     if arguments.changes is not None or arguments.snooze_until is not None:
         _edit(tx, caller, arguments, task, seq)
     if arguments.status in ("released", "cancelled"):
-        _let_go(tx, arguments, task, caller, seq)
+        _release_or_cancel(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
         _renew(tx, caller, arguments, task, seq)
     kind = arguments.status or ("note" if arguments.note else "changed")
@@ -210,7 +216,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
 
 
 def _changed(changes: Changes) -> dict[str, Any]:
-    """Which fields change, and what is kept of the new texts."""
+    """The names of the fields that change, and what the log keeps of the new texts."""
     kept: dict[str, Any] = {"changes": sorted(changes.model_dump(exclude_none=True))}
     if changes.title is not None:
         kept["title"] = changes.title
@@ -219,7 +225,7 @@ def _changed(changes: Changes) -> dict[str, Any]:
     return kept
 
 
-def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
     did = {
         "working": "works on",
         "blocked": "is blocked on",
@@ -232,10 +238,16 @@ def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
 
 
 def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
-    """Progress renews the lease; under `blocked` its clock stands."""
+    """Renew the lease; while the task is blocked its clock is stopped."""
     if task.state not in ("claimed", "blocked"):
+        fix = "Call check_in to see the tasks that you hold."
+        if task.state == "offered" and task.row.offer is not None:
+            fix = f"Withdraw the offer first: answer_hand_off offer {offer_name(task.row.offer)} accept false."
         raise Refusal(
-            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Call read_board to see it.", subject=task.name
+            "conflict",
+            f"{task.name} is {state_in_words(task.state)}, so you cannot report progress.",
+            fix,
+            subject=task.name,
         )
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
@@ -255,12 +267,12 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
 
 
-def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
+def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
     if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
         raise Refusal(
             "conflict",
-            f"{task.name} is {state_in_words(task.state)}: nobody works on it.",
-            "Claim it if it is open; judge it if it is in review.",
+            f"{task.name} is {state_in_words(task.state)}, so there is no claim to release.",
+            "Claim it with claim_task." if task.state == "open" else "Review it with review_task, or cancel it.",
             subject=task.name,
         )
     if task.state == "offered":
@@ -269,11 +281,13 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
             tx.changed(topics.inbox(task.row.receiver))
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
     task_changed(tx, task.id, task.holder)
-    told = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {caller.member}
+    recipients = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {
+        caller.member
+    }
     line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
-    wake_members(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
+    wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        tell_freed(tx, task)
+        notify_freed(tx, task)
     else:
         remind_assigned(tx, task.row)
 
@@ -286,9 +300,9 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         member = find_member(tx, changes.assign) if changes.assign else None
         assigned = None if member is None else member.id
         if member is not None and assigned != row.assigned:
-            refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
+            refuse_zombie(member, task.name, "Assign it to another member, or leave it unassigned.")
         if member is not None and assigned != row.assigned:
-            _tell_assigned(tx, caller, member, task.name, changes.title or row.title)
+            _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)
     if changes.review is not None:
         review_policy(tx, changes.review)
@@ -317,7 +331,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
 
 
 def _snooze(tx: Writing, arguments: UpdateTask) -> float:
-    """Until when the task's reminders are silent. Raises Refusal beyond what may be snoozed."""
+    """When the snooze of the task's reminders ends. Raises Refusal beyond the longest snooze."""
     until, longest = from_now(arguments.snooze_until or 0, tx.now), tx.settings.snooze_max_seconds
     if until > tx.now + longest + 1:
         raise Refusal(
@@ -329,13 +343,13 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
     return until
 
 
-def tell_freed(tx: Writing, task: StoredTask) -> None:
-    """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
-    for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_TOLD):
-        whom = row.assigned if row.assigned is not None else row.creator
+def notify_freed(tx: Writing, task: StoredTask) -> None:
+    """Wake the assigned member, else the creator, of each task whose last dependency this was."""
+    for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
+        waiting = row.assigned if row.assigned is not None else row.creator
         wake_members(
             tx,
-            [whom],
+            [waiting],
             reason="assigned",
             subject=task_name(row.id),
             sender=ROOM_MEMBER,
@@ -344,13 +358,13 @@ def tell_freed(tx: Writing, task: StoredTask) -> None:
 
 
 def review_policy(tx: Reading, review: str) -> None:
-    """Refuse a review that is neither auto, none nor a member."""
+    """Refuse a review policy that is not auto, none or a member. Raises Refusal."""
     if review not in ("auto", "none"):
         find_member(tx, review)
 
 
-def _runs(caller: Caller, task: StoredTask) -> bool:
-    """Creator, the creator's owner, the holder's owner, operators and room owners need no fence (TSK4)."""
+def _is_in_charge(caller: Caller, task: StoredTask) -> bool:
+    """Whether the caller needs no fence: creator, its owner, the holder's owner, operators and room owners (TSK4)."""
     people = (task.row.creator, task.row.creator_owner, task.row.holder_owner)
     return caller.is_operator or caller.member in people
 
@@ -359,10 +373,12 @@ def _set_dependencies(tx: Writing, task: int, others: list[TaskNumber]) -> None:
     for other in dict.fromkeys(others):
         name = task_name(other)
         if tx.one(TaskRow, "task", id=other) is None:
-            raise not_found("task", name, "Call read_board to see the tasks.")
+            raise not_found("task", name, "Call read_board to see the ids of the tasks.")
         if other == task or tx.value(int, "depends_on", task=other, other=task) is not None:
             raise Refusal(
-                "invalid", f"{task_name(task)} and {name} would wait for each other.", "Leave one of them out."
+                "invalid",
+                f"{task_name(task)} and {name} would wait for each other.",
+                "Leave one of the two out of depends_on.",
             )
         tx.run("add_dependency", task=task, needs_task=other)
 
