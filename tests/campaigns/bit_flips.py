@@ -268,7 +268,7 @@ async def _open(folder: Path) -> str:
 def _dense_only() -> Iterator[None]:
     """A verification that looks at numbers alone."""
     with (
-        patch.object(Verifier, "fault_of", lambda self, entry: None if entry["seq"] == self.seq + 1 else "a gap"),
+        patch.object(Verifier, "fault_of", lambda self, entry: None if entry.seq == self.seq + 1 else "a gap"),
         patch.object(Verifier, "judge_end", lambda self, tx: Verdict(self.seq, self.hash)),
     ):
         yield
