@@ -223,7 +223,7 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
     owner = await day.owner()
     _, words, _ = await owner.said("overnight", hours=24)
     for expected in (
-        "- M-2 asks @olga since 1 h, from @scribe: “which version is it?”",
+        "- M-2 waits for an answer of @olga since 1 h, asked by @scribe: “which version is it?”",
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
         "- T-2, noticed by @tester 1 h ago; now claimed, completed before by @builder. @tester sent back T-2: “it does",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
