@@ -27,8 +27,7 @@ from teamroom.server.record.backups import way_back
 from teamroom.server.rules.names import reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.sqlite.connect import NewerRoomError
-from teamroom.server.store.transaction import DamagedError, StorageError
+from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 
 NAMELESS_OWNER = "host"
 """The first owner's name where the user's own makes none."""

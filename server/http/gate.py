@@ -18,7 +18,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.transaction import StorageError
+from teamroom.server.store.engine import StorageError
 
 logger = logging.getLogger("teamroom.gate")
 
@@ -112,7 +112,7 @@ class Gate:
 
     async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:
-            caller = self._admit(headers)
+            caller = await self._admit(headers)
         except GateRefusal as refusal:
             if scope["method"] == "POST" and b"expect" not in headers:
                 refusal.request_id = await self._id_of(headers, receive)
@@ -126,8 +126,8 @@ class Gate:
                 receive = _replay(body, receive)
             await self._app(scope, receive, send)
 
-    def _admit(self, headers: dict[bytes, bytes]) -> Caller:
-        caller = self._authenticate(headers)
+    async def _admit(self, headers: dict[bytes, bytes]) -> Caller:
+        caller = await self._authenticate(headers)
         if self._connections.open_calls(caller.member) >= self._settings.open_calls:
             raise GateRefusal(
                 429,
@@ -157,10 +157,10 @@ class Gate:
             status = 429 if refusal.code in UNRECORDED else 403
             raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
 
-    def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
+    async def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
-            return self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+            return await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
@@ -214,10 +214,10 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
         if scope["path"] == METRICS_PATH:
-            await self._may_look(self._authenticate(headers))
-            await _send(send, 200, self._metrics.text(), CONTENT_TYPE)
+            await self._may_look(await self._authenticate(headers))
+            await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
-        good = scope["path"] != READY_PATH or self._door.is_ready()
+        good = scope["path"] != READY_PATH or await self._door.is_ready()
         await _send_json(send, 200 if good else 503, {"ok": good})
 
 

@@ -15,8 +15,8 @@ from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import Store
-from teamroom.server.store.transaction import Reading, StorageError
+from teamroom.server.store.engine import StorageError, Store
+from teamroom.server.store.transaction import Reading
 from teamroom.server.supervisor.duties import carry_out, postpone_failed
 from teamroom.server.supervisor.lead import lead
 
@@ -51,22 +51,27 @@ class Supervisor:
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
-        """Something will be due at a time: it is woken if that is sooner than what it waits for."""
+        """Something is due at a time. The supervisor looks, if that is sooner than what it waits for."""
         if at < self._next:
+            self._next = at
             self._nudged.set()
 
     async def run(self) -> None:
         """Tick for as long as the room runs."""
         while True:
-            try:
-                self._next = await self.tick()
-            except (StorageError, Refusal) as error:
-                logger.warning("the supervisor cannot work (%s); it tries again", error)
-                self._next = self._watch() + FAILED_SECONDS
-            except Exception:
-                logger.exception("the supervisor failed; it tries again")
-                self._next = self._watch() + FAILED_SECONDS
+            self._next = math.inf  # a nudge during the tick counts, although the tick may have looked before it
+            then = await self._tick_or_later()
+            self._next = min(self._next, then)
             await self._sleep()
+
+    async def _tick_or_later(self) -> float:
+        try:
+            return await self.tick()
+        except (StorageError, Refusal) as error:
+            logger.warning("the supervisor cannot work (%s); it tries again", error)
+        except Exception:
+            logger.exception("the supervisor failed; it tries again")
+        return self._watch() + FAILED_SECONDS
 
     async def tick(self) -> float:
         """Do all that is due now; returns when the next thing is."""
@@ -76,9 +81,9 @@ class Supervisor:
             await self._look_again()
             self._looks_late = False
         for _ in range(ROUNDS):
-            rows = self._store.look_up(_due_now)
+            rows = await self._store.look_up(_due_now)
             if not rows:
-                return self._store.look_up(_next_due)
+                return await self._store.look_up(_next_due)
             fence = await self.door.act_as_room(lambda tx: lead(tx, self._holder))
             if fence is None:
                 return self._watch() + self._settings.supervisor_seconds
@@ -92,7 +97,7 @@ class Supervisor:
     async def _look_again(self) -> None:
         """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
-        if self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
+        if await self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
             await self.door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
     async def do(self, due: Timer, fence: int) -> None:
@@ -114,6 +119,7 @@ class Supervisor:
     async def _sleep(self) -> None:
         """Until something is due, a nudge, or the clock is set back."""
         loop = asyncio.get_running_loop()
+        self._nudged.clear()  # what was nudged during the tick is in `_next`
         while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_set_back():
             span, before = min(left, LOOK_UP_SECONDS), loop.time()
             try:
@@ -121,7 +127,6 @@ class Supervisor:
             except TimeoutError:
                 if (took := loop.time() - before) > span + self._settings.clock_step_seconds:
                     self._watch.slept(took)
-        self._nudged.clear()
 
 
 def _due_now(tx: Reading) -> list[Timer]:

@@ -135,7 +135,7 @@ def in_two_steps(store: Store) -> Iterator[None]:
         self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
     ) -> Any:
         if what.name == "claim_task":
-            store.look_up(lambda tx: check_free(tx, caller, find_task(tx, arguments.task)))
+            await store.look_up(lambda tx: check_free(tx, caller, find_task(tx, arguments.task)))
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 

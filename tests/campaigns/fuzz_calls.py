@@ -69,7 +69,7 @@ class FurnishedRoom(World):
     def _furnish(self) -> tuple[Path, dict[str, str]]:
         folder, tokens = super()._furnish()
         self._live_on(folder)
-        self.callers = {name: self.door.identify(token) for name, token in tokens.items()}
+        self.callers = {name: self.identify(token) for name, token in tokens.items()}
         for number in range(1, 5):
             self._done("bot", "create_task", title=f"work {number}")
         self._done("bot", "post_message", text="@rival hello")

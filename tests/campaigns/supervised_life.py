@@ -22,6 +22,7 @@ from teamroom.server.acts.reminders import reminders
 from teamroom.server.app import Room
 from teamroom.server.facts.timers import Timer
 from teamroom.server.settings import Settings
+from teamroom.server.store.sqlite import commit as commits
 from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.transaction import Writing
 from teamroom.server.supervisor import loop
@@ -57,7 +58,7 @@ def live(order: dict[str, Any], seen: mmap.mmap, out: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        patch.object(writers, "connect_writer", lambda path: Watched(path, seen)),
+        patch.object(commits, "connect_writer", lambda path: Watched(path, seen)),
         patch.object(writers, "CHECKPOINT_COMMITS", CHECKPOINT_COMMITS),
         _marking_first(decided) if order["twin"] else _deciding(decided),
     ):

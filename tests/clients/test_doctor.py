@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from teamroom.clients.doctor import kill_drill
 from teamroom.clients.doctor.folder import harnesses
 from teamroom.server.door.door import Door
+from teamroom.server.identity import Caller
 from teamroom.server.settings import NOT_ABOVE, Settings, contradictions
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
@@ -140,8 +141,12 @@ async def test_a_member_that_bears_the_drills_name_is_not_killed(tmp_path: Path)
 async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: the drill finds a door that lets a killed member's token in."""
     async with running_room(tmp_path / "room") as room:
-        owner = room.room.door.identify(room.owner_token)
-        monkeypatch.setattr(Door, "identify", lambda self, token: owner)
+        owner = await room.room.door.identify(room.owner_token)
+
+        async def lets_in(self: Door, token: str) -> Caller:
+            return owner
+
+        monkeypatch.setattr(Door, "identify", lets_in)
         monkeypatch.setattr(kill_drill, "enroll", lambda place: _enrolled(place))
         [line] = lines(await shell_of(room).here("doctor", "--drill", "--json"), "drill")
         assert line["level"] == "problem"

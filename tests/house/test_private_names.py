@@ -21,20 +21,6 @@ ALLOWED: dict[str, str] = {
     "_fields": "the same",
     "_transport": "asyncio gives no other way to close one pipe of a process",
 }
-ALLOWED |= dict.fromkeys(
-    (
-        "_answer",
-        "_checkpoint",
-        "_commit_alone",
-        "_commit_batch",
-        "_connection",
-        "_open_connection",
-        "_path",
-        "_run_act",
-    ),
-    "the store is about to get a writer with public steps",
-)
-ALLOWED |= dict.fromkeys(("_settle", "_size", "_stopping", "_taken", "_writer"), "the same")
 ALLOWED |= dict.fromkeys(("_began", "_open"), "the registry of listeners is about to take the place of both")
 ALLOWED |= dict.fromkeys(("_children", "_going_on", "_listen", "_tasks"), "the watchdog is about to be divided")
 """A private name that may be used, and why there is no other way."""

@@ -18,7 +18,7 @@ from teamroom.server import logs
 from teamroom.server.clock import wall_clock
 from teamroom.server.notify import channels, deliver
 from teamroom.server.rules.letters import Letter
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
 from tests.campaigns.invariants import rows
 from tests.http.test_metrics import metrics
 from tests.support.planting import planted, prove

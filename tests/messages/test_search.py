@@ -12,8 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, known_migrations, migrate
-from teamroom.server.store.statements import split_script, sqlite_statements
+from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, migrate
+from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from tests.bench.search import fill, searches
 from tests.support.promises import house, promise

@@ -337,9 +337,7 @@ class Presence(Model):
         self.nothing_changed()
         self.time_passes(seconds, "first")
         agent.killed = False
-        self.world.callers[name] = self.world.door.identify(
-            self.world.act("olga", ENROLL, name=name, revive=True).token
-        )
+        self.world.callers[name] = self.world.identify(self.world.act("olga", ENROLL, name=name, revive=True).token)
         agent.free = self.world.now
         agent.looked_at_from = agent.free + (agent.interval or 0.0)
         self.nothing_changed()

@@ -159,7 +159,7 @@ class Standing(Model):
             assert code(reply) == "conflict"
             return
         self.dead.append(self.world.callers[whom])
-        self.world.callers[whom] = self.world.door.identify(reply.token)
+        self.world.callers[whom] = self.world.identify(reply.token)
         self.set(whom, "olga", "active")
 
     @rule(seconds=st.sampled_from([1, 59, 60, 3599, 3600]))

@@ -386,15 +386,15 @@ async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older
 ) -> None:
     holder, task, _ = await holding(room)
     await here(room, holder, 0.4)
-    member = room.room.store.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="holder")).id
-    seen = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
+    member = room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="holder")).id
+    seen = room.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert seen is not None
     await here(room, holder, 0.2)  # the supervisor does it
     assert len(acts(room, "remind")) == 1
-    fence = room.room.store.look_up(lambda tx: tx.only(SupervisorRow, "supervisor")).fence
+    fence = room.look_up(lambda tx: tx.only(SupervisorRow, "supervisor")).fence
     act = room.room.door.act_as_room
     assert await act(lambda tx: carry_out(tx, seen, fence)) is False
-    now_due = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
+    now_due = room.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert now_due is not None
     assert await act(lambda tx: carry_out(tx, now_due, fence - 1)) is False
     assert len(acts(room, "remind")) == 1
@@ -466,5 +466,5 @@ async def test_a_duty_that_fails_is_put_off_and_the_others_go_on(
     monkeypatch.undo()
     await here(room, holder, 1.5)
     assert acts(room, "remind"), "nothing is lost by it"
-    (metrics,) = [line for line in room.room.metrics.text().decode().splitlines() if 'outcome="failed"' in line][:1]
-    assert 'rule="task"' in metrics
+    metrics = (await room.room.metrics.text()).decode().splitlines()
+    assert 'rule="task"' in next(line for line in metrics if 'outcome="failed"' in line)

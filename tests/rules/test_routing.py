@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.routing import COUNTS, Reach
 from teamroom.server.settings import TrustLevel
-from teamroom.server.store.sqlite.connect import known_migrations
-from teamroom.server.store.statements import split_script, sqlite_statements
+from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from tests.support.planting import API, DAY, planted, probe, prove, stands, state
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom

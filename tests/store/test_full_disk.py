@@ -8,8 +8,8 @@ import pytest
 
 from teamroom.clients.local.verify import verified
 from teamroom.server.record import journal
-from teamroom.server.store.reserve import RESERVE
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
+from teamroom.server.store.sqlite.reserve import RESERVE
 from tests.support.disks import pretend_full, pretend_room, small_disk
 from tests.support.promises import promise
 from tests.support.raw import logged

@@ -18,8 +18,9 @@ import pytest
 from teamroom.clients.local.verify import verified
 from teamroom.server.record.backups import BACKUPS, BackupError, backups
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, FolderError, make_private
-from teamroom.server.store.sqlite.connect import connect_writer, known_migrations, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked
+from teamroom.server.store.statements import known_migrations
 from tests.support.promises import house
 from tests.support.raw import logged
 from tests.support.rooms import running_room

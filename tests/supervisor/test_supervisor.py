@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
 from teamroom.server.supervisor import duties, loop
 from tests.support.promises import promise
 from tests.support.raw import logged
@@ -150,7 +150,7 @@ async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
 ) -> None:
     slept = asyncio.Event()
 
-    def fails(work: Any) -> Any:
+    async def fails(work: Any) -> Any:
         raise DiskFullError("a test's disk")
 
     async def waits(nudge: Any, seconds: float) -> None:

@@ -3,24 +3,29 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio.lowlevel
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from teamroom.server.app import Room, listen, serve
+from teamroom.server.app import ChooseEngine, Room, listen, serve, sqlite_engine
 from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Reading
 from tests.support.one_task import in_one_task
 from tests.support.plain_http import WITHOUT_TLS
+
+T = TypeVar("T")
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
@@ -159,8 +164,14 @@ class RunningRoom:
 
     def entries(self) -> list[Any]:
         """The whole log, straight from the store."""
-        found = self.room.store.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))
-        return [entry._asdict() for entry in found]
+        return [e._asdict() for e in self.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))]
+
+    def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Read what was committed, in one snapshot, from outside the room's own store."""
+        context = Context(sqlite_statements(), self.room.settings, secrets.token_bytes, self.room.clock)
+        with contextlib.closing(connect_reader(self.folder / data_folder.DATABASE)) as connection:
+            connection.execute("begin")
+            return work(Reading(connection, context))
 
 
 @contextlib.asynccontextmanager
@@ -170,13 +181,14 @@ async def running_room(
     time: Time | None = None,
     entropy: Entropy = secrets.token_bytes,
     supervised: bool = False,
+    choose_engine: ChooseEngine = sqlite_engine,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
     listener, found = listen(Settings(port=0, **settings))
     time = time or Time()
-    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady)
+    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady, choose_engine=choose_engine)
     if not supervised:
         room.supervise = room.deliver = asyncio.Event().wait  # type: ignore[method-assign,assignment]
     with contextlib.closing(listener), data_folder.locked(folder, found.url):

@@ -30,8 +30,8 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 
 - Replies appear here as a model reads them. The structured content of a reply has the same facts.
 - A refusal is a result with `isError`. It has a `code`, says `why`, and gives a `fix`. The codes are CODES.
-- Where no tool answers (a resource, a prompt, a request without a token), a refusal is a JSON-RPC error with the code
-  REFUSED and the same fields in `data`. For malformed requests and unknown addresses, the code is INVALID_PARAMS.
+- A refused resource, prompt or request without a token gets a JSON-RPC error with the code REFUSED. Its `data` has the
+  same fields. For malformed requests and unknown addresses, the code is INVALID_PARAMS.
 - Write names without `@` in arguments. Tasks are `T-1`, messages `M-1`, offers `O-1`.
 - Give times as seconds from now. Replies have times in UTC.
 - A program may send `_meta: {"teamroom/request-id": "…"}`. The same call with the same id returns the first reply,

@@ -138,7 +138,7 @@ class House:
     def is_whole(self) -> None:
         """Nothing was half done, nothing broke in silence, and everybody is still served."""
         verifier = Verifier(None, None)
-        while (verdict := self.room.look(lambda running: running.room.store.look_up(verifier.step))) is None:
+        while (verdict := self.room.look(lambda running: running.look_up(verifier.step))) is None:
             pass
         assert verdict.good, verdict
         assert verdict.entries == self.books.one("select seq from head") == self.books.one("select count(*) from log")
