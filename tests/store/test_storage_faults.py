@@ -73,7 +73,7 @@ async def test_an_answer_before_the_commit_would_be_lost_on_a_full_disk(tmp_path
 async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_reminder_and_sends_none_twice(
     tmp_path: Path,
 ) -> None:
-    outcome = await supervisor_kills.campaign(tmp_path / "room", 40, seed=SEED)
+    outcome = await supervisor_kills.campaign(tmp_path / "room", 30, seed=SEED)
     assert outcome.faults == []
     assert outcome.figures["of these reminders sent"] > 400
     assert outcome.figures["kills"][supervisor_kills.BETWEEN] > 5
