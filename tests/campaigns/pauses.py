@@ -6,14 +6,13 @@ the pause was acknowledged, and is answered before the resume is sent, was refus
 after the resume was acknowledged is not. Half of the agents have another owner, so that a pause of one owner
 binds ten of them.
 
-The twin keeps what it read of a caller's standing for 100 ms, outside of the acts' own transactions.
+The twin keeps what it read of a caller's standing for some calls, outside of the acts' own transactions.
 """
 
 import asyncio
 import bisect
 import contextlib
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from tests.campaigns.load import Called, Caller
 from tests.support.raw import RoomInThread, room_in_thread
 
 AGENTS = 20
-CACHED_SECONDS = 0.1
+CACHED_CALLS = 10
 CALM_SECONDS = 0.02
 """At most this long the operator waits between a resume and the next pause, at random."""
 
@@ -260,14 +259,14 @@ def _pauses_again(flips: list[Flip], flip: Flip, name: str, call: Called) -> boo
 
 @contextlib.contextmanager
 def cached_standing() -> Iterator[None]:
-    """The naive check: what a caller may do is looked up once in 100 ms, not inside each act."""
-    read, kept = room_door.find_principal, dict[str, tuple[Any, float]]()
+    """The naive check: what a caller may do is looked up once in some calls, not inside each act."""
+    read, kept = room_door.find_principal, dict[str, tuple[Any, int]]()
 
     def principal(tx: Reading, caller: Member) -> Any:
-        row, at = kept.get(caller.token_id, (None, 0.0))
-        if time.monotonic() - at > CACHED_SECONDS:
-            row = read(tx, caller)
-            kept[caller.token_id] = row, time.monotonic()
+        row, left = kept.get(caller.token_id, (None, 0))
+        if left == 0:
+            row, left = read(tx, caller), CACHED_CALLS
+        kept[caller.token_id] = row, left - 1
         return row
 
     with patch.object(room_door, "find_principal", principal):

@@ -70,8 +70,8 @@ def _deciding(decided: Callable[[], None]) -> Iterator[None]:
     """The room as it is, which may stop once something was decided."""
     carry_out = loop.carry_out
 
-    def watched(*arguments: Any) -> bool:
-        done = carry_out(*arguments)
+    def watched(*arguments: Any, **named: Any) -> bool:
+        done = carry_out(*arguments, **named)
         if done:
             decided()
         return done

@@ -5,7 +5,9 @@ import contextlib
 import io
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +26,7 @@ from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import SHARED, read_statements
 from tests.support.listeners import listening
 from tests.support.promises import promise
-from tests.support.rooms import Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, Time, running_room
 from tests.support.shells import ESCAPE, Shell
 
 pytestmark = promise("QUI5")
@@ -68,10 +70,32 @@ async def finished(member: Member, task: str) -> None:
 # ------------------------------------------------------------------ a day of five agents
 
 
+@dataclass(frozen=True)
+class Played:
+    """A room as a day left it: its folder, its members' tokens, and its time."""
+
+    folder: Path
+    tokens: dict[str, str]
+    time: Time
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """A day of five agents, a watchdog and a person, each of whom did or met something; played once."""
+    return asyncio.run(_played(tmp_path_factory.mktemp("day") / "room"))
+
+
 @pytest.fixture
-async def day(tmp_path: Path) -> AsyncIterator[RunningRoom]:
-    """A day of five agents, a watchdog and a person, each of whom did or met something."""
-    async with running_room(tmp_path / "room") as room:
+async def day(played: Played, tmp_path: Path) -> AsyncIterator[RunningRoom]:
+    """That day's room, opened a moment later."""
+    shutil.copytree(played.folder, tmp_path / "room")
+    async with running_room(tmp_path / "room", time=Time(played.time.offset)) as room:
+        room.tokens |= played.tokens
+        yield room
+
+
+async def _played(folder: Path) -> Played:
+    async with running_room(folder) as room:
         owner = await room.owner()
         agents = await room.enroll("builder", "tester", "scribe", "hollow", "crashed", mode="live")
         (rex,) = await room.enroll("rex", role="watchdog", mode="live")
@@ -94,7 +118,7 @@ async def day(tmp_path: Path) -> AsyncIterator[RunningRoom]:
         await owner("resume", target="tester", reason="it does not")
         await owner("enroll", name="guest")
         await owner("kill", target="guest", reason="not one of ours")
-        yield room
+    return Played(folder, room.tokens, room.time)
 
 
 async def play(owner: Member, builder: Member, tester: Member, scribe: Member, hollow: Member, crashed: Member) -> None:
@@ -199,7 +223,7 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
     owner = await day.owner()
     _, words, _ = await owner.said("overnight", hours=24)
     for expected in (
-        "- M-2 asks @olga since 1 h, from @scribe: “which version is it?”",
+        "- M-2 waits for an answer of @olga since 1 h, asked by @scribe: “which version is it?”",
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
         "- T-2, noticed by @tester 1 h ago; now claimed, completed before by @builder. @tester sent back T-2: “it does",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
@@ -228,17 +252,17 @@ def crowd(tx: Any, now: float, first: int, random: Random) -> None:
         agent, task = random.choice(agents), f"T-{random.randrange(1, 61)}"
         act, subject, actor = random.choice(
             [
-                ("post_message", f"M-{number}", agent["id"]),
-                ("update_task", task, agent["id"]),
-                ("complete_task", task, agent["id"]),
-                ("review_task", task, agent["id"]),
-                ("presence", f"@{agent['name']}", 1),
+                ("post_message", f"M-{number}", agent.id),
+                ("update_task", task, agent.id),
+                ("complete_task", task, agent.id),
+                ("review_task", task, agent.id),
+                ("presence", f"@{agent.name}", 1),
                 ("overdue", task, 1),
                 ("escalate", task, 1),
             ]
         )
-        author = log.Author(actor, agent["owner"] if actor != 1 else 1)
-        log.append(tx, author, act=act, subject=subject, summary=f"@{agent['name']} {act}: entry {number}")
+        author = log.Author(actor, agent.owner if actor != 1 else 1)
+        log.append(tx, author, act=act, subject=subject, summary=f"@{agent.name} {act}: entry {number}")
 
 
 async def loud(room: RunningRoom, thousands: int) -> None:
@@ -279,7 +303,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
     done = sum(line["completed"] for line in night["done"]["shown"])
     entries = [e._asdict() for e in room.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))]
     shown_ = {f"@{line['member']}" for line in night["done"]["shown"]}
-    assert done == sum(e["act"] == "complete_task" and e["summary"].split()[0] in shown_ for e in entries)
+    assert done == sum(e.act == "complete_task" and (e.summary or "").split()[0] in shown_ for e in entries)
     _, words, _ = await owner.said("overnight", hours=24)
     assert len(words.splitlines()) <= LINES
     assert re.search(r"- and \d+ more \(.*\d+ ask, .*\d+ assigned\): read_board", words)

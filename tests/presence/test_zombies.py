@@ -312,14 +312,12 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
         (asker,) = await room.enroll("asker", mode="live")
         (member,) = await room.enroll("member", mode="live")
         await member("check_in")
-        room.room.bus._open[room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="member")).id].add(
-            object()  # type: ignore[arg-type]
-        )
-        for _ in range(20):
-            await room.later(30)
-        assert said(room, "member") == []
-        assert (await asker("who", name="member"))["members"][0]["reason"].startswith("listens")
-        room.room.bus._open.clear()
+        row = room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="member"))
+        with room.room.bus.running(row.id):
+            for _ in range(20):
+                await room.later(30)
+            assert said(room, "member") == []
+            assert (await asker("who", name="member"))["members"][0]["reason"].startswith("listens")
         for _ in range(8):
             await room.later(30)
         assert said(room, "member") == ["gone"]
