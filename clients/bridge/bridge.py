@@ -13,35 +13,33 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 import httpx2
-from mcp.shared.inbound import (
-    MCP_PROTOCOL_VERSION_HEADER,
-)
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
+
+from teamroom.clients.bridge.frames import Frame, error, refused
+from teamroom.clients.session.connection import CONNECT_SECONDS
+from teamroom.clients.session.failure import Failure, UnreachableError
+from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
     PARSE_ERROR,
-    PROTOCOL_VERSION_META_KEY,
+    SESSION_HEADER,
+    VERSION_HEADER,
+    read_answer,
+    read_resource,
+    resource_json,
+    token_headers,
 )
-from mcp_types.version import LATEST_MODERN_VERSION
+from teamroom.clients.session.streams import http_client
 
-from teamroom.clients.bridge.frames import Frame, error, refused
-from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError, refusal
-from teamroom.clients.session.place import Place, member_token
-from teamroom.clients.session.room import http_client
-
-CONNECT_SECONDS = 5.0
 SEND_SECONDS = 30.0
 NOTIFY_SECONDS = 10.0
-"""How long a connection, sending a body, and a notification may take. Answers may take any time."""
+"""How long sending a body and a notification may take. Answers may take any time."""
 
 DRAIN_SECONDS = 1.0
 """What calls in flight still have once standard input has ended."""
 
 LISTEN_AGAIN_SECONDS = (1.0, 15.0)
 """The pause before the room's push stream is opened again: at first, and at most."""
-
-SESSION_HEADER = "mcp-session-id"
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -75,7 +73,7 @@ class Session:
 
     def headers(self) -> dict[str, str]:
         """The headers of every message in the session."""
-        found = {MCP_PROTOCOL_VERSION_HEADER: self.version}
+        found = {VERSION_HEADER: self.version}
         return found if self.id is None else {**found, SESSION_HEADER: self.id}
 
 
@@ -107,7 +105,7 @@ class Bridge:
         timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS, write=SEND_SECONDS)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16)
         async with (
-            http_client(self._place.endpoint, {}, timeout, limits) as self._http,
+            http_client(self._place.endpoint, timeout, limits) as self._http,
             anyio.create_task_group() as self._tasks,
         ):
             async for line in lines:
@@ -201,7 +199,7 @@ class Bridge:
 
     @asynccontextmanager
     async def _post(self, frame: Frame) -> AsyncIterator[httpx2.Response]:
-        headers = self._headers()
+        headers = token_headers(self._token)
         if frame.modern_version is not None:
             headers |= frame.modern_headers()
         elif frame.method != "initialize" and self._session is not None:
@@ -271,7 +269,7 @@ class Bridge:
         with scope:
             while (session := self._session) is not None and session.id is not None:
                 try:
-                    headers = {**self._headers(), **session.headers()}
+                    headers = {**token_headers(self._token), **session.headers()}
                     async with self._http.stream("GET", self._place.endpoint, headers=headers) as response:
                         if response.status_code == 200:
                             pause = LISTEN_AGAIN_SECONDS[0]
@@ -316,7 +314,7 @@ class Bridge:
         session, self._session = self._session, None
         if session is not None and session.id is not None:
             try:
-                headers = {**self._headers(), **session.headers()}
+                headers = {**token_headers(self._token), **session.headers()}
                 await self._http.delete(self._place.endpoint, headers=headers)
             except (httpx2.TransportError, Failure):
                 pass
@@ -330,13 +328,7 @@ class Bridge:
                 return
             self._token = self._read_token()
             name = await self._who_am_i()
-            if name.casefold() != self._name.casefold():
-                raise Failure(
-                    f"The token is @{name}'s, and --as says {self._name}.",
-                    f"Connect as {name}, or give the token of {self._name}: teamroom enroll {self._name} --save",
-                    NOT_AUTHORISED,
-                    {"code": "not_allowed"},
-                )
+            check_member(self._name, name, "Connect", {"code": "not_allowed"})
             self._is_admitted = True
             self.failure = None
             self._say(f"teamroom: connected to {self._place.endpoint} as @{name}.")
@@ -345,34 +337,11 @@ class Bridge:
         return member_token(self._place, self._name)
 
     async def _who_am_i(self) -> str:
-        envelope = {PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION, CLIENT_CAPABILITIES_META_KEY: {}}
-        ask = {
-            "jsonrpc": "2.0",
-            "id": 0,
-            "method": "resources/read",
-            "params": {"uri": "teamroom://me", "_meta": envelope},
-        }
-        async with self._post(Frame(json.dumps(ask).encode(), ask)) as response:
-            text = await response.aread()
-        try:
-            body = json.loads(text)
-            if "error" not in body:
-                contents = body["result"]["contents"]
-                json_text = next(c["text"] for c in contents if c.get("mimeType") == "application/json")
-                return str(json.loads(json_text)["name"])
-            data = body["error"].get("data")
-        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-            data = None
-        if isinstance(data, dict) and "code" in data:
-            raise refusal(data)
-        raise Failure(f"What answers at {self._place.endpoint} is no room.", "Name the room with --url or --data.")
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._token}",
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-        }
+        request = read_resource("teamroom://me")
+        url, headers = self._place.endpoint, request.headers(self._token)
+        answer = await self._http.post(url, content=request.body(0), headers=headers)
+        me = resource_json(read_answer(url, answer.headers.get("content-type", ""), answer.content))
+        return str(me["name"])
 
     def _transport_failure(self, fault: httpx2.TransportError) -> Failure:
         if isinstance(fault, httpx2.ConnectError | httpx2.ConnectTimeout):

@@ -5,17 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp.shared.inbound import (
-    MCP_METHOD_HEADER,
-    MCP_NAME_HEADER,
-    MCP_PROTOCOL_VERSION_HEADER,
-    NAME_BEARING_METHODS,
-    encode_header_value,
-)
-from mcp_types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.protocol import CONNECTION_CLOSED, NAMED_BY, VERSION, VERSION_META, repeated_headers
 
 STREAMS = frozenset({"subscriptions/listen", "events/stream"})
 """Requests that stay open until their client leaves."""
@@ -49,13 +40,13 @@ class Frame:
         """The version that a modern message says in itself."""
         params = self.message.get("params")
         meta = params.get("_meta") if isinstance(params, dict) else None
-        version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
+        version = meta.get(VERSION_META) if isinstance(meta, dict) else None
         return version if isinstance(version, str) else None
 
     @property
     def is_modern(self) -> bool:
         """Whether closing its HTTP stream is what cancels it."""
-        return self.modern_version in MODERN_PROTOCOL_VERSIONS
+        return self.modern_version == VERSION
 
     @property
     def is_stream(self) -> bool:
@@ -64,14 +55,9 @@ class Frame:
 
     def modern_headers(self) -> dict[str, str]:
         """The headers that repeat a modern message."""
-        headers = {MCP_PROTOCOL_VERSION_HEADER: encode_header_value(self.modern_version or "")}
-        if self.method is not None:
-            headers[MCP_METHOD_HEADER] = encode_header_value(self.method)
         params = self.message.get("params")
-        name = params.get(NAME_BEARING_METHODS.get(self.method or "", "")) if isinstance(params, dict) else None
-        if isinstance(name, str):
-            headers[MCP_NAME_HEADER] = encode_header_value(name)
-        return headers
+        name = params.get(NAMED_BY.get(self.method or "", "")) if isinstance(params, dict) else None
+        return repeated_headers(self.modern_version or "", self.method, name)
 
 
 def refused(frame: Frame, failure: Failure) -> bytes:

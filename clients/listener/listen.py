@@ -17,8 +17,9 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from teamroom.clients.session.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
-from teamroom.clients.session.place import Place, member_token
+from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
+from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 from teamroom.server.rules.text import said
@@ -39,7 +40,6 @@ PLACEHOLDER = "{wake}"
 LINE = "TEAMROOM_WAKE"
 """What stands for the line in a command, and the variable that has it too."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """What a check-in may find that an agent has to look at."""
 
@@ -79,29 +79,15 @@ class Listener:
 
     async def run(self) -> int:
         """Listen; returns the exit code."""
-        try:
+        with ungrouped():
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._until_signal)
                 if self._parent is not None:
                     self._tasks.start_soon(self._until_parent_ends, self._parent)
-                await self._be_the_member()
+                check_member(self._name, str((await self._room.me())["name"]), "Listen")
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
-        except* Failure as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
-
-    async def _be_the_member(self) -> None:
-        me = await self._room.me()
-        if str(me["name"]).casefold() != self._name.casefold():
-            raise Failure(
-                f"The token is @{me['name']}'s, and --as says {self._name}.",
-                f"Listen as {me['name']}, or give the token of {self._name}: teamroom enroll {self._name} --save",
-                NOT_AUTHORISED,
-            )
 
     async def _listen(self) -> None:
         """Wait for wakes and run the command for them, until a newer listener takes this one's place."""
@@ -175,11 +161,8 @@ class Listener:
     # -------------------------------------------------------------- its own end
 
     async def _until_signal(self) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                self._ended_by = number
-                self._tasks.cancel_scope.cancel()
-                return
+        self._ended_by = await ending_signal()
+        self._tasks.cancel_scope.cancel()
 
     async def _until_parent_ends(self, parent: int) -> None:
         while True:

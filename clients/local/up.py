@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import getpass
+import json
 import re
 import signal
 import socket
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx2
 from pydantic import ValidationError
 
-from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.connection import Connection
+from teamroom.clients.session.failure import USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import is_name
 from teamroom.server import logs
 from teamroom.server.announcement import announce
@@ -121,9 +122,9 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
 
 def _who_answers(url: str) -> str:
     try:
-        answer = httpx2.get(f"{url}/healthz", timeout=HEALTH_SECONDS, trust_env=False)
-        is_room = answer.json() == {"ok": True}
-    except (httpx2.HTTPError, ValueError):
+        with Connection(url, HEALTH_SECONDS) as connection:
+            is_room = json.loads(connection.get("/healthz").body) == {"ok": True}
+    except (UnreachableError, ValueError):
         is_room = False
     return "a room with another data folder" if is_room else "another program"
 

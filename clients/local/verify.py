@@ -1,26 +1,20 @@
 """`teamroom verify`: the log checked against its chain and its seal, straight from the folder, changing nothing."""
 
 import json
-import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from rich.progress import Progress
-
+from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.session.failure import FAILED, Failure
-from teamroom.clients.session.terminal import console, plain, print_json
+from teamroom.clients.session.progress import Report, progress
+from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Seal, Verdict, Verifier
-from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
-from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.store.transaction import Reading
 
 QUIET_SECONDS = 2.0
 """A verification that takes longer than this shows how far it is."""
@@ -52,15 +46,15 @@ class Verified:
 
 def verify(folder: Path, as_json: bool) -> int:
     """Verify the folder's log and say what was found; returns the exit code. Raises Failure."""
-    with _progress() as progress:
-        found = verified(folder, progress)
+    with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
+        found = verified(folder, report)
     _show(found, as_json)
     return 0 if found.good else FAILED
 
 
 def verified(
     folder: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
 ) -> Verified:
     """Verify the folder's log, also while its server runs. Raises Failure when it cannot be read."""
@@ -68,9 +62,9 @@ def verified(
     verifier = Verifier(seal, _key(folder))
     verdict = None
     while verdict is None:
-        with reading(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
+        with snapshot(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
-            progress(verifier.seq, int(tx.one("read_head")["seq"]))
+            report(verifier.seq, int(tx.one("read_head")["seq"]))
     return Verified(verdict, seal)
 
 
@@ -86,27 +80,6 @@ def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
         except sqlite3.Error as error:
             verdict = verifier.unreadable(str(error))
     return verdict
-
-
-@contextmanager
-def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
-    """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
-
-    Raises Failure when it cannot be read.
-    """
-    path, run = folder / DATABASE, sqlite_statements()
-    if not path.exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute(run["begin_read"])
-            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
-            if tx.one("read_head") is None:
-                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
-            yield tx
-    except sqlite3.Error as error:
-        raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None
 
 
 def _seal(folder: Path, wait_seconds: float) -> Seal | None:
@@ -128,26 +101,6 @@ def _key(folder: Path) -> bytes | None:
         return bytes.fromhex((folder / KEY).read_text(encoding="ascii").strip())
     except (OSError, ValueError):
         return None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, once the work has taken a while."""
-    out = console(stderr=True)
-    started = time.monotonic()
-    bar = Progress(console=out, transient=True)
-    task = bar.add_task("Verifying", total=None)
-
-    def show(done: int, total: int) -> None:
-        if out.is_terminal and time.monotonic() - started > QUIET_SECONDS:
-            bar.start()
-            bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar.live.is_started:
-            bar.stop()
 
 
 def as_data(found: Verified) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """How a command fails: why, what to do, and the exit code. Never a traceback, never a token."""
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from teamroom.clients.session.terminal import plain, print_json, say
@@ -45,10 +46,11 @@ class Failure(Exception):
 
 
 class UnreachableError(Failure):
-    """No room answers."""
+    """No room answers. `fault` is the name of what went wrong."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fault: str = "") -> None:
         super().__init__(f"No room answers at {url}.", "Run `teamroom up`, or name the room with --url or --data.")
+        self.fault = fault
 
 
 def refusal(body: Mapping[str, Any]) -> Failure:
@@ -56,6 +58,18 @@ def refusal(body: Mapping[str, Any]) -> Failure:
     code = body.get("code")
     exit_code = {"not_allowed": NOT_AUTHORISED, "killed": NOT_AUTHORISED, "paused": PAUSED}.get(str(code), FAILED)
     return Failure(str(body.get("why", "")), str(body.get("fix", "")), exit_code, body)
+
+
+@contextlib.contextmanager
+def ungrouped() -> Iterator[None]:
+    """A block whose tasks fail together; raises the first Failure of theirs as it is."""
+    try:
+        yield
+    except* Failure as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 def with_commands(fix: str) -> str:

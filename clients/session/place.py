@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.private import make_private_folder, write_private
 from teamroom.clients.session.terminal import plain
-from teamroom.server.announcement import announced
-from teamroom.server.settings import SettingsError, load
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
@@ -61,7 +58,7 @@ class Place:
     def folder(self) -> Path:
         """The data folder: named, else the user's own."""
         named = self.data or self.environment.get("TEAMROOM_DATA")
-        return (Path(named) if named else platformdirs.user_data_path("teamroom")).expanduser().absolute()
+        return (Path(named) if named else _users_folder()).expanduser().absolute()
 
     @property
     def names_folder(self) -> bool:
@@ -69,18 +66,38 @@ class Place:
         return self.data is not None or bool(self.environment.get("TEAMROOM_DATA"))
 
     @property
+    def as_option(self) -> str:
+        """The option that names the folder in another command; nothing where it is the default."""
+        return f" --data {self.folder}" if self.names_folder else ""
+
+    @property
     def endpoint(self) -> str:
         """Where MCP is spoken: `--url`, else what the folder's server announced, else the port in its settings."""
-        url = self.url or self.environment.get("TEAMROOM_URL") or announced(self.folder)
-        if not url:
-            try:
-                url = load(self.folder, dict(self.environment)).url
-            except SettingsError as error:
-                raise Failure(str(error), "Correct it, or name the room with --url.") from None
+        url = self.url or self.environment.get("TEAMROOM_URL") or self._announced()
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise Failure(f"{url} is no address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
         return url.rstrip("/") if parts.path.rstrip("/").endswith("/mcp") else url.rstrip("/") + "/mcp"
+
+    def _announced(self) -> str:
+        """Where the folder's server says that it answers, else where its settings say so."""
+        from teamroom.server.announcement import announced
+
+        return announced(self.folder) or self._in_settings()
+
+    def _in_settings(self) -> str:
+        from teamroom.server.settings import SettingsError, load  # a tenth of a second, and most often not needed
+
+        try:
+            return load(self.folder, dict(self.environment)).url
+        except SettingsError as error:
+            raise Failure(str(error), "Correct it, or name the room with --url.") from None
+
+
+def _users_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("teamroom")
 
 
 def token(place: Place) -> str:
@@ -136,6 +153,17 @@ def agents_token(place: Place, name: str | None) -> str:
     return token(place)
 
 
+def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | None = None) -> None:
+    """Raise Failure where the token of a program that is to be the member `name` is another one's."""
+    if actual.casefold() != name.casefold():
+        raise Failure(
+            f"The token is @{actual}'s, and --as says {name}.",
+            f"{verb} as {actual}, or give the token of {name}: teamroom enroll {name} --save",
+            NOT_AUTHORISED,
+            body,
+        )
+
+
 def is_name(text: str) -> bool:
     """Whether this can be a member's name, so that a file can carry it."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None
@@ -189,7 +217,7 @@ def member_token_file(folder: Path, name: str) -> Path:
 def make_members_folder(folder: Path) -> None:
     """Make the private folder of members' tokens. Raises Failure, before any token was made."""
     try:
-        (folder / MEMBERS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder / MEMBERS)
     except OSError as error:
         raise Failure(
             f"{folder / MEMBERS} cannot be made: {error.strerror}.", "Name the room's folder with --data."
@@ -198,8 +226,4 @@ def make_members_folder(folder: Path) -> None:
 
 def save_token(path: Path, text: str) -> None:
     """Write a token for its user alone, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-    draft.replace(path)
+    write_private(path, text + "\n")

@@ -2,14 +2,24 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+import httpx2
 
-from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.connection import ANSWER_SECONDS, CONNECT_SECONDS
+from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ANSWER_SECONDS, Room, connected
+from teamroom.clients.session.protocol import (
+    Request,
+    call_tool,
+    read_answer,
+    read_resource,
+    resource_json,
+    tool_reply,
+)
+from teamroom.clients.session.streams import http_client
 
 AGAIN_SECONDS = (0.5, 30.0)
 """How long until a room that does not answer is called again: at first, and at most."""
@@ -31,6 +41,9 @@ STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
 
 Tell = Callable[..., None]
 """How the program says something: the event's name, its words, and facts for programs."""
+
+Read = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Takes what was asked for out of a result. Raises Failure."""
 
 
 def new_listener() -> str:
@@ -65,7 +78,7 @@ class SteadyRoom:
     ) -> dict[str, Any]:
         """Call a tool; returns its structured reply."""
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
-        return await self._through(lambda room: room.call(tool, request_id=request_id, **arguments), answer_seconds)
+        return await self._through(call_tool(tool, arguments, request_id, self._listener), tool_reply, answer_seconds)
 
     async def wait(self, after: int | None, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait for wakes; returns the reply of `wait_for_wake`."""
@@ -74,15 +87,13 @@ class SteadyRoom:
 
     async def me(self) -> dict[str, Any]:
         """Who the caller is; a paused member may ask."""
-        return await self._through(lambda room: room.read("teamroom://me"))
+        return await self._through(read_resource("teamroom://me"), resource_json)
 
-    async def _through(
-        self, work: Callable[[Room], Awaitable[dict[str, Any]]], answer_seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
+    async def _through(self, request: Request, read: Read, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         pause, longest = AGAIN_SECONDS
         while True:
             try:
-                reply = await self._once(work, answer_seconds)
+                reply = read(await self._once(request, answer_seconds))
             except Failure as failure:
                 code = failure.body.get("code")
                 if not self._is_steady or failure.exit_code in (USAGE, NOT_AUTHORISED):
@@ -99,11 +110,16 @@ class SteadyRoom:
                 self._back()
                 return reply
 
-    async def _once(
-        self, work: Callable[[Room], Awaitable[dict[str, Any]]], answer_seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
-        async with connected(self._place, self._token(), answer_seconds, self._listener) as room:
-            return await work(room)
+    async def _once(self, request: Request, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """The result of a request that is sent once, with the token of this moment."""
+        url = self._place.endpoint
+        headers = request.headers(self._token())
+        try:
+            async with http_client(url, httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)) as http:
+                answer = await http.post(url, content=request.body(1), headers=headers)
+        except httpx2.TransportError:
+            raise UnreachableError(url) from None
+        return read_answer(url, answer.headers.get("content-type", ""), answer.content)
 
     async def _hold(self, failure: Failure) -> None:
         """Do nothing until the pause is over; of several calls that are held, one asks."""
@@ -111,7 +127,7 @@ class SteadyRoom:
             is_told = False
             while True:
                 try:
-                    beat = await self._once(lambda room: room.call("heartbeat"))
+                    beat = tool_reply(await self._once(call_tool("heartbeat", {}, listener=self._listener)))
                     if beat["standing"] != "paused":
                         break
                 except Failure as other:

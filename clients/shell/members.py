@@ -1,18 +1,66 @@
-"""Members from the shell: brought in, their tokens kept on this machine, and ended."""
+"""Members: who is in the room, and the tokens by which they join."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, make_members_folder, member_token_file, save_token
-from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import plain, say
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.spans import span as in_words
+from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
+from teamroom.clients.shell.app import Data, Json, Name, Span, TokenFile, Url, bare, command, span
+from teamroom.clients.shell.capabilities import describe
+from teamroom.clients.shell.colours import PRESENCE
+from teamroom.clients.shell.joining import how_to_join
+from teamroom.clients.shell.reading import pages
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.members.members import Enrolled, Revoked
+    from teamroom.server.acts.members.roster import MemberShown, Roster
+
+SECTION = "Members"
 
 
-def enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
+@command(SECTION)
+def enroll(
+    name: Name,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="agent or human.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help="member, owner, operator, watchdog or observer.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The human who answers for it.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Which of its tokens this is.")] = None,
+    expires: Annotated[Span, span("--expires", help="How long the token lives, such as 3600 or 30d.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="A new token in the place of the old one.")] = False,
+    revive: Annotated[bool, typer.Option("--revive", help="Bring back a member that was killed.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the token in the data folder for `connect`; do not print it.")
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Bring a member in, or give it a token: shown once, or kept with --save."""
+    if rotate and revive:
+        raise typer.BadParameter("--rotate and --revive exclude each other")
+    place = Place(data, url, token_file)
+    arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
+    reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
+    if json:
+        print_json(reply)
+    else:
+        _show_enrolled(reply, file, place)
+
+
+def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
     """Enroll a member; returns the room's reply and, with `save`, the file that holds the token instead of it."""
+    from teamroom.clients.session.room import ask
+
     if save:
         make_members_folder(place.folder)
     reply = ask(place, "enroll", **arguments)
@@ -24,26 +72,75 @@ def enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], 
     return {**reply, "token": None, "token_file": str(path)}, path
 
 
-def kill(place: Place, target: str, reason: str, yes: bool) -> dict[str, Any]:
-    """Kill a member, once a person at a terminal has said yes to exactly this one. Raises Failure."""
-    if not yes:
-        if not place.on_terminal:
-            raise Failure(
-                f"Nobody can be asked whether to kill @{plain(target)}: standard input is no terminal.",
-                f"Call again with --yes if it is meant: teamroom kill {plain(target)} --reason … --yes",
-                USAGE,
-            )
-        _confirm(place, target)
-    return ask(place, "kill", target=target, reason=reason)
+def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> None:
+    """A member's token, this once, or where it is kept; and how it joins."""
+    member: Enrolled = shaped(reply)
+    name, here = plain(member.name), place.as_option
+    if file is not None:
+        print(f"@{name} may join. Its token is kept in {file}; only your user can read it.")
+        print(f"It joins with: teamroom connect --as {name}{here}")
+    elif member.token is None:
+        print(f"@{name} was enrolled before; its token was shown once, then. For a new one: --rotate")
+    else:
+        print(f"@{name} may join. Its token is shown this once:\n")
+        print(f"  export TEAMROOM_TOKEN={plain(member.token)}\n")
+        print("Then join from its harness:")
+        print(how_to_join(plain(member.url), name, here))
 
 
-def _confirm(place: Place, target: str) -> None:
-    member = ask(place, "who", name=target)["members"][0]
-    name = plain(str(member["name"]))
-    say(
-        f"@{name} ({plain(str(member['kind']))} of @{plain(str(member['owner']))}, {plain(str(member['role']))}) "
-        "will be killed: its tokens die at once, its tasks are free again, its offers are void, and whoever waits "
-        "for it is told. Only an owner can bring it back."
-    )
-    if not typer.confirm(f"Kill @{name}?", default=False, err=True):
-        raise Failure(f"@{name} was not killed.", "Pause it instead: teamroom pause NAME --reason …")
+@command(SECTION)
+def revoke(
+    name: Name,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only the tokens so labelled.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """End a member's tokens; its next call is refused."""
+    from teamroom.clients.session.room import ask
+
+    reply = ask(Place(data, url, token_file), "revoke", name=name, label=label)
+    if json:
+        print_json(reply)
+        return
+    done: Revoked = shaped(reply)
+    print(f"{done.tokens} token{'s' if done.tokens != 1 else ''} of @{plain(done.name)} revoked.")
+
+
+@command(SECTION)
+def roster(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
+    capability: Annotated[
+        str | None, typer.Option("--capability", metavar="TEXT", help="Only who has it, such as repo:acme/api.")
+    ] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show who is in the room: presence, mode, standing, capabilities."""
+    from teamroom.clients.session.room import connected
+
+    with connected(Place(data, url, token_file)) as room:
+        reply = pages(room, "who", "members", name=name, capability=capability)
+    if json:
+        print_json(reply)
+        return
+    found: Roster = shaped(reply)
+    print_rows([_row(member) for member in found.members])
+    if found.next:
+        print(f"More members follow @{plain(found.next)}.")
+
+
+def _row(member: "MemberShown") -> Row:
+    upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
+    can = "".join(f"; {describe(c)}" for c in member.capabilities)
+    answers = "" if member.expected_seconds is None else f"; answers in {in_words(member.expected_seconds)} or so"
+    return [
+        Styled(f"@{plain(member.name)}", style="bold"),
+        Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),
+        Styled(plain(member.mode)),
+        Styled(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
+        Styled(f"{plain(member.reason)}{answers}" + (upheld if member.completions_reviewed else "") + can, style="dim"),
+    ]

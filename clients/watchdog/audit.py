@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.private import write_private
 from teamroom.clients.session.steady import SteadyRoom, Tell
-from teamroom.clients.watchdog.machine import Machine, write_whole
+from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import Process
 from teamroom.clients.watchdog.runtimes import Runtimes
 
@@ -94,7 +95,7 @@ class Audit:
         """Remember what was told, here where the file cannot be written, so that nothing is told twice."""
         if found != known or self._unwritten is not None:
             self._unwritten = found
-            write_whole(self._file, json.dumps(found))
+            write_private(self._file, json.dumps(found))
             self._unwritten = None
 
     def _known(self) -> dict[str, str]:

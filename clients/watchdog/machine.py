@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.session.failure import TOKEN, Failure
-from teamroom.clients.session.terminal import span
+from teamroom.clients.session.private import make_private_folder, write_private
+from teamroom.clients.session.spans import span
 from teamroom.clients.watchdog.processes import (
     Process,
     Started,
@@ -70,7 +71,7 @@ class Machine:
     def make_state_folder(self) -> None:
         """Make the folder of what is remembered. Raises Failure."""
         try:
-            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._state)
         except OSError as error:
             raise Failure(
                 f"{self._state} cannot be made: {error.strerror}.", 'Name another folder: state = "…"'
@@ -222,7 +223,7 @@ class Machine:
         return started if started.id > 1 else None
 
     def _remember(self, name: str, started: Started) -> None:
-        write_whole(self._record(name), json.dumps(asdict(started)))
+        write_private(self._record(name), json.dumps(asdict(started)))
         self._remembered[name] = started
 
     def _forget(self, name: str) -> None:
@@ -240,14 +241,6 @@ class Machine:
                 os.truncate(log, 0)
         except OSError:
             pass
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file for its user alone, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _ended(code: int | None, seconds: float = 0.0) -> str:

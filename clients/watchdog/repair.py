@@ -12,8 +12,8 @@ from typing import Any, Literal
 import anyio
 
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import SteadyRoom, Tell
-from teamroom.clients.session.terminal import span
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.runtimes import Runtimes
 

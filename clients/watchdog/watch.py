@@ -16,10 +16,12 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure, ungrouped
 from teamroom.clients.session.place import Place, agents_token
+from teamroom.clients.session.signals import ending_signal
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import HELD_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
-from teamroom.clients.session.terminal import plain, print_json, span
+from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.watchdog.audit import Audit
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.repair import Outcome, Repairs
@@ -37,8 +39,6 @@ NUDGES = frozenset({"repair", "control"})
 
 COUNTING, WAITING = "Counting listeners", "Waiting for wakes"
 """What is done for all runtimes, as it is named where it goes wrong; no member has such a name."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def watch(place: Place, name: str | None, config: Path, once: bool, verbose: bool, as_json: bool) -> int:
@@ -149,7 +149,7 @@ class Watchdog:
 
     async def run(self) -> int:
         """Watch until a signal, a kill or another watchdog in this one's place ends it; returns the exit code."""
-        with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as held, ungrouped():
             try:
                 async with anyio.create_task_group() as self._tasks:
                     self._tasks.start_soon(self._until_signal)
@@ -159,8 +159,6 @@ class Watchdog:
                     self._tasks.start_soon(self._audit_on)
                     self._nudged.set()
                     await self._look_on()
-            except* Failure as group:
-                raise _first(group) from None
             finally:
                 self._say_what_goes_on()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
@@ -168,18 +166,15 @@ class Watchdog:
     async def once(self) -> int:
         """One round: what is asked for and what is found here is repaired, listeners are counted."""
         is_well = True
-        with contextlib.ExitStack() as held:
-            try:
-                await self._join(held)
-                async with anyio.create_task_group() as self._tasks:
-                    await self._round(True)
-                with self._going_on(COUNTING):
-                    is_well = await self._audit.round(self._busy) == 0
-                for name in self._config.runtime:
-                    with self._going_on(name):
-                        is_well = (await self._machine.look(name)).is_well is not False and is_well
-            except* Failure as group:
-                raise _first(group) from None
+        with contextlib.ExitStack() as held, ungrouped():
+            await self._join(held)
+            async with anyio.create_task_group() as self._tasks:
+                await self._round(True)
+            with self._going_on(COUNTING):
+                is_well = await self._audit.round(self._busy) == 0
+            for name in self._config.runtime:
+                with self._going_on(name):
+                    is_well = (await self._machine.look(name)).is_well is not False and is_well
         return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
     def _say_what_goes_on(self) -> None:
@@ -218,11 +213,8 @@ class Watchdog:
             raise Failure(f"@{me} watches here already.", "End that watchdog first, or enroll another.") from None
 
     async def _until_signal(self) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                self._ended_by = number
-                self._tasks.cancel_scope.cancel()
-                return
+        self._ended_by = await ending_signal()
+        self._tasks.cancel_scope.cancel()
 
     # -------------------------------------------------------------- what goes on at once
 
@@ -328,12 +320,3 @@ def _fault(error: Failure | OSError) -> str:
         return f"{type(error).__name__} {error.errno}"
     kind = None if type(error) is Failure else type(error).__name__
     return str(error.body.get("code") or kind or error.why)
-
-
-def _first(group: BaseExceptionGroup[Failure]) -> Failure:
-    """What ended a group of tasks."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Failure)
-    return error

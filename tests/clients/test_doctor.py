@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from teamroom.clients.doctor import kill_drill
-from teamroom.clients.doctor.folder import harnesses
+from teamroom.clients.doctor.machine import harnesses
 from teamroom.server.door.door import Door
 from teamroom.server.settings import NOT_ABOVE, Settings, contradictions
 from tests.support.rooms import RunningRoom, running_room
@@ -145,8 +145,8 @@ async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeyp
         assert "not 401 killed" in line["found"]
 
 
-async def _enrolled(room: Any) -> str:
-    return str((await room.call("enroll", name=kill_drill.NAME))["token"])
+def _enrolled(room: Any) -> str:
+    return str((room.call("enroll", name=kill_drill.NAME))["token"])
 
 
 # ------------------------------------------------------------------ what else it looks at

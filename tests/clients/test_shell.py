@@ -11,7 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from teamroom.clients.session.failure import COMMANDS, with_commands, without_tokens
-from teamroom.clients.session.terminal import plain, plain_lines, until
+from teamroom.clients.session.spans import until
+from teamroom.clients.session.terminal import plain, plain_lines
 from teamroom.clients.shell.main import app
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.support.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up

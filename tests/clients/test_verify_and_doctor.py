@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.clients.doctor.doctor import has_wal_reset_fix
+from teamroom.clients.doctor.machine import has_wal_reset_fix
 from teamroom.clients.local.verify import verified
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import TOKEN, Done, Shell, free_port

@@ -18,8 +18,7 @@ import anyio
 import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
-from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import connected
+from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.steady import SteadyRoom, new_listener
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import matching, processes
@@ -795,8 +794,8 @@ def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_cal
     place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})
 
     async def call_late() -> dict[str, Any]:
-        async with connected(place, listener=earlier) as as_earlier:
-            return await as_earlier.call("wait_for_wake", timeout_seconds=5)
+        steady = SteadyRoom(place, lambda: token(place), lambda *_, **__: None, is_steady=False, listener=earlier)
+        return await steady.wait(None, seconds=5)
 
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)

@@ -1,25 +1,17 @@
 """`teamroom backup` and `teamroom restore`: a room's data kept, and brought back, straight from its folder."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import Progress
-
 from teamroom.clients.session.failure import USAGE, Failure
-from teamroom.clients.session.terminal import aligned, console, plain, print_json, span
+from teamroom.clients.session.progress import progress
+from teamroom.clients.session.spans import span
+from teamroom.clients.session.terminal import aligned, plain, print_json
 from teamroom.server.clock import rfc3339, wall_clock
 from teamroom.server.record.backups import BACKUPS, Backup, BackupError, backups, make_backup
 from teamroom.server.restore import Restored, RestoreError
 from teamroom.server.restore import restore as put_back
 from teamroom.server.settings import SettingsError, load
 from teamroom.server.store.folder import DATABASE, FolderError, locked, make_private
-
-QUIET_SECONDS = 1.0
-"""Work that takes longer than this shows how far it is."""
-
-Report = Callable[[int, int], None]
 
 
 def backup(folder: Path, into: Path | None, as_json: bool) -> int:
@@ -28,7 +20,7 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
         raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
     try:
         kept = load(folder).backups_kept
-        with _progress("Copying", "Verifying") as (copying, verifying):
+        with progress("Copying", "Verifying") as (copying, verifying):
             made = make_backup(folder, into or folder / BACKUPS, wall_clock(), kept, copying, verifying)
     except (BackupError, FolderError) as error:
         raise Failure(f"No backup was made: {error}.", "Mend that, and make it again.") from None
@@ -63,7 +55,7 @@ def restore(folder: Path, path: Path, without_journal: bool, as_json: bool) -> i
         raise Failure(f"{path} is no backup's database.", "Name the .db file that `teamroom backup` made.", USAGE)
     try:
         make_private(folder)
-        with locked(folder, "restoring a backup"), _progress("Restoring") as (report,):
+        with locked(folder, "restoring a backup"), progress("Restoring") as (report,):
             done = put_back(
                 folder, path, wall_clock(), without_journal=without_journal, settings=load(folder), progress=report
             )
@@ -110,25 +102,3 @@ def _data(backup: Backup) -> dict[str, object]:
         "hash": backup.hash,
         "sha256": backup.sha256,
     }
-
-
-@contextmanager
-def _progress(*steps: str) -> Iterator[tuple[Report, ...]]:
-    """A bar for each step on a terminal, once the work has taken a while."""
-    out = console(stderr=True)
-    started = time.monotonic()
-    bars = Progress(console=out, transient=True)
-
-    def reporter(task: int) -> Report:
-        def report(done: int, total: int) -> None:
-            if out.is_terminal and time.monotonic() - started > QUIET_SECONDS:
-                bars.start()
-                bars.update(task, completed=done, total=total)  # type: ignore[arg-type]
-
-        return report
-
-    try:
-        yield tuple(reporter(bars.add_task(step, total=None)) for step in steps)
-    finally:
-        if bars.live.is_started:
-            bars.stop()

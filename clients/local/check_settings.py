@@ -1,0 +1,94 @@
+"""What `teamroom doctor` looks at in the settings: where each comes from, and how people are told outside the room."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from teamroom.clients.local.findings import Finding
+from teamroom.clients.local.snapshot import snapshot
+from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.place import Place
+from teamroom.server.acts.letters.channels import channels_of
+from teamroom.server.notify.channels import INSTALL, is_installed, is_understood
+from teamroom.server.settings import (
+    Origin,
+    Settings,
+    SettingsError,
+    contradictions,
+    load,
+    load_with_origins,
+    policy_values,
+    shown,
+    with_policy,
+)
+from teamroom.server.store.folder import DATABASE
+
+
+def settings_table(place: Place) -> dict[str, dict[str, Any]]:
+    """The settings in force with their origins; nothing where they cannot be read."""
+    try:
+        settings, origins = _in_force(place)
+    except (SettingsError, Failure):
+        return {}
+    values = {**settings.model_dump(mode="json"), "notify": shown("notify", settings.notify)}
+    return {name: {"value": values[name], "origin": origins[name]} for name in Settings.model_fields}
+
+
+def check_settings(place: Place) -> Iterator[Finding]:
+    """Whether the settings and the policy can be read, and do not contradict themselves."""
+    try:
+        load_with_origins(place.folder, dict(place.environment))
+    except SettingsError as error:
+        yield Finding("problem", "settings", str(error), "Correct it; the room does not start with it.")
+        return
+    try:
+        settings, origins = _in_force(place)
+    except SettingsError as error:
+        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` shows what it may name."
+        yield Finding("problem", "settings", f"Acts are denied: {error}.", fix)
+        return
+    changed = [name for name, origin in origins.items() if origin != "default"]
+    for pair in contradictions(settings):
+        yield Finding("warning", "settings", f"{pair}.", "Correct one of them, in room.toml or by `teamroom policy`.")
+    found = f"{len(origins)} in force, {len(changed)} of them not the default" + (
+        ": " + ", ".join(f"{name} = {shown(name, getattr(settings, name))} ({origins[name]})" for name in changed)
+        if changed
+        else ""
+    )
+    yield Finding("ok", "settings", f"{found}.")
+
+
+def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
+    """The settings with the room's policy, and where each value comes from. Raises SettingsError."""
+    settings, origins = load_with_origins(place.folder, dict(place.environment))
+    if not (place.folder / DATABASE).exists():
+        return settings, origins
+    with snapshot(place.folder) as tx:
+        document = tx.value("policy")
+    origins |= dict.fromkeys(policy_values(document), "policy")
+    return with_policy(settings, document), origins
+
+
+def check_channels(place: Place) -> Iterator[Finding]:
+    """How each person is told outside the room, and whether it arrives. Nothing where nobody is."""
+    try:
+        settings = load(place.folder, dict(place.environment))
+    except SettingsError:
+        return  # said beside the settings
+    if not settings.notify:
+        return
+    if not is_installed():
+        yield Finding("problem", "notify", "People have channels, but apprise is not installed.", f"Run: {INSTALL}")
+    with snapshot(place.folder, settings) as tx:
+        found = channels_of(tx, None)
+    for person in found.people:
+        if not person.is_here:
+            missing = f"@{person.name} has channels, but is no person of this room."
+            yield Finding("warning", "notify", missing, "Correct the name in room.toml.")
+        for number, channel in enumerate(person.channels if person.is_here else ()):
+            said = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
+            if is_installed() and not is_understood(settings.notify[person.name][number].get_secret_value()):
+                yield Finding("problem", "notify", f"{said} Its URL is not understood.", "Correct it in room.toml.")
+            elif channel.state == "failed":
+                yield Finding("warning", "notify", said, f"Try it: teamroom notify {person.name}")
+            else:
+                yield Finding("ok", "notify", said)

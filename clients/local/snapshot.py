@@ -1,0 +1,35 @@
+"""One look into a room's database from outside its server."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from teamroom.clients.session.failure import Failure
+from teamroom.server.settings import Settings
+from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Reading
+
+
+@contextmanager
+def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
+    """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
+
+    Raises Failure when it cannot be read.
+    """
+    path, run = folder / DATABASE, sqlite_statements()
+    if not path.exists():
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute(run["begin_read"])
+            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
+            if tx.one("read_head") is None:
+                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
+            yield tx
+    except sqlite3.Error as error:
+        raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None

@@ -1,0 +1,95 @@
+"""The shell's application, and the arguments and options that several commands take.
+
+A command is one function in one file of this package, with what it prints next to it; `main` loads every file. Each
+command imports what it needs when it runs, so that the others need not wait for it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+from teamroom.clients.session.spans import SPANS, parse_span
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECTIONS = ("The room", "Members", "The switch", "Work", "What happened", "Capabilities", "The record", "Programs")
+"""The headings of the help, in their order. A command names its own."""
+
+
+class Commands(TyperGroup):
+    """The shell's commands, which the help lists by section."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each section that has commands."""
+        commands = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+        widest = max(map(len, commands))
+        titles = dict.fromkeys((*SECTIONS, *(_section(command) for command in commands.values())))
+        for title in titles:
+            here = [(name, command) for name, command in commands.items() if _section(command) == title]
+            room = formatter.width - 6 - widest
+            rows = [(name.ljust(widest), command.get_short_help_str(room)) for name, command in here]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _section(command: Any) -> str:
+    return str(getattr(command, "rich_help_panel", ""))
+
+
+app = typer.Typer(
+    name="teamroom",
+    cls=Commands,
+    help="The room that long-running agents and the people who answer for them share.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def command(section: str) -> Callable[[F], F]:
+    """Make a function a command of the shell, in a section of the help."""
+    return app.command(rich_help_panel=section)
+
+
+# ------------------------------------------------------------------ arguments and options
+
+
+def seconds(text: str) -> float:
+    """A span in words of the shell, in seconds."""
+    found = parse_span(text)
+    if found is None:
+        raise typer.BadParameter(f"write it {SPANS}")
+    return found
+
+
+def bare(name: str) -> str:
+    """A name as arguments carry it: without the @ that people put before it."""
+    return name.removeprefix("@")
+
+
+def span(*names: str, help: str) -> Any:
+    """An option that takes a span of time."""
+    return typer.Option(*names, metavar="SPAN", parser=seconds, help=help)
+
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The room's data folder (also TEAMROOM_DATA).")
+]
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="Where the room answers (also TEAMROOM_URL).")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="A file with your token (or set TEAMROOM_TOKEN).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Span = float | None
+Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME")]
+Target = Annotated[
+    str, typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for its agents, or room.")
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; those it binds are told.")]
+After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what follows this number.")]

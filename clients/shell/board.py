@@ -1,0 +1,201 @@
+"""The board: unfinished tasks by state, or one task in full."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.spans import day_and_time, until
+from teamroom.clients.session.terminal import (
+    Row,
+    Styled,
+    is_terminal,
+    plain,
+    plain_lines,
+    print_hanging,
+    print_json,
+    print_line,
+    print_rows,
+)
+from teamroom.clients.shell.app import Data, Json, TokenFile, Url, command
+from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.reading import pages
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
+
+BAR_CELLS = 12
+
+Presence = Mapping[str, str]
+"""The presence of members by name."""
+
+
+@command("Work")
+def board(
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One task in full, such as T-12.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
+    ] = None,
+    query: Annotated[str | None, typer.Option("--query", metavar="TEXT", help="Only tasks with these words.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show the unfinished tasks: what is to do, who has it, what it waits for."""
+    reply, presence = _read(Place(data, url, token_file), task, state, query)
+    if json:
+        print_json(reply)
+    else:
+        _show(shaped(reply), presence)
+
+
+def _read(place: Place, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
+    """The board, or a task, and the presence of each holder. Raises Failure."""
+    from teamroom.clients.session.room import connected
+
+    with connected(place) as room:
+        if task is not None:
+            reply = room.call("read_board", task=task)
+            holders = {reply["task"]["holder"]} - {None}
+        else:
+            reply = pages(room, "read_board", "tasks", state=state, query=query)
+            holders = {line["holder"] for line in reply["tasks"]} - {None}
+        members = pages(room, "who", "members")["members"] if holders else []
+    return reply, {member["name"]: member["presence"] for member in members}
+
+
+def _show(found: "Board", presence: Presence) -> None:
+    if found.task is not None:
+        _show_task(found.task, presence)
+        return
+    if is_terminal():
+        _show_sections(found.tasks, presence)
+    else:
+        print_rows([_cells(task, presence) for task in found.tasks])
+    if found.next:
+        print(f"More tasks follow {plain(found.next)}: narrow it with --state or --query.")
+
+
+# ------------------------------------------------------------------ the board
+
+
+def _show_sections(tasks: "Sequence[TaskLine]", presence: Presence) -> None:
+    """The tasks of each state under a heading."""
+    if not tasks:
+        print_line(Styled(""))
+        print("Nothing is on the board. An agent or you put work there with create_task.")
+        return
+    print_line(_counts(tasks))
+    rows = [_row(task, presence) for task in tasks]
+    for state, (words, style) in STATES.items():
+        section = [row for task, row in zip(tasks, rows, strict=True) if task.state == state]
+        if section:
+            print()
+            print_line(Styled(f"{words} {len(section)}", style=f"bold {style}"))
+            print_rows(section, free=1, like=rows)
+
+
+def _counts(tasks: "Sequence[TaskLine]") -> Styled:
+    """How many tasks are in each state, as bars."""
+    counts = Counter(task.state for task in tasks)
+    most = max(counts.values())
+    pieces: list[tuple[str, str]] = []
+    for state, (words, style) in STATES.items():
+        if counts[state]:
+            cells = max(1, round(BAR_CELLS * counts[state] / max(most, BAR_CELLS)))
+            pieces += [(f"{words} ", "dim"), ("▇" * cells, style), (f" {counts[state]}   ", "")]
+    overdue = sum(task.overdue for task in tasks)
+    return Styled(*pieces, (f"overdue {overdue}" if overdue else "", "bold red"))
+
+
+def _row(task: "TaskLine", presence: Presence) -> Row:
+    """A task as a line under its state."""
+    mark = f"↑{task.priority} " if task.priority > 0 else ""
+    return [
+        Styled(plain(task.task), style="bold"),
+        Styled((mark, "bold"), plain(task.title)),
+        _holder(task, presence),
+        Styled(_state_of_lease(task), style="bold red" if task.overdue else "dim"),
+    ]
+
+
+def _cells(task: "TaskLine", presence: Presence) -> Row:
+    """A task as a line of its own."""
+    lease = Styled(_state_of_lease(task))
+    return [
+        Styled(plain(task.task)), Styled(plain(task.state)), _holder(task, presence), lease, Styled(plain(task.title))
+    ]  # fmt: skip
+
+
+def _holder(task: "TaskLine", presence: Presence) -> Styled:
+    if task.holder is None:
+        return Styled("")
+    now = presence.get(task.holder, "")
+    return Styled(f"@{plain(task.holder)}", (f" {plain(now)}" if now else "", PRESENCE.get(now, "dim")))
+
+
+def _state_of_lease(task: "TaskLine") -> str:
+    if task.waiting_for:
+        return f"waits: {plain(task.waiting_for)}"
+    if task.overdue:
+        return "overdue"
+    return f"{until(task.lease_until)} left" if task.lease_until and task.state == "claimed" else ""
+
+
+# ------------------------------------------------------------------ one task
+
+
+def _show_task(task: "TaskShown", presence: Presence) -> None:
+    """What a task is, who has it, what happened to it."""
+    print_hanging(Styled(plain(task.task), style="bold"), Styled(plain(task.title), style="bold"))
+    for name, value in _facts(task, presence):
+        if value.text:
+            print_hanging(Styled(f"  {name:<12}", style="dim"), value)
+    if task.detail:
+        print()
+        for line in plain_lines(task.detail):
+            print_line(Styled(f"  {line}"))
+    print()
+    for entry in task.history:
+        what = f"@{plain(entry.member)} {plain(entry.kind)}" + (f": {plain(entry.text)}" if entry.text else "")
+        print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(what))
+
+
+def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
+    words, style = STATES.get(task.state, (task.state, "dim"))
+    before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
+    return [
+        ("state", Styled((words, style), (" overdue" if task.overdue else "", "bold red"))),
+        ("holder", _holder(task, presence)),
+        ("lease until", Styled(plain(task.lease_until or ""))),
+        ("waits for", Styled(plain(task.waiting_for or ""))),
+        ("assigned", Styled(plain(task.assigned or ""))),
+        ("created", Styled(f"{plain(task.created_at)} by @{plain(task.creator)}")),
+        ("due", Styled(plain(task.due or ""))),
+        ("needs", Styled(plain(", ".join(task.needs)))),
+        ("depends on", Styled(plain(before))),
+        ("completed by", Styled(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
+        ("reviewer", Styled(plain(task.reviewer or ""))),
+        ("summary", Styled(plain(task.summary))),
+        *(("evidence", Styled(_evidence(item))) for item in task.evidence),
+        *(("reminder", Styled(plain(line))) for line in _reminders(task)),
+    ]
+
+
+def _evidence(item: Mapping[str, Any]) -> str:
+    check = f"; check: {item['check']}" if item.get("check") else ""
+    return plain(f"{item.get('kind')} {item.get('ref')}{check}")
+
+
+def _reminders(task: "TaskShown") -> list[str]:
+    """The reminders of a task in the words of the room, which load only for a task that has any."""
+    if not task.reminders:
+        return []
+    from teamroom.server.acts.reminders.reminders import Slot
+
+    return [Slot.model_validate(slot).line() for slot in task.reminders]

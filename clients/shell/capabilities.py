@@ -1,0 +1,171 @@
+"""Capabilities: what members reach, and how that becomes provable."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.spans import until
+from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows, say
+from teamroom.clients.shell.app import Data, Json, Name, TokenFile, Url, command
+from teamroom.clients.shell.reading import read as read_resource
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.capabilities.plants import Planted, Plants
+    from teamroom.server.facts.capability import CapabilityShown
+
+SECTION = "Capabilities"
+
+
+def describe(shown: "CapabilityShown") -> str:
+    """A capability with how it is known, by whom and for how long."""
+    by = f" by @{plain(shown.by)}" if shown.by else ""
+    left = f" for {until(shown.until)}" if shown.until and shown.state != "expired" else ""
+    idle = "" if shown.counts else ", does not count"
+    return f"{plain(shown.capability)} ({shown.state}{by}{left}{idle})"
+
+
+# ------------------------------------------------------------------ plants
+
+
+@command(SECTION)
+def plant(
+    capability: Annotated[
+        str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api; without one, what is planted.")
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Write the value there.")] = None,
+    print_: Annotated[
+        bool, typer.Option("--print", help="Print the value, this once, to put it there yourself.")
+    ] = False,
+    read: Annotated[
+        str | None, typer.Option("--read", metavar="COMMAND", help="With --print: what members run to print it.")
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", metavar="TEXT", help="A hint for who looks for it.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Ask nobody for it any more.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make a capability provable: a value where it stands, whose hash members are asked for."""
+    if capability is not None and (file is not None) + print_ + remove != 1:
+        raise typer.BadParameter("give one of --file FILE, --print and --remove")
+    from teamroom.clients.session.room import ask
+
+    place = Place(data, url, token_file)
+    if capability is None:
+        _show_plants(read_resource(place, "teamroom://plants"), json)
+    elif remove:
+        _show_planted(ask(place, "plant", capability=capability, remove=True), None, False, json)
+    elif file is None:
+        _show_planted(ask(place, "plant", capability=capability, read=read, where=where), None, print_, json)
+    else:
+        _show_planted(_plant_in_file(place, capability, file, where), file, print_, json)
+
+
+def _plant_in_file(place: Place, capability: str, file: str, where: str | None) -> dict[str, Any]:
+    """Make a capability provable by a value that is in a file once this returns. Raises Failure.
+
+    A file that holds anything but an older value is left alone.
+    """
+    from teamroom.clients.session.room import ask
+
+    path = Path(file).expanduser()
+    if where is None and not path.is_absolute():
+        where = f"the path begins at the root of {capability}"
+    with _draft(path) as draft:
+        reply = ask(place, "plant", capability=capability, file=file, where=where)
+        draft.write_text(f"{reply['value']}\n", encoding="ascii")
+        try:
+            draft.replace(path)
+        except OSError as error:
+            raise Failure(
+                f"The room has a new value, but {path} cannot be written: {error.strerror}.", "Plant it once more."
+            ) from None
+    return reply
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """An empty file beside the one to write, so that what cannot be written fails before the room has a new value."""
+    if path.exists() and not _is_ours(path):
+        raise Failure(f"{path} holds something else, and is left alone.", "Name a file of its own with --file.", USAGE)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.touch(exist_ok=False)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror}.", "Name another file with --file.") from None
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    from teamroom.server.rules.proofs import VALUE_PREFIX
+
+    try:
+        with path.open("rb") as found:
+            return found.read(len(VALUE_PREFIX)) == VALUE_PREFIX.encode()
+    except OSError:
+        return False
+
+
+def _show_planted(reply: dict[str, Any], file: str | None, to_print: bool, as_json: bool) -> None:
+    """Where a new value stands; the value itself only where it was asked for, alone on standard output."""
+    done: Planted = shaped(reply)
+    if as_json:
+        print_json({**reply, "file": file, "value": done.value if to_print else None})
+        return
+    asked = f"{done.asked} member{'s' if done.asked != 1 else ''} asked"
+    if to_print and done.value is not None:
+        print(done.value)
+        say(f"{plain(done.capability)} is provable; put this value where it stands. {asked}.")
+    elif file is not None:
+        print(f"{plain(done.capability)} is provable: its value stands in {plain(file)}. {asked}.")
+    else:
+        print(f"{plain(done.capability)} is provable no longer.")
+
+
+def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
+    """What can be proven, one line each."""
+    if as_json:
+        print_json(reply)
+        return
+    found: Plants = shaped(reply)
+    rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
+    print_rows([[Styled(plain(cell)) for cell in row] for row in rows])
+    if not rows:
+        print("Nothing is planted: teamroom plant CAPABILITY --file FILE")
+
+
+# ------------------------------------------------------------------ attestations
+
+
+@command(SECTION)
+def attest(
+    name: Name,
+    capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="What the member reaches.")],
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an attestation back before it ends.")] = False,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Vouch for what a member declares that it reaches, or take that back."""
+    from teamroom.clients.session.room import ask
+
+    about = {"attest_for": name, "capabilities": capabilities, **({"withdraw": True} if withdraw else {})}
+    reply = ask(Place(data, url, token_file), "declare_capabilities", **about)
+    if json:
+        print_json(reply)
+        return
+    states: dict[str, CapabilityShown] = {state["capability"]: shaped(state) for state in reply["states"]}
+    for capability in reply["capabilities"]:
+        print(f"@{plain(str(reply['member']))}: {describe(states[capability])}. Receipt {reply['receipt']}.")

@@ -1,0 +1,178 @@
+"""The night on one screen: a line for each thing, cut where the terminal ends."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.spans import day_and_time, seconds_between
+from teamroom.clients.session.spans import span as in_words
+from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows
+from teamroom.clients.shell.app import Data, Json, Span, TokenFile, Url, command, span
+from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.reading import read
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.overnight.broke import Broken
+    from teamroom.server.acts.overnight.overnight import Night
+    from teamroom.server.acts.overnight.sections import Section
+    from teamroom.server.acts.overnight.stops import Stopped
+    from teamroom.server.acts.overnight.waits import Waiting
+    from teamroom.server.acts.overnight.work import Doer, Held
+
+Ago = Callable[[str], str]
+
+TITLE_CELLS = 30
+"""How much of a title stands before what was last brought to the task."""
+
+
+@command("What happened")
+def overnight(
+    since: Annotated[Span, span("--since", help="How far back, such as 12h; else since you last looked.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show what happened on one screen: what waits, what broke, who is stopped, who has what, who did what."""
+    hours = "" if since is None else f"/{since / 3600:.6f}"
+    reply = read(Place(data, url, token_file), f"teamroom://overnight{hours}")
+    if json:
+        print_json(reply)
+    else:
+        show(reply)
+
+
+def show(reply: dict[str, Any]) -> None:
+    """Print what happened on at most sixty lines, what waits and what broke first."""
+    from teamroom.server.acts.overnight.overnight import Night
+
+    night = Night.model_validate(reply)
+    print_line(_head(night), is_cut=True)
+    print_line(_pace(night), is_cut=True)
+    ago = partial(_ago, until=night.until)
+    receipts = f"teamroom receipts --after {night.after}"
+    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), "teamroom board")
+    _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), receipts)
+    _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), receipts)
+    _section("has what now", "green", night.has, partial(_held, ago=ago), "teamroom board")
+    _section("done", "cyan", night.done, _doer, receipts)
+
+
+# ------------------------------------------------------------------ the head and the sections
+
+
+def _head(night: "Night") -> Styled:
+    looked = ", since you last looked" if night.since_last_look else ""
+    long = in_words(seconds_between(night.since, night.until))
+    words = f"{_time(night.since)} to {_time(night.until)} UTC ({long}{looked})"
+    opened = night.tasks.get("open", 0)
+    return Styled((words, "bold"), f"  {night.entries:,} entries, {opened} task{'s' * (opened != 1)} open")
+
+
+def _pace(night: "Night") -> Styled:
+    """How much happened in each step, as bars; nothing is a gap."""
+    most, step = max(night.pace.entries, default=0), in_words(night.pace.step_seconds)
+    return Styled((f"steps of {step} ", "dim"), (night.pace.bars, "cyan"), (f" at most {most:,}", "dim"))
+
+
+def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any], Row], see: str) -> None:
+    """A heading, a line for each thing that is shown, and one that counts the others."""
+    print()
+    if not section.total:
+        print_line(Styled(f"{title}: nothing", style="dim"))
+        return
+    print_line(Styled(f"{title} {section.total:,}", style=f"bold {style}"))
+    print_rows([row(thing) for thing in section.shown])
+    if section.left_out:
+        more = f"and {sum(section.left_out.values()):,} more: {see}  ({section.rest})"
+        print_line(Styled(more, style="dim"), is_cut=True)
+
+
+# ------------------------------------------------------------------ one thing, in columns
+
+
+def _waiting(waiting: "Waiting", ago: Ago) -> Row:
+    by = f"@{plain(waiting.by)}"
+    what = {
+        "escalation": f"{by} does not move it, reminded {waiting.times} times",
+        "ask": f"{by} asks",
+        "review": f"{by} completed it; to review",
+        "blocked": f"blocks {by}",
+        "offer": f"{by} offers it until {_time(waiting.until or waiting.since)}",
+        "assigned": f"to begin, from {by}",
+    }[waiting.kind]
+    return [
+        Styled(plain(waiting.subject), style="bold"),
+        Styled(f"@{plain(waiting.person)}" if waiting.person else "anybody"),
+        Styled(ago(waiting.since), style="dim"),
+        _with_text(what, waiting.text),
+    ]
+
+
+def _broken(broken: "Broken", ago: Ago) -> Row:
+    from teamroom.server.acts.overnight.sections import KIND_WORDS
+
+    times = f" ({broken.times} times)" if broken.times > 1 else ""
+    became = f"{plain(broken.became)}; " if broken.became else ""
+    kind = KIND_WORDS.get(broken.kind, broken.kind)
+    return [
+        Styled(plain(broken.subject), style="bold"),
+        Styled("over", style="dim") if broken.over else Styled(kind, style="red"),
+        Styled(ago(broken.at), style="dim"),
+        Styled((f"@{plain(broken.by)} noticed{times}: ", "dim"), f"{became}{plain(broken.line)}"),
+    ]
+
+
+def _stopped(stopped: "Stopped", ago: Ago) -> Row:
+    until = f" until {_time(stopped.until)}" if stopped.until else ""
+    how = f"by @{plain(stopped.by)}{until}"
+    if stopped.standing == "active":
+        ended = f"{stopped.let_go} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
+        how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
+    return [
+        Styled(plain(stopped.target), style="bold"),
+        Styled(stopped.standing, style=PRESENCE.get(stopped.standing, "green")),
+        Styled(ago(stopped.since), style="dim"),
+        _with_text(how, stopped.reason),
+    ]
+
+
+def _held(held: "Held", ago: Ago) -> Row:
+    words, style = STATES[held.state]
+    last = held.last
+    waits = f"; waits: {plain(held.waits_for)}" if held.waits_for else ""
+    text = "" if last is None else last.text or last.evidence
+    brought = "" if last is None else f"; {plain(last.kind)}" + (f" “{plain(text)}”" if text else "")
+    return [
+        Styled(plain(held.task), style="bold"),
+        Styled("overdue", style="bold red") if held.overdue else Styled(words, style=style),
+        Styled(f"@{plain(held.holder)} ", (plain(held.presence), PRESENCE.get(held.presence, "dim"))),
+        Styled("" if last is None else ago(last.at), style="dim"),
+        Styled(Styled(plain(held.title)).cut(TITLE_CELLS), waits, brought),
+    ]
+
+
+def _doer(doer: "Doer") -> Row:
+    numbers = (
+        ("completed", doer.completed),
+        ("reviewed", doer.reviewed),
+        ("handed over", doer.handed_over),
+        ("took over", doer.took_over),
+        ("reports", doer.reports),
+    )
+    did = ", ".join(f"{name} {number:,}" for name, number in numbers if number)
+    newest = "; ".join(f"{plain(task.task)} “{plain(task.title)}”" for task in doer.newest)
+    return [Styled(f"@{plain(doer.member)}", style="bold"), Styled(did + (f": {newest}" if newest else ""))]
+
+
+def _with_text(what: str, text: str) -> Styled:
+    return Styled(f"{what}: “{plain(text)}”" if text else what)
+
+
+def _time(at: str) -> str:
+    return plain(day_and_time(at))
+
+
+def _ago(at: str, until: str) -> str:
+    return in_words(seconds_between(at, until))

@@ -1,0 +1,85 @@
+"""People outside the room: who is told there, and a test letter that is followed to its end."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from teamroom.clients.session.failure import FAILED
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
+from teamroom.clients.shell.app import Data, Json, TokenFile, Url, bare, command
+from teamroom.clients.shell.reading import read
+
+REQUEST_ID_BYTES = 12
+
+LOOK_SECONDS = 0.2
+LONGEST_SECONDS = 150.0
+"""How often it is looked what became of a test, and for how long: longer than a try may take."""
+
+CHANNELS = "teamroom://channels"
+
+
+@command("Members")
+def notify(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", parser=bare, help="Whom; without it, who has channels.")
+    ] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Try how a person is told outside the room: send a test, and say which channels took it."""
+    place = Place(data, url, token_file)
+    if name is None:
+        reply = read(place, CHANNELS)
+        print_json(reply) if json else _show_channels(reply)
+        return
+    reached = _send_test(place, name)
+    if json:
+        print_json({"name": name, "channels": reached})
+    else:
+        print_rows([[Styled(plain(channel["kind"])), Styled(_outcome(channel))] for channel in reached])
+    raise typer.Exit(0 if all(channel["state"] == "delivered" for channel in reached) else FAILED)
+
+
+def _send_test(place: Place, name: str) -> list[dict[str, Any]]:
+    """Send a test letter; returns the person's channels once each has taken it or not. Raises Failure."""
+    import secrets
+
+    from teamroom.clients.session.room import connected
+
+    with connected(place) as room:
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)  # each test is one of its own, however soon it follows another
+        sent = room.call("notify", request_id=request_id, name=name)
+        give_up_at = time.monotonic() + LONGEST_SECONDS
+        while True:
+            people = room.read(CHANNELS)["people"]
+            reached = [channel for person in people if person["name"] == sent["name"] for channel in person["channels"]]
+            waits = any(c["newest"] == sent["letter"] and c["state"] == "pending" for c in reached)
+            if not waits or time.monotonic() > give_up_at:
+                return reached
+            time.sleep(LOOK_SECONDS)
+
+
+def _outcome(channel: dict[str, Any]) -> str:
+    why = f": {channel['reason']}" if channel["reason"] else ""
+    return plain(f"{channel['state'] or 'pending'}{why}")
+
+
+def _show_channels(reply: dict[str, Any]) -> None:
+    """Who has channels, one line each."""
+    from teamroom.server.acts.letters.channels import Channels
+
+    found = Channels.model_validate(reply)
+    rows = [
+        [Styled(f"@{plain(person.name)}"), Styled(plain(channel.kind)), Styled(plain(channel.words))]
+        for person in found.people
+        for channel in person.channels
+    ]
+    print_rows(rows)
+    if not rows:
+        print("Nobody is told outside the room. Channels stand in room.toml, under [notify].")
+    if found.held:
+        print(f"{found.held} notices are held for the cap or the quiet hours.")

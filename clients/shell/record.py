@@ -1,0 +1,98 @@
+"""The record: verified, backed up, restored and redacted."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.progress import progress
+from teamroom.clients.session.terminal import plain, print_json
+from teamroom.clients.shell.app import Data, Json, Reason, Span, TokenFile, Url, command, span
+
+SECTION = "The record"
+
+
+@command(SECTION)
+def verify(data: Data = None, json: Json = False) -> None:
+    """Check the whole log against its chain and its seal, also while the room is open."""
+    from teamroom.clients.local.verify import verify
+
+    raise typer.Exit(verify(Place(data).folder, json))
+
+
+@command(SECTION)
+def backup(
+    into: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Where to; else backups in the data folder.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show the backups that are there instead.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Copy the room, also while it runs, and verify the copy: every page, every entry of the log."""
+    from teamroom.clients.local import backups
+
+    folder = Place(data).folder
+    raise typer.Exit(backups.list_backups(folder, into, json) if list_ else backups.backup(folder, into, json))
+
+
+@command(SECTION)
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` made.")],
+    without_journal: Annotated[
+        bool, typer.Option("--without-journal", help="Also where nobody knows who was killed since.")
+    ] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Bring a backup back in place of the room, which must not run. Nothing that was killed lives again."""
+    from teamroom.clients.local import backups
+
+    raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, json))
+
+
+@command(SECTION)
+def redact(
+    reason: Reason,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of an entry of the log.")
+    ] = None,
+    older_than: Annotated[Span, span("--older-than", help="Instead: all that is older, such as 90d.")] = None,
+    data: Data = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Take content away for good; numbers and hashes stay, and the log still verifies."""
+    if (what is None) == (older_than is None):
+        raise typer.BadParameter("give WHAT, or --older-than SPAN")
+    place = Place(data, url, token_file)
+    done = _redact(place, what, older_than, reason)
+    if json:
+        print_json(done)
+        return
+    print(f"{done['entries']} entries lost their content; the log still verifies.")
+    if done["entries"]:
+        print(f"Backups made before still hold it: {plain(str(place.folder / 'backups'))}")
+
+
+def _redact(place: Place, what: str | None, older_than: float | None, reason: str) -> dict[str, Any]:
+    """Take content away, in as many calls as it needs. Raises Failure; what was taken until then is taken."""
+    from teamroom.clients.session.room import connected
+
+    with connected(place) as room:
+        if what is not None:
+            reply = room.call("redact", what=what, reason=reason)
+            return {"entries": reply["entries"], "receipts": [reply["receipt"]] if reply["receipt"] else []}
+        entries, receipts, after = 0, list[int](), 0
+        end = room.read("teamroom://stream")["cursor"]
+        with progress("Taking away") as (report,):
+            while True:
+                reply = room.call("redact", older_than_seconds=older_than, after=after, reason=reason)
+                entries += reply["entries"]
+                receipts += [reply["receipt"]] if reply["receipt"] else []
+                if reply["after"] is None:
+                    return {"entries": entries, "receipts": receipts}
+                after = reply["after"]
+                report(after, end)
