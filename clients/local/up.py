@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import is_name
+from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
@@ -86,7 +87,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
     with contextlib.ExitStack() as announcing:
 
         def is_open() -> None:
-            gc.freeze()  # what start-up made stays: leave it out of each collection
+            collect_garbage()
             gc.set_threshold(*COLLECTED_EVERY)
             announcing.enter_context(announce(room.folder, room.settings.url))
             opened(Opened(room.settings.url, room.folder, owner if token is not None else None))

@@ -1,5 +1,9 @@
-"""Who started this process. The shell loads this before all else: in the second that the rest takes it may end."""
+"""How this process began: who started it, and when it is loaded.
 
+The shell loads this before all else: while the rest loads, who started it may end.
+"""
+
+import gc
 import os
 
 NOBODY = -1
@@ -20,3 +24,9 @@ def _started_by() -> int:
 
 
 STARTED_BY = _started_by()
+
+
+def collect_garbage() -> None:
+    """Collect garbage from now on, in a program that stays; what it has loaded so far is left out."""
+    gc.freeze()
+    gc.enable()

@@ -1,6 +1,7 @@
 """The console script `teamroom`: loads the commands, and runs the one that is called."""
 
 # isort: split
+import gc
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
@@ -16,6 +17,7 @@ for _file in iter_modules(shell.__path__, f"{shell.__name__}."):
 
 def main() -> None:
     """Run the command line of this process."""
+    gc.disable()  # most commands end before a collection pays; a program that stays turns it on again
     sys.exit(guarded(app, sys.argv[1:]))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teamroom.clients.session.place import OWNER_TOKEN, Place
-from teamroom.clients.session.started import STARTED_BY
+from teamroom.clients.session.started import STARTED_BY, collect_garbage
 from teamroom.clients.session.terminal import print_json
 from teamroom.clients.shell.app import Data, Json, TokenFile, Url, bare, command
 from teamroom.clients.shell.joining import how_to_join
@@ -83,6 +83,7 @@ def connect(
     """Carry MCP between standard input and output and the room, for clients that speak stdio only."""
     from teamroom.clients.bridge.connect import connect
 
+    collect_garbage()
     failure = connect(Place(data, url, token_file), name)
     raise typer.Exit(failure.exit_code if failure is not None else 0)
 
@@ -102,6 +103,7 @@ def listen(
     """Be the one live listener of an agent: run a command for what wakes it, the wakes as JSON on its input."""
     from teamroom.clients.listener.listen import listen
 
+    collect_garbage()
     raise typer.Exit(listen(Place(data, url, token_file), name, command, None if stay else STARTED_BY))
 
 
@@ -126,6 +128,7 @@ def watch(
     from teamroom.clients.watchdog import watch as watching
     from teamroom.clients.watchdog.runtimes import EXAMPLE
 
+    collect_garbage()
     place = Place(data, url, token_file)
     if example:
         print(EXAMPLE, end="")

@@ -10,6 +10,7 @@ from teamroom.clients.session.failure import UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.spans import day_and_time
+from teamroom.clients.session.started import collect_garbage
 from teamroom.clients.session.terminal import (
     Row,
     Styled,
@@ -53,6 +54,7 @@ def stream(
     place = Place(data, url, token_file)
     show = print_json if json else _show_entry
     if follow:
+        collect_garbage()
         _follow(place, after, limit, show)
         return
     with connected(place) as room:
