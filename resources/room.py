@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
-from teamroom.server.acts.act import number
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
@@ -14,6 +13,7 @@ from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.tasks.board import READ_BOARD
+from teamroom.server.facts.ids import number
 from teamroom.server.identity import Caller
 from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import channels, plants, policy

@@ -34,6 +34,7 @@ from teamroom.server.record import seal as sealing
 from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, way_back
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
@@ -96,16 +97,16 @@ class Room:
             return None
         try:
             token = None
-            if self.store.look_up(lambda tx: tx.one("read_head")) is None:
+            if self.store.look_up(lambda tx: tx.one(ReadHead, "read_head")) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
             self.store.look_up(self._bring_files_up)
-            self.clock.was_away_since(self.store.look_up(lambda tx: tx.value("last_sign")))
+            self.clock.was_away_since(self.store.look_up(lambda tx: tx.value(float, "last_sign")) or 0.0)
             return token
         except BaseException:
             await self.store.close()
             raise
 
-    def _missed(self, head: Any) -> str | None:
+    def _missed(self, head: ReadHead | None) -> str | None:
         return sealing.missed(self.folder, self._key, head)
 
     def _back_up(self) -> None:
@@ -123,13 +124,13 @@ class Room:
     def _bring_files_up(self, tx: Reading) -> None:
         """Make the journal say what the database says; seal what is new, or restored and never sealed."""
         journal.reconcile(self.folder, tx)
-        head = Head(*tx.one("lock_head"))
+        head = tx.only(Head, "lock_head")
         if sealing.epoch_of(self.folder) != head.epoch:
             self._seal(head)
 
     def _make(self, tx: Writing, owner: str) -> str:
         """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
-        token = open_room(tx, owner, self.clock())
+        token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         return token
 
@@ -139,7 +140,7 @@ class Room:
         tools = ToolServer(self.door, self.waiting, asking, caller_of, self.faults)
         resources = ResourceServer(self.door, caller_of, self.faults)
         prompts = PromptServer(self.door, caller_of, self.faults)
-        made_at = self.store.look_up(lambda tx: tx.one("read_head"))["created_at"]
+        made_at = self.store.look_up(lambda tx: tx.only(ReadHead, "read_head").created_at)
         listening = ListenServer(self.door, self.push, self.bus, caller_of, connection_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,

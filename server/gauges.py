@@ -8,6 +8,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from teamroom.server.http.connections import Connections
 from teamroom.server.store.folder import DATABASE, SEAL
+from teamroom.server.store.rows.control import StandingCount
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.overnight import StateCount
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.transaction import Reading, StorageError
 from teamroom.server.wake.bus import Bus
@@ -38,15 +41,20 @@ def gauges(
 
 
 def _stored(tx: Reading) -> list[Metric]:
-    head = tx.one("read_head")
+    head = tx.only(ReadHead, "read_head")
     return [
         gauge("teamroom_readable", "Whether the database can be read.", 1),
-        gauge("teamroom_log_entries", "The number of the last entry of the log.", head["seq"]),
-        gauge("teamroom_epoch", "How often the room was restored, and one.", head["epoch"]),
-        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.value("count_notices_held")),
-        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.value("count_deliveries")),
-        labelled("teamroom_members", "Members by their own standing.", "standing", tx.all("members_by_standing")),
-        labelled("teamroom_tasks", "Tasks by state.", "state", tx.all("tasks_by_state")),
+        gauge("teamroom_log_entries", "The number of the last entry of the log.", head.seq),
+        gauge("teamroom_epoch", "How often the room was restored, and one.", head.epoch),
+        gauge("teamroom_notices_held", "What people are to be told in no letter yet.", tx.number("count_notices_held")),
+        gauge("teamroom_deliveries_waiting", "Letters that a channel has to take.", tx.number("count_deliveries")),
+        labelled(
+            "teamroom_members",
+            "Members by their own standing.",
+            "standing",
+            tx.all(StandingCount, "members_by_standing"),
+        ),
+        labelled("teamroom_tasks", "Tasks by state.", "state", tx.all(StateCount, "tasks_by_state")),
     ]
 
 

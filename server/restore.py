@@ -95,9 +95,9 @@ def _epoch_here(folder: Path, backup: Backup) -> int:
             head = connection.execute(sqlite_statements()["read_head"]).fetchone()
     except sqlite3.Error:
         return 0
-    if head is not None and head["created_at"] != backup.room:
+    if head is not None and head.created_at != backup.room:
         raise RestoreError("The folder holds another room than the backup's.", "Restore into a folder of its own.")
-    return 0 if head is None else int(head["epoch"])
+    return 0 if head is None else int(head.epoch)
 
 
 def _copy(source: Path, draft: Path, progress: Progress) -> None:
@@ -120,8 +120,8 @@ def _begin(
     held = kept.read_text(encoding="ascii").strip() if kept.exists() else None
 
     def work(tx: Writing) -> tuple[Head, list[str], str | None]:
-        stopped = begin_again(tx, epoch, backup.at, stops, now)
-        token = owner_token(tx, held, now)
+        stopped = begin_again(tx, epoch, backup.at, stops)
+        token = owner_token(tx, held)
         return tx.head, stopped, token
 
     with closing(connect_writer(draft)) as connection:

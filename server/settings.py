@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -52,34 +52,49 @@ Channel = Annotated[SecretStr, Field(min_length=4, max_length=2000), AfterValida
 Channels = Annotated[list[Channel], Field(min_length=1, max_length=CHANNELS)]
 
 
-class Settings(BaseModel):
-    """What a room runs with. Times are in seconds, sizes in bytes or characters as the name says."""
+class Policy(BaseModel):
+    """The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # leases and work
-    lease_seconds: float = Field(3600, ge=60, le=86_400, description="The shortest lease of a claimed task.")
-    lease_intervals: int = Field(3, ge=1, le=100, description="A lease lasts at least this many intervals.")
-    lease_max_seconds: float = Field(86_400, ge=60, le=604_800, description="The longest lease of a claimed task.")
-    lease_grace_seconds: float = Field(60, ge=0, le=3600, description="An overdue task stays its holder's this long.")
-    busy_max_seconds: float = Field(14_400, ge=60, le=86_400, description="How far ahead long work may be declared.")
-    paused_overdue_seconds: float = Field(
-        3600, ge=60, le=604_800, description="A member's own pause of this length makes its tasks overdue."
-    )
-    wip_cap: int = Field(5, ge=1, le=100, description="How many tasks a member may hold at once.")
-
-    # hand-offs and reviews
-    offer_seconds: float = Field(900, ge=60, le=86_400, description="The shortest life of an offer.")
-    offer_intervals: int = Field(3, ge=1, le=100, description="An offer lives at least this many intervals.")
-    hop_limit: int = Field(5, ge=1, le=50, description="How often a task is handed on before its owner decides.")
     trust: TrustLevel = Field("declared", description="What counts as having a capability.")
+    wip_cap: int = Field(5, ge=1, le=100, description="How many tasks a member may hold at once.")
+    hop_limit: int = Field(5, ge=1, le=50, description="How often a task is handed on before its owner decides.")
+    lease_seconds: float = Field(3600, ge=60, le=86_400, description="The shortest lease of a claimed task.")
+    lease_max_seconds: float = Field(86_400, ge=60, le=604_800, description="The longest lease of a claimed task.")
+    busy_max_seconds: float = Field(14_400, ge=60, le=86_400, description="How far ahead long work may be declared.")
+    offer_seconds: float = Field(900, ge=60, le=86_400, description="The shortest life of an offer.")
     review_seconds: float = Field(3600, ge=60, le=604_800, description="After this a review falls to the owner.")
-
-    # capabilities
     proof_seconds: float = Field(604_800, ge=60, le=31_536_000, description="How long a proven capability stays so.")
     attestation_seconds: float = Field(
         2_592_000, ge=60, le=31_536_000, description="How long an attested capability stays so."
     )
+    notes_per_hour: int = Field(12, ge=1, le=1000, description="Notes of an agent shown one a line; more are folded.")
+    asks_per_hour: int = Field(30, ge=1, le=1000, description="Asks an agent may post.")
+    alerts_per_hour: int = Field(3, ge=1, le=1000, description="Alerts an agent may post.")
+    exchange_rounds: int = Field(6, ge=1, le=100, description="Rounds of two agents without a task moving.")
+
+
+POLICY = tuple(Policy.model_fields)
+"""The names of the policy's values."""
+
+
+class FixedSettings(BaseModel):
+    """The settings that stay as they are while the server runs. Acts read them from `tx.settings`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # leases and work
+    lease_intervals: int = Field(3, ge=1, le=100, description="A lease lasts at least this many intervals.")
+    lease_grace_seconds: float = Field(60, ge=0, le=3600, description="An overdue task stays its holder's this long.")
+    paused_overdue_seconds: float = Field(
+        3600, ge=60, le=604_800, description="A member's own pause of this length makes its tasks overdue."
+    )
+
+    # hand-offs and reviews
+    offer_intervals: int = Field(3, ge=1, le=100, description="An offer lives at least this many intervals.")
+
+    # capabilities
     probe_seconds: float = Field(
         3600, ge=10, le=86_400, description="How long one probe is shown; its answer is taken for twice that."
     )
@@ -118,13 +133,9 @@ class Settings(BaseModel):
     clock_step_seconds: float = Field(5, ge=1, le=3600, description="A step of the clock that ends all judgements.")
 
     # quietness
-    notes_per_hour: int = Field(12, ge=1, le=1000, description="Notes of an agent shown one a line; more are folded.")
-    asks_per_hour: int = Field(30, ge=1, le=1000, description="Asks an agent may post.")
-    alerts_per_hour: int = Field(3, ge=1, le=1000, description="Alerts an agent may post.")
     alerted: int = Field(5, ge=1, le=20, description="Members that an alert without addressee wakes at most.")
     wakes_from_one: int = Field(10, ge=1, le=1000, description="Wakes from one sender told one by one in a while.")
     wakes_seconds: float = Field(300, ge=1, le=86_400, description="That while; what is beyond is one digest in it.")
-    exchange_rounds: int = Field(6, ge=1, le=100, description="Rounds of two agents without a task moving.")
 
     # what reaches people outside the room
     notify: Annotated[dict[str, Channels], AfterValidator(_without_at)] = Field(
@@ -201,23 +212,14 @@ class Settings(BaseModel):
         return f"http://{host}:{self.port}"
 
 
-POLICY = (
-    "trust",
-    "wip_cap",
-    "hop_limit",
-    "lease_seconds",
-    "lease_max_seconds",
-    "busy_max_seconds",
-    "offer_seconds",
-    "review_seconds",
-    "proof_seconds",
-    "attestation_seconds",
-    "notes_per_hour",
-    "asks_per_hour",
-    "alerts_per_hour",
-    "exchange_rounds",
-)
-"""The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
+class Settings(FixedSettings, Policy):
+    """What a room starts with. Times are in seconds, sizes in bytes or characters as the name says."""
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The part that a room owner can change while the room runs, as it is at the start."""
+        return Policy(**{name: getattr(self, name) for name in POLICY})
+
 
 Origin = Literal["default", "room.toml", "environment", "policy"]
 
@@ -290,14 +292,16 @@ def contradictions(settings: Settings) -> list[str]:
     ]
 
 
-def with_policy(settings: Settings, document: str | None) -> Settings:
-    """The settings with the policy's values in their place. `document` is what the database holds, None if nothing.
+def with_policy(configured: Policy, document: str | None) -> Policy:
+    """The policy in force: what the database holds, and where it is silent, what the settings say.
+
+    `document`: the text in the database, None if there is none.
 
     Raises SettingsError when the policy is missing or cannot be read: whoever needs it must deny.
     """
     if document == "{}":
-        return settings
-    return settings.model_copy(update=policy_values(document))
+        return configured
+    return configured.model_copy(update=policy_values(document))
 
 
 @lru_cache(maxsize=8)
@@ -331,7 +335,7 @@ def policy_value(name: str, value: Any) -> Any:
     if name not in POLICY:
         raise SettingsError(f"{name} is no part of the policy")
     try:
-        return getattr(Settings.model_validate({name: value}), name)
+        return getattr(Policy.model_validate({name: value}), name)
     except ValidationError as error:
         raise SettingsError(f"{name}: {error.errors()[0]['msg']}") from None
 

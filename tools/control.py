@@ -5,9 +5,10 @@ from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled
 from teamroom.server.acts.control.policy import SET_POLICY, Policy, PolicySet
 from teamroom.server.acts.letters.channels import NOTIFY, Channels, Notified
 from teamroom.server.acts.members.members import ENROLL, REVOKE, Enrolled, Revoked
-from teamroom.server.acts.receipts.receipts import OPERATORS, READ_RECEIPTS, Receipt, Receipts
+from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.receipts.redact import REDACT, Redacted
 from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
+from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Role
 from teamroom.server.rules.text import code, logged, named, said
 from teamroom.tools.dangers import ENROLLING, KILLING, REDACTING, RESUMING, REVOKING, SETTING
@@ -214,7 +215,7 @@ TOOLS = (
         "Read the log: who did what, on what, with what outcome.",
         READ_RECEIPTS,
         receipts,
-        roles=OPERATORS,
+        roles=LOG_READERS,
         reads=True,
     ),
 )

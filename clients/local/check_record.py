@@ -1,13 +1,15 @@
 """What `teamroom doctor` looks at in the room's database: the clock against the log, tokens, the log itself."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from teamroom.clients.local.findings import Finding
 from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.local.verify import verified
 from teamroom.clients.session.place import Place
 from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.rows.members import LiveToken, RosterRow
 
 CLOCK_SLACK_SECONDS = 5.0
 OLD_TOKEN_SECONDS = 180 * 86_400.0
@@ -21,8 +23,8 @@ def check_clock(place: Place) -> Iterator[Finding]:
     """Whether this machine's clock is set, and not behind the log."""
     now = wall_clock()
     with snapshot(place.folder) as tx:
-        last = tx.all("log_page", after=tx.one("read_head")["seq"] - 1, limit=1)
-    newest = last[0]["at"] if last else now
+        last = tx.all(LogEntry, "log_page", after=tx.only(ReadHead, "read_head").seq - 1, limit=1)
+    newest = last[0].at if last else now
     if now < EARLIEST_TIME:
         yield Finding("problem", "clock", f"This machine says it is {rfc3339(now)}.", "Set its clock, best by NTP.")
     elif newest > now + CLOCK_SLACK_SECONDS:
@@ -36,25 +38,25 @@ def check_tokens(place: Place) -> Iterator[Finding]:
     """How old the tokens are that live, and which end soon."""
     now = wall_clock()
     with snapshot(place.folder) as tx:
-        members = tx.all("roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
-        live = [(m["name"], token) for m in members for token in tx.all("live_tokens", member=m["id"], now=now)]
+        members = tx.all(RosterRow, "roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
+        live = [(m.name, token) for m in members for token in tx.all(LiveToken, "live_tokens", member=m.id, now=now)]
     if not live:
         yield Finding("problem", "tokens", "No token is live: nobody can call.", "Put back a copy of the folder.")
         return
-    name, oldest = min(live, key=lambda of_member: float(of_member[1]["created_at"]))
-    found = f"{len(live)} live; the oldest is @{name}'s ({oldest['label']}), {_days(now, oldest)} days old."
+    name, oldest = min(live, key=lambda of_member: float(of_member[1].created_at))
+    found = f"{len(live)} live; the oldest is @{name}'s ({oldest.label}), {_days(now, oldest)} days old."
     yield Finding("ok", "tokens", found)
     for name, token in live:
-        renew = f"Replace it: teamroom enroll {name} --label '{token['label']}' --rotate"
-        if token["expires_at"] is not None and token["expires_at"] - now < TOKEN_ENDS_SECONDS:
-            found = f"@{name}'s ({token['label']}) ends at {rfc3339(token['expires_at'])}."
+        renew = f"Replace it: teamroom enroll {name} --label '{token.label}' --rotate"
+        if token.expires_at is not None and token.expires_at - now < TOKEN_ENDS_SECONDS:
+            found = f"@{name}'s ({token.label}) ends at {rfc3339(token.expires_at)}."
             yield Finding("warning", "tokens", found, renew)
-        elif now - token["created_at"] > OLD_TOKEN_SECONDS:
-            yield Finding("warning", "tokens", f"@{name}'s ({token['label']}) is {_days(now, token)} days old.", renew)
+        elif now - token.created_at > OLD_TOKEN_SECONDS:
+            yield Finding("warning", "tokens", f"@{name}'s ({token.label}) is {_days(now, token)} days old.", renew)
 
 
-def _days(now: float, token: Any) -> int:
-    return int((now - token["created_at"]) / 86_400)
+def _days(now: float, token: LiveToken) -> int:
+    return int((now - token.created_at) / 86_400)
 
 
 def check_log(place: Place) -> Iterator[Finding]:

@@ -18,7 +18,6 @@ from teamroom.server.settings import (
     load_with_origins,
     policy_values,
     shown,
-    with_policy,
 )
 from teamroom.server.store.folder import DATABASE
 
@@ -63,9 +62,9 @@ def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
     if not (place.folder / DATABASE).exists():
         return settings, origins
     with snapshot(place.folder) as tx:
-        document = tx.value("policy")
+        document = tx.value(str, "policy")
     origins |= dict.fromkeys(policy_values(document), "policy")
-    return with_policy(settings, document), origins
+    return settings.model_copy(update=dict(policy_values(document))), origins
 
 
 def check_channels(place: Place) -> Iterator[Finding]:

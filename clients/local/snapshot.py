@@ -10,6 +10,7 @@ from urllib.parse import quote
 from teamroom.clients.session.failure import Failure
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
@@ -28,7 +29,7 @@ def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading
             connection.row_factory = sqlite3.Row
             connection.execute(run["begin_read"])
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
-            if tx.one("read_head") is None:
+            if tx.one(ReadHead, "read_head") is None:
                 raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
             yield tx
     except sqlite3.Error as error:

@@ -14,6 +14,7 @@ from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Seal, Verdict, Verifier
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading
 
 QUIET_SECONDS = 2.0
@@ -64,7 +65,7 @@ def verified(
     while verdict is None:
         with snapshot(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
-            report(verifier.seq, int(tx.one("read_head")["seq"]))
+            report(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
     return Verified(verdict, seal)
 
 

@@ -7,14 +7,12 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from teamroom.server.identity import TOKEN, Caller, Role
+from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
+from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
-
-LARGEST_NUMBER = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
-
 
 TOKEN_TOLD = "token_told"
 """The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
@@ -84,9 +82,6 @@ def always(arguments: Arguments) -> bool:
 A = TypeVar("A", bound=Arguments)
 R = TypeVar("R", bound=BaseModel)
 
-EVERYBODY: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog", "observer"})
-WORKERS: frozenset[Role] = frozenset({"member", "owner", "operator", "watchdog"})
-
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[A, R]):
@@ -100,8 +95,8 @@ class Act(Generic[A, R]):
     name: str
     arguments: type[A]
     reply: type[R]
-    run: Callable[[Writing, Caller, A, float], R]
-    roles: frozenset[Role] = WORKERS
+    run: Callable[[Writing, Caller, A], R]
+    roles: Roles = WORKERS
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -118,22 +113,16 @@ class Read(Generic[A, R]):
 
     name: str
     arguments: type[A]
-    run: Callable[[Reading, Caller, A, float], R]
-    roles: frozenset[Role] = EVERYBODY
+    run: Callable[[Reading, Caller, A], R]
+    roles: Roles = EVERYBODY
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
-    beside: Callable[[Writing, Caller, A, R, float], None] | None = None
+    beside: Callable[[Writing, Caller, A, R], None] | None = None
 
 
 def author(caller: Caller) -> Author:
     """The caller as the log names it."""
     return Author(caller.member, caller.owner)
-
-
-def number(identifier: str) -> int:
-    """The number behind `T-12`, `M-7` or `O-3`; -1 when it is beyond what the room can have."""
-    value = int(identifier[2:])
-    return value if value <= LARGEST_NUMBER else -1
 
 
 AnyAct = Act[Any, Any]

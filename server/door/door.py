@@ -17,17 +17,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
-from teamroom.server.acts.control.control import refuse_standing
 from teamroom.server.acts.presence.trouble import answered_for_itself, seen_again
 from teamroom.server.clock import Clock, rfc3339
+from teamroom.server.facts.standing import is_killed, require_active
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as room_log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.presence import interval_seconds
-from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import said
 from teamroom.server.store.engine import QueueFullError, Store
+from teamroom.server.store.rows.control import RefusalRow, RequestRow
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import DamagedError, DiskFullError, Reading, StorageError, Writing
 
 logger = logging.getLogger("teamroom.door")
@@ -64,23 +66,23 @@ class Door:
 
     def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
-        row = self._store.look_up(lambda tx: tx.one("token_by_hash", hash=token_hash(token)))
+        row = self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
         if row is None or not _is_live(row, self._clock()):
-            if row is not None and row["state"] == "killed":
+            if row is not None and row.state == "killed":
                 raise _killed(row)
             raise UnauthorisedError(
                 "not_allowed",
                 "This call carries no token that the room knows.",
                 "Send the header Authorization: Bearer TOKEN, with a token from `teamroom enroll NAME`.",
             )
-        if row["state"] == "killed":
+        if row.state == "killed":
             raise _killed(row)
         return _caller(row)
 
     def is_ready(self) -> bool:
         """Whether the store answers, and takes acts."""
         try:
-            return self._store.is_writing and self._store.look_up(lambda tx: tx.one("read_head")) is not None
+            return self._store.is_writing and self._store.look_up(lambda tx: tx.one(ReadHead, "read_head")) is not None
         except StorageError:
             return False
 
@@ -89,22 +91,21 @@ class Door:
         repeat = _repeat(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
-            now = self._clock()
-            present = _admit(tx, caller, act.roles, act.while_paused, now)
+            present = _admit(tx, caller, act.roles, act.while_paused)
             if repeat is None:
-                return _carry_out(tx, present, act, arguments, now)
-            if (reply := _replay(tx, present, act, repeat, now)) is None:
-                reply = _carry_out(tx, present, act, arguments, now)
-                _remember(tx, present, act, repeat, reply, now)
+                return _carry_out(tx, present, act, arguments)
+            if (reply := _replay(tx, present, act, repeat)) is None:
+                reply = _carry_out(tx, present, act, arguments)
+                _remember(tx, present, act, repeat, reply)
             return reply
 
         with self._timed("act", act.name) as timed:
             timed.reply = await self._write(work, self._recovery(caller, act), act.when_full)
             return timed.reply
 
-    async def act_as_room(self, work: Callable[[Writing, float], T]) -> T:
+    async def act_as_room(self, work: Callable[[Writing], T]) -> T:
         """Carry out what the room itself does, durably: nobody's standing binds it. Raises Refusal."""
-        done: T = await self._write(lambda tx: work(tx, self._clock()), _reraise)
+        done: T = await self._write(work, _reraise)
         return done
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
@@ -112,8 +113,7 @@ class Door:
         recovered = self._recovery(caller, act)
 
         def work(tx: Writing) -> None:
-            now = self._clock()
-            act.run(tx, _admit(tx, caller, act.roles, act.while_paused, now), arguments, now)
+            act.run(tx, _admit(tx, caller, act.roles, act.while_paused), arguments)
             raise _RehearsedError
 
         def recover(tx: Writing, error: Exception) -> Refusal | None:
@@ -128,7 +128,7 @@ class Door:
             if not isinstance(error, Refusal):
                 raise error
             if error.code not in UNRECORDED:
-                error.receipt = _record_refusal(tx, caller, act.name, error, self._clock())
+                error.receipt = _record_refusal(tx, caller, act.name, error)
                 if error.keep is not None:
                     error.keep(tx)
             return error
@@ -139,10 +139,9 @@ class Door:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
         def work(tx: Reading) -> tuple[Any, Any]:
-            now = self._clock()
             row = _principal(tx, caller)
-            present = _check(tx, row, caller, read.roles, read.while_paused, now)
-            return read.run(tx, present, arguments, now), row if _is_stale(tx, row, now) else None
+            present = _check(tx, row, caller, read.roles, read.while_paused)
+            return read.run(tx, present, arguments), row if _is_stale(tx, row) else None
 
         with self._timed("read", read.name):
             try:
@@ -155,11 +154,10 @@ class Door:
         if stale is not None or read.beside is not None:
 
             def beside(tx: Writing) -> None:
-                now = self._clock()
                 if stale is not None:
-                    _touch(tx, caller, stale, now)
+                    _touch(tx, caller, stale)
                 if read.beside is not None:
-                    read.beside(tx, caller, arguments, reply, now)
+                    read.beside(tx, caller, arguments, reply)
 
             await self._write_beside(beside)
         return reply
@@ -167,9 +165,7 @@ class Door:
     def check(self, caller: Caller, read: AnyRead) -> None:
         """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
         try:
-            self._store.look_up(
-                lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused, self._clock())
-            )
+            self._store.look_up(lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused))
         except StorageError as error:
             raise self.storage_refusal(error) from error
 
@@ -181,7 +177,7 @@ class Door:
             return
 
         def record(tx: Writing) -> None:
-            refusal.receipt = _record_refusal(tx, caller, name, refusal, self._clock())
+            refusal.receipt = _record_refusal(tx, caller, name, refusal)
 
         await self._write_beside(record)
 
@@ -262,7 +258,7 @@ class _Timed:
 
 
 def _killed(row: Any) -> UnauthorisedError:
-    why = f"@{row['name']} was killed by @{row['by_name']}: {said(row['reason'])}."
+    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason)}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
@@ -274,80 +270,72 @@ def _reraise(tx: Writing, error: Exception) -> None:
 
 
 def _principal(tx: Reading, caller: Caller) -> Any:
-    return tx.one("principal", token=caller.token_id)
+    return tx.one(Principal, "principal", token=caller.token_id)
 
 
-def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
+def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
     """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
     row = _principal(tx, caller)
-    present = _check(tx, row, caller, roles, while_paused, now)
-    if _is_stale(tx, row, now):
-        _touch(tx, present, row, now)
+    present = _check(tx, row, caller, roles, while_paused)
+    if _is_stale(tx, row):
+        _touch(tx, present, row)
     return present
 
 
-def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel, now: float) -> Any:
+def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
     """Run an act; what leaves a receipt is evidence of whom the room suspects."""
-    trouble = tx.principal["trouble"]
-    reply = act.run(tx, caller, arguments, now)
+    trouble = tx.principal.trouble
+    reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
-        answered_for_itself(tx, caller, now)
+        answered_for_itself(tx, caller)
     return reply
 
 
-def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool, now: float) -> Caller:
-    tx.principal = row
-    if row is None or (row["own_state"] != "killed" and not _is_live(row, now)):
+def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
+    tx.caller_row = row
+    if row is None or (not is_killed(row) and not _is_live(row, tx.now)):
         raise Refusal(
             "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
         )
-    standing = decide(
-        row["kind"],
-        Setting(row["own_state"], row["own_until"]),
-        Setting(row["owner_state"], row["owner_until"]),
-        Setting(row["room_state"], row["room_until"]),
-        now,
-    )
-    if standing.state != "active" and not (standing.state == "paused" and while_paused):
-        refuse_standing(tx, standing, row["member"], row["owner"], now)
-    if row["role"] not in roles:
+    require_active(tx, row, while_paused=while_paused)
+    if row.role not in roles:
         raise Refusal(
             "not_allowed",
-            f"Your role is {row['role']}; this needs {' or '.join(sorted(roles))}.",
+            f"Your role is {row.role}; this needs {' or '.join(sorted(roles))}.",
             "Ask an operator or the room's owner to do it.",
         )
     return _caller(row)
 
 
 def _is_live(row: Any, now: float) -> bool:
-    return row["revoked_at"] is None and (row["expires_at"] is None or row["expires_at"] > now)
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
 
 
 def _caller(row: Any) -> Caller:
     return Caller(
-        token_id=row["token"],
-        token_label=row["label"],
-        member=row["member"],
-        name=row["name"],
-        kind=row["kind"],
-        role=row["role"],
-        owner=row["owner"],
-        owner_name=row["owner_name"],
+        token_id=row.token,
+        token_label=row.label,
+        member=row.member,
+        name=row.name,
+        kind=row.kind,
+        role=row.role,
+        owner=row.owner,
+        owner_name=row.owner_name,
     )
 
 
-def _is_stale(tx: Reading, row: Any, now: float) -> bool:
+def _is_stale(tx: Reading, row: Any) -> bool:
     """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
-    last = row["last_call_at"]
-    return last is None or not 0 <= now - last < tx.settings.presence_write_seconds
+    last = row.last_call_at
+    return last is None or not 0 <= tx.now - last < tx.settings.presence_write_seconds
 
 
-def _touch(tx: Writing, caller: Caller, row: Any, now: float) -> None:
-    gap = tx.settings.connected_intervals * (interval_seconds(row["mode"], tx.settings) or 0.0)
-    tx.run("touch_presence", member=caller.member, now=now, gap_before=now - gap)
-    if row["last_call_at"] is None or row["trouble"] == "gone":
-        seen_again(tx, caller, row["mode"], row["trouble"], now)
+def _touch(tx: Writing, caller: Caller, row: Any) -> None:
+    gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
+    tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
+    if row.last_call_at is None or row.trouble == "gone":
+        seen_again(tx, caller, row.mode, row.trouble)
 
 
 # ------------------------------------------------------------------ repeats
@@ -370,22 +358,22 @@ def _repeat(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat
     return Repeat(key, fingerprint, request_id)
 
 
-def _replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, now: float) -> Any:
+def _replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     """The first result of this very call, marked with its time, or None."""
-    first = tx.one("request", member=caller.member, key=repeat.key)
-    if first is None or not first["at"] <= now < first["until"]:
+    first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
+    if first is None or not first.at <= tx.now < first.until:
         return None
-    if first["act"] != act.name or first["arguments"] != repeat.arguments:
+    if first.act != act.name or first.arguments != repeat.arguments:
         raise Refusal(
             "conflict",
-            f"The request id {repeat.request_id} already stands for another call ({first['act']}).",
+            f"The request id {repeat.request_id} already stands for another call ({first.act}).",
             "Use a new request id for a new call.",
         )
-    reply = act.reply.model_validate_json(first["reply"])
-    return reply.model_copy(update={"replayed": rfc3339(first["at"])})
+    reply = act.reply.model_validate_json(first.reply)
+    return reply.model_copy(update={"replayed": rfc3339(first.at)})
 
 
-def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply, now: float) -> None:
+def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
     kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
     tx.run(
         "remember_request",
@@ -394,58 +382,56 @@ def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: R
         act=act.name,
         arguments=repeat.arguments,
         reply=reply.remembered().model_dump_json(),
-        at=now,
-        until=now + kept,
+        at=tx.now,
+        until=tx.now + kept,
     )
     if tx.head.seq % FORGET_EVERY == 0:
-        tx.run("forget_requests", now=now, limit=FORGET_AT_ONCE)
+        tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
 
 
 # ------------------------------------------------------------------ receipts of refusals
 
 
-def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal, now: float) -> int | None:
+def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> int | None:
     """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
 
     It was a call all the same: whoever is refused is there.
     """
     row = _principal(tx, caller)
-    if row is not None and row["own_state"] != "killed" and _is_live(row, now) and _is_stale(tx, row, now):
-        _touch(tx, caller, row, now)
-    _close_windows(tx, caller, now)
+    if row is not None and not is_killed(row) and _is_live(row, tx.now) and _is_stale(tx, row):
+        _touch(tx, caller, row)
+    _close_windows(tx, caller)
     key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
-    if (window := tx.one("refusal", **key)) is not None:
+    if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
         tx.run("count_refusal", **key)
-        return int(window["seq"])
-    if tx.value("count_refusals_since", member=caller.member, since=now - 3600) >= tx.settings.refusals_per_hour:
+        return int(window.seq)
+    if tx.number("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
         return None
     seq = room_log.append(
         tx,
         author(caller),
-        now,
         act=act,
         subject=refusal.subject,
         outcome="refused",
         summary=f"@{caller.name} was refused {act} ({refusal.code})",
         detail={"code": refusal.code, "why": refusal.why},
     )
-    tx.run("open_refusal", **key, now=now, seq=seq)
+    tx.run("open_refusal", **key, now=tx.now, seq=seq)
     return seq
 
 
-def _close_windows(tx: Writing, caller: Caller, now: float) -> None:
-    before = now - tx.settings.refusal_window_seconds
-    for window in tx.all("stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
-        act, code, subject = window["act"], window["code"], window["subject"]
+def _close_windows(tx: Writing, caller: Caller) -> None:
+    before = tx.now - tx.settings.refusal_window_seconds
+    for window in tx.all(RefusalRow, "stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
+        act, code, subject = window.act, window.code, window.subject
         tx.run("close_refusal", member=caller.member, act=act, code=code, subject=subject)
-        if window["repeats"]:
+        if window.repeats:
             room_log.append(
                 tx,
                 author(caller),
-                now,
                 act=act,
                 subject=subject,
                 outcome="refused",
-                summary=f"@{caller.name} was refused {act} ({code}) {window['repeats']} more times",
-                detail={"code": code, "first": window["seq"], "repeats": window["repeats"]},
+                summary=f"@{caller.name} was refused {act} ({code}) {window.repeats} more times",
+                detail={"code": code, "first": window.seq, "repeats": window.repeats},
             )

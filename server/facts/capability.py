@@ -8,11 +8,15 @@ from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.proofs import plant_command
+from teamroom.server.rules.proofs import is_probe_due, plant_command
 from teamroom.server.rules.routing import Reach, State
 from teamroom.server.rules.text import code, named
 from teamroom.server.settings import TrustLevel
+from teamroom.server.store.rows.capabilities import CapabilityRow, CapableMember, ProbeRow
 from teamroom.server.store.transaction import Reading
+
+PROBES_SHOWN = 20
+"""How many probes one reply shows; those that follow are shown once these are answered."""
 
 HAVE_IT_SHOWN = 5
 LOOKED_AT = 100
@@ -30,33 +34,33 @@ class CapabilityShown(BaseModel):
     counts: bool
 
 
-def capabilities_of(tx: Reading, member: int, now: float) -> list[CapabilityShown]:
+def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
     """What a member declares, each as it stands now. Where the policy cannot be read, nothing counts."""
-    rows = tx.all("capabilities", member=member)
+    rows = tx.all(CapabilityRow, "capabilities", member=member)
     trust: TrustLevel | None = None
     with contextlib.suppress(Refusal):
         trust = tx.policy.trust if rows else None
-    return [_shown(row, trust, now) for row in rows]
+    return [_shown(row, trust, tx.now) for row in rows]
 
 
-def lacking(tx: Reading, member: int, needs: list[str], now: float) -> dict[str, State | None]:
+def lacking(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
     """What a member does not reach of what is needed, by what counts here; each with its state, None: not declared."""
     trust = tx.policy.trust
-    has = {row["capability"]: _reach(row) for row in tx.all("capabilities", member=member)}
+    has = {row.capability: _reach(row) for row in tx.all(CapabilityRow, "capabilities", member=member)}
     return {
-        need: has[need].state(now) if need in has else None
+        need: has[need].state(tx.now) if need in has else None
         for need in needs
-        if need not in has or not has[need].counts(trust, now)
+        if need not in has or not has[need].counts(trust, tx.now)
     }
 
 
-def require(tx: Reading, member: int, name: str, needs: list[str], now: float, subject: str) -> None:
+def require(tx: Reading, member: int, name: str, needs: list[str], subject: str) -> None:
     """Refuse with `missing_capability` unless a member reaches everything, naming what lacks and who has it."""
-    missing = lacking(tx, member, needs, now) if needs else {}
+    missing = lacking(tx, member, needs) if needs else {}
     if not missing:
         return
     trust = tx.policy.trust
-    who_has = {need: _who_has(tx, need, trust, now) for need in missing}
+    who_has = {need: _who_has(tx, need, trust) for need in missing}
     able = sorted(set.intersection(*(set(names) for names in who_has.values())))
     lacks = ", ".join(f"{named(need)} ({state})" if state else named(need) for need, state in missing.items())
     level = "" if trust == "declared" else f"; here only what is {_at_least(trust)} counts"
@@ -70,6 +74,12 @@ def require(tx: Reading, member: int, name: str, needs: list[str], now: float, s
     )
 
 
+def probes_due(tx: Reading, member: int) -> list[ProbeRow]:
+    """What a member should prove now, whether it was asked yet or not, at most `PROBES_SHOWN`."""
+    rows = tx.all(ProbeRow, "provable", member=member)
+    return [row for row in rows if is_probe_due(row.proven_until, tx.policy.proof_seconds, tx.now)][:PROBES_SHOWN]
+
+
 def _fix(
     tx: Reading, member: int, name: str, missing: dict[str, State | None], able: list[str], trust: TrustLevel
 ) -> str:
@@ -80,7 +90,7 @@ def _fix(
         reaches = f"Who reaches {named(unsaid[0])} calls declare_capabilities first"
         return f"{choose}{nobody}{reaches}; or change the task's needs."
     need = next(iter(missing))
-    if any(row["capability"] == need for row in tx.all("provable", member=member)):
+    if any(row.capability == need for row in tx.all(ProbeRow, "provable", member=member)):
         how = f"calls check_in, which says how to prove {named(need)}, and declare_capabilities with proofs"
         return f"{choose}@{name} {how}."
     if trust == "proven":
@@ -97,13 +107,13 @@ def _at_least(trust: TrustLevel) -> str:
     return "attested or proven" if trust == "attested" else "proven"
 
 
-def _who_has(tx: Reading, capability: str, trust: TrustLevel, now: float) -> list[str]:
-    rows = tx.all("with_capability", capability=capability, limit=LOOKED_AT)
-    return [row["name"] for row in rows if _reach(row).counts(trust, now)][:HAVE_IT_SHOWN]
+def _who_has(tx: Reading, capability: str, trust: TrustLevel) -> list[str]:
+    rows = tx.all(CapableMember, "with_capability", capability=capability, limit=LOOKED_AT)
+    return [row.name for row in rows if _reach(row).counts(trust, tx.now)][:HAVE_IT_SHOWN]
 
 
 def _reach(row: Any) -> Reach:
-    return Reach(row["proven_until"], row["attested_until"], row["failed_at"])
+    return Reach(row.proven_until, row.attested_until, row.failed_at)
 
 
 def _shown(row: Any, trust: TrustLevel | None, now: float) -> CapabilityShown:
@@ -111,13 +121,13 @@ def _shown(row: Any, trust: TrustLevel | None, now: float) -> CapabilityShown:
     state = reach.state(now)
     how, by, until = {
         "declared": ("its own word", None, None),
-        "proven": ("answered a challenge", row["proven_by"], row["proven_until"]),
-        "attested": ("attested", row["attested_by"], row["attested_until"]),
+        "proven": ("answered a challenge", row.proven_by, row.proven_until),
+        "attested": ("attested", row.attested_by, row.attested_until),
         "failed": ("answered a challenge wrong", None, None),
-        "expired": ("was proven or attested", None, max(row["proven_until"] or 0, row["attested_until"] or 0)),
+        "expired": ("was proven or attested", None, max(row.proven_until or 0, row.attested_until or 0)),
     }[state]
     return CapabilityShown(
-        capability=row["capability"],
+        capability=row.capability,
         state=state,
         how=how,
         by=by,

@@ -9,7 +9,7 @@ def require_this_epoch(tx: Reading, after: int | None) -> None:
 
     A member enters an epoch by its first check_in without `after`.
     """
-    if after is not None and tx.principal["epoch"] != tx.principal["room_epoch"]:
+    if after is not None and tx.principal.epoch != tx.principal.room_epoch:
         raise Refusal(
             "expired",
             "The room was restored from a backup since your cursor was given.",

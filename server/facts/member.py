@@ -4,11 +4,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from teamroom.server.facts.standing import state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
-from teamroom.server.rules.standing import Setting, decide
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading
 
 
@@ -25,46 +26,34 @@ class Forecast(BaseModel):
     others: list[str] = Field(default_factory=list)
 
 
-def standing_of(row: Any, now: float) -> str:
-    """A member's standing from a row that carries all three levels; what cannot be read counts as paused."""
-    found = decide(
-        row["kind"],
-        Setting(row["own_state"], row["own_until"]),
-        Setting(row["owner_state"], row["owner_until"]),
-        Setting(row["room_state"], row["room_until"]),
-        now,
-    )
-    return found.state or "paused"
-
-
-def facts_of(tx: Reading, row: Any, now: float) -> Facts:
+def facts_of(tx: Reading, row: Any) -> Facts:
     """What is known of a member's presence, from its row."""
     return Facts(
-        row["kind"],
-        row["mode"],
-        standing_of(row, now),
-        row["last_call_at"],
-        _busy_until(tx, row, now),
-        row["connected_at"],
+        row.kind,
+        row.mode,
+        state_of(row, tx.now),
+        row.last_call_at,
+        _busy_until(tx, row),
+        row.connected_at,
         tx.watched_from,
-        row["trouble"],
-        row["trouble_reason"] or "",
+        row.trouble,
+        row.trouble_reason or "",
     )
 
 
-def _busy_until(tx: Reading, row: Any, now: float) -> float | None:
+def _busy_until(tx: Reading, row: Any) -> float | None:
     """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
-    if row["busy_until"] is None or row["busy_until"] > now:
-        return row["busy_until"]  # type: ignore[no-any-return]
-    since = row["last_progress_at"]
-    pauses = pauses_of(tx, row["id"], row["owner"], since)
-    spans = [(pause.since, now if pause.until is None else pause.until) for pause in pauses]
-    return declared_until(since, row["busy_until"], [*spans, *tx.gaps])
+    if row.busy_until is None or row.busy_until > tx.now:
+        return row.busy_until  # type: ignore[no-any-return]
+    since = row.last_progress_at
+    pauses = pauses_of(tx, row.id, row.owner, since)
+    spans = [(pause.since, tx.now if pause.until is None else pause.until) for pause in pauses]
+    return declared_until(since, row.busy_until, [*spans, *tx.gaps])
 
 
 def find_member(tx: Reading, name: str) -> Any:
     """An addressee's row. Raises Refusal `not_found`."""
-    row = tx.one("member_facts", name=name.removeprefix("@"))
+    row = tx.one(MemberFacts, "member_facts", name=name.removeprefix("@"))
     if row is None:
         raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
     return row
@@ -72,24 +61,24 @@ def find_member(tx: Reading, name: str) -> Any:
 
 def refuse_zombie(row: Any, subject: str, others: str) -> None:
     """Refuse new work for a member that listens and does not answer (PRS4)."""
-    if row["trouble"] == "zombie":
+    if row.trouble == "zombie":
         raise Refusal(
             "not_allowed",
-            f"@{row['name']} is a zombie, {row['trouble_reason']}: it gets no new work.",
+            f"@{row.name} is a zombie, {row.trouble_reason}: it gets no new work.",
             f"{others} What it does itself clears it at once.",
             subject=subject,
         )
 
 
-def forecast(tx: Reading, row: Any, now: float) -> Forecast:
+def forecast(tx: Reading, row: Any) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
-    facts = facts_of(tx, row, now)
-    expected = expectation(facts, answer_times(tx, row["id"]), now, settings)
+    facts = facts_of(tx, row)
+    expected = expectation(facts, answer_times(tx, row.id), tx.now, settings)
     return Forecast(
-        to=row["name"],
+        to=row.name,
         mode=facts.mode,
-        presence=presence(facts, now, settings).verdict,
+        presence=presence(facts, tx.now, settings).verdict,
         standing=facts.standing,
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,

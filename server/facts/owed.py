@@ -1,103 +1,185 @@
-"""What will be due: noted by the act that causes it, looked at by the supervisor when its time has come.
+"""What members still owe, and the one table of reminder rules.
 
-Nothing here is taken back when it is done: the supervisor looks whether it still stands.
+A rule is one entry of `RULES`: what it is about, what is owed now, and when the first reminder is due. Everything else
+follows from the entry: the supervisor reminds by it, escalations and letters ask it whether they still apply.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from teamroom.server.rules.notices import next_time
-from teamroom.server.rules.presence import interval_seconds
-from teamroom.server.rules.reminders import Rule, first_seconds
+from teamroom.server.facts.capability import probes_due
+from teamroom.server.facts.task import task_now
+from teamroom.server.facts.timers import schedule
+from teamroom.server.record import chain
+from teamroom.server.rules.presence import duration, interval_seconds
+from teamroom.server.rules.proofs import renew_from
+from teamroom.server.rules.reminders import Delay, first_seconds
+from teamroom.server.settings import FixedSettings
+from teamroom.server.store.rows.hand_offs import OfferRow
+from teamroom.server.store.rows.members import MemberName
+from teamroom.server.store.rows.messages import MessageRow
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
-DueRule = Literal["presence", "lease", "task", "ask", "offer", "review", "proof", "notice", "digest"]
+HOUR_SECONDS = 3_600.0
+
+SubjectKind = Literal["task", "message", "offer", "member"]
+
+PREFIXES: Mapping[SubjectKind, str] = {"task": "T-", "message": "M-", "offer": "O-"}
+"""How the subject of a rule is written; a member is written by its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """Something whose time has come, as the supervisor saw it."""
+class Open:
+    """Something that a member still owes: how it is named and put into words, and when it last moved."""
 
-    rule: DueRule
-    subject: int
-    member: int
+    name: str
+    line: str
+    moved_at: float
+    snoozed_until: float | None = None
+    blocked: bool = False
+    ends_at: float | None = None
+    """When it ends without the member, or somebody else is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Nothing is owed now, but it may be again at a time."""
+
     at: float
-    since: float
-    span: float
-    slot: int
-    counted: int
-    escalated: int
-    failures: int
-
-    @property
-    def key(self) -> dict[str, Any]:
-        """What names it in a statement."""
-        return {"rule": self.rule, "subject": self.subject, "member": self.member}
 
 
-def owe(
-    tx: Writing, rule: DueRule, subject: int, member: int, now: float, span: float, at: float | None = None
-) -> None:
-    """Something is due from now on: first after `span` seconds, or at a time."""
-    at = now + span if at is None else at
-    tx.run("owe", rule=rule, subject=subject, member=member, at=at, since=now, span=span)
-    tx.effects.due = min(tx.effects.due, at)
+Owed = Open | Later | None
+"""What a member owes under a rule; None: nothing, and never again."""
 
 
-def owe_reminder(
-    tx: Writing, rule: Rule, subject: int, member: int, mode: str, now: float, blocked: bool = False
-) -> None:
-    """A member owes something from now on, and will be reminded of it."""
-    owe(tx, rule, subject, member, now, first_seconds(rule, interval_seconds(mode, tx.settings), blocked, tx.settings))
+@dataclass(frozen=True, slots=True)
+class ReminderRule:
+    """One rule: what its subject is, what a member owes under it now, and when it is first reminded.
+
+    `owed` takes the subject, the member, and since when it is owed. `caps`: how many reminders count before the owner
+    is told; None: as many as the settings say. `escalates`: whether the owner is told at all.
+    """
+
+    subject: SubjectKind
+    owed: Callable[[Reading, int, int, float], Owed]
+    delay: Callable[[FixedSettings, bool], Delay]
+    caps: int | None = None
+    escalates: bool = True
 
 
-def owe_task(
-    tx: Writing, task: int, member: int, mode: str, now: float, lease_seconds: float, blocked: bool = False
-) -> None:
-    """A member holds a task that moved now: it is reminded while nothing moves again, and the lease runs out."""
-    owe_reminder(tx, "task", task, member, mode, now, blocked)
-    owe(tx, "lease", task, member, now, lease_seconds)
+def owed_now(tx: Reading, rule: str, subject: int, member: int, since: float) -> Owed:
+    """What a member owes under a rule, as it is at this moment."""
+    return RULES[rule].owed(tx, subject, member, since)
 
 
-def owe_presence(tx: Writing, member: int, mode: str, now: float) -> None:
-    """An agent with an interval is watched from now on; another is not any more."""
-    interval = interval_seconds(mode, tx.settings)
-    if interval is None:
-        settle(tx, "presence", member, member)
-    else:
-        owe(tx, "presence", member, member, now, interval)
+def is_still_owed(tx: Reading, rule: str, subject: int, member: int, since: float) -> bool:
+    """Whether a member owes something and has not moved it since a time."""
+    found = owed_now(tx, rule, subject, member, since)
+    return isinstance(found, Open) and found.moved_at <= since
 
 
-def look_at_leases(tx: Writing, member: int, at: float) -> None:
-    """A member's leases may be over at a time, sooner than each was to run out."""
-    tx.run("look_at_leases", member=member, at=at)
-    tx.effects.due = min(tx.effects.due, at)
+def subject_name(rule: str, subject: int, member: str) -> str:
+    """How the subject of a rule is written; of a rule about the member itself, as `member`."""
+    prefix = PREFIXES.get(RULES[rule].subject)
+    return member if prefix is None else f"{prefix}{subject}"
 
 
-def owe_digest(tx: Writing, member: int, name: str, now: float) -> None:
-    """A person is sent a digest each day, if it has a channel and there is a time for it. One that is due stays so."""
-    clock = tx.settings.notify_digest
-    if not clock or name not in tx.settings.notify:
-        return
-    at, standing = next_time(now, clock, tx.settings), find_due(tx, "digest", member, member)
-    if standing is None:
-        owe(tx, "digest", member, member, now, 0, at)
-    elif at < standing.at:
-        put_off(tx, standing, at)
-        tx.effects.due = min(tx.effects.due, at)
+def first_delay(tx: Reading, rule: str, interval: float | None, blocked: bool = False) -> float:
+    """After how many seconds a member with this interval is first reminded."""
+    return first_seconds(RULES[rule].delay(tx.settings, blocked), interval)
 
 
-def settle(tx: Writing, rule: DueRule, subject: int, member: int) -> None:
-    """It is not due any more."""
-    tx.run("settle", rule=rule, subject=subject, member=member)
+def schedule_reminder(tx: Writing, rule: str, subject: int, member: int, mode: str, blocked: bool = False) -> None:
+    """A member owes something from now on: set the timer of its first reminder."""
+    schedule(tx, rule, subject, member, first_delay(tx, rule, interval_seconds(mode, tx.settings), blocked))
 
 
-def put_off(tx: Writing, due: Due, at: float) -> None:
-    """Look again at a time."""
-    tx.run("put_off", **due.key, at=at)
+# ------------------------------------------------------------------ what is owed under each rule
 
 
-def find_due(tx: Reading, rule: str, subject: int, member: int) -> Due | None:
-    """What is noted as due, if it is."""
-    row = tx.one("due", rule=rule, subject=subject, member=member)
-    return None if row is None else Due(*row)
+def _task(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    """The holder owes a report; the member that an open task is assigned to owes a claim."""
+    row = tx.one(TaskRow, "task", id=subject)
+    if row is None:
+        return None
+    task, moved_at = task_now(tx, row), chain.time_of(tx, row.changed_seq)
+    if task.state == "open" and row.assigned == member:
+        return Open(task.name, f"{task.name} is assigned to you: claim_task", moved_at, row.snooze_until)
+    if task.holder != member or task.state in ("done", "cancelled", "in_review", "open"):
+        return None
+    if task.state == "offered":
+        return Later(row.offer_expires_at or tx.now)
+    still = f"{task.name} stands still since {duration(tx.now - moved_at)}: update_task or hand_off"
+    return Open(task.name, still, moved_at, row.snooze_until, task.state == "blocked")
+
+
+def _ask(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    row = tx.one(MessageRow, "message", id=subject)
+    if row is None or row.kind != "ask":
+        return None
+    if tx.value(int, "has_answered", thread=row.thread, member=member, message=subject) is not None:
+        return None
+    name = f"M-{subject}"
+    return Open(name, f"@{row.author} waits for your answer to {name}: post_message with reply_to", since)
+
+
+def _offer(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    offer = tx.one(OfferRow, "offer", id=subject)
+    if offer is None or offer.state != "offered" or offer.expires_at <= tx.now:
+        return None
+    name = f"O-{subject}"
+    left = duration(offer.expires_at - tx.now)
+    line = f"@{offer.giver_name} offers you T-{offer.task} for another {left}: answer_hand_off {name}"
+    return Open(name, line, since, ends_at=offer.expires_at)
+
+
+def _review(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    row = tx.one(TaskRow, "task", id=subject)
+    if row is None or row.state != "in_review":
+        return None
+    if row.reviewer is None:
+        return Later(tx.now + HOUR_SECONDS)
+    if row.reviewer != member:
+        return None
+    name = f"T-{subject}"
+    falls_at = (row.completed_at or tx.now) + tx.policy.review_seconds
+    ends_at = falls_at if falls_at > tx.now else None
+    return Open(name, f"{name} waits for your review: read_board shows its evidence", since, ends_at=ends_at)
+
+
+def _proof(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    if probes_due(tx, member):
+        name = tx.only(MemberName, "member_by_id", id=member).name
+        return Open(f"@{name}", "Proofs of yours expire or have: check_in says what to run", since)
+    until = tx.value(float, "earliest_proof", member=member)
+    return None if until is None else Later(max(renew_from(until, tx.policy.proof_seconds), tx.now + HOUR_SECONDS))
+
+
+RULES: Mapping[str, ReminderRule] = {
+    "task": ReminderRule(
+        "task",
+        _task,
+        lambda settings, blocked: Delay(
+            settings.remind_blocked_seconds if blocked else settings.remind_task_seconds, settings.remind_intervals
+        ),
+    ),
+    "ask": ReminderRule(
+        "message", _ask, lambda settings, _: Delay(settings.remind_ask_seconds, settings.remind_ask_intervals)
+    ),
+    "offer": ReminderRule(
+        "offer",
+        _offer,
+        lambda settings, _: Delay(settings.remind_proof_seconds, settings.remind_intervals),
+        caps=1,
+        escalates=False,
+    ),
+    "review": ReminderRule(
+        "task", _review, lambda settings, _: Delay(settings.remind_review_seconds, settings.remind_intervals)
+    ),
+    "proof": ReminderRule(
+        "member", _proof, lambda settings, _: Delay(settings.remind_proof_seconds, settings.remind_intervals)
+    ),
+}
+"""The reminder rules by name. A new rule is one entry here."""

@@ -8,12 +8,17 @@ from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.member import facts_of
-from teamroom.server.facts.owed import owe_reminder
+from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.presence import Verdict, presence
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.members import MemberFacts, MemberName
+from teamroom.server.store.rows.supervisor import WatchedMember
+from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow
 from teamroom.server.store.transaction import Reading, Writing
 
 CANDIDATES = 100
@@ -44,182 +49,178 @@ class Reviewer:
     why: str = ""
 
 
-def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int, now: float) -> Reviewer | None:
+def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
     """Who is asked to review: nobody, the named member unless it is killed or the completer, or one by rule (REV1)."""
     if policy == "none":
         return None
-    named = tx.one("member_facts", name=policy) if policy != "auto" else None
-    if named is not None and named["id"] != completer and named["own_state"] != "killed":
-        return Reviewer(named["id"], named["name"])
-    return choose_reviewer(tx, task, completer, owner, now)
+    named = tx.one(MemberFacts, "member_facts", name=policy) if policy != "auto" else None
+    if named is not None and named.id != completer and not is_killed(named):
+        return Reviewer(named.id, named.name)
+    return choose_reviewer(tx, task, completer, owner)
 
 
-def choose_reviewer(tx: Reading, task: int, completer: int, owner: int, now: float) -> Reviewer | None:
+def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Reviewer | None:
     """Who reviews by rule (REV1), or the completer's owner where nobody is there; None: nobody at all."""
     rows = tx.all(
+        CandidateRow,
         "possible_reviewers",
         task=task,
         completer=completer,
         owner=owner,
-        seen_after=now - tx.settings.gone_intervals * LONGEST_INTERVAL_SECONDS,
+        seen_after=tx.now - tx.settings.gone_intervals * LONGEST_INTERVAL_SECONDS,
         limit=CANDIDATES,
     )
-    chosen = choose([_candidate(tx, row, owner, now) for row in rows])
+    chosen = choose([_candidate(tx, row, owner) for row in rows])
     if chosen is not None:
-        return Reviewer(chosen.member, next(row["name"] for row in rows if row["id"] == chosen.member))
-    answers = tx.one("member_by_id", id=owner)
-    return Reviewer(owner, answers["name"]) if owner != completer and _is_there(tx, answers["name"], now) else None
+        return Reviewer(chosen.member, next(row.name for row in rows if row.id == chosen.member))
+    answers = tx.only(MemberName, "member_by_id", id=owner)
+    return Reviewer(owner, answers.name) if owner != completer and _is_there(tx, answers.name) else None
 
 
-def reviewer_now(tx: Reading, row: Any, now: float) -> Reviewer | None:
+def reviewer_now(tx: Reading, row: Any) -> Reviewer | None:
     """Who is to review a task in review at this moment, from its row."""
-    asked = _asked(tx, row, now)
-    owner = row["completer_owner"]
-    waited = now - row["completed_at"] >= tx.policy.review_seconds
-    if (
-        waited
-        and owner not in (row["completed_by"], row["reviewer"])
-        and _is_there(tx, row["completer_owner_name"], now)
-    ):
-        return Reviewer(owner, row["completer_owner_name"], "nobody else has judged it in time")
+    asked = _asked(tx, row)
+    owner = row.completer_owner
+    waited = tx.now - row.completed_at >= tx.policy.review_seconds
+    if waited and owner not in (row.completed_by, row.reviewer) and _is_there(tx, row.completer_owner_name):
+        return Reviewer(owner, row.completer_owner_name, "nobody else has judged it in time")
     if asked is not None:
         return asked
-    found = choose_reviewer(tx, row["id"], row["completed_by"], owner, now)
-    if found is None or found.id == row["reviewer"]:
-        return None if row["reviewer"] is None else Reviewer(row["reviewer"], row["reviewer_name"])
-    lost = f"@{row['reviewer_name']} cannot" if row["reviewer_name"] else "nobody was there before"
+    found = choose_reviewer(tx, row.id, row.completed_by, owner)
+    if found is None or found.id == row.reviewer:
+        return None if row.reviewer is None else Reviewer(row.reviewer, row.reviewer_name)
+    lost = f"@{row.reviewer_name} cannot" if row.reviewer_name else "nobody was there before"
     return Reviewer(found.id, found.name, lost)
 
 
-def reviews_due(tx: Reading, member: int, now: float) -> list[ReviewDue]:
+def reviews_due(tx: Reading, member: int) -> list[ReviewDue]:
     """The completions that wait for a member's judgement now, whoever was asked first."""
-    return _due(tx, _waiting(tx, member, now), member, now)
+    return _due(tx, _waiting(tx, member), member)
 
 
-def settle_reviews(tx: Writing, member: int, now: float) -> list[ReviewDue]:
+def replace_lost_reviewers(tx: Writing, member: int) -> list[ReviewDue]:
     """The same, once somebody else was asked, and woken, wherever who was asked is lost."""
-    rows = _waiting(tx, member, now)
-    if sum(_replace_if_lost(tx, row, now) for row in rows):
-        rows = _waiting(tx, member, now)
-    return _due(tx, rows, member, now)
+    rows = _waiting(tx, member)
+    if sum(_replace_if_lost(tx, row) for row in rows):
+        rows = _waiting(tx, member)
+    return _due(tx, rows, member)
 
 
-def settle_review(tx: Writing, row: Any, now: float) -> int | None:
+def replace_lost_reviewer(tx: Writing, row: Any) -> int | None:
     """Ask who is to review a task now, where that is somebody else than was asked; returns who it is."""
-    found = reviewer_now(tx, row, now)
-    if found is None or found.id == row["reviewer"]:
-        return None if row["reviewer"] is None else int(row["reviewer"])
-    _replace(tx, row, found, now)
+    found = reviewer_now(tx, row)
+    if found is None or found.id == row.reviewer:
+        return None if row.reviewer is None else int(row.reviewer)
+    _replace(tx, row, found)
     return found.id
 
 
-def _due(tx: Reading, rows: Sequence[Any], member: int, now: float) -> list[ReviewDue]:
+def _due(tx: Reading, rows: Sequence[Any], member: int) -> list[ReviewDue]:
     due = []
     for row in rows:
-        reviewer = reviewer_now(tx, row, now)
+        reviewer = reviewer_now(tx, row)
         if reviewer is not None and reviewer.id == member:
             due.append(
                 ReviewDue(
-                    task=f"T-{row['id']}",
-                    title=row["title"],
-                    by=row["completer_name"],
-                    since=rfc3339(row["completed_at"]),
+                    task=f"T-{row.id}",
+                    title=row.title,
+                    by=row.completer_name,
+                    since=rfc3339(row.completed_at),
                     why=reviewer.why,
                 )
             )
     return due
 
 
-def replace_killed_reviewer(tx: Writing, member: int, now: float) -> None:
+def replace_killed_reviewer(tx: Writing, member: int) -> None:
     """Ask somebody else for what a killed member was to review; what is left, the next check-ins find."""
-    for row in tx.all("reviews_of", member=member, limit=REVIEWS_LOOKED_AT):
-        found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
+    for row in tx.all(ReviewRow, "reviews_of", member=member, limit=REVIEWS_LOOKED_AT):
+        found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
         if found is not None:
-            _replace(tx, row, found, now)
+            _replace(tx, row, found)
 
 
-def owe_review(tx: Writing, task: int, reviewer: int, now: float) -> None:
+def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
     """A member owes a review from now on."""
-    owe_reminder(tx, "review", task, reviewer, tx.one("watched", member=reviewer)["mode"], now)
+    schedule_reminder(tx, "review", task, reviewer, tx.only(WatchedMember, "watched", member=reviewer).mode)
 
 
-def ask_again(tx: Writing, row: Any, policy: str, now: float) -> None:
+def ask_again(tx: Writing, row: Any, policy: str) -> None:
     """Ask whom a changed review asks for, of a task that is in review already; `none` leaves it with who has it."""
-    found = who_is_asked(tx, policy, row["id"], row["completed_by"], row["completer_owner"], now)
-    if found is not None and found.id != row["reviewer"]:
-        _replace(tx, row, found, now)
+    found = who_is_asked(tx, policy, row.id, row.completed_by, row.completer_owner)
+    if found is not None and found.id != row.reviewer:
+        _replace(tx, row, found)
 
 
-def _waiting(tx: Reading, member: int, now: float) -> Sequence[Any]:
+def _waiting(tx: Reading, member: int) -> Sequence[Any]:
     """Reviews that may concern a member: its own, its agents', and those whose reviewer may be lost."""
-    silent = now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
-    return tx.all("waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
+    silent = tx.now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
+    return tx.all(ReviewRow, "waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
 
 
-def _asked(tx: Reading, row: Any, now: float) -> Reviewer | None:
+def _asked(tx: Reading, row: Any) -> Reviewer | None:
     """Who was asked to review, unless nobody was or that member is lost."""
-    if row["reviewer"] is None:
+    if row.reviewer is None:
         return None
-    found = tx.one("member_facts", name=row["reviewer_name"])
-    named = row["review"] not in ("auto", "none")
-    if found is None or is_lost(_verdict(tx, found, now), named):
+    found = tx.one(MemberFacts, "member_facts", name=row.reviewer_name)
+    named = row.review not in ("auto", "none")
+    if found is None or is_lost(_verdict(tx, found), named):
         return None
-    return Reviewer(row["reviewer"], row["reviewer_name"])
+    return Reviewer(row.reviewer, row.reviewer_name)
 
 
-def _is_there(tx: Reading, name: str, now: float) -> bool:
-    facts = tx.one("member_facts", name=name)
-    return facts is not None and facts_of(tx, facts, now).standing == "active"
+def _is_there(tx: Reading, name: str) -> bool:
+    facts = tx.one(MemberFacts, "member_facts", name=name)
+    return facts is not None and facts_of(tx, facts).standing == "active"
 
 
-def _candidate(tx: Reading, row: Any, owner: int, now: float) -> Candidate:
+def _candidate(tx: Reading, row: Any, owner: int) -> Candidate:
     return Candidate(
-        member=row["id"],
-        other_owner=row["owner"] != owner,
-        held_it=bool(row["held_it"]),
-        is_agent=row["kind"] == "agent",
-        verdict=_verdict(tx, row, now),
-        last_call_at=row["last_call_at"],
+        member=row.id,
+        other_owner=row.owner != owner,
+        held_it=bool(row.held_it),
+        is_agent=row.kind == "agent",
+        verdict=_verdict(tx, row),
+        last_call_at=row.last_call_at,
     )
 
 
-def _verdict(tx: Reading, row: Any, now: float) -> Verdict:
+def _verdict(tx: Reading, row: Any) -> Verdict:
     """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
     beside = {**dict(row), "room_state": "active", "room_until": None}
-    return presence(facts_of(tx, beside, now), now, tx.settings).verdict
+    return presence(facts_of(tx, beside), tx.now, tx.settings).verdict
 
 
-def _replace_if_lost(tx: Writing, row: Any, now: float) -> bool:
-    if _asked(tx, row, now) is not None:
+def _replace_if_lost(tx: Writing, row: Any) -> bool:
+    if _asked(tx, row) is not None:
         return False
-    found = choose_reviewer(tx, row["id"], row["completed_by"], row["completer_owner"], now)
-    if found is None or found.id == row["reviewer"]:
+    found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
+    if found is None or found.id == row.reviewer:
         return False
-    _replace(tx, row, found, now)
+    _replace(tx, row, found)
     return True
 
 
-def _replace(tx: Writing, row: Any, found: Reviewer, now: float) -> None:
-    task = f"T-{row['id']}"
-    before = f"@{row['reviewer_name']}" if row["reviewer_name"] else "nobody"
-    line = one_line(f"@{found.name} reviews {task} in place of {before}: {row['title']}")
+def _replace(tx: Writing, row: Any, found: Reviewer) -> None:
+    task = f"T-{row.id}"
+    before = f"@{row.reviewer_name}" if row.reviewer_name else "nobody"
+    line = one_line(f"@{found.name} reviews {task} in place of {before}: {row.title}")
     seq = log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="replace_reviewer",
         subject=task,
         summary=line,
-        detail={"before": row["reviewer_name"]},
+        detail={"before": row.reviewer_name},
     )
-    tx.run("set_reviewer", id=row["id"], reviewer=found.id, seq=seq)
-    owe_review(tx, row["id"], found.id, now)
-    add_entry(tx, row["id"], ROOM_AUTHOR, now, "reviewer", f"@{found.name} in place of {before}")
-    log.wake(
+    tx.run("set_reviewer", id=row.id, reviewer=found.id, seq=seq)
+    schedule_review(tx, row.id, found.id)
+    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} in place of {before}")
+    wake_members(
         tx,
         [found.id],
         reason="review",
         subject=task,
         sender=ROOM_MEMBER,
-        line=one_line(f"@{row['completer_name']} completed {task}, please review: {row['title']}"),
+        line=one_line(f"@{row.completer_name} completed {task}, please review: {row.title}"),
     )

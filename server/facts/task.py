@@ -4,23 +4,22 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import number
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.owed import owe, owe_reminder
+from teamroom.server.facts.ids import number
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import Lease, Pause
 from teamroom.server.rules.text import how_many_fit
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
+from teamroom.server.store.rows.control import PauseRow
+from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState, UnfinishedDependency
 from teamroom.server.store.transaction import Reading, Writing
-
-State = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled"]
 
 ROOM_MEMBER = log.ROOM_MEMBER
 
@@ -45,8 +44,8 @@ class Entry(BaseModel):
 class StoredTask:
     """A task's row, with the state and the lease that hold now."""
 
-    row: Any
-    state: State
+    row: TaskRow
+    state: TaskState
     lease: Lease
     pauses: Sequence[Pause]
     offer_expired: bool
@@ -56,22 +55,22 @@ class StoredTask:
     @property
     def id(self) -> int:
         """Its number."""
-        return int(self.row["id"])
+        return int(self.row.id)
 
     @property
     def name(self) -> str:
         """How members write it."""
-        return f"T-{self.row['id']}"
+        return f"T-{self.row.id}"
 
     @property
     def holder(self) -> int | None:
         """The member that has it."""
-        return None if self.row["holder"] is None else int(self.row["holder"])
+        return None if self.row.holder is None else int(self.row.holder)
 
     @property
     def fence(self) -> int:
         """The number of the newest claim; it only rises."""
-        return int(self.row["fence"])
+        return int(self.row.fence)
 
     def lease_until(self, now: float) -> str | None:
         """When the claim runs out unless it is renewed or paused; None while its clock stands."""
@@ -79,13 +78,13 @@ class StoredTask:
             return None
         return rfc3339(now + self.lease.left(self.pauses, now))
 
-    def overdue_seconds(self, now: float, settings: Settings) -> float:
+    def overdue_seconds(self, now: float, settings: FixedSettings) -> float:
         """How long its lease has been over; negative while it is not."""
         if self.state != "claimed":
             return -self.lease.seconds
         return self.lease.overdue_seconds(self.pauses, now, settings)
 
-    def lost_seconds(self, now: float, settings: Settings) -> float:
+    def lost_seconds(self, now: float, settings: FixedSettings) -> float:
         """For how long its holder may lose it; negative while it may not.
 
         Not until its lease is over, nor for an interval after the room slept: nobody could renew meanwhile (PRS6).
@@ -94,88 +93,44 @@ class StoredTask:
         return min(self.overdue_seconds(now, settings), watched)
 
 
-def find(tx: Reading, identifier: str, now: float) -> StoredTask:
+def find_task(tx: Reading, identifier: str) -> StoredTask:
     """The task with this id as it is now. Raises Refusal `not_found`."""
-    row = tx.one("task", id=number(identifier))
+    row = tx.one(TaskRow, "task", id=number(identifier))
     if row is None:
         raise not_found("task", identifier, "Call read_board to see the tasks.")
-    return as_it_is(tx, row, now)
+    return task_now(tx, row)
 
 
-def as_it_is(tx: Reading, row: Any, now: float) -> StoredTask:
+def task_now(tx: Reading, row: TaskRow) -> StoredTask:
     """A stored row as it is at this moment: an offer that has expired is over, whoever reads first."""
-    state, since = row["state"], row["lease_from"]
-    expired = state == "offered" and row["offer"] is not None and row["offer_expires_at"] <= now
+    state, since = row.state, row.lease_from
+    ends_at = row.offer_expires_at
+    expired = state == "offered" and ends_at is not None and ends_at <= tx.now
     if expired:
-        state, since = "claimed", row["offer_expires_at"]
+        state, since = "claimed", ends_at
     pauses: list[Pause] = []
-    if row["holder"] is not None and since is not None:
-        pauses = pauses_of(tx, row["holder"], row["holder_owner"], since)
-    return StoredTask(row, state, Lease(since, row["lease_seconds"]), pauses, expired, tx.watched_from)
+    if row.holder is not None and row.holder_owner is not None and since is not None:
+        pauses = pauses_of(tx, row.holder, row.holder_owner, since)
+    return StoredTask(row, state, Lease(since, row.lease_seconds), pauses, expired, tx.watched_from)
 
 
 def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:
     """The pauses that a holder's leases stood still under, since some time."""
-    rows = tx.all("pauses", member=holder, owner=owner, since=since)
-    return [Pause(row["scope"], row["since"], row["until"]) for row in rows]
+    rows = tx.all(PauseRow, "pauses", member=holder, owner=owner, since=since)
+    return [Pause(row.scope, row.since, row.until) for row in rows]
 
 
-def unfinished_before(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
+def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
     """For each task of a range that waits for others, the ones that must be finished before it can be claimed."""
     before: dict[int, list[str]] = defaultdict(list)
-    for row in tx.all("unfinished_before", first=first, last=last):
-        before[row["task"]].append(f"T-{row['needs_task']}")
+    for row in tx.all(UnfinishedDependency, "unfinished_before", first=first, last=last):
+        before[row.task].append(f"T-{row.needs_task}")
     return before
 
 
 def needs_of(tx: Reading, task: int) -> list[str]:
     """What a task needs its holder to reach."""
-    return [row["need"] for row in tx.all("needs", task=task)]
-
-
-def find_settled(tx: Writing, identifier: str, now: float) -> StoredTask:
-    """Like `find`, and what has become due is written down first, so that the act starts from it."""
-    task = find(tx, identifier, now)
-    if not task.offer_expired:
-        return task
-    row = task.row
-    seq = log.append(
-        tx,
-        ROOM_AUTHOR,
-        now,
-        act="expire_offer",
-        subject=f"O-{row['offer']}",
-        summary=f"O-{row['offer']} expired unanswered by @{row['receiver_name']}; {task.name} is back with "
-        f"@{row['holder_name']}",
-        detail={"task": task.name},
-    )
-    tx.run("close_offer", id=row["offer"], state="expired", now=now, reason="")
-    give_back(tx, task, task.lease.since or now, seq, now)
-    log.wake(
-        tx,
-        [row["giver"]],
-        reason="answer",
-        subject=f"O-{row['offer']}",
-        sender=ROOM_MEMBER,
-        line=f"@{row['receiver_name']} did not answer; {task.name} is yours again",
-    )
-    return find(tx, identifier, now)
-
-
-def give_back(tx: Writing, task: StoredTask, since: float, seq: int, now: float) -> None:
-    """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
-    assert task.holder is not None
-    seconds = task.lease.seconds
-    tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
-    owe_reminder(tx, "task", task.id, task.holder, tx.one("watched", member=task.holder)["mode"], now)
-    owe(tx, "lease", task.id, task.holder, now, seconds, at=since + seconds)
-
-
-def owe_assigned(tx: Writing, row: Any, now: float) -> None:
-    """A task is open again: whom it is assigned to is reminded to claim it."""
-    if row["assigned"] is not None:
-        mode = tx.one("watched", member=row["assigned"])["mode"]
-        owe_reminder(tx, "task", row["id"], row["assigned"], mode, now)
+    return tx.column(str, "needs", task=task)
 
 
 def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:
@@ -190,7 +145,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
             subject=task.name,
             fence=task.fence,
         )
-    holder = f"@{task.row['holder_name']} has it now" if task.holder is not None else f"it is {task.state}"
+    holder = f"@{task.row.holder_name} has it now" if task.holder is not None else f"it is {task.state}"
 
     def keep(tx: Writing) -> None:
         tx.run(
@@ -210,7 +165,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
         f"What you brought is kept on {task.name} as late evidence. Call check_in to see what you hold.",
         subject=task.name,
         keep=keep if any(late.values()) else None,
-        holder=task.row["holder_name"],
+        holder=task.row.holder_name,
         lease_until=task.lease_until(now),
     )
 
@@ -219,7 +174,6 @@ def add_entry(
     tx: Writing,
     task: int,
     caller: Author | Caller,
-    now: float,
     kind: str,
     text: str,
     detail: dict[str, Any] | None = None,
@@ -230,7 +184,7 @@ def add_entry(
         task=task,
         seq=tx.head.seq,
         member=caller.member,
-        at=now,
+        at=tx.now,
         kind=kind,
         text=text,
         detail=json.dumps(detail or {}, ensure_ascii=False),
@@ -239,16 +193,16 @@ def add_entry(
 
 def history(tx: Reading, task: int) -> list[Entry]:
     """What happened to a task, newest first, as much of it as fits into one reply."""
-    rows = tx.all("task_entries", task=task, limit=HISTORY_SHOWN)
-    fit = how_many_fit((len(row["text"]) + len(row["detail"]) for row in rows), HISTORY_CHARACTERS)
+    rows = tx.all(TaskEntryRow, "task_entries", task=task, limit=HISTORY_SHOWN)
+    fit = how_many_fit((len(row.text) + len(row.detail) for row in rows), HISTORY_CHARACTERS)
     return [
         Entry(
-            seq=row["seq"],
-            at=rfc3339(row["at"]),
-            member=row["member"],
-            kind=row["kind"],
-            text=row["text"],
-            detail=json.loads(row["detail"]),
+            seq=row.seq,
+            at=rfc3339(row.at),
+            member=row.member,
+            kind=row.kind,
+            text=row.text,
+            detail=json.loads(row.detail),
         )
         for row in rows[:fit]
     ]

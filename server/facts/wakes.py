@@ -1,26 +1,84 @@
-"""How long members take from a wake to the call that shows it to them: measured here, read for forecasts."""
+"""Wakes: recorded with the entry that causes them, and measured until the call that shows them."""
+
+from collections.abc import Iterable
 
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
+from teamroom.server.record.chain import ROOM_MEMBER
+from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.leases import paused_seconds
+from teamroom.server.rules.notices import Kind, kind_of
+from teamroom.server.store.rows.log import WakeTime
+from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.transaction import Reading, Writing
 
 
-def measure(tx: Writing, caller: Caller, upto: int, now: float) -> None:
+def wake_members(
+    tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str, asks: bool = False
+) -> None:
+    """Record that members must wake because of the entry just appended, and nudge them after the commit.
+
+    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out. `asks`:
+    it is a question, which reaches people outside the room too.
+    """
+    kind = kind_of(reason, sender == ROOM_MEMBER, asks)
+    for member in members:
+        tx.run(
+            "add_wake",
+            member=member,
+            seq=tx.head.seq,
+            reason=reason,
+            subject=subject,
+            sender=sender,
+            line=line,
+            at=tx.now,
+            folded=int(_is_beyond_share(tx, member, sender)),
+        )
+        tx.effects.woken.add(member)
+        if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
+            tx.effects.due = min(tx.effects.due, tx.now)
+        if kind is not None:
+            notify_person(tx, member, kind, reason, subject)
+
+
+def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
+    """Note that a person is to be told outside the room of the entry just appended; nothing where it has no channel."""
+    if not tx.settings.notify:
+        return
+    row = tx.only(MemberName, "member_by_id", id=member)
+    if row.kind != "human" or row.name not in tx.settings.notify:
+        return
+    tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
+    at = tx.now + tx.settings.notify_group_seconds
+    if tx.run("schedule_letter", member=member, at=at, now=tx.now):
+        tx.effects.due = min(tx.effects.due, at)
+
+
+def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
+    """Whether a sender has woken a member as often as it may in a while. The room has caps of its own."""
+    if sender == ROOM_MEMBER:
+        return False
+    nth = tx.value(float, "nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
+    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.now) > 0
+
+
+def measure(tx: Writing, caller: Caller, upto: int) -> None:
     """Note how long the wakes waited that a member is shown now for the first time; paused time does not count."""
-    seen = tx.value("seen", member=caller.member)
+    seen = tx.number("seen", member=caller.member)
     if upto <= seen:
         return
-    wakes = tx.all("wakes_between", member=caller.member, after=seen, upto=upto, limit=tx.settings.forecast_kept)
+    wakes = tx.all(
+        WakeTime, "wakes_between", member=caller.member, after=seen, upto=upto, limit=tx.settings.forecast_kept
+    )
     if wakes:
-        pauses = pauses_of(tx, caller.member, caller.owner, min(row["at"] for row in wakes))
+        pauses = pauses_of(tx, caller.member, caller.owner, min(row.at for row in wakes))
         for row in wakes:
-            waited = max(now - row["at"] - paused_seconds(pauses, row["at"], now), 0.0)
-            tx.run("add_answer_time", member=caller.member, seq=row["seq"], seconds=waited)
+            waited = max(tx.now - row.at - paused_seconds(pauses, row.at, tx.now), 0.0)
+            tx.run("add_answer_time", member=caller.member, seq=row.seq, seconds=waited)
         tx.run("forget_answer_times", member=caller.member, keep=tx.settings.forecast_kept)
     tx.run("see", member=caller.member, seq=upto)
 
 
 def answer_times(tx: Reading, member: int) -> list[float]:
     """How long a member's newest answers took, in seconds."""
-    return [row["seconds"] for row in tx.all("answer_times", member=member, limit=tx.settings.forecast_kept)]
+    return tx.column(float, "answer_times", member=member, limit=tx.settings.forecast_kept)

@@ -20,8 +20,8 @@ from teamroom.server.acts.letters.notices import (
     note_failed,
     note_left_out,
     note_put_off,
-    owe_digests,
     read_letter,
+    schedule_digests,
 )
 from teamroom.server.clock import Watch
 from teamroom.server.door.door import Door
@@ -86,12 +86,12 @@ class Deliverer:
         if not self._store.is_writing:  # what became of it could not be written down, so it would be sent again
             return now + AGAIN_SECONDS
         quiet = quiet_until(now, self._settings)
-        for found in self._store.look_up(partial(due_deliveries, now=now)):
+        due, later = self._store.look_up(lambda tx: (due_deliveries(tx), next_delivery(tx)))
+        for found in due:
             key = (found.member, found.channel)
             if key not in self._at_work and (quiet is None or found.kind == "test"):
                 task = self._at_work[key] = asyncio.create_task(self._deliver(found))
                 task.add_done_callback(partial(self._done, key))
-        later = self._store.look_up(partial(next_delivery, now=now))
         return min(math.inf if later is None else later, quiet or math.inf)
 
     async def settled(self) -> None:
@@ -109,7 +109,7 @@ class Deliverer:
             return
         if not channels.is_installed():
             logger.warning("people have channels, but %s: %s", channels.NOT_INSTALLED, channels.INSTALL)
-        await self._note(owe_digests)
+        await self._note(schedule_digests)
 
     async def _tick_or_later(self) -> float:
         try:
@@ -138,26 +138,25 @@ class Deliverer:
             await self._fail(found, UNMADE)
 
     async def _see_to(self, found: Delivery) -> None:
-        now = self._watch()
         urls = self._settings.notify.get(found.name, [])
-        says = await self._store.read(partial(read_letter, found=found, now=now), is_small=False)
+        says = await self._store.read(partial(read_letter, found=found), is_small=False)
         if found.channel >= len(urls):
-            await self._note(partial(_left_out, found=found, reason=GONE))
+            await self._note(partial(note_left_out, found=found, reason=GONE))
         elif says is None:
-            await self._note(partial(_left_out, found=found, reason=TOLD))
+            await self._note(partial(note_left_out, found=found, reason=TOLD))
         elif isinstance(says, float):
-            await self._note(partial(_put_off, found=found, at=says))
+            await self._note(partial(note_put_off, found=found, at=says))
         else:
             reason = await self._try(found, urls[found.channel].get_secret_value(), says)
             if not reason:
-                await self._note(partial(_delivered, found=found))
+                await self._note(partial(note_delivered, found=found))
                 self._metrics.delivery("delivered")
             else:
                 await self._fail(found, reason)
 
     async def _fail(self, found: Delivery, reason: str) -> None:
         is_final = reason in channels.FINAL
-        given_up = await self._note(partial(_failed, found=found, reason=reason, is_final=is_final))
+        given_up = await self._note(partial(note_failed, found=found, reason=reason, is_final=is_final))
         self._metrics.delivery("failed" if given_up else "retried")
 
     async def _try(self, found: Delivery, url: str, letter: Letter) -> str:
@@ -174,7 +173,7 @@ class Deliverer:
         except TimeoutError:
             return f"no answer within {seconds:g} s"
 
-    async def _note(self, work: Callable[[Writing, float], Any]) -> Any:
+    async def _note(self, work: Callable[[Writing], Any]) -> Any:
         """Write down what became of a letter; it waits for as long as the room cannot."""
         while True:
             try:
@@ -182,19 +181,3 @@ class Deliverer:
             except Refusal as refusal:
                 logger.warning("what became of a letter cannot be written down (%s); it is tried again", refusal.code)
             await asyncio.sleep(AGAIN_SECONDS)
-
-
-def _delivered(tx: Writing, now: float, found: Delivery) -> None:
-    note_delivered(tx, found, now)
-
-
-def _left_out(tx: Writing, now: float, found: Delivery, reason: str) -> None:
-    note_left_out(tx, found, reason, now)
-
-
-def _put_off(tx: Writing, now: float, found: Delivery, at: float) -> None:
-    note_put_off(tx, found, at)
-
-
-def _failed(tx: Writing, now: float, found: Delivery, reason: str, is_final: bool) -> bool:
-    return note_failed(tx, found, reason, is_final, now)

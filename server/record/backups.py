@@ -16,6 +16,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Verdict, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, make_private, write_private
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress, checked, copy_database
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
@@ -75,13 +76,13 @@ def verified(path: Path, at: float, progress: Progress) -> Backup:
     try:
         with checked(path) as connection:
             tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
-            head = tx.one("read_head")
+            head = tx.only(ReadHead, "read_head")
             if head is None:
                 raise BackupError(f"{path.name} holds no room")
-            verdict = _walk(tx, head["seq"], progress)
+            verdict = _walk(tx, head.seq, progress)
             if not verdict.good:
                 raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
-            return Backup(path, head["created_at"], at, head["epoch"], head["seq"], head["hash"], _digest(path))
+            return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path))
     except sqlite3.Error as error:
         raise BackupError(f"{path.name} is damaged: {error}") from error
 

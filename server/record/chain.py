@@ -9,19 +9,22 @@ taken away cannot be checked against the digest.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server.record.texts import StoredTexts
-from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.notices import Kind, kind_of
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.log import EntryTime, LogEntry
 from teamroom.server.store.transaction import Reading, Writing
 
 FIRST_HASH = "0" * 64
 SALT_BYTES = 16
 PAGE_ENTRIES = 1000
 """How many entries a verification reads at a time."""
+
+HEADER = ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome")
+"""The columns that an entry begins with, and that its hash covers as they stand."""
 
 TEXTS = ("act", "subject", "outcome", "summary", "detail", "salt", "digest", "hash")
 """Columns of an entry that hold text, or nothing; damage can turn them into bytes."""
@@ -41,10 +44,14 @@ ROOM_MEMBER = 1
 ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 
 
+def time_of(tx: Reading, seq: int) -> float:
+    """When an entry was written. Raises MissingRowError where there is no such entry."""
+    return tx.only(EntryTime, "entry_time", seq=seq).at
+
+
 def append(
     tx: Writing,
     author: Author,
-    now: float,
     *,
     act: str,
     subject: str,
@@ -59,15 +66,14 @@ def append(
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
     head.hash = entry_hash(
-        head.hash, (seq, head.epoch, now, author.member, author.owner, act, subject, outcome), digest
+        head.hash, (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome), digest
     )
     head.seq = seq
-    tx.written_at = now
     tx.run(
         "append_entry",
         seq=seq,
         epoch=head.epoch,
-        at=now,
+        at=tx.now,
         actor=author.member,
         owner=author.owner,
         act=act,
@@ -80,55 +86,6 @@ def append(
         hash=head.hash,
     )
     return seq
-
-
-def wake(
-    tx: Writing, members: Iterable[int], *, reason: str, subject: str, sender: int, line: str, asks: bool = False
-) -> None:
-    """Record that members must wake because of the entry just appended, and nudge them after the commit.
-
-    What one sender causes beyond its share is marked, to be told in one digest (QUI4); nothing is left out. `asks`:
-    it is a question, which reaches people outside the room too.
-    """
-    kind = kind_of(reason, sender == ROOM_MEMBER, asks)
-    for member in members:
-        tx.run(
-            "add_wake",
-            member=member,
-            seq=tx.head.seq,
-            reason=reason,
-            subject=subject,
-            sender=sender,
-            line=line,
-            at=tx.written_at,
-            folded=int(_is_beyond_share(tx, member, sender)),
-        )
-        tx.effects.woken.add(member)
-        if tx.run("look_sooner", member=member, now=tx.written_at, intervals=tx.settings.suspect_intervals):
-            tx.effects.due = min(tx.effects.due, tx.written_at)
-        if kind is not None:
-            notice(tx, member, kind, reason, subject)
-
-
-def notice(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
-    """Note that a person is to be told outside the room of the entry just appended; nothing where it has no channel."""
-    if not tx.settings.notify:
-        return
-    row = tx.one("member_by_id", id=member)
-    if row["kind"] != "human" or row["name"] not in tx.settings.notify:
-        return
-    tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
-    at = tx.written_at + tx.settings.notify_group_seconds
-    if tx.run("owe_notice", member=member, at=at, now=tx.written_at):
-        tx.effects.due = min(tx.effects.due, at)
-
-
-def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
-    """Whether a sender has woken a member as often as it may in a while. The room has caps of its own."""
-    if sender == ROOM_MEMBER:
-        return False
-    nth = tx.value("nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
-    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.written_at) > 0
 
 
 def canonical(value: Mapping[str, Any]) -> str:
@@ -198,13 +155,13 @@ class Verifier:
 
     def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verdict | None:
         """Check the next `limit` entries. None: there is more to check."""
-        entries = tx.all("log_page", after=self.seq, limit=limit)
+        entries = tx.all(LogEntry, "log_page", after=self.seq, limit=limit)
         for entry in entries:
             if (why := self._fault(entry)) is not None:
                 return Verdict(self.seq, self.hash, self.seq + 1, why)
             if (wrong := self.texts.follow(tx, entry)) is not None:
                 return Verdict(self.seq, self.hash, wrong.seq, wrong.why)
-            self.seq, self.hash = entry["seq"], entry["hash"]
+            self.seq, self.hash = entry.seq, entry.hash
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
                 return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
         return None if len(entries) == limit else self._end(tx)
@@ -215,27 +172,27 @@ class Verifier:
             return Verdict(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
         return Verdict(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
-    def _fault(self, entry: Any) -> str | None:
-        if entry["seq"] != self.seq + 1:
+    def _fault(self, entry: LogEntry) -> str | None:
+        if entry.seq != self.seq + 1:
             return f"number {self.seq + 1} is missing"
-        if any(entry[name] is not None and not isinstance(entry[name], str) for name in TEXTS):
+        if any(not isinstance(getattr(entry, name), str | None) for name in TEXTS):
             return "what must be text in it is not"
-        if entry["salt"] is not None and entry["digest"] != content_digest(
-            entry["salt"], entry["summary"], entry["detail"]
+        if entry.salt is not None and entry.digest != content_digest(
+            entry.salt, entry.summary or "", entry.detail or ""
         ):
             return "its content was changed"
-        if entry["salt"] is None and (entry["summary"] is not None or entry["detail"] is not None):
+        if entry.salt is None and (entry.summary is not None or entry.detail is not None):
             return "its content stands without the salt it was hashed under"
-        header = tuple(entry[name] for name in ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome"))
-        if entry["hash"] != entry_hash(self.hash, header, entry["digest"]):
+        header = entry[: len(HEADER)]
+        if entry.hash != entry_hash(self.hash, header, entry.digest):
             return "it does not follow from the entry before it"
         return None
 
     def _end(self, tx: Reading) -> Verdict:
-        head = tx.one("read_head")
-        if head["seq"] != self.seq or head["hash"] != self.hash:
-            bad = min(head["seq"], self.seq) + 1 if head["seq"] != self.seq else self.seq
-            return Verdict(self.seq, self.hash, bad, f"the head row says the log ends at {head['seq']}")
+        head = tx.only(ReadHead, "read_head")
+        if head.seq != self.seq or head.hash != self.hash:
+            bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
+            return Verdict(self.seq, self.hash, bad, f"the head row says the log ends at {head.seq}")
         if (wrong := self.texts.changed_task(tx)) is not None:
             return Verdict(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
         if self.seal is None:

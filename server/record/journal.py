@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
+from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading
 
 JOURNAL = "control.journal"
@@ -99,19 +100,19 @@ def reconcile(folder: Path, tx: Reading) -> None:
     """
     journal = read(folder) or Journal()
     known = list(journal.notes())
-    now: dict[tuple[str, str], Stop] = {(row["scope"], row["name"]): Stop(*row) for row in tx.all("stopped")}
+    now = {(stop.scope, stop.name): stop for stop in tx.all(Stop, "stopped")}
     for key, stop in journal.stops.items():
         if key not in now and stop.state != "active" and is_here(tx, stop):
             now[key] = Stop(stop.scope, stop.name, "active", None, "")
     journal.stops |= now
-    journal.tokens |= {row["id"] for row in tx.all("revoked")}
+    journal.tokens |= set(tx.column(str, "revoked"))
     if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
         write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
 
 
 def is_here(tx: Reading, stop: Stop) -> bool:
     """Whether whom a stop names is in this room."""
-    return stop.scope == "room" or tx.one("member_by_name", name=stop.name) is not None
+    return stop.scope == "room" or tx.one(MemberRow, "member_by_name", name=stop.name) is not None
 
 
 def line(note: Mapping[str, Any]) -> str:

@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from teamroom.server.identity import Entropy
 from teamroom.server.record import chain as log
 from teamroom.server.store.folder import KEY, SEAL, FolderError, write_private
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Head
 
 KEY_BYTES = 32
@@ -30,7 +30,7 @@ def write(folder: Path, key: bytes, head: Head, now: float) -> None:
     write_private(folder / SEAL, json.dumps(asdict(seal)) + "\n")
 
 
-def missed(folder: Path, key: bytes, head: Any) -> str | None:
+def missed(folder: Path, key: bytes, head: ReadHead | None) -> str | None:
     """What the folder's seal saw and its database does not hold, in words; None where it holds everything.
 
     `head` is the head row, None where the database has none.
@@ -43,10 +43,10 @@ def missed(folder: Path, key: bytes, head: Any) -> str | None:
         return None
     if head is None:
         return f"it is missing or empty, and the seal saw {seal.seq} entries in it"
-    if seal.epoch > head["epoch"]:
-        return f"it is of epoch {head['epoch']}, and the seal saw epoch {seal.epoch}"
-    if seal.epoch == head["epoch"] and seal.seq > head["seq"]:
-        return f"its log ends at entry {head['seq']}, and the seal saw entry {seal.seq}"
+    if seal.epoch > head.epoch:
+        return f"it is of epoch {head.epoch}, and the seal saw epoch {seal.epoch}"
+    if seal.epoch == head.epoch and seal.seq > head.seq:
+        return f"its log ends at entry {head.seq}, and the seal saw entry {seal.seq}"
     return None
 
 

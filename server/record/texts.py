@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from teamroom.server.store.rows.log import MessageTexts, TaskTexts
+from teamroom.server.store.rows.redact import EntryRow
 from teamroom.server.store.transaction import Reading
 
 
@@ -33,11 +35,11 @@ class StoredTexts:
 
     def follow(self, tx: Reading, entry: Any) -> Wrong | None:
         """Take in an entry that the chain vouches for, and say whether its message stands as it was posted."""
-        if entry["outcome"] != "ok":
+        if entry.outcome != "ok":
             return None
-        if entry["act"] == "post_message":
+        if entry.act == "post_message":
             return self._message(tx, entry)
-        if entry["subject"].startswith("T-"):
+        if entry.subject.startswith("T-"):
             self._note(entry)
         return None
 
@@ -50,52 +52,52 @@ class StoredTexts:
 
     def _task(self, tx: Reading, name: str, written: dict[str, tuple[int, str]]) -> Wrong | None:
         self.looked_at = Wrong(max((seq for seq, _ in written.values()), default=1), name)
-        row = tx.one("words_of_task", id=int(name[2:]))
+        row = tx.one(TaskTexts, "words_of_task", id=int(name[2:]))
         if row is None:
             return Wrong(self.looked_at.seq, f"{name} is missing")
-        stored = {**row, "evidence": _in_order(row["evidence"])}
+        stored = {**row._asdict(), "evidence": _in_order(row.evidence)}
         for column, (since, digest) in written.items():
-            if not _is(stored[column], digest) and tx.one("entry_with_content", seq=since) is not None:
+            if not _is(stored[column], digest) and tx.one(EntryRow, "entry_with_content", seq=since) is not None:
                 return Wrong(since, f"the stored {column} of {name} was changed")
         self.looked_at = None
         return None
 
     def _message(self, tx: Reading, entry: Any) -> Wrong | None:
-        name = entry["subject"]
-        self.looked_at = Wrong(entry["seq"], name)
-        row = tx.one("words_of_message", seq=entry["seq"])
+        name = entry.subject
+        self.looked_at = Wrong(entry.seq, name)
+        row = tx.one(MessageTexts, "words_of_message", seq=entry.seq)
         self.looked_at = None
-        if row is None or f"M-{row['id']}" != name:
-            return Wrong(entry["seq"], f"{name} is missing")
-        if entry["salt"] is None:
-            return None if row["text"] == "" else Wrong(entry["seq"], f"{name} has a text that was taken away")
-        kept = json.loads(entry["detail"])
+        if row is None or f"M-{row.id}" != name:
+            return Wrong(entry.seq, f"{name} is missing")
+        if entry.salt is None:
+            return None if row.text == "" else Wrong(entry.seq, f"{name} has a text that was taken away")
+        kept = json.loads(entry.detail)
         for column in ("text", "summary"):
-            if column in kept and not _is(row[column], kept[column]):
-                return Wrong(entry["seq"], f"the stored {column} of {name} was changed")
-        if (row["author"], row["at"], row["kind"]) != (entry["actor"], entry["at"], kept["kind"]):
-            return Wrong(entry["seq"], f"{name} is not stored as the message of who posted it then")
+            if column in kept and not _is(getattr(row, column), kept[column]):
+                return Wrong(entry.seq, f"the stored {column} of {name} was changed")
+        if (row.author, row.at, row.kind) != (entry.actor, entry.at, kept["kind"]):
+            return Wrong(entry.seq, f"{name} is not stored as the message of who posted it then")
         return None
 
     def _note(self, entry: Any) -> None:
-        name = entry["subject"]
-        if entry["salt"] is None:
+        name = entry.subject
+        if entry.salt is None:
             self._taken.add(name)
             self._tasks.pop(name, None)
         if name in self._taken:
             return
-        kept = json.loads(entry["detail"])
-        written = self._tasks.setdefault(name, {}) if entry["act"] == "create_task" else self._tasks.get(name, {})
+        kept = json.loads(entry.detail)
+        written = self._tasks.setdefault(name, {}) if entry.act == "create_task" else self._tasks.get(name, {})
         for column in kept.get("changes", ()):  # an older release wrote down only that they changed
             written.pop(column, None)
-        if entry["act"] in ("create_task", "update_task"):
+        if entry.act in ("create_task", "update_task"):
             words = {"title": _digest_of(kept.get("title")), "detail": kept.get("text")}
-        elif entry["act"] == "complete_task":
+        elif entry.act == "complete_task":
             evidence = _in_order(json.dumps(kept["evidence"]))
             words = {"summary": _digest_of(kept["summary"]), "evidence": _digest_of(evidence)}
         else:
             words = {}
-        written.update({column: (entry["seq"], digest) for column, digest in words.items() if digest is not None})
+        written.update({column: (entry.seq, digest) for column, digest in words.items() if digest is not None})
 
 
 def text_digest(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teamroom.server.rules.presence import interval_seconds
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Lease:
             return self.seconds
         return self.seconds - (now - self.since - paused_seconds(pauses, self.since, now))
 
-    def overdue_seconds(self, pauses: Sequence[Pause], now: float, settings: Settings) -> float:
+    def overdue_seconds(self, pauses: Sequence[Pause], now: float, settings: FixedSettings) -> float:
         """How long the task has been overdue; negative while it is not.
 
         A holder's own pause makes its tasks overdue after an hour; a pause of its owner or of the room never does.
@@ -55,18 +55,18 @@ class Lease:
         return Lease(None, max(self.left(pauses, now), 0.0))
 
 
-def lease_seconds(kind: str, mode: str, settings: Settings) -> float:
+def lease_seconds(kind: str, mode: str, policy: Policy, settings: FixedSettings) -> float:
     """How long a member's claim lasts: by its interval; a day for people and whoever waits for its human."""
     if kind == "human" or mode == "manual":
-        return settings.lease_max_seconds
+        return policy.lease_max_seconds
     interval = interval_seconds(mode, settings) or 0.0
-    return min(max(settings.lease_seconds, settings.lease_intervals * interval), settings.lease_max_seconds)
+    return min(max(policy.lease_seconds, settings.lease_intervals * interval), policy.lease_max_seconds)
 
 
-def offer_seconds(mode: str, settings: Settings) -> float:
+def offer_seconds(mode: str, policy: Policy, settings: FixedSettings) -> float:
     """How long an offer waits for its receiver."""
     interval = interval_seconds(mode, settings) or 0.0
-    return max(settings.offer_seconds, settings.offer_intervals * interval)
+    return max(policy.offer_seconds, settings.offer_intervals * interval)
 
 
 def paused_seconds(pauses: Sequence[Pause], since: float, now: float) -> float:

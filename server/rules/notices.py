@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
 
 Kind = Literal["needs you", "stuck", "stopped", "review waiting"]
 
@@ -39,7 +39,7 @@ def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
     return "needs you" if reason in WORK or (reason == "mention" and asks) else None
 
 
-def held_until(nth_newest_at: float | None, now: float, settings: Settings) -> float | None:
+def held_until(nth_newest_at: float | None, now: float, settings: FixedSettings) -> float | None:
     """Until when a letter to a person waits, for its hourly cap and the quiet hours; None: it goes now.
 
     `nth_newest_at` is when the oldest of the newest `notify_per_hour` letters was written, None while there are fewer.
@@ -49,7 +49,7 @@ def held_until(nth_newest_at: float | None, now: float, settings: Settings) -> f
     return at if at > now else None
 
 
-def retry_at(tries: int, now: float, settings: Settings) -> float | None:
+def retry_at(tries: int, now: float, settings: FixedSettings) -> float | None:
     """When a letter is tried again after so many tries, never in the quiet hours; None: it is given up."""
     if tries >= settings.notify_tries:
         return None
@@ -57,7 +57,7 @@ def retry_at(tries: int, now: float, settings: Settings) -> float | None:
     return quiet_until(at, settings) or at
 
 
-def quiet_until(now: float, settings: Settings) -> float | None:
+def quiet_until(now: float, settings: FixedSettings) -> float | None:
     """When the quiet hours end that lie around a time, if they do."""
     begin, dash, end = settings.notify_quiet.partition("-")
     if not dash or begin == end:
@@ -67,7 +67,7 @@ def quiet_until(now: float, settings: Settings) -> float | None:
     return next_time(now, end, settings) if is_quiet else None
 
 
-def next_time(now: float, clock: str, settings: Settings) -> float:
+def next_time(now: float, clock: str, settings: FixedSettings) -> float:
     """When a clock on the wall, in the settings' zone, shows `HH:MM` next; always later than now.
 
     Where the clocks are put forward over it, it is as long after midnight as on other days; where they are put back,
@@ -80,5 +80,5 @@ def next_time(now: float, clock: str, settings: Settings) -> float:
     return min(moment for moment in moments if moment > now)
 
 
-def _zone(settings: Settings) -> tzinfo:
+def _zone(settings: FixedSettings) -> tzinfo:
     return UTC if settings.notify_zone == "UTC" else ZoneInfo(settings.notify_zone)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
 
 Verdict = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
 
@@ -38,7 +38,7 @@ class Facts:
         signs = [at for at in (self.last_call_at, self.connected_at) if at is not None]
         return max(signs, default=None)
 
-    def is_connected(self, now: float, interval: float, settings: Settings) -> bool:
+    def is_connected(self, now: float, interval: float, settings: FixedSettings) -> bool:
         """Whether a sign of a connection came within an interval, and half of one for what is late."""
         seen = self.last_seen_at
         return seen is not None and now - seen <= settings.connected_intervals * interval
@@ -72,14 +72,14 @@ def parse_mode(mode: str) -> str | None:
     return f"every:{int(seconds)}" if in_bounds else None
 
 
-def interval_seconds(mode: str, settings: Settings) -> float | None:
+def interval_seconds(mode: str, settings: FixedSettings) -> float | None:
     """How often a member is expected to look; None where that is up to somebody else."""
     if mode == "live":
         return settings.live_interval_seconds
     return float(mode[len("every:") :]) if mode.startswith("every:") else None
 
 
-def next_wake_at(facts: Facts, settings: Settings) -> float | None:
+def next_wake_at(facts: Facts, settings: FixedSettings) -> float | None:
     """When a member that wakes by itself is expected next; None where that is up to others, or it never called."""
     if not facts.mode.startswith("every:") or facts.last_call_at is None:
         return None
@@ -98,7 +98,7 @@ def declared_until(progress_at: float, busy_until: float, missed: Iterable[tuple
     return busy_until
 
 
-def presence(facts: Facts, now: float, settings: Settings) -> Presence:
+def presence(facts: Facts, now: float, settings: FixedSettings) -> Presence:
     """The verdict on a member, with its reason."""
     if facts.standing == "killed":
         return Presence("killed", "killed; only an owner can revive it")
@@ -156,7 +156,7 @@ def judge(
     unanswered_since: float | None,
     challenge: Challenge | None,
     now: float,
-    settings: Settings,
+    settings: FixedSettings,
 ) -> Judgement | None:
     """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
 
@@ -195,7 +195,7 @@ def _judge_challenged(
     interval: float,
     gone_at: float,
     now: float,
-    settings: Settings,
+    settings: FixedSettings,
 ) -> Judgement:
     asked_at, misses = challenge.asked_at, challenge.misses
     to_answer = settings.challenge_intervals * interval
@@ -217,7 +217,7 @@ def _challenges(count: int) -> str:
     return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
-def expectation(facts: Facts, answered: Sequence[float], now: float, settings: Settings) -> Expectation:
+def expectation(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Expectation:
     """When to expect a member to see something sent now.
 
     `answered` is how long its newest answers took, in seconds. With fewer than three its declared interval

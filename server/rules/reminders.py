@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teamroom.server.rules.presence import Verdict
-from teamroom.server.settings import Settings
+from teamroom.server.settings import FixedSettings
 
 DAY_SECONDS = 86_400.0
 
-Rule = Literal["task", "ask", "offer", "review", "proof"]
 Outcome = Literal["sent", "held", "silent"]
 
 
@@ -54,7 +53,7 @@ class Decision:
     next_at: float
 
 
-def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: Settings) -> Decision:
+def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: FixedSettings) -> Decision:
     """What to do about something owed: remind, hold it for the next wake, or keep silent, each with its reason.
 
     `cap`: after so many reminders that count, the owner is told once, and then nobody.
@@ -74,7 +73,7 @@ def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, setti
     return Decision(outcome, reason, passed, passed - owed.slot - 1, counted, counted >= cap, next_at)
 
 
-def _outcome(circumstances: Circumstances, now: float, settings: Settings) -> tuple[Outcome, str, int]:
+def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) -> tuple[Outcome, str, int]:
     """What becomes of the slot, why, and whether it counts toward the cap."""
     if circumstances.standing != "active":
         return "silent", f"the member is {circumstances.standing}", 0
@@ -118,17 +117,14 @@ def slot_time(since: float, first: float, longest: float, slot: int) -> float:
     return at
 
 
-def first_seconds(rule: Rule, interval: float | None, blocked: bool, settings: Settings) -> float:
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long until a first reminder: at least so many seconds, and so many of the member's intervals."""
+
+    seconds: float
+    intervals: float
+
+
+def first_seconds(delay: Delay, interval: float | None) -> float:
     """After how long a member with this interval is first reminded."""
-    beat = interval or 0.0
-    if rule == "task":
-        return max(
-            settings.remind_blocked_seconds if blocked else settings.remind_task_seconds,
-            settings.remind_intervals * beat,
-        )
-    if rule == "ask":
-        return max(settings.remind_ask_seconds, settings.remind_ask_intervals * beat)
-    return max(
-        settings.remind_review_seconds if rule == "review" else settings.remind_proof_seconds,
-        settings.remind_intervals * beat,
-    )
+    return max(delay.seconds, delay.intervals * (interval or 0.0))

@@ -20,7 +20,7 @@ def _always(*topics: str) -> Change:
 
 
 def _task(given: Parameters, caller: Any) -> Topics:
-    mine = () if caller is None else (f"me:{caller['member']}",)
+    mine = () if caller is None else (f"me:{caller.member}",)
     return ("board", f"task:{given['id']}", *mine)
 
 

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, Protocol, TypeVar
 
-from teamroom.server.clock import Gap, Watch
+from teamroom.server.clock import Clock, Gap, Watch, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
-from teamroom.server.settings import Settings, SettingsError, with_policy
+from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
 from teamroom.server.store.changes import CHANGES
+from teamroom.server.store.rows.members import Principal
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Cursor(Protocol):
@@ -26,6 +31,11 @@ class Cursor(Protocol):
 
     def fetchall(self) -> Sequence[Any]:
         """All rows."""
+        ...
+
+    @property
+    def description(self) -> Any:
+        """For each column of the rows a sequence that begins with its name."""
         ...
 
 
@@ -49,17 +59,21 @@ class DamagedError(StorageError):
     """The database is not what the room wrote: nothing is written to it any more."""
 
 
+class MissingRowError(Exception):
+    """A statement that always has a row had none: a fault of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an engine hands to every transaction: its statements, the room's settings, randomness, and the watch.
+    """What an engine hands to every transaction: its statements, the room's settings, randomness, and the time.
 
-    `watch` None: nobody watches, as in a room that no server has open.
+    `clock`: a `Watch` where a server has the room open, which knows what time it missed.
     """
 
     statements: Mapping[str, str]
     settings: Settings
     entropy: Entropy
-    watch: Watch | None = None
+    clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
 
@@ -93,34 +107,50 @@ class Reading:
         self._connection = connection
         self._statements = context.statements
         self._context = context
-        self.settings = context.settings
-        self.principal: Any = None
-        """The caller's row as this transaction read it; the door sets it before an act or a read runs."""
-        self._policy: Settings | None = None
+        self.settings: FixedSettings = context.settings
+        self.now = context.clock()
+        """The time of this transaction: one act is one moment. Seconds since 1970-01-01 UTC."""
+        self.caller_row: Principal | None = None
+        """The caller's row as this transaction read it, set by the door; None where the room itself acts."""
+        self._policy: Policy | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """The caller's row, for acts that only members call."""
+        if self.caller_row is None:
+            raise MissingRowError("the room itself acts, so there is no caller")
+        return self.caller_row
 
     @property
     def watched_from(self) -> float:
         """Since when the room has seen all time pass."""
-        return 0.0 if self._context.watch is None else self._context.watch.since
+        clock = self._context.clock
+        return clock.since if isinstance(clock, Watch) else 0.0
 
     @property
     def gaps(self) -> Sequence[Gap]:
         """The spans, the newest, of which the room saw nothing: it slept, was not running, or its clock was stepped."""
-        return () if self._context.watch is None else self._context.watch.gaps
+        clock = self._context.clock
+        return clock.gaps if isinstance(clock, Watch) else ()
 
     def listens(self, member: int) -> bool:
         """Whether a member has a call or a stream open now."""
         return self._context.listens(member)
 
     @property
-    def policy(self) -> Settings:
-        """The settings with the room's policy in their place, read once in this transaction by who needs it.
+    def configured_policy(self) -> Policy:
+        """What the settings say where the room's own policy is silent."""
+        return self._context.settings.policy
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force, read once in this transaction by whoever needs it.
 
         Raises Refusal `not_allowed` when the policy is missing or cannot be read (CTL8).
         """
         if self._policy is None:
             try:
-                self._policy = with_policy(self.settings, self.value("policy"))
+                self._policy = with_policy(self.configured_policy, self.value(str, "policy"))
             except SettingsError as error:
                 raise Refusal(
                     "not_allowed",
@@ -130,18 +160,58 @@ class Reading:
                 ) from None
         return self._policy
 
-    def one(self, name: str, /, **parameters: Any) -> Any:
-        """The first row, or None."""
-        return self._connection.execute(self._statements[name], parameters).fetchone()
+    def one(self, kind: type[R], name: str, /, **parameters: Any) -> R | None:
+        """The first row of a statement, as a row of this kind, or None."""
+        cursor = self._connection.execute(self._statements[name], parameters)
+        row = cursor.fetchone()
+        return None if row is None else _maker(kind, name, cursor)(row)
 
-    def all(self, name: str, /, **parameters: Any) -> Sequence[Any]:
-        """Every row. The statement carries the limit."""
-        return self._connection.execute(self._statements[name], parameters).fetchall()
+    def only(self, kind: type[R], name: str, /, **parameters: Any) -> R:
+        """The row of a statement that always has one. Raises MissingRowError."""
+        row = self.one(kind, name, **parameters)
+        if row is None:
+            raise MissingRowError(f"{name} found no row for {parameters}")
+        return row
 
-    def value(self, name: str, /, **parameters: Any) -> Any:
-        """The first column of the first row, or None."""
+    def all(self, kind: type[R], name: str, /, **parameters: Any) -> list[R]:
+        """Every row of a statement. The statement carries the limit."""
+        cursor = self._connection.execute(self._statements[name], parameters)
+        rows = cursor.fetchall()
+        return list(map(_maker(kind, name, cursor), rows)) if rows else []
+
+    def column(self, kind: type[T], name: str, /, **parameters: Any) -> list[T]:
+        """The values of a statement with one column."""
+        return [row[0] for row in self._connection.execute(self._statements[name], parameters).fetchall()]
+
+    def value(self, kind: type[T], name: str, /, **parameters: Any) -> T | None:
+        """The value of a statement with one column and at most one row; None where there is no row, or it is null."""
         row = self._connection.execute(self._statements[name], parameters).fetchone()
         return None if row is None else row[0]
+
+    def number(self, name: str, /, **parameters: Any) -> int:
+        """What a statement counts."""
+        return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The columns that a kind of row has, in order: the fields of a named tuple or of a dataclass."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else tuple(kind._fields)
+
+
+def _maker(kind: Any, name: str, cursor: Cursor) -> Callable[[Sequence[Any]], R]:
+    """What makes a row of a kind. The statement's columns must be its fields, by name and in order."""
+    if (kind, name) not in _FITTING:
+        columns = tuple(column[0] for column in cursor.description)
+        if columns != _fields(kind):
+            raise TypeError(f"{name} returns {columns}, but {kind.__name__} has {_fields(kind)}")
+        make: Callable[..., Any] = kind
+        _FITTING[kind, name] = (lambda row: make(*row)) if is_dataclass(kind) else kind._make
+    return _FITTING[kind, name]
+
+
+_FITTING: dict[tuple[type[Any], str], Callable[[Sequence[Any]], Any]] = {}
+"""The kinds of rows that were found to fit a statement, and what makes them."""
 
 
 @dataclass(slots=True)
@@ -171,12 +241,10 @@ class Writing(Reading):
         super().__init__(connection, context)
         self.entropy = context.entropy
         self.head = head
-        self.written_at = 0.0
-        """The time of the newest entry that this transaction wrote."""
         self.effects = Effects()
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many."""
         if (change := CHANGES.get(name)) is not None:
-            self.effects.changed.update(change(parameters, self.principal))
+            self.effects.changed.update(change(parameters, self.caller_row))
         return self._connection.execute(self._statements[name], parameters).rowcount

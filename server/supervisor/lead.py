@@ -1,20 +1,21 @@
 """Who supervises the room: one at a time, by a lease with a fence, so that an older one's acts count no more."""
 
+from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
 
-def lead(tx: Writing, holder: str, now: float) -> int | None:
+def lead(tx: Writing, holder: str) -> int | None:
     """Take the lease, or keep it; returns its fence, or None while another supervisor holds it.
 
     It is renewed only in its second half, so that most ticks write nothing for it.
     """
-    row = tx.one("supervisor")
+    row = tx.only(SupervisorRow, "supervisor")
     seconds = tx.settings.supervisor_seconds
-    if row["holder"] == holder:
-        if row["until"] - now < seconds / 2:
-            tx.run("keep_supervisor", until=now + seconds)
-        return int(row["fence"])
-    if now < row["until"] <= now + seconds:
+    if row.holder == holder:
+        if row.until - tx.now < seconds / 2:
+            tx.run("keep_supervisor", until=tx.now + seconds)
+        return int(row.fence)
+    if tx.now < row.until <= tx.now + seconds:
         return None
-    tx.run("take_supervisor", holder=holder, until=now + seconds)
-    return int(row["fence"]) + 1
+    tx.run("take_supervisor", holder=holder, until=tx.now + seconds)
+    return int(row.fence) + 1

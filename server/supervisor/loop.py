@@ -11,13 +11,13 @@ from functools import partial
 
 from teamroom.server.clock import Watch
 from teamroom.server.door.door import Door
-from teamroom.server.facts.owed import Due
+from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import Store
-from teamroom.server.store.transaction import Reading, StorageError, Writing
-from teamroom.server.supervisor.duties import carry_out, put_off_failed
+from teamroom.server.store.transaction import Reading, StorageError
+from teamroom.server.supervisor.duties import carry_out, postpone_failed
 from teamroom.server.supervisor.lead import lead
 
 logger = logging.getLogger("teamroom.supervisor")
@@ -76,13 +76,12 @@ class Supervisor:
             await self._look_again()
             self._looks_late = False
         for _ in range(ROUNDS):
-            now = self._watch()
-            rows = self._store.look_up(partial(_due_now, now=now))
+            rows = self._store.look_up(_due_now)
             if not rows:
                 return self._store.look_up(_next_due)
-            fence = await self._door.act_as_room(lambda tx, now: lead(tx, self._holder, now))
+            fence = await self._door.act_as_room(lambda tx: lead(tx, self._holder))
             if fence is None:
-                return now + self._settings.supervisor_seconds
+                return self._watch() + self._settings.supervisor_seconds
             await asyncio.gather(*(self._do(due, fence) for due in rows))
         return self._watch()
 
@@ -93,16 +92,16 @@ class Supervisor:
     async def _look_again(self) -> None:
         """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
-        if self._store.look_up(lambda tx: tx.one("looks_too_late", **bound)) is not None:
-            await self._door.act_as_room(lambda tx, now: tx.run("look_again", **bound))
+        if self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
+            await self._door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
-    async def _do(self, due: Due, fence: int) -> None:
+    async def _do(self, due: Timer, fence: int) -> None:
         """One thing that is due. What fails is counted, logged and tried again later; the others go on.
 
         Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
         """
         try:
-            done = await self._door.act_as_room(partial(_carry_out, seen=due, fence=fence))
+            done = await self._door.act_as_room(partial(carry_out, seen=due, fence=fence))
             self._metrics.duty(due.rule, "done" if done else "dropped")
         except Exception as error:
             if isinstance(error, Refusal) and error.code in UNRECORDED:
@@ -110,7 +109,7 @@ class Supervisor:
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
-            await self._door.act_as_room(lambda tx, now: put_off_failed(tx, due, fence, later))
+            await self._door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
         """Until something is due, a nudge, or the clock is set back."""
@@ -125,14 +124,10 @@ class Supervisor:
         self._nudged.clear()
 
 
-def _due_now(tx: Reading, now: float) -> list[Due]:
-    return [Due(*row) for row in tx.all("due_now", now=now, limit=DUE_AT_ONCE)]
+def _due_now(tx: Reading) -> list[Timer]:
+    return tx.all(Timer, "due_now", now=tx.now, limit=DUE_AT_ONCE)
 
 
 def _next_due(tx: Reading) -> float:
-    at = tx.value("next_due")
+    at = tx.value(float, "next_due")
     return math.inf if at is None else float(at)
-
-
-def _carry_out(tx: Writing, now: float, seen: Due, fence: int) -> bool:
-    return carry_out(tx, seen, fence, now)

@@ -71,7 +71,7 @@ class Waiting:
             return await self._wait(caller, arguments, seconds, Listening())
         with self._bus.listening(caller.member, listener) as (listening, took_over):
             if took_over and self._take_overs.is_alarming(caller.member, anyio.current_time()):
-                await self._door.act_as_room(lambda tx, now: tell_of_take_overs(tx, caller, now))
+                await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, caller))
             return await self._wait(caller, arguments, seconds, listening)
 
     async def _wait(self, caller: Caller, arguments: WaitForWake, seconds: float, listening: Listening) -> Waited:

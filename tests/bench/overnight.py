@@ -119,11 +119,11 @@ def measured(entries: int, acts: tuple[tuple[str, int], ...]) -> Iterator[tuple[
         path = Path(folder) / "room.db"
         fill(path, entries, acts)
         with closing(connect_writer(path)) as connection:
-            tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
+            tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes, lambda: END))
             for hours in (1.0, 12.0, 24.0 * 365):
                 asked = Overnight(hours=hours)
-                lines = len(overnight(OVERNIGHT.run(tx, READER, asked, END)).splitlines())
-                yield f"{hours:g} h", best(lambda asked=asked: OVERNIGHT.run(tx, READER, asked, END)), lines  # type: ignore[misc]
+                lines = len(overnight(OVERNIGHT.run(tx, READER, asked)).splitlines())
+                yield f"{hours:g} h", best(lambda asked=asked: OVERNIGHT.run(tx, READER, asked)), lines  # type: ignore[misc]
             scan = "select act, actor, count(*), max(at) from log not indexed group by act, actor"
             yield "a scan, for comparison", best(lambda: connection.execute(scan).fetchall()), 0
 

@@ -18,8 +18,8 @@ from rich.progress import track
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from teamroom.server.acts.act import LARGEST_NUMBER
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
+from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements

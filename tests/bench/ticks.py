@@ -165,7 +165,7 @@ async def time_due(folder: Path, count: int, first: int) -> float:
     async with supervised(folder) as (supervisor, door):
         for turn in range(ROUNDS):
             tasks = {"first": first + turn * count, "end": first + (turn + 1) * count, "at": NOW - 1}
-            await door.act_as_room(lambda tx, now, tasks=tasks: [tx._connection.execute(sql, tasks) for sql in RUN_OUT])
+            await door.act_as_room(lambda tx, tasks=tasks: [tx._connection.execute(sql, tasks) for sql in RUN_OUT])
             started = time.perf_counter()
             await supervisor.tick()
             times.append(time.perf_counter() - started)

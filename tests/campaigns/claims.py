@@ -132,7 +132,7 @@ def two_transactions() -> Iterator[None]:
     ) -> Any:
         if what.name == "claim_task":
             now = self._clock()
-            self._store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task, now), now))
+            self._store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task), now))
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 

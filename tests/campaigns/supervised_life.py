@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from teamroom.server.acts.reminders import reminders
 from teamroom.server.app import Room
-from teamroom.server.facts.owed import Due
+from teamroom.server.facts.timers import Timer
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.transaction import Writing
@@ -82,27 +82,27 @@ def _deciding(decided: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
     """The twin: one transaction marks the slot as done, another one sends the reminder."""
-    send, do = reminders._send, loop.Supervisor._do
+    send, do = reminders.send, loop.Supervisor._do
     to_send: list[Callable[[Writing], None]] = []
     one_at_a_time = asyncio.Lock()
 
     def later(tx: Writing, *arguments: Any) -> None:
         to_send.append(lambda tx: send(tx, *arguments))
 
-    async def in_two(self: loop.Supervisor, due: Due, fence: int) -> None:
+    async def in_two(self: loop.Supervisor, due: Timer, fence: int) -> None:
         async with one_at_a_time:
             await do(self, due, fence)
             while to_send:
                 await self._door.act_as_room(_sending(to_send.pop(0)))
 
-    def _sending(work: Callable[[Writing], None]) -> Callable[[Writing, float], None]:
-        def sending(tx: Writing, now: float) -> None:
+    def _sending(work: Callable[[Writing], None]) -> Callable[[Writing], None]:
+        def sending(tx: Writing) -> None:
             work(tx)
             decided()
 
         return sending
 
-    with patch.object(reminders, "_send", later), patch.object(loop.Supervisor, "_do", in_two):
+    with patch.object(reminders, "send", later), patch.object(loop.Supervisor, "_do", in_two):
         yield
 
 

@@ -135,18 +135,18 @@ class Leases(Tasks):
 @contextlib.contextmanager
 def a_lease_that_is_over_when_it_was_to_be() -> Iterator[None]:
     """The twin: once the time has come that was noted, it is over, whatever happened since."""
-    looked = overdue.find_settled
+    looked = overdue.find_current
 
-    def believes(tx: Any, identifier: str, now: float) -> Any:
-        task = looked(tx, identifier, now)
+    def believes(tx: Any, identifier: str) -> Any:
+        task = looked(tx, identifier)
         task.pauses = []
         return task
 
-    overdue.find_settled = believes
+    overdue.find_current = believes
     try:
         yield
     finally:
-        overdue.find_settled = looked
+        overdue.find_current = looked
 
 
 TWIN: Any = a_lease_that_is_over_when_it_was_to_be

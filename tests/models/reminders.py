@@ -8,9 +8,10 @@ supervisor that leads has ticked, no slot is left that had passed. Only a full h
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -20,11 +21,11 @@ from teamroom.server.acts.members.members import ENROLL
 from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.messages.messages import POST_MESSAGE
 from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
-from teamroom.server.acts.reminders import reminders
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
+from teamroom.server.facts.owed import RULES
 from tests.models.declared import Missed
 from tests.models.world import Decided, Model, Plan, code
 
@@ -526,21 +527,18 @@ class Reminders(Model):
 @contextlib.contextmanager
 def a_message_that_ends_a_reminder() -> Iterator[None]:
     """The twin: to say "on it" is enough."""
-    looked = reminders.LOOKS["task"]
+    rule = RULES["task"]
 
-    def believes(tx: Any, due: Any, now: float) -> Any:
-        found = looked(tx, due, now)
+    def believes(tx: Any, subject: int, member: int, since: float) -> Any:
+        found = rule.owed(tx, subject, member, since)
         said = tx._connection.execute(
             "select max(at) from message where task = :task and author = :member",
-            {"task": due.subject, "member": due.member},
+            {"task": subject, "member": member},
         ).fetchone()[0]
-        return None if said is not None and said > due.since else found
+        return None if said is not None and said > since else found
 
-    reminders.LOOKS["task"] = believes
-    try:
+    with patch.dict(RULES, {"task": replace(rule, owed=believes)}):  # type: ignore[arg-type]
         yield
-    finally:
-        reminders.LOOKS["task"] = looked
 
 
 TWIN: Any = a_message_that_ends_a_reminder

@@ -147,7 +147,7 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         _at_once(self._store.open(self.now))
-        self.watch.was_away_since(self._store.look_up(lambda tx: tx.value("last_sign")))
+        self.watch.was_away_since(self._store.look_up(lambda tx: tx.value(float, "last_sign")) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str)
 
     def _open(self, folder: Path) -> SqliteStore:
@@ -162,7 +162,7 @@ class World:
         data_folder.make_private(folder)
         self._store = self._open(folder)
         _at_once(self._store.open(self.now))
-        made = self._store.create(lambda tx: open_room(tx, "olga", self.now), self.now, log.FIRST_HASH)
+        made = self._store.create(lambda tx: open_room(tx, "olga"), self.now, log.FIRST_HASH)
         tokens = {"olga": _at_once(made)}
         self.door = Door(self._store, self.watch, _METRICS, str)
         self.callers = {"olga": self.door.identify(tokens["olga"])}
@@ -191,7 +191,7 @@ class StallingDoor:
 
     async def act_as_room(self, work: Decided) -> Any:
         """Carry out what is no duty."""
-        if getattr(work, "func", None) is not loop._carry_out:
+        if getattr(work, "func", None) is not loop.carry_out:
             return await self._door.act_as_room(work)
         self.decided.append(work)
         raise StalledError

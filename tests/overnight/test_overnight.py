@@ -17,6 +17,8 @@ from rich.cells import cell_len
 from teamroom.clients.shell.overnight import show
 from teamroom.server.record import chain as log
 from teamroom.server.rules.overnight import LINES
+from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import SHARED, read_statements
 from teamroom.server.store.transaction import DiskFullError
@@ -217,8 +219,8 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
 
 def crowd(tx: Any, now: float, first: int, random: Random) -> None:
     """A thousand entries of a loud night, by the room and its agents, about what is really there."""
-    members = {row["name"]: row for row in tx.all("roster", name="", capability="", after="", limit=100)}
-    agents = [row for row in members.values() if row["kind"] == "agent"]
+    members = {row.name: row for row in tx.all(RosterRow, "roster", name="", capability="", after="", limit=100)}
+    agents = [row for row in members.values() if row.kind == "agent"]
     for number in range(first, first + 1000):
         agent, task = random.choice(agents), f"T-{random.randrange(1, 61)}"
         act, subject, actor = random.choice(
@@ -233,7 +235,7 @@ def crowd(tx: Any, now: float, first: int, random: Random) -> None:
             ]
         )
         author = log.Author(actor, agent["owner"] if actor != 1 else 1)
-        log.append(tx, author, now, act=act, subject=subject, summary=f"@{agent['name']} {act}: entry {number}")
+        log.append(tx, author, act=act, subject=subject, summary=f"@{agent['name']} {act}: entry {number}")
 
 
 async def loud(room: RunningRoom, thousands: int) -> None:
@@ -251,7 +253,7 @@ async def loud(room: RunningRoom, thousands: int) -> None:
     random = Random(1)
     for thousand in range(thousands):
         room.time.forward(HOUR / 10)
-        await room.room.door.act_as_room(lambda tx, now, n=thousand: crowd(tx, now, 1000 * n, random))  # type: ignore[misc]
+        await room.room.door.act_as_room(lambda tx, n=thousand: crowd(tx, tx.now, 1000 * n, random))  # type: ignore[misc]
 
 
 async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_rest(
@@ -272,7 +274,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
         assert len(section["shown"]) + sum(section["left_out"].values()) == total
         assert not total or section["shown"]
     done = sum(line["completed"] for line in night["done"]["shown"])
-    entries = room.room.store.look_up(lambda tx: tx.all("log_page", after=0, limit=200_000))
+    entries = room.room.store.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))
     shown_ = {f"@{line['member']}" for line in night["done"]["shown"]}
     assert done == sum(e["act"] == "complete_task" and e["summary"].split()[0] in shown_ for e in entries)
     _, words, _ = await owner.said("overnight", hours=24)
@@ -444,11 +446,11 @@ async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_a
     owner = await room.owner()
     await room.enroll("builder")
 
-    def take_over(tx: Any, now: float) -> None:
+    def take_over(tx: Any) -> None:
         """As `teamroom restore` does it: the standing of the journal, and an entry of the room."""
         stop = {"scope": "member", "target": 3, "state": "paused", "until": None}
-        tx.run("set_standing", **stop, now=now, by_member=1, by_role="owner", reason="as it was before")
-        log.append(tx, log.ROOM_AUTHOR, now, act="restore", subject="@builder", summary="@builder is paused, as before")
+        tx.run("set_standing", **stop, now=tx.now, by_member=1, by_role="owner", reason="as it was before")
+        log.append(tx, log.ROOM_AUTHOR, act="restore", subject="@builder", summary="@builder is paused, as before")
 
     await room.room.door.act_as_room(take_over)
     night = await read(owner)
@@ -536,9 +538,9 @@ async def test_a_review_that_nobody_judges_in_time_waits_for_the_owner(room: Run
 async def test_a_notice_that_was_not_delivered_is_what_broke(room: RunningRoom) -> None:
     owner = await room.owner()
 
-    def fail(tx: Any, now: float) -> None:
+    def fail(tx: Any) -> None:
         line = "@olga was not reached by channel 1 of 1 after 3 tries"
-        log.append(tx, log.ROOM_AUTHOR, now, act="notify", subject="@olga", outcome="failed", summary=line)
+        log.append(tx, log.ROOM_AUTHOR, act="notify", subject="@olga", outcome="failed", summary=line)
 
     await room.room.door.act_as_room(fail)
     (broken,) = (await read(owner))["broke"]["shown"]
@@ -551,7 +553,7 @@ async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder", mode="live")
     await builder("check_in")
     await room.room.door.act_as_room(
-        lambda tx, now: tx.run("put_off_failed", rule="presence", subject=3, member=3, at=now + HOUR)
+        lambda tx: tx.run("postpone_failed", rule="presence", subject=3, member=3, at=tx.now + HOUR)
     )
     assert [line["line"] for line in (await read(owner))["broke"]["shown"]] == [
         "1 duty of the room failed and will be tried again; the server's log says why"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from teamroom.server.store.rows.members import MemberRow
 from tests.support.rooms import Member, RunningRoom, Time, running_room
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -301,7 +302,9 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
         (asker,) = await room.enroll("asker", mode="live")
         (member,) = await room.enroll("member", mode="live")
         await member("check_in")
-        room.room.bus._open[room.room.store.look_up(lambda tx: tx.one("member_by_name", name="member"))["id"]].add(
+        room.room.bus._open[
+            room.room.store.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="member")).id
+        ].add(
             object()  # type: ignore[arg-type]
         )
         for _ in range(20):

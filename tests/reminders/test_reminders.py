@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.facts.owed import find_due
+from teamroom.server.facts.timers import find_timer
 from teamroom.server.rules.reminders import (
     Circumstances,
     Owed,
@@ -17,6 +17,8 @@ from teamroom.server.rules.reminders import (
     slots_passed,
 )
 from teamroom.server.settings import Settings
+from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.supervisor.duties import carry_out
 from tests.campaigns.invariants import rows
 from tests.support.planting import planted, prove
@@ -370,17 +372,17 @@ async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older
 ) -> None:
     holder, task, _ = await holding(room)
     await here(room, holder, 0.4)
-    member = room.room.store.look_up(lambda tx: tx.one("member_by_name", name="holder"))["id"]
-    seen = room.room.store.look_up(lambda tx: find_due(tx, "task", int(task[2:]), member))
+    member = room.room.store.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="holder")).id
+    seen = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert seen is not None
     await here(room, holder, 0.2)  # the supervisor does it
     assert len(acts(room, "remind")) == 1
-    fence = room.room.store.look_up(lambda tx: tx.one("supervisor"))["fence"]
+    fence = room.room.store.look_up(lambda tx: tx.only(SupervisorRow, "supervisor")).fence
     act = room.room.door.act_as_room
-    assert await act(lambda tx, now: carry_out(tx, seen, fence, now)) is False
-    now_due = room.room.store.look_up(lambda tx: find_due(tx, "task", int(task[2:]), member))
+    assert await act(lambda tx: carry_out(tx, seen, fence)) is False
+    now_due = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert now_due is not None
-    assert await act(lambda tx, now: carry_out(tx, now_due, fence - 1, now)) is False
+    assert await act(lambda tx: carry_out(tx, now_due, fence - 1)) is False
     assert len(acts(room, "remind")) == 1
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from teamroom.server.clock import Gap
+from teamroom.server.facts.owed import RULES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
@@ -36,7 +37,6 @@ from teamroom.server.rules.reminders import (
     Circumstances,
     Decision,
     Owed,
-    Rule,
     fills_the_day,
     first_seconds,
     slot_time,
@@ -102,7 +102,7 @@ def test_the_most_restrictive_level_is_named(
     ],
 )
 def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
-    assert lease_seconds(kind, mode, SETTINGS) == seconds
+    assert lease_seconds(kind, mode, SETTINGS, SETTINGS) == seconds
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_how_long_a_lease_is(kind: str, mode: str, seconds: float) -> None:
     ],
 )
 def test_how_long_an_offer_waits(mode: str, seconds: float) -> None:
-    assert offer_seconds(mode, SETTINGS) == seconds
+    assert offer_seconds(mode, SETTINGS, SETTINGS) == seconds
 
 
 def test_who_has_no_interval_gets_the_shortest_lease_and_offer() -> None:
     short = Settings(lease_seconds=60, lease_intervals=100, offer_seconds=60, offer_intervals=100)
-    assert (lease_seconds("agent", "on_demand", short), offer_seconds("on_demand", short)) == (60, 60)
+    assert (lease_seconds("agent", "on_demand", short, short), offer_seconds("on_demand", short, short)) == (60, 60)
 
 
 def test_a_pause_covers_from_its_first_moment_to_before_its_end() -> None:
@@ -606,10 +606,11 @@ def test_when_the_slots_are(first: float, hours: list[float]) -> None:
         ("proof", True, SETTINGS.remind_proof_seconds, 1.5),
     ],
 )
-def test_after_how_long_somebody_is_first_reminded(rule: Rule, blocked: bool, shortest: float, beats: float) -> None:
-    assert first_seconds(rule, None, blocked, SETTINGS) == shortest
-    assert first_seconds(rule, shortest / beats, blocked, SETTINGS) == shortest
-    assert first_seconds(rule, shortest, blocked, SETTINGS) == beats * shortest
+def test_after_how_long_somebody_is_first_reminded(rule: str, blocked: bool, shortest: float, beats: float) -> None:
+    delay = RULES[rule].delay(SETTINGS, blocked)
+    assert first_seconds(delay, None) == shortest
+    assert first_seconds(delay, shortest / beats) == shortest
+    assert first_seconds(delay, shortest) == beats * shortest
 
 
 # ------------------------------------------------------------------ quietness

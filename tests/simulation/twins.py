@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from teamroom.server.acts.presence import trouble
 from teamroom.server.acts.reminders import reminders
-from teamroom.server.facts.owed import Due
+from teamroom.server.facts.timers import Timer
 from teamroom.server.rules import presence
 from teamroom.server.rules.reminders import Circumstances
 from teamroom.server.store.transaction import Reading, Writing
@@ -18,12 +18,12 @@ from teamroom.server.supervisor import duties
 @contextlib.contextmanager
 def no_snooze() -> Iterator[None]:
     """Reminders look neither at snoozes nor at pauses."""
-    circumstances = reminders._circumstances
+    circumstances = reminders.circumstances
 
-    def blind(tx: Reading, row: Any, found: Any, now: float) -> Circumstances:
-        return replace(circumstances(tx, row, found, now), snoozed_until=None, standing="active")
+    def blind(tx: Reading, row: Any, found: Any) -> Circumstances:
+        return replace(circumstances(tx, row, found), snoozed_until=None, standing="active")
 
-    with patch.object(reminders, "_circumstances", blind):
+    with patch.object(reminders, "circumstances", blind):
         yield
 
 
@@ -68,8 +68,8 @@ def impatient() -> Iterator[None]:
 def nobody_watches() -> Iterator[None]:
     """Nobody looks whether members are there."""
 
-    def asleep(tx: Writing, due: Due, now: float) -> None:
-        tx.run("put_off", **due.key, at=now + 86_400)
+    def asleep(tx: Writing, timer: Timer) -> None:
+        tx.run("postpone", **timer.key, at=tx.now + 86_400)
 
     with patch.dict(duties.DUTIES, {"presence": asleep}):  # type: ignore[arg-type]
         yield

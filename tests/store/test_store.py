@@ -97,8 +97,8 @@ LED_BY_AN_INDEX = (
 """What a post asks, and what a page that follows a number is read with."""
 
 ASKED_BY_A_TICK = (
-    *("due_now", "next_due", "looks_too_late", "look_again", "due", "supervisor"),
-    *("settle", "put_off", "put_off_failed", "count_slot", "look_sooner", "look_at_leases"),
+    *("due_now", "next_due", "looks_too_late", "look_again", "timer", "supervisor"),
+    *("cancel_timer", "postpone", "postpone_failed", "count_slot", "look_sooner", "check_leases_by"),
     *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
     *("task", "message", "offer", "has_answered", "entry_time", "pauses", "provable", "earliest_proof"),
     *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),

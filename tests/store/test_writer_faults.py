@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import QueueFullError
@@ -20,7 +21,7 @@ from teamroom.server.store.transaction import DiskFullError, StorageError, Writi
 from tests.campaigns.invariants import chain_faults
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, running_room
-from tests.support.stores import NOW, Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
+from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
 
 LARGE = "x" * 2_000_000
 
@@ -52,7 +53,7 @@ async def test_an_act_that_raises_in_a_batch_spoils_nobody_elses(bench: Bench) -
 async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
-        log.wake(tx, [999], reason="control", subject="x", sender=1, line="x")
+        wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
 
     first, bug, last = await bench.batch(bench.entry("first"), orphan, bench.entry("last"))
     assert isinstance(bug, RuntimeError)
@@ -275,10 +276,10 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
 
 async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench: Bench) -> None:
     def halfway(tx: Writing) -> int:
-        seq = log.append(tx, ROOM_AUTHOR, NOW, act="test", subject="gone", summary="gone")
+        seq = log.append(tx, ROOM_AUTHOR, act="test", subject="gone", summary="gone")
         bench.reached.set()
         assert bench.gate.wait(BOUND_SECONDS)
-        log.wake(tx, [2], reason="control", subject="gone", sender=1, line="gone")
+        wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
     gone = bench.write(halfway)

@@ -18,6 +18,7 @@ from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.rows.log import LogEntry
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
@@ -156,7 +157,8 @@ class RunningRoom:
 
     def entries(self) -> list[Any]:
         """The whole log, straight from the store."""
-        return list(self.room.store.look_up(lambda tx: tx.all("log_page", after=0, limit=100_000)))
+        found = self.room.store.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))
+        return [entry._asdict() for entry in found]
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ import pytest
 
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.facts.task import ROOM_AUTHOR
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Writing
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from tests.campaigns.invariants import rows
 from tests.support.rooms import BOUND_SECONDS
 
@@ -64,8 +66,8 @@ class Bench:
 
         def work(tx: Writing) -> int:
             self.runs.append(name)
-            seq = log.append(tx, ROOM_AUTHOR, NOW, act="test", subject=name, summary=name, detail={"text": text})
-            log.wake(tx, [2], reason="control", subject=name, sender=1, line=name)
+            seq = log.append(tx, ROOM_AUTHOR, act="test", subject=name, summary=name, detail={"text": text})
+            wake_members(tx, [2], reason="control", subject=name, sender=1, line=name)
             return seq
 
         return work
@@ -135,10 +137,12 @@ async def open_store(folder: Path, **settings: Any) -> AsyncIterator[Bench]:
     """A store of a new room; a batch may take long, so that a test decides what shares one."""
     data_folder.make_private(folder)
     caused: list[Effects] = []
-    context = Context(sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes)
+    context = Context(
+        sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes, lambda: NOW
+    )
     store = SqliteStore(folder, context, caused.append)
     await store.open(NOW)
-    await store.create(lambda tx: open_room(tx, "olga", NOW), NOW, log.FIRST_HASH)
+    await store.create(lambda tx: open_room(tx, "olga"), NOW, log.FIRST_HASH)
     data_folder.write_private(folder / data_folder.KEY, "00" * 32)
     bench = Bench(store, folder, asyncio.get_running_loop(), caused)
     try:
@@ -174,3 +178,11 @@ def interrupt_a_write(bench: Bench) -> None:
         connection.set_progress_handler(None, 1)
     assert not connection.in_transaction
     raise interrupted.value
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[Reading]:
+    """A read of a new, empty database, without a store around it."""
+    with contextlib.closing(connect_writer(folder / "room.db")) as connection:
+        migrate(connection, NOW)
+        yield Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes, lambda: NOW))

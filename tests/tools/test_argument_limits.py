@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from teamroom.resources.room import RESOURCES
-from teamroom.server.acts.act import LARGEST_NUMBER
+from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.tools.serve import TOOLS
 from tests.support.raw import (
     Modern,

@@ -107,10 +107,10 @@ def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> N
             *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
         },
         "what will be due, and the ledger of reminders, which are read with what they are about": {
-            *("owe", "put_off", "put_off_failed", "count_slot", "settle", "look_sooner", "look_again"),
+            *("schedule", "postpone", "postpone_failed", "count_slot", "cancel_timer", "look_sooner", "look_again"),
             *(
                 "add_reminder",
-                "look_at_leases",
+                "check_leases_by",
                 "note_connected",
                 "note_evidence",
                 "ask_later",
@@ -119,7 +119,7 @@ def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> N
             ),
         },
         "what people are to be told outside the room, of which letters tell; old ones go": {
-            *("add_notice", "owe_notice", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
+            *("add_notice", "schedule_letter", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
             "forget_deliveries",
         },
         "which member a task repairs, which goes with the task": {"add_repair"},

@@ -13,6 +13,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.transaction import Writing
 
 CAPABILITIES = 50
@@ -42,14 +43,14 @@ class Declared(Reply):
     probes: list[Probe]
 
 
-def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities, now: float) -> Declared:
+def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities) -> Declared:
     """Say what this runtime can reach and answer probes; what is not named any more is withdrawn.
 
     With `attest_for` it is said of another member instead, or taken back.
     """
     if arguments.attest_for is not None:
         about = _withdraw if arguments.withdraw else _attest
-        return about(tx, caller, arguments, arguments.attest_for, now)
+        return about(tx, caller, arguments, arguments.attest_for)
     if arguments.withdraw:
         raise Refusal(
             "invalid",
@@ -60,15 +61,15 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         raise Refusal(
             "invalid", "Nothing is declared.", 'Say what you reach: capabilities ["repo:acme/api", "tool:docker"].'
         )
-    before = {row["capability"] for row in tx.all("capabilities", member=caller.member)}
+    before = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=caller.member)}
     wanted = before if arguments.capabilities is None else set(arguments.capabilities)
     for capability in sorted(before - wanted):
         tx.run("forget_capability", member=caller.member, capability=capability)
-        tx.run("withdraw_capability", member=caller.member, capability=capability, now=now)
+        tx.run("withdraw_capability", member=caller.member, capability=capability, now=tx.now)
         tx.run("close_probe", member=caller.member, capability=capability)
     for capability in sorted(wanted - before):
-        tx.run("declare_capability", member=caller.member, capability=capability, now=now)
-    proven = prove(tx, caller, arguments.proofs or [], now)
+        tx.run("declare_capability", member=caller.member, capability=capability, now=tx.now)
+    proven = prove(tx, caller, arguments.proofs or [])
     seq = None
     if before != wanted or proven:
         did = [] if before == wanted else [f"declares: {', '.join(sorted(wanted)) or 'no capabilities'}"]
@@ -76,7 +77,6 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         seq = log.append(
             tx,
             author(caller),
-            now,
             act="declare_capabilities",
             subject=f"@{caller.name}",
             summary=one_line(f"@{caller.name} {' and '.join(did)}"),
@@ -86,18 +86,18 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         receipt=seq,
         member=caller.name,
         capabilities=sorted(wanted),
-        states=capabilities_of(tx, caller.member, now),
-        probes=open_probes(tx, caller, now),
+        states=capabilities_of(tx, caller.member),
+        probes=open_probes(tx, caller),
     )
 
 
-def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str, now: float) -> Declared:
+def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Vouch for what another member declares: people do, and members of another owner."""
     member = find_member(tx, name)
-    subject = f"@{member['name']}"
+    subject = f"@{member.name}"
     reached = _attested(arguments)
     _may_attest(caller, member, subject)
-    declared = {row["capability"] for row in tx.all("capabilities", member=member["id"])}
+    declared = {row.capability for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     unknown = [capability for capability in reached if capability not in declared]
     if unknown:
         raise Refusal(
@@ -106,64 +106,62 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
             f"Ask {subject} to call declare_capabilities first: post_message.",
             subject=subject,
         )
-    until = now + tx.policy.attestation_seconds
+    until = tx.now + tx.policy.attestation_seconds
     for capability in reached:
         tx.run(
             "attest_capability",
-            member=member["id"],
+            member=member.id,
             capability=capability,
-            now=now,
+            now=tx.now,
             until=until,
             attester=caller.member,
         )
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="attest",
         subject=subject,
         summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
         detail={"capabilities": reached, "until": rfc3339(until)},
     )
-    states = capabilities_of(tx, member["id"], now)
-    return Declared(receipt=seq, member=member["name"], attested=True, capabilities=reached, states=states, probes=[])
+    states = capabilities_of(tx, member.id)
+    return Declared(receipt=seq, member=member.name, attested=True, capabilities=reached, states=states, probes=[])
 
 
-def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str, now: float) -> Declared:
+def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
     """Take an attestation back before it ends: who gave it does, the member's owner, and a room owner."""
     member = find_member(tx, name)
-    subject = f"@{member['name']}"
+    subject = f"@{member.name}"
     reached = _attested(arguments)
-    rows = {row["capability"]: row for row in tx.all("capabilities", member=member["id"])}
+    rows = {row.capability: row for row in tx.all(CapabilityRow, "capabilities", member=member.id)}
     for capability in reached:
         row = rows.get(capability)
-        if row is None or row["attested_until"] is None or row["attested_until"] <= now:
+        if row is None or row.attested_until is None or row.attested_until <= tx.now:
             raise Refusal(
                 "conflict",
                 f"Nobody attests now that {subject} reaches {named(capability)}.",
-                f"Leave it out. Call who with name {member['name']} to see how each is known.",
+                f"Leave it out. Call who with name {member.name} to see how each is known.",
                 subject=subject,
             )
-        if caller.role != "owner" and caller.member not in (member["owner"], row["attester"]):
+        if caller.role != "owner" and caller.member not in (member.owner, row.attester):
             raise Refusal(
                 "not_allowed",
-                f"@{row['attested_by']} attests that {subject} reaches {named(capability)}, not you.",
-                f"Ask @{row['attested_by']}, the owner of {subject} or a room owner: post_message.",
+                f"@{row.attested_by} attests that {subject} reaches {named(capability)}, not you.",
+                f"Ask @{row.attested_by}, the owner of {subject} or a room owner: post_message.",
                 subject=subject,
             )
     for capability in reached:
-        tx.run("withdraw_attestation", member=member["id"], capability=capability)
+        tx.run("withdraw_attestation", member=member.id, capability=capability)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="withdraw_attestation",
         subject=subject,
         summary=one_line(f"@{caller.name} takes back that {subject} reaches: {', '.join(reached)}"),
-        detail={"capabilities": reached, "attested_by": sorted({rows[c]["attested_by"] for c in reached})},
+        detail={"capabilities": reached, "attested_by": sorted({str(rows[c].attested_by) for c in reached})},
     )
-    states = capabilities_of(tx, member["id"], now)
-    return Declared(receipt=seq, member=member["name"], withdrawn=True, capabilities=reached, states=states, probes=[])
+    states = capabilities_of(tx, member.id)
+    return Declared(receipt=seq, member=member.name, withdrawn=True, capabilities=reached, states=states, probes=[])
 
 
 def _attested(arguments: DeclareCapabilities) -> list[str]:
@@ -178,15 +176,15 @@ def _attested(arguments: DeclareCapabilities) -> list[str]:
 
 
 def _may_attest(caller: Caller, member: Any, subject: str) -> None:
-    if member["id"] == caller.member:
+    if member.id == caller.member:
         raise Refusal(
             "not_allowed", "Nobody attests itself.", "Prove it, or ask another owner's member.", subject=subject
         )
-    if caller.kind != "human" and member["owner"] == caller.owner:
+    if caller.kind != "human" and member.owner == caller.owner:
         raise Refusal(
             "not_allowed",
             f"{subject} has the same owner as you; a person attests it, or a member of another owner.",
-            f"Ask @{caller.owner_name} to look, and to attest it: teamroom attest {member['name']} CAPABILITY",
+            f"Ask @{caller.owner_name} to look, and to attest it: teamroom attest {member.name} CAPABILITY",
             subject=subject,
         )
 

@@ -7,11 +7,13 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
 from teamroom.server.rules.text import code, one_line
+from teamroom.server.store.rows.capabilities import PlantRow
 from teamroom.server.store.transaction import Reading, Writing
 
 VALUE_BYTES = 32
@@ -66,46 +68,42 @@ class ReadPlants(Arguments):
     """A read without arguments."""
 
 
-def plant(tx: Writing, caller: Caller, arguments: Plant, now: float) -> Planted:
+def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
     """Make a capability provable with a new value, or no longer. Who proved it with another value is asked anew."""
     _may_plant(caller, arguments)
     capability = arguments.capability
     if arguments.remove:
-        return _remove(tx, caller, capability, now)
+        return _remove(tx, caller, capability)
     value = VALUE_PREFIX + tx.entropy(VALUE_BYTES).hex()
     reads = arguments.read or (_cat(arguments.file) if arguments.file else "")
     hint = arguments.where or ""
-    tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=now)
+    tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=tx.now)
     tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=now)
+    tx.run("end_proofs", capability=capability, now=tx.now)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="plant",
         subject=capability,
         summary=one_line(f"@{caller.name} made provable: {capability}"),
         detail={"read": reads, "where": hint},
     )
-    asked = [
-        row["member"]
-        for row in tx.all("declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
-    ]
+    asked = tx.column(int, "declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
     line = one_line(f"prove that you reach {capability}: check_in says how")
-    log.wake(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
+    wake_members(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
     return Planted(receipt=seq, capability=capability, value=value, read=reads, where=hint, asked=len(asked))
 
 
-def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants, now: float) -> Plants:
+def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
     """What was planted, without the values."""
-    rows = tx.all("plants", limit=PLANTS_SHOWN + 1)
+    rows = tx.all(PlantRow, "plants", limit=PLANTS_SHOWN + 1)
     shown = [
         PlantShown(
-            capability=row["capability"],
-            read=row["reads"],
-            where=row["hint"],
-            by=row["planter"],
-            at=rfc3339(row["planted_at"]),
+            capability=row.capability,
+            read=row.reads,
+            where=row.hint,
+            by=row.planter,
+            at=rfc3339(row.planted_at),
         )
         for row in rows[:PLANTS_SHOWN]
     ]
@@ -138,15 +136,13 @@ def _may_plant(caller: Caller, arguments: Plant) -> None:
         raise Refusal("invalid", "Give file or read, not both.", "Leave one of them out.")
 
 
-def _remove(tx: Writing, caller: Caller, capability: str, now: float) -> Planted:
+def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
     if tx.run("remove_plant", capability=capability) == 0:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=now)
+    tx.run("end_proofs", capability=capability, now=tx.now)
     summary = one_line(f"@{caller.name} made provable no longer: {capability}")
-    seq = log.append(
-        tx, author(caller), now, act="plant", subject=capability, summary=summary, detail={"removed": True}
-    )
+    seq = log.append(tx, author(caller), act="plant", subject=capability, summary=summary, detail={"removed": True})
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 
 

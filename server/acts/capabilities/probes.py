@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict
 
 from teamroom.server.acts.act import Need, Value
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.owed import owe
+from teamroom.server.facts.capability import probes_due
+from teamroom.server.facts.timers import schedule
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.proofs import answer, answer_command, is_probe_due, plant_command, renew_from
+from teamroom.server.rules.proofs import answer, answer_command, plant_command, renew_from
 from teamroom.server.rules.text import code, named, said
+from teamroom.server.store.rows.capabilities import PlantedValue, ProbeRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NONCE_BYTES = 16
-PROBES_SHOWN = 20
-"""How many probes one reply shows; those that follow are shown once these are answered."""
 
 
 class CapabilityProof(BaseModel):
@@ -40,107 +40,98 @@ class Probe(BaseModel):
     until: str
 
 
-def open_probes(tx: Writing, caller: Caller, now: float) -> list[Probe]:
+def open_probes(tx: Writing, caller: Caller) -> list[Probe]:
     """The probes that a member should answer now; one that was shown for long gives way to a new one."""
     probes = []
-    for row in _due(tx, caller.member, now):
-        nonce, opened_at = row["nonce"], row["opened_at"]
-        if nonce is None or now - opened_at >= tx.settings.probe_seconds:
-            nonce, opened_at = _ask(tx, caller.member, row["capability"], now), now
+    for row in probes_due(tx, caller.member):
+        nonce, opened_at = row.nonce, row.opened_at
+        if nonce is None or opened_at is None or tx.now - opened_at >= tx.settings.probe_seconds:
+            nonce, opened_at = _ask(tx, caller.member, row.capability), tx.now
         probes.append(_shown(tx, caller, row, nonce, opened_at))
     return probes
 
 
-def probes_waiting(tx: Reading, caller: Caller, now: float) -> list[Probe]:
+def probes_waiting(tx: Reading, caller: Caller) -> list[Probe]:
     """The probes that are open for a member, in a read: none is made."""
     return [
-        _shown(tx, caller, row, row["nonce"], row["opened_at"])
-        for row in _due(tx, caller.member, now)
-        if row["nonce"] is not None and now - row["opened_at"] < tx.settings.probe_seconds
+        _shown(tx, caller, row, row.nonce, row.opened_at)
+        for row in probes_due(tx, caller.member)
+        if row.nonce is not None and row.opened_at is not None and tx.now - row.opened_at < tx.settings.probe_seconds
     ]
 
 
-def count_probes_due(tx: Reading, member: int, now: float) -> int:
-    """How much a member should prove now, whether it was asked yet or not: check_in asks."""
-    return len(_due(tx, member, now))
-
-
-def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof], now: float) -> list[str]:
+def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[str]:
     """Take answers to open probes; returns what is newly proven.
 
     Raises Refusal: `bad_proof` for a wrong answer, whose capability has then failed, `expired` for a late one.
     """
     proven = []
-    rows = {row["capability"]: row for row in tx.all("provable", member=caller.member)}
+    rows = {row.capability: row for row in tx.all(ProbeRow, "provable", member=caller.member)}
     for proof in proofs:
         row = rows.get(proof.capability)
         if row is None:
             raise _nothing_asked(tx, caller, proof.capability)
-        if row["nonce"] is None:
-            if row["proven_until"] is not None and row["proven_until"] > now:
+        if row.nonce is None or row.opened_at is None:
+            if row.proven_until is not None and row.proven_until > tx.now:
                 continue  # the same answer once more: what it proved stands
             raise _no_probe(
                 proof.capability, "conflict", f"Nothing is asked of you about {named(proof.capability)} now."
             )
-        if now - row["opened_at"] >= 2 * tx.settings.probe_seconds:
+        if tx.now - row.opened_at >= 2 * tx.settings.probe_seconds:
             raise _no_probe(proof.capability, "expired", f"The probe of {named(proof.capability)} was open too long.")
-        planted = tx.one("plant_value", capability=proof.capability)
-        expected = answer(row["nonce"], caller.name, planted["value"])
+        planted = tx.only(PlantedValue, "plant_value", capability=proof.capability)
+        expected = answer(row.nonce, caller.name, planted.value)
         given = (proof.value.split() or [""])[0].lower()
         if not hmac.compare_digest(given.encode(), expected.encode()):
-            raise _wrong(tx, caller, row, now)
-        until = now + tx.policy.proof_seconds
+            raise _wrong(tx, caller, row)
+        until = tx.now + tx.policy.proof_seconds
         tx.run("close_probe", member=caller.member, capability=proof.capability)
         tx.run(
             "prove_capability",
             member=caller.member,
             capability=proof.capability,
-            now=now,
+            now=tx.now,
             until=until,
-            planter=planted["planted_by"],
+            planter=planted.planted_by,
         )
         proven.append(proof.capability)
     if proven:
-        renew = renew_from(tx.value("earliest_proof", member=caller.member), tx.policy.proof_seconds)
-        owe(tx, "proof", caller.member, caller.member, now, tx.settings.remind_proof_seconds, at=renew)
+        earliest = tx.value(float, "earliest_proof", member=caller.member) or until
+        renew = renew_from(earliest, tx.policy.proof_seconds)
+        schedule(tx, "proof", caller.member, caller.member, tx.settings.remind_proof_seconds, at=renew)
     return proven
 
 
-def _due(tx: Reading, member: int, now: float) -> list[Any]:
-    rows = tx.all("provable", member=member)
-    return [row for row in rows if is_probe_due(row["proven_until"], tx.policy.proof_seconds, now)][:PROBES_SHOWN]
-
-
-def _ask(tx: Writing, member: int, capability: str, now: float) -> str:
+def _ask(tx: Writing, member: int, capability: str) -> str:
     nonce = tx.entropy(NONCE_BYTES).hex()
-    tx.run("open_probe", member=member, capability=capability, nonce=nonce, now=now)
+    tx.run("open_probe", member=member, capability=capability, nonce=nonce, now=tx.now)
     return nonce
 
 
-def _shown(tx: Reading, caller: Caller, row: Any, nonce: str, opened_at: float) -> Probe:
+def _shown(tx: Reading, caller: Caller, row: ProbeRow, nonce: str, opened_at: float) -> Probe:
     return Probe(
-        capability=row["capability"],
+        capability=row.capability,
         nonce=nonce,
-        command=answer_command(nonce, caller.name, row["reads"]),
-        where=row["hint"],
-        planted_by=row["planter"],
+        command=answer_command(nonce, caller.name, row.reads),
+        where=row.hint,
+        planted_by=row.planter,
         until=rfc3339(opened_at + 2 * tx.settings.probe_seconds),
     )
 
 
-def _wrong(tx: Writing, caller: Caller, row: Any, now: float) -> Refusal:
+def _wrong(tx: Writing, caller: Caller, row: ProbeRow) -> Refusal:
     """The capability has failed, and this nonce is spent: the next one is in the fix."""
-    capability, nonce = row["capability"], tx.entropy(NONCE_BYTES).hex()
+    capability, nonce = row.capability, tx.entropy(NONCE_BYTES).hex()
 
     def keep(tx: Writing) -> None:
-        tx.run("fail_capability", member=caller.member, capability=capability, now=now)
-        tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=now)
+        tx.run("fail_capability", member=caller.member, capability=capability, now=tx.now)
+        tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=tx.now)
 
-    where = f" ({said(row['hint'])})" if row["hint"] else ""
+    where = f" ({said(row.hint)})" if row.hint else ""
     return Refusal(
         "bad_proof",
         f"The proof of {named(capability)} is wrong; you have failed it, and nothing else of this call was done.",
-        f"If you reach it{where}, run {code(answer_command(nonce, caller.name, row['reads']))} there and give its "
+        f"If you reach it{where}, run {code(answer_command(nonce, caller.name, row.reads))} there and give its "
         f'first word: proofs [{{"capability": {json.dumps(capability)}, "value": "…"}}]. '
         "If not, declare the others alone.",
         subject=capability,
@@ -150,7 +141,7 @@ def _wrong(tx: Writing, caller: Caller, row: Any, now: float) -> Refusal:
 
 
 def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
-    planted = tx.one("plant_value", capability=capability)
+    planted = tx.one(PlantedValue, "plant_value", capability=capability)
     if planted is None:
         return Refusal(
             "not_found",
@@ -158,7 +149,7 @@ def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
             f"Declare it without a proof; a person makes it provable: {code(plant_command(capability))}",
             subject=capability,
         )
-    if planted["planted_by"] == caller.member:
+    if planted.planted_by == caller.member:
         return Refusal(
             "not_allowed",
             f"You planted {named(capability)} yourself and know its value, so your answer proves nothing.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,26 +11,23 @@ from teamroom.server.acts.presence.trouble import end_with_kill
 from teamroom.server.acts.tasks.release import release_everything, tell_givers
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.owed import look_at_leases
 from teamroom.server.facts.reviewer import replace_killed_reviewer
-from teamroom.server.identity import Caller, Role
+from teamroom.server.facts.roles import WORKERS
+from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
+from teamroom.server.facts.timers import check_leases_by
+from teamroom.server.facts.wakes import notify_person, wake_members
+from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.standing import Level, Setting, Standing
-from teamroom.server.rules.text import named, one_line, said
+from teamroom.server.rules.standing import Level
+from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import LiveToken, MemberRow
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
-ROOM = 0
-"""The target of a standing that binds the whole room."""
-
-ASK_AGAIN_SECONDS = 60
-"""When a member under a pause without an end should ask again."""
-
 LONGEST_PAUSE_SECONDS = 2_592_000
-
-MAY_PAUSE: frozenset[Role] = frozenset({"owner", "operator", "watchdog", "member"})
-"""A member may only if it is a human and the target its own agent; `_authorise` looks at that."""
 
 
 class Pause(Arguments):
@@ -71,7 +68,7 @@ class Target:
     text: str
     level: Level
     id: int
-    member: Any = None
+    member: MemberRow | None = None
 
     @property
     def subject(self) -> str:
@@ -79,55 +76,24 @@ class Target:
         return f"@{self.text}" if self.level == "member" else self.text
 
 
-def refuse_standing(tx: Reading, standing: Standing, member: int, owner: int, now: float) -> NoReturn:
-    """Refuse a caller whose standing binds it: who did that, why, and until when."""
-    if standing.state is None:
-        raise Refusal(
-            "not_allowed",
-            "The room's policy for you is missing or cannot be read, so it denies.",
-            "Tell your owner to run `teamroom doctor`.",
-        )
-    target = {"member": member, "owner": owner, "room": ROOM}[standing.level]
-    row = tx.one("standing", scope=standing.level, target=target)
-    if standing.state == "killed":
-        raise Refusal(
-            "killed", f"You were killed by @{row['by_name']}: {said(row['reason'])}.", "Stop. Make no more calls."
-        )
-    until = row["until"]
-    retry = ASK_AGAIN_SECONDS if until is None else max(round(until - now + 0.5), 1)
-    whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
-    ends = f", until {rfc3339(until)}" if until is not None else ""
-    raise Refusal(
-        "paused",
-        f"{whom} paused by @{row['by_name']} since {rfc3339(row['since'])}{ends}: {said(row['reason'])}.",
-        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
-        "says your standing is active.",
-        by=row["by_name"],
-        reason=row["reason"],
-        since=rfc3339(row["since"]),
-        until=rfc3339(until) if until is not None else None,
-        retry_after_seconds=retry,
-    )
-
-
-def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controlled:
+def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     """Pause a member, an owner's agents, or the room: no act of whom it binds commits after this one."""
     target = _find(tx, arguments.target)
     _authorise(caller, target, "pause", allow_watchdog=True)
-    _spare_last_owner(tx, target, now)
-    standing = _standing(tx, target)
-    if _in_force(standing, now) == "killed":
+    _spare_last_owner(tx, target)
+    standing = stored_standing(tx, target.level, target.id)
+    if stored_state(standing, tx.now) == "killed":
         raise Refusal("conflict", f"{target.subject} was killed.", "Nothing to pause.", subject=target.subject)
-    if _in_force(standing, now) == "paused" and not _may_lift(caller, target, standing):
-        return _unchanged(target, "paused", f"already paused by @{standing['by_name']}, which stays in force")
-    until = None if arguments.for_seconds is None else now + arguments.for_seconds
-    _set(tx, caller, target, "paused", now, until=until, reason=arguments.reason)
-    tx.run("end_pauses", scope=target.level, target=target.id, now=now)
-    tx.run("add_pause", scope=target.level, target=target.id, since=now, until=until)
+    if stored_state(standing, tx.now) == "paused" and not _may_lift(caller, target, standing):
+        return _unchanged(target, "paused", f"already paused by @{standing.by_name}, which stays in force")
+    until = None if arguments.for_seconds is None else tx.now + arguments.for_seconds
+    _set(tx, caller, target, "paused", until=until, reason=arguments.reason)
+    tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
+    tx.run("add_pause", scope=target.level, target=target.id, since=tx.now, until=until)
     if target.level == "member":
-        look_at_leases(tx, target.id, now + tx.settings.paused_overdue_seconds)
+        check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
     ends = "" if until is None else f" until {rfc3339(until)}"
-    seq = _record(tx, caller, "pause", target, now, f"paused{ends}", arguments.reason, {"until": until})
+    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
     _tell_who_answers(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
@@ -135,14 +101,14 @@ def pause(tx: Writing, caller: Caller, arguments: Pause, now: float) -> Controll
     )
 
 
-def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Controlled:
+def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     """Lift a pause: the first call that starts after this one succeeds."""
     target = _find(tx, arguments.target)
-    standing = _standing(tx, target)
+    standing = stored_standing(tx, target.level, target.id)
     if target.level == "member" and target.id == caller.member:
         raise Refusal("not_allowed", "Nobody resumes itself.", "Ask your owner or an operator.", subject=target.subject)
     _authorise(caller, target, "resume")
-    state = _in_force(standing, now)
+    state = stored_state(standing, tx.now)
     if state == "killed":
         raise Refusal(
             "conflict",
@@ -150,26 +116,26 @@ def resume(tx: Writing, caller: Caller, arguments: Resume, now: float) -> Contro
             f"Revive it: teamroom enroll {target.text} --revive",
             subject=target.subject,
         )
-    above = _paused_above(tx, target, now)
+    above = _paused_above(tx, target)
     if state == "active":
         return _unchanged(target, "paused" if above else "active", above or "was not paused")
     if not _may_lift(caller, target, standing):
         raise Refusal(
             "not_allowed",
-            f"@{standing['by_name']} ({standing['by_role']}) paused {target.subject}; an operator resumes only what "
+            f"@{standing.by_name} ({standing.by_role}) paused {target.subject}; an operator resumes only what "
             "operators paused.",
-            f"Ask @{standing['by_name']} or a room owner.",
+            f"Ask @{standing.by_name} or a room owner.",
             subject=target.subject,
         )
-    _set(tx, caller, target, "active", now, until=None, reason=arguments.reason)
-    tx.run("end_pauses", scope=target.level, target=target.id, now=now)
-    seq = _record(tx, caller, "resume", target, now, "resumed", arguments.reason, {})
+    _set(tx, caller, target, "active", until=None, reason=arguments.reason)
+    tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
+    seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
     line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
-    log.wake(tx, _bound(tx, target), reason="control", subject=target.subject, sender=caller.member, line=line)
+    wake_members(tx, _bound(tx, target), reason="control", subject=target.subject, sender=caller.member, line=line)
     return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
 
 
-def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled:
+def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     """Kill a member: its tokens die, its tasks are free again, its offers void, and who waits for it is told."""
     target = _find(tx, arguments.target)
     if target.level != "member":
@@ -180,24 +146,24 @@ def kill(tx: Writing, caller: Caller, arguments: Kill, now: float) -> Controlled
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
-    _spare_last_owner(tx, target, now)
-    standing = _standing(tx, target)
-    if _in_force(standing, now) == "killed":
+    _spare_last_owner(tx, target)
+    standing = stored_standing(tx, target.level, target.id)
+    if stored_state(standing, tx.now) == "killed":
         return _unchanged(target, "killed", "was killed already")
-    _set(tx, caller, target, "killed", now, until=None, reason=arguments.reason)
-    tx.run("end_pauses", scope="member", target=target.id, now=now)
-    tx.effects.journal += [{"token": row["id"]} for row in tx.all("live_tokens", member=target.id, now=now)]
-    tx.run("revoke_tokens", member=target.id, now=now)
-    freed = release_everything(tx, target.id, now)
-    seq = _record(tx, caller, "kill", target, now, "killed", arguments.reason, freed)
-    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed", now)
-    end_with_kill(tx, target.id, target.text, seq, now)
+    _set(tx, caller, target, "killed", until=None, reason=arguments.reason)
+    tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
+    tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
+    tx.run("revoke_tokens", member=target.id, now=tx.now)
+    freed = release_everything(tx, target.id)
+    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, freed)
+    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed")
+    end_with_kill(tx, target.id, target.text, seq)
     _tell_who_answers(tx, caller, target, "kill")
     line = f"{target.subject} was killed and will not answer"
     tell_givers(tx, freed["offers"], target.id, caller.member, line)
-    senders = [row["sender"] for row in tx.all("unanswered_senders", member=target.id, after=_acknowledged(target))]
-    log.wake(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
-    replace_killed_reviewer(tx, target.id, now)
+    senders = tx.column(int, "unanswered_senders", member=target.id, after=_acknowledged(target))
+    wake_members(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
+    replace_killed_reviewer(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
@@ -219,29 +185,29 @@ def _authorise(
     raise Refusal(
         "not_allowed",
         f"Your role ({caller.role}) may not {what} {target.subject}.",
-        f"Ask a room owner, or @{target.member['owner_name']}." if target.member is not None else "Ask a room owner.",
+        f"Ask a room owner, or @{target.member.owner_name}." if target.member is not None else "Ask a room owner.",
         subject=target.subject,
     )
 
 
 def _owner(target: Target) -> int:
-    return int(target.member["owner"]) if target.level == "member" else target.id
+    return target.id if target.member is None or target.level == "owner" else target.member.owner
 
 
-def _may_lift(caller: Caller, target: Target, standing: Any) -> bool:
+def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
     """Whoever paused, or a higher layer, lifts: operators only what operators paused."""
     if caller.role == "owner" or (
         caller.kind == "human" and target.level != "room" and _owner(target) == caller.member
     ):
-        return bool(standing["by_role"] != "owner" or caller.role == "owner")
-    return caller.role == "operator" and standing["by_role"] == "operator"
+        return bool(standing.by_role != "owner" or caller.role == "owner")
+    return caller.role == "operator" and standing.by_role == "operator"
 
 
-def _spare_last_owner(tx: Writing, target: Target, now: float) -> None:
+def _spare_last_owner(tx: Writing, target: Target) -> None:
     member = target.member
-    if target.level != "member" or member["kind"] != "human" or member["role"] != "owner":
+    if member is None or target.level != "member" or member.kind != "human" or member.role != "owner":
         return
-    if tx.value("count_active_room_owners", now=now, spared=target.id) == 0:
+    if tx.number("count_active_room_owners", now=tx.now, spared=target.id) == 0:
         raise Refusal(
             "not_allowed",
             f"{target.subject} is the last room owner who can act.",
@@ -260,35 +226,23 @@ def _find(tx: Reading, text: str) -> Target:
     owner, colon, name = text.rpartition(":")
     if colon and owner != "owner":
         raise Refusal("invalid", f"{named(text)} is no target.", "Give a member's name, owner:NAME or room.")
-    member = tx.one("member_by_name", name=name)
-    if member is None or member["kind"] == "room":
+    member = tx.one(MemberRow, "member_by_name", name=name)
+    if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names.")
-    if owner and member["kind"] != "human":
-        raise Refusal("invalid", f"@{name} is no human.", f"Give owner:{member['owner_name']} for its owner's agents.")
-    return Target(text, "owner" if owner else "member", member["id"], member)
+    if owner and member.kind != "human":
+        raise Refusal("invalid", f"@{name} is no human.", f"Give owner:{member.owner_name} for its owner's agents.")
+    return Target(text, "owner" if owner else "member", member.id, member)
 
 
-def _standing(tx: Reading, target: Target) -> Any:
-    return tx.one("standing", scope=target.level, target=target.id)
-
-
-def _in_force(standing: Any, now: float) -> str | None:
-    return Setting(standing["state"], standing["until"]).in_force(now)
-
-
-def _paused_above(tx: Reading, target: Target, now: float) -> str:
+def _paused_above(tx: Reading, target: Target) -> str:
     """What still pauses a target beside its own pause, and what lifts that; "" where nothing does."""
     if target.level == "room":
         return ""
-    row = tx.one("watched", member=target.id)
-    if target.level == "member" and row["kind"] == "human":
+    row = tx.only(WatchedMember, "watched", member=target.id)
+    if target.level == "member" and row.kind == "human":
         return ""
-    levels = {"room": "room"} if target.level == "owner" else {"room": "room", "owner": f"owner:{row['owner_name']}"}
-    paused = [
-        name
-        for level, name in levels.items()
-        if Setting(row[f"{level}_state"], row[f"{level}_until"]).in_force(now) == "paused"
-    ]
+    names = {"room": "room", "owner": f"owner:{row.owner_name}"}
+    paused = [names[level] for level in pauses_above(row, target.level, tx.now)]
     return f"not itself, but with {' and '.join(paused)}: resume {paused[0]}" if paused else ""
 
 
@@ -296,15 +250,13 @@ def _unchanged(target: Target, state: Literal["active", "paused", "killed"], not
     return Controlled(target=target.text, standing=state, note=note)
 
 
-def _set(
-    tx: Writing, caller: Caller, target: Target, state: str, now: float, *, until: float | None, reason: str
-) -> None:
+def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: float | None, reason: str) -> None:
     changed = tx.run(
         "set_standing",
         scope=target.level,
         target=target.id,
         state=state,
-        now=now,
+        now=tx.now,
         until=until,
         by_member=caller.member,
         by_role=caller.role,
@@ -312,17 +264,16 @@ def _set(
     )
     if changed != 1:
         raise RuntimeError(f"no standing is stored for {target.text}")
-    name = "room" if target.member is None else target.member["name"]
+    name = "room" if target.member is None else target.member.name
     tx.effects.journal.append(asdict(Stop(target.level, name, state, until, caller.role)))
 
 
 def _record(
-    tx: Writing, caller: Caller, act: str, target: Target, now: float, did: str, reason: str, detail: dict[str, Any]
+    tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any]
 ) -> int:
     return log.append(
         tx,
         author(caller),
-        now,
         act=act,
         subject=target.subject,
         summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),
@@ -333,16 +284,15 @@ def _record(
 def _bound(tx: Reading, target: Target) -> Iterable[int]:
     if target.level == "member":
         return [target.id]
-    rows = tx.all("agents_of", owner=target.id) if target.level == "owner" else tx.all("all_agents")
-    return [row["id"] for row in rows]
+    return tx.column(int, "agents_of", owner=target.id) if target.level == "owner" else tx.column(int, "all_agents")
 
 
 def _tell_who_answers(tx: Writing, caller: Caller, target: Target, act: str) -> None:
     """Tell the people who answer for whom it binds, outside the room, but for who did it."""
-    answer = [_owner(target)] if target.level != "room" else [row["owner"] for row in tx.all("owners_of_agents")]
+    answer = [_owner(target)] if target.level != "room" else tx.column(int, "owners_of_agents")
     for person in answer if tx.settings.notify else ():
         if person != caller.member:
-            log.notice(tx, person, "stopped", act, target.subject)
+            notify_person(tx, person, "stopped", act, target.subject)
 
 
 def _end_calls(tx: Writing, target: Target) -> None:
@@ -350,9 +300,9 @@ def _end_calls(tx: Writing, target: Target) -> None:
 
 
 def _acknowledged(target: Target) -> int:
-    return int(target.member["acknowledged"])
+    return 0 if target.member is None else target.member.acknowledged
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, roles=MAY_PAUSE, when_full=True)
-RESUME = Act("resume", Resume, Controlled, resume, roles=MAY_PAUSE, when_full=True)
-KILL = Act("kill", Kill, Controlled, kill, roles=MAY_PAUSE, when_full=True)
+PAUSE = Act("pause", Pause, Controlled, pause, roles=WORKERS, when_full=True)
+RESUME = Act("resume", Resume, Controlled, resume, roles=WORKERS, when_full=True)
+KILL = Act("kill", Kill, Controlled, kill, roles=WORKERS, when_full=True)

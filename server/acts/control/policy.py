@@ -7,14 +7,14 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, author
 from teamroom.server.clock import rfc3339
-from teamroom.server.identity import Caller, Role
+from teamroom.server.facts.roles import ROOM_OWNERS
+from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import one_line
 from teamroom.server.settings import POLICY, Settings, SettingsError, policy_value, salvaged
+from teamroom.server.store.rows.policy import NewestOn
 from teamroom.server.store.transaction import Reading, Writing
-
-ROOM_OWNERS: frozenset[Role] = frozenset({"owner"})
 
 
 def _as_text(value: Any) -> Any:
@@ -63,12 +63,12 @@ class ReadPolicy(Arguments):
     """A read without arguments."""
 
 
-def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) -> PolicySet:
+def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
     """Set one value, or give it back to the settings. What could not be read of the policy is dropped, and said."""
     name = arguments.name
     if name not in POLICY:
         raise Refusal("invalid", f"{name} is no part of the policy.", f"Set one of {', '.join(POLICY)}.")
-    values, unreadable = salvaged(tx.value("policy"))
+    values, unreadable = salvaged(tx.value(str, "policy"))
     before = values.get(name, getattr(tx.settings, name))
     after = {key: value for key, value in values.items() if key != name}
     if arguments.value is not None:
@@ -83,7 +83,6 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) ->
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="set_policy",
         subject=f"policy:{name}",
         summary=one_line("; ".join([did, dropped]) if dropped else did),
@@ -92,9 +91,9 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy, now: float) ->
     return PolicySet(receipt=seq, name=name, before=before, value=value, origin=origin, note=dropped)
 
 
-def read_policy(tx: Reading, caller: Caller, arguments: ReadPolicy, now: float) -> Policy:
+def read_policy(tx: Reading, caller: Caller, arguments: ReadPolicy) -> Policy:
     """What is in force, and who set it. Also answers while the policy cannot be read, and says so."""
-    values, unreadable = salvaged(tx.value("policy"))
+    values, unreadable = salvaged(tx.value(str, "policy"))
     return Policy(values=[_line(tx, name, values) for name in POLICY], unreadable=unreadable)
 
 
@@ -112,14 +111,14 @@ def _checked(name: str, text: str) -> Any:
 
 
 def _line(tx: Reading, name: str, values: dict[str, Any]) -> PolicyLine:
-    newest = tx.one("newest_on", subject=f"policy:{name}") if name in values else None
+    newest = tx.one(NewestOn, "newest_on", subject=f"policy:{name}") if name in values else None
     return PolicyLine(
         name=name,
         value=values.get(name, getattr(tx.settings, name)),
         origin="policy" if name in values else "settings",
         about=Settings.model_fields[name].description or "",
-        by=None if newest is None else newest["actor"],
-        at=None if newest is None else rfc3339(newest["at"]),
+        by=None if newest is None else newest.actor,
+        at=None if newest is None else rfc3339(newest.at),
     )
 
 

@@ -10,13 +10,16 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, Stop
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import MemberRow, TokenRow
+from teamroom.server.store.rows.restore import FirstOwner
 from teamroom.server.store.transaction import Writing
 
 FENCE_LEAP = 1_000_000
 """How much higher every fence begins again: above any that was handed out after the backup."""
 
 
-def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None, now: float) -> list[str]:
+def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
     """Void what was handed out, and stop again what was stopped since the backup; returns who and what that was.
 
     `stops` None: nobody knows what was stopped since.
@@ -27,61 +30,60 @@ def begin_again(tx: Writing, epoch: int, backup_at: float, stops: Journal | None
     seq = log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="restore",
         subject="room",
         summary=f"The room was restored from the backup of {rfc3339(backup_at)}; epoch {epoch} begins",
         detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None},
     )
-    tx.run("void_open_offers", now=now)
-    tx.run("note_freed_tasks", seq=seq, member=ROOM_MEMBER, now=now)
+    tx.run("void_open_offers", now=tx.now)
+    tx.run("note_freed_tasks", seq=seq, member=ROOM_MEMBER, now=tx.now)
     tx.run("free_every_task", seq=seq)
     tx.run("raise_fences", leap=FENCE_LEAP)
     tx.run("forget_every_request")
     tx.run("forget_every_probe")
     tx.run("end_declared_work")
     tx.run("forget_every_notice")
-    tx.run("forget_every_letter", now=now)
+    tx.run("forget_every_letter", now=tx.now)
     if stops is None:
         return []
-    ended = sum(tx.run("revoke_by_id", id=token, now=now) for token in sorted(stops.tokens))
-    stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop, now)) is not None]
+    ended = sum(tx.run("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
+    stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
         stopped.append(f"{ended} tokens stay revoked")
-        log.append(tx, ROOM_AUTHOR, now, act="revoke", subject="room", summary=stopped[-1])
+        log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=stopped[-1])
     return stopped
 
 
-def owner_token(tx: Writing, token: str | None, now: float) -> str | None:
+def owner_token(tx: Writing, token: str | None) -> str | None:
     """A token for the room's first owner where the folder holds none that opens this room, else None."""
-    held = None if token is None else tx.one("token_by_hash", hash=token_hash(token))
-    if held is not None and held["revoked_at"] is None:
+    held = None if token is None else tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
+    if held is not None and held.revoked_at is None:
         return None
-    owner = tx.one("first_owner")
+    owner = tx.one(FirstOwner, "first_owner")
     if owner is None:
         return None
-    subject = f"@{owner['name']}"
+    subject = f"@{owner.name}"
     summary = f"{subject} has a new token, since the folder held none of this room"
-    log.append(tx, ROOM_AUTHOR, now, act="enroll", subject=subject, summary=summary)
-    return issue_token(tx, owner["id"], DEFAULT_LABEL, now, None)[0]
+    log.append(tx, ROOM_AUTHOR, act="enroll", subject=subject, summary=summary)
+    return issue_token(tx, owner.id, DEFAULT_LABEL, None)[0]
 
 
-def _stop_again(tx: Writing, stop: Stop, now: float) -> str | None:
+def _stop_again(tx: Writing, stop: Stop) -> str | None:
     """Set the standing that was last set; what changed by that, in words."""
     target = 0
     if stop.scope != "room":
-        member = tx.one("member_by_name", name=stop.name)
+        member = tx.one(MemberRow, "member_by_name", name=stop.name)
         if member is None:
             return None
-        target = member["id"]
-    if tx.one("standing", scope=stop.scope, target=target)["state"] == stop.state:
+        target = member.id
+    if tx.only(StandingRow, "standing", scope=stop.scope, target=target).state == stop.state:
         return None
     tx.run(
         "set_standing",
         scope=stop.scope,
         target=target,
         state=stop.state,
-        now=now,
+        now=tx.now,
         until=stop.until,
         by_member=ROOM_MEMBER,
         by_role=stop.by_role or "room",
@@ -89,13 +91,13 @@ def _stop_again(tx: Writing, stop: Stop, now: float) -> str | None:
     )
     detail: dict[str, Any] = {}
     if stop.state == "killed":
-        tx.run("revoke_tokens", member=target, now=now)
-        detail = release_everything(tx, target, now)
+        tx.run("revoke_tokens", member=target, now=tx.now)
+        detail = release_everything(tx, target)
     elif stop.state == "paused":
-        tx.run("add_pause", scope=stop.scope, target=target, since=now, until=stop.until)
+        tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=stop.until)
     subject = {"member": f"@{stop.name}", "owner": f"owner:{stop.name}", "room": "room"}[stop.scope]
     summary = f"{subject} is {stop.state}, as before the room was restored"
-    seq = log.append(tx, ROOM_AUTHOR, now, act="restore", subject=subject, summary=summary, detail=detail)
+    seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)
     if stop.state == "killed":
-        end_with_kill(tx, target, stop.name, seq, now)
+        end_with_kill(tx, target, stop.name, seq)
     return summary

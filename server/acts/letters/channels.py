@@ -7,12 +7,14 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
-from teamroom.server.acts.receipts.receipts import OPERATORS
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.settings import scheme
+from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.rows.notices import NewestDelivery
 from teamroom.server.store.transaction import Reading, Writing
 
 
@@ -72,62 +74,66 @@ class Channels(BaseModel):
     held: int
 
 
-def notify(tx: Writing, caller: Caller, arguments: Notify, now: float) -> Notified:
+def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     """Send a person a test letter, now, by each of its channels. Raises Refusal."""
     name = arguments.name.removeprefix("@")
-    member = tx.one("member_by_name", name=name)
-    if member is None or member["kind"] == "room":
+    member = tx.one(MemberRow, "member_by_name", name=name)
+    if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names.")
-    if not caller.is_operator and caller.member != member["id"]:
+    if not caller.is_operator and caller.member != member.id:
         raise Refusal(
             "not_allowed", "Only room owners and operators try the channels of others.", "Name yourself, or ask them."
         )
-    if member["kind"] != "human" or name not in tx.settings.notify:
+    if member.kind != "human" or name not in tx.settings.notify:
         raise Refusal(
             "not_found",
-            f"@{name} has no channel." if member["kind"] == "human" else f"@{name} is an agent; channels reach people.",
+            f"@{name} has no channel." if member.kind == "human" else f"@{name} is an agent; channels reach people.",
             "Who looks after the server adds one to room.toml, under [notify], and starts it again.",
             subject=f"@{name}",
         )
     summary = f"@{caller.name} sent @{name} a test letter"
-    seq = log.append(tx, author(caller), now, act="notify", subject=f"@{name}", summary=summary)
-    letter = write(tx, member["id"], name, "test", seq, now)
+    seq = log.append(tx, author(caller), act="notify", subject=f"@{name}", summary=summary)
+    letter = write(tx, member.id, name, "test", seq)
     return Notified(receipt=seq, name=name, letter=letter, channels=list(map(scheme, tx.settings.notify[name])))
 
 
-def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels, now: float) -> Channels:
+def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels) -> Channels:
     """The channels of everybody for those who run or watch the room; of others their own."""
-    return channels_of(tx, None if caller.role in OPERATORS else caller.name)
+    return channels_of(tx, None if caller.role in LOG_READERS else caller.name)
 
 
 def channels_of(tx: Reading, only: str | None) -> Channels:
     """The channels of one person, or of all that the settings name."""
     names = [name for name in tx.settings.notify if only in (None, name)]
-    return Channels(people=[_person(tx, name) for name in names], held=tx.value("count_notices_held"))
+    return Channels(people=[_person(tx, name) for name in names], held=tx.number("count_notices_held"))
 
 
 def _person(tx: Reading, name: str) -> PersonReached:
-    row = tx.one("member_by_name", name=name)
-    if row is None or row["kind"] != "human":
+    row = tx.one(MemberRow, "member_by_name", name=name)
+    if row is None or row.kind != "human":
         kinds = [Channel(kind=scheme(url), newest=0, state="") for url in tx.settings.notify[name]]
         return PersonReached(name=name, is_here=False, channels=kinds)
-    kinds = [_channel(tx, row["id"], at, scheme(url)) for at, url in enumerate(tx.settings.notify[name])]
+    kinds = [_channel(tx, row.id, at, scheme(url)) for at, url in enumerate(tx.settings.notify[name])]
     return PersonReached(name=name, is_here=True, channels=kinds)
 
 
 def _channel(tx: Reading, member: int, channel: int, kind: str) -> Channel:
-    newest = tx.one("newest_delivery", member=member, channel=channel, state="")
+    newest = tx.one(NewestDelivery, "newest_delivery", member=member, channel=channel, state="")
     if newest is None:
         return Channel(kind=kind, newest=0, state="")
-    found = {state: tx.one("newest_delivery", member=member, channel=channel, state=state) for state in ENDED}
-    ended = {state: None if row is None else rfc3339(row["ended_at"]) for state, row in found.items()}
+    found = {
+        state: tx.one(NewestDelivery, "newest_delivery", member=member, channel=channel, state=state) for state in ENDED
+    }
+    ended = {
+        state: None if row is None or row.ended_at is None else rfc3339(row.ended_at) for state, row in found.items()
+    }
     return Channel(
         kind=kind,
-        newest=newest["letter"],
-        state=newest["state"],
+        newest=newest.letter,
+        state=newest.state,
         delivered_at=ended["delivered"],
         failed_at=ended["failed"],
-        reason=newest["reason"],
+        reason=newest.reason,
     )
 
 

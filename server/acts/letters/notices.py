@@ -10,18 +10,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from teamroom.server.acts.act import number
-from teamroom.server.acts.overnight.waits import STANDS
-from teamroom.server.acts.reminders.reminders import PREFIX
-from teamroom.server.facts.owed import Due, owe_digest, put_off, settle
+from teamroom.server.facts.ids import number
+from teamroom.server.facts.owed import RULES, is_still_owed
+from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stored_standing, stored_state
+from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.rules.letters import GONE, Day, Letter, Matter, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
 from teamroom.server.rules.presence import duration
-from teamroom.server.rules.standing import Setting
+from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import one_line
 from teamroom.server.settings import CHANNELS, PEOPLE
+from teamroom.server.store.rows.control import StandingCount
+from teamroom.server.store.rows.hand_offs import OfferRow
+from teamroom.server.store.rows.log import ReceiptRow
+from teamroom.server.store.rows.members import MemberName, MemberRow
+from teamroom.server.store.rows.messages import MessageRow
+from teamroom.server.store.rows.notices import DayInNumbers, EndedDelivery, NoticeRow
+from teamroom.server.store.rows.overnight import StateCount
+from teamroom.server.store.rows.supervisor import SuspicionRow, WatchedMember
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NOTICES = 200
@@ -61,110 +70,110 @@ class Delivery:
 # ------------------------------------------------------------------ written, as the supervisor
 
 
-def write_notices(tx: Writing, due: Due, now: float) -> None:
+def write_notices(tx: Writing, due: Timer) -> None:
     """Write a letter about all that a person is to be told of, unless it waits for the cap or the quiet hours."""
-    row = tx.one("watched", member=due.member)
-    if row["name"] not in tx.settings.notify or row["own_state"] == "killed":
+    row = tx.only(WatchedMember, "watched", member=due.member)
+    if row.name not in tx.settings.notify or is_killed(row):
         tx.run("drop_notices", member=due.member, letter=0)
-        settle(tx, "notice", due.member, due.member)
+        cancel_timer(tx, "notice", due.member, due.member)
         return
-    rows = tx.all("notices_of", member=due.member, letter=0, limit=NOTICES)
-    notices = _still_open(tx, row, rows, now)
-    paused_until = _paused_until(row, now)
-    told = [found for found in notices if paused_until is None or found["kind"] == "stopped"]
+    rows = tx.all(NoticeRow, "notices_of", member=due.member, letter=0, limit=NOTICES)
+    notices = _still_open(tx, row, rows)
+    paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
+    told = [found for found in notices if paused_until is None or found.kind == "stopped"]
     if not told:
         if paused_until is None:
-            settle(tx, "notice", due.member, due.member)
+            cancel_timer(tx, "notice", due.member, due.member)
         else:
-            put_off(tx, due, paused_until)
+            postpone(tx, due, paused_until)
         return
-    nth = tx.value("nth_newest_letter", member=due.member, offset=tx.settings.notify_per_hour - 1)
-    if (held := held_until(nth, now, tx.settings)) is not None:
-        put_off(tx, due, held)
+    nth = tx.value(float, "nth_newest_letter", member=due.member, offset=tx.settings.notify_per_hour - 1)
+    if (held := held_until(nth, tx.now, tx.settings)) is not None:
+        postpone(tx, due, held)
         return
-    id_ = write(tx, due.member, row["name"], "notices", tx.head.seq, now)
+    id_ = write(tx, due.member, row.name, "notices", tx.head.seq)
     for found in told:
         tx.run("put_in_letter", letter=id_, **_key(due.member, found))
     if len(told) < len(notices) or len(rows) == NOTICES:
-        put_off(tx, due, paused_until or now + tx.settings.notify_group_seconds)
+        postpone(tx, due, paused_until or tx.now + tx.settings.notify_group_seconds)
     else:
-        settle(tx, "notice", due.member, due.member)
+        cancel_timer(tx, "notice", due.member, due.member)
 
 
-def write_digest(tx: Writing, due: Due, now: float) -> None:
+def write_digest(tx: Writing, due: Timer) -> None:
     """Write the daily digest, unless nothing happened since the last one; in the quiet hours it waits for their end."""
-    name, clock = tx.one("member_by_id", id=due.member)["name"], tx.settings.notify_digest
-    if not clock or name not in tx.settings.notify or _is_killed(tx, due.member):
-        settle(tx, "digest", due.member, due.member)
+    name, clock = tx.only(MemberName, "member_by_id", id=due.member).name, tx.settings.notify_digest
+    if not clock or name not in tx.settings.notify or stored_standing(tx, "member", due.member).state == "killed":
+        cancel_timer(tx, "digest", due.member, due.member)
         return
-    if (ends := quiet_until(now, tx.settings)) is not None:
-        put_off(tx, due, ends)
+    if (ends := quiet_until(tx.now, tx.settings)) is not None:
+        postpone(tx, due, ends)
         return
-    last = tx.value("last_digest", member=due.member, letter=_next_letter(tx))
+    last = tx.value(int, "last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
-        write(tx, due.member, name, "digest", tx.head.seq, now)
-    put_off(tx, due, next_time(now, clock, tx.settings))
+        write(tx, due.member, name, "digest", tx.head.seq)
+    postpone(tx, due, next_time(tx.now, clock, tx.settings))
 
 
-def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int, now: float) -> int:
+def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
     """Write a letter, to be sent by each channel of a person; returns its number. Old ones are forgotten with it."""
-    tx.run("forget_deliveries", member=member, before=now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
+    tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
-        tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=now)
+        tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=tx.now)
     tx.effects.letters = True
     return id_
 
 
-def owe_digests(tx: Writing, now: float) -> None:
+def schedule_digests(tx: Writing) -> None:
     """What the settings ask for when the server starts: a digest for everybody that has a channel."""
     for name in tx.settings.notify:
-        row = tx.one("member_by_name", name=name)
-        if row is not None and row["kind"] == "human":
-            owe_digest(tx, row["id"], name, now)
+        row = tx.one(MemberRow, "member_by_name", name=name)
+        if row is not None and row.kind == "human":
+            schedule_digest(tx, row.id, name)
 
 
 # ------------------------------------------------------------------ sent, by the server
 
 
-def due_deliveries(tx: Reading, now: float) -> list[Delivery]:
+def due_deliveries(tx: Reading) -> list[Delivery]:
     """What is to be sent now, the longest due first."""
-    return [Delivery(*row) for row in tx.all("due_deliveries", now=now, limit=SENT_AT_ONCE)]
+    return tx.all(Delivery, "due_deliveries", now=tx.now, limit=SENT_AT_ONCE)
 
 
-def next_delivery(tx: Reading, now: float) -> float | None:
+def next_delivery(tx: Reading) -> float | None:
     """When something is to be sent next, after now."""
-    at = tx.value("next_delivery", now=now)
+    at = tx.value(float, "next_delivery", now=tx.now)
     return None if at is None else float(at)
 
 
-def read_letter(tx: Reading, found: Delivery, now: float) -> Letter | float | None:
+def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     """What a letter says now; None: there is nothing left to say. A number: it waits until then for a paused person."""
     settings = tx.settings
-    row = tx.one("watched", member=found.member)
-    if row["own_state"] == "killed":
+    row = tx.only(WatchedMember, "watched", member=found.member)
+    if is_killed(row):
         return None
     if found.kind == "test":
-        return trial(tx.one("receipt", seq=found.upto)["actor"], settings.room_name, settings.notify_link)
-    paused_until = _paused_until(row, now)
+        return trial(tx.only(ReceiptRow, "receipt", seq=found.upto).actor, settings.room_name, settings.notify_link)
+    paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
     if found.kind == "digest":
         return paused_until or digest(_day(tx, row, found), settings.room_name, settings.notify_link)
-    rows = tx.all("notices_of", member=found.member, letter=found.letter, limit=NOTICES)
-    open_ = [notice for notice in rows if _stands(tx, row, notice, now)]
-    if paused_until is not None and any(notice["kind"] != "stopped" for notice in open_):
+    rows = tx.all(NoticeRow, "notices_of", member=found.member, letter=found.letter, limit=NOTICES)
+    open_ = [notice for notice in rows if _stands(tx, row, notice)]
+    if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
     matters = _matters(tx, open_)
     return letter(matters, settings.room_name, settings.notify_link) if matters else None
 
 
-def note_delivered(tx: Writing, found: Delivery, now: float) -> None:
+def note_delivered(tx: Writing, found: Delivery) -> None:
     """A channel took a letter."""
-    _end(tx, found, "delivered", "", found.tries + 1, False, now)
+    _end(tx, found, "delivered", "", found.tries + 1, False)
 
 
-def note_left_out(tx: Writing, found: Delivery, reason: str, now: float) -> None:
+def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
     """A letter is not sent any more, because nothing of it is left to tell or its channel is gone."""
-    _end(tx, found, "left out", reason, found.tries, False, now)
+    _end(tx, found, "left out", reason, found.tries, False)
 
 
 def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
@@ -172,31 +181,30 @@ def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
 
 
-def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool, now: float) -> bool:
+def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bool:
     """A channel did not take a letter: try again later, or give it up; returns whether it was given up.
 
     That leaves one entry in the log, and the next one of this channel a day later or after a letter arrived.
     """
     tries = found.tries + 1
-    at = None if is_final or found.kind == "test" else retry_at(tries, now, tx.settings)
+    at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
     if at is not None:
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
         return False
-    last = tx.one("last_told", member=found.member, channel=found.channel)
-    said = last is None or last["state"] == "delivered" or now - last["ended_at"] >= DAY_SECONDS
+    last = tx.one(EndedDelivery, "last_told", member=found.member, channel=found.channel)
+    said = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
     if said:
-        _say_failed(tx, found, reason, tries, now)
-    _end(tx, found, "failed", reason, tries, said, now)
+        _say_failed(tx, found, reason, tries)
+    _end(tx, found, "failed", reason, tries, said)
     return True
 
 
-def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int, now: float) -> None:
+def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
     channels = len(tx.settings.notify.get(found.name, ()))
-    count = "1 try" if tries == 1 else f"{tries} tries in {duration(now - found.at)}"
+    count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="notify",
         subject=f"@{found.name}",
         outcome="failed",
@@ -208,54 +216,57 @@ def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int, now: floa
     )
 
 
-def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool, now: float) -> None:
-    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=now)
+def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool) -> None:
+    tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=tx.now)
     tx.run("drop_told_notices", member=found.member, letter=found.letter)
 
 
 # ------------------------------------------------------------------ what a letter says
 
 
-def _matters(tx: Reading, notices: Sequence[Any]) -> list[Matter]:
+def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
     """The notices as a letter tells them: of several about the same, the newest."""
-    newest = {(notice["kind"], notice["subject"]): notice for notice in notices}
-    return [_matter(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice["seq"]))]
+    newest = {(notice.kind, notice.subject): notice for notice in notices}
+    return [_matter(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice.seq))]
 
 
-def _matter(tx: Reading, notice: Any) -> Matter:
-    reason, subject, seq = notice["reason"], notice["subject"], notice["seq"]
-    said = (notice["line"] if notice["line"] is not None else notice["summary"]) or GONE
-    line = line_of(reason, subject, notice["sender_name"], said, notice["sender"] == ROOM_MEMBER)
-    return Matter(notice["kind"], seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
+def _matter(tx: Reading, notice: NoticeRow) -> Matter:
+    reason, subject, seq = notice.reason, notice.subject, notice.seq
+    said = (notice.line if notice.line is not None else notice.summary) or GONE
+    line = line_of(reason, subject, notice.sender_name, said, notice.sender == ROOM_MEMBER)
+    return Matter(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
 
 
 def _task_of(tx: Reading, subject: str) -> str | None:
     """The task that a subject is, or is about."""
     if subject.startswith("T-"):
         return subject
-    table = {"O-": "offer", "M-": "message"}.get(subject[:2])
-    row = None if table is None else tx.one(table, id=number(subject))
-    return None if row is None or row["task"] is None else f"T-{row['task']}"
+    row: OfferRow | MessageRow | None = None
+    if subject.startswith("O-"):
+        row = tx.one(OfferRow, "offer", id=number(subject))
+    elif subject.startswith("M-"):
+        row = tx.one(MessageRow, "message", id=number(subject))
+    return None if row is None or row.task is None else f"T-{row.task}"
 
 
-def _day(tx: Reading, row: Any, found: Delivery) -> Day:
-    after = tx.value("last_digest", member=found.member, letter=found.letter)
+def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
+    after = tx.value(int, "last_digest", member=found.member, letter=found.letter)
     since = found.at - DAY_SECONDS if after is None else 0.0
-    counts = tx.one("day_in_numbers", after=after or 0, upto=found.upto, since=since)
-    tasks = {state["state"]: state["tasks"] for state in tx.all("tasks_by_state")}
-    standing = {state["state"]: state["members"] for state in tx.all("members_by_standing")}
+    counts = tx.only(DayInNumbers, "day_in_numbers", after=after or 0, upto=found.upto, since=since)
+    tasks = {state.state: state.tasks for state in tx.all(StateCount, "tasks_by_state")}
+    standing = {state.state: state.members for state in tx.all(StandingCount, "members_by_standing")}
     return Day(
-        members=counts["members"],
-        acts=counts["acts"],
-        completed=counts["completed"],
+        members=counts.members,
+        acts=counts.acts,
+        completed=counts.completed,
         claimed=tasks.get("claimed", 0),
         blocked=tasks.get("blocked", 0),
         in_review=tasks.get("in_review", 0),
         open=tasks.get("open", 0),
-        waiting=tx.value("count_pending_wakes", member=found.member, after=row["seen"]),
-        stuck=counts["stuck"],
-        undelivered=counts["undelivered"],
-        stops=counts["stops"],
+        waiting=tx.number("count_pending_wakes", member=found.member, after=row.seen),
+        stuck=counts.stuck,
+        undelivered=counts.undelivered,
+        stops=counts.stops,
         stopped=standing.get("paused", 0),
     )
 
@@ -263,94 +274,86 @@ def _day(tx: Reading, row: Any, found: Delivery) -> Day:
 # ------------------------------------------------------------------ what still stands
 
 
-def _still_open(tx: Writing, row: Any, notices: Sequence[Any], now: float) -> list[Any]:
+def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -> list[NoticeRow]:
     """The notices that a person is still to be told of; the others go."""
     standing = []
     for notice in notices:
-        if _stands(tx, row, notice, now):
+        if _stands(tx, row, notice):
             standing.append(notice)
         else:
-            tx.run("drop_notice", **_key(row["id"], notice))
+            tx.run("drop_notice", **_key(row.id, notice))
     return standing
 
 
-def _stands(tx: Reading, row: Any, notice: Any, now: float) -> bool:
+def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     """Whether a notice still asks something of a person that has not seen its wake in the room."""
-    reason, subject, seq = notice["reason"], notice["subject"], notice["seq"]
-    if notice["line"] is not None and seq <= row["seen"]:
+    reason, subject, seq = notice.reason, notice.subject, notice.seq
+    if notice.line is not None and seq <= row.seen:
         return False
-    if notice["kind"] == "stopped":
-        return _is_stopped(tx, subject, now)
-    if notice["act"] == "escalate" and not _escalation_stands(tx, notice, now):
+    if notice.kind == "stopped":
+        return _is_stopped(tx, subject)
+    if notice.act == "escalate" and not _escalation_stands(tx, notice):
         return False
     if subject.startswith("T-"):
-        return _task_stands(tx.one("task", id=number(subject)), row["id"], notice)
+        return _task_stands(tx.one(TaskRow, "task", id=number(subject)), row.id, notice)
     if subject.startswith("O-"):
-        return _offer_stands(tx, tx.one("offer", id=number(subject)), row["id"], reason, now)
-    if reason == "mention" or (reason == "alert" and notice["act"] == "post_message"):
-        asked = tx.one("message", id=number(subject))
-        return tx.one("has_answered", thread=asked["thread"], member=row["id"], message=asked["id"]) is None
-    if notice["act"] == "presence" and json.loads(notice["detail"] or "{}").get("verdict") in ("zombie", "gone"):
-        return tx.one("trouble", member=tx.one("member_by_name", name=subject[1:])["id"]) is not None
+        return _offer_stands(tx, tx.one(OfferRow, "offer", id=number(subject)), row.id, reason)
+    if reason == "mention" or (reason == "alert" and notice.act == "post_message"):
+        asked = tx.only(MessageRow, "message", id=number(subject))
+        return tx.value(int, "has_answered", thread=asked.thread, member=row.id, message=asked.id) is None
+    if notice.act == "presence" and json.loads(notice.detail or "{}").get("verdict") in ("zombie", "gone"):
+        return (
+            tx.one(SuspicionRow, "trouble", member=tx.only(MemberRow, "member_by_name", name=subject[1:]).id)
+            is not None
+        )
     return True
 
 
-def _escalation_stands(tx: Reading, notice: Any, now: float) -> bool:
+def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
     """Whether a member still owes what its owner is to be told of; of a task, that nothing moved says so."""
-    detail = json.loads(notice["detail"] or "{}")
-    rule, member = detail.get("rule"), tx.one("member_by_name", name=detail.get("member", ""))
+    detail = json.loads(notice.detail or "{}")
+    rule, member = detail.get("rule"), tx.one(MemberRow, "member_by_name", name=detail.get("member", ""))
     if member is None:
         return True  # what it was about was taken away
-    if _is_killed(tx, member["id"]):
+    if stored_standing(tx, "member", member.id).state == "killed":
         return False
-    if rule not in STANDS or rule == "task":
-        return True
-    subject = number(notice["subject"]) if rule in PREFIX else member["id"]
-    return STANDS[rule](tx, {"subject": subject, "member": member["id"]}, now)
+    if rule not in RULES or rule == "task":
+        return True  # of a task, its last change says whether it moved
+    subject = member.id if RULES[rule].subject == "member" else number(notice.subject)
+    return is_still_owed(tx, rule, subject, member.id, tx.now)
 
 
-def _task_stands(task: Any, member: int, notice: Any) -> bool:
-    if task is None or task["state"] in ("done", "cancelled"):
+def _task_stands(task: TaskRow | None, member: int, notice: NoticeRow) -> bool:
+    if task is None or task.state in ("done", "cancelled"):
         return False
-    if notice["kind"] == "stuck":
-        return bool(task["changed_seq"] <= notice["seq"])
-    if notice["reason"] == "review":
-        return bool(task["state"] == "in_review" and task["reviewer"] == member)
-    if notice["reason"] == "answer":
-        return bool(task["holder"] == member and task["state"] == "claimed")
-    return bool(task["state"] == "open" and (notice["reason"] == "repair" or task["assigned"] == member))
+    if notice.kind == "stuck":
+        return bool(task.changed_seq <= notice.seq)
+    if notice.reason == "review":
+        return bool(task.state == "in_review" and task.reviewer == member)
+    if notice.reason == "answer":
+        return bool(task.holder == member and task.state == "claimed")
+    return bool(task.state == "open" and (notice.reason == "repair" or task.assigned == member))
 
 
-def _offer_stands(tx: Reading, offer: Any, member: int, reason: str, now: float) -> bool:
+def _offer_stands(tx: Reading, offer: OfferRow | None, member: int, reason: str) -> bool:
     if offer is None or reason == "offer":
-        return offer is not None and offer["state"] == "offered" and bool(offer["expires_at"] > now)
-    task = tx.one("task", id=offer["task"])
-    return bool(task["holder"] == member and task["state"] == "claimed")
+        return offer is not None and offer.state == "offered" and bool(offer.expires_at > tx.now)
+    task = tx.only(TaskRow, "task", id=offer.task)
+    return bool(task.holder == member and task.state == "claimed")
 
 
-def _is_stopped(tx: Reading, subject: str, now: float) -> bool:
-    level, target = "room", 0
+def _is_stopped(tx: Reading, subject: str) -> bool:
+    level: Level = "room"
+    target = ROOM
     if subject != "room":
         level, name = ("member", subject[1:]) if subject.startswith("@") else ("owner", subject.partition(":")[2])
-        target = tx.one("member_by_name", name=name)["id"]
-    standing = tx.one("standing", scope=level, target=target)
-    return Setting(standing["state"], standing["until"]).in_force(now) in ("paused", "killed")
+        target = tx.only(MemberRow, "member_by_name", name=name).id
+    return stored_state(stored_standing(tx, level, target), tx.now) in ("paused", "killed")
 
 
-def _is_killed(tx: Reading, member: int) -> bool:
-    return bool(tx.one("standing", scope="member", target=member)["state"] == "killed")
-
-
-def _paused_until(row: Any, now: float) -> float | None:
-    """Until when a paused person waits: to the end of the pause, or to the next look where it has none."""
-    if Setting(row["own_state"], row["own_until"]).in_force(now) != "paused":
-        return None
-    return float(row["own_until"]) if row["own_until"] is not None else now + HOUR_SECONDS
-
-
-def _key(member: int, notice: Any) -> dict[str, Any]:
-    return {"member": member, "seq": notice["seq"], "reason": notice["reason"], "subject": notice["subject"]}
+def _key(member: int, notice: NoticeRow) -> dict[str, Any]:
+    return {"member": member, "seq": notice.seq, "reason": notice.reason, "subject": notice.subject}
 
 
 def _next_letter(tx: Reading) -> int:
-    return int(tx.value("newest_letter") or 0) + 1
+    return int(tx.value(int, "newest_letter") or 0) + 1

@@ -8,22 +8,23 @@ from pydantic import AfterValidator, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
 from teamroom.server.acts.presence.presence import Mode
-from teamroom.server.acts.reminders.reminders import owe_again
-from teamroom.server.facts.owed import owe_digest, owe_presence
+from teamroom.server.acts.reminders.reminders import remind_again
+from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
+from teamroom.server.facts.timers import schedule_digest, schedule_presence_check
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Stop
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
 from teamroom.server.rules.text import said
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.transaction import Writing
 
 DEFAULT_LABEL = "default"
 TOKEN_ID_BYTES = 8
 LONGEST_TOKEN_SECONDS = 31_536_000 * 10
-
-MAY_ENROLL: frozenset[Role] = frozenset({"owner", "operator"})
 
 NAME_CHARACTERS = 32
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -84,46 +85,45 @@ class Revoked(Reply):
     tokens: int
 
 
-def enroll(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> Enrolled:
+def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     """Bring a member in, or give a member a token: another one by label, a new one in its place, or its life back."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
     if fold(name) in RESERVED:
         raise Refusal("invalid", f"{name} is a word of the room.", "Choose another name.")
-    member = tx.one("member_by_name", name=name)
+    member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None:
         if arguments.rotate or arguments.revive:
             raise not_found("member", f"@{name}", "Enroll it first, without --rotate and --revive.")
-        id_ = _add(tx, caller, arguments, now)
+        id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
-            owe_digest(tx, id_, name, now)
+            schedule_digest(tx, id_, name)
         did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
-        id_ = int(member["id"])
-        did = _give_token(tx, caller, arguments, member, label, now)
+        id_ = int(member.id)
+        did = _give_token(tx, caller, arguments, member, label)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="enroll",
         subject=f"@{name}",
         summary=f"@{caller.name} {did}",
         detail={"label": label, "rotate": arguments.rotate, "revive": arguments.revive},
     )
-    token, token_id = issue_token(tx, id_, label, now, arguments.expires_seconds)
+    token, token_id = issue_token(tx, id_, label, arguments.expires_seconds)
     return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=f"{tx.settings.url}/mcp")
 
 
-def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoked:
+def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     """End a member's tokens, or the ones with a label; its next call is refused with 401."""
-    member = tx.one("member_by_name", name=arguments.name)
+    member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None:
         raise not_found("member", f"@{arguments.name}", "Call who to see the names.")
-    if member["role"] == "owner" and caller.role != "owner":
+    if member.role == "owner" and caller.role != "owner":
         raise Refusal("not_allowed", "Only a room owner revokes an owner's tokens.", "Ask a room owner.")
-    live = tx.all("live_tokens", member=member["id"], now=now)
-    going = [row for row in live if arguments.label in (None, row["label"])]
-    if any(row["id"] == caller.token_id for row in going):
+    live = tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now)
+    going = [row for row in live if arguments.label in (None, row.label)]
+    if any(row.id == caller.token_id for row in going):
         raise Refusal(
             "not_allowed",
             "That would revoke the token you call with.",
@@ -133,30 +133,27 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke, now: float) -> Revoke
     if not going:
         raise Refusal("not_found", f"@{arguments.name} has no such token.", "Nothing to revoke.")
     for row in going:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
-    end_tokens(tx, [row["id"] for row in going])
+        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
+    end_tokens(tx, [row.id for row in going])
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="revoke",
         subject=f"@{arguments.name}",
         summary=f"@{caller.name} revoked {len(going)} token{'s' if len(going) != 1 else ''} of @{arguments.name}",
-        detail={"labels": [row["label"] for row in going]},
+        detail={"labels": [row.label for row in going]},
     )
     return Revoked(receipt=seq, name=arguments.name, tokens=len(going))
 
 
-def open_room(tx: Writing, owner: str, now: float) -> str:
+def open_room(tx: Writing, owner: str) -> str:
     """Make the room: its own member, its first human owner; returns that owner's token."""
-    insert_member(tx, "room", kind="room", role="member", owner=None, mode="live", by=ROOM_MEMBER, now=now)
-    tx.run("open_standing", scope="room", target=0, now=now, by_member=ROOM_MEMBER, by_role="room")
-    log.append(tx, ROOM_AUTHOR, now, act="open", subject="room", summary="The room opens")
-    id_ = insert_member(tx, owner, kind="human", role="owner", owner=None, mode="manual", by=ROOM_MEMBER, now=now)
-    log.append(
-        tx, ROOM_AUTHOR, now, act="enroll", subject=f"@{owner}", summary=f"@{owner} is the room's owner", detail={}
-    )
-    return issue_token(tx, id_, DEFAULT_LABEL, now, None)[0]
+    insert_member(tx, "room", kind="room", role="member", owner=None, mode="live", by=ROOM_MEMBER, now=tx.now)
+    tx.run("open_standing", scope="room", target=0, now=tx.now, by_member=ROOM_MEMBER, by_role="room")
+    log.append(tx, ROOM_AUTHOR, act="open", subject="room", summary="The room opens")
+    id_ = insert_member(tx, owner, kind="human", role="owner", owner=None, mode="manual", by=ROOM_MEMBER, now=tx.now)
+    log.append(tx, ROOM_AUTHOR, act="enroll", subject=f"@{owner}", summary=f"@{owner} is the room's owner", detail={})
+    return issue_token(tx, id_, DEFAULT_LABEL, None)[0]
 
 
 def end_tokens(tx: Writing, tokens: list[str]) -> None:
@@ -165,7 +162,7 @@ def end_tokens(tx: Writing, tokens: list[str]) -> None:
     tx.effects.journal += [{"token": token} for token in tokens]
 
 
-def issue_token(tx: Writing, member: int, label: str, now: float, expires_seconds: float | None) -> tuple[str, str]:
+def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | None) -> tuple[str, str]:
     """A new token and its id; the room keeps the hash."""
     token, token_id = new_token(tx.entropy), f"tok_{tx.entropy(TOKEN_ID_BYTES).hex()}"
     tx.run(
@@ -174,8 +171,8 @@ def issue_token(tx: Writing, member: int, label: str, now: float, expires_second
         member=member,
         hash=token_hash(token),
         label=label,
-        created_at=now,
-        expires_at=None if expires_seconds is None else now + expires_seconds,
+        created_at=tx.now,
+        expires_at=None if expires_seconds is None else tx.now + expires_seconds,
     )
     return token, token_id
 
@@ -207,7 +204,7 @@ def insert_member(
     return id_
 
 
-def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
+def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
     _tell_apart(tx, arguments.name)
@@ -218,20 +215,20 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll, now: float) -> int:
     if kind == "agent" and role == "owner":
         raise Refusal("invalid", "An agent cannot own the room.", "Give it the role operator, or enroll a human.")
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
-    return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=now)
+    return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
 def _tell_apart(tx: Writing, name: str) -> None:
     """Refuse a new name that a reader could take for a word of the room or for a member's (ID5)."""
     if (word := reserved_word(name)) is not None:
         raise Refusal("invalid", f"{name} looks like {word}, a word of the room.", "Choose another name.")
-    near = tx.one("member_that_looks_like", folded=fold(name), looks=looks(name))
+    near = tx.value(str, "member_that_looks_like", folded=fold(name), looks=looks(name))
     if near is not None:
         raise Refusal(
             "conflict",
-            f"{name} looks like @{near['name']}, who is in the room.",
+            f"{name} looks like @{near}, who is in the room.",
             "Choose a name that nobody can take for it.",
-            subject=f"@{near['name']}",
+            subject=f"@{near}",
         )
 
 
@@ -251,51 +248,51 @@ def _may_give(caller: Caller, kind: Kind, role: Role) -> None:
 def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     if name is None:
         return caller.owner
-    row = tx.one("member_by_name", name=name)
-    if row is None or row["kind"] != "human":
+    row = tx.one(MemberRow, "member_by_name", name=name)
+    if row is None or row.kind != "human":
         raise Refusal(
             "invalid", f"@{name} is no human of this room.", f"Enroll it: teamroom enroll {name} --kind human"
         )
-    if caller.role != "owner" and row["id"] != caller.member:
+    if caller.role != "owner" and row.id != caller.member:
         raise Refusal("not_allowed", "Only a room owner enrolls for another human.", "Leave owner out.")
-    return int(row["id"])
+    return int(row.id)
 
 
-def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str, now: float) -> str:
+def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str) -> str:
     name = arguments.name
-    if caller.role != "owner" and member["owner"] != caller.member:
-        raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member['owner_name']}.")
-    standing = tx.one("standing", scope="member", target=member["id"])
-    if (standing["state"] == "killed") != arguments.revive:
+    if caller.role != "owner" and member.owner != caller.member:
+        raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member.owner_name}.")
+    standing = tx.only(StandingRow, "standing", scope="member", target=member.id)
+    if (standing.state == "killed") != arguments.revive:
         raise Refusal(
             "conflict",
-            f"@{name} was killed by @{standing['by_name']}: {said(standing['reason'])}."
-            if standing["state"] == "killed"
+            f"@{name} was killed by @{standing.by_name}: {said(standing.reason)}."
+            if standing.state == "killed"
             else f"@{name} was not killed.",
             f"Bring it back: teamroom enroll {name} --revive"
-            if standing["state"] == "killed"
+            if standing.state == "killed"
             else f"Give it a new token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
-    _change(tx, caller, arguments, member, now)
+    _change(tx, caller, arguments, member)
     if arguments.revive:
         tx.run(
             "set_standing",
             scope="member",
-            target=member["id"],
+            target=member.id,
             state="active",
-            now=now,
+            now=tx.now,
             until=None,
             by_member=caller.member,
             by_role=caller.role,
             reason="revived",
         )
-        if member["kind"] == "agent":  # while it was dead, nobody watched it
-            owe_presence(tx, member["id"], arguments.mode or member["mode"], now)
-        owe_again(tx, member["id"], arguments.mode or member["mode"], now)
+        if member.kind == "agent":  # while it was dead, nobody watched it
+            schedule_presence_check(tx, member.id, arguments.mode or member.mode)
+        remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(Stop("member", name, "active", None, caller.role)))
         return f"revived @{name}"
-    taken = [row for row in tx.all("live_tokens", member=member["id"], now=now) if row["label"] == label]
+    taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
     if taken and not arguments.rotate:
         raise Refusal(
             "conflict",
@@ -304,24 +301,24 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
             subject=f"@{name}",
         )
     for row in taken:
-        tx.run("revoke_token", id=row["id"], member=member["id"], now=now)
-    end_tokens(tx, [row["id"] for row in taken])
+        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
+    end_tokens(tx, [row.id for row in taken])
     return f"gave @{name} a new token ({label})"
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any, now: float) -> None:
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None:
     """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
-    if arguments.kind not in (None, member["kind"]) or arguments.owner not in (None, member["owner_name"]):
+    if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")
-    role = arguments.role or member["role"]
-    if role != member["role"]:
-        _may_give(caller, member["kind"], role)
-    mode = arguments.mode or member["mode"]
-    if (role, mode) != (member["role"], member["mode"]):
-        tx.run("change_member", id=member["id"], role=role, mode=mode)
-        if member["kind"] == "agent" and mode != member["mode"]:
-            owe_presence(tx, member["id"], mode, now)
+    role = arguments.role or member.role
+    if role != member.role:
+        _may_give(caller, member.kind, role)
+    mode = arguments.mode or member.mode
+    if (role, mode) != (member.role, member.mode):
+        tx.run("change_member", id=member.id, role=role, mode=mode)
+        if member.kind == "agent" and mode != member.mode:
+            schedule_presence_check(tx, member.id, mode)
 
 
-ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=MAY_ENROLL)
-REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=MAY_ENROLL)
+ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)
+REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS)

@@ -14,6 +14,8 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.presence import expectation, interval_seconds, next_wake_at, presence
 from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit
+from teamroom.server.store.rows.members import RosterRow
+from teamroom.server.store.rows.tasks import UpheldShare
 from teamroom.server.store.transaction import Reading
 
 PAGE_MEMBERS = 100
@@ -69,13 +71,14 @@ class Roster(BaseModel):
     next: str | None = None
 
 
-def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
+def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """The roster: everybody, one member, or who says it has a capability, those whose word counts here first.
 
     Raises Refusal `not_found`.
     """
     name = (arguments.name or "").removeprefix("@")
     rows = tx.all(
+        RosterRow,
         "roster",
         name=name,
         capability=arguments.capability or "",
@@ -84,9 +87,9 @@ def who(tx: Reading, caller: Caller, arguments: Who, now: float) -> Roster:
     )
     if name and not rows:
         raise not_found("member", f"@{name}", "Call who without a name to see everybody.")
-    members = [_member(tx, row, now) for row in rows[:PAGE_MEMBERS]]
+    members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
-        members[0].reminders = slots_of(tx, "proof", rows[0]["id"])
+        members[0].reminders = slots_of(tx, "proof", rows[0].id)
     shown = members[: how_many_fit(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:
@@ -102,38 +105,38 @@ def _characters(member: MemberShown) -> int:
     return LINE_CHARACTERS + sum(len(c.capability) + CAPABILITY_CHARACTERS for c in member.capabilities)
 
 
-def _member(tx: Reading, row: Any, now: float) -> MemberShown:
-    facts = facts_of(tx, row, now)
-    verdict = presence(facts, now, tx.settings)
+def _member(tx: Reading, row: Any) -> MemberShown:
+    facts = facts_of(tx, row)
+    verdict = presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = expectation(facts, answer_times(tx, row["id"]), now, tx.settings)
-    share = tx.one("upheld_share", member=row["id"])
+    expected = expectation(facts, answer_times(tx, row.id), tx.now, tx.settings)
+    share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
-        name=row["name"],
-        kind=row["kind"],
-        role=row["role"],
-        owner=row["owner_name"],
-        mode=row["mode"],
+        name=row.name,
+        kind=row.kind,
+        role=row.role,
+        owner=row.owner_name,
+        mode=row.mode,
         presence=verdict.verdict,
         reason=verdict.reason,
         standing=facts.standing,
-        connected=facts.is_connected(now, interval, tx.settings),
-        listening=tx.listens(row["id"]),
-        last_call=None if row["last_call_at"] is None else rfc3339(row["last_call_at"]),
-        last_progress=None if row["last_progress_at"] is None else rfc3339(row["last_progress_at"]),
+        connected=facts.is_connected(tx.now, interval, tx.settings),
+        listening=tx.listens(row.id),
+        last_call=None if row.last_call_at is None else rfc3339(row.last_call_at),
+        last_progress=None if row.last_progress_at is None else rfc3339(row.last_progress_at),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
-        capabilities=capabilities_of(tx, row["id"], now),
-        completions_reviewed=share["reviewed"],
-        completions_upheld=share["upheld"],
+        capabilities=capabilities_of(tx, row.id),
+        completions_reviewed=share.reviewed,
+        completions_upheld=share.upheld,
     )
 
 
-def find_place(tx: Reading, caller: Caller, arguments: Who, now: float) -> Place:
+def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
     """Where the named member stands. Raises Refusal `not_found`."""
     row = find_member(tx, arguments.name or "")
-    return Place(member=row["id"], owner=row["owner"])
+    return Place(member=row.id, owner=row.owner)
 
 
 FIND_PLACE = Read("who", Who, find_place, is_small=always)

@@ -12,7 +12,7 @@ from teamroom.server.store.transaction import Reading
 HOUR = 3600.0
 
 
-def spend(tx: Reading, caller: Caller, kind: str, now: float) -> bool:
+def spend(tx: Reading, caller: Caller, kind: str) -> bool:
     """Whether a message is shown folded, because its author's notes are spent. Raises Refusal `rate_limited`.
 
     Budgets bind agents. What a person writes is always shown, and nobody who has to raise an alarm by hand is told
@@ -22,8 +22,8 @@ def spend(tx: Reading, caller: Caller, kind: str, now: float) -> bool:
         return False
     policy = tx.policy
     allowed = {"note": policy.notes_per_hour, "ask": policy.asks_per_hour, "alert": policy.alerts_per_hour}
-    nth = tx.value("nth_newest_of_kind", author=caller.member, kind=kind, offset=allowed[kind] - 1)
-    wait = ceil(seconds_until_free(nth, HOUR, now))
+    nth = tx.value(float, "nth_newest_of_kind", author=caller.member, kind=kind, offset=allowed[kind] - 1)
+    wait = ceil(seconds_until_free(nth, HOUR, tx.now))
     if kind == "note" or not wait:
         return wait > 0
     instead = "Wait for the answers that are due" if kind == "ask" else "Post it as an ask now: post_message kind ask"
@@ -40,14 +40,14 @@ def require_own_task(tx: Reading, caller: Caller, task: Any) -> None:
     """Refuse a report that is about no task of its author's, with the call that is right."""
     if task is not None and _is_own(caller, task):
         return
-    held = [f"T-{row['id']}" for row in tx.all("tasks_held", member=caller.member)]
-    theirs = f"T-{task['id']} is not yours" if task is not None else "a report is about a task of yours"
+    held = [f"T-{id_}" for id_ in tx.column(int, "tasks_held", member=caller.member)]
+    theirs = f"T-{task.id} is not yours" if task is not None else "a report is about a task of yours"
     mine = f'task "{held[0]}" (you hold {", ".join(held)}), or with ' if held else ""
     raise Refusal(
         "invalid" if task is None else "not_allowed",
         f"{theirs[0].upper()}{theirs[1:]}.",
         f'Call post_message again with {mine}kind "note".',
-        subject="report" if task is None else f"T-{task['id']}",
+        subject="report" if task is None else f"T-{task.id}",
     )
 
 

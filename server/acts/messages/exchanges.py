@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.messages import LastTurn
 from teamroom.server.store.transaction import Reading, Writing
 
 
@@ -24,10 +26,10 @@ def address(tx: Writing, caller: Caller, addressees: list[Any], message: int, th
     found = Addressed()
     for row in addressees:
         taken = None
-        if caller.kind == "agent" and row["kind"] == "agent":
-            taken = _step(tx, caller.member, row["id"], thread)
+        if caller.kind == "agent" and row.kind == "agent":
+            taken = _step(tx, caller.member, row.id, thread)
         turn = 0 if taken is None else taken.turn.number
-        tx.run("add_addressee", message=message, member=row["id"], author=caller.member, turn=turn)
+        tx.run("add_addressee", message=message, member=row.id, author=caller.member, turn=turn)
         (found.woken if taken is None or taken.wakes or is_alert else found.stopped).append(row)
         if taken is not None and taken.is_last:
             found.ended.append(row)
@@ -35,32 +37,34 @@ def address(tx: Writing, caller: Caller, addressees: list[Any], message: int, th
 
 
 def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
-    said, heard = tx.one("last_turn", author=author, member=other), tx.one("last_turn", author=other, member=author)
-    last = said if heard is None or (said is not None and said["message"] > heard["message"]) else heard
+    said, heard = (
+        tx.one(LastTurn, "last_turn", author=author, member=other),
+        tx.one(LastTurn, "last_turn", author=other, member=author),
+    )
+    last = said if heard is None or (said is not None and said.message > heard.message) else heard
     if last is not None:
-        since = {"message": last["message"], "seq": last["seq"]}
-        if tx.one("exchange_end", one=author, other=other, thread=thread, **since) is not None:
+        since = {"message": last.message, "seq": last.seq}
+        if tx.value(int, "exchange_end", one=author, other=other, thread=thread, **since) is not None:
             last = None
-    before = None if last is None else Turn(last["turn"], last["author"])
+    before = None if last is None else Turn(last.turn, last.author)
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def tell_owners(tx: Writing, caller: Caller, other: Any, message: str, now: float) -> None:
+def tell_owners(tx: Writing, caller: Caller, other: Any, message: str) -> None:
     """Say once, in the stream and to their owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
-    pair = f"@{caller.name} and @{other['name']}"
+    pair = f"@{caller.name} and @{other.name}"
     log.append(
         tx,
         log.ROOM_AUTHOR,
-        now,
         act="stop_exchange",
         subject=message,
         summary=one_line(f"{pair} answered each other {rounds} times, no task moved: they no longer wake each other"),
-        detail={"members": [caller.name, other["name"]], "rounds": rounds},
+        detail={"members": [caller.name, other.name], "rounds": rounds},
     )
-    log.wake(
+    wake_members(
         tx,
-        {caller.owner, other["owner"]},
+        {caller.owner, other.owner},
         reason="alert",
         subject=message,
         sender=log.ROOM_MEMBER,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from teamroom.server.acts.act import LARGEST_NUMBER
+from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.server.store.transaction import Reading
 
 RANKED_MATCHES = 200
@@ -26,33 +26,33 @@ class Filter:
 def messages_from(tx: Reading, wanted: Filter, first: int, limit: int) -> list[int]:
     """Messages from a number on, in order."""
     if wanted.words:
-        rows = tx.all("matches_from", **_matching(tx, wanted, first, LARGEST_NUMBER), limit=limit)
+        found = tx.column(int, "matches_from", **_matching(tx, wanted, first, LARGEST_NUMBER), limit=limit)
     elif wanted.thread:
-        rows = tx.all("thread_from", thread=wanted.thread, mention=wanted.mention, first=first, limit=limit)
+        found = tx.column(int, "thread_from", thread=wanted.thread, mention=wanted.mention, first=first, limit=limit)
     else:
-        rows = tx.all("mentions_from", mention=wanted.mention, first=first, limit=limit)
-    return [row[0] for row in rows]
+        found = tx.column(int, "mentions_from", mention=wanted.mention, first=first, limit=limit)
+    return found
 
 
 def messages_before(tx: Reading, wanted: Filter, end: int, limit: int) -> list[int]:
     """Messages before a number, newest first."""
     if wanted.words:
-        rows = tx.all("matches_before", **_matching(tx, wanted, 0, end), limit=limit)
+        found = tx.column(int, "matches_before", **_matching(tx, wanted, 0, end), limit=limit)
     elif wanted.thread:
-        rows = tx.all("thread_before", thread=wanted.thread, mention=wanted.mention, end=end, limit=limit)
+        found = tx.column(int, "thread_before", thread=wanted.thread, mention=wanted.mention, end=end, limit=limit)
     else:
-        rows = tx.all("mentions_before", mention=wanted.mention, end=end, limit=limit)
-    return [row[0] for row in rows]
+        found = tx.column(int, "mentions_before", mention=wanted.mention, end=end, limit=limit)
+    return found
 
 
 def best_messages(tx: Reading, words: str, limit: int) -> list[int]:
     """The best matches of the newest, best first."""
-    return [row["id"] for row in tx.all("best_matches", words=words, looked_at=RANKED_MATCHES, limit=limit)]
+    return tx.column(int, "best_matches", words=words, looked_at=RANKED_MATCHES, limit=limit)
 
 
 def _matching(tx: Reading, wanted: Filter, first: int, end: int) -> dict[str, int | str]:
     """What a search is given. A thread lies between its first message and its last, so nothing else is looked at."""
     if wanted.thread:
-        newest = tx.all("thread_before", thread=wanted.thread, mention=0, end=end, limit=1)
-        first, end = max(first, wanted.thread), newest[0]["id"] + 1 if newest else first
+        newest = tx.column(int, "thread_before", thread=wanted.thread, mention=0, end=end, limit=1)
+        first, end = max(first, wanted.thread), newest[0] + 1 if newest else first
     return {"words": wanted.words, "thread": wanted.thread, "mention": wanted.mention, "first": first, "end": end}

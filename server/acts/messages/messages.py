@@ -6,20 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import (
-    LARGEST_NUMBER,
-    Act,
-    Arguments,
-    Line,
-    Name,
-    Read,
-    Reply,
-    Seq,
-    TaskId,
-    Text,
-    author,
-    number,
-)
+from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, Seq, TaskId, Text, author
 from teamroom.server.acts.messages.alerts import forecast_with_others, helpers, needs_of_any
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import address, tell_owners
@@ -27,13 +14,19 @@ from teamroom.server.acts.messages.find_messages import Filter, best_messages, m
 from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.ids import LARGEST_NUMBER, number
 from teamroom.server.facts.member import Forecast, find_member
-from teamroom.server.facts.owed import owe_reminder
+from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import PAGE_CHARACTERS, how_many_fit, mentions, one_line, search_words
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.rows.messages import MessagePlace, MessageRow
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 ADDRESSEES = 20
@@ -115,7 +108,7 @@ class Messages(BaseModel):
     left_out: list[str] = Field(default_factory=list)
 
 
-def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float) -> Posted:
+def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     """Post a message: one line for the stream, the whole text one call away, a wake for each addressee.
 
     Raises Refusal `rate_limited` beyond the author's asks and alerts, and where a report is about no task of its own.
@@ -125,17 +118,16 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
     task = _task(tx, arguments.task)
     if kind == "report":
         require_own_task(tx, caller, task)
-    folded = spend(tx, caller, kind, now)
+    folded = spend(tx, caller, kind)
     addressees = _addressees(tx, caller, arguments, parent)
     if kind == "alert" and not addressees:
-        addressees = helpers(tx, caller, task, now)
+        addressees = helpers(tx, caller, task)
     tx.head.messages += 1
     id_, name = tx.head.messages, f"M-{tx.head.messages}"
-    thread = parent["thread"] if parent else id_
+    thread = parent.thread if parent else id_
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="post_message",
         subject=name,
         summary=_stream_line(caller, addressees, kind, summary),
@@ -151,42 +143,42 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage, now: float
         id=id_,
         seq=seq,
         author=caller.member,
-        at=now,
+        at=tx.now,
         kind=kind,
         summary=summary,
         text=arguments.text,
-        reply_to=parent["id"] if parent else None,
+        reply_to=parent.id if parent else None,
         thread=thread,
-        task=None if task is None else task["id"],
+        task=None if task is None else task.id,
         folded=int(folded),
     )
     found = address(tx, caller, addressees, id_, thread, kind == "alert")
     reason = "alert" if kind == "alert" else "mention"
-    woken = [row["id"] for row in found.woken]
-    log.wake(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
+    woken = [row.id for row in found.woken]
+    wake_members(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
     if kind == "ask":
         for row in found.woken:
-            owe_reminder(tx, "ask", id_, row["id"], row["mode"], now)
+            schedule_reminder(tx, "ask", id_, row.id, row.mode)
     for row in found.ended:
-        tell_owners(tx, caller, row, name, now)
+        tell_owners(tx, caller, row, name)
     return Posted(
         receipt=seq,
         message=name,
-        forecast=[_forecast(tx, caller, row, row in found.stopped, task, now) for row in addressees],
+        forecast=[_forecast(tx, caller, row, row in found.stopped, task) for row in addressees],
         folded=folded,
-        not_woken=[row["name"] for row in found.stopped],
+        not_woken=[row.name for row in found.stopped],
     )
 
 
-def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any, now: float) -> Forecast:
-    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task), now)
+def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any) -> Forecast:
+    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
     if not stopped:
         return found
     note = "not woken: you only answered each other while no task moved"
     return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
-def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: float) -> Messages:
+def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messages:
     """Messages in full, oldest first: by id, of a thread, that mention somebody, with words in them, after a number.
 
     Without `after` and `ids` the newest ones; of those that a query finds, the best first. Raises Refusal `not_found`.
@@ -195,20 +187,20 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages, now: flo
         return _asked_for(tx, arguments.ids)
     require_this_epoch(tx, arguments.after)
     wanted = Filter(
-        thread=_message(tx, arguments.thread)["thread"] if arguments.thread is not None else 0,
-        mention=find_member(tx, arguments.mentions)["id"] if arguments.mentions is not None else 0,
+        thread=_message(tx, arguments.thread).thread if arguments.thread is not None else 0,
+        mention=find_member(tx, arguments.mentions).id if arguments.mentions is not None else 0,
         words=search_words(arguments.query or ""),
     )
     if arguments.query is not None and arguments.after is None:
         return _search(tx, wanted, arguments)
     rows = _page(tx, wanted, arguments)
     if not rows:
-        return Messages(messages=[], cursor=arguments.after or tx.one("read_head")["seq"])
+        return Messages(messages=[], cursor=arguments.after or tx.only(ReadHead, "read_head").seq)
     previous = _previous(tx, wanted, rows[0])
     shown = []
     for row in rows:
         shown.append(_shown(row, previous))
-        previous = row["seq"]
+        previous = row.seq
     return Messages(messages=shown, cursor=previous)
 
 
@@ -217,8 +209,8 @@ def _asked_for(tx: Reading, ids: list[str]) -> Messages:
     rows = [_message(tx, name) for name in dict.fromkeys(ids)]
     chosen = _chosen(rows)
     for row, message in zip(rows, chosen.messages, strict=False):
-        if row["kind"] == "ask":
-            message.reminders = slots_of(tx, "ask", row["id"])
+        if row.kind == "ask":
+            message.reminders = slots_of(tx, "ask", row.id)
     return chosen
 
 
@@ -228,7 +220,7 @@ def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
         ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
     else:
         ids = best_messages(tx, wanted.words, arguments.limit)
-    return _chosen([tx.one("message", id=id_) for id_ in ids], cursor=tx.one("read_head")["seq"])
+    return _chosen([tx.one(MessageRow, "message", id=id_) for id_ in ids], cursor=tx.only(ReadHead, "read_head").seq)
 
 
 def _chosen(rows: list[Any], cursor: int | None = None) -> Messages:
@@ -236,8 +228,8 @@ def _chosen(rows: list[Any], cursor: int | None = None) -> Messages:
     fit = _fitting(rows)
     return Messages(
         messages=[_shown(row, 0) for row in rows[:fit]],
-        cursor=max((row["seq"] for row in rows[:fit]), default=0) if cursor is None else cursor,
-        left_out=[f"M-{row['id']}" for row in rows[fit:]],
+        cursor=max((row.seq for row in rows[:fit]), default=0) if cursor is None else cursor,
+        left_out=[f"M-{row.id}" for row in rows[fit:]],
     )
 
 
@@ -247,34 +239,34 @@ def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Sequence[Any]
     newest: Sequence[Any]
     if arguments.after is None:
         if wanted.is_empty:
-            newest = tx.all("newest_messages", limit=limit)
+            newest = tx.all(MessageRow, "newest_messages", limit=limit)
         else:
-            newest = [tx.one("message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)]
+            newest = [
+                tx.one(MessageRow, "message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)
+            ]
         return list(reversed(newest[: _fitting(newest)]))
     found: Sequence[Any] = []
     if wanted.is_empty and arguments.query is None:
-        found = tx.all("messages_after", after=arguments.after, limit=limit)
+        found = tx.all(MessageRow, "messages_after", after=arguments.after, limit=limit)
     elif wanted.words or arguments.query is None:
-        before = tx.one("message_before", seq=arguments.after)
-        first = 1 if before is None else before["id"] + 1
-        found = [tx.one("message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
+        before = tx.one(MessagePlace, "message_before", seq=arguments.after)
+        first = 1 if before is None else before.id + 1
+        found = [tx.one(MessageRow, "message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
     return found[: _fitting(found)]
 
 
 def _previous(tx: Reading, wanted: Filter, row: Any) -> int:
     """The number of the message before one under the same filter, so that a reader could notice a loss."""
     if wanted.is_empty:
-        before = tx.one("message_before", seq=row["seq"] - 1)
-        return 0 if before is None else int(before["seq"])
-    ids = messages_before(tx, wanted, row["id"], 1)
-    return int(tx.one("message", id=ids[0])["seq"]) if ids else 0
+        before = tx.one(MessagePlace, "message_before", seq=row.seq - 1)
+        return 0 if before is None else int(before.seq)
+    ids = messages_before(tx, wanted, row.id, 1)
+    return int(tx.only(MessageRow, "message", id=ids[0]).seq) if ids else 0
 
 
 def _fitting(rows: Sequence[Any]) -> int:
     """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
-    return how_many_fit(
-        (len(row["text"]) + 2 * row["text"].count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS
-    )
+    return how_many_fit((len(row.text) + 2 * row.text.count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS)
 
 
 def is_a_page(arguments: ReadMessages) -> bool:
@@ -287,12 +279,12 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any
     rows = {}
     for name in arguments.to or ():
         row = find_member(tx, name)
-        rows[row["id"]] = row
-    named = [*mentions(arguments.text), *([parent["author"]] if parent is not None else [])]
+        rows[row.id] = row
+    named = [*mentions(arguments.text), *([parent.author] if parent is not None else [])]
     for name in named:
-        row = tx.one("member_facts", name=name)
+        row = tx.one(MemberFacts, "member_facts", name=name)
         if row is not None:
-            rows[row["id"]] = row
+            rows[row.id] = row
     rows.pop(caller.member, None)
     if len(rows) > ADDRESSEES:
         raise Refusal(
@@ -302,13 +294,13 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any
 
 
 def _stream_line(caller: Caller, addressees: list[Any], kind: str, summary: str) -> str:
-    to = f" to {', '.join('@' + row['name'] for row in addressees[:3])}" if addressees else ""
+    to = f" to {', '.join('@' + row.name for row in addressees[:3])}" if addressees else ""
     more = f" and {len(addressees) - 3} more" if len(addressees) > 3 else ""
     return one_line(f"@{caller.name} {kind}{to}{more}: {summary}")
 
 
 def _message(tx: Reading, name: str) -> Any:
-    row = tx.one("message", id=number(name))
+    row = tx.one(MessageRow, "message", id=number(name))
     if row is None:
         raise not_found("message", name, "Call read_messages without ids to see the newest.")
     return row
@@ -317,7 +309,7 @@ def _message(tx: Reading, name: str) -> Any:
 def _task(tx: Reading, name: str | None) -> Any:
     if name is None:
         return None
-    row = tx.one("task", id=number(name))
+    row = tx.one(TaskRow, "task", id=number(name))
     if row is None:
         raise not_found("task", name, "Call read_board to see the tasks.")
     return row
@@ -325,18 +317,18 @@ def _task(tx: Reading, name: str | None) -> Any:
 
 def _shown(row: Any, previous: int) -> Message:
     return Message(
-        id=f"M-{row['id']}",
-        seq=row["seq"],
+        id=f"M-{row.id}",
+        seq=row.seq,
         previous=previous,
-        author=row["author"],
-        author_kind=row["author_kind"],
-        at=rfc3339(row["at"]),
-        kind=row["kind"],
-        summary=row["summary"],
-        text=row["text"],
-        thread=f"M-{row['thread']}",
-        task=None if row["task"] is None else f"T-{row['task']}",
-        reply_to=None if row["reply_to"] is None else f"M-{row['reply_to']}",
+        author=row.author,
+        author_kind=row.author_kind,
+        at=rfc3339(row.at),
+        kind=row.kind,
+        summary=row.summary,
+        text=row.text,
+        thread=f"M-{row.thread}",
+        task=None if row.task is None else f"T-{row.task}",
+        reply_to=None if row.reply_to is None else f"M-{row.reply_to}",
     )
 
 

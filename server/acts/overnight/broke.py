@@ -3,16 +3,19 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import number
 from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.task import ROOM_MEMBER, as_it_is
+from teamroom.server.facts.ids import number
+from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.log import ReceiptRow
+from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 ROOM_NAME = "room"
@@ -21,7 +24,7 @@ ROOM_NAME = "room"
 ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
 """Findings that are over, and whose end no entry of the room's says."""
 
-Became = Callable[[Reading, Any, float], tuple[bool, str]]
+Became = Callable[[Reading, ReceiptRow], tuple[bool, str]]
 """From an entry of the log to whether that is over, and what became of it in the room's words."""
 
 BrokenKind = Literal[
@@ -56,70 +59,68 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def broke(tx: Reading, since: float, after: int, now: float) -> list[Kind[Broken]]:
+def broke(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
     """All that broke since a number, and what is still broken from before; the worst kinds first."""
-    refused, failing = _refused(tx, since), tx.value("count_failing")
+    refused, failing = _refused(tx, since), tx.number("count_failing")
     return [
-        _acts(tx, "restore", "restore", after, now, _is_over),
-        Kind("presence", tx.value("count_troubled"), lambda limit: _troubled(tx, limit)),
-        _acts(tx, "undelivered", "notify", after, now, _nothing, outcome="failed"),
-        Kind("duty", int(failing > 0), lambda limit: [_failing(failing, now)]),
-        _acts(tx, "overdue", "overdue", after, now, _lease_now),
-        Kind("alert", tx.value("count_alerts", after=after), lambda limit: _alerts(tx, after, limit)),
-        _acts(tx, "escalation", "escalate", after, now, _nothing),
-        _acts(tx, "exchange", "stop_exchange", after, now, _nothing),
-        Kind("sent_back", tx.value("count_sent_back", after=after), lambda limit: _sent_back(tx, after, now, limit)),
+        _acts(tx, "restore", "restore", after, _is_over),
+        Kind("presence", tx.number("count_troubled"), lambda limit: _troubled(tx, limit)),
+        _acts(tx, "undelivered", "notify", after, _nothing, outcome="failed"),
+        Kind("duty", int(failing > 0), lambda limit: [_failing(failing, tx.now)]),
+        _acts(tx, "overdue", "overdue", after, _lease_now),
+        Kind("alert", tx.number("count_alerts", after=after), lambda limit: _alerts(tx, after, limit)),
+        _acts(tx, "escalation", "escalate", after, _nothing),
+        _acts(tx, "exchange", "stop_exchange", after, _nothing),
+        Kind("sent_back", tx.number("count_sent_back", after=after), lambda limit: _sent_back(tx, after, limit)),
         Kind(
             "recovered",
-            tx.value("count_recovered", room=ROOM_MEMBER, after=after),
+            tx.number("count_recovered", room=ROOM_MEMBER, after=after),
             lambda limit: _recovered(tx, after, limit),
         ),
-        _acts(tx, "expired", "expire_offer", after, now, _is_over),
+        _acts(tx, "expired", "expire_offer", after, _is_over),
         Kind("refused", len(refused), lambda limit: refused[:limit]),
     ]
 
 
-def _acts(
-    tx: Reading, kind: BrokenKind, act: str, after: int, now: float, became_of: Became, outcome: str = "ok"
-) -> Kind[Broken]:
+def _acts(tx: Reading, kind: BrokenKind, act: str, after: int, became_of: Became, outcome: str = "ok") -> Kind[Broken]:
     """What an act of the room was about, each thing once with its newest entry."""
     about = {"act": act, "room": ROOM_MEMBER, "outcome": outcome, "after": after}
 
     def first(limit: int) -> list[Broken]:
-        return [_entry(tx, kind, row, now, became_of) for row in tx.all("newest_of_act", **about, limit=limit)]
+        return [_entry(tx, kind, row, became_of) for row in tx.all(SubjectCount, "newest_of_act", **about, limit=limit)]
 
-    return Kind(kind, tx.value("count_of_act", **about), first)
+    return Kind(kind, tx.number("count_of_act", **about), first)
 
 
-def _entry(tx: Reading, kind: BrokenKind, row: Any, now: float, became_of: Became) -> Broken:
-    entry = tx.one("receipt", seq=row["seq"])
-    over, became = became_of(tx, entry, now)
+def _entry(tx: Reading, kind: BrokenKind, row: SubjectCount, became_of: Became) -> Broken:
+    entry = tx.only(ReceiptRow, "receipt", seq=row.seq)
+    over, became = became_of(tx, entry)
     return Broken(
         kind=kind,
-        subject=row["subject"],
-        line=entry["summary"] or TAKEN_AWAY,
-        by=entry["actor"],
-        at=rfc3339(entry["at"]),
-        times=row["times"],
+        subject=row.subject,
+        line=entry.summary or TAKEN_AWAY,
+        by=entry.actor,
+        at=rfc3339(entry.at),
+        times=row.times,
         over=over,
         became=became,
     )
 
 
-def _nothing(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _nothing(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     return False, ""
 
 
-def _is_over(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _is_over(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     return True, ""
 
 
-def _lease_now(tx: Reading, entry: Any, now: float) -> tuple[bool, str]:
+def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     """Whether a lease that ran out is still over, and where the task is now."""
-    row = tx.one("task", id=number(entry["subject"]))
-    task = as_it_is(tx, row, now)
-    over = task.overdue_seconds(now, tx.settings) <= 0
-    holder = f" by @{row['holder_name']}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
+    row = tx.only(TaskRow, "task", id=number(entry.subject))
+    task = task_now(tx, row)
+    over = task.overdue_seconds(tx.now, tx.settings) <= 0
+    holder = f" by @{row.holder_name}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
     return over, f"now {task.state.replace('_', ' ')}{holder}" if over else "still overdue"
 
 
@@ -136,32 +137,32 @@ def _troubled(tx: Reading, limit: int) -> list[Broken]:
     return [
         Broken(
             kind="presence",
-            subject=f"@{row['name']}",
-            line=one_line(f"@{row['name']} is {row['verdict']}: {row['reason']}"),
+            subject=f"@{row.name}",
+            line=one_line(f"@{row.name} is {row.verdict}: {row.reason}"),
             by=ROOM_NAME,
-            at=rfc3339(row["since"]),
-            became="" if row["repair"] is None else _repair(tx, row["repair"]),
+            at=rfc3339(row.since),
+            became="" if row.repair is None else _repair(tx, row.repair),
         )
-        for row in tx.all("troubled", limit=limit)
+        for row in tx.all(SuspectedMember, "troubled", limit=limit)
     ]
 
 
 def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
     found = []
-    for row in tx.all("recovered", room=ROOM_MEMBER, after=after, limit=limit):
-        entry = tx.one("receipt", seq=row["seq"])
-        verdict = json.loads(entry["detail"]).get("verdict") if entry["detail"] else None
-        repair = tx.one("newest_repair", subject=row["subject"], after=after)
-        asked = json.loads(repair["detail"])["task"] if repair is not None and repair["detail"] else None
+    for row in tx.all(SubjectCount, "recovered", room=ROOM_MEMBER, after=after, limit=limit):
+        entry = tx.only(ReceiptRow, "receipt", seq=row.seq)
+        verdict = json.loads(entry.detail).get("verdict") if entry.detail else None
+        repair = tx.value(str, "newest_repair", subject=row.subject, after=after)
+        asked = None if repair is None else json.loads(repair)["task"]
         was_killed = verdict in ENDED_BY_A_KILL
         found.append(
             Broken(
                 kind="recovered",
-                subject=row["subject"],
-                line=entry["summary"] or TAKEN_AWAY,
+                subject=row.subject,
+                line=entry.summary or TAKEN_AWAY,
                 by=ROOM_NAME,
-                at=rfc3339(entry["at"]),
-                times=row["times"],
+                at=rfc3339(entry.at),
+                times=row.times,
                 over=was_killed or verdict == "recovered",
                 became="it was killed" if was_killed else "" if asked is None else _repair(tx, number(asked)),
             )
@@ -171,12 +172,12 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
 
 def _repair(tx: Reading, task: int) -> str:
     """What became of a task to repair a member."""
-    row = tx.one("task", id=task)
-    if row["completed_by"] is not None:
-        return f"repaired by @{row['completer_name']} (T-{task})"
-    if row["holder"] is not None:
-        return f"@{row['holder_name']} repairs it (T-{task})"
-    return f"its repair is {row['state']} (T-{task})"
+    row = tx.only(TaskRow, "task", id=task)
+    if row.completed_by is not None:
+        return f"repaired by @{row.completer_name} (T-{task})"
+    if row.holder is not None:
+        return f"@{row.holder_name} repairs it (T-{task})"
+    return f"its repair is {row.state} (T-{task})"
 
 
 # ------------------------------------------------------------------ what members noticed
@@ -186,28 +187,28 @@ def _alerts(tx: Reading, after: int, limit: int) -> list[Broken]:
     return [
         Broken(
             kind="alert",
-            subject=f"M-{row['id']}",
-            line=one_line(f"@{row['author']} raised an alert: {row['summary']}"),
-            by=row["author"],
-            at=rfc3339(row["at"]),
+            subject=f"M-{row.id}",
+            line=one_line(f"@{row.author} raised an alert: {row.summary}"),
+            by=row.author,
+            at=rfc3339(row.at),
         )
-        for row in tx.all("alerts", after=after, limit=limit)
+        for row in tx.all(AlertRow, "alerts", after=after, limit=limit)
     ]
 
 
-def _sent_back(tx: Reading, after: int, now: float, limit: int) -> list[Broken]:
+def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
     found = []
-    for row in tx.all("sent_back", after=after, limit=limit):
-        state = tx.one("task", id=row["task"])["state"]
+    for row in tx.all(SentBack, "sent_back", after=after, limit=limit):
+        state = tx.only(TaskRow, "task", id=row.task).state
         found.append(
             Broken(
                 kind="sent_back",
-                subject=f"T-{row['task']}",
-                line=row["summary"] or TAKEN_AWAY,
-                by=row["reviewer"],
-                at=rfc3339(row["at"]),
+                subject=f"T-{row.task}",
+                line=row.summary or TAKEN_AWAY,
+                by=row.reviewer,
+                at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),
-                became=f"now {state.replace('_', ' ')}, completed before by @{row['completer']}",
+                became=f"now {state.replace('_', ' ')}, completed before by @{row.completer}",
             )
         )
     return found
@@ -215,23 +216,23 @@ def _sent_back(tx: Reading, after: int, now: float, limit: int) -> list[Broken]:
 
 def _refused(tx: Reading, since: float) -> Sequence[Broken]:
     """Refusals in numbers, one line a member, most first; equal ones within ten minutes share an entry or two."""
-    by_member: dict[str, list[Any]] = defaultdict(list)
-    for row in tx.all("refusals_by_member", since=since):
-        by_member[row["name"]].append(row)
+    by_member: dict[str, list[RefusalCount]] = defaultdict(list)
+    for row in tx.all(RefusalCount, "refusals_by_member", since=since):
+        by_member[row.name].append(row)
     found = [
         Broken(
             kind="refused",
             subject=f"@{name}",
             line=_refusals(name, rows),
             by=ROOM_NAME,
-            at=rfc3339(max(row["at"] for row in rows)),
-            times=sum(row["entries"] for row in rows),
+            at=rfc3339(max(row.at for row in rows)),
+            times=sum(row.entries for row in rows),
         )
         for name, rows in by_member.items()
     ]
     return sorted(found, key=lambda broken: (-broken.times, broken.subject))
 
 
-def _refusals(name: str, rows: list[Any]) -> str:
-    acts = ", ".join(f"{row['act']} {row['entries']}" for row in rows)
+def _refusals(name: str, rows: list[RefusalCount]) -> str:
+    acts = ", ".join(f"{row.act} {row.entries}" for row in rows)
     return one_line(f"@{name} was refused {acts}")

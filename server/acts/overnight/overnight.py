@@ -16,7 +16,9 @@ from teamroom.server.acts.overnight.waits import Waiting, waits
 from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinished
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
+from teamroom.server.record import chain
 from teamroom.server.rules.overnight import Look, fold, next_look, step_seconds
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_HOURS = 876_000
@@ -70,30 +72,30 @@ class Night(BaseModel):
     done: Section[Doer]
 
 
-def overnight(tx: Reading, caller: Caller, arguments: Overnight, now: float) -> Night:
+def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     """What a person needs to know of a span, what waits for them and what broke first."""
-    end = tx.one("read_head")["seq"]
+    end = tx.only(ReadHead, "read_head").seq
     last = _last_look(tx, caller.member) if arguments.hours is None else None
     if last is None:
         seconds = tx.settings.first_look_seconds if arguments.hours is None else arguments.hours * HOUR_SECONDS
-        after = _number_at(tx, now - seconds, 0, end)
-        since = max(now - seconds, tx.value("entry_time", seq=1))
+        after = _number_at(tx, tx.now - seconds, 0, end)
+        since = max(tx.now - seconds, chain.time_of(tx, 1))
     else:
-        look = next_look(last, now, end, tx.settings.look_seconds)
+        look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
     tasks = unfinished(tx)
-    waiting, broken, stopped = waits(tx, now), broke(tx, since, after, now), stops(tx, since, after, now)
-    held, doers = has(tx, tasks, now), done(tx, after)
+    waiting, broken, stopped = waits(tx), broke(tx, since, after), stops(tx, since, after)
+    held, doers = has(tx, tasks), done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
     numbers = fold([[kind.count for kind in section] for section in sections])
     return Night(
         since=rfc3339(since),
-        until=rfc3339(now),
+        until=rfc3339(tx.now),
         since_last_look=last is not None,
         after=after,
         upto=end,
         entries=end - after,
-        pace=_pace(tx, since, after, now, end),
+        pace=_pace(tx, since, after, end),
         waits=shown(waiting, numbers[0]),
         broke=shown(broken, numbers[1]),
         stopped=shown(stopped, numbers[2]),
@@ -103,20 +105,19 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight, now: float) -> 
     )
 
 
-def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night, now: float) -> None:
+def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -> None:
     """Note where a look ended, so that the next one begins there; a span that was asked for is no look."""
     if arguments.hours is not None:
         return
-    since = max(now - tx.settings.first_look_seconds, tx.value("entry_time", seq=1))
-    first = Look(now, night.upto, since, night.after)
+    since = max(tx.now - tx.settings.first_look_seconds, chain.time_of(tx, 1))
+    first = Look(tx.now, night.upto, since, night.after)
     last = _last_look(tx, caller.member)
-    look = first if last is None else next_look(last, now, night.upto, tx.settings.look_seconds)
+    look = first if last is None else next_look(last, tx.now, night.upto, tx.settings.look_seconds)
     tx.run("note_look", member=caller.member, at=look.at, upto=look.upto, since=look.since, after=look.after)
 
 
 def _last_look(tx: Reading, member: int) -> Look | None:
-    row = tx.one("last_look", member=member)
-    return None if row is None else Look(row["at"], row["upto"], row["since"], row["after"])
+    return tx.one(Look, "last_look", member=member)
 
 
 def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
@@ -124,16 +125,16 @@ def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
 
     Numbers are dense and times rise with them, but where the clock was stepped: some twenty entries are read.
     """
-    return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: tx.value("entry_time", seq=seq))
+    return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: chain.time_of(tx, seq))
 
 
-def _pace(tx: Reading, since: float, after: int, now: float, end: int) -> Pace:
+def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     """How much happened in each step, from the numbers at its ends."""
-    step = step_seconds(now - since)
+    step = step_seconds(tx.now - since)
     entries, reached, at = [], after, since
-    while at < now:
+    while at < tx.now:
         at += step
-        upto = _number_at(tx, at, reached, end) if at < now else end
+        upto = _number_at(tx, at, reached, end) if at < tx.now else end
         entries.append(upto - reached)
         reached = upto
     return Pace(step_seconds=step, entries=entries)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, short
 from teamroom.server.clock import rfc3339
+from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedRow, SubjectCount
 from teamroom.server.store.transaction import Reading
 
 REVIVAL = '%"revive":true%'
@@ -37,63 +38,63 @@ class Stopped(BaseModel):
         return "revived" if self.revived else "let go"
 
 
-def stops(tx: Reading, since: float, after: int, now: float) -> list[Kind[Stopped]]:
+def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
     """Who is stopped now, and who was let go in the span; those first that are stopped and may be let go."""
     return [
-        _in_force(tx, "paused", "paused", -1.0, now, now),
-        _in_force(tx, "killed", "killed", since, now, now),
+        _in_force(tx, "paused", "paused", -1.0, tx.now),
+        _in_force(tx, "killed", "killed", since, tx.now),
         Kind(
             "let_go",
-            tx.value("count_let_go", after=after, now=now, revival=REVIVAL),
-            lambda limit: _let_go(tx, after, now, limit),
+            tx.number("count_let_go", after=after, now=tx.now, revival=REVIVAL),
+            lambda limit: _let_go(tx, after, limit),
         ),
-        _in_force(tx, "killed_before", "killed", -1.0, since, now),
+        _in_force(tx, "killed_before", "killed", -1.0, since),
     ]
 
 
-def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float, now: float) -> Kind[Stopped]:
-    about = {"state": state, "since": since, "upto": upto, "now": now}
+def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float) -> Kind[Stopped]:
+    about = {"state": state, "since": since, "upto": upto, "now": tx.now}
     return Kind(
         kind,
-        tx.value("count_stopped", **about),
-        lambda limit: [_standing(row) for row in tx.all("who_is_stopped", **about, limit=limit)],
+        tx.number("count_stopped", **about),
+        lambda limit: [_standing(row) for row in tx.all(StoppedRow, "who_is_stopped", **about, limit=limit)],
     )
 
 
 def _standing(row: Any) -> Stopped:
-    target = {"member": f"@{row['name']}", "owner": f"owner:{row['name']}", "room": "room"}[row["scope"]]
+    target = {"member": f"@{row.name}", "owner": f"owner:{row.name}", "room": "room"}[row.scope]
     return Stopped(
         target=target,
-        standing=row["state"],
-        by=row["by_name"],
-        since=rfc3339(row["since"]),
-        until=None if row["until"] is None else rfc3339(row["until"]),
-        reason=short(row["reason"]),
+        standing=row.state,
+        by=row.by_name,
+        since=rfc3339(row.since),
+        until=None if row.until is None else rfc3339(row.until),
+        reason=short(row.reason),
     )
 
 
-def _let_go(tx: Reading, after: int, now: float, limit: int) -> list[Stopped]:
+def _let_go(tx: Reading, after: int, limit: int) -> list[Stopped]:
     found = []
-    for row in tx.all("let_go", after=after, now=now, revival=REVIVAL, limit=limit):
-        stop = tx.one("newest_stop", subject=row["subject"])
+    for row in tx.all(SubjectCount, "let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
+        stop = tx.one(NewestStop, "newest_stop", subject=row.subject)
         if stop is None:
             continue  # it was stopped in a log that is not this one
-        resumed = tx.one("resumed_after", subject=row["subject"], after=stop["seq"], revival=REVIVAL)
-        detail = json.loads(stop["detail"]) if stop["detail"] else {}
+        resumed = tx.one(ResumedBy, "resumed_after", subject=row.subject, after=stop.seq, revival=REVIVAL)
+        detail = json.loads(stop.detail) if stop.detail else {}
         until = detail.get("until")
-        ended_at = resumed["at"] if resumed is not None else until
+        ended_at = resumed.at if resumed is not None else until
         found.append(
             Stopped(
-                target=row["subject"],
+                target=row.subject,
                 standing="active",
-                by=stop["actor"],
-                since=rfc3339(stop["at"]),
+                by=stop.actor,
+                since=rfc3339(stop.at),
                 until=None if until is None else rfc3339(until),
                 reason=short(detail.get("reason", "")),
-                times=row["times"],
-                ended_by=None if resumed is None else resumed["actor"],
+                times=row.times,
+                ended_by=None if resumed is None else resumed.actor,
                 ended_at=None if ended_at is None else rfc3339(ended_at),
-                revived=resumed is not None and resumed["act"] == "enroll",
+                revived=resumed is not None and resumed.act == "enroll",
             )
         )
     return found

@@ -5,13 +5,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import number
 from teamroom.server.acts.overnight.sections import Kind, short
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.ids import number
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.reviewer import reviewer_now
-from teamroom.server.facts.task import as_it_is
+from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.rules.presence import Presence, presence
+from teamroom.server.store.rows.members import MemberName
+from teamroom.server.store.rows.messages import MessagePlace
+from teamroom.server.store.rows.overnight import DoneByMember, HandOverCount, LastEntry, StateCount
+from teamroom.server.store.rows.supervisor import WatchedMember
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 TITLES = 2
@@ -67,58 +72,58 @@ class Doer(BaseModel):
 # ------------------------------------------------------------------ who has what now
 
 
-def has(tx: Reading, counts: dict[str, int], now: float) -> list[Kind[Held]]:
+def has(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
     """Every task in work, what is overdue or soon will be first."""
 
     def first(limit: int) -> list[Held]:
         known: dict[int, Presence] = {}
-        return [_held(tx, row["id"], known, now) for row in tx.all("tasks_in_work", limit=limit)]
+        return [_held(tx, id_, known) for id_ in tx.column(int, "tasks_in_work", limit=limit)]
 
     return [Kind("task", sum(counts.get(state, 0) for state in IN_WORK), first)]
 
 
 def unfinished(tx: Reading) -> dict[str, int]:
     """How many tasks there are in each state that is not the end."""
-    return {row["state"]: row["tasks"] for row in tx.all("count_unfinished")}
+    return {row.state: row.tasks for row in tx.all(StateCount, "count_unfinished")}
 
 
-def _held(tx: Reading, id_: int, known: dict[int, Presence], now: float) -> Held:
-    task = as_it_is(tx, tx.one("task", id=id_), now)
+def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
+    task = task_now(tx, tx.only(TaskRow, "task", id=id_))
     row = task.row
-    has_it = row["completed_by"] if task.state == "in_review" else row["holder"]
+    has_it = (row.completed_by if task.state == "in_review" else row.holder) or ROOM_MEMBER
     if has_it not in known:
-        known[has_it] = presence(facts_of(tx, tx.one("watched", member=has_it), now), now, tx.settings)
+        known[has_it] = presence(facts_of(tx, tx.only(WatchedMember, "watched", member=has_it)), tx.now, tx.settings)
     return Held(
         task=task.name,
-        title=short(row["title"]),
+        title=short(row.title),
         state=task.state,
-        holder=row["completer_name"] if task.state == "in_review" else row["holder_name"],
+        holder=(row.completer_name if task.state == "in_review" else row.holder_name) or "",
         presence=known[has_it].verdict,
         reason=known[has_it].reason,
-        overdue=task.overdue_seconds(now, tx.settings) > 0,
-        lease_until=task.lease_until(now),
-        waits_for=_waits_for(tx, task.state, row, now),
+        overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
+        lease_until=task.lease_until(tx.now),
+        waits_for=_waits_for(tx, task.state, row),
         last=_brought(tx, id_),
     )
 
 
-def _waits_for(tx: Reading, state: str, row: Any, now: float) -> str | None:
+def _waits_for(tx: Reading, state: str, row: Any) -> str | None:
     if state == "in_review":
-        reviewer = reviewer_now(tx, row, now)
+        reviewer = reviewer_now(tx, row)
         return None if reviewer is None else f"@{reviewer.name}"
-    return {"blocked": short(row["blocked_on"]), "offered": f"@{row['receiver_name']}"}.get(state)
+    return {"blocked": short(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
 
 
 def _brought(tx: Reading, task: int) -> Brought | None:
-    row = tx.one("last_brought", task=task)
+    row = tx.one(LastEntry, "last_brought", task=task)
     if row is None:
         return None
-    evidence = (json.loads(row["detail"]) if row["detail"] else {}).get("evidence") or [None]
+    evidence = (json.loads(row.detail) if row.detail else {}).get("evidence") or [None]
     return Brought(
-        by=row["member"],
-        at=rfc3339(row["at"]),
-        kind=row["kind"],
-        text=short(row["text"]),
+        by=row.member,
+        at=rfc3339(row.at),
+        kind=row.kind,
+        text=short(row.text),
         evidence="" if evidence[0] is None else short(f"{evidence[0]['kind']} {evidence[0]['ref']}"),
     )
 
@@ -134,20 +139,20 @@ def done(tx: Reading, after: int) -> list[Kind[Doer]]:
 
 def _tallies(tx: Reading, after: int) -> dict[int, dict[str, int]]:
     """What each member did, in numbers, in the order in which they matter."""
-    before = tx.one("message_before", seq=after)
+    before = tx.one(MessagePlace, "message_before", seq=after)
     found = {
-        row["member"]: {
-            "completed": row["completed"],
-            "reviewed": row["reviewed"],
+        row.member: {
+            "completed": row.completed,
+            "reviewed": row.reviewed,
             "handed_over": 0,
             "took_over": 0,
-            "reports": row["reports"],
+            "reports": row.reports,
         }
-        for row in tx.all("done_by_member", after=after, message=0 if before is None else before["id"])
+        for row in tx.all(DoneByMember, "done_by_member", after=after, message=0 if before is None else before.id)
     }
-    for row in tx.all("handed_over", after=after):
-        found[row["giver"]]["handed_over"] += row["times"]
-        found[row["receiver"]]["took_over"] += row["times"]
+    for row in tx.all(HandOverCount, "handed_over", after=after):
+        found[row.giver]["handed_over"] += row.times
+        found[row.receiver]["took_over"] += row.times
     return found
 
 
@@ -157,10 +162,10 @@ def _rank(of: tuple[int, dict[str, int]]) -> tuple[int, ...]:
 
 
 def _doer(tx: Reading, after: int, id_: int, tally: dict[str, int]) -> Doer:
-    names = [row["subject"] for row in tx.all("newest_completions", member=id_, after=after, limit=TITLES)]
-    titles = [(name, tx.one("task", id=number(name))["title"]) for name in dict.fromkeys(names)]
+    names = tx.column(str, "newest_completions", member=id_, after=after, limit=TITLES)
+    titles = [(name, tx.only(TaskRow, "task", id=number(name)).title) for name in dict.fromkeys(names)]
     return Doer(
-        member=tx.one("member_by_id", id=id_)["name"],
+        member=tx.only(MemberName, "member_by_id", id=id_).name,
         **tally,
         newest=[Title(task=name, title=short(title)) for name, title in titles],
     )

@@ -4,15 +4,16 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Arguments, Read, always
 from teamroom.server.acts.capabilities.probes import Probe, probes_waiting
-from teamroom.server.acts.presence.presence import TaskHeld, Wake, pause_in_force, pending_wakes, tasks_of
+from teamroom.server.acts.presence.presence import TaskHeld, Wake, pending_wakes, tasks_of
 from teamroom.server.acts.presence.trouble import open_question
-from teamroom.server.acts.receipts.receipts import OPERATORS
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
-from teamroom.server.facts.member import standing_of
 from teamroom.server.facts.reviewer import ReviewDue, reviews_due
+from teamroom.server.facts.roles import LOG_READERS
+from teamroom.server.facts.standing import pause_details, state_of
 from teamroom.server.identity import Caller
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading
 
 
@@ -49,50 +50,50 @@ class Inbox(BaseModel):
     cursor: int
 
 
-def read_me(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Me:
+def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
     """Who I am here. A paused member may ask."""
     row = tx.principal
-    standing = standing_of(row, now)
+    standing = state_of(row, tx.now)
     return Me(
         name=caller.name,
         kind=caller.kind,
         role=caller.role,
         owner=caller.owner_name,
-        mode=row["mode"],
+        mode=row.mode,
         standing=standing,
-        **({} if standing == "active" else pause_in_force(tx, row, now)),
-        cursor=row["acknowledged"],
-        tasks=tasks_of(tx, caller.member, now),
-        capabilities=capabilities_of(tx, caller.member, now),
+        **({} if standing == "active" else pause_details(tx, row)),
+        cursor=row.acknowledged,
+        tasks=tasks_of(tx, caller.member),
+        capabilities=capabilities_of(tx, caller.member),
     )
 
 
-def read_inbox(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Inbox:
+def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
     """The caller's own wakes and offers; nobody reads another's."""
-    after = tx.principal["acknowledged"]
-    wakes, cursor = pending_wakes(tx, after, tx.one("read_head")["seq"])
+    after = tx.principal.acknowledged
+    wakes, cursor = pending_wakes(tx, after, tx.only(ReadHead, "read_head").seq)
     return Inbox(
         wakes=wakes,
-        offers=offers_to(tx, caller.member, now),
-        probes=probes_waiting(tx, caller, now),
-        reviews=reviews_due(tx, caller.member, now),
-        reminders=reminders_of(tx, caller.member, now),
+        offers=offers_to(tx, caller.member),
+        probes=probes_waiting(tx, caller),
+        reviews=reviews_due(tx, caller.member),
+        reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member),
         cursor=cursor,
     )
 
 
-def look_around(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+def look_around(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
     """Nothing but the check that a caller may look: the metrics are not in the store."""
     return arguments
 
 
-def listen(tx: Reading, caller: Caller, arguments: Nothing, now: float) -> Nothing:
+def listen(tx: Reading, caller: Caller, arguments: Nothing) -> Nothing:
     """Nothing but the check that a caller may be told of changes."""
     return arguments
 
 
 LISTEN = Read("listen", Nothing, listen, is_small=always)
-LOOK_AROUND = Read("metrics", Nothing, look_around, roles=OPERATORS, is_small=always)
+LOOK_AROUND = Read("metrics", Nothing, look_around, roles=LOG_READERS, is_small=always)
 READ_ME = Read("me", Nothing, read_me, while_paused=True, is_small=always)
 READ_INBOX = Read("inbox", Nothing, read_inbox, is_small=always)

@@ -3,21 +3,23 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from teamroom.server.acts.act import EVERYBODY, Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
-from teamroom.server.acts.capabilities.probes import Probe, count_probes_due, open_probes
+from teamroom.server.acts.act import Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
+from teamroom.server.acts.capabilities.probes import Probe, open_probes
 from teamroom.server.acts.presence.trouble import answer_challenge, answered_for_itself, open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
-from teamroom.server.clock import rfc3339
+from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.cursors import require_this_epoch
-from teamroom.server.facts.member import standing_of
-from teamroom.server.facts.owed import owe_presence, owe_task
-from teamroom.server.facts.reviewer import ReviewDue, settle_reviews
-from teamroom.server.facts.task import add_entry, as_it_is, find_settled
+from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
+from teamroom.server.facts.roles import EVERYBODY
+from teamroom.server.facts.standing import pause_details, state_of
+from teamroom.server.facts.task import add_entry, task_now
+from teamroom.server.facts.timers import schedule_presence_check
 from teamroom.server.facts.wakes import measure
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -27,6 +29,10 @@ from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
 from teamroom.server.rules.leases import Pause, lease_seconds
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.control import PauseRow
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.members import PresenceRow, Principal
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WAKES_SHOWN = 50
@@ -159,75 +165,74 @@ class Acknowledged(Reply):
     cursor: int
 
 
-def check_in(tx: Writing, caller: Caller, arguments: CheckIn, now: float) -> CheckedIn:
+def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
     """Begin an episode: acknowledge what was seen, and see what is new, what is mine and what is offered."""
     row = tx.principal
-    mode = row["mode"]
+    mode = row.mode
     receipt = None
     if arguments.mode is not None and arguments.mode != mode:
         mode = arguments.mode
         tx.run("set_mode", member=caller.member, mode=mode)
         if caller.kind == "agent":
-            owe_presence(tx, caller.member, mode, now)
+            schedule_presence_check(tx, caller.member, mode)
         receipt = log.append(
             tx,
             author(caller),
-            now,
             act="check_in",
             subject=f"@{caller.name}",
             summary=f"@{caller.name} is now in mode {mode}",
             detail={"mode": mode},
         )
-    cursor = _acknowledge(tx, caller, arguments.after, row["acknowledged"])
-    if row["epoch"] != tx.head.epoch:
+    cursor = _acknowledge(tx, caller, arguments.after, row.acknowledged)
+    if row.epoch != tx.head.epoch:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
-    reviews = settle_reviews(tx, caller.member, now)
+    reviews = replace_lost_reviewers(tx, caller.member)
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
-    measure(tx, caller, seen, now)
+    measure(tx, caller, seen)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
-        standing=standing_of(row, now),
+        standing=state_of(row, tx.now),
         mode=mode,
         changes=tx.head.seq - cursor,
         wakes=wakes,
-        tasks=tasks_of(tx, caller.member, now),
-        offers=offers_to(tx, caller.member, now),
-        probes=open_probes(tx, caller, now),
+        tasks=tasks_of(tx, caller.member),
+        offers=offers_to(tx, caller.member),
+        probes=open_probes(tx, caller),
         reviews=reviews,
-        reminders=reminders_of(tx, caller.member, now),
-        challenge=open_question(tx, caller.member) if row["trouble"] else None,
+        reminders=reminders_of(tx, caller.member),
+        challenge=open_question(tx, caller.member) if row.trouble else None,
     )
 
 
-def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat, now: float) -> Beat:
+def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     """Say "I am here". Only a new note about a task of one's own counts as progress and renews its lease."""
     row = tx.principal
-    active = standing_of(row, now) == "active"
+    active = state_of(row, tx.now) == "active"
     receipt = None
-    if arguments.answer is not None and row["trouble"]:
-        answer_challenge(tx, caller, arguments.answer, now)
+    if arguments.answer is not None and row.trouble:
+        answer_challenge(tx, caller, arguments.answer)
     if active and (arguments.note or arguments.busy_until or arguments.task):
-        receipt = _progress(tx, caller, row, arguments, now)
+        receipt = _progress(tx, caller, row, arguments)
     return Beat(
         receipt=receipt,
         standing="active" if active else "paused",
-        **({} if active else pause_in_force(tx, row, now)),
+        **({} if active else pause_details(tx, row)),
         pending=Pending(
-            wakes=tx.value("count_pending_wakes", member=caller.member, after=row["acknowledged"]),
-            offers=tx.value("count_open_offers_to", member=caller.member, now=now),
+            wakes=tx.number("count_pending_wakes", member=caller.member, after=row.acknowledged),
+            offers=tx.number("count_open_offers_to", member=caller.member, now=tx.now),
         ),
     )
 
 
-def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge, now: float) -> Acknowledged:
+def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowledged:
     """Note how far a member has seen its wakes."""
-    cursor = _acknowledge(tx, caller, arguments.after, tx.principal["acknowledged"])
-    measure(tx, caller, cursor, now)
+    cursor = _acknowledge(tx, caller, arguments.after, tx.principal.acknowledged)
+    measure(tx, caller, cursor)
     return Acknowledged(cursor=cursor)
 
 
-def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: float) -> Waited:
+def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
     """What a waiting call looks for: wakes after its cursor.
 
     What an agent causes beyond its share wakes nobody at once: it is told with the next other wake, or together after
@@ -235,14 +240,14 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake, now: floa
     """
     after = arguments.after
     if after is None:
-        after = int(tx.principal["acknowledged"])
-    causes, cursor = _causes(tx, caller.member, after, tx.one("read_head")["seq"])
+        after = int(tx.principal.acknowledged)
+    causes, cursor = _causes(tx, caller.member, after, tx.only(ReadHead, "read_head").seq)
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
-        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, now)
+        due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
     wakes, seen = _tell(tx, causes, cursor)
-    return Waited(wakes=wakes, cursor=seen, proofs=count_probes_due(tx, caller.member, now))
+    return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
@@ -250,16 +255,16 @@ def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
 
     `end` is the end of the log, and the cursor where nothing is left out.
     """
-    return _tell(tx, *_causes(tx, tx.principal["member"], after, end))
+    return _tell(tx, *_causes(tx, tx.principal.member, after, end))
 
 
 def _causes(tx: Reading, member: int, after: int, end: int) -> tuple[list[Cause], int]:
     """A member's wakes after a number as they were recorded, whole numbers only, and the cursor behind them."""
-    rows = tx.all("pending_wakes", member=member, after=after, limit=WAKES_READ + 1)
+    rows = tx.all(Cause, "pending_wakes", member=member, after=after, limit=WAKES_READ + 1)
     if len(rows) <= WAKES_READ:
-        return [Cause._make(row) for row in rows], max(after, end)
-    cut = rows[-1]["seq"]
-    return [Cause._make(row) for row in rows if row["seq"] < cut], cut - 1
+        return rows, max(after, end)
+    cut = rows[-1].seq
+    return [row for row in rows if row.seq < cut], cut - 1
 
 
 def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], int]:
@@ -269,15 +274,15 @@ def _tell(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wake], in
     shown = told(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
     if sum(len(wake.causes) for wake in shown) < len(causes):
         cursor = shown[-1].newest.seq
-    return [_wake(wake, tx.principal["name"]) for wake in shown], cursor
+    return [_wake(wake, tx.principal.name) for wake in shown], cursor
 
 
 def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
     """Whether the caller was paused at a time, if it was at all; an owner's pause or the room's binds agents only."""
     row = tx.principal
-    levels = ("member", "owner", "room") if row["kind"] == "agent" else ("member",)
-    rows = tx.all("pauses", member=row["member"], owner=row["owner"], since=since)
-    pauses = [Pause(row["scope"], row["since"], row["until"]) for row in rows if row["scope"] in levels]
+    levels = ("member", "owner", "room") if row.kind == "agent" else ("member",)
+    rows = tx.all(PauseRow, "pauses", member=row.member, owner=row.owner, since=since)
+    pauses = [Pause(row.scope, row.since, row.until) for row in rows if row.scope in levels]
     return (lambda at: any(pause.covers(at) for pause in pauses)) if pauses else None
 
 
@@ -291,19 +296,19 @@ def _wake(wake: Told, member: str) -> Wake:
     return Wake(cause.seq, reason, cause.subject, sender, line, len(wake.causes))
 
 
-def tasks_of(tx: Reading, member: int, now: float) -> list[TaskHeld]:
+def tasks_of(tx: Reading, member: int) -> list[TaskHeld]:
     """The tasks a member holds, with the fence it writes with."""
     held = []
-    for row in tx.all("tasks_held", member=member):
-        task = as_it_is(tx, tx.one("task", id=row["id"]), now)
+    for id_ in tx.column(int, "tasks_held", member=member):
+        task = task_now(tx, tx.only(TaskRow, "task", id=id_))
         held.append(
             TaskHeld(
                 task=task.name,
-                title=task.row["title"],
-                creator=task.row["creator_name"],
+                title=task.row.title,
+                creator=task.row.creator_name,
                 state=task.state,
                 fence=task.fence,
-                lease_until=task.lease_until(now),
+                lease_until=task.lease_until(tx.now),
             )
         )
     return held
@@ -329,12 +334,12 @@ def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: i
     return max(after, acknowledged)
 
 
-def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: float) -> int | None:
-    known = tx.one("presence", member=caller.member)
+def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat) -> int | None:
+    known = tx.only(PresenceRow, "presence", member=caller.member)
     digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
-    new_note = bool(arguments.note) and digest != known["last_note"]
-    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, now)
-    if busy_until is not None and busy_until > now + tx.policy.busy_max_seconds + 1:
+    new_note = bool(arguments.note) and digest != known.last_note
+    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, tx.now)
+    if busy_until is not None and busy_until > tx.now + tx.policy.busy_max_seconds + 1:
         raise Refusal(
             "invalid",
             f"Work may be declared at most {tx.policy.busy_max_seconds:.0f} s ahead.",
@@ -342,60 +347,52 @@ def _progress(tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, now: 
         )
     receipt = None
     if arguments.task is not None:
-        receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note, now)
+        receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note)
     if new_note:
-        tx.run("record_progress", member=caller.member, now=now, note=digest, busy_until=busy_until)
-        if row["trouble"]:
-            answered_for_itself(tx, caller, now)
+        tx.run("record_progress", member=caller.member, now=tx.now, note=digest, busy_until=busy_until)
+        if row.trouble:
+            answered_for_itself(tx, caller)
     return receipt
 
 
 def _renew(
-    tx: Writing, caller: Caller, row: Any, arguments: Heartbeat, busy_until: float | None, new_note: bool, now: float
+    tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat, busy_until: float | None, new_note: bool
 ) -> int | None:
     """A new note with declared long work renews the lease; the same note again, or none, changes nothing."""
     assert arguments.task is not None
-    task = find_settled(tx, arguments.task, now)
+    task = find_current(tx, arguments.task)
     if task.holder != caller.member:
         raise Refusal(
             "stale_fence",
             f"You do not hold {task.name}.",
             "Call check_in to see what you hold.",
             subject=task.name,
-            holder=task.row["holder_name"],
+            holder=task.row.holder_name,
         )
     if not new_note or busy_until is None or task.state != "claimed":
         return None
-    seconds = max(lease_seconds(caller.kind, row["mode"], tx.policy), busy_until - now)
+    seconds = max(lease_seconds(caller.kind, row.mode, tx.policy, tx.settings), busy_until - tx.now)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="heartbeat",
         subject=task.name,
         summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
         detail={"note": arguments.note, "busy_until": busy_until},
     )
     tx.run(
-        "progress", id=task.id, state="claimed", now=now, lease_from=now, lease_seconds=seconds, blocked_on="", seq=seq
+        "progress",
+        id=task.id,
+        state="claimed",
+        now=tx.now,
+        lease_from=tx.now,
+        lease_seconds=seconds,
+        blocked_on="",
+        seq=seq,
     )
-    owe_task(tx, task.id, caller.member, row["mode"], now, seconds)
-    add_entry(tx, task.id, caller, now, "note", arguments.note or "")
+    schedule_task(tx, task.id, caller.member, row.mode, seconds)
+    add_entry(tx, task.id, caller, "note", arguments.note or "")
     return seq
-
-
-def pause_in_force(tx: Reading, row: Any, now: float) -> dict[str, Any]:
-    """Who paused a member, why and until when: its own pause first, then its owner's, then the room's."""
-    for level, target in (("member", row["member"]), ("owner", row["owner"]), ("room", 0)):
-        found = tx.one("standing", scope=level, target=target)
-        if found is not None and found["state"] == "paused" and (found["until"] is None or found["until"] > now):
-            until = found["until"]
-            return {
-                "by": found["by_name"],
-                "reason": found["reason"],
-                "until": rfc3339(until) if until is not None else None,
-            }
-    return {}
 
 
 CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=False)

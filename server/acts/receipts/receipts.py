@@ -7,9 +7,13 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
 from teamroom.server.clock import rfc3339
-from teamroom.server.identity import Caller, Role
+from teamroom.server.facts.roles import LOG_READERS
+from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.log import ReceiptRow, StreamRow
+from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading
 
 PAGE_RECEIPTS = 100
@@ -19,8 +23,6 @@ END_ENTRIES = 500
 
 TAKEN_AWAY = "(taken away)"
 """What stands in the place of a line whose content was redacted."""
-
-OPERATORS: frozenset[Role] = frozenset({"owner", "operator", "watchdog", "observer"})
 
 
 class ReadReceipts(Arguments):
@@ -94,10 +96,10 @@ class Stream(BaseModel):
     cursor: int
 
 
-def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: float) -> Receipts:
+def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
     """Entries of the log: the newest, or in order after a number. Raises Refusal `not_found`."""
     actor = (arguments.actor or "").removeprefix("@")
-    if actor and tx.one("member_by_name", name=actor) is None:
+    if actor and tx.one(MemberRow, "member_by_name", name=actor) is None:
         raise not_found("member", f"@{actor}", "Call who without a name to see everybody.")
     filters = {
         "actor": actor,
@@ -105,74 +107,74 @@ def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts, now: flo
         "subject": arguments.subject or "",
     }
     if arguments.after is None:
-        rows = list(reversed(tx.all("latest_receipts", **filters, limit=arguments.limit)))
+        rows = list(reversed(tx.all(ReceiptRow, "latest_receipts", **filters, limit=arguments.limit)))
     else:
-        rows = list(tx.all("receipts", **filters, after=arguments.after, limit=arguments.limit))
-    cursor = rows[-1]["seq"] if rows else arguments.after or tx.one("read_head")["seq"]
+        rows = list(tx.all(ReceiptRow, "receipts", **filters, after=arguments.after, limit=arguments.limit))
+    cursor = rows[-1].seq if rows else arguments.after or tx.only(ReadHead, "read_head").seq
     return Receipts(receipts=[_shown(row) for row in rows], cursor=cursor)
 
 
-def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt, now: float) -> Receipt:
+def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
     """One entry of the log. Raises Refusal `not_found`."""
-    row = tx.one("receipt", seq=arguments.seq)
+    row = tx.one(ReceiptRow, "receipt", seq=arguments.seq)
     if row is None:
         raise not_found("receipt", str(arguments.seq), "Call read_receipts without after to see the newest.")
     return _shown(row)
 
 
-def read_stream(tx: Reading, caller: Caller, arguments: ReadStream, now: float) -> Stream:
+def read_stream(tx: Reading, caller: Caller, arguments: ReadStream) -> Stream:
     """What everybody sees, one line each, in order."""
     if arguments.after is None:
-        rows = list(reversed(tx.all("stream_end", limit=END_ENTRIES)))
+        rows = list(reversed(tx.all(StreamRow, "stream_end", limit=END_ENTRIES)))
         lines = runs(rows, _is_folded)[-arguments.limit :]
     else:
-        lines = runs(tx.all("stream_page", after=arguments.after, limit=arguments.limit), _is_folded)
+        lines = runs(tx.all(StreamRow, "stream_page", after=arguments.after, limit=arguments.limit), _is_folded)
     if not lines:
         return Stream(entries=[], cursor=arguments.after or 0)
-    previous = tx.value("stream_before", seq=lines[0][0]["seq"] - 1) or 0
+    previous = tx.value(int, "stream_before", seq=lines[0][0].seq - 1) or 0
     entries = []
     for line in lines:
         entries.append(_entry(line, previous))
-        previous = line[-1]["seq"]
+        previous = line[-1].seq
     return Stream(entries=entries, cursor=previous)
 
 
-def _is_folded(row: Any) -> bool:
-    return bool(row["folded"])
+def _is_folded(row: StreamRow) -> bool:
+    return bool(row.folded)
 
 
-def _entry(rows: list[Any], previous: int) -> StreamEntry:
+def _entry(rows: list[StreamRow], previous: int) -> StreamEntry:
     newest = rows[-1]
     folded = _is_folded(newest)
     return StreamEntry(
-        seq=newest["seq"],
+        seq=newest.seq,
         previous=previous,
-        at=rfc3339(newest["at"]),
-        actor=newest["actor"],
-        kind=newest["kind"],
-        act=newest["act"],
-        subject=newest["subject"],
-        line=notes_line([row["actor"] for row in rows]) if folded else newest["summary"] or TAKEN_AWAY,
+        at=rfc3339(newest.at),
+        actor=newest.actor,
+        kind=newest.kind,
+        act=newest.act,
+        subject=newest.subject,
+        line=notes_line([row.actor for row in rows]) if folded else newest.summary or TAKEN_AWAY,
         folded=folded,
         count=len(rows),
     )
 
 
-def _shown(row: Any) -> Receipt:
+def _shown(row: ReceiptRow) -> Receipt:
     return Receipt(
-        seq=row["seq"],
-        at=rfc3339(row["at"]),
-        actor=row["actor"],
-        owner=row["owner"],
-        act=row["act"],
-        subject=row["subject"],
-        outcome=row["outcome"],
-        summary=row["summary"] or "",
-        detail=json.loads(row["detail"]) if row["detail"] else {},
-        hash=row["hash"],
+        seq=row.seq,
+        at=rfc3339(row.at),
+        actor=row.actor,
+        owner=row.owner,
+        act=row.act,
+        subject=row.subject,
+        outcome=row.outcome,
+        summary=row.summary or "",
+        detail=json.loads(row.detail) if row.detail else {},
+        hash=row.hash,
     )
 
 
-READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=OPERATORS)
+READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=LOG_READERS)
 READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt, is_small=always)
 READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=lambda a: a.after is not None)

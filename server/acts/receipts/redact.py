@@ -1,18 +1,24 @@
 """Taking content away under a chain that still verifies: of one thing, or of everything that is old enough."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author, number
+from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
 from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
-from teamroom.server.identity import Caller, Role
+from teamroom.server.facts.ids import number
+from teamroom.server.facts.roles import ROOM_OWNERS
+from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.hand_offs import OfferRow
+from teamroom.server.store.rows.log import ReceiptRow
+from teamroom.server.store.rows.messages import MessageRow
+from teamroom.server.store.rows.redact import EntryRow, PageEntry
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
-
-ROOM_OWNERS: frozenset[Role] = frozenset({"owner"})
 
 ENTRIES = 1_000
 """How many entries of the log one call takes content of at most, or looks at."""
@@ -42,7 +48,7 @@ class Redacted(Reply):
     after: int | None = None
 
 
-def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redacted:
+def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
     """Take away what was written about one thing, or before some time. Headers, numbers and hashes stay.
 
     Raises Refusal.
@@ -54,7 +60,7 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
         what = arguments.what
     else:
         age = arguments.older_than_seconds or 0.0
-        taken, following = _take_old(tx, now - age, arguments.after or 0)
+        taken, following = _take_old(tx, tx.now - age, arguments.after or 0)
         what = f"what is older than {age / 86_400:g} d"
     if not taken:
         return Redacted(what=what, entries=0, after=following)
@@ -63,7 +69,6 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="redact",
         subject=arguments.what or "",
         summary=one_line(f"@{caller.name} took the content of {what} away: {arguments.reason}"),
@@ -74,8 +79,8 @@ def redact(tx: Writing, caller: Caller, arguments: Redact, now: float) -> Redact
 
 def _take(tx: Writing, what: str) -> list[int]:
     if what.isascii() and what.isdigit():
-        entries = tx.all("entry_with_content", seq=min(int(what), 2**53 - 1))
-        if not entries and tx.one("receipt", seq=min(int(what), 2**53 - 1)) is None:
+        entries = tx.all(EntryRow, "entry_with_content", seq=min(int(what), 2**53 - 1))
+        if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
             raise not_found("entry", what, "read_receipts shows their numbers.")
         return _take_entries(tx, entries)
     kind, id_ = what[:2], what[2:]
@@ -83,15 +88,15 @@ def _take(tx: Writing, what: str) -> list[int]:
         raise Refusal(
             "invalid", f"{named(what)} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number."
         )
-    table = {"M-": "message", "T-": "task", "O-": "offer"}[kind]
-    if tx.one(table, id=number(what)) is None:
+    table, row = {"M-": ("message", MessageRow), "T-": ("task", TaskRow), "O-": ("offer", OfferRow)}[kind]
+    if tx.one(row, table, id=number(what)) is None:
         raise not_found(table, what, "read_messages and read_board show their ids.")
     taken = _take_subject(tx, what)
     if kind == "T-":
         tx.run("take_task", id=number(what), taken=TAKEN_AWAY)
-        for offer in tx.all("offers_of_task", task=number(what), limit=OFFERS):
-            tx.run("take_offer", id=offer["id"])
-            taken += _take_subject(tx, f"O-{offer['id']}")
+        for offer in tx.column(int, "offers_of_task", task=number(what), limit=OFFERS):
+            tx.run("take_offer", id=offer)
+            taken += _take_subject(tx, f"O-{offer}")
     elif kind == "O-":
         tx.run("take_offer", id=number(what))
     return taken
@@ -99,43 +104,43 @@ def _take(tx: Writing, what: str) -> list[int]:
 
 def _take_subject(tx: Writing, subject: str) -> list[int]:
     tx.run("take_wakes_about", subject=subject, taken=TAKEN_AWAY)
-    return _take_entries(tx, tx.all("entries_about", subject=subject, limit=ENTRIES))
+    return _take_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
 
 
 def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
     """Take a page of old entries away, but for control acts and tasks that are not finished."""
-    page = tx.all("entries_of_page", after=after, limit=ENTRIES)
-    old = [entry for entry in page if entry["at"] < before]
-    going = [e for e in old if e["has_content"] and e["act"] not in KEPT and not _is_in_work(tx, e["subject"])]
+    page = tx.all(PageEntry, "entries_of_page", after=after, limit=ENTRIES)
+    old = [entry for entry in page if entry.at < before]
+    going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
     for entry in going:
-        if entry["subject"].startswith("T-"):
-            tx.run("take_finished_task", id=number(entry["subject"]), seq=entry["seq"], taken=TAKEN_AWAY)
+        if entry.subject.startswith("T-"):
+            tx.run("take_finished_task", id=number(entry.subject), seq=entry.seq, taken=TAKEN_AWAY)
     more = len(page) == ENTRIES and len(old) == len(page)
-    return _take_entries(tx, going), page[-1]["seq"] if more else None
+    return _take_entries(tx, going), page[-1].seq if more else None
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:
     id_ = number(subject) if subject[:2] in ("T-", "O-") else -1
     if subject.startswith("O-"):
-        offer = tx.one("offer", id=id_)
-        id_ = -1 if offer is None else offer["task"]
-    task = tx.one("task", id=id_) if id_ > 0 else None
-    return task is not None and task["state"] not in ("done", "cancelled")
+        offer = tx.one(OfferRow, "offer", id=id_)
+        id_ = -1 if offer is None else offer.task
+    task = tx.one(TaskRow, "task", id=id_) if id_ > 0 else None
+    return task is not None and task.state not in ("done", "cancelled")
 
 
-def _take_entries(tx: Writing, entries: Any) -> list[int]:
+def _take_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
     for entry in entries:
-        seq = entry["seq"]
+        seq = entry.seq
         tx.run("take_content", seq=seq)
         tx.run("unindex_message", seq=seq)
         tx.run("take_message", seq=seq, taken=TAKEN_AWAY)
         tx.run("take_wakes", seq=seq, taken=TAKEN_AWAY)
         tx.run("take_task_entries", seq=seq)
-        if entry["act"] in ("pause", "resume", "kill"):
-            tx.run("take_reason", at=entry["at"], taken=TAKEN_AWAY)
-        elif entry["subject"].startswith("O-"):
-            tx.run("take_offer", id=number(entry["subject"]))
-    return [entry["seq"] for entry in entries]
+        if entry.act in ("pause", "resume", "kill"):
+            tx.run("take_reason", at=entry.at, taken=TAKEN_AWAY)
+        elif entry.subject.startswith("O-"):
+            tx.run("take_offer", id=number(entry.subject))
+    return [entry.seq for entry in entries]
 
 
 REDACT = Act("redact", Redact, Redacted, redact, roles=ROOM_OWNERS)

@@ -5,13 +5,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Read, TaskId, number
+from teamroom.server.acts.act import Arguments, Line, Read, TaskId
 from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.ids import number
 from teamroom.server.facts.reviewer import reviewer_now
-from teamroom.server.facts.task import Entry, StoredTask, as_it_is, find, history, needs_of, unfinished_before
+from teamroom.server.facts.task import (
+    Entry,
+    StoredTask,
+    find_task,
+    history,
+    needs_of,
+    task_now,
+    unfinished_dependencies,
+)
 from teamroom.server.identity import Caller
 from teamroom.server.rules.proofs import how_to_check
+from teamroom.server.store.rows.tasks import DependencyRow, TaskRow, UpheldShare
 from teamroom.server.store.transaction import Reading
 
 PAGE_TASKS = 50
@@ -69,11 +79,12 @@ class Board(BaseModel):
     next: str | None = None
 
 
-def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) -> Board:
+def read_board(tx: Reading, caller: Caller, arguments: ReadBoard) -> Board:
     """The unfinished tasks, or those in a state, or one task in full. Raises Refusal `not_found`."""
     if arguments.task is not None:
-        return Board(task=_in_full(tx, find(tx, arguments.task, now), now))
+        return Board(task=_in_full(tx, find_task(tx, arguments.task)))
     rows = tx.all(
+        TaskRow,
         "board_page",
         after=number(arguments.after) if arguments.after is not None else 0,
         state=arguments.state or "",
@@ -81,8 +92,8 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard, now: float) ->
         limit=PAGE_TASKS + 1,
     )
     page = rows[:PAGE_TASKS]
-    before = unfinished_before(tx, page[0]["id"] if page else 0, page[-1]["id"] if page else 0)
-    lines = [_line(tx, as_it_is(tx, row, now), before[row["id"]], now) for row in page]
+    before = unfinished_dependencies(tx, page[0].id if page else 0, page[-1].id if page else 0)
+    lines = [_line(tx, task_now(tx, row), before[row.id]) for row in page]
     return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
 
 
@@ -94,49 +105,51 @@ def _like(query: str | None) -> str:
     return f"%{escaped}%"
 
 
-def _line(tx: Reading, task: StoredTask, before: list[str], now: float) -> TaskLine:
+def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
     row = task.row
-    waiting = {"blocked": row["blocked_on"], "in_review": _at(_reviewer(tx, task, now))}
+    waiting = {"blocked": row.blocked_on, "in_review": _at(_reviewer(tx, task))}
     if task.state == "offered":
-        waiting["offered"] = _at(row["receiver_name"])
+        waiting["offered"] = _at(row.receiver_name)
     if task.state == "open":
         waiting["open"] = ", ".join(before) or None
     return TaskLine(
         task=task.name,
-        title=row["title"],
-        creator=row["creator_name"],
+        title=row.title,
+        creator=row.creator_name,
         state=task.state,
-        priority=row["priority"],
-        holder=row["holder_name"],
-        lease_until=task.lease_until(now),
-        overdue=task.overdue_seconds(now, tx.settings) > 0,
+        priority=row.priority,
+        holder=row.holder_name,
+        lease_until=task.lease_until(tx.now),
+        overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         waiting_for=waiting.get(task.state),
     )
 
 
-def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
+def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
     row = task.row
-    before = unfinished_before(tx, task.id, task.id)[task.id]
+    before = unfinished_dependencies(tx, task.id, task.id)[task.id]
     return TaskShown(
-        **_line(tx, task, before, now).model_dump(),
-        detail=row["detail"],
-        created_at=rfc3339(row["created_at"]),
-        due=None if row["due"] is None else rfc3339(row["due"]),
-        assigned=row["assigned_name"],
+        **_line(tx, task, before).model_dump(),
+        detail=row.detail,
+        created_at=rfc3339(row.created_at),
+        due=None if row.due is None else rfc3339(row.due),
+        assigned=row.assigned_name,
         fence=task.fence,
         needs=needs_of(tx, task.id),
-        depends_on=[{"task": f"T-{d['task']}", "state": d["state"]} for d in tx.all("dependencies", task=task.id)],
-        review=row["review"],
-        reviewer=_reviewer(tx, task, now),
-        completed_by=row["completer_name"],
-        upheld=None if row["completed_by"] is None else _upheld(tx, row["completed_by"]),
-        summary=row["summary"],
-        evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row["evidence"])],
-        hops=row["hops"],
+        depends_on=[
+            {"task": f"T-{d.task}", "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
+        ],
+        review=row.review,
+        reviewer=_reviewer(tx, task),
+        completed_by=row.completer_name,
+        upheld=None if row.completed_by is None else _upheld(tx, row.completed_by),
+        summary=row.summary,
+        evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row.evidence)],
+        hops=row.hops,
         reminders=[
             *slots_of(tx, "task", task.id),
             *slots_of(tx, "review", task.id),
-            *(slots_of(tx, "offer", row["offer"]) if row["offer"] is not None else ()),
+            *(slots_of(tx, "offer", row.offer) if row.offer is not None else ()),
         ],
         history=history(tx, task.id),
     )
@@ -144,15 +157,15 @@ def _in_full(tx: Reading, task: StoredTask, now: float) -> TaskShown:
 
 def _upheld(tx: Reading, member: int) -> str:
     """A member's share of completions that were upheld, as it stands next to its name."""
-    share = tx.one("upheld_share", member=member)
-    return f"{share['upheld']} of {share['reviewed']}"
+    share = tx.only(UpheldShare, "upheld_share", member=member)
+    return f"{share.upheld} of {share.reviewed}"
 
 
-def _reviewer(tx: Reading, task: StoredTask, now: float) -> str | None:
+def _reviewer(tx: Reading, task: StoredTask) -> str | None:
     """Who judged the completion, or is to judge it now."""
     if task.state != "in_review":
-        return None if task.row["reviewer_name"] is None else str(task.row["reviewer_name"])
-    found = reviewer_now(tx, task.row, now)
+        return None if task.row.reviewer_name is None else str(task.row.reviewer_name)
+    found = reviewer_now(tx, task.row)
     return None if found is None else found.name
 
 

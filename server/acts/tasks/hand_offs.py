@@ -6,34 +6,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from teamroom.server.acts.act import (
-    Act,
-    Arguments,
-    Fence,
-    Line,
-    Name,
-    Need,
-    Ref,
-    Reply,
-    TaskId,
-    Text,
-    Value,
-    author,
-    number,
-)
+from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, Need, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.messages.alerts import forecast_with_others
 from teamroom.server.acts.tasks.claims import require_free_hands
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import require
+from teamroom.server.facts.holding import find_current, give_back, schedule_task
+from teamroom.server.facts.ids import number
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
-from teamroom.server.facts.owed import owe, owe_task
-from teamroom.server.facts.task import StoredTask, add_entry, find_settled, give_back, needs_of, require_fence
+from teamroom.server.facts.standing import is_killed
+from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence
+from teamroom.server.facts.timers import schedule
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
 from teamroom.server.rules.text import code, cut, named, one_line
+from teamroom.server.store.rows.hand_offs import OfferRow, OfferToMember
 from teamroom.server.store.transaction import Reading, Writing
 
 ARTIFACTS = 20
@@ -129,73 +120,72 @@ class OfferShown(BaseModel):
     expires_at: str
 
 
-def hand_off(tx: Writing, caller: Caller, arguments: HandOff, now: float) -> Offered:
+def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     """Offer a task to another member, who must be able to do it. The giver holds it until it is accepted."""
-    task = find_settled(tx, arguments.task, now)
-    require_fence(task, caller, arguments.fence, {"note": arguments.note}, now)
+    task = find_current(tx, arguments.task)
+    require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
     if task.state not in ("claimed", "blocked"):
         raise _not_yours_to_offer(task)
     receiver = find_member(tx, arguments.to)
-    _check_receiver(tx, caller, task, receiver, now)
+    _check_receiver(tx, caller, task, receiver)
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
-    require(tx, receiver["id"], receiver["name"], needs, now, task.name)
+    require(tx, receiver.id, receiver.name, needs, task.name)
     tx.head.offers += 1
     name = f"O-{tx.head.offers}"
-    expires_at = now + offer_seconds(receiver["mode"], tx.policy)
+    expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="hand_off",
         subject=name,
-        summary=one_line(f"@{caller.name} offers {task.name} to @{receiver['name']}: {arguments.note}"),
-        detail={"task": task.name, "to": receiver["name"], "artifacts": [a.ref for a in arguments.artifacts or ()]},
+        summary=one_line(f"@{caller.name} offers {task.name} to @{receiver.name}: {arguments.note}"),
+        detail={"task": task.name, "to": receiver.name, "artifacts": [a.ref for a in arguments.artifacts or ()]},
     )
     tx.run(
         "add_offer",
         id=tx.head.offers,
         task=task.id,
         giver=caller.member,
-        receiver=receiver["id"],
+        receiver=receiver.id,
         note=arguments.note,
         needs=json.dumps(extra, ensure_ascii=False),
         artifacts=json.dumps([a.model_dump() for a in arguments.artifacts or ()], ensure_ascii=False),
         fence=task.fence,
-        now=now,
+        now=tx.now,
         expires_at=expires_at,
     )
-    standing_lease = task.lease.stopped(task.pauses, now)
-    tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=now, seq=seq)
-    owe(tx, "offer", tx.head.offers, receiver["id"], now, (expires_at - now) / 2)
-    add_entry(tx, task.id, caller, now, "offered", arguments.note, {"offer": name, "to": receiver["name"]})
-    log.wake(tx, [receiver["id"]], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
+    standing_lease = task.lease.stopped(task.pauses, tx.now)
+    tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=tx.now, seq=seq)
+    schedule(tx, "offer", tx.head.offers, receiver.id, (expires_at - tx.now) / 2)
+    add_entry(tx, task.id, caller, "offered", arguments.note, {"offer": name, "to": receiver.name})
+    wake_members(tx, [receiver.id], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
     return Offered(
         receipt=seq,
         offer=name,
         task=task.name,
         expires_at=rfc3339(expires_at),
-        forecast=[forecast_with_others(tx, caller, receiver, needs, now)],
+        forecast=[forecast_with_others(tx, caller, receiver, needs)],
     )
 
 
-def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: float) -> Answered:
+def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> Answered:
     """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
-    offer = tx.one("offer", id=number(arguments.offer))
+    offer = tx.one(OfferRow, "offer", id=number(arguments.offer))
     if offer is None:
         raise not_found("offer", arguments.offer, "Call check_in to see what is offered to you.")
-    if caller.member not in (offer["receiver"], offer["giver"]):
+    if caller.member not in (offer.receiver, offer.giver):
         raise Refusal(
             "not_allowed",
-            f"{arguments.offer} is between @{offer['giver_name']} and @{offer['receiver_name']}.",
+            f"{arguments.offer} is between @{offer.giver_name} and @{offer.receiver_name}.",
             "Answer only what is offered to you: check_in lists it.",
             subject=arguments.offer,
         )
-    task = find_settled(tx, f"T-{offer['task']}", now)
-    state = tx.one("offer", id=offer["id"])["state"]
+    task = find_current(tx, f"T-{offer.task}")
+    state = tx.only(OfferRow, "offer", id=offer.id).state
     if state != "offered":
-        return _what_stands(caller, arguments, offer, task, state, now)
-    if caller.member == offer["giver"]:
+        return _what_stands(caller, arguments, offer, task, state, tx.now)
+    if caller.member == offer.giver:
         if arguments.accept:
             raise Refusal(
                 "not_allowed",
@@ -203,83 +193,80 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff, now: 
                 "Decline it to withdraw it.",
                 subject=arguments.offer,
             )
-        return _close(tx, caller, arguments, offer, task, "withdrawn", now)
+        return _close(tx, caller, arguments, offer, task, "withdrawn")
     if not arguments.accept:
-        return _close(tx, caller, arguments, offer, task, "declined", now)
-    return _accept(tx, caller, arguments, offer, task, now)
+        return _close(tx, caller, arguments, offer, task, "declined")
+    return _accept(tx, caller, arguments, offer, task)
 
 
-def offers_to(tx: Reading, member: int, now: float) -> list[OfferShown]:
+def offers_to(tx: Reading, member: int) -> list[OfferShown]:
     """The open offers to a member, with the commands that prove their artifacts."""
     return [
         OfferShown(
-            offer=f"O-{row['id']}",
-            task=f"T-{row['task']}",
-            title=row["title"],
-            creator=row["creator_name"],
-            from_=row["giver_name"],
-            note=cut(row["note"], NOTE_SHOWN),
-            needs=json.loads(row["needs"]),
-            artifacts=[_shown(artifact) for artifact in json.loads(row["artifacts"])],
-            expires_at=rfc3339(row["expires_at"]),
+            offer=f"O-{row.id}",
+            task=f"T-{row.task}",
+            title=row.title,
+            creator=row.creator_name,
+            from_=row.giver_name,
+            note=cut(row.note, NOTE_SHOWN),
+            needs=json.loads(row.needs),
+            artifacts=[_shown(artifact) for artifact in json.loads(row.artifacts)],
+            expires_at=rfc3339(row.expires_at),
         )
-        for row in tx.all("open_offers_to", member=member, now=now, limit=OFFERS_SHOWN)
+        for row in tx.all(OfferToMember, "open_offers_to", member=member, now=tx.now, limit=OFFERS_SHOWN)
     ]
 
 
-def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any, now: float) -> None:
-    if receiver["id"] == caller.member:
+def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any) -> None:
+    if receiver.id == caller.member:
         raise Refusal(
             "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
         )
-    if receiver["own_state"] == "killed":
+    if is_killed(receiver):
         raise Refusal(
             "not_allowed",
-            f"@{receiver['name']} was killed and will not answer.",
+            f"@{receiver.name} was killed and will not answer.",
             "Call who to find another member.",
             subject=task.name,
         )
     refuse_zombie(receiver, task.name, "Call who to find another member.")
-    if task.row["hops"] >= tx.policy.hop_limit and receiver["id"] != caller.owner:
+    if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(
             "not_allowed",
-            f"{task.name} was handed on {task.row['hops']} times already.",
+            f"{task.name} was handed on {task.row.hops} times already.",
             f"Only your owner can take it now: hand_off to @{caller.owner_name}, or complete it.",
             subject=task.name,
         )
 
 
-def _accept(
-    tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, now: float
-) -> Answered:
-    needs = [*needs_of(tx, task.id), *json.loads(offer["needs"])]
-    require(tx, caller.member, caller.name, needs, now, arguments.offer)
+def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask) -> Answered:
+    needs = [*needs_of(tx, task.id), *json.loads(offer.needs)]
+    require(tx, caller.member, caller.name, needs, arguments.offer)
     _check_proofs(arguments, offer, caller)
     require_free_hands(tx, caller, arguments.offer)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="answer_hand_off",
         subject=arguments.offer,
-        summary=one_line(f"@{caller.name} accepted {task.name} from @{offer['giver_name']}"),
+        summary=one_line(f"@{caller.name} accepted {task.name} from @{offer.giver_name}"),
         detail={"task": task.name, "accept": True, "proofs": [p.ref for p in arguments.proofs or ()]},
     )
     fence = task.fence + 1
-    tx.run("close_offer", id=offer["id"], state="accepted", now=now, reason=arguments.reason or "")
+    tx.run("close_offer", id=offer.id, state="accepted", now=tx.now, reason=arguments.reason or "")
     tx.run(
         "claim",
         id=task.id,
         holder=caller.member,
         fence=fence,
-        now=now,
+        now=tx.now,
         lease_seconds=seconds,
-        hops=task.row["hops"] + 1,
+        hops=task.row.hops + 1,
         seq=seq,
     )
-    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds)
-    add_entry(tx, task.id, caller, now, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
+    schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
+    add_entry(tx, task.id, caller, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
     _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(
         receipt=seq,
@@ -287,7 +274,7 @@ def _accept(
         task=task.name,
         state="accepted",
         fence=fence,
-        lease_until=rfc3339(now + seconds),
+        lease_until=rfc3339(tx.now + seconds),
     )
 
 
@@ -298,41 +285,39 @@ def _close(
     offer: Any,
     task: StoredTask,
     state: Literal["declined", "withdrawn"],
-    now: float,
 ) -> Answered:
     reason = arguments.reason or ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="answer_hand_off",
         subject=arguments.offer,
         summary=one_line(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}: {reason}"),
         detail={"task": task.name, "accept": False, "reason": reason},
     )
-    tx.run("close_offer", id=offer["id"], state=state, now=now, reason=reason)
-    give_back(tx, task, now, seq, now)
-    add_entry(tx, task.id, caller, now, state, reason, {"offer": arguments.offer})
+    tx.run("close_offer", id=offer.id, state=state, now=tx.now, reason=reason)
+    give_back(tx, task, tx.now, seq)
+    add_entry(tx, task.id, caller, state, reason, {"offer": arguments.offer})
     if state == "declined":
         _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
     return Answered(receipt=seq, offer=arguments.offer, task=task.name, state=state)
 
 
 def _tell_giver(tx: Writing, caller: Caller, offer: Any, line: str) -> None:
-    log.wake(tx, [offer["giver"]], reason="answer", subject=f"O-{offer['id']}", sender=caller.member, line=line)
+    wake_members(tx, [offer.giver], reason="answer", subject=f"O-{offer.id}", sender=caller.member, line=line)
 
 
 def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
     """HND3: each file and commit is proven by a hash that the receiver was not shown."""
     brought = {proof.ref: proof.value.strip().lower() for proof in arguments.proofs or ()}
-    for artifact in json.loads(offer["artifacts"]):
+    for artifact in json.loads(offer.artifacts):
         if artifact["kind"] not in PROVEN_KINDS or artifact["sha256"] is None:
             continue
         value = brought.get(artifact["ref"])
         if value is not None and hmac.compare_digest(value.encode(), artifact["sha256"].lower().encode()):
             continue
         ref = artifact["ref"]
-        line = one_line(f"@{caller.name} could not prove {ref} of T-{offer['task']}")
+        line = one_line(f"@{caller.name} could not prove {ref} of T-{offer.task}")
 
         def keep(tx: Writing, line: str = line) -> None:
             _tell_giver(tx, caller, offer, line)
@@ -352,11 +337,11 @@ def _what_stands(
     caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, state: Any, now: float
 ) -> Answered:
     """A repeated answer gets what stands; an answer that contradicts it is refused."""
-    mine = caller.member == offer["receiver"]
+    mine = caller.member == offer.receiver
     if mine and arguments.accept and state == "accepted":
         still = task.holder == caller.member
         return Answered(
-            replayed=rfc3339(offer["answered_at"]),
+            replayed=rfc3339(offer.answered_at),
             offer=arguments.offer,
             task=task.name,
             state="accepted",
@@ -364,13 +349,13 @@ def _what_stands(
             lease_until=task.lease_until(now) if still else None,
         )
     if not arguments.accept and state == ("declined" if mine else "withdrawn"):
-        return Answered(replayed=rfc3339(offer["answered_at"]), offer=arguments.offer, task=task.name, state=state)
+        return Answered(replayed=rfc3339(offer.answered_at), offer=arguments.offer, task=task.name, state=state)
     raise Refusal(
         "expired" if state == "expired" else "conflict",
         f"{arguments.offer} is {state} already.",
         "Call check_in to see what is open for you now.",
         subject=arguments.offer,
-        holder=task.row["holder_name"],
+        holder=task.row.holder_name,
     )
 
 
@@ -378,8 +363,8 @@ def _not_yours_to_offer(task: StoredTask) -> Refusal:
     offered = task.state == "offered"
     return Refusal(
         "conflict",
-        f"{task.name} is {'offered already, as O-' + str(task.row['offer']) if offered else task.state}.",
-        f"Withdraw it first: answer_hand_off offer O-{task.row['offer']} accept false."
+        f"{task.name} is {'offered already, as O-' + str(task.row.offer) if offered else task.state}.",
+        f"Withdraw it first: answer_hand_off offer O-{task.row.offer} accept false."
         if offered
         else "Call read_board to see it.",
         subject=task.name,

@@ -1,8 +1,10 @@
 """Leases that run out in the open: said once, so that the holder goes on or somebody else takes the task."""
 
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.owed import Due, put_off, settle
-from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, find_settled
+from teamroom.server.facts.holding import find_current
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
+from teamroom.server.facts.timers import Timer, cancel_timer, postpone
+from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.transaction import Writing
@@ -11,31 +13,31 @@ SHORTEST_LOOK_SECONDS = 60.0
 """A lease whose clock stands is looked at again no sooner than this."""
 
 
-def say_overdue(tx: Writing, due: Due, now: float) -> None:
+def say_overdue(tx: Writing, due: Timer) -> None:
     """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
-    task = find_settled(tx, f"T-{due.subject}", now)
+    task = find_current(tx, f"T-{due.subject}")
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
-        settle(tx, "lease", due.subject, due.member)
+        cancel_timer(tx, "lease", due.subject, due.member)
         return
-    left = -task.lost_seconds(now, tx.settings)
+    left = -task.lost_seconds(tx.now, tx.settings)
     if left > 0 or task.state != "claimed":
-        put_off(tx, due, now + max(left, SHORTEST_LOOK_SECONDS))
+        postpone(tx, due, tx.now + max(left, SHORTEST_LOOK_SECONDS))
         return
-    free_at = rfc3339(now + max(tx.settings.lease_grace_seconds + left, 0.0))
-    holder = f"@{task.row['holder_name']}"
+    free_at = rfc3339(tx.now + max(tx.settings.lease_grace_seconds + left, 0.0))
+    holder = f"@{task.row.holder_name}"
     log.append(
         tx,
         ROOM_AUTHOR,
-        now,
         act="overdue",
         subject=task.name,
         summary=one_line(
-            f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {task.row['title']}"
+            f"The lease of {holder} on {task.name} is over, free to claim from {free_at}: {task.row.title}"
         ),
-        detail={"holder": task.row["holder_name"], "fence": task.fence, "free_at": free_at},
+        detail={"holder": task.row.holder_name, "fence": task.fence, "free_at": free_at},
     )
-    log.notice(tx, task.row["holder_owner"], "stuck", "overdue", task.name)
-    add_entry(tx, task.id, ROOM_AUTHOR, now, "overdue", f"the lease of {holder} is over")
+    if task.row.holder_owner is not None:
+        notify_person(tx, task.row.holder_owner, "stuck", "overdue", task.name)
+    add_entry(tx, task.id, ROOM_AUTHOR, "overdue", f"the lease of {holder} is over")
     line = one_line(f"Your lease on {task.name} is over: update_task with your fence renews it, unless it is taken")
-    log.wake(tx, [due.member], reason="reminder", subject=task.name, sender=ROOM_MEMBER, line=line)
-    settle(tx, "lease", due.subject, due.member)
+    wake_members(tx, [due.member], reason="reminder", subject=task.name, sender=ROOM_MEMBER, line=line)
+    cancel_timer(tx, "lease", due.subject, due.member)

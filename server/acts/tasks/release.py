@@ -2,36 +2,39 @@
 
 from typing import Any
 
-from teamroom.server.facts.task import as_it_is, give_back, owe_assigned
-from teamroom.server.record import chain as log
+from teamroom.server.facts.holding import give_back, remind_assigned
+from teamroom.server.facts.task import task_now
+from teamroom.server.facts.wakes import wake_members
+from teamroom.server.store.rows.hand_offs import OfferRow, OpenOffer
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Writing
 
 
-def release_everything(tx: Writing, member: int, now: float) -> dict[str, Any]:
+def release_everything(tx: Writing, member: int) -> dict[str, Any]:
     """Void the offers a member gave or was given and free the tasks it holds; returns their names.
 
     A task that was offered to it goes back to its giver, the lease going on where it stood: from now, or from when
     the offer expired, if it had.
     """
     next_seq = tx.head.seq + 1
-    offers = tx.all("open_offers_of", member=member)
+    offers = tx.all(OpenOffer, "open_offers_of", member=member)
     for offer in offers:
-        task = as_it_is(tx, tx.one("task", id=offer["task"]), now)
-        over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", now)
-        tx.run("close_offer", id=offer["id"], state=over, now=now, reason="killed")
-        if offer["giver"] != member:
-            give_back(tx, task, since or now, next_seq, now)
-            tx.effects.woken.add(offer["giver"])
-    tasks = tx.all("tasks_held", member=member)
-    for row in tasks:
-        tx.run("free_task", id=row["id"], state="open", seq=next_seq)
-        owe_assigned(tx, tx.one("task", id=row["id"]), now)
-    return {"offers": [f"O-{offer['id']}" for offer in offers], "tasks": [f"T-{row['id']}" for row in tasks]}
+        task = task_now(tx, tx.only(TaskRow, "task", id=offer.task))
+        over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", tx.now)
+        tx.run("close_offer", id=offer.id, state=over, now=tx.now, reason="killed")
+        if offer.giver != member:
+            give_back(tx, task, since or tx.now, next_seq)
+            tx.effects.woken.add(offer.giver)
+    tasks = tx.column(int, "tasks_held", member=member)
+    for id_ in tasks:
+        tx.run("free_task", id=id_, state="open", seq=next_seq)
+        remind_assigned(tx, tx.only(TaskRow, "task", id=id_))
+    return {"offers": [f"O-{offer.id}" for offer in offers], "tasks": [f"T-{id_}" for id_ in tasks]}
 
 
 def tell_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
     """Wake the givers of voided offers, once the kill has its number."""
     for name in offers:
-        offer = tx.one("offer", id=int(name[2:]))
-        if offer["giver"] != member:
-            log.wake(tx, [offer["giver"]], reason="answer", subject=name, sender=killer, line=line)
+        offer = tx.only(OfferRow, "offer", id=int(name[2:]))
+        if offer.giver != member:
+            wake_members(tx, [offer.giver], reason="answer", subject=name, sender=killer, line=line)

@@ -6,16 +6,21 @@ from typing import Any
 
 from pydantic import Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author, number
+from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
 from teamroom.server.facts.capability import require
-from teamroom.server.facts.member import find_member, standing_of
+from teamroom.server.facts.ids import number
+from teamroom.server.facts.member import find_member
+from teamroom.server.facts.roles import STOPPERS
+from teamroom.server.facts.standing import state_of
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
-from teamroom.server.identity import Caller, Role
+from teamroom.server.facts.wakes import wake_members
+from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WATCHDOGS_WOKEN = 5
@@ -26,8 +31,6 @@ TRIES_SECONDS = 86_400.0
 """How many restarts of a runtime are shown, and of how long ago at most."""
 
 PRIORITY = 50
-
-REPAIRERS: frozenset[Role] = frozenset({"owner", "operator", "watchdog"})
 
 
 class Repair(Arguments):
@@ -66,74 +69,74 @@ class Wanted:
     by: Author
 
 
-def repair(tx: Writing, caller: Caller, arguments: Repair, now: float) -> Repaired:
+def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
     """See the unfinished repair of a runtime; with `found`, ask for it where there is none.
 
     A watchdog asks for the runtimes that it reaches. A person orders one that is there and that nobody works on, say
     because it was given up. Raises Refusal.
     """
     member = find_member(tx, arguments.name)
-    name = str(member["name"])
+    name = str(member.name)
     seq = None
-    row = _unfinished(tx, member["id"])
+    row = _unfinished(tx, member.id)
     if arguments.found is not None and row is None:
-        _check_wanted(tx, caller, member, now)
-        wanted = Wanted(member["id"], name, one_line(f"Repair @{name}: {arguments.found}"), author(caller))
-        seq = _ask(tx, wanted, now)
-    elif arguments.found is not None and caller.kind == "human" and row["state"] == "open" and not _is_ordered(row):
-        _check_wanted(tx, caller, member, now)
-        seq = _order(tx, caller, name, row["task"], arguments.found, now)
-    row = _unfinished(tx, member["id"])
+        _check_wanted(tx, caller, member)
+        wanted = Wanted(member.id, name, one_line(f"Repair @{name}: {arguments.found}"), author(caller))
+        seq = _ask(tx, wanted)
+    elif arguments.found is not None and caller.kind == "human" and row.state == "open" and not _is_ordered(row):
+        _check_wanted(tx, caller, member)
+        seq = _order(tx, caller, name, row.task, arguments.found)
+    row = _unfinished(tx, member.id)
     earlier = {
-        "tried_seconds_ago": _ages(tx, "working", member["id"], TRIES_SHOWN, now),
-        "given_up_seconds_ago": next(iter(_ages(tx, "released", member["id"], 1, now)), None),
+        "tried_seconds_ago": _ages(tx, "working", member.id, TRIES_SHOWN),
+        "given_up_seconds_ago": next(iter(_ages(tx, "released", member.id, 1)), None),
     }
     if row is None:
         return Repaired(receipt=seq, name=name, **earlier)
     return Repaired(
         receipt=seq,
         name=name,
-        task=f"T-{row['task']}",
-        state=row["state"],
-        holder=row["holder"],
+        task=f"T-{row.task}",
+        state=row.state,
+        holder=row.holder,
         released=_is_given_up(row),
         ordered=_is_ordered(row),
         **earlier,
     )
 
 
-def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: str, now: float) -> None:
+def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: str) -> None:
     """Ask for a repair as the room, where watchdogs reach the runtime and none is under way."""
     if _unfinished(tx, member) is None and _watchdogs(tx, name):
         title = one_line(f"Repair @{name}, which is {verdict}: {reason}")
-        _ask(tx, Wanted(member, name, title, ROOM_AUTHOR), now)
+        _ask(tx, Wanted(member, name, title, ROOM_AUTHOR))
 
 
-def cancel_repair(tx: Writing, member: int, why: str, seq: int, now: float, states: Sequence[str] = ("open",)) -> None:
+def cancel_repair(tx: Writing, member: int, why: str, seq: int, states: Sequence[str] = ("open",)) -> None:
     """Take back a repair that nobody works on: the member is well again, or was killed."""
     row = _unfinished(tx, member)
-    if row is not None and row["state"] in states:
-        tx.run("free_task", id=row["task"], state="cancelled", seq=seq)
-        add_entry(tx, row["task"], ROOM_AUTHOR, now, "cancelled", why)
+    if row is not None and row.state in states:
+        tx.run("free_task", id=row.task, state="cancelled", seq=seq)
+        add_entry(tx, row.task, ROOM_AUTHOR, "cancelled", why)
 
 
-def give_back_repairs(tx: Writing, watchdog: int, why: str, now: float) -> None:
+def give_back_repairs(tx: Writing, watchdog: int, why: str) -> None:
     """Free the repairs that a watchdog has in hand and will not finish, and tell the others that could."""
-    for row in tx.all("repairs_held", holder=watchdog):
-        _give_back(tx, row, watchdog, why, now)
+    for row in tx.all(RepairedMember, "repairs_held", holder=watchdog):
+        _give_back(tx, row, watchdog, why)
 
 
-def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str, now: float) -> None:
+def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str) -> None:
     """The same for the repairs among the tasks that a kill freed."""
     for task in tasks:
-        row = tx.one("is_repair", task=number(task))
+        row = tx.one(RepairedMember, "is_repair", task=number(task))
         if row is not None:
-            _give_back(tx, row, watchdog, why, now)
+            _give_back(tx, row, watchdog, why)
 
 
 def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> None:
     """Refuse a repair to members: who only says that it reaches a runtime would hold its repair up."""
-    if caller.role not in REPAIRERS and tx.one("is_repair", task=task) is not None:
+    if caller.role not in STOPPERS and tx.one(RepairedMember, "is_repair", task=task) is not None:
         raise Refusal(
             "not_allowed",
             f"{subject} is a repair, which watchdogs do.",
@@ -142,49 +145,49 @@ def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> No
         )
 
 
-def _give_back(tx: Writing, row: Any, watchdog: int, why: str, now: float) -> None:
+def _give_back(tx: Writing, row: Any, watchdog: int, why: str) -> None:
     """Open a repair to other watchdogs; one of a member that was killed meanwhile is over."""
-    task, is_over = f"T-{row['task']}", row["standing"] == "killed"
+    task, is_over = f"T-{row.task}", row.standing == "killed"
     state, what = ("cancelled", "cancelled") if is_over else ("open", "open again")
-    line = one_line(f"{task} is {what}, {why}: the repair of @{row['name']}{', which was killed' if is_over else ''}")
-    seq = log.append(tx, ROOM_AUTHOR, now, act="repair", subject=f"@{row['name']}", summary=line, detail={"task": task})
-    tx.run("free_task", id=row["task"], state=state, seq=seq)
-    add_entry(tx, row["task"], ROOM_AUTHOR, now, "cancelled" if is_over else "freed", why)
+    line = one_line(f"{task} is {what}, {why}: the repair of @{row.name}{', which was killed' if is_over else ''}")
+    seq = log.append(tx, ROOM_AUTHOR, act="repair", subject=f"@{row.name}", summary=line, detail={"task": task})
+    tx.run("free_task", id=row.task, state=state, seq=seq)
+    add_entry(tx, row.task, ROOM_AUTHOR, "cancelled" if is_over else "freed", why)
     if not is_over:
-        _wake(tx, row["name"], watchdog, task, line, ROOM_MEMBER)
+        _wake(tx, row.name, watchdog, task, line, ROOM_MEMBER)
 
 
 def _unfinished(tx: Reading, member: int) -> Any:
-    row = tx.one("repair_of", member=member)
-    return None if row is None or row["state"] in ("done", "cancelled") else row
+    row = tx.one(RepairRow, "repair_of", member=member)
+    return None if row is None or row.state in ("done", "cancelled") else row
 
 
 def _is_given_up(row: Any) -> bool:
     """Whether whoever had a repair gave it up, and no person ordered it since."""
-    return (row["released_seq"] or 0) > (row["ordered_seq"] or 0)
+    return (row.released_seq or 0) > (row.ordered_seq or 0)
 
 
 def _is_ordered(row: Any) -> bool:
-    return not _is_given_up(row) and (row["asked_by"] == "human" or row["ordered_seq"] is not None)
+    return not _is_given_up(row) and (row.asked_by == "human" or row.ordered_seq is not None)
 
 
-def _ages(tx: Reading, kind: str, member: int, limit: int, now: float) -> list[float]:
+def _ages(tx: Reading, kind: str, member: int, limit: int) -> list[float]:
     """How long ago the newest notes of a kind were made on a member's repairs."""
-    rows = tx.all("repair_notes", member=member, kind=kind, since=now - TRIES_SECONDS, limit=limit)
-    return [round(max(now - row["at"], 0.0), 1) for row in rows]
+    noted = tx.column(float, "repair_notes", member=member, kind=kind, since=tx.now - TRIES_SECONDS, limit=limit)
+    return [round(max(tx.now - at, 0.0), 1) for at in noted]
 
 
 def _watchdogs(tx: Reading, name: str) -> list[int]:
-    return [row["id"] for row in tx.all("watchdogs", capability=f"runtime:{name}", limit=WATCHDOGS_WOKEN)]
+    return tx.column(int, "watchdogs", capability=f"runtime:{name}", limit=WATCHDOGS_WOKEN)
 
 
-def _check_wanted(tx: Reading, caller: Caller, member: Any, now: float) -> None:
-    name, subject = member["name"], f"@{member['name']}"
-    if member["kind"] != "agent":
+def _check_wanted(tx: Reading, caller: Caller, member: Any) -> None:
+    name, subject = member.name, f"@{member.name}"
+    if member.kind != "agent":
         raise Refusal("invalid", f"{subject} is a person; only runtimes are repaired.", "Call who to see the agents.")
     if caller.role == "watchdog":
-        require(tx, caller.member, caller.name, [f"runtime:{name}"], now, subject)
-    standing = standing_of(member, now)
+        require(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
+    standing = state_of(member, tx.now)
     if standing != "active":
         raise Refusal("conflict", f"{subject} is {standing}: its runtime rests.", "Wait for its resume.")
     if not _watchdogs(tx, name):
@@ -197,7 +200,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: Any, now: float) -> None:
         )
 
 
-def _ask(tx: Writing, wanted: Wanted, now: float) -> int:
+def _ask(tx: Writing, wanted: Wanted) -> int:
     """A task for the watchdogs of the runtime, who are woken; who asks for it is told by the reply."""
     tx.head.tasks += 1
     id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
@@ -205,7 +208,6 @@ def _ask(tx: Writing, wanted: Wanted, now: float) -> int:
     seq = log.append(
         tx,
         wanted.by,
-        now,
         act="repair",
         subject=f"@{wanted.name}",
         summary=one_line(f"{name}: {wanted.title}"),
@@ -219,32 +221,32 @@ def _ask(tx: Writing, wanted: Wanted, now: float) -> int:
         priority=PRIORITY,
         due=None,
         creator=wanted.by.member,
-        now=now,
+        now=tx.now,
         seq=seq,
         assigned=None,
         review="none",
     )
     tx.run("add_repair", task=id_, member=wanted.member)
     tx.run("add_need", task=id_, need=f"runtime:{wanted.name}")
-    add_entry(tx, id_, wanted.by, now, "created", wanted.title)
+    add_entry(tx, id_, wanted.by, "created", wanted.title)
     _wake(tx, wanted.name, wanted.by.member, name, wanted.title, wanted.by.member)
     return seq
 
 
-def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str, now: float) -> int:
+def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
     """Tell the watchdogs of a runtime that a person wants the repair that is there."""
     task = f"T-{id_}"
     line = one_line(f"{task} is ordered, the repair of @{name}: {found}")
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
-    seq = log.append(tx, by, now, act="repair", subject=f"@{name}", summary=line, detail=detail)
-    add_entry(tx, id_, caller, now, "ordered", found)
+    seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)
+    add_entry(tx, id_, caller, "ordered", found)
     _wake(tx, name, caller.member, task, line, caller.member)
     return seq
 
 
 def _wake(tx: Writing, name: str, but: int, task: str, line: str, sender: int) -> None:
     others = [dog for dog in _watchdogs(tx, name) if dog != but]
-    log.wake(tx, others, reason="repair", subject=task, sender=sender, line=line)
+    wake_members(tx, others, reason="repair", subject=task, sender=sender, line=line)
 
 
-REPAIR = Act("repair", Repair, Repaired, repair, roles=REPAIRERS)
+REPAIR = Act("repair", Repair, Repaired, repair, roles=STOPPERS)

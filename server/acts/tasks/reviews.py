@@ -8,14 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.tasks.tasks import tell_freed
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.owed import owe_task
-from teamroom.server.facts.reviewer import owe_review, reviewer_now, who_is_asked
-from teamroom.server.facts.task import StoredTask, add_entry, find_settled, require_fence
+from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.reviewer import reviewer_now, schedule_review, who_is_asked
+from teamroom.server.facts.standing import is_killed
+from teamroom.server.facts.task import StoredTask, add_entry, require_fence
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
 EVIDENCE = 20
@@ -63,25 +66,24 @@ class Reviewed(Reply):
     state: str
 
 
-def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: float) -> Completed:
+def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Completed:
     """Claim that a task is done; it goes to an independent review unless its review is `none`."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_current(tx, arguments.task)
     row = task.row
-    if row["completed_by"] == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
+    if row.completed_by == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
         return Completed(
-            replayed=rfc3339(row["completed_at"]), task=task.name, state=task.state, reviewer=row["reviewer_name"]
+            replayed=rfc3339(row.completed_at or tx.now), task=task.name, state=task.state, reviewer=row.reviewer_name
         )
     brought = {"summary": arguments.summary, "evidence": [e.model_dump() for e in arguments.evidence]}
-    require_fence(task, caller, arguments.fence, brought, now)
+    require_fence(task, caller, arguments.fence, brought, tx.now)
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    reviewer = who_is_asked(tx, row["review"], task.id, caller.member, caller.owner, now)
-    state: Literal["in_review", "done"] = "done" if row["review"] == "none" else "in_review"
+    reviewer = who_is_asked(tx, row.review, task.id, caller.member, caller.owner)
+    state: Literal["in_review", "done"] = "done" if row.review == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="complete_task",
         subject=task.name,
         summary=one_line(f"@{caller.name} completed {task.name}{whom}: {arguments.summary}"),
@@ -91,47 +93,46 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask, now: flo
         "complete_task",
         id=task.id,
         state=state,
-        now=now,
+        now=tx.now,
         member=caller.member,
         reviewer=reviewer.id if reviewer is not None else None,
         summary=arguments.summary,
         evidence=json.dumps(brought["evidence"], ensure_ascii=False),
         seq=seq,
     )
-    add_entry(tx, task.id, caller, now, "completed", arguments.summary, {"evidence": brought["evidence"]})
+    add_entry(tx, task.id, caller, "completed", arguments.summary, {"evidence": brought["evidence"]})
     if state == "in_review":
-        owe_review(tx, task.id, caller.owner if reviewer is None else reviewer.id, now)
+        schedule_review(tx, task.id, caller.owner if reviewer is None else reviewer.id)
     if reviewer is not None:
-        line = one_line(f"@{caller.name} completed {task.name}, please review: {row['title']}")
-        log.wake(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
+        line = one_line(f"@{caller.name} completed {task.name}, please review: {row.title}")
+        wake_members(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     return Completed(receipt=seq, task=task.name, state=state, reviewer=reviewer.name if reviewer is not None else None)
 
 
-def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) -> Reviewed:
+def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     """Judge another member's completion: accept it, or send it back to who completed it."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_current(tx, arguments.task)
     if task.state != "in_review":
         raise Refusal(
             "conflict", f"{task.name} is {task.state}, not in review.", "Call read_board to see it.", subject=task.name
         )
-    _may_review(tx, caller, task, now)
+    _may_review(tx, caller, task)
     accepted = arguments.verdict == "accept"
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="review_task",
         subject=task.name,
         summary=one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}"),
-        detail={"verdict": arguments.verdict, "note": arguments.note, "by": task.row["completer_name"]},
+        detail={"verdict": arguments.verdict, "note": arguments.note, "by": task.row.completer_name},
     )
     tx.run(
         "add_verdict",
         task=task.id,
         seq=seq,
-        completer=task.row["completed_by"],
+        completer=task.row.completed_by,
         reviewer=caller.member,
         upheld=int(accepted),
     )
@@ -139,49 +140,50 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask, now: float) 
     if accepted:
         tx.run("accept_task", id=task.id, reviewer=caller.member, seq=seq)
     else:
-        state = _send_back(tx, task, seq, now)
-    add_entry(tx, task.id, caller, now, "accepted_review" if accepted else "sent_back", arguments.note)
-    told = {task.row["completed_by"], task.row["creator"]} - {caller.member}
+        state = _send_back(tx, task, seq)
+    add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
+    told = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
     line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
-    log.wake(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
+    wake_members(tx, told, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     return Reviewed(receipt=seq, task=task.name, state=state)
 
 
-def _send_back(tx: Writing, task: StoredTask, seq: int, now: float) -> str:
+def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
     """Back to who completed it, its lease new; open for all if that member is no longer there."""
-    completer = tx.one("member_facts", name=task.row["completer_name"])
-    back = completer is not None and completer["own_state"] != "killed"
-    seconds = lease_seconds(completer["kind"], completer["mode"], tx.policy) if back else 0
+    completer = tx.one(MemberFacts, "member_facts", name=task.row.completer_name)
+    back = completer if completer is not None and not is_killed(completer) else None
+    seconds = 0.0 if back is None else lease_seconds(back.kind, back.mode, tx.policy, tx.settings)
     tx.run(
         "send_task_back",
         id=task.id,
         state="claimed" if back else "open",
-        holder=completer["id"] if back else None,
-        now=now,
-        lease_from=now if back else None,
+        holder=None if back is None else back.id,
+        now=tx.now,
+        lease_from=tx.now if back else None,
         lease_seconds=seconds,
         seq=seq,
     )
-    if back:
-        owe_task(tx, task.id, completer["id"], completer["mode"], now, seconds)
-    return "claimed" if back else "open"
+    if back is None:
+        return "open"
+    schedule_task(tx, task.id, back.id, back.mode, seconds)
+    return "claimed"
 
 
-def _may_review(tx: Reading, caller: Caller, task: StoredTask, now: float) -> None:
+def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Never who completed it; who was asked, who is to review now, and people who run the room."""
     row = task.row
-    if row["completed_by"] == caller.member:
+    if row.completed_by == caller.member:
         raise Refusal(
             "self_review",
             "Nobody reviews their own work.",
-            f"Wait for @{row['reviewer_name']}." if row["reviewer_name"] else "Ask another member to review it.",
+            f"Wait for @{row.reviewer_name}." if row.reviewer_name else "Ask another member to review it.",
             subject=task.name,
         )
-    due = reviewer_now(tx, row, now)
+    due = reviewer_now(tx, row)
     runs_the_room = caller.kind == "human" and caller.is_operator
-    if due is None or caller.member in (row["reviewer"], due.id) or runs_the_room:
+    if due is None or caller.member in (row.reviewer, due.id) or runs_the_room:
         return
     raise Refusal(
         "not_allowed",

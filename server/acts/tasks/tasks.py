@@ -4,39 +4,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from teamroom.server.acts.act import (
-    Act,
-    Arguments,
-    Fence,
-    Line,
-    Name,
-    NameOrNone,
-    Need,
-    Reply,
-    TaskId,
-    Text,
-    author,
-    number,
-)
+from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, NameOrNone, Need, Reply, TaskId, Text, author
 from teamroom.server.acts.presence.presence import Span, from_now
+from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
+from teamroom.server.facts.ids import number
 from teamroom.server.facts.member import find_member, refuse_zombie
-from teamroom.server.facts.owed import owe_reminder, owe_task
+from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import ask_again
-from teamroom.server.facts.task import (
-    ROOM_MEMBER,
-    StoredTask,
-    add_entry,
-    find,
-    find_settled,
-    owe_assigned,
-    require_fence,
-)
+from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence
+from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
@@ -101,19 +84,18 @@ class Updated(Reply):
     lease_until: str | None
 
 
-def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) -> Created:
+def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     """Put a task on the board. An assigned member is woken, and alone may claim it."""
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
-        refuse_zombie(assigned, f"@{assigned['name']}", "Assign it to another member, or to nobody.")
+        refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or to nobody.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
-    to = f" for @{assigned['name']}" if assigned is not None else ""
+    to = f" for @{assigned.name}" if assigned is not None else ""
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="create_task",
         subject=name,
         summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
@@ -125,49 +107,49 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask, now: float) 
         title=arguments.title,
         detail=arguments.detail or "",
         priority=arguments.priority,
-        due=None if arguments.due is None else from_now(arguments.due, now),
+        due=None if arguments.due is None else from_now(arguments.due, tx.now),
         creator=caller.member,
-        now=now,
+        now=tx.now,
         seq=seq,
-        assigned=assigned["id"] if assigned is not None else None,
+        assigned=assigned.id if assigned is not None else None,
         review=arguments.review.removeprefix("@"),
     )
     for need in arguments.needs or ():
         tx.run("add_need", task=id_, need=need)
     _set_dependencies(tx, id_, arguments.depends_on or [])
-    add_entry(tx, id_, caller, now, "created", arguments.title)
+    add_entry(tx, id_, caller, "created", arguments.title)
     if assigned is not None:
         _tell_assigned(tx, caller, assigned, name, arguments.title)
-        owe_reminder(tx, "task", id_, assigned["id"], assigned["mode"], now)
+        schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
 
 
 def _tell_assigned(tx: Writing, caller: Caller, member: Any, task: str, title: str) -> None:
-    if member["id"] != caller.member:
+    if member.id != caller.member:
         line = one_line(f"@{caller.name} assigned {task} to you: {title}")
-        log.wake(tx, [member["id"]], reason="assigned", subject=task, sender=caller.member, line=line)
+        wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
-def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) -> Updated:
+def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
     """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
-    task = find_settled(tx, arguments.task, now)
+    task = find_current(tx, arguments.task)
     if task.state in ("done", "cancelled"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Create a new task.", subject=task.name)
     if arguments.fence is not None or not _runs(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
-        require_fence(task, caller, arguments.fence, late, now)
+        require_fence(task, caller, arguments.fence, late, tx.now)
     elif arguments.status in ("working", "blocked"):
         raise Refusal(
             "stale_fence",
             f"Only the holder of {task.name}, with its fence, says that it is {arguments.status}.",
             "Give the fence of your claim, or claim_task first.",
             subject=task.name,
-            holder=task.row["holder_name"],
+            holder=task.row.holder_name,
         )
     if arguments.changes is not None and not _runs(caller, task):
         raise Refusal(
             "not_allowed",
-            f"Only @{task.row['creator_name']}, its owner or an operator may change {task.name}.",
+            f"Only @{task.row.creator_name}, its owner or an operator may change {task.name}.",
             "Post what should change to them: post_message.",
             subject=task.name,
         )
@@ -179,14 +161,13 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask, now: float) 
         raise Refusal(
             "invalid", "Nothing to update.", "Give a note, a status, changes or snooze_until.", subject=task.name
         )
-    return _update(tx, caller, arguments, task, now)
+    return _update(tx, caller, arguments, task)
 
 
-def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, now: float) -> Updated:
+def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask) -> Updated:
     seq = log.append(
         tx,
         author(caller),
-        now,
         act="update_task",
         subject=task.name,
         summary=one_line(_what_moved(caller, arguments, task)),
@@ -197,16 +178,16 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         },
     )
     if arguments.changes is not None or arguments.snooze_until is not None:
-        _edit(tx, caller, arguments, task, seq, now)
+        _edit(tx, caller, arguments, task, seq)
     if arguments.status in ("released", "cancelled"):
-        _let_go(tx, arguments, task, caller, seq, now)
+        _let_go(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
-        _renew(tx, caller, arguments, task, seq, now)
+        _renew(tx, caller, arguments, task, seq)
     kind = arguments.status or ("note" if arguments.note else "changed")
-    add_entry(tx, task.id, caller, now, kind, arguments.note or arguments.blocked_on or "")
-    updated = find(tx, task.name, now)
+    add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
+    updated = find_task(tx, task.name)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(now)
+        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx.now)
     )
 
 
@@ -228,32 +209,32 @@ def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
         "cancelled": "cancelled",
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
-    what = arguments.blocked_on or arguments.note or task.row["title"]
+    what = arguments.blocked_on or arguments.note or task.row.title
     return f"@{caller.name} {did} {task.name}: {what}"
 
 
-def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
     """Progress renews the lease; under `blocked` its clock stands."""
     if task.state not in ("claimed", "blocked"):
         raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
-    seconds = lease_seconds(caller.kind, tx.principal["mode"], tx.policy)
+    seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
     tx.run(
         "progress",
         id=task.id,
         state=state,
-        now=now,
-        lease_from=None if state == "blocked" else now,
+        now=tx.now,
+        lease_from=None if state == "blocked" else tx.now,
         lease_seconds=seconds,
-        blocked_on=(arguments.blocked_on or task.row["blocked_on"]) if state == "blocked" else "",
+        blocked_on=(arguments.blocked_on or task.row.blocked_on) if state == "blocked" else "",
         seq=seq,
     )
-    owe_task(tx, task.id, caller.member, tx.principal["mode"], now, seconds, state == "blocked")
+    schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
     if arguments.note:
-        tx.run("record_progress", member=caller.member, now=now, note=text_digest(arguments.note), busy_until=None)
+        tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
 
 
-def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int, now: float) -> None:
+def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
     if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
         raise Refusal(
             "conflict",
@@ -262,45 +243,45 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
             subject=task.name,
         )
     if task.state == "offered":
-        tx.run("close_offer", id=task.row["offer"], state="voided", now=now, reason=arguments.status)
+        tx.run("close_offer", id=task.row.offer, state="voided", now=tx.now, reason=arguments.status)
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
-    told = {task.holder, task.row["receiver"], task.row["reviewer"]} - {None, caller.member}
-    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row['title']}")
-    log.wake(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
+    told = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {caller.member}
+    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
+    wake_members(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        tell_freed(tx, task, now)
+        tell_freed(tx, task)
     else:
-        owe_assigned(tx, task.row, now)
+        remind_assigned(tx, task.row)
 
 
-def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, now: float) -> None:
+def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
     changes = arguments.changes or Changes()
     row = task.row
-    assigned = row["assigned"]
+    assigned = row.assigned
     if changes.assign is not None:
         member = find_member(tx, changes.assign) if changes.assign else None
-        assigned = None if member is None else member["id"]
-        if member is not None and assigned != row["assigned"]:
+        assigned = None if member is None else member.id
+        if member is not None and assigned != row.assigned:
             refuse_zombie(member, task.name, "Assign it to another member, or to nobody.")
-        if member is not None and assigned != row["assigned"]:
-            _tell_assigned(tx, caller, member, task.name, changes.title or row["title"])
-            owe_reminder(tx, "task", task.id, member["id"], member["mode"], now)
+        if member is not None and assigned != row.assigned:
+            _tell_assigned(tx, caller, member, task.name, changes.title or row.title)
+            schedule_reminder(tx, "task", task.id, member.id, member.mode)
     if changes.review is not None:
         review_policy(tx, changes.review)
     tx.run(
         "edit_task",
         id=task.id,
-        title=changes.title or row["title"],
-        detail=row["detail"] if changes.detail is None else changes.detail,
-        priority=row["priority"] if changes.priority is None else changes.priority,
-        due=row["due"] if changes.due is None else from_now(changes.due, now),
+        title=changes.title or row.title,
+        detail=row.detail if changes.detail is None else changes.detail,
+        priority=row.priority if changes.priority is None else changes.priority,
+        due=row.due if changes.due is None else from_now(changes.due, tx.now),
         assigned=assigned,
-        review=row["review"] if changes.review is None else changes.review.removeprefix("@"),
-        snooze_until=row["snooze_until"] if arguments.snooze_until is None else _snooze(tx, arguments, now),
+        review=row.review if changes.review is None else changes.review.removeprefix("@"),
+        snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
         seq=seq,
     )
     if changes.review is not None and task.state == "in_review":
-        ask_again(tx, row, changes.review.removeprefix("@"), now)
+        ask_again(tx, row, changes.review.removeprefix("@"))
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
@@ -310,10 +291,10 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         _set_dependencies(tx, task.id, changes.depends_on)
 
 
-def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
+def _snooze(tx: Writing, arguments: UpdateTask) -> float:
     """Until when the task's reminders are silent. Raises Refusal beyond what may be snoozed."""
-    until, longest = from_now(arguments.snooze_until or 0, now), tx.settings.snooze_max_seconds
-    if until > now + longest + 1:
+    until, longest = from_now(arguments.snooze_until or 0, tx.now), tx.settings.snooze_max_seconds
+    if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",
             f"A task may be snoozed for at most {longest:.0f} s.",
@@ -323,17 +304,17 @@ def _snooze(tx: Writing, arguments: UpdateTask, now: float) -> float:
     return until
 
 
-def tell_freed(tx: Writing, task: StoredTask, now: float) -> None:
+def tell_freed(tx: Writing, task: StoredTask) -> None:
     """Finishing the last unfinished dependency wakes whoever waits for it: the assigned member, else the creator."""
-    for row in tx.all("freed_by", task=task.id, limit=FREED_TOLD):
-        whom = row["assigned"] if row["assigned"] is not None else row["creator"]
-        log.wake(
+    for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_TOLD):
+        whom = row.assigned if row.assigned is not None else row.creator
+        wake_members(
             tx,
             [whom],
             reason="assigned",
-            subject=f"T-{row['id']}",
+            subject=f"T-{row.id}",
             sender=ROOM_MEMBER,
-            line=f"{task.name} is finished; T-{row['id']} can start",
+            line=f"{task.name} is finished; T-{row.id} can start",
         )
 
 
@@ -345,16 +326,16 @@ def review_policy(tx: Reading, review: str) -> None:
 
 def _runs(caller: Caller, task: StoredTask) -> bool:
     """Creator, the creator's owner, the holder's owner, operators and room owners need no fence (TSK4)."""
-    people = (task.row["creator"], task.row["creator_owner"], task.row["holder_owner"])
+    people = (task.row.creator, task.row.creator_owner, task.row.holder_owner)
     return caller.is_operator or caller.member in people
 
 
 def _set_dependencies(tx: Writing, task: int, names: list[str]) -> None:
     for name in dict.fromkeys(names):
         other = number(name)
-        if tx.one("task", id=other) is None:
+        if tx.one(TaskRow, "task", id=other) is None:
             raise not_found("task", name, "Call read_board to see the tasks.")
-        if other == task or tx.one("depends_on", task=other, other=task) is not None:
+        if other == task or tx.value(int, "depends_on", task=other, other=task) is not None:
             raise Refusal("invalid", f"T-{task} and {name} would wait for each other.", "Leave one of them out.")
         tx.run("add_dependency", task=task, needs_task=other)
 

@@ -36,7 +36,7 @@ where (until is null or until > :since)
         or (scope = 'room' and target = 0 and cast(:owner as bigint) <> :member))
 
 -- name: refusal
-select first_at, seq, repeats from refusal
+select act, code, subject, first_at, seq, repeats from refusal
 where member = :member and act = :act and code = :code and subject = :subject
 
 -- name: open_refusal

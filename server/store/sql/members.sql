@@ -7,18 +7,15 @@ select token.id as token, token.label as label, token.expires_at as expires_at, 
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
     trouble.verdict as trouble,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until
 from token
 join head on head.id = 1
 join member on member.id = token.member
 join member as owner on owner.id = member.owner
 left join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
+join member_standing as levels on levels.member = member.id
 where token.id = :token
 
 -- name: token_by_hash
@@ -101,16 +98,13 @@ update member set mode = :mode where id = :member
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until,
     presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until
 from member
 join member as owner on owner.id = member.owner
 left join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
+join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after
     and (cast(:capability as text) = '' or exists (
         select 1 from capability

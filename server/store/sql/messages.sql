@@ -8,9 +8,8 @@ values (:id, :seq, :author, :at, :kind, :summary, :text, :reply_to, :thread, :ta
 insert into addressee (message, member, author, turn) values (:message, :member, :author, :turn) on conflict do nothing
 
 -- name: message
-select message.id, message.seq, author.name as author, author.kind as author_kind, author.owner as author_owner,
-    message.author as author_id, message.at, message.kind, message.summary, message.text, message.reply_to,
-    message.thread, message.task
+select message.id, message.seq, author.name as author, author.kind as author_kind, message.at, message.kind,
+    message.summary, message.text, message.reply_to, message.thread, message.task
 from message
 join member as author on author.id = message.author
 where message.id = :id
@@ -101,15 +100,12 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until
 from member
 left join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
+join member_standing as levels on levels.member = member.id
 where member.name = :name and member.kind <> 'room'
 
 -- name: live_members
@@ -117,15 +113,12 @@ where member.name = :name and member.kind <> 'room'
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until
 from member
 join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
+join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and member.role <> 'observer' and member.id <> :author
     and (presence.last_call_at >= :since or presence.busy_until > :now)
 order by presence.last_call_at desc, member.id

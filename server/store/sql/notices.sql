@@ -4,7 +4,7 @@
 insert into notice (member, seq, reason, subject, kind) values (:member, :seq, :reason, :subject, :kind)
 on conflict do nothing
 
--- name: owe_notice
+-- name: schedule_letter
 -- The first of several sets the time at which all of them are looked at.
 insert into due (rule, subject, member, at, since, span)
 values ('notice', :member, :member, :at, :now, 0)

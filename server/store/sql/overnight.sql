@@ -125,7 +125,7 @@ from due
 join member on member.id = due.member
 join member as owner on owner.id = member.owner
 left join standing as own on own.scope = 'member' and own.target = member.id
-where due.escalated = 1 and own.state <> 'killed' and due.rule in ('task', 'ask', 'review', 'proof') and member.kind = 'agent'
+where due.escalated = 1 and own.state <> 'killed' and member.kind = 'agent'
 order by due.since
 limit :limit
 
@@ -290,7 +290,7 @@ limit 1
 
 -- name: tasks_in_work
 -- Whose lease ends first comes first; tasks whose clock stands come last.
-select id, state from task
+select id from task
 where state in ('claimed', 'blocked', 'offered', 'in_review')
 order by case when lease_from is null then 1 else 0 end, lease_from + lease_seconds, touched_at, id
 limit :limit

@@ -10,22 +10,22 @@ limit :limit
 -- name: next_due
 select min(at) as at from due
 
--- name: due
+-- name: timer
 select rule, subject, member, at, since, span, slot, counted, escalated, failures
 from due
 where rule = :rule and subject = :subject and member = :member
 
--- name: owe
--- Due from the beginning, whatever was counted before.
+-- name: schedule
+-- Starts over, whatever was counted before.
 insert into due (rule, subject, member, at, since, span)
 values (:rule, :subject, :member, :at, :since, :span)
 on conflict (rule, subject, member) do update
 set at = :at, since = :since, span = :span, slot = 0, counted = 0, escalated = 0, failures = 0
 
--- name: put_off
+-- name: postpone
 update due set at = :at, failures = 0 where rule = :rule and subject = :subject and member = :member
 
--- name: put_off_failed
+-- name: postpone_failed
 update due set at = :at, failures = failures + 1 where rule = :rule and subject = :subject and member = :member
 
 -- name: count_slot
@@ -33,10 +33,10 @@ update due
 set at = :at, span = :span, slot = :slot, counted = :counted, escalated = :escalated, failures = 0
 where rule = :rule and subject = :subject and member = :member
 
--- name: settle
+-- name: cancel_timer
 delete from due where rule = :rule and subject = :subject and member = :member
 
--- name: look_at_leases
+-- name: check_leases_by
 update due set at = :at where member = :member and rule = 'lease' and at > :at
 
 -- name: look_sooner
@@ -132,16 +132,13 @@ select member.id, member.name, member.kind, member.role, member.owner, owner.nam
     presence.connected_at, presence.connected_since, presence.evidence_at,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at,
-    own.state as own_state, own.until as own_until, own.since as own_since,
-    owners.state as owner_state, owners.until as owner_until, owners.since as owner_since,
-    room.state as room_state, room.until as room_until, room.since as room_since
+    levels.own_state, levels.own_until, levels.own_since, levels.owner_state, levels.owner_until,
+    levels.owner_since, levels.room_state, levels.room_until, levels.room_since
 from member
 join member as owner on owner.id = member.owner
 join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
+join member_standing as levels on levels.member = member.id
 where member.id = :member
 
 -- name: note_connected

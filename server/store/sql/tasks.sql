@@ -238,9 +238,8 @@ limit :limit
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
-    own.state as own_state, own.until as own_until,
-    owners.state as owner_state, owners.until as owner_until,
-    room.state as room_state, room.until as room_until,
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until,
     case when exists (
         select 1 from task_entry
         where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
@@ -248,10 +247,8 @@ select member.id, member.name, member.kind, member.owner, member.mode,
 from member
 join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
-left join standing as own on own.scope = 'member' and own.target = member.id
-left join standing as owners on owners.scope = 'owner' and owners.target = member.owner
-left join standing as room on room.scope = 'room' and room.target = 0
-where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and own.state <> 'killed'
+join member_standing as levels on levels.member = member.id
+where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and levels.own_state <> 'killed'
     and (presence.last_call_at > :seen_after
         or (presence.last_call_at is not null and member.mode in ('on_demand', 'manual')))
 order by case when member.owner <> :owner then 0 else 1 end, held_it, presence.last_call_at desc, member.id
@@ -278,10 +275,12 @@ order by case when task.reviewer = :member or completer.owner = :member then 0 e
 limit :limit
 
 -- name: reviews_of
-select task.id, task.title, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
-    completer.name as completer_name, completer.owner as completer_owner
+select task.id, task.title, task.review, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
+    task.completed_at, completer.name as completer_name, completer.owner as completer_owner,
+    answers.name as completer_owner_name
 from task
 join member as completer on completer.id = task.completed_by
+join member as answers on answers.id = completer.owner
 join member as reviewer on reviewer.id = task.reviewer
 where task.state = 'in_review' and task.reviewer = :member
 order by task.id

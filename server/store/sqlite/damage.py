@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
@@ -20,7 +20,7 @@ STEPS = 10_000
 INDEX_OF_WORDS = "fts5"
 """What SQLite says of the index of words is no damage: it can be built again from what stands."""
 
-Vouch = Callable[[Any], str | None]
+Vouch = Callable[[ReadHead | None], str | None]
 """What somebody who remembers the room misses in it, in words; told the head row, None where there is none."""
 
 
@@ -40,9 +40,10 @@ def find_damage(path: Path, vouch: Vouch) -> str | None:
         return str(error)
 
 
-def _head(connection: sqlite3.Connection) -> Any:
+def _head(connection: sqlite3.Connection) -> ReadHead | None:
     try:
-        return connection.execute(sqlite_statements()["read_head"]).fetchone()
+        row = connection.execute(sqlite_statements()["read_head"]).fetchone()
+        return None if row is None else ReadHead(**row)
     except sqlite3.Error as error:
         if code_of(error) != sqlite3.SQLITE_ERROR:
             raise

@@ -1,0 +1,60 @@
+"""What changes who holds a task, or for how long: shared by claims, offers, reviews and kills."""
+
+from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, find_task
+from teamroom.server.facts.timers import schedule
+from teamroom.server.facts.wakes import wake_members
+from teamroom.server.record import chain as log
+from teamroom.server.store.rows.supervisor import WatchedMember
+from teamroom.server.store.rows.tasks import TaskRow
+from teamroom.server.store.transaction import Writing
+
+
+def find_current(tx: Writing, identifier: str) -> StoredTask:
+    """Like `find`, and what has become due is written down first, so that the act starts from it."""
+    task = find_task(tx, identifier)
+    if not task.offer_expired:
+        return task
+    row = task.row
+    seq = log.append(
+        tx,
+        ROOM_AUTHOR,
+        act="expire_offer",
+        subject=f"O-{row.offer}",
+        summary=f"O-{row.offer} expired unanswered by @{row.receiver_name}; {task.name} is back with "
+        f"@{row.holder_name}",
+        detail={"task": task.name},
+    )
+    tx.run("close_offer", id=row.offer, state="expired", now=tx.now, reason="")
+    give_back(tx, task, task.lease.since or tx.now, seq)
+    wake_members(
+        tx,
+        [row.giver] if row.giver is not None else [],
+        reason="answer",
+        subject=f"O-{row.offer}",
+        sender=ROOM_MEMBER,
+        line=f"@{row.receiver_name} did not answer; {task.name} is yours again",
+    )
+    return find_task(tx, identifier)
+
+
+def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
+    """An offer is over: its giver goes on, and its lease, which stood still, runs again since some time."""
+    assert task.holder is not None
+    seconds = task.lease.seconds
+    tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
+    schedule_reminder(tx, "task", task.id, task.holder, tx.only(WatchedMember, "watched", member=task.holder).mode)
+    schedule(tx, "lease", task.id, task.holder, seconds, at=since + seconds)
+
+
+def remind_assigned(tx: Writing, row: TaskRow) -> None:
+    """A task is open again: whom it is assigned to is reminded to claim it."""
+    if row.assigned is not None:
+        mode = tx.only(WatchedMember, "watched", member=row.assigned).mode
+        schedule_reminder(tx, "task", row.id, row.assigned, mode)
+
+
+def schedule_task(tx: Writing, task: int, member: int, mode: str, lease_seconds: float, blocked: bool = False) -> None:
+    """A member holds a task that moved now: remind it while nothing moves, and expire its lease."""
+    schedule_reminder(tx, "task", task, member, mode, blocked)
+    schedule(tx, "lease", task, member, lease_seconds)

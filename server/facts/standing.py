@@ -1,0 +1,160 @@
+"""Whether a member is stopped: the one place that answers it, at every level, for the door and for everybody else."""
+
+from typing import NoReturn, Protocol
+
+from teamroom.server.clock import rfc3339
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.standing import Level, Setting, Standing, State, decide
+from teamroom.server.rules.text import said
+from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.members import Principal
+from teamroom.server.store.transaction import Reading
+
+ROOM = 0
+"""The target of a standing that binds the whole room."""
+
+RETRY_SECONDS = 60
+"""When a member under a pause without an end should ask again."""
+
+
+class Levels(Protocol):
+    """A row with a member's standing at three levels, as the view `member_standing` has it."""
+
+    @property
+    def kind(self) -> str:
+        """Whether it is an agent, a person or the room itself."""
+        ...
+
+    @property
+    def own_state(self) -> str | None:
+        """What is stored for the member itself."""
+        ...
+
+    @property
+    def own_until(self) -> float | None:
+        """When that ends."""
+        ...
+
+    @property
+    def owner_state(self) -> str | None:
+        """What is stored for the agents of its owner."""
+        ...
+
+    @property
+    def owner_until(self) -> float | None:
+        """When that ends."""
+        ...
+
+    @property
+    def room_state(self) -> str | None:
+        """What is stored for the room."""
+        ...
+
+    @property
+    def room_until(self) -> float | None:
+        """When that ends."""
+        ...
+
+
+def standing_in_force(row: Levels, now: float) -> Standing:
+    """What binds a member now, and at which level. The most restrictive standing wins."""
+    return decide(
+        row.kind,
+        Setting(row.own_state, row.own_until),
+        Setting(row.owner_state, row.owner_until),
+        Setting(row.room_state, row.room_until),
+        now,
+    )
+
+
+def state_of(row: Levels, now: float) -> State:
+    """The state of a member for readers: a standing that is missing or unreadable counts as paused."""
+    return standing_in_force(row, now).state or "paused"
+
+
+def is_killed(row: Levels) -> bool:
+    """Whether a member was killed and not revived."""
+    return row.own_state == "killed"
+
+
+def own_pause_ends(row: Levels, now: float, longest_seconds: float) -> float | None:
+    """When a member's own pause ends, None while it has none. A pause without an end is given `longest_seconds`."""
+    if Setting(row.own_state, row.own_until).in_force(now) != "paused":
+        return None
+    return row.own_until if row.own_until is not None else now + longest_seconds
+
+
+def pauses_above(row: Levels, level: Level, now: float) -> list[Level]:
+    """The levels above one at which an agent is paused now, the highest first."""
+    above = {"room": Setting(row.room_state, row.room_until), "owner": Setting(row.owner_state, row.owner_until)}
+    levels: dict[Level, tuple[Level, ...]] = {"member": ("room", "owner"), "owner": ("room",), "room": ()}
+    return [name for name in levels[level] if above[name].in_force(now) == "paused"]
+
+
+def stored_standing(tx: Reading, level: Level, target: int) -> StandingRow:
+    """What is stored at one level. `target`: a member, or `ROOM`. Raises MissingRowError."""
+    return tx.only(StandingRow, "standing", scope=level, target=target)
+
+
+def stored_state(row: StandingRow, now: float) -> State | None:
+    """The state of one level at this moment. None: it is unreadable, which denies."""
+    return Setting(row.state, row.until).in_force(now)
+
+
+def pause_in_force(tx: Reading, row: Principal) -> StandingRow | None:
+    """The pause that a caller is told of: its own first, then its owner's, then the room's."""
+    targets: tuple[tuple[Level, int], ...] = (("member", row.member), ("owner", row.owner), ("room", ROOM))
+    for level, target in targets:
+        found = stored_standing(tx, level, target)
+        if stored_state(found, tx.now) == "paused":
+            return found
+    return None
+
+
+def pause_details(tx: Reading, row: Principal) -> dict[str, str | None]:
+    """Who paused a caller, why and until when, as replies say it; empty while it is not paused."""
+    found = pause_in_force(tx, row)
+    if found is None:
+        return {}
+    until = None if found.until is None else rfc3339(found.until)
+    return {"by": found.by_name, "reason": found.reason, "until": until}
+
+
+def require_active(tx: Reading, row: Principal, *, while_paused: bool) -> None:
+    """Refuse a caller that is stopped, with who stopped it, why and until when. Raises Refusal.
+
+    `while_paused`: the call is allowed during a pause.
+    """
+    standing = standing_in_force(row, tx.now)
+    if standing.state != "active" and not (standing.state == "paused" and while_paused):
+        _refuse(tx, standing, row)
+
+
+def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
+    if standing.state is None:
+        raise Refusal(
+            "not_allowed",
+            "The room's policy for you is missing or cannot be read, so it denies.",
+            "Tell your owner to run `teamroom doctor`.",
+        )
+    target = {"member": row.member, "owner": row.owner, "room": ROOM}[standing.level]
+    stored = stored_standing(tx, standing.level, target)
+    if standing.state == "killed":
+        raise Refusal(
+            "killed", f"You were killed by @{stored.by_name}: {said(stored.reason)}.", "Stop. Make no more calls."
+        )
+    until = stored.until
+    retry = RETRY_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)
+    whom = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[standing.level]
+    ends = f", until {rfc3339(until)}" if until is not None else ""
+    raise Refusal(
+        "paused",
+        f"{whom} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {said(stored.reason)}.",
+        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
+        "says your standing is active.",
+        by=stored.by_name,
+        reason=stored.reason,
+        since=rfc3339(stored.since),
+        until=rfc3339(until) if until is not None else None,
+        retry_after_seconds=retry,
+    )

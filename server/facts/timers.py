@@ -1,0 +1,97 @@
+"""Timers: what the supervisor looks at, and when. An act that causes something to fall due sets one in its own commit.
+
+Nothing here is taken back when the thing is done: the supervisor checks first whether it still applies.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from teamroom.server.rules.notices import next_time
+from teamroom.server.rules.presence import interval_seconds
+from teamroom.server.store.transaction import Reading, Writing
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """One entry of the schedule, as the supervisor saw it.
+
+    `rule`: which duty it is for; `subject`: the task, message, offer or member it is about. `at`: when it is due;
+    `since`: when it was set, both in seconds since 1970-01-01 UTC. `span`, `slot`, `counted` and `escalated` belong to
+    reminders: the first delay in seconds, the last slot decided, how many counted, and 1 once the owner was told.
+    """
+
+    rule: str
+    subject: int
+    member: int
+    at: float
+    since: float
+    span: float
+    slot: int
+    counted: int
+    escalated: int
+    failures: int
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What names it in a statement."""
+        return {"rule": self.rule, "subject": self.subject, "member": self.member}
+
+
+def schedule(
+    tx: Writing,
+    rule: str,
+    subject: int,
+    member: int,
+    span: float,
+    *,
+    since: float | None = None,
+    at: float | None = None,
+) -> None:
+    """Set a timer: `span` seconds after now, or after `since`; or at a time. A timer of the same key starts over."""
+    since = tx.now if since is None else since
+    at = since + span if at is None else at
+    tx.run("schedule", rule=rule, subject=subject, member=member, at=at, since=since, span=span)
+    tx.effects.due = min(tx.effects.due, at)
+
+
+def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
+    """Watch an agent that has an interval from now on; an agent without one is not watched."""
+    interval = interval_seconds(mode, tx.settings)
+    if interval is None:
+        cancel_timer(tx, "presence", member, member)
+    else:
+        schedule(tx, "presence", member, member, interval)
+
+
+def check_leases_by(tx: Writing, member: int, at: float) -> None:
+    """Check a member's leases at a time at the latest: they may expire sooner than was expected."""
+    tx.run("check_leases_by", member=member, at=at)
+    tx.effects.due = min(tx.effects.due, at)
+
+
+def schedule_digest(tx: Writing, member: int, name: str) -> None:
+    """Send a person a digest each day, if it has a channel and the settings name a time. An earlier time stays."""
+    clock = tx.settings.notify_digest
+    if not clock or name not in tx.settings.notify:
+        return
+    at, set_before = next_time(tx.now, clock, tx.settings), find_timer(tx, "digest", member, member)
+    if set_before is None:
+        schedule(tx, "digest", member, member, 0, at=at)
+    elif at < set_before.at:
+        postpone(tx, set_before, at)
+        tx.effects.due = min(tx.effects.due, at)
+
+
+def cancel_timer(tx: Writing, rule: str, subject: int, member: int) -> None:
+    """Remove a timer."""
+    tx.run("cancel_timer", rule=rule, subject=subject, member=member)
+
+
+def postpone(tx: Writing, timer: Timer, at: float) -> None:
+    """Look at a timer again at another time."""
+    tx.run("postpone", **timer.key, at=at)
+
+
+def find_timer(tx: Reading, rule: str, subject: int, member: int) -> Timer | None:
+    """The timer with this key, if it is set."""
+    return tx.one(Timer, "timer", rule=rule, subject=subject, member=member)

@@ -1,0 +1,1 @@
+"""What the statements return: one file of row types for each file of statements in `store/sql`."""

@@ -1,0 +1,53 @@
+"""What is read of standing, pauses, counted refusals and remembered requests."""
+
+from typing import NamedTuple
+
+from teamroom.server.rules.standing import Level
+
+
+class StandingRow(NamedTuple):
+    """The standing stored at one level, and who set it."""
+
+    state: str
+    since: float
+    until: float | None
+    by_role: str
+    reason: str
+    by_member: int
+    by_name: str
+
+
+class PauseRow(NamedTuple):
+    """A pause at one level. `until` None: it has no end."""
+
+    scope: Level
+    since: float
+    until: float | None
+
+
+class RefusalRow(NamedTuple):
+    """Equal refusals of a member: the first one, its log entry, and how many followed."""
+
+    act: str
+    code: str
+    subject: str
+    first_at: float
+    seq: int
+    repeats: int
+
+
+class RequestRow(NamedTuple):
+    """A remembered call and its reply, as JSON. It is repeated until `until`."""
+
+    act: str
+    arguments: str
+    reply: str
+    at: float
+    until: float
+
+
+class StandingCount(NamedTuple):
+    """How many members have a standing of their own."""
+
+    state: str
+    members: int

@@ -1,0 +1,89 @@
+"""What is read of the log and of wakes."""
+
+from typing import NamedTuple
+
+
+class LogEntry(NamedTuple):
+    """An entry of the log as it is hashed. The content (`summary`, `detail`, `salt`) is None once it was redacted."""
+
+    seq: int
+    epoch: int
+    at: float
+    actor: int
+    owner: int
+    act: str
+    subject: str
+    outcome: str
+    summary: str | None
+    detail: str | None
+    salt: str | None
+    digest: str
+    hash: str
+
+
+class MessageTexts(NamedTuple):
+    """The stored texts of a message, to be compared with the log."""
+
+    id: int
+    author: int
+    at: float
+    kind: str
+    summary: str
+    text: str
+
+
+class TaskTexts(NamedTuple):
+    """The stored texts of a task, to be compared with the log. `evidence` is JSON."""
+
+    title: str
+    detail: str
+    summary: str
+    evidence: str
+
+
+class ReceiptRow(NamedTuple):
+    """An entry of the log as members read it. `detail` is JSON; both texts are None once they were redacted."""
+
+    seq: int
+    at: float
+    actor: str
+    owner: str
+    act: str
+    subject: str
+    outcome: str
+    summary: str | None
+    detail: str | None
+    hash: str
+
+
+class StreamRow(NamedTuple):
+    """An entry of the stream. `folded`: 1 for a note beyond its author's budget."""
+
+    seq: int
+    at: float
+    actor: str
+    kind: str
+    act: str
+    subject: str
+    summary: str | None
+    folded: int
+
+
+class WakeTime(NamedTuple):
+    """A wake's log entry and its time."""
+
+    seq: int
+    at: float
+
+
+class LastAct(NamedTuple):
+    """The log number and the time of a member's last act."""
+
+    seq: int
+    at: float
+
+
+class EntryTime(NamedTuple):
+    """When a log entry was written."""
+
+    at: float

@@ -1,0 +1,137 @@
+"""What is read of members, tokens and presence."""
+
+from typing import NamedTuple
+
+from teamroom.server.identity import Kind, Role
+
+
+class Principal(NamedTuple):
+    """All that decides whether a token may act: token, member, owner, and standing at three levels."""
+
+    token: str
+    label: str
+    expires_at: float | None
+    revoked_at: float | None
+    member: int
+    name: str
+    kind: Kind
+    role: Role
+    owner: int
+    owner_name: str
+    mode: str
+    acknowledged: int
+    epoch: int
+    room_epoch: int
+    last_call_at: float | None
+    trouble: str | None
+    own_state: str | None
+    own_until: float | None
+    owner_state: str | None
+    owner_until: float | None
+    room_state: str | None
+    room_until: float | None
+
+
+class TokenRow(NamedTuple):
+    """A token and its member, found by the token's hash."""
+
+    token: str
+    label: str
+    expires_at: float | None
+    revoked_at: float | None
+    member: int
+    name: str
+    kind: Kind
+    role: Role
+    owner: int
+    owner_name: str
+    state: str | None
+    reason: str | None
+    by_name: str | None
+
+
+class MemberRow(NamedTuple):
+    """A member as it was enrolled."""
+
+    id: int
+    name: str
+    kind: Kind
+    role: Role
+    owner: int
+    owner_name: str
+    mode: str
+    created_at: float
+    acknowledged: int
+
+
+class MemberName(NamedTuple):
+    """A member's name, kind and owner."""
+
+    id: int
+    name: str
+    kind: Kind
+    owner: int
+
+
+class PresenceRow(NamedTuple):
+    """What was recorded of a member's calls and progress."""
+
+    last_call_at: float | None
+    last_progress_at: float | None
+    last_note: str | None
+    busy_until: float | None
+
+
+class RosterRow(NamedTuple):
+    """A member on the roster, with the facts behind its presence and standing."""
+
+    id: int
+    name: str
+    kind: Kind
+    role: Role
+    owner: int
+    owner_name: str
+    mode: str
+    last_call_at: float | None
+    last_progress_at: float | None
+    busy_until: float | None
+    connected_at: float | None
+    trouble: str | None
+    trouble_reason: str | None
+    own_state: str | None
+    own_until: float | None
+    owner_state: str | None
+    owner_until: float | None
+    room_state: str | None
+    room_until: float | None
+
+
+class LiveToken(NamedTuple):
+    """A token that is in force."""
+
+    id: str
+    label: str
+    created_at: float
+    expires_at: float | None
+
+
+class MemberFacts(NamedTuple):
+    """The facts behind a member's presence and standing."""
+
+    id: int
+    name: str
+    kind: Kind
+    owner: int
+    mode: str
+    last_call_at: float | None
+    last_progress_at: float | None
+    busy_until: float | None
+    connected_at: float | None
+    trouble: str | None
+    trouble_reason: str | None
+    own_state: str | None
+    own_until: float | None
+    owner_state: str | None
+    owner_until: float | None
+    room_state: str | None
+    room_until: float | None

@@ -1,0 +1,35 @@
+"""What is read of messages."""
+
+from typing import NamedTuple
+
+
+class MessageRow(NamedTuple):
+    """A message with its author."""
+
+    id: int
+    seq: int
+    author: str
+    author_kind: str
+    at: float
+    kind: str
+    summary: str
+    text: str
+    reply_to: int | None
+    thread: int
+    task: int | None
+
+
+class MessagePlace(NamedTuple):
+    """A message's id and its log number."""
+
+    id: int
+    seq: int
+
+
+class LastTurn(NamedTuple):
+    """The newest message from one member to another, and how far their exchange has come."""
+
+    message: int
+    author: int
+    turn: int
+    seq: int

@@ -1,0 +1,176 @@
+"""What is read for the overnight screen."""
+
+from typing import NamedTuple
+
+
+class AskOfPerson(NamedTuple):
+    """An ask that a person has not answered."""
+
+    id: int
+    summary: str
+    author: str
+    person: str
+    since: float
+
+
+class ReviewByPerson(NamedTuple):
+    """A completion that waits for a person. `person` None: for any."""
+
+    id: int
+    title: str
+    completed_at: float
+    completer: str
+    person: str | None
+
+
+class BlockedTask(NamedTuple):
+    """A blocked task and its holder."""
+
+    id: int
+    title: str
+    blocked_on: str
+    touched_at: float
+    holder: str
+
+
+class TaskForPerson(NamedTuple):
+    """A task that is assigned to a person and can start."""
+
+    id: int
+    title: str
+    created_at: float
+    creator: str
+    person: str
+
+
+class OfferToPerson(NamedTuple):
+    """An open offer to a person."""
+
+    id: int
+    note: str
+    created_at: float
+    expires_at: float
+    giver: str
+    person: str
+
+
+class EscalatedRow(NamedTuple):
+    """Something owed that was escalated to the member's owner."""
+
+    rule: str
+    subject: int
+    since: float
+    counted: int
+    member: int
+    name: str
+    owner_name: str
+
+
+class SubjectCount(NamedTuple):
+    """How many log entries there are about a subject, and the newest one."""
+
+    subject: str
+    times: int
+    seq: int
+
+
+class SuspectedMember(NamedTuple):
+    """A member under suspicion, and the task to repair it, if there is one."""
+
+    name: str
+    verdict: str
+    since: float
+    reason: str
+    repair: int | None
+
+
+class SentBack(NamedTuple):
+    """A completion that was sent back."""
+
+    seq: int
+    task: int
+    at: float
+    summary: str | None
+    reviewer: str
+    completer: str
+
+
+class AlertRow(NamedTuple):
+    """An alert."""
+
+    id: int
+    at: float
+    summary: str
+    author: str
+
+
+class RefusalCount(NamedTuple):
+    """How many refusals of one act a member has in the log, and the time of the newest."""
+
+    name: str
+    act: str
+    entries: int
+    at: float
+
+
+class StoppedRow(NamedTuple):
+    """A standing that is not active. `name` None: the room."""
+
+    scope: str
+    name: str | None
+    state: str
+    since: float
+    until: float | None
+    by_name: str
+    reason: str
+
+
+class NewestStop(NamedTuple):
+    """The newest log entry that stopped a subject. `detail` is JSON."""
+
+    seq: int
+    at: float
+    detail: str | None
+    actor: str
+
+
+class ResumedBy(NamedTuple):
+    """The log entry that resumed or revived a subject."""
+
+    act: str
+    at: float
+    actor: str
+
+
+class StateCount(NamedTuple):
+    """How many tasks are in a state."""
+
+    state: str
+    tasks: int
+
+
+class LastEntry(NamedTuple):
+    """The newest entry on a task. `detail` is JSON."""
+
+    member: str
+    at: float
+    kind: str
+    text: str
+    detail: str
+
+
+class DoneByMember(NamedTuple):
+    """What a member did, in numbers."""
+
+    member: int
+    completed: int
+    reviewed: int
+    reports: int
+
+
+class HandOverCount(NamedTuple):
+    """How many tasks one member handed over to another."""
+
+    giver: int
+    receiver: int
+    times: int

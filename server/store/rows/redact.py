@@ -1,0 +1,22 @@
+"""What is read to redact content."""
+
+from typing import NamedTuple
+
+
+class EntryRow(NamedTuple):
+    """A log entry that has content."""
+
+    seq: int
+    at: float
+    act: str
+    subject: str
+
+
+class PageEntry(NamedTuple):
+    """A log entry. `has_content`: 0 once it was redacted."""
+
+    seq: int
+    at: float
+    act: str
+    subject: str
+    has_content: int

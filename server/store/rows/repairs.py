@@ -1,0 +1,22 @@
+"""What is read of repairs."""
+
+from typing import NamedTuple
+
+
+class RepairedMember(NamedTuple):
+    """A repair task and the member it is about."""
+
+    task: int
+    name: str
+    standing: str | None
+
+
+class RepairRow(NamedTuple):
+    """A member's newest repair. The numbers are log entries: given up last, ordered last by a person."""
+
+    task: int
+    state: str
+    holder: str | None
+    asked_by: str
+    released_seq: int | None
+    ordered_seq: int | None

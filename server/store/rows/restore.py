@@ -1,0 +1,20 @@
+"""What is read when a room is restored."""
+
+from typing import NamedTuple
+
+
+class StoppedTarget(NamedTuple):
+    """A standing that is not active, by name."""
+
+    scope: str
+    name: str
+    state: str
+    until: float | None
+    by_role: str
+
+
+class FirstOwner(NamedTuple):
+    """The first room owner that is active."""
+
+    id: int
+    name: str
