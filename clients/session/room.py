@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
 from teamroom.clients.session.failure import Failure
@@ -17,6 +17,8 @@ from teamroom.clients.session.protocol import (
     resource_json,
     tool_reply,
 )
+
+__all__ = ["Failure", "Place", "Room", "ask", "connected"]
 
 ROUNDS = 10
 """How often one call is answered with a question at most."""
@@ -53,6 +55,12 @@ class Room:
         """Close the connection."""
         self._connection.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _result(self, request: Request) -> dict[str, Any]:
         """The result of a request, after the questions that the room asks first."""
         if self._confirm is not None:
@@ -85,8 +93,7 @@ class Room:
 @contextlib.contextmanager
 def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
     """The room of a place, with the caller's token or with the one that is given. Raises Failure."""
-    room = Room(place.endpoint, bearer or token(place), confirm=confirm)
-    with contextlib.closing(room):
+    with Room(place.endpoint, bearer or token(place), confirm=confirm) as room:
         yield room
 
 
