@@ -13,7 +13,6 @@ from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
 from teamroom.server.acts.tasks.board import READ_BOARD
-from teamroom.server.facts.ids import number
 from teamroom.server.identity import Caller
 from teamroom.server.rules.text import logged, said
 from teamroom.tools.control import channels, plants, policy
@@ -88,7 +87,7 @@ def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
 
 
 def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"task:{number(arguments.task)}",)
+    return (f"task:{arguments.task}",)
 
 
 def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:

@@ -4,15 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.facts.ids import (
+    LARGEST_NUMBER,
+    MessageNumber,
+    OfferNumber,
+    TaskNumber,
+    message_name,
+    offer_name,
+    parse_message,
+    parse_offer,
+    parse_task,
+    task_name,
+)
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.store.transaction import Reading, Writing
+
+ID_CHARACTERS = 20
+"""The longest id that is read: 18 digits fit every engine."""
 
 TOKEN_TOLD = "token_told"
 """The kind of fault that a text with a token in it is: its fix is not another text, but another token."""
@@ -36,10 +50,15 @@ def _on_one_line(text: str) -> str:
     return line
 
 
-def _task_number(value: str) -> str:
-    if not (value[:2] == "T-" and value[2:].isascii() and value[2:].isdigit()):
-        raise ValueError('a task is written like "T-12"')
-    return value
+def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPydanticSchema:
+    """An id that is written as a text of at most `ID_CHARACTERS`, and used as a number."""
+
+    def schema(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = handler.generate_schema(Annotated[str, Field(max_length=ID_CHARACTERS)])
+        printed = core_schema.plain_serializer_function_ser_schema(name)
+        return core_schema.no_info_after_validator_function(parse, text, serialization=printed)
+
+    return GetPydanticSchema(schema)
 
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
@@ -50,7 +69,9 @@ TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_
 Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
 Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
 Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]
-TaskId = Annotated[str, Field(max_length=20), AfterValidator(_task_number)]
+TaskId = Annotated[TaskNumber, _written(parse_task, task_name)]
+MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
+OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 

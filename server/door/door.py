@@ -7,27 +7,26 @@ and a resume the very next call. A read is one snapshot that includes the same c
 """
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import AnyAct, AnyRead, Reply, author
-from teamroom.server.acts.presence.trouble import answered_for_itself, seen_again
-from teamroom.server.clock import Clock, rfc3339
+from teamroom.server.acts.act import AnyAct, AnyRead
+from teamroom.server.acts.presence.trouble import answered_for_itself
+from teamroom.server.clock import Clock
+from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.door.refused import record_refusal
+from teamroom.server.door.repeats import remember, repeat_of, replay
+from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
-from teamroom.server.record import chain as room_log
 from teamroom.server.refusals import UNRECORDED, Refusal
-from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.rules.text import said
 from teamroom.server.store.engine import QueueFullError, Store
-from teamroom.server.store.rows.control import RefusalRow, RequestRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import DamagedError, DiskFullError, Reading, StorageError, Writing
@@ -37,14 +36,8 @@ logger = logging.getLogger("teamroom.door")
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 
-CLOSED_REFUSALS = 8
-"""How many windows of counted refusals one refusal closes at most."""
-
 DAMAGED_SECONDS = 600
 """When to call again a room that a person must restore first."""
-
-FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
-"""Once in so many log numbers, so many remembered calls are forgotten whose time is over."""
 
 
 class UnauthorisedError(Exception):
@@ -67,7 +60,7 @@ class Door:
     def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
         row = self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
-        if row is None or not _is_live(row, self._clock()):
+        if row is None or not is_live(row, self._clock()):
             if row is not None and row.state == "killed":
                 raise _killed(row)
             raise UnauthorisedError(
@@ -88,15 +81,15 @@ class Door:
 
     async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
         """Carry an act out, durably, and return its reply. Raises Refusal; nothing else of it stays then."""
-        repeat = _repeat(act, arguments, request_id)
+        repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
             present = _admit(tx, caller, act.roles, act.while_paused)
             if repeat is None:
                 return _carry_out(tx, present, act, arguments)
-            if (reply := _replay(tx, present, act, repeat)) is None:
+            if (reply := replay(tx, present, act, repeat)) is None:
                 reply = _carry_out(tx, present, act, arguments)
-                _remember(tx, present, act, repeat, reply)
+                remember(tx, present, act, repeat, reply)
             return reply
 
         with self._timed("act", act.name) as timed:
@@ -128,7 +121,7 @@ class Door:
             if not isinstance(error, Refusal):
                 raise error
             if error.code not in UNRECORDED:
-                error.receipt = _record_refusal(tx, caller, act.name, error)
+                error.receipt = record_refusal(tx, caller, act.name, error)
                 if error.keep is not None:
                     error.keep(tx)
             return error
@@ -139,9 +132,8 @@ class Door:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
         def work(tx: Reading) -> tuple[Any, Any]:
-            row = _principal(tx, caller)
-            present = _check(tx, row, caller, read.roles, read.while_paused)
-            return read.run(tx, present, arguments), row if _is_stale(tx, row) else None
+            row = _check(tx, caller, read.roles, read.while_paused)
+            return read.run(tx, _caller(row), arguments), row if is_stale(tx, row) else None
 
         with self._timed("read", read.name):
             try:
@@ -155,7 +147,7 @@ class Door:
 
             def beside(tx: Writing) -> None:
                 if stale is not None:
-                    _touch(tx, caller, stale)
+                    touch(tx, caller, stale)
                 if read.beside is not None:
                     read.beside(tx, caller, arguments, reply)
 
@@ -165,7 +157,7 @@ class Door:
     def check(self, caller: Caller, read: AnyRead) -> None:
         """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
         try:
-            self._store.look_up(lambda tx: _check(tx, _principal(tx, caller), caller, read.roles, read.while_paused))
+            self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
             raise self.storage_refusal(error) from error
 
@@ -177,7 +169,7 @@ class Door:
             return
 
         def record(tx: Writing) -> None:
-            refusal.receipt = _record_refusal(tx, caller, name, refusal)
+            refusal.receipt = record_refusal(tx, caller, name, refusal)
 
         await self._write_beside(record)
 
@@ -257,8 +249,8 @@ class _Timed:
         self._metrics.call(self._kind, self._name, outcome, time.perf_counter() - self._started)
 
 
-def _killed(row: Any) -> UnauthorisedError:
-    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason)}."
+def _killed(row: TokenRow) -> UnauthorisedError:
+    why = f"@{row.name} was killed by @{row.by_name}: {said(row.reason or '')}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
@@ -269,17 +261,12 @@ def _reraise(tx: Writing, error: Exception) -> None:
 # ------------------------------------------------------------------ who may, inside the transaction
 
 
-def _principal(tx: Reading, caller: Caller) -> Any:
-    return tx.one(Principal, "principal", token=caller.token_id)
-
-
-def _admit(tx: Writing, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
+def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Caller:
     """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
-    row = _principal(tx, caller)
-    present = _check(tx, row, caller, roles, while_paused)
-    if _is_stale(tx, row):
-        _touch(tx, present, row)
-    return present
+    row = _check(tx, caller, roles, while_paused)
+    if is_stale(tx, row):
+        touch(tx, caller, row)
+    return _caller(row)
 
 
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
@@ -292,9 +279,10 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     return reply
 
 
-def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_paused: bool) -> Caller:
-    tx.caller_row = row
-    if row is None or (not is_killed(row) and not _is_live(row, tx.now)):
+def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Principal:
+    """The caller's row, if it may act now and has one of the roles. Raises Refusal."""
+    row = tx.caller_row = find_principal(tx, caller)
+    if row is None or (not is_killed(row) and not is_live(row, tx.now)):
         raise Refusal(
             "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
         )
@@ -305,14 +293,10 @@ def _check(tx: Reading, row: Any, caller: Caller, roles: frozenset[Any], while_p
             f"Your role is {row.role}; this needs {' or '.join(sorted(roles))}.",
             "Ask an operator or the room's owner to do it.",
         )
-    return _caller(row)
+    return row
 
 
-def _is_live(row: Any, now: float) -> bool:
-    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
-
-
-def _caller(row: Any) -> Caller:
+def _caller(row: Principal | TokenRow) -> Caller:
     return Caller(
         token_id=row.token,
         token_label=row.label,
@@ -323,115 +307,3 @@ def _caller(row: Any) -> Caller:
         owner=row.owner,
         owner_name=row.owner_name,
     )
-
-
-def _is_stale(tx: Reading, row: Any) -> bool:
-    """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
-    last = row.last_call_at
-    return last is None or not 0 <= tx.now - last < tx.settings.presence_write_seconds
-
-
-def _touch(tx: Writing, caller: Caller, row: Any) -> None:
-    gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
-    tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
-    if row.last_call_at is None or row.trouble == "gone":
-        seen_again(tx, caller, row.mode, row.trouble)
-
-
-# ------------------------------------------------------------------ repeats
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
-
-    key: str
-    arguments: str
-    request_id: str | None
-
-
-def _repeat(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
-    if request_id is None and not act.repeats:
-        return None
-    fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
-    key = f"id:{request_id}" if request_id is not None else f"equal:{act.name}:{fingerprint}"
-    return Repeat(key, fingerprint, request_id)
-
-
-def _replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
-    """The first result of this very call, marked with its time, or None."""
-    first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
-    if first is None or not first.at <= tx.now < first.until:
-        return None
-    if first.act != act.name or first.arguments != repeat.arguments:
-        raise Refusal(
-            "conflict",
-            f"The request id {repeat.request_id} already stands for another call ({first.act}).",
-            "Use a new request id for a new call.",
-        )
-    reply = act.reply.model_validate_json(first.reply)
-    return reply.model_copy(update={"replayed": rfc3339(first.at)})
-
-
-def _remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
-    kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
-    tx.run(
-        "remember_request",
-        member=caller.member,
-        key=repeat.key,
-        act=act.name,
-        arguments=repeat.arguments,
-        reply=reply.remembered().model_dump_json(),
-        at=tx.now,
-        until=tx.now + kept,
-    )
-    if tx.head.seq % FORGET_EVERY == 0:
-        tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
-
-
-# ------------------------------------------------------------------ receipts of refusals
-
-
-def _record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> int | None:
-    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
-
-    It was a call all the same: whoever is refused is there.
-    """
-    row = _principal(tx, caller)
-    if row is not None and not is_killed(row) and _is_live(row, tx.now) and _is_stale(tx, row):
-        _touch(tx, caller, row)
-    _close_windows(tx, caller)
-    key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
-    if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
-        tx.run("count_refusal", **key)
-        return int(window.seq)
-    if tx.number("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
-        return None
-    seq = room_log.append(
-        tx,
-        author(caller),
-        act=act,
-        subject=refusal.subject,
-        outcome="refused",
-        summary=f"@{caller.name} was refused {act} ({refusal.code})",
-        detail={"code": refusal.code, "why": refusal.why},
-    )
-    tx.run("open_refusal", **key, now=tx.now, seq=seq)
-    return seq
-
-
-def _close_windows(tx: Writing, caller: Caller) -> None:
-    before = tx.now - tx.settings.refusal_window_seconds
-    for window in tx.all(RefusalRow, "stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
-        act, code, subject = window.act, window.code, window.subject
-        tx.run("close_refusal", member=caller.member, act=act, code=code, subject=subject)
-        if window.repeats:
-            room_log.append(
-                tx,
-                author(caller),
-                act=act,
-                subject=subject,
-                outcome="refused",
-                summary=f"@{caller.name} was refused {act} ({code}) {window.repeats} more times",
-                detail={"code": code, "first": window.seq, "repeats": window.repeats},
-            )

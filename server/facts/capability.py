@@ -2,7 +2,6 @@
 
 import contextlib
 import shlex
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -112,11 +111,11 @@ def _who_has(tx: Reading, capability: str, trust: TrustLevel) -> list[str]:
     return [row.name for row in rows if _reach(row).counts(trust, tx.now)][:HAVE_IT_SHOWN]
 
 
-def _reach(row: Any) -> Reach:
+def _reach(row: CapabilityRow | CapableMember) -> Reach:
     return Reach(row.proven_until, row.attested_until, row.failed_at)
 
 
-def _shown(row: Any, trust: TrustLevel | None, now: float) -> CapabilityShown:
+def _shown(row: CapabilityRow, trust: TrustLevel | None, now: float) -> CapabilityShown:
     reach = _reach(row)
     state = reach.state(now)
     how, by, until = {

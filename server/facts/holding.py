@@ -1,5 +1,6 @@
 """What changes who holds a task, or for how long: shared by claims, offers, reviews and kills."""
 
+from teamroom.server.facts.ids import offer_name
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, find_task
 from teamroom.server.facts.timers import schedule
@@ -10,18 +11,18 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Writing
 
 
-def find_current(tx: Writing, identifier: str) -> StoredTask:
-    """Like `find`, and what has become due is written down first, so that the act starts from it."""
-    task = find_task(tx, identifier)
-    if not task.offer_expired:
-        return task
+def find_current(tx: Writing, number: int) -> StoredTask:
+    """The task with this number; an offer of it that has expired is recorded first. Raises Refusal `not_found`."""
+    task = find_task(tx, number)
     row = task.row
+    if not task.offer_expired or row.offer is None or row.giver is None:
+        return task
     seq = log.append(
         tx,
         ROOM_AUTHOR,
         act="expire_offer",
-        subject=f"O-{row.offer}",
-        summary=f"O-{row.offer} expired unanswered by @{row.receiver_name}; {task.name} is back with "
+        subject=offer_name(row.offer),
+        summary=f"{offer_name(row.offer)} expired unanswered by @{row.receiver_name}; {task.name} is back with "
         f"@{row.holder_name}",
         detail={"task": task.name},
     )
@@ -29,13 +30,13 @@ def find_current(tx: Writing, identifier: str) -> StoredTask:
     give_back(tx, task, task.lease.since or tx.now, seq)
     wake_members(
         tx,
-        [row.giver] if row.giver is not None else [],
+        [row.giver],
         reason="answer",
-        subject=f"O-{row.offer}",
+        subject=offer_name(row.offer),
         sender=ROOM_MEMBER,
         line=f"@{row.receiver_name} did not answer; {task.name} is yours again",
     )
-    return find_task(tx, identifier)
+    return find_task(tx, number)
 
 
 def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:

@@ -1,10 +1,74 @@
-"""What things are called: ids are parsed and printed here."""
+"""What things are called. Ids are parsed at the edge into numbers, and printed here, in one place.
+
+A task is written `T-12`, a message `M-7`, an offer `O-3`, and a member `@name`.
+"""
+
+from typing import Literal, NewType
 
 LARGEST_NUMBER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
+BEYOND = 0
+"""The number of what is beyond all that the room can have: nothing has it."""
 
-def number(identifier: str) -> int:
-    """The number behind `T-12`, `M-7` or `O-3`; -1 when it is beyond what the room can have."""
-    value = int(identifier[2:])
-    return value if value <= LARGEST_NUMBER else -1
+TaskNumber = NewType("TaskNumber", int)
+MessageNumber = NewType("MessageNumber", int)
+OfferNumber = NewType("OfferNumber", int)
+
+Kind = Literal["task", "message", "offer"]
+
+LETTERS: dict[str, Kind] = {"T": "task", "M": "message", "O": "offer"}
+
+
+def task_name(number: int) -> str:
+    """A task as it is written: `T-12`."""
+    return f"T-{number}"
+
+
+def message_name(number: int) -> str:
+    """A message as it is written: `M-7`."""
+    return f"M-{number}"
+
+
+def offer_name(number: int) -> str:
+    """An offer as it is written: `O-3`."""
+    return f"O-{number}"
+
+
+def parse_task(text: str) -> TaskNumber:
+    """The number of a task. Raises ValueError that says how a task is written."""
+    if parse(text, "task") is None:
+        raise ValueError('a task is written like "T-12"')
+    return TaskNumber(number_of(text))
+
+
+def parse_message(text: str) -> MessageNumber:
+    """The number of a message. Raises ValueError that says how a message is written."""
+    if parse(text, "message") is None:
+        raise ValueError('a message is written like "M-7"')
+    return MessageNumber(number_of(text))
+
+
+def parse_offer(text: str) -> OfferNumber:
+    """The number of an offer. Raises ValueError that says how an offer is written."""
+    if parse(text, "offer") is None:
+        raise ValueError('an offer is written like "O-3"')
+    return OfferNumber(number_of(text))
+
+
+def parse(text: str, kind: Kind | None = None) -> tuple[Kind, int] | None:
+    """The kind and the number behind an id of the room, such as the subject of a log entry; None for anything else.
+
+    With `kind`, None for an id of another kind, too.
+    """
+    letter, dash, digits = text.partition("-")
+    found = LETTERS.get(letter)
+    if found is None or not dash or not (digits.isascii() and digits.isdigit()) or kind not in (None, found):
+        return None
+    number = int(digits)
+    return found, number if number <= LARGEST_NUMBER else BEYOND
+
+
+def number_of(name: str) -> int:
+    """The number behind an id that the room itself wrote."""
+    return int(name[2:])

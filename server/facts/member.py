@@ -1,16 +1,65 @@
 """The forecast beside a name: when an addressee will see what is sent to it."""
 
-from typing import Any
+from typing import Protocol
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.facts.standing import state_of
+from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading
+
+
+class PresenceFacts(Levels, Protocol):
+    """A row with what a member's presence is computed from."""
+
+    @property
+    def id(self) -> int:
+        """The member."""
+        ...
+
+    @property
+    def owner(self) -> int:
+        """Its owner."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How it wakes."""
+        ...
+
+    @property
+    def last_call_at(self) -> float | None:
+        """When it last called."""
+        ...
+
+    @property
+    def last_progress_at(self) -> float | None:
+        """When it last gave evidence of progress."""
+        ...
+
+    @property
+    def busy_until(self) -> float | None:
+        """Until when it declared work."""
+        ...
+
+    @property
+    def connected_at(self) -> float | None:
+        """When it was last known to listen."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """What the supervisor suspects."""
+        ...
+
+    @property
+    def trouble_reason(self) -> str | None:
+        """Why."""
+        ...
 
 
 class Forecast(BaseModel):
@@ -26,7 +75,7 @@ class Forecast(BaseModel):
     others: list[str] = Field(default_factory=list)
 
 
-def facts_of(tx: Reading, row: Any) -> Facts:
+def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
     """What is known of a member's presence, from its row."""
     return Facts(
         row.kind,
@@ -41,17 +90,17 @@ def facts_of(tx: Reading, row: Any) -> Facts:
     )
 
 
-def _busy_until(tx: Reading, row: Any) -> float | None:
+def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
     """Until when a member's declared work goes on; pauses are looked up only once it seems to be over."""
-    if row.busy_until is None or row.busy_until > tx.now:
-        return row.busy_until  # type: ignore[no-any-return]
     since = row.last_progress_at
+    if row.busy_until is None or row.busy_until > tx.now or since is None:
+        return row.busy_until
     pauses = pauses_of(tx, row.id, row.owner, since)
     spans = [(pause.since, tx.now if pause.until is None else pause.until) for pause in pauses]
     return declared_until(since, row.busy_until, [*spans, *tx.gaps])
 
 
-def find_member(tx: Reading, name: str) -> Any:
+def find_member(tx: Reading, name: str) -> MemberFacts:
     """An addressee's row. Raises Refusal `not_found`."""
     row = tx.one(MemberFacts, "member_facts", name=name.removeprefix("@"))
     if row is None:
@@ -59,7 +108,7 @@ def find_member(tx: Reading, name: str) -> Any:
     return row
 
 
-def refuse_zombie(row: Any, subject: str, others: str) -> None:
+def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:
     """Refuse new work for a member that listens and does not answer (PRS4)."""
     if row.trouble == "zombie":
         raise Refusal(
@@ -70,7 +119,7 @@ def refuse_zombie(row: Any, subject: str, others: str) -> None:
         )
 
 
-def forecast(tx: Reading, row: Any) -> Forecast:
+def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teamroom.server.facts.capability import probes_due
+from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.task import task_now
 from teamroom.server.facts.timers import schedule
 from teamroom.server.record import chain
@@ -121,7 +122,7 @@ def _ask(tx: Reading, subject: int, member: int, since: float) -> Owed:
         return None
     if tx.value(int, "has_answered", thread=row.thread, member=member, message=subject) is not None:
         return None
-    name = f"M-{subject}"
+    name = message_name(subject)
     return Open(name, f"@{row.author} waits for your answer to {name}: post_message with reply_to", since)
 
 
@@ -129,9 +130,9 @@ def _offer(tx: Reading, subject: int, member: int, since: float) -> Owed:
     offer = tx.one(OfferRow, "offer", id=subject)
     if offer is None or offer.state != "offered" or offer.expires_at <= tx.now:
         return None
-    name = f"O-{subject}"
+    name = offer_name(subject)
     left = duration(offer.expires_at - tx.now)
-    line = f"@{offer.giver_name} offers you T-{offer.task} for another {left}: answer_hand_off {name}"
+    line = f"@{offer.giver_name} offers you {task_name(offer.task)} for another {left}: answer_hand_off {name}"
     return Open(name, line, since, ends_at=offer.expires_at)
 
 
@@ -143,7 +144,7 @@ def _review(tx: Reading, subject: int, member: int, since: float) -> Owed:
         return Later(tx.now + HOUR_SECONDS)
     if row.reviewer != member:
         return None
-    name = f"T-{subject}"
+    name = task_name(subject)
     falls_at = (row.completed_at or tx.now) + tx.policy.review_seconds
     ends_at = falls_at if falls_at > tx.now else None
     return Open(name, f"{name} waits for your review: read_board shows its evidence", since, ends_at=ends_at)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.standing import is_killed
@@ -18,8 +18,8 @@ from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.members import MemberFacts, MemberName
 from teamroom.server.store.rows.supervisor import WatchedMember
-from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow
-from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow, TaskRow
+from teamroom.server.store.transaction import MissingRowError, Reading, Writing
 
 CANDIDATES = 100
 """How many members are looked at to find a reviewer."""
@@ -47,6 +47,30 @@ class Reviewer:
     id: int
     name: str
     why: str = ""
+
+
+def as_review(row: TaskRow) -> ReviewRow:
+    """A task in review as the completion that waits for its judgement. Raises MissingRowError of another task."""
+    if (
+        row.completed_by is None
+        or row.completed_at is None
+        or row.completer_name is None
+        or row.completer_owner is None
+        or row.completer_owner_name is None
+    ):
+        raise MissingRowError(f"task {row.id} is not completed")
+    return ReviewRow(
+        row.id,
+        row.title,
+        row.review,
+        row.reviewer,
+        row.reviewer_name,
+        row.completed_by,
+        row.completed_at,
+        row.completer_name,
+        row.completer_owner,
+        row.completer_owner_name,
+    )
 
 
 def who_is_asked(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
@@ -77,7 +101,7 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Revie
     return Reviewer(owner, answers.name) if owner != completer and _is_there(tx, answers.name) else None
 
 
-def reviewer_now(tx: Reading, row: Any) -> Reviewer | None:
+def reviewer_now(tx: Reading, row: ReviewRow) -> Reviewer | None:
     """Who is to review a task in review at this moment, from its row."""
     asked = _asked(tx, row)
     owner = row.completer_owner
@@ -88,7 +112,7 @@ def reviewer_now(tx: Reading, row: Any) -> Reviewer | None:
         return asked
     found = choose_reviewer(tx, row.id, row.completed_by, owner)
     if found is None or found.id == row.reviewer:
-        return None if row.reviewer is None else Reviewer(row.reviewer, row.reviewer_name)
+        return _stored(row)
     lost = f"@{row.reviewer_name} cannot" if row.reviewer_name else "nobody was there before"
     return Reviewer(found.id, found.name, lost)
 
@@ -106,7 +130,7 @@ def replace_lost_reviewers(tx: Writing, member: int) -> list[ReviewDue]:
     return _due(tx, rows, member)
 
 
-def replace_lost_reviewer(tx: Writing, row: Any) -> int | None:
+def replace_lost_reviewer(tx: Writing, row: ReviewRow) -> int | None:
     """Ask who is to review a task now, where that is somebody else than was asked; returns who it is."""
     found = reviewer_now(tx, row)
     if found is None or found.id == row.reviewer:
@@ -115,14 +139,14 @@ def replace_lost_reviewer(tx: Writing, row: Any) -> int | None:
     return found.id
 
 
-def _due(tx: Reading, rows: Sequence[Any], member: int) -> list[ReviewDue]:
+def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]:
     due = []
     for row in rows:
         reviewer = reviewer_now(tx, row)
         if reviewer is not None and reviewer.id == member:
             due.append(
                 ReviewDue(
-                    task=f"T-{row.id}",
+                    task=task_name(row.id),
                     title=row.title,
                     by=row.completer_name,
                     since=rfc3339(row.completed_at),
@@ -145,28 +169,33 @@ def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
     schedule_reminder(tx, "review", task, reviewer, tx.only(WatchedMember, "watched", member=reviewer).mode)
 
 
-def ask_again(tx: Writing, row: Any, policy: str) -> None:
+def ask_again(tx: Writing, row: ReviewRow, policy: str) -> None:
     """Ask whom a changed review asks for, of a task that is in review already; `none` leaves it with who has it."""
     found = who_is_asked(tx, policy, row.id, row.completed_by, row.completer_owner)
     if found is not None and found.id != row.reviewer:
         _replace(tx, row, found)
 
 
-def _waiting(tx: Reading, member: int) -> Sequence[Any]:
+def _waiting(tx: Reading, member: int) -> list[ReviewRow]:
     """Reviews that may concern a member: its own, its agents', and those whose reviewer may be lost."""
     silent = tx.now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
     return tx.all(ReviewRow, "waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
 
 
-def _asked(tx: Reading, row: Any) -> Reviewer | None:
+def _asked(tx: Reading, row: ReviewRow) -> Reviewer | None:
     """Who was asked to review, unless nobody was or that member is lost."""
-    if row.reviewer is None:
+    stored = _stored(row)
+    if stored is None:
         return None
-    found = tx.one(MemberFacts, "member_facts", name=row.reviewer_name)
+    found = tx.one(MemberFacts, "member_facts", name=stored.name)
     named = row.review not in ("auto", "none")
     if found is None or is_lost(_verdict(tx, found), named):
         return None
-    return Reviewer(row.reviewer, row.reviewer_name)
+    return stored
+
+
+def _stored(row: ReviewRow) -> Reviewer | None:
+    return None if row.reviewer is None else Reviewer(row.reviewer, row.reviewer_name or "")
 
 
 def _is_there(tx: Reading, name: str) -> bool:
@@ -174,7 +203,7 @@ def _is_there(tx: Reading, name: str) -> bool:
     return facts is not None and facts_of(tx, facts).standing == "active"
 
 
-def _candidate(tx: Reading, row: Any, owner: int) -> Candidate:
+def _candidate(tx: Reading, row: CandidateRow, owner: int) -> Candidate:
     return Candidate(
         member=row.id,
         other_owner=row.owner != owner,
@@ -185,13 +214,13 @@ def _candidate(tx: Reading, row: Any, owner: int) -> Candidate:
     )
 
 
-def _verdict(tx: Reading, row: Any) -> Verdict:
+def _verdict(tx: Reading, row: CandidateRow | MemberFacts) -> Verdict:
     """A member's presence but for a pause of the room: that stops everybody alike, and moves nobody's reviews."""
-    beside = {**dict(row), "room_state": "active", "room_until": None}
-    return presence(facts_of(tx, beside), tx.now, tx.settings).verdict
+    facts = facts_of(tx, row._replace(room_state="active", room_until=None))
+    return presence(facts, tx.now, tx.settings).verdict
 
 
-def _replace_if_lost(tx: Writing, row: Any) -> bool:
+def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
     if _asked(tx, row) is not None:
         return False
     found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
@@ -201,8 +230,8 @@ def _replace_if_lost(tx: Writing, row: Any) -> bool:
     return True
 
 
-def _replace(tx: Writing, row: Any, found: Reviewer) -> None:
-    task = f"T-{row.id}"
+def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
+    task = task_name(row.id)
     before = f"@{row.reviewer_name}" if row.reviewer_name else "nobody"
     line = one_line(f"@{found.name} reviews {task} in place of {before}: {row.title}")
     seq = log.append(

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import task_name
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
@@ -60,7 +60,7 @@ class StoredTask:
     @property
     def name(self) -> str:
         """How members write it."""
-        return f"T-{self.row.id}"
+        return task_name(self.row.id)
 
     @property
     def holder(self) -> int | None:
@@ -93,11 +93,11 @@ class StoredTask:
         return min(self.overdue_seconds(now, settings), watched)
 
 
-def find_task(tx: Reading, identifier: str) -> StoredTask:
+def find_task(tx: Reading, number: int) -> StoredTask:
     """The task with this id as it is now. Raises Refusal `not_found`."""
-    row = tx.one(TaskRow, "task", id=number(identifier))
+    row = tx.one(TaskRow, "task", id=number)
     if row is None:
-        raise not_found("task", identifier, "Call read_board to see the tasks.")
+        raise not_found("task", task_name(number), "Call read_board to see the tasks.")
     return task_now(tx, row)
 
 
@@ -124,7 +124,7 @@ def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, lis
     """For each task of a range that waits for others, the ones that must be finished before it can be claimed."""
     before: dict[int, list[str]] = defaultdict(list)
     for row in tx.all(UnfinishedDependency, "unfinished_before", first=first, last=last):
-        before[row.task].append(f"T-{row.needs_task}")
+        before[row.task].append(task_name(row.needs_task))
     return before
 
 

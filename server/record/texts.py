@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from teamroom.server.store.rows.log import MessageTexts, TaskTexts
+from teamroom.server.store.rows.log import LogEntry, MessageTexts, TaskTexts
 from teamroom.server.store.rows.redact import EntryRow
 from teamroom.server.store.transaction import Reading
 
@@ -33,7 +33,7 @@ class StoredTexts:
     _tasks: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
-    def follow(self, tx: Reading, entry: Any) -> Wrong | None:
+    def follow(self, tx: Reading, entry: LogEntry) -> Wrong | None:
         """Take in an entry that the chain vouches for, and say whether its message stands as it was posted."""
         if entry.outcome != "ok":
             return None
@@ -62,7 +62,7 @@ class StoredTexts:
         self.looked_at = None
         return None
 
-    def _message(self, tx: Reading, entry: Any) -> Wrong | None:
+    def _message(self, tx: Reading, entry: LogEntry) -> Wrong | None:
         name = entry.subject
         self.looked_at = Wrong(entry.seq, name)
         row = tx.one(MessageTexts, "words_of_message", seq=entry.seq)
@@ -71,7 +71,7 @@ class StoredTexts:
             return Wrong(entry.seq, f"{name} is missing")
         if entry.salt is None:
             return None if row.text == "" else Wrong(entry.seq, f"{name} has a text that was taken away")
-        kept = json.loads(entry.detail)
+        kept = json.loads(entry.detail or "{}")
         for column in ("text", "summary"):
             if column in kept and not _is(getattr(row, column), kept[column]):
                 return Wrong(entry.seq, f"the stored {column} of {name} was changed")
@@ -79,14 +79,14 @@ class StoredTexts:
             return Wrong(entry.seq, f"{name} is not stored as the message of who posted it then")
         return None
 
-    def _note(self, entry: Any) -> None:
+    def _note(self, entry: LogEntry) -> None:
         name = entry.subject
         if entry.salt is None:
             self._taken.add(name)
             self._tasks.pop(name, None)
         if name in self._taken:
             return
-        kept = json.loads(entry.detail)
+        kept = json.loads(entry.detail or "{}")
         written = self._tasks.setdefault(name, {}) if entry.act == "create_task" else self._tasks.get(name, {})
         for column in kept.get("changes", ()):  # an older release wrote down only that they changed
             written.pop(column, None)

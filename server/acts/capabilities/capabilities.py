@@ -1,6 +1,6 @@
 """What a member says that it can reach, and what others say of it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
 from teamroom.server.store.rows.capabilities import CapabilityRow
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Writing
 
 CAPABILITIES = 50
@@ -175,7 +176,7 @@ def _attested(arguments: DeclareCapabilities) -> list[str]:
     return sorted(set(arguments.capabilities))
 
 
-def _may_attest(caller: Caller, member: Any, subject: str) -> None:
+def _may_attest(caller: Caller, member: MemberFacts, subject: str) -> None:
     if member.id == caller.member:
         raise Refusal(
             "not_allowed", "Nobody attests itself.", "Prove it, or ask another owner's member.", subject=subject

@@ -2,7 +2,6 @@
 
 import hmac
 import json
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +10,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.timers import schedule
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.proofs import answer, answer_command, plant_command, renew_from
 from teamroom.server.rules.text import code, named, said
 from teamroom.server.store.rows.capabilities import PlantedValue, ProbeRow
@@ -164,5 +163,5 @@ def _nothing_asked(tx: Reading, caller: Caller, capability: str) -> Refusal:
     )
 
 
-def _no_probe(capability: str, code: Any, why: str) -> Refusal:
+def _no_probe(capability: str, code: Code, why: str) -> Refusal:
     return Refusal(code, why, "Call check_in: its probes say what to run.", subject=capability)

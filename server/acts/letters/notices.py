@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import number_of, parse, task_name
 from teamroom.server.facts.owed import RULES, is_still_owed
 from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stored_standing, stored_state
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
@@ -239,14 +239,15 @@ def _matter(tx: Reading, notice: NoticeRow) -> Matter:
 
 def _task_of(tx: Reading, subject: str) -> str | None:
     """The task that a subject is, or is about."""
-    if subject.startswith("T-"):
+    kind, number = parse(subject) or (None, 0)
+    if kind == "task":
         return subject
     row: OfferRow | MessageRow | None = None
-    if subject.startswith("O-"):
-        row = tx.one(OfferRow, "offer", id=number(subject))
-    elif subject.startswith("M-"):
-        row = tx.one(MessageRow, "message", id=number(subject))
-    return None if row is None or row.task is None else f"T-{row.task}"
+    if kind == "offer":
+        row = tx.one(OfferRow, "offer", id=number)
+    elif kind == "message":
+        row = tx.one(MessageRow, "message", id=number)
+    return None if row is None or row.task is None else task_name(row.task)
 
 
 def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
@@ -294,12 +295,13 @@ def _stands(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
         return _is_stopped(tx, subject)
     if notice.act == "escalate" and not _escalation_stands(tx, notice):
         return False
-    if subject.startswith("T-"):
-        return _task_stands(tx.one(TaskRow, "task", id=number(subject)), row.id, notice)
-    if subject.startswith("O-"):
-        return _offer_stands(tx, tx.one(OfferRow, "offer", id=number(subject)), row.id, reason)
+    kind, number = parse(subject) or (None, 0)
+    if kind == "task":
+        return _task_stands(tx.one(TaskRow, "task", id=number), row.id, notice)
+    if kind == "offer":
+        return _offer_stands(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
     if reason == "mention" or (reason == "alert" and notice.act == "post_message"):
-        asked = tx.only(MessageRow, "message", id=number(subject))
+        asked = tx.only(MessageRow, "message", id=number)
         return tx.value(int, "has_answered", thread=asked.thread, member=row.id, message=asked.id) is None
     if notice.act == "presence" and json.loads(notice.detail or "{}").get("verdict") in ("zombie", "gone"):
         return (
@@ -319,7 +321,7 @@ def _escalation_stands(tx: Reading, notice: NoticeRow) -> bool:
         return False
     if rule not in RULES or rule == "task":
         return True  # of a task, its last change says whether it moved
-    subject = member.id if RULES[rule].subject == "member" else number(notice.subject)
+    subject = member.id if RULES[rule].subject == "member" else number_of(notice.subject)
     return is_still_owed(tx, rule, subject, member.id, tx.now)
 
 

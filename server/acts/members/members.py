@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -258,7 +258,7 @@ def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     return int(row.id)
 
 
-def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, label: str) -> str:
+def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str) -> str:
     name = arguments.name
     if caller.role != "owner" and member.owner != caller.member:
         raise Refusal("not_allowed", f"@{name} is not yours.", f"Ask a room owner, or @{member.owner_name}.")
@@ -306,7 +306,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: Any, lab
     return f"gave @{name} a new token ({label})"
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: Any) -> None:
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> None:
     """Enrolling a member again may also change its role and mode; its kind and owner are for life."""
     if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
         raise Refusal("conflict", f"@{arguments.name} keeps its kind and owner.", "Leave kind and owner out.")

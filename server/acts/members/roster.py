@@ -1,7 +1,5 @@
 """The roster: who is in the room, and what is known of them."""
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
@@ -105,7 +103,7 @@ def _characters(member: MemberShown) -> int:
     return LINE_CHARACTERS + sum(len(c.capability) + CAPABILITY_CHARACTERS for c in member.capabilities)
 
 
-def _member(tx: Reading, row: Any) -> MemberShown:
+def _member(tx: Reading, row: RosterRow) -> MemberShown:
     facts = facts_of(tx, row)
     verdict = presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds

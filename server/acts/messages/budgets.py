@@ -1,12 +1,13 @@
 """What one member may say in a while, and what a report is about (QUI2)."""
 
 from math import ceil
-from typing import Any
 
+from teamroom.server.facts.ids import task_name
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.presence import duration
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
 HOUR = 3600.0
@@ -36,23 +37,23 @@ def spend(tx: Reading, caller: Caller, kind: str) -> bool:
     )
 
 
-def require_own_task(tx: Reading, caller: Caller, task: Any) -> None:
+def require_own_task(tx: Reading, caller: Caller, task: TaskRow | None) -> None:
     """Refuse a report that is about no task of its author's, with the call that is right."""
     if task is not None and _is_own(caller, task):
         return
-    held = [f"T-{id_}" for id_ in tx.column(int, "tasks_held", member=caller.member)]
-    theirs = f"T-{task.id} is not yours" if task is not None else "a report is about a task of yours"
+    held = [task_name(id_) for id_ in tx.column(int, "tasks_held", member=caller.member)]
+    theirs = f"{task_name(task.id)} is not yours" if task is not None else "a report is about a task of yours"
     mine = f'task "{held[0]}" (you hold {", ".join(held)}), or with ' if held else ""
     raise Refusal(
         "invalid" if task is None else "not_allowed",
         f"{theirs[0].upper()}{theirs[1:]}.",
         f'Call post_message again with {mine}kind "note".',
-        subject="report" if task is None else f"T-{task.id}",
+        subject="report" if task is None else task_name(task.id),
     )
 
 
-def _is_own(caller: Caller, task: Any) -> bool:
+def _is_own(caller: Caller, task: TaskRow) -> bool:
     """A task that a member has, completed, reviews, made or is to do; of people also what their agents have or made."""
     people = ("creator_owner", "holder_owner") if caller.kind == "human" else ()
     whose = ("holder", "completed_by", "reviewer", "creator", "assigned", *people)
-    return caller.member in [task[name] for name in whose]
+    return caller.member in [getattr(task, name) for name in whose]

@@ -1,13 +1,13 @@
 """Whom a message wakes: the members it addresses, but not two agents that only answer each other (QUI3)."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.rules.exchanges import Step, Turn, step
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import LastTurn
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -16,12 +16,14 @@ from teamroom.server.store.transaction import Reading, Writing
 class Addressed:
     """The addressees of a message: who is woken, who is not any more, and with whom the rounds ended now."""
 
-    woken: list[Any] = field(default_factory=list)
-    stopped: list[Any] = field(default_factory=list)
-    ended: list[Any] = field(default_factory=list)
+    woken: list[MemberFacts] = field(default_factory=list)
+    stopped: list[MemberFacts] = field(default_factory=list)
+    ended: list[MemberFacts] = field(default_factory=list)
 
 
-def address(tx: Writing, caller: Caller, addressees: list[Any], message: int, thread: int, is_alert: bool) -> Addressed:
+def address(
+    tx: Writing, caller: Caller, addressees: list[MemberFacts], message: int, thread: int, is_alert: bool
+) -> Addressed:
     """Write down whom a message addresses, and find whom it wakes. An alert wakes always: it has a limit of its own."""
     found = Addressed()
     for row in addressees:
@@ -50,7 +52,7 @@ def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def tell_owners(tx: Writing, caller: Caller, other: Any, message: str) -> None:
+def tell_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
     """Say once, in the stream and to their owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other.name}"

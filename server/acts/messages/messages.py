@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, Seq, TaskId, Text, author
+from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
 from teamroom.server.acts.messages.alerts import forecast_with_others, helpers, needs_of_any
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import address, tell_owners
@@ -14,7 +14,7 @@ from teamroom.server.acts.messages.find_messages import Filter, best_messages, m
 from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
-from teamroom.server.facts.ids import LARGEST_NUMBER, number
+from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, find_member
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.wakes import wake_members
@@ -35,8 +35,6 @@ ADDRESSEES = 20
 PAGE_MESSAGES = 50
 HEAD_CHARACTERS = 100
 """What a message costs in a reply beside its text."""
-
-MessageId = Annotated[str, Field(pattern=r"^M-[0-9]{1,16}$")]
 
 
 class PostMessage(Arguments):
@@ -123,7 +121,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     if kind == "alert" and not addressees:
         addressees = helpers(tx, caller, task)
     tx.head.messages += 1
-    id_, name = tx.head.messages, f"M-{tx.head.messages}"
+    id_, name = tx.head.messages, message_name(tx.head.messages)
     thread = parent.thread if parent else id_
     seq = log.append(
         tx,
@@ -133,7 +131,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         summary=_stream_line(caller, addressees, kind, summary),
         detail={
             "kind": kind,
-            "task": arguments.task,
+            "task": None if arguments.task is None else task_name(arguments.task),
             "text": text_digest(arguments.text),
             "summary": text_digest(summary),
         },
@@ -170,7 +168,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     )
 
 
-def _forecast(tx: Reading, caller: Caller, row: Any, stopped: bool, task: Any) -> Forecast:
+def _forecast(tx: Reading, caller: Caller, row: MemberFacts, stopped: bool, task: TaskRow | None) -> Forecast:
     found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
     if not stopped:
         return found
@@ -204,9 +202,9 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messa
     return Messages(messages=shown, cursor=previous)
 
 
-def _asked_for(tx: Reading, ids: list[str]) -> Messages:
+def _asked_for(tx: Reading, ids: list[MessageNumber]) -> Messages:
     """Messages by their ids; of questions also what the room did about their answers."""
-    rows = [_message(tx, name) for name in dict.fromkeys(ids)]
+    rows = [_message(tx, number) for number in dict.fromkeys(ids)]
     chosen = _chosen(rows)
     for row, message in zip(rows, chosen.messages, strict=False):
         if row.kind == "ask":
@@ -220,42 +218,42 @@ def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
         ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
     else:
         ids = best_messages(tx, wanted.words, arguments.limit)
-    return _chosen([tx.one(MessageRow, "message", id=id_) for id_ in ids], cursor=tx.only(ReadHead, "read_head").seq)
+    return _chosen([tx.only(MessageRow, "message", id=id_) for id_ in ids], cursor=tx.only(ReadHead, "read_head").seq)
 
 
-def _chosen(rows: list[Any], cursor: int | None = None) -> Messages:
+def _chosen(rows: list[MessageRow], cursor: int | None = None) -> Messages:
     """Messages that do not follow one another, as many as fit; behind them the cursor lies at the newest."""
     fit = _fitting(rows)
     return Messages(
         messages=[_shown(row, 0) for row in rows[:fit]],
         cursor=max((row.seq for row in rows[:fit]), default=0) if cursor is None else cursor,
-        left_out=[f"M-{row.id}" for row in rows[fit:]],
+        left_out=[message_name(row.id) for row in rows[fit:]],
     )
 
 
-def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Sequence[Any]:
+def _page(tx: Reading, wanted: Filter, arguments: ReadMessages) -> list[MessageRow]:
     """The next messages under a filter, in order: after a number, else the newest."""
     limit = arguments.limit
-    newest: Sequence[Any]
+    newest: list[MessageRow]
     if arguments.after is None:
         if wanted.is_empty:
             newest = tx.all(MessageRow, "newest_messages", limit=limit)
         else:
             newest = [
-                tx.one(MessageRow, "message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)
+                tx.only(MessageRow, "message", id=id_) for id_ in messages_before(tx, wanted, LARGEST_NUMBER, limit)
             ]
         return list(reversed(newest[: _fitting(newest)]))
-    found: Sequence[Any] = []
+    found: list[MessageRow] = []
     if wanted.is_empty and arguments.query is None:
         found = tx.all(MessageRow, "messages_after", after=arguments.after, limit=limit)
     elif wanted.words or arguments.query is None:
         before = tx.one(MessagePlace, "message_before", seq=arguments.after)
         first = 1 if before is None else before.id + 1
-        found = [tx.one(MessageRow, "message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
+        found = [tx.only(MessageRow, "message", id=id_) for id_ in messages_from(tx, wanted, first, limit)]
     return found[: _fitting(found)]
 
 
-def _previous(tx: Reading, wanted: Filter, row: Any) -> int:
+def _previous(tx: Reading, wanted: Filter, row: MessageRow) -> int:
     """The number of the message before one under the same filter, so that a reader could notice a loss."""
     if wanted.is_empty:
         before = tx.one(MessagePlace, "message_before", seq=row.seq - 1)
@@ -264,7 +262,7 @@ def _previous(tx: Reading, wanted: Filter, row: Any) -> int:
     return int(tx.only(MessageRow, "message", id=ids[0]).seq) if ids else 0
 
 
-def _fitting(rows: Sequence[Any]) -> int:
+def _fitting(rows: Sequence[MessageRow]) -> int:
     """How many messages fit into one reply: each line of a text is quoted, and each message has a head."""
     return how_many_fit((len(row.text) + 2 * row.text.count("\n") + HEAD_CHARACTERS for row in rows), PAGE_CHARACTERS)
 
@@ -274,7 +272,7 @@ def is_a_page(arguments: ReadMessages) -> bool:
     return arguments.query is None
 
 
-def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any) -> list[Any]:
+def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: MessageRow | None) -> list[MemberFacts]:
     """Whom `to` names, whom the text mentions and who wrote what it answers: each once, never the author."""
     rows = {}
     for name in arguments.to or ():
@@ -282,9 +280,9 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any
         rows[row.id] = row
     named = [*mentions(arguments.text), *([parent.author] if parent is not None else [])]
     for name in named:
-        row = tx.one(MemberFacts, "member_facts", name=name)
-        if row is not None:
-            rows[row.id] = row
+        found = tx.one(MemberFacts, "member_facts", name=name)
+        if found is not None:
+            rows[found.id] = found
     rows.pop(caller.member, None)
     if len(rows) > ADDRESSEES:
         raise Refusal(
@@ -293,31 +291,31 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Any
     return list(rows.values())
 
 
-def _stream_line(caller: Caller, addressees: list[Any], kind: str, summary: str) -> str:
+def _stream_line(caller: Caller, addressees: list[MemberFacts], kind: str, summary: str) -> str:
     to = f" to {', '.join('@' + row.name for row in addressees[:3])}" if addressees else ""
     more = f" and {len(addressees) - 3} more" if len(addressees) > 3 else ""
     return one_line(f"@{caller.name} {kind}{to}{more}: {summary}")
 
 
-def _message(tx: Reading, name: str) -> Any:
-    row = tx.one(MessageRow, "message", id=number(name))
+def _message(tx: Reading, number: int) -> MessageRow:
+    row = tx.one(MessageRow, "message", id=number)
     if row is None:
-        raise not_found("message", name, "Call read_messages without ids to see the newest.")
+        raise not_found("message", message_name(number), "Call read_messages without ids to see the newest.")
     return row
 
 
-def _task(tx: Reading, name: str | None) -> Any:
-    if name is None:
+def _task(tx: Reading, number: int | None) -> TaskRow | None:
+    if number is None:
         return None
-    row = tx.one(TaskRow, "task", id=number(name))
+    row = tx.one(TaskRow, "task", id=number)
     if row is None:
-        raise not_found("task", name, "Call read_board to see the tasks.")
+        raise not_found("task", task_name(number), "Call read_board to see the tasks.")
     return row
 
 
-def _shown(row: Any, previous: int) -> Message:
+def _shown(row: MessageRow, previous: int) -> Message:
     return Message(
-        id=f"M-{row.id}",
+        id=message_name(row.id),
         seq=row.seq,
         previous=previous,
         author=row.author,
@@ -326,9 +324,9 @@ def _shown(row: Any, previous: int) -> Message:
         kind=row.kind,
         summary=row.summary,
         text=row.text,
-        thread=f"M-{row.thread}",
-        task=None if row.task is None else f"T-{row.task}",
-        reply_to=None if row.reply_to is None else f"M-{row.reply_to}",
+        thread=message_name(row.thread),
+        task=None if row.task is None else task_name(row.task),
+        reply_to=None if row.reply_to is None else message_name(row.reply_to),
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.log import ReceiptRow
@@ -117,7 +117,7 @@ def _is_over(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
 
 def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     """Whether a lease that ran out is still over, and where the task is now."""
-    row = tx.only(TaskRow, "task", id=number(entry.subject))
+    row = tx.only(TaskRow, "task", id=number_of(entry.subject))
     task = task_now(tx, row)
     over = task.overdue_seconds(tx.now, tx.settings) <= 0
     holder = f" by @{row.holder_name}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
@@ -164,7 +164,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
                 at=rfc3339(entry.at),
                 times=row.times,
                 over=was_killed or verdict == "recovered",
-                became="it was killed" if was_killed else "" if asked is None else _repair(tx, number(asked)),
+                became="it was killed" if was_killed else "" if asked is None else _repair(tx, number_of(asked)),
             )
         )
     return found
@@ -174,10 +174,10 @@ def _repair(tx: Reading, task: int) -> str:
     """What became of a task to repair a member."""
     row = tx.only(TaskRow, "task", id=task)
     if row.completed_by is not None:
-        return f"repaired by @{row.completer_name} (T-{task})"
+        return f"repaired by @{row.completer_name} ({task_name(task)})"
     if row.holder is not None:
-        return f"@{row.holder_name} repairs it (T-{task})"
-    return f"its repair is {row.state} (T-{task})"
+        return f"@{row.holder_name} repairs it ({task_name(task)})"
+    return f"its repair is {row.state} ({task_name(task)})"
 
 
 # ------------------------------------------------------------------ what members noticed
@@ -187,7 +187,7 @@ def _alerts(tx: Reading, after: int, limit: int) -> list[Broken]:
     return [
         Broken(
             kind="alert",
-            subject=f"M-{row.id}",
+            subject=message_name(row.id),
             line=one_line(f"@{row.author} raised an alert: {row.summary}"),
             by=row.author,
             at=rfc3339(row.at),
@@ -203,7 +203,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
         found.append(
             Broken(
                 kind="sent_back",
-                subject=f"T-{row.task}",
+                subject=task_name(row.task),
                 line=row.summary or TAKEN_AWAY,
                 by=row.reviewer,
                 at=rfc3339(row.at),

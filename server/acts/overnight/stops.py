@@ -1,7 +1,7 @@
 """Who is paused or killed, by whom, why and until when; and who was, and may act again."""
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -61,7 +61,7 @@ def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float) -> 
     )
 
 
-def _standing(row: Any) -> Stopped:
+def _standing(row: StoppedRow) -> Stopped:
     target = {"member": f"@{row.name}", "owner": f"owner:{row.name}", "room": "room"}[row.scope]
     return Stopped(
         target=target,

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, short
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
 from teamroom.server.rules.overnight import who_is_named
 from teamroom.server.store.rows.overnight import (
@@ -75,7 +76,7 @@ def _rows(
 def _ask(row: AskOfPerson) -> Waiting:
     return Waiting(
         kind="ask",
-        subject=f"M-{row.id}",
+        subject=message_name(row.id),
         person=row.person,
         by=row.author,
         since=rfc3339(row.since),
@@ -86,7 +87,7 @@ def _ask(row: AskOfPerson) -> Waiting:
 def _review(row: ReviewByPerson) -> Waiting:
     return Waiting(
         kind="review",
-        subject=f"T-{row.id}",
+        subject=task_name(row.id),
         person=row.person,
         by=row.completer,
         since=rfc3339(row.completed_at),
@@ -97,7 +98,7 @@ def _review(row: ReviewByPerson) -> Waiting:
 def _offer(row: OfferToPerson) -> Waiting:
     return Waiting(
         kind="offer",
-        subject=f"O-{row.id}",
+        subject=offer_name(row.id),
         person=row.person,
         by=row.giver,
         since=rfc3339(row.created_at),
@@ -109,7 +110,7 @@ def _offer(row: OfferToPerson) -> Waiting:
 def _assigned(row: TaskForPerson) -> Waiting:
     return Waiting(
         kind="assigned",
-        subject=f"T-{row.id}",
+        subject=task_name(row.id),
         person=row.person,
         by=row.creator,
         since=rfc3339(row.created_at),
@@ -127,7 +128,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
             found.append(
                 Waiting(
                     kind="blocked",
-                    subject=f"T-{row.id}",
+                    subject=task_name(row.id),
                     person=person,
                     by=row.holder,
                     since=rfc3339(row.touched_at),

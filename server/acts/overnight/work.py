@@ -1,15 +1,15 @@
 """Who has what now, with what was last brought to it; and who did what in a span."""
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, short
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import number_of
 from teamroom.server.facts.member import facts_of
-from teamroom.server.facts.reviewer import reviewer_now
+from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.rules.presence import Presence, presence
 from teamroom.server.store.rows.members import MemberName
@@ -107,9 +107,9 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
     )
 
 
-def _waits_for(tx: Reading, state: str, row: Any) -> str | None:
+def _waits_for(tx: Reading, state: str, row: TaskRow) -> str | None:
     if state == "in_review":
-        reviewer = reviewer_now(tx, row)
+        reviewer = reviewer_now(tx, as_review(row))
         return None if reviewer is None else f"@{reviewer.name}"
     return {"blocked": short(row.blocked_on), "offered": f"@{row.receiver_name}"}.get(state)
 
@@ -163,7 +163,7 @@ def _rank(of: tuple[int, dict[str, int]]) -> tuple[int, ...]:
 
 def _doer(tx: Reading, after: int, id_: int, tally: dict[str, int]) -> Doer:
     names = tx.column(str, "newest_completions", member=id_, after=after, limit=TITLES)
-    titles = [(name, tx.only(TaskRow, "task", id=number(name)).title) for name in dict.fromkeys(names)]
+    titles = [(name, tx.only(TaskRow, "task", id=number_of(name)).title) for name in dict.fromkeys(names)]
     return Doer(
         member=tx.only(MemberName, "member_by_id", id=id_).name,
         **tally,

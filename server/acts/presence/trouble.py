@@ -1,10 +1,11 @@
 """Members the room worries about: silent, suspect, challenged, zombies, repaired, and well again."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
+from teamroom.server.facts.ids import message_name, task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, schedule_presence_check
@@ -29,9 +30,6 @@ POSTS_KNOWN = 5
 
 LISTENING_NOTED_INTERVALS = 0.5
 """An open stream is noted as a sign of a connection this often."""
-
-LEVELS = ("own", "owner", "room")
-"""At which a member may be paused, as its row names them."""
 
 UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
 """Programs that act on their own work only: they are watched for silence, and asked nothing."""
@@ -111,7 +109,7 @@ def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
     wake_members(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
-def _unanswered(tx: Reading, row: Any) -> float | None:
+def _unanswered(tx: Reading, row: WatchedMember) -> float | None:
     """Since when the oldest wake waits that the member should have answered; watchdogs and observers are not asked."""
     if row.role in UNCHALLENGED:
         return None
@@ -124,23 +122,27 @@ def _unanswered(tx: Reading, row: Any) -> float | None:
     return min((at for at in (wake, asked) if at is not None), default=None)
 
 
-def _free_since(row: Any) -> float:
+def _free_since(row: WatchedMember) -> float:
     """When its last pause ended, at any level: a member that may do nothing misses nothing."""
-    ends = [row[f"{level}_until" if row[f"{level}_state"] == "paused" else f"{level}_since"] for level in LEVELS]
-    return float(max(at for at in (*ends, 0.0) if at is not None))
+    ends = (
+        row.own_until if row.own_state == "paused" else row.own_since,
+        row.owner_until if row.owner_state == "paused" else row.owner_since,
+        row.room_until if row.room_state == "paused" else row.room_since,
+    )
+    return max(at for at in (*ends, 0.0) if at is not None)
 
 
-def _challenge(row: Any) -> Challenge | None:
-    return None if row.asked_at is None else Challenge(row.asked_at, row.misses)
+def _challenge(row: WatchedMember) -> Challenge | None:
+    return None if row.asked_at is None else Challenge(row.asked_at, row.misses or 0)
 
 
-def _note_listening(tx: Writing, row: Any, interval: float) -> None:
+def _note_listening(tx: Writing, row: WatchedMember, interval: float) -> None:
     seen = max(at for at in (row.last_call_at, row.connected_at, 0.0) if at is not None)
     if tx.now - seen >= LISTENING_NOTED_INTERVALS * interval:
         tx.run("note_connected", member=row.id, now=tx.now)
 
 
-def _note(tx: Writing, row: Any, judgement: Judgement) -> None:
+def _note(tx: Writing, row: WatchedMember, judgement: Judgement) -> None:
     """Write a finding down. What is new is said in the stream; from a zombie on, its owner and watchdogs are told."""
     if judgement.again:
         tx.run("ask_later", member=row.id, now=tx.now)
@@ -159,7 +161,7 @@ def _note(tx: Writing, row: Any, judgement: Judgement) -> None:
         summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{told}"),
         detail={"verdict": verdict, "reason": judgement.reason},
     )
-    found = {"question": row.question, "nonce": row.nonce, "expected": row.expected}
+    found: Mapping[str, str | None] = {"question": row.question, "nonce": row.nonce, "expected": row.expected}
     asked_at = row.asked_at
     if judgement.ask:
         found, asked_at = _ask(tx, row), tx.now
@@ -180,7 +182,7 @@ def _note(tx: Writing, row: Any, judgement: Judgement) -> None:
     )
 
 
-def _ask(tx: Writing, row: Any) -> dict[str, str]:
+def _ask(tx: Writing, row: WatchedMember) -> dict[str, str]:
     """Put a question into the member's inbox, about its own work, that holds for this nonce alone."""
     nonce = tx.entropy(NONCE_BYTES).hex()
     what, expected = _question(tx, row)
@@ -189,23 +191,23 @@ def _ask(tx: Writing, row: Any) -> dict[str, str]:
     return {"question": question, "nonce": nonce, "expected": json.dumps(expected)}
 
 
-def _question(tx: Reading, row: Any) -> tuple[str, list[str]]:
+def _question(tx: Reading, row: WatchedMember) -> tuple[str, list[str]]:
     """Something about a member's own last work that it can look up, and every right answer."""
-    held = [f"T-{task}" for task in tx.column(int, "tasks_held", member=row.id)]
+    held = [task_name(task) for task in tx.column(int, "tasks_held", member=row.id)]
     if held:
         return "a task that you hold", held
-    posted = [f"M-{message}" for message in tx.column(int, "last_messages_of", member=row.id, limit=POSTS_KNOWN)]
+    posted = [message_name(message) for message in tx.column(int, "last_messages_of", member=row.id, limit=POSTS_KNOWN)]
     if posted:
         return f"the M-number of one of your last {POSTS_KNOWN} messages", posted
     return "your name in this room", [row.name, f"@{row.name}"]
 
 
-def _owes(tx: Reading, row: Any) -> bool:
+def _owes(tx: Reading, row: WatchedMember) -> bool:
     """Whether anybody waits for a silent member."""
     return bool(tx.number("count_held", member=row.id)) or _unanswered(tx, row) is not None
 
 
-def _tell_owner(tx: Writing, row: Any, verdict: str, reason: str) -> None:
+def _tell_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:
     line = one_line(f"@{row.name} is {verdict}: {reason}; what it brings stays welcome")
     wake_members(tx, [row.owner], reason="alert", subject=f"@{row.name}", sender=ROOM_MEMBER, line=line)
 

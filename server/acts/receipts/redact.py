@@ -1,13 +1,13 @@
 """Taking content away under a chain that still verifies: of one thing, or of everything that is old enough."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
 from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import Kind, offer_name, parse
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -24,6 +24,9 @@ ENTRIES = 1_000
 """How many entries of the log one call takes content of at most, or looks at."""
 
 OFFERS = 100
+
+ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
+"""What each kind of thing is read as, by a statement of that name."""
 
 KEPT: frozenset[str] = frozenset(
     {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact"}
@@ -83,22 +86,21 @@ def _take(tx: Writing, what: str) -> list[int]:
         if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
             raise not_found("entry", what, "read_receipts shows their numbers.")
         return _take_entries(tx, entries)
-    kind, id_ = what[:2], what[2:]
-    if kind not in ("M-", "T-", "O-") or not (id_.isascii() and id_.isdigit()):
+    if (found := parse(what)) is None:
         raise Refusal(
             "invalid", f"{named(what)} is nothing that has content.", "Give M-7, T-3, O-2 or an entry's number."
         )
-    table, row = {"M-": ("message", MessageRow), "T-": ("task", TaskRow), "O-": ("offer", OfferRow)}[kind]
-    if tx.one(row, table, id=number(what)) is None:
-        raise not_found(table, what, "read_messages and read_board show their ids.")
+    kind, number = found
+    if tx.one(ROWS[kind], kind, id=number) is None:
+        raise not_found(kind, what, "read_messages and read_board show their ids.")
     taken = _take_subject(tx, what)
-    if kind == "T-":
-        tx.run("take_task", id=number(what), taken=TAKEN_AWAY)
-        for offer in tx.column(int, "offers_of_task", task=number(what), limit=OFFERS):
+    if kind == "task":
+        tx.run("take_task", id=number, taken=TAKEN_AWAY)
+        for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer)
-            taken += _take_subject(tx, f"O-{offer}")
-    elif kind == "O-":
-        tx.run("take_offer", id=number(what))
+            taken += _take_subject(tx, offer_name(offer))
+    elif kind == "offer":
+        tx.run("take_offer", id=number)
     return taken
 
 
@@ -113,18 +115,18 @@ def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | 
     old = [entry for entry in page if entry.at < before]
     going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
     for entry in going:
-        if entry.subject.startswith("T-"):
-            tx.run("take_finished_task", id=number(entry.subject), seq=entry.seq, taken=TAKEN_AWAY)
+        if (found := parse(entry.subject, "task")) is not None:
+            tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=TAKEN_AWAY)
     more = len(page) == ENTRIES and len(old) == len(page)
     return _take_entries(tx, going), page[-1].seq if more else None
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:
-    id_ = number(subject) if subject[:2] in ("T-", "O-") else -1
-    if subject.startswith("O-"):
-        offer = tx.one(OfferRow, "offer", id=id_)
-        id_ = -1 if offer is None else offer.task
-    task = tx.one(TaskRow, "task", id=id_) if id_ > 0 else None
+    kind, number = parse(subject) or (None, 0)
+    if kind == "offer":
+        offer = tx.one(OfferRow, "offer", id=number)
+        kind, number = (None, 0) if offer is None else ("task", offer.task)
+    task = tx.one(TaskRow, "task", id=number) if kind == "task" else None
     return task is not None and task.state not in ("done", "cancelled")
 
 
@@ -138,8 +140,8 @@ def _take_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[
         tx.run("take_task_entries", seq=seq)
         if entry.act in ("pause", "resume", "kill"):
             tx.run("take_reason", at=entry.at, taken=TAKEN_AWAY)
-        elif entry.subject.startswith("O-"):
-            tx.run("take_offer", id=number(entry.subject))
+        elif (found := parse(entry.subject, "offer")) is not None:
+            tx.run("take_offer", id=found[1])
     return [entry.seq for entry in entries]
 
 

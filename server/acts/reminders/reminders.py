@@ -8,7 +8,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import RULES, Later, Open, first_delay, is_still_owed, owed_now, subject_name
-from teamroom.server.facts.reviewer import replace_lost_reviewer
+from teamroom.server.facts.reviewer import as_review, replace_lost_reviewer
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
@@ -205,11 +205,11 @@ def _bring_up_to_date(tx: Writing, timer: Timer) -> None:
     if kind == "offer":
         offer = tx.one(OfferRow, "offer", id=timer.subject)
         if offer is not None:
-            find_current(tx, f"T-{offer.task}")
+            find_current(tx, offer.task)
     elif kind == "task":
-        task = find_current(tx, f"T-{timer.subject}")
+        task = find_current(tx, timer.subject)
         if timer.rule == "review" and task.state == "in_review":
-            replace_lost_reviewer(tx, task.row)
+            replace_lost_reviewer(tx, as_review(task.row))
 
 
 def _end_with_kill(tx: Writing, timer: Timer) -> None:

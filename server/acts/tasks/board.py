@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId
 from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.ids import number
-from teamroom.server.facts.reviewer import reviewer_now
+from teamroom.server.facts.ids import task_name
+from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import (
     Entry,
     StoredTask,
@@ -86,7 +86,7 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard) -> Board:
     rows = tx.all(
         TaskRow,
         "board_page",
-        after=number(arguments.after) if arguments.after is not None else 0,
+        after=arguments.after or 0,
         state=arguments.state or "",
         query=_like(arguments.query),
         limit=PAGE_TASKS + 1,
@@ -137,7 +137,7 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         fence=task.fence,
         needs=needs_of(tx, task.id),
         depends_on=[
-            {"task": f"T-{d.task}", "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
+            {"task": task_name(d.task), "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
         ],
         review=row.review,
         reviewer=_reviewer(tx, task),
@@ -165,7 +165,7 @@ def _reviewer(tx: Reading, task: StoredTask) -> str | None:
     """Who judged the completion, or is to judge it now."""
     if task.state != "in_review":
         return None if task.row.reviewer_name is None else str(task.row.reviewer_name)
-    found = reviewer_now(tx, task.row)
+    found = reviewer_now(tx, as_review(task.row))
     return None if found is None else found.name
 
 

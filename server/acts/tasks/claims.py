@@ -5,6 +5,7 @@ from teamroom.server.acts.tasks.repairs import require_repairer
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import lacking, require
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.task import (
     Entry,
     StoredTask,
@@ -50,9 +51,9 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         since = tx.now - tx.settings.repeat_seconds
         last = tx.value(int, "last_untouched_claim", member=caller.member, since=since)
         if last is not None:
-            task = find_task(tx, f"T-{last}")
+            task = find_task(tx, last)
             return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
-    task = find_current(tx, arguments.task or _best(tx, caller))
+    task = find_current(tx, _best(tx, caller) if arguments.task is None else arguments.task)
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
         return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
     _check_free(tx, caller, task)
@@ -83,13 +84,13 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} took {task.name} over; your lease was over"
         wake_members(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
-    return _claimed(tx, find_task(tx, task.name), receipt=seq)
+    return _claimed(tx, find_task(tx, task.id), receipt=seq)
 
 
-def _best(tx: Writing, caller: Caller) -> str:
+def _best(tx: Writing, caller: Caller) -> int:
     best = tx.value(int, "best_open_task", member=caller.member, now=tx.now, trust=tx.policy.trust)
     if best is not None:
-        return f"T-{best}"
+        return best
     settings = tx.settings
     for id_ in tx.column(
         int,
@@ -100,18 +101,19 @@ def _best(tx: Writing, caller: Caller) -> str:
         paused_before=tx.now - settings.paused_overdue_seconds,
         limit=OVERDUE_LOOKED_AT,
     ):
-        task = find_task(tx, f"T-{id_}")
+        task = find_task(tx, id_)
         try:
             _check_free(tx, caller, task)
             _check_able(tx, caller, task)
         except Refusal:
             continue
-        return task.name
+        return task.id
     beyond = tx.value(int, "first_open_task", member=caller.member)
     lacks = {} if beyond is None else lacking(tx, caller.member, needs_of(tx, beyond))
+    needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
         "not_found",
-        f"No open task fits you; T-{beyond} needs {', '.join(lacks)}." if lacks else "No open task fits you.",
+        f"No open task fits you{needed}.",
         "Call wait_for_wake, or read_board to see what others hold and what the open tasks need.",
     )
 

@@ -6,13 +6,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, Need, Ref, Reply, TaskId, Text, Value, author
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    Need,
+    OfferId,
+    Ref,
+    Reply,
+    TaskId,
+    Text,
+    Value,
+    author,
+)
 from teamroom.server.acts.messages.alerts import forecast_with_others
 from teamroom.server.acts.tasks.claims import require_free_hands
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import require
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence
@@ -25,6 +39,7 @@ from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
 from teamroom.server.rules.text import code, cut, named, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow, OfferToMember
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
 ARTIFACTS = 20
@@ -37,7 +52,6 @@ PROVEN_KINDS = ("file", "commit")
 """Kinds whose hash the receiver has to bring; the others are listed."""
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{40}$|^[0-9a-fA-F]{64}$", description="of a commit: its tree id")]
-OfferId = Annotated[str, Field(pattern=r"^O-[0-9]{1,16}$")]
 
 
 class Artifact(BaseModel):
@@ -132,7 +146,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
     require(tx, receiver.id, receiver.name, needs, task.name)
     tx.head.offers += 1
-    name = f"O-{tx.head.offers}"
+    name = offer_name(tx.head.offers)
     expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
@@ -171,17 +185,17 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
 
 def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> Answered:
     """Accept an offer (the task changes hands in this commit) or decline it; the giver's decline withdraws it."""
-    offer = tx.one(OfferRow, "offer", id=number(arguments.offer))
+    offer = tx.one(OfferRow, "offer", id=arguments.offer)
     if offer is None:
-        raise not_found("offer", arguments.offer, "Call check_in to see what is offered to you.")
+        raise not_found("offer", offer_name(arguments.offer), "Call check_in to see what is offered to you.")
     if caller.member not in (offer.receiver, offer.giver):
         raise Refusal(
             "not_allowed",
-            f"{arguments.offer} is between @{offer.giver_name} and @{offer.receiver_name}.",
+            f"{offer_name(arguments.offer)} is between @{offer.giver_name} and @{offer.receiver_name}.",
             "Answer only what is offered to you: check_in lists it.",
-            subject=arguments.offer,
+            subject=offer_name(arguments.offer),
         )
-    task = find_current(tx, f"T-{offer.task}")
+    task = find_current(tx, offer.task)
     state = tx.only(OfferRow, "offer", id=offer.id).state
     if state != "offered":
         return _what_stands(caller, arguments, offer, task, state, tx.now)
@@ -191,7 +205,7 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> An
                 "not_allowed",
                 "You cannot accept your own offer.",
                 "Decline it to withdraw it.",
-                subject=arguments.offer,
+                subject=offer_name(arguments.offer),
             )
         return _close(tx, caller, arguments, offer, task, "withdrawn")
     if not arguments.accept:
@@ -203,8 +217,8 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
     """The open offers to a member, with the commands that prove their artifacts."""
     return [
         OfferShown(
-            offer=f"O-{row.id}",
-            task=f"T-{row.task}",
+            offer=offer_name(row.id),
+            task=task_name(row.task),
             title=row.title,
             creator=row.creator_name,
             from_=row.giver_name,
@@ -217,7 +231,7 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
     ]
 
 
-def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any) -> None:
+def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: MemberFacts) -> None:
     if receiver.id == caller.member:
         raise Refusal(
             "invalid", "You hold this task already.", "Name another member: who lists them.", subject=task.name
@@ -239,17 +253,17 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Any
         )
 
 
-def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask) -> Answered:
+def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask) -> Answered:
     needs = [*needs_of(tx, task.id), *json.loads(offer.needs)]
-    require(tx, caller.member, caller.name, needs, arguments.offer)
+    require(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
-    require_free_hands(tx, caller, arguments.offer)
+    require_free_hands(tx, caller, offer_name(arguments.offer))
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
         author(caller),
         act="answer_hand_off",
-        subject=arguments.offer,
+        subject=offer_name(arguments.offer),
         summary=one_line(f"@{caller.name} accepted {task.name} from @{offer.giver_name}"),
         detail={"task": task.name, "accept": True, "proofs": [p.ref for p in arguments.proofs or ()]},
     )
@@ -266,11 +280,13 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: Any, t
         seq=seq,
     )
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
-    add_entry(tx, task.id, caller, "accepted", arguments.reason or "", {"offer": arguments.offer, "fence": fence})
+    add_entry(
+        tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
+    )
     _tell_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
     return Answered(
         receipt=seq,
-        offer=arguments.offer,
+        offer=offer_name(arguments.offer),
         task=task.name,
         state="accepted",
         fence=fence,
@@ -282,7 +298,7 @@ def _close(
     tx: Writing,
     caller: Caller,
     arguments: AnswerHandOff,
-    offer: Any,
+    offer: OfferRow,
     task: StoredTask,
     state: Literal["declined", "withdrawn"],
 ) -> Answered:
@@ -291,23 +307,23 @@ def _close(
         tx,
         author(caller),
         act="answer_hand_off",
-        subject=arguments.offer,
+        subject=offer_name(arguments.offer),
         summary=one_line(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}: {reason}"),
         detail={"task": task.name, "accept": False, "reason": reason},
     )
     tx.run("close_offer", id=offer.id, state=state, now=tx.now, reason=reason)
     give_back(tx, task, tx.now, seq)
-    add_entry(tx, task.id, caller, state, reason, {"offer": arguments.offer})
+    add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
         _tell_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
-    return Answered(receipt=seq, offer=arguments.offer, task=task.name, state=state)
+    return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 
-def _tell_giver(tx: Writing, caller: Caller, offer: Any, line: str) -> None:
-    wake_members(tx, [offer.giver], reason="answer", subject=f"O-{offer.id}", sender=caller.member, line=line)
+def _tell_giver(tx: Writing, caller: Caller, offer: OfferRow, line: str) -> None:
+    wake_members(tx, [offer.giver], reason="answer", subject=offer_name(offer.id), sender=caller.member, line=line)
 
 
-def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
+def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> None:
     """HND3: each file and commit is proven by a hash that the receiver was not shown."""
     brought = {proof.ref: proof.value.strip().lower() for proof in arguments.proofs or ()}
     for artifact in json.loads(offer.artifacts):
@@ -317,7 +333,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
         if value is not None and hmac.compare_digest(value.encode(), artifact["sha256"].lower().encode()):
             continue
         ref = artifact["ref"]
-        line = one_line(f"@{caller.name} could not prove {ref} of T-{offer.task}")
+        line = one_line(f"@{caller.name} could not prove {ref} of {task_name(offer.task)}")
 
         def keep(tx: Writing, line: str = line) -> None:
             _tell_giver(tx, caller, offer, line)
@@ -327,48 +343,47 @@ def _check_proofs(arguments: AnswerHandOff, offer: Any, caller: Caller) -> None:
             f"The proof of {named(ref)} is {'missing' if value is None else 'wrong'}; nothing has changed hands.",
             f"Run {code(command(artifact['kind'], ref) or '')} where you work and give its first word: "
             f'proofs [{{"ref": {json.dumps(ref)}, "value": "…"}}]. If you cannot reach it, decline and say so.',
-            subject=arguments.offer,
+            subject=offer_name(arguments.offer),
             keep=keep,
             missing=[ref],
         )
 
 
 def _what_stands(
-    caller: Caller, arguments: AnswerHandOff, offer: Any, task: StoredTask, state: Any, now: float
+    caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str, now: float
 ) -> Answered:
     """A repeated answer gets what stands; an answer that contradicts it is refused."""
     mine = caller.member == offer.receiver
     if mine and arguments.accept and state == "accepted":
         still = task.holder == caller.member
         return Answered(
-            replayed=rfc3339(offer.answered_at),
-            offer=arguments.offer,
+            replayed=rfc3339(offer.answered_at or now),
+            offer=offer_name(arguments.offer),
             task=task.name,
             state="accepted",
             fence=task.fence if still else None,
             lease_until=task.lease_until(now) if still else None,
         )
     if not arguments.accept and state == ("declined" if mine else "withdrawn"):
-        return Answered(replayed=rfc3339(offer.answered_at), offer=arguments.offer, task=task.name, state=state)
+        return Answered(
+            replayed=rfc3339(offer.answered_at or now), offer=offer_name(arguments.offer), task=task.name, state=state
+        )
     raise Refusal(
         "expired" if state == "expired" else "conflict",
-        f"{arguments.offer} is {state} already.",
+        f"{offer_name(arguments.offer)} is {state} already.",
         "Call check_in to see what is open for you now.",
-        subject=arguments.offer,
+        subject=offer_name(arguments.offer),
         holder=task.row.holder_name,
     )
 
 
 def _not_yours_to_offer(task: StoredTask) -> Refusal:
-    offered = task.state == "offered"
-    return Refusal(
-        "conflict",
-        f"{task.name} is {'offered already, as O-' + str(task.row.offer) if offered else task.state}.",
-        f"Withdraw it first: answer_hand_off offer O-{task.row.offer} accept false."
-        if offered
-        else "Call read_board to see it.",
-        subject=task.name,
-    )
+    state: str = task.state
+    fix = "Call read_board to see it."
+    if task.row.offer is not None and task.state == "offered":
+        offer = offer_name(task.row.offer)
+        state, fix = f"offered already, as {offer}", f"Withdraw it first: answer_hand_off offer {offer} accept false."
+    return Refusal("conflict", f"{task.name} is {state}.", fix, subject=task.name)
 
 
 def _shown(artifact: dict[str, Any]) -> ArtifactShown:

@@ -15,7 +15,7 @@ SHORTEST_LOOK_SECONDS = 60.0
 
 def say_overdue(tx: Writing, due: Timer) -> None:
     """Say that a lease is over, once it is: from the end of the grace on, anybody may claim the task."""
-    task = find_current(tx, f"T-{due.subject}")
+    task = find_current(tx, due.subject)
     if task.holder != due.member or task.state in ("done", "cancelled", "in_review", "open"):
         cancel_timer(tx, "lease", due.subject, due.member)
         return

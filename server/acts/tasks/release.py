@@ -3,6 +3,7 @@
 from typing import Any
 
 from teamroom.server.facts.holding import give_back, remind_assigned
+from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.task import task_now
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.store.rows.hand_offs import OfferRow, OpenOffer
@@ -29,7 +30,7 @@ def release_everything(tx: Writing, member: int) -> dict[str, Any]:
     for id_ in tasks:
         tx.run("free_task", id=id_, state="open", seq=next_seq)
         remind_assigned(tx, tx.only(TaskRow, "task", id=id_))
-    return {"offers": [f"O-{offer.id}" for offer in offers], "tasks": [f"T-{id_}" for id_ in tasks]}
+    return {"offers": [offer_name(offer.id) for offer in offers], "tasks": [task_name(id_) for id_ in tasks]}
 
 
 def tell_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
 from teamroom.server.facts.capability import require
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import STOPPERS
 from teamroom.server.facts.standing import state_of
@@ -20,6 +19,7 @@ from teamroom.server.record.chain import Author
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -83,7 +83,7 @@ def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
         _check_wanted(tx, caller, member)
         wanted = Wanted(member.id, name, one_line(f"Repair @{name}: {arguments.found}"), author(caller))
         seq = _ask(tx, wanted)
-    elif arguments.found is not None and caller.kind == "human" and row.state == "open" and not _is_ordered(row):
+    elif arguments.found is not None and row is not None and _may_order(caller, row):
         _check_wanted(tx, caller, member)
         seq = _order(tx, caller, name, row.task, arguments.found)
     row = _unfinished(tx, member.id)
@@ -96,7 +96,7 @@ def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
     return Repaired(
         receipt=seq,
         name=name,
-        task=f"T-{row.task}",
+        task=task_name(row.task),
         state=row.state,
         holder=row.holder,
         released=_is_given_up(row),
@@ -129,7 +129,7 @@ def give_back_repairs(tx: Writing, watchdog: int, why: str) -> None:
 def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str) -> None:
     """The same for the repairs among the tasks that a kill freed."""
     for task in tasks:
-        row = tx.one(RepairedMember, "is_repair", task=number(task))
+        row = tx.one(RepairedMember, "is_repair", task=number_of(task))
         if row is not None:
             _give_back(tx, row, watchdog, why)
 
@@ -145,9 +145,9 @@ def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> No
         )
 
 
-def _give_back(tx: Writing, row: Any, watchdog: int, why: str) -> None:
+def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> None:
     """Open a repair to other watchdogs; one of a member that was killed meanwhile is over."""
-    task, is_over = f"T-{row.task}", row.standing == "killed"
+    task, is_over = task_name(row.task), row.standing == "killed"
     state, what = ("cancelled", "cancelled") if is_over else ("open", "open again")
     line = one_line(f"{task} is {what}, {why}: the repair of @{row.name}{', which was killed' if is_over else ''}")
     seq = log.append(tx, ROOM_AUTHOR, act="repair", subject=f"@{row.name}", summary=line, detail={"task": task})
@@ -157,17 +157,17 @@ def _give_back(tx: Writing, row: Any, watchdog: int, why: str) -> None:
         _wake(tx, row.name, watchdog, task, line, ROOM_MEMBER)
 
 
-def _unfinished(tx: Reading, member: int) -> Any:
+def _unfinished(tx: Reading, member: int) -> RepairRow | None:
     row = tx.one(RepairRow, "repair_of", member=member)
     return None if row is None or row.state in ("done", "cancelled") else row
 
 
-def _is_given_up(row: Any) -> bool:
+def _is_given_up(row: RepairRow) -> bool:
     """Whether whoever had a repair gave it up, and no person ordered it since."""
     return (row.released_seq or 0) > (row.ordered_seq or 0)
 
 
-def _is_ordered(row: Any) -> bool:
+def _is_ordered(row: RepairRow) -> bool:
     return not _is_given_up(row) and (row.asked_by == "human" or row.ordered_seq is not None)
 
 
@@ -181,7 +181,12 @@ def _watchdogs(tx: Reading, name: str) -> list[int]:
     return tx.column(int, "watchdogs", capability=f"runtime:{name}", limit=WATCHDOGS_WOKEN)
 
 
-def _check_wanted(tx: Reading, caller: Caller, member: Any) -> None:
+def _may_order(caller: Caller, row: RepairRow) -> bool:
+    """Whether a person can order a repair that is there: nobody works on it, and nobody ordered it."""
+    return caller.kind == "human" and row.state == "open" and not _is_ordered(row)
+
+
+def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     name, subject = member.name, f"@{member.name}"
     if member.kind != "agent":
         raise Refusal("invalid", f"{subject} is a person; only runtimes are repaired.", "Call who to see the agents.")
@@ -203,7 +208,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: Any) -> None:
 def _ask(tx: Writing, wanted: Wanted) -> int:
     """A task for the watchdogs of the runtime, who are woken; who asks for it is told by the reply."""
     tx.head.tasks += 1
-    id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
+    id_, name = tx.head.tasks, task_name(tx.head.tasks)
     detail = f"Restart the runtime of @{wanted.name}, wait until it acts again, and complete this with what you saw."
     seq = log.append(
         tx,
@@ -235,7 +240,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
 
 def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
     """Tell the watchdogs of a runtime that a person wants the repair that is there."""
-    task = f"T-{id_}"
+    task = task_name(id_)
     line = one_line(f"{task} is ordered, the repair of @{name}: {found}")
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
     seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)

@@ -9,7 +9,7 @@ from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, 
 from teamroom.server.acts.tasks.tasks import tell_freed
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current, schedule_task
-from teamroom.server.facts.reviewer import reviewer_now, schedule_review, who_is_asked
+from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, who_is_asked
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, require_fence
 from teamroom.server.facts.wakes import wake_members
@@ -181,7 +181,7 @@ def _may_review(tx: Reading, caller: Caller, task: StoredTask) -> None:
             f"Wait for @{row.reviewer_name}." if row.reviewer_name else "Ask another member to review it.",
             subject=task.name,
         )
-    due = reviewer_now(tx, row)
+    due = reviewer_now(tx, as_review(row))
     runs_the_room = caller.kind == "human" and caller.is_operator
     if due is None or caller.member in (row.reviewer, due.id) or runs_the_room:
         return

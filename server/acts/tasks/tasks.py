@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, NameOrNone, Need, Reply, TaskId, Text, author
 from teamroom.server.acts.presence.presence import Span, from_now
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
-from teamroom.server.facts.ids import number
+from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.owed import schedule_reminder
-from teamroom.server.facts.reviewer import ask_again
+from teamroom.server.facts.reviewer import as_review, ask_again
 from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -19,6 +19,7 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line
+from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -91,7 +92,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     if assigned is not None:
         refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or to nobody.")
     tx.head.tasks += 1
-    id_, name = tx.head.tasks, f"T-{tx.head.tasks}"
+    id_, name = tx.head.tasks, task_name(tx.head.tasks)
     to = f" for @{assigned.name}" if assigned is not None else ""
     seq = log.append(
         tx,
@@ -124,7 +125,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     return Created(receipt=seq, task=name)
 
 
-def _tell_assigned(tx: Writing, caller: Caller, member: Any, task: str, title: str) -> None:
+def _tell_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
         line = one_line(f"@{caller.name} assigned {task} to you: {title}")
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
@@ -185,7 +186,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         _renew(tx, caller, arguments, task, seq)
     kind = arguments.status or ("note" if arguments.note else "changed")
     add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
-    updated = find_task(tx, task.name)
+    updated = find_task(tx, task.id)
     return Updated(
         receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx.now)
     )
@@ -281,7 +282,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         seq=seq,
     )
     if changes.review is not None and task.state == "in_review":
-        ask_again(tx, row, changes.review.removeprefix("@"))
+        ask_again(tx, as_review(row), changes.review.removeprefix("@"))
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
@@ -299,7 +300,7 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
             "invalid",
             f"A task may be snoozed for at most {longest:.0f} s.",
             f"Call again with snooze_until {longest:.0f}.",
-            subject=arguments.task,
+            subject=task_name(arguments.task),
         )
     return until
 
@@ -312,9 +313,9 @@ def tell_freed(tx: Writing, task: StoredTask) -> None:
             tx,
             [whom],
             reason="assigned",
-            subject=f"T-{row.id}",
+            subject=task_name(row.id),
             sender=ROOM_MEMBER,
-            line=f"{task.name} is finished; T-{row.id} can start",
+            line=f"{task.name} is finished; {task_name(row.id)} can start",
         )
 
 
@@ -330,13 +331,15 @@ def _runs(caller: Caller, task: StoredTask) -> bool:
     return caller.is_operator or caller.member in people
 
 
-def _set_dependencies(tx: Writing, task: int, names: list[str]) -> None:
-    for name in dict.fromkeys(names):
-        other = number(name)
+def _set_dependencies(tx: Writing, task: int, others: list[TaskNumber]) -> None:
+    for other in dict.fromkeys(others):
+        name = task_name(other)
         if tx.one(TaskRow, "task", id=other) is None:
             raise not_found("task", name, "Call read_board to see the tasks.")
         if other == task or tx.value(int, "depends_on", task=other, other=task) is not None:
-            raise Refusal("invalid", f"T-{task} and {name} would wait for each other.", "Leave one of them out.")
+            raise Refusal(
+                "invalid", f"{task_name(task)} and {name} would wait for each other.", "Leave one of them out."
+            )
         tx.run("add_dependency", task=task, needs_task=other)
 
 

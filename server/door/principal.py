@@ -1,0 +1,31 @@
+"""The caller's row: read in each transaction, with its token, its roles and its standing; never cached."""
+
+from teamroom.server.acts.presence.trouble import seen_again
+from teamroom.server.identity import Caller
+from teamroom.server.rules.presence import interval_seconds
+from teamroom.server.store.rows.members import Principal, TokenRow
+from teamroom.server.store.transaction import Reading, Writing
+
+
+def find_principal(tx: Reading, caller: Caller) -> Principal | None:
+    """The row behind a caller's token, as it is in this transaction."""
+    return tx.one(Principal, "principal", token=caller.token_id)
+
+
+def is_live(row: Principal | TokenRow, now: float) -> bool:
+    """Whether a token is in force: not revoked, and not expired."""
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
+
+
+def is_stale(tx: Reading, row: Principal) -> bool:
+    """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
+    last = row.last_call_at
+    return last is None or not 0 <= tx.now - last < tx.settings.presence_write_seconds
+
+
+def touch(tx: Writing, caller: Caller, row: Principal) -> None:
+    """Record that a member called."""
+    gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
+    tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
+    if row.last_call_at is None or row.trouble == "gone":
+        seen_again(tx, caller, row.mode, row.trouble)

@@ -1,0 +1,58 @@
+"""Receipts of refusals: the first of equal ones leaves one, the others are counted (LOG2)."""
+
+from teamroom.server.acts.act import author
+from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.facts.standing import is_killed
+from teamroom.server.identity import Caller
+from teamroom.server.record import chain
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.rows.control import RefusalRow
+from teamroom.server.store.transaction import Writing
+
+CLOSED_REFUSALS = 8
+"""How many windows of counted refusals one refusal closes at most."""
+
+
+def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> int | None:
+    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
+
+    It was a call all the same: whoever is refused is there.
+    """
+    row = find_principal(tx, caller)
+    if row is not None and not is_killed(row) and is_live(row, tx.now) and is_stale(tx, row):
+        touch(tx, caller, row)
+    _close_windows(tx, caller)
+    key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
+    if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
+        tx.run("count_refusal", **key)
+        return int(window.seq)
+    if tx.number("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
+        return None
+    seq = chain.append(
+        tx,
+        author(caller),
+        act=act,
+        subject=refusal.subject,
+        outcome="refused",
+        summary=f"@{caller.name} was refused {act} ({refusal.code})",
+        detail={"code": refusal.code, "why": refusal.why},
+    )
+    tx.run("open_refusal", **key, now=tx.now, seq=seq)
+    return seq
+
+
+def _close_windows(tx: Writing, caller: Caller) -> None:
+    before = tx.now - tx.settings.refusal_window_seconds
+    for window in tx.all(RefusalRow, "stale_refusals", member=caller.member, before=before, limit=CLOSED_REFUSALS):
+        act, code, subject = window.act, window.code, window.subject
+        tx.run("close_refusal", member=caller.member, act=act, code=code, subject=subject)
+        if window.repeats:
+            chain.append(
+                tx,
+                author(caller),
+                act=act,
+                subject=subject,
+                outcome="refused",
+                summary=f"@{caller.name} was refused {act} ({code}) {window.repeats} more times",
+                detail={"code": code, "first": window.seq, "repeats": window.repeats},
+            )

@@ -1,0 +1,67 @@
+"""Repeats: a call that was already carried out gets its first reply again (LOG4)."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from teamroom.server.acts.act import AnyAct, Reply
+from teamroom.server.clock import rfc3339
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.rows.control import RequestRow
+from teamroom.server.store.transaction import Writing
+
+FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
+"""Once in so many log numbers, so many remembered calls are forgotten whose time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
+
+    key: str
+    arguments: str
+    request_id: str | None
+
+
+def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
+    """Under what a call is remembered; None for an act whose equal calls are separate calls."""
+    if request_id is None and not act.repeats:
+        return None
+    fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
+    key = f"id:{request_id}" if request_id is not None else f"equal:{act.name}:{fingerprint}"
+    return Repeat(key, fingerprint, request_id)
+
+
+def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
+    """The first result of this very call, marked with its time, or None."""
+    first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
+    if first is None or not first.at <= tx.now < first.until:
+        return None
+    if first.act != act.name or first.arguments != repeat.arguments:
+        raise Refusal(
+            "conflict",
+            f"The request id {repeat.request_id} already stands for another call ({first.act}).",
+            "Use a new request id for a new call.",
+        )
+    reply = act.reply.model_validate_json(first.reply)
+    return reply.model_copy(update={"replayed": rfc3339(first.at)})
+
+
+def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
+    """Keep a reply for repeats of the call, and forget old ones now and then."""
+    kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
+    tx.run(
+        "remember_request",
+        member=caller.member,
+        key=repeat.key,
+        act=act.name,
+        arguments=repeat.arguments,
+        reply=reply.remembered().model_dump_json(),
+        at=tx.now,
+        until=tx.now + kept,
+    )
+    if tx.head.seq % FORGET_EVERY == 0:
+        tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
