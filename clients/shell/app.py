@@ -5,12 +5,15 @@ command imports what it needs when it runs, so that the others need not wait for
 """
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
+from teamroom.clients.session.place import Place
 from teamroom.clients.session.spans import SPANS, parse_span
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,8 +56,35 @@ app = typer.Typer(
 
 
 def command(section: str) -> Callable[[F], F]:
-    """Make a function a command of the shell, in a section of the help."""
-    return app.command(rich_help_panel=section)
+    """Make a function a command of the shell, in a section of the help.
+
+    A function that takes a `place` gets it from the options that every command with a room has.
+    """
+
+    def register(work: F) -> F:
+        app.command(rich_help_panel=section)(_with_place(work) if "place" in signature(work).parameters else work)
+        return work
+
+    return register
+
+
+def _with_place(work: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the options of a place instead of `place`: after its own, before `--json`."""
+
+    @wraps(work)
+    def run(data: Path | None, url: str | None, token_file: Path | None, **arguments: Any) -> Any:
+        return work(Place(data, url, token_file), **arguments)
+
+    given = [one for one in signature(work, eval_str=True).parameters.values() if one.name != "place"]
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in (("data", Data), ("url", Url), ("token_file", TokenFile))
+    ]
+    own, last = [one for one in given if one.name != "json"], [one for one in given if one.name == "json"]
+    parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in (*own, *options, *last)]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
 
 
 # ------------------------------------------------------------------ arguments and options

@@ -8,6 +8,7 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import connected
 from teamroom.clients.session.spans import day_and_time, until
 from teamroom.clients.session.terminal import (
     Row,
@@ -20,7 +21,7 @@ from teamroom.clients.session.terminal import (
     print_line,
     print_rows,
 )
-from teamroom.clients.shell.app import Data, Json, TokenFile, Url, command
+from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import pages
 
@@ -35,19 +36,17 @@ Presence = Mapping[str, str]
 
 @command("Work")
 def board(
+    place: Place,
     task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One task in full, such as T-12.")] = None,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
     ] = None,
     query: Annotated[str | None, typer.Option("--query", metavar="TEXT", help="Only tasks with these words.")] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show the unfinished tasks: what is to do, who has it, what it waits for."""
-    reply, presence = _read(Place(data, url, token_file), task, state, query)
+    reply, presence = _read(place, task, state, query)
     if json:
         print_json(reply)
     else:
@@ -56,8 +55,6 @@ def board(
 
 def _read(place: Place, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
     """The board, or a task, and the presence of each holder. Raises Failure."""
-    from teamroom.clients.session.room import connected
-
     with connected(place) as room:
         if task is not None:
             reply = room.call("read_board", task=task)

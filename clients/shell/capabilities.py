@@ -11,9 +11,10 @@ import typer
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows, say
-from teamroom.clients.shell.app import Data, Json, Name, TokenFile, Url, command
+from teamroom.clients.shell.app import Json, Name, command
 from teamroom.clients.shell.reading import read as read_resource
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def describe(shown: "CapabilityShown") -> str:
 
 @command(SECTION)
 def plant(
+    place: Place,
     capability: Annotated[
         str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api; without one, what is planted.")
     ] = None,
@@ -48,17 +50,11 @@ def plant(
     ] = None,
     where: Annotated[str | None, typer.Option("--where", metavar="TEXT", help="A hint for who looks for it.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Ask nobody for it any more.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Make a capability provable: a value where it stands, whose hash members are asked for."""
     if capability is not None and (file is not None) + print_ + remove != 1:
         raise typer.BadParameter("give one of --file FILE, --print and --remove")
-    from teamroom.clients.session.room import ask
-
-    place = Place(data, url, token_file)
     if capability is None:
         _show_plants(read_resource(place, "teamroom://plants"), json)
     elif remove:
@@ -74,8 +70,6 @@ def _plant_in_file(place: Place, capability: str, file: str, where: str | None) 
 
     A file that holds anything but an older value is left alone.
     """
-    from teamroom.clients.session.room import ask
-
     path = Path(file).expanduser()
     if where is None and not path.is_absolute():
         where = f"the path begins at the root of {capability}"
@@ -150,19 +144,15 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
 
 @command(SECTION)
 def attest(
+    place: Place,
     name: Name,
     capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="What the member reaches.")],
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an attestation back before it ends.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Vouch for what a member declares that it reaches, or take that back."""
-    from teamroom.clients.session.room import ask
-
     about = {"attest_for": name, "capabilities": capabilities, **({"withdraw": True} if withdraw else {})}
-    reply = ask(Place(data, url, token_file), "declare_capabilities", **about)
+    reply = ask(place, "declare_capabilities", **about)
     if json:
         print_json(reply)
         return

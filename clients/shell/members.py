@@ -7,9 +7,10 @@ import typer
 
 from teamroom.clients.session.place import Place, make_members_folder, member_token_file, save_token
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask, connected
 from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
-from teamroom.clients.shell.app import Data, Json, Name, Span, TokenFile, Url, bare, command, span
+from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import how_to_join
@@ -24,6 +25,7 @@ SECTION = "Members"
 
 @command(SECTION)
 def enroll(
+    place: Place,
     name: Name,
     kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="agent or human.")] = None,
     role: Annotated[
@@ -40,15 +42,11 @@ def enroll(
     save: Annotated[
         bool, typer.Option("--save", help="Keep the token in the data folder for `connect`; do not print it.")
     ] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Bring a member in, or give it a token: shown once, or kept with --save."""
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive exclude each other")
-    place = Place(data, url, token_file)
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
     reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
     if json:
@@ -59,8 +57,6 @@ def enroll(
 
 def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
     """Enroll a member; returns the room's reply and, with `save`, the file that holds the token instead of it."""
-    from teamroom.clients.session.room import ask
-
     if save:
         make_members_folder(place.folder)
     reply = ask(place, "enroll", **arguments)
@@ -90,17 +86,13 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> No
 
 @command(SECTION)
 def revoke(
+    place: Place,
     name: Name,
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only the tokens so labelled.")] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """End a member's tokens; its next call is refused."""
-    from teamroom.clients.session.room import ask
-
-    reply = ask(Place(data, url, token_file), "revoke", name=name, label=label)
+    reply = ask(place, "revoke", name=name, label=label)
     if json:
         print_json(reply)
         return
@@ -110,19 +102,15 @@ def revoke(
 
 @command(SECTION)
 def roster(
+    place: Place,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
     capability: Annotated[
         str | None, typer.Option("--capability", metavar="TEXT", help="Only who has it, such as repo:acme/api.")
     ] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show who is in the room: presence, mode, standing, capabilities."""
-    from teamroom.clients.session.room import connected
-
-    with connected(Place(data, url, token_file)) as room:
+    with connected(place) as room:
         reply = pages(room, "who", "members", name=name, capability=capability)
     if json:
         print_json(reply)

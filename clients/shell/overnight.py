@@ -8,7 +8,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.spans import day_and_time, seconds_between
 from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows
-from teamroom.clients.shell.app import Data, Json, Span, TokenFile, Url, command, span
+from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
 
@@ -28,15 +28,13 @@ TITLE_CELLS = 30
 
 @command("What happened")
 def overnight(
+    place: Place,
     since: Annotated[Span, span("--since", help="How far back, such as 12h; else since you last looked.")] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show what happened on one screen: what waits, what broke, who is stopped, who has what, who did what."""
     hours = "" if since is None else f"/{since / 3600:.6f}"
-    reply = read(Place(data, url, token_file), f"teamroom://overnight{hours}")
+    reply = read(place, f"teamroom://overnight{hours}")
     if json:
         print_json(reply)
     else:

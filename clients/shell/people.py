@@ -7,8 +7,9 @@ import typer
 
 from teamroom.clients.session.failure import FAILED
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
-from teamroom.clients.shell.app import Data, Json, TokenFile, Url, bare, command
+from teamroom.clients.shell.app import Json, bare, command
 from teamroom.clients.shell.reading import read
 
 REQUEST_ID_BYTES = 12
@@ -22,16 +23,13 @@ CHANNELS = "teamroom://channels"
 
 @command("Members")
 def notify(
+    place: Place,
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", parser=bare, help="Whom; without it, who has channels.")
     ] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Try how a person is told outside the room: send a test, and say which channels took it."""
-    place = Place(data, url, token_file)
     if name is None:
         reply = read(place, CHANNELS)
         print_json(reply) if json else _show_channels(reply)
@@ -47,8 +45,6 @@ def notify(
 def _send_test(place: Place, name: str) -> list[dict[str, Any]]:
     """Send a test letter; returns the person's channels once each has taken it or not. Raises Failure."""
     import secrets
-
-    from teamroom.clients.session.room import connected
 
     with connected(place) as room:
         request_id = secrets.token_hex(REQUEST_ID_BYTES)  # each test is one of its own, however soon it follows another

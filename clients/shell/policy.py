@@ -6,8 +6,9 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
-from teamroom.clients.shell.app import Data, Json, TokenFile, Url, command
+from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.reading import read
 
 if TYPE_CHECKING:
@@ -16,20 +17,15 @@ if TYPE_CHECKING:
 
 @command("The room")
 def policy(
+    place: Place,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="What to set, such as trust.")] = None,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="To what, such as proven.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Let the settings decide NAME again.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show how the room runs, or change it from the next act on."""
     if (name is not None) != (value is not None or reset) or (value is not None and reset):
         raise typer.BadParameter("give NAME and VALUE, or NAME and --reset, or nothing")
-    from teamroom.clients.session.room import ask
-
-    place = Place(data, url, token_file)
     if name is None:
         _show_policy(read(place, "teamroom://policy"), json)
     else:

@@ -8,7 +8,7 @@ import typer
 from teamroom.clients.session.place import OWNER_TOKEN, Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
 from teamroom.clients.session.terminal import print_json
-from teamroom.clients.shell.app import Data, Json, TokenFile, Url, bare, command
+from teamroom.clients.shell.app import Data, Json, bare, command
 from teamroom.clients.shell.joining import how_to_join
 
 if TYPE_CHECKING:
@@ -60,55 +60,50 @@ Ctrl-C closes the room.""",
 
 @command("The room")
 def doctor(
+    place: Place,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend, such as rights of files.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Also kill a member made for it, and call again.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
     from teamroom.clients.doctor.doctor import doctor
 
-    raise typer.Exit(doctor(Place(data, url, token_file), json, fix, drill))
+    raise typer.Exit(doctor(place, json, fix, drill))
 
 
 @command(SECTION)
 def connect(
+    place: Place,
     name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that joins.")],
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
 ) -> None:
     """Carry MCP between standard input and output and the room, for clients that speak stdio only."""
     from teamroom.clients.bridge.connect import connect
 
     collect_garbage()
-    failure = connect(Place(data, url, token_file), name)
+    failure = connect(place, name)
     raise typer.Exit(failure.exit_code if failure is not None else 0)
 
 
 @command(SECTION)
 def listen(
+    place: Place,
     name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that listens.")],
     command: Annotated[
         list[str],
         typer.Argument(metavar="-- COMMAND…", help="What to run for a wake; {wake} in it is one line about it."),
     ],
     stay: Annotated[bool, typer.Option("--stay", help="Go on when the program that started it ends.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
 ) -> None:
     """Be the one live listener of an agent: run a command for what wakes it, the wakes as JSON on its input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()
-    raise typer.Exit(listen(Place(data, url, token_file), name, command, None if stay else STARTED_BY))
+    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY))
 
 
 @command(SECTION)
 def watch(
+    place: Place,
     config: Annotated[
         Path, typer.Option("--config", metavar="FILE", help="Which runtimes, and how they are started.")
     ] = Path("runtimes.toml"),
@@ -119,9 +114,6 @@ def watch(
     check: Annotated[bool, typer.Option("--check", help="Only check the config, and show what would be done.")] = False,
     example: Annotated[bool, typer.Option("--example", help="Print a config to begin with.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also say what is well.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Look after the runtimes of agents on this machine: repair them, and count their listeners."""
@@ -129,7 +121,6 @@ def watch(
     from teamroom.clients.watchdog.runtimes import EXAMPLE
 
     collect_garbage()
-    place = Place(data, url, token_file)
     if example:
         print(EXAMPLE, end="")
     elif check:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.room import Room, connected
 
 PAGES = 20
 """How many pages of a listing the shell puts together; what follows is said to be there."""
@@ -10,13 +11,11 @@ PAGES = 20
 
 def read(place: Place, uri: str) -> dict[str, Any]:
     """One resource of the room. Raises Failure."""
-    from teamroom.clients.session.room import connected
-
     with connected(place) as room:
         return room.read(uri)
 
 
-def pages(room: Any, tool: str, items: str, **arguments: Any) -> dict[str, Any]:
+def pages(room: Room, tool: str, items: str, **arguments: Any) -> dict[str, Any]:
     """The first pages of a listing as one. Raises Failure."""
     whole: dict[str, Any] = room.call(tool, **arguments)
     for _ in range(PAGES - 1):

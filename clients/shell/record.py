@@ -7,8 +7,9 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.progress import progress
+from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json
-from teamroom.clients.shell.app import Data, Json, Reason, Span, TokenFile, Url, command, span
+from teamroom.clients.shell.app import Data, Json, Reason, Span, command, span
 
 SECTION = "The record"
 
@@ -54,20 +55,17 @@ def restore(
 
 @command(SECTION)
 def redact(
+    place: Place,
     reason: Reason,
     what: Annotated[
         str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of an entry of the log.")
     ] = None,
     older_than: Annotated[Span, span("--older-than", help="Instead: all that is older, such as 90d.")] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Take content away for good; numbers and hashes stay, and the log still verifies."""
     if (what is None) == (older_than is None):
         raise typer.BadParameter("give WHAT, or --older-than SPAN")
-    place = Place(data, url, token_file)
     done = _redact(place, what, older_than, reason)
     if json:
         print_json(done)
@@ -79,8 +77,6 @@ def redact(
 
 def _redact(place: Place, what: str | None, older_than: float | None, reason: str) -> dict[str, Any]:
     """Take content away, in as many calls as it needs. Raises Failure; what was taken until then is taken."""
-    from teamroom.clients.session.room import connected
-
     with connected(place) as room:
         if what is not None:
             reply = room.call("redact", what=what, reason=reason)

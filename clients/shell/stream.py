@@ -9,6 +9,7 @@ import typer
 from teamroom.clients.session.failure import UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import Room, ask, connected
 from teamroom.clients.session.spans import day_and_time
 from teamroom.clients.session.started import collect_garbage
 from teamroom.clients.session.terminal import (
@@ -21,10 +22,9 @@ from teamroom.clients.session.terminal import (
     print_rows,
     say,
 )
-from teamroom.clients.shell.app import After, Data, Json, TokenFile, Url, command
+from teamroom.clients.shell.app import After, Json, command
 
 if TYPE_CHECKING:
-    from teamroom.clients.session.room import Room
     from teamroom.server.acts.receipts.receipts import Receipt, Receipts, StreamEntry
 
 SECTION = "What happened"
@@ -40,18 +40,13 @@ Entry = dict[str, Any]
 
 @command(SECTION)
 def stream(
+    place: Place,
     after: After = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many entries.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show what happened, one line an entry."""
-    from teamroom.clients.session.room import connected
-
-    place = Place(data, url, token_file)
     show = print_json if json else _show_entry
     if follow:
         collect_garbage()
@@ -66,7 +61,7 @@ def stream(
             show(entry)
 
 
-def _read(room: "Room", after: int | None, limit: int) -> dict[str, Any]:
+def _read(room: Room, after: int | None, limit: int) -> dict[str, Any]:
     """The newest entries of the stream, or those that follow a number. Raises Failure."""
     if after is None:
         newest = room.read("teamroom://stream")
@@ -105,8 +100,6 @@ def _follow(place: Place, after: int | None, limit: int, show: Callable[[Entry],
 
 def _grown(place: Place, cursor: int | None, limit: int) -> Iterator[tuple[list[Entry], int]]:
     """What is new in the stream at each look, and where to read on. Raises Failure."""
-    from teamroom.clients.session.room import connected
-
     waited = 0.0
     with connected(place) as room:
         while True:
@@ -143,20 +136,15 @@ def _show_entry(entry: Entry) -> None:
 
 @command(SECTION)
 def receipts(
+    place: Place,
     after: After = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this member did.")] = None,
     act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="Only this act, such as pause.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="Only on this, such as T-12.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="How many.")] = 20,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Show the log: who did what, on what, with what outcome."""
-    from teamroom.clients.session.room import ask
-
-    place = Place(data, url, token_file)
     reply = ask(place, "read_receipts", after=after, actor=actor, act=act, subject=subject, limit=limit)
     if json:
         print_json(reply)

@@ -7,8 +7,9 @@ import typer
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, say
-from teamroom.clients.shell.app import Data, Json, Reason, Span, Target, TokenFile, Url, bare, command, span
+from teamroom.clients.shell.app import Json, Reason, Span, Target, bare, command, span
 
 if TYPE_CHECKING:
     from teamroom.server.acts.control.control import Controlled
@@ -19,49 +20,36 @@ SECTION = "The switch"
 
 @command(SECTION)
 def pause(
+    place: Place,
     target: Target,
     reason: Reason,
     for_: Annotated[Span, span("--for", help="How long, such as 30m; without it until a resume.")] = None,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Stop a member, an owner's agents or the room, at once."""
-    from teamroom.clients.session.room import ask
-
-    _show(ask(Place(data, url, token_file), "pause", target=target, reason=reason, for_seconds=for_), json)
+    _show(ask(place, "pause", target=target, reason=reason, for_seconds=for_), json)
 
 
 @command(SECTION)
 def resume(
+    place: Place,
     target: Target,
     reason: Reason,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Let go on what was paused."""
-    from teamroom.clients.session.room import ask
-
-    _show(ask(Place(data, url, token_file), "resume", target=target, reason=reason), json)
+    _show(ask(place, "resume", target=target, reason=reason), json)
 
 
 @command(SECTION)
 def kill(
+    place: Place,
     target: Annotated[str, typer.Argument(parser=bare, metavar="NAME")],
     reason: Reason,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    data: Data = None,
-    url: Url = None,
-    token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """End a member for good: its tokens die, its tasks are free again. Asks first."""
-    from teamroom.clients.session.room import ask
-
-    place = Place(data, url, token_file)
     if not yes:
         _confirm(place, target)
     _show(ask(place, "kill", target=target, reason=reason), json)
@@ -69,8 +57,6 @@ def kill(
 
 def _confirm(place: Place, target: str) -> None:
     """Have a person at a terminal say yes to exactly this member. Raises Failure where nobody does."""
-    from teamroom.clients.session.room import ask
-
     if not place.on_terminal:
         raise Failure(
             f"Nobody can be asked whether to kill @{plain(target)}: standard input is no terminal.",
