@@ -5,12 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.spans import day_and_time, seconds_between
 from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows
 from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
+from teamroom.server.rules.overnight import KIND_WORDS, bars, kinds_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.overnight.broke import Broken
@@ -43,9 +45,7 @@ def overnight(
 
 def show(reply: dict[str, Any]) -> None:
     """Print what happened on at most sixty lines, what waits and what broke first."""
-    from teamroom.server.acts.overnight.overnight import Night
-
-    night = Night.model_validate(reply)
+    night: Night = shaped(reply)
     print_line(_head(night), is_cut=True)
     print_line(_pace(night), is_cut=True)
     ago = partial(_ago, until=night.until)
@@ -71,19 +71,20 @@ def _head(night: "Night") -> Styled:
 def _pace(night: "Night") -> Styled:
     """How much happened in each step, as bars; nothing is a gap."""
     most, step = max(night.pace.entries, default=0), in_words(night.pace.step_seconds)
-    return Styled((f"steps of {step} ", "dim"), (night.pace.bars, "cyan"), (f" at most {most:,}", "dim"))
+    return Styled((f"steps of {step} ", "dim"), (bars(night.pace.entries), "cyan"), (f" at most {most:,}", "dim"))
 
 
 def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any], Row], see: str) -> None:
     """A heading, a line for each thing that is shown, and one that counts the others."""
+    total = sum(section.counts.values())
     print()
-    if not section.total:
+    if not total:
         print_line(Styled(f"{title}: nothing", style="dim"))
         return
-    print_line(Styled(f"{title} {section.total:,}", style=f"bold {style}"))
+    print_line(Styled(f"{title} {total:,}", style=f"bold {style}"))
     print_rows([row(thing) for thing in section.shown])
     if section.left_out:
-        more = f"and {sum(section.left_out.values()):,} more: {see}  ({section.rest})"
+        more = f"and {sum(section.left_out.values()):,} more: {see}  ({kinds_in_words(section.left_out)})"
         print_line(Styled(more, style="dim"), is_cut=True)
 
 
@@ -109,8 +110,6 @@ def _waiting(waiting: "Waiting", ago: Ago) -> Row:
 
 
 def _broken(broken: "Broken", ago: Ago) -> Row:
-    from teamroom.server.acts.overnight.sections import KIND_WORDS
-
     times = f" ({broken.times} times)" if broken.times > 1 else ""
     became = f"{plain(broken.became)}; " if broken.became else ""
     kind = KIND_WORDS.get(broken.kind, broken.kind)
@@ -126,7 +125,8 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
     until = f" until {_time(stopped.until)}" if stopped.until else ""
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
-        ended = f"{stopped.let_go} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
+        how_ended = "revived" if stopped.revived else KIND_WORDS["let_go"]
+        ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [
         Styled(plain(stopped.target), style="bold"),

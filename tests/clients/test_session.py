@@ -25,6 +25,11 @@ from teamroom.server.acts.control.control import Controlled
 from teamroom.server.acts.control.policy import PolicyLine, PolicySet
 from teamroom.server.acts.members.members import Enrolled, Revoked
 from teamroom.server.acts.members.roster import Roster
+from teamroom.server.acts.overnight.broke import Broken
+from teamroom.server.acts.overnight.overnight import Night
+from teamroom.server.acts.overnight.stops import Stopped
+from teamroom.server.acts.overnight.waits import Waiting
+from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.acts.receipts.receipts import Receipts, StreamEntry
 from teamroom.server.acts.tasks.board import Board
 from teamroom.server.facts.capability import CapabilityShown
@@ -32,8 +37,8 @@ from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell, free_port, up
 
 SHAPED: tuple[type[BaseModel], ...] = (
-    Board, CapabilityShown, Controlled, Enrolled, Planted, Plants, PolicyLine, PolicySet, Receipts, Revoked, Roster,
-    StreamEntry,
+    Board, Broken, CapabilityShown, Controlled, Doer, Enrolled, Held, Night, Planted, Plants, PolicyLine, PolicySet,
+    Receipts, Revoked, Roster, Stopped, StreamEntry, Waiting,
 )  # fmt: skip
 """The models whose replies the shell reads without them."""
 
@@ -153,9 +158,11 @@ async def test_replies_have_what_their_models_say(room: RunningRoom) -> None:
 # ------------------------------------------------------------------ what a command loads
 
 
-@pytest.mark.parametrize("words", [("roster",), ("board",), ("stream",), ("receipts",), ("enroll", "builder")])
-def test_a_command_loads_no_sdk_no_model_and_no_rich_in_a_pipe(opened: Shell, words: tuple[str, ...]) -> None:
-    done = opened.with_(PYTHONPROFILEIMPORTTIME="1").run(*words)
+@pytest.mark.parametrize(
+    "words", [("roster",), ("board",), ("overnight",), ("stream",), ("receipts",), ("enroll", "builder")]
+)
+def test_a_command_loads_no_sdk_no_model_and_no_rich_in_a_pipe(opened: Shell, words: str) -> None:
+    done = opened.with_(PYTHONPROFILEIMPORTTIME="1").run(*words.split())
     assert done.code == 0
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.err.splitlines() if line.startswith("import time:")}
     assert "teamroom.clients.session.room" in loaded

@@ -17,7 +17,7 @@ from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinishe
 from teamroom.server.clock import rfc3339
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
-from teamroom.server.rules.overnight import Look, fold, next_look, step_seconds
+from teamroom.server.rules.overnight import Look, bars, fold, next_look, step_seconds
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -25,8 +25,6 @@ LONGEST_HOURS = 876_000
 """A hundred years: any span."""
 
 HOUR_SECONDS = 3600.0
-
-BARS = "▁▂▃▄▅▆▇█"
 
 
 class Overnight(Arguments):
@@ -46,8 +44,7 @@ class Pace(BaseModel):
     @property
     def bars(self) -> str:
         """The steps as bars, each one character wide; where nothing happened there is a gap."""
-        most = max(self.entries, default=0)
-        return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in self.entries)
+        return bars(self.entries)
 
 
 class Night(BaseModel):

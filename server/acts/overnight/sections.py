@@ -6,12 +6,10 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from teamroom.server.rules.overnight import kinds_in_words
 from teamroom.server.rules.text import one_line
 
 T = TypeVar("T")
-
-KIND_WORDS = {"sent_back": "sent back", "let_go": "let go", "killed_before": "killed before"}
-"""Kinds that are written otherwise than they are named."""
 
 TEXT_CHARACTERS = 90
 """How much of a member's text stands on a line of the screen."""
@@ -41,7 +39,7 @@ class Section(BaseModel, Generic[T]):
     @property
     def rest(self) -> str:
         """How many are not shown, by kind, in words."""
-        return ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in self.left_out.items())
+        return kinds_in_words(self.left_out)
 
 
 def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:
