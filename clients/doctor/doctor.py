@@ -1,4 +1,4 @@
-"""`teamroom doctor`: looks at the room, its folder and this machine, and says what mends what it finds."""
+"""`teamroom doctor`: checks the room, its folder and this machine, and says how to fix problems."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +23,9 @@ STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bol
 
 
 def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) -> int:
-    """Look at everything, each by itself, and say what was found; returns the exit code.
+    """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
-    `fix` mends what is safe to mend; `drill` kills a member made for it. Without them nothing is changed.
+    `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed.
     """
     findings: list[Finding] = []
     for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:
@@ -47,34 +47,34 @@ def _reachable(place: Place) -> Iterator[Finding]:
             alive, ready = connection.get("/healthz"), connection.get("/readyz")
     except UnreachableError as failure:
         found = f"Nothing answers at {url} ({failure.fault})."
-        yield Finding("problem", "room", found, f"Open it: teamroom up --data {place.folder}")
+        yield Finding("problem", "room", found, f"To start it, run: teamroom up --data {place.folder}")
         return
     if not alive.is_success:
-        found = f"What answers at {url} is no room (HTTP {alive.status})."
+        found = f"What answers at {url} is not a room (HTTP {alive.status})."
         yield Finding("problem", "room", found, "Choose another port: teamroom up --port N")
     elif not ready.is_success:
         yield Finding(
-            "problem", "room", f"The room at {url} cannot read its database.", "Look at its disk and its log."
+            "problem", "room", f"The room at {url} cannot read its database.", "Check its disk and its server log."
         )
     else:
-        yield Finding("ok", "room", f"It answers at {url}.")
+        yield Finding("ok", "room", f"The room answers at {url}.")
 
 
 def _act(place: Place) -> Iterator[Finding]:
-    """One real act, timed: the way that every member's calls go."""
+    """Carry out one real act and time it."""
     try:
         started = time.perf_counter()
         ask(place, "heartbeat")
         took = time.perf_counter() - started
     except Failure as failure:
         level: Level = "warning" if failure.exit_code == PAUSED or "code" not in failure.body else "problem"
-        yield Finding(level, "act", f"No act was carried out: {failure.why}", failure.fix)
+        yield Finding(level, "act", f"The act failed: {failure.why}", failure.fix)
         return
     if took > SLOW_ACT_SECONDS:
-        found = f"A heartbeat took {took * 1000:.0f} ms, connecting included."
-        yield Finding("warning", "act", found, "Look at what else this machine and its disk do.")
+        found = f"A heartbeat took {took * 1000:.0f} ms, including the connection."
+        yield Finding("warning", "act", found, "Check the load of this machine and its disk.")
     else:
-        yield Finding("ok", "act", f"A heartbeat took {took * 1000:.0f} ms, connecting included.")
+        yield Finding("ok", "act", f"A heartbeat took {took * 1000:.0f} ms, including the connection.")
 
 
 CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (

@@ -1,4 +1,4 @@
-"""A drill of the switch: a member made for it is killed, and its token must be dead at once."""
+"""A drill of the kill switch: kills a temporary member, whose token must stop working immediately."""
 
 import json
 import time
@@ -14,17 +14,17 @@ from teamroom.clients.session.protocol import token_headers
 from teamroom.clients.session.room import Room, connected
 
 NAME = "kill-drill"
-"""The member that each drill revives and kills, so that drills leave one behind in all."""
+"""The member that every drill revives and kills, so that drills leave only one member behind."""
 
 LABEL = "drill"
-REASON = "a drill of the switch by teamroom doctor"
+REASON = "a drill of the kill switch by teamroom doctor"
 UNAUTHORIZED = 401
 REFUSED_SECONDS = 5.0
-"""How long the dead token's call may take to be refused."""
+"""The timeout of the call with the killed member's token."""
 
 
 def kill_drill(place: Place) -> Iterator[Finding]:
-    """Enroll a member, let it act, kill it, and call once more with its token. Raises Failure."""
+    """Enroll a member, let it act, kill it, and call again with its token. Raises Failure."""
     started, killed, answer = _drill(place)
     if answer.status == UNAUTHORIZED and _code(answer) == "killed":
         found = (
@@ -34,11 +34,11 @@ def kill_drill(place: Place) -> Iterator[Finding]:
         yield Finding("ok", "drill", found)
     else:
         found = f"@{NAME} was killed, and its next call got HTTP {answer.status}, not 401 killed."
-        yield Finding("problem", "drill", found, "Stop the room: a kill does not bind here. Then tell its makers.")
+        yield Finding("problem", "drill", found, "Stop the room: kills do not take effect. Then report this bug.")
 
 
 def _drill(place: Place) -> tuple[float, float, Answer]:
-    """When the kill was sent and when it was answered, and what the dead token's next call got."""
+    """Return when the kill was sent, when it was answered, and the answer to the killed member's next call."""
     with connected(place) as room:
         token = _enroll(room)
         as_member = replace(place, token_file=None, environment={**place.environment, "TEAMROOM_TOKEN": token})
@@ -53,7 +53,7 @@ def _drill(place: Place) -> tuple[float, float, Answer]:
 
 
 def _enroll(room: Room) -> str:
-    """The drill's member, made or brought back; its token. Raises Failure where one of that name lives."""
+    """Enroll or revive the drill's member; returns its token. Raises Failure if a live member has its name."""
     try:
         there = (room.call("who", name=NAME))["members"]
     except Failure as failure:
@@ -62,8 +62,8 @@ def _enroll(room: Room) -> str:
         there = []
     if there and there[0]["standing"] != "killed":
         raise Failure(
-            f"A member called {NAME} is in the room, and not killed: a drill that broke off, or somebody's.",
-            f"If nobody uses it: teamroom kill {NAME} --reason 'left by a drill'",
+            f"The room has a live member {NAME}, from an interrupted drill or of somebody else.",
+            f"If nobody uses it, run: teamroom kill {NAME} --reason 'left by a drill'",
         )
     reply = room.call("enroll", name=NAME, label=LABEL, revive=bool(there))
     return str(reply["token"])
@@ -75,7 +75,7 @@ def _call_again(url: str, token: str) -> Answer:
         with Connection(url, REFUSED_SECONDS) as connection:
             return connection.post(ping, token_headers(token))
     except UnreachableError as failure:
-        raise Failure(f"The dead token's call got no answer ({failure.fault}).", "Drill again.") from None
+        raise Failure(f"The killed member's call got no answer ({failure.fault}).", "Run the drill again.") from None
 
 
 def _code(answer: Answer) -> Any:

@@ -1,4 +1,4 @@
-"""What `teamroom doctor` looks at on this machine: its SQLite, its user, and the agents that run as the same."""
+"""Checks of this machine: its SQLite, its user and the agents that run as that user."""
 
 import contextlib
 import getpass
@@ -13,7 +13,7 @@ from teamroom.clients.local.findings import Finding
 from teamroom.clients.session.place import OWNER_TOKEN, Place, inside_harness
 
 WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
-"""SQLite releases that mend the WAL-reset fault: two older lines, and everything from the last on."""
+"""SQLite releases that fix the WAL-reset bug: two older lines, and everything from the last one."""
 
 WAL_RESET_URL = "https://sqlite.org/wal.html#walresetbug"
 
@@ -39,14 +39,14 @@ HARNESSES = frozenset(
         "crush",
     }
 )
-"""Commands that are agent harnesses."""
+"""The commands of agent harnesses."""
 
 INTERPRETERS = ("node", "bun", "deno", "python")
-"""Commands that run another one, which stands after them."""
+"""Commands that run the script named after them."""
 
 
 def check_sqlite(place: Place) -> Iterator[Finding]:
-    """Whether the SQLite of this Python is free of a fault that can damage a database."""
+    """Check that Python's SQLite is free of a bug that can damage a database."""
     version = sqlite3.sqlite_version
     if has_wal_reset_fix(sqlite3.sqlite_version_info):
         yield Finding("ok", "sqlite", f"SQLite {version}.")
@@ -54,34 +54,34 @@ def check_sqlite(place: Place) -> Iterator[Finding]:
     yield Finding(
         "warning",
         "sqlite",
-        f"SQLite {version} has the WAL-reset fault, which two writing connections can meet; the room writes and "
+        f"SQLite {version} has the WAL-reset bug, which needs two writing connections. The room writes and "
         "checkpoints with one.",
-        f"Let nothing else open room.db for writing; a Python with SQLite 3.51.3 mends it. {WAL_RESET_URL}",
+        f"Do not let another program write to room.db. A Python with SQLite 3.51.3 fixes the bug. {WAL_RESET_URL}",
     )
 
 
 def has_wal_reset_fix(version: tuple[int, ...]) -> bool:
-    """Whether a SQLite release mends the WAL-reset fault."""
+    """Whether a SQLite release fixes the WAL-reset bug."""
     return version >= WAL_RESET_FIXED[-1] or any(
         version[:2] == line[:2] and version >= line for line in WAL_RESET_FIXED
     )
 
 
 def check_user(place: Place) -> Iterator[Finding]:
-    """SAF7: said each time, since no setting of the room can change it."""
+    """Check who can read the owner's token (SAF7). No setting of the room can change that."""
     user = _user()
     token = place.folder / OWNER_TOKEN
     if token.exists() and os.access(token, os.R_OK):
         yield Finding(
             "warning",
             "same user",
-            f"Whatever runs as {user} can read {token}, agents on this machine too, and could act as the owner.",
+            f"Every program that runs as {user}, agents included, can read {token} and act as the owner.",
             "Run agents as another user, or in a container without this folder.",
         )
     else:
         yield Finding("ok", "same user", f"{user} cannot read the owner's token in {place.folder}.")
     if (harness := inside_harness(place.environment)) is not None:
-        found = f"{harness} is set: this is an agent's session, and the shell does not use the owner's token here."
+        found = f"{harness} is set, so this is an agent's session. The shell does not use the owner's token here."
         yield Finding("ok", "same user", found)
 
 
@@ -93,19 +93,22 @@ def _user() -> str:
 
 
 def check_agents(place: Place) -> Iterator[Finding]:
-    """Which agent harnesses run as the user whose files these are."""
+    """Find the agent harnesses that run as this user."""
     found = harnesses(_commands())
     if found:
         named = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(found.items()))
         yield Finding(
-            "warning", "agents", f"Running as {_user()} now: {named}.", "Run them as another user, or in a container."
+            "warning",
+            "agents",
+            f"Agent harnesses run as {_user()}: {named}.",
+            "Run them as another user, or in a container.",
         )
     else:
-        yield Finding("ok", "agents", f"No agent harness that is known by name runs as {_user()} now.")
+        yield Finding("ok", "agents", f"No known agent harness runs as {_user()}.")
 
 
 def harnesses(commands: Iterable[list[str]]) -> Counter[str]:
-    """How many of the commands are which harness: by their own name, or by the script that an interpreter runs."""
+    """Count the harnesses among commands, by their name or by the script that an interpreter runs."""
     found: Counter[str] = Counter()
     for words in commands:
         names = [Path(word).name.split(".")[0] for word in words[:2]]
@@ -117,14 +120,14 @@ def harnesses(commands: Iterable[list[str]]) -> Counter[str]:
 
 
 def _commands() -> Iterator[list[str]]:
-    """The command lines of this user's processes."""
+    """Yield the command lines of this user's processes."""
     if not Path("/proc/self/cmdline").exists():
         yield from _commands_by_ps()
         return
     for number, path in enumerate(Path("/proc").glob("[0-9]*")):
         if number >= PROCESSES_LOOKED_AT:
             return
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the process ended meanwhile
             if path.stat().st_uid == os.getuid():
                 with (path / "cmdline").open("rb") as file:
                     yield file.read(COMMAND_BYTES).decode("utf-8", "replace").split("\0")

@@ -1,4 +1,4 @@
-"""What `teamroom doctor` looks at in the data folder: who can use its files, what was left behind, its backups."""
+"""Checks of the data folder: permissions, files that a server left behind, backups."""
 
 import errno
 import json
@@ -18,15 +18,15 @@ OLD_BACKUP_SECONDS = 7 * 86_400.0
 
 
 def check_folder(place: Place) -> Iterator[Finding]:
-    """Whether the folder is whole, and private to its user."""
+    """Check that the folder is complete and private to its user."""
     where = place.folder
     if not where.is_dir():
         yield Finding("problem", "folder", f"There is no folder {where}.", "Name it with --data, or run `teamroom up`.")
         return
     files = [where / name for name in (DATABASE, KEY, SEAL, OWNER_TOKEN)]
     folders = [where, *(where / name for name in (MEMBERS, BACKUPS) if (where / name).is_dir())]
-    held = [path for name in folders[1:] for path in sorted(name.iterdir()) if path.is_file()]
-    loose = [*filter(None, map(_too_open, folders)), *filter(None, map(_too_open, [*files, *held]))]
+    kept = [path for name in folders[1:] for path in sorted(name.iterdir()) if path.is_file()]
+    loose = [*filter(None, map(_too_open, folders)), *filter(None, map(_too_open, [*files, *kept]))]
     yield from loose
     for path in files[:2]:
         if not path.exists():
@@ -37,7 +37,7 @@ def check_folder(place: Place) -> Iterator[Finding]:
 
 
 def _too_open(path: Path) -> Finding | None:
-    """A finding where others can use the path; mended only where it is the user's own, and no link elsewhere."""
+    """Return a finding if others can use a path. It can be mended if the user owns it and it is not a link."""
     if not path.exists() or not (mode := path.stat().st_mode & 0o777) & 0o077:
         return None
     safe = not path.is_symlink() and path.stat().st_uid == os.getuid()
@@ -51,7 +51,7 @@ def _too_open(path: Path) -> Finding | None:
 
 
 def _left_behind(where: Path) -> Iterator[Finding]:
-    """The address of a server that ended without removing it."""
+    """Find the address file of a server that ended without removing it."""
     path = where / SERVER
     try:
         process = int(json.loads(path.read_text(encoding="utf-8"))["pid"])
@@ -67,9 +67,9 @@ def _left_behind(where: Path) -> Iterator[Finding]:
             with locked(where, "teamroom doctor"):
                 path.unlink(missing_ok=True)
         except FolderError:
-            raise OSError(errno.EBUSY, "a server has this folder") from None
+            raise OSError(errno.EBUSY, "a server uses this folder") from None
 
-    found = f"{path} was left by a server that no longer runs."
+    found = f"{path} was left behind by a server that no longer runs."
     yield Finding("warning", "folder", found, f"Run: rm {path}", remove)
 
 
@@ -84,22 +84,22 @@ def _runs(process: int) -> bool:
 
 
 def check_backups(place: Place) -> Iterator[Finding]:
-    """How old the newest backup is that was verified, and whether it is still as it was then."""
+    """Check the age of the newest verified backup, and that it has not changed since."""
     into = place.folder / BACKUPS
-    make = f"Make one: teamroom backup --data {place.folder}"
+    make = f"To create one, run: teamroom backup --data {place.folder}"
     found = backups(into)
     if not found:
-        yield Finding("warning", "backups", f"There is none in {into}.", make)
+        yield Finding("warning", "backups", f"There are no backups in {into}.", make)
         return
     newest = found[0]
     try:
         known(newest.path)
     except (BackupError, OSError) as error:
-        yield Finding("problem", "backups", f"The newest cannot be used: {error}.", make)
+        yield Finding("problem", "backups", f"The newest backup cannot be used: {error}.", make)
         return
     age = wall_clock() - newest.at
-    said = f"{len(found)} here; the newest was verified {span(age)} ago, with {newest.seq} entries."
+    words = f"{len(found)} in the folder. The newest was verified {span(age)} ago, with {newest.seq} entries."
     if age > OLD_BACKUP_SECONDS:
-        yield Finding("warning", "backups", said, make)
+        yield Finding("warning", "backups", words, make)
     else:
-        yield Finding("ok", "backups", said)
+        yield Finding("ok", "backups", words)

@@ -1,4 +1,4 @@
-"""What `teamroom doctor` looks at in the settings: where each comes from, and how people are told outside the room."""
+"""Checks of the settings: their origins, contradictions and people's channels."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ from teamroom.server.store.folder import DATABASE
 
 
 def settings_table(place: Place) -> dict[str, dict[str, Any]]:
-    """The settings in force with their origins; nothing where they cannot be read."""
+    """Return the settings in force with their origins; empty if they cannot be read."""
     try:
         settings, origins = _in_force(place)
     except (SettingsError, Failure):
@@ -33,22 +33,22 @@ def settings_table(place: Place) -> dict[str, dict[str, Any]]:
 
 
 def check_settings(place: Place) -> Iterator[Finding]:
-    """Whether the settings and the policy can be read, and do not contradict themselves."""
+    """Check that the settings and the policy can be read and are consistent."""
     try:
         load_with_origins(place.folder, dict(place.environment))
     except SettingsError as error:
-        yield Finding("problem", "settings", str(error), "Correct it; the room does not start with it.")
+        yield Finding("problem", "settings", str(error), "Correct it. The room does not start until then.")
         return
     try:
         settings, origins = _in_force(place)
     except SettingsError as error:
-        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` shows what it may name."
-        yield Finding("problem", "settings", f"Acts are denied: {error}.", fix)
+        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` lists the names."
+        yield Finding("problem", "settings", f"Acts are refused: {error}.", fix)
         return
     changed = [name for name, origin in origins.items() if origin != "default"]
     for pair in contradictions(settings):
-        yield Finding("warning", "settings", f"{pair}.", "Correct one of them, in room.toml or by `teamroom policy`.")
-    found = f"{len(origins)} in force, {len(changed)} of them not the default" + (
+        yield Finding("warning", "settings", f"{pair}.", "Correct one of them in room.toml or with `teamroom policy`.")
+    found = f"{len(origins)} in force, {len(changed)} of them changed" + (
         ": " + ", ".join(f"{name} = {shown(name, getattr(settings, name))} ({origins[name]})" for name in changed)
         if changed
         else ""
@@ -57,7 +57,7 @@ def check_settings(place: Place) -> Iterator[Finding]:
 
 
 def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
-    """The settings with the room's policy, and where each value comes from. Raises SettingsError."""
+    """Return the settings with the policy applied, and the origin of each value. Raises SettingsError."""
     settings, origins = load_with_origins(place.folder, dict(place.environment))
     if not (place.folder / DATABASE).exists():
         return settings, origins
@@ -68,26 +68,26 @@ def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
 
 
 def check_channels(place: Place) -> Iterator[Finding]:
-    """How each person is told outside the room, and whether it arrives. Nothing where nobody is."""
+    """Check the channels of people and their newest deliveries. Without channels, there are no findings."""
     try:
         settings = load(place.folder, dict(place.environment))
     except SettingsError:
-        return  # said beside the settings
+        return  # check_settings reports it
     if not settings.notify:
         return
     if not is_installed():
-        yield Finding("problem", "notify", "People have channels, but apprise is not installed.", f"Run: {INSTALL}")
+        yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
     with snapshot(place.folder, settings) as tx:
         found = channels_of(tx, None)
     for person in found.people:
         if not person.is_here:
-            missing = f"@{person.name} has channels, but is no person of this room."
+            missing = f"Channels are configured for @{person.name}, who is not a person in this room."
             yield Finding("warning", "notify", missing, "Correct the name in room.toml.")
         for number, channel in enumerate(person.channels if person.is_here else ()):
-            said = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
+            words = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
             if is_installed() and not is_understood(settings.notify[person.name][number].get_secret_value()):
-                yield Finding("problem", "notify", f"{said} Its URL is not understood.", "Correct it in room.toml.")
+                yield Finding("problem", "notify", f"{words} Its URL is not valid.", "Correct it in room.toml.")
             elif channel.state == "failed":
-                yield Finding("warning", "notify", said, f"Try it: teamroom notify {person.name}")
+                yield Finding("warning", "notify", words, f"To test it, run: teamroom notify {person.name}")
             else:
-                yield Finding("ok", "notify", said)
+                yield Finding("ok", "notify", words)

@@ -1,4 +1,4 @@
-"""One look into a room's database from outside its server."""
+"""Reads of a room's database from outside its server."""
 
 import secrets
 import sqlite3
@@ -17,20 +17,22 @@ from teamroom.server.store.transaction import Context, Reading
 
 @contextmanager
 def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
-    """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
+    """Open a read-only snapshot of the folder's database. It writes nothing, not even a checkpoint.
 
-    Raises Failure when it cannot be read.
+    Raises Failure if the database cannot be read.
     """
     path, run = folder / DATABASE, sqlite_statements()
     if not path.exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute(run["begin_read"])
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
             if tx.one(ReadHead, "read_head") is None:
-                raise Failure(f"{path} holds no room yet.", "Its first start did not end: run `teamroom up` again.")
+                raise Failure(
+                    f"{path} contains no room yet.", "Its first start did not finish. Run `teamroom up` again."
+                )
             yield tx
     except sqlite3.Error as error:
-        raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None
+        raise Failure(f"{path} cannot be read: {error}.", "Put back a readable copy of the folder.") from None

@@ -1,4 +1,4 @@
-"""`teamroom up`: makes the room at its first run, and serves it until a signal ends it."""
+"""`teamroom up`: serves the folder's room until a signal ends it. The first run creates the room."""
 
 import asyncio
 import contextlib
@@ -32,17 +32,17 @@ from teamroom.server.store.sqlite.connect import NewerRoomError
 from teamroom.server.store.transaction import DamagedError, StorageError
 
 NAMELESS_OWNER = "host"
-"""The first owner's name where the user's own makes none."""
+"""The first owner's name if the user's name is not a valid one."""
 
 HEALTH_SECONDS = 1.0
 
 COLLECTED_EVERY = (50_000, 10, 10)
-"""New objects between two collections, and collections between two deeper ones: an answer makes a thousand."""
+"""Thresholds of garbage collection. Each answer creates about a thousand objects."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A room that answers: where, and whose it is if this run made it."""
+    """A running room: its address, its folder and, if this run created it, its owner."""
 
     url: str
     folder: Path
@@ -50,7 +50,7 @@ class Opened:
 
 
 def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Opened], None]) -> None:
-    """Serve the folder's room until SIGINT or SIGTERM; `opened` is called once it answers. Raises Failure."""
+    """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
     first_owner = _owner_name(owner)
     try:
         settings = _settings(folder, port)
@@ -62,9 +62,9 @@ def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Open
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(room, listener, first_owner, opened))
     except SettingsError as error:
-        raise Failure(str(error), "Correct it and start again; `teamroom doctor` shows every value.") from None
+        raise Failure(str(error), "Correct it, then start again. `teamroom doctor` shows every value.") from None
     except data_folder.FolderError as error:
-        raise Failure(str(error), "Do that, then start again; or choose another folder with --data.") from None
+        raise Failure(str(error), "Do that, then start again. Or choose another folder with --data.") from None
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
     except DamagedError as error:
@@ -72,17 +72,17 @@ def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Open
     except StorageError as error:
         raise Failure(
             f"The room's database cannot be used: {error}",
-            "Look at it with `teamroom doctor`; put back a copy of room.db if it is damaged.",
+            "Check it with `teamroom doctor`. If it is damaged, restore a backup.",
         ) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Mend that, then start again.") from None
+        raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
 
 
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     token = await room.open(owner)
     if room.store.damage is not None:
-        print(f"The room's database is damaged, so it is only read: {room.store.damage}.", file=sys.stderr)
+        print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
         print(way_back(room.folder), file=sys.stderr)
     with contextlib.ExitStack() as announcing:
 
@@ -114,9 +114,11 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
                 f"The room cannot listen on {settings.host}:{settings.port}: {error.strerror}.",
                 "Choose another with --port N, or host and port in room.toml.",
             ) from None
-        with data_folder.locked(folder, settings.url):  # this folder's own server is named instead
+        with data_folder.locked(
+            folder, settings.url
+        ):  # fails with the name of this folder's own server, if that is the one
             raise Failure(
-                f"Port {settings.port} is taken by {_who_answers(settings.url)}.",
+                f"Port {settings.port} is in use by {_who_answers(settings.url)}.",
                 "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml.",
             ) from None
 
@@ -131,11 +133,11 @@ def _who_answers(url: str) -> str:
 
 
 def _owner_name(owner: str | None) -> str:
-    """The first owner's name: as given, else the user's own made valid."""
+    """Return the first owner's name: as given, else the user's name made valid. Raises Failure."""
     if owner is not None:
         if not _is_free_name(owner):
             raise Failure(
-                f"--owner {owner!r} is no name: letters, digits and . _ - , at most 32, and no word of the room.",
+                f"--owner {owner!r} is not a valid name, or is reserved. Use at most 32 letters, digits and . _ -",
                 "Choose another name.",
                 USAGE,
             )
@@ -163,7 +165,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """End with exit code 0 on SIGINT and SIGTERM: uvicorn raises them again once it has stopped in order."""
+    """Exit with code 0 on SIGINT and SIGTERM. Uvicorn raises them again after it has shut down."""
 
     def end(number: int, frame: Any) -> NoReturn:
         raise SystemExit(0)

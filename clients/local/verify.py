@@ -1,4 +1,4 @@
-"""`teamroom verify`: the log checked against its chain and its seal, straight from the folder, changing nothing."""
+"""`teamroom verify`: checks the log in the data folder against its hash chain and its seal, and changes nothing."""
 
 import json
 import sqlite3
@@ -18,35 +18,35 @@ from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading
 
 QUIET_SECONDS = 2.0
-"""A verification that takes longer than this shows how far it is."""
+"""A verification that takes longer than this shows its progress."""
 
 SEAL_WAIT_SECONDS = 2.0
 SEAL_PACE_SECONDS = 0.2
-"""A room seals itself a second after its first act: as long a missing seal is waited for."""
+"""How long, and how often, to look for a missing seal. A room writes its first seal a second after its first act."""
 
-NO_SEAL = "no seal stands beside the database, so a cut at its end could not be noticed"
+NO_SEAL = "there is no seal next to the database, so a truncated log would not be noticed"
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found: the chain's verdict, and the seal it was held against."""
+    """The result of verifying the chain, and the seal that it was compared with."""
 
     verdict: Verdict
     seal: Seal | None
 
     @property
     def good(self) -> bool:
-        """Whether every entry stands, and a seal vouches for the end."""
+        """Whether every entry verifies, and a seal proves the end of the log."""
         return self.verdict.good and self.seal is not None
 
     @property
     def why(self) -> str:
-        """What is wrong, in words."""
+        """What is wrong, in words; empty if nothing is."""
         return self.verdict.why if not self.verdict.good else "" if self.seal is not None else NO_SEAL
 
 
 def verify(folder: Path, as_json: bool) -> int:
-    """Verify the folder's log and say what was found; returns the exit code. Raises Failure."""
+    """Verify the folder's log and print the result; returns the exit code. Raises Failure."""
     with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
         found = verified(folder, report)
     _show(found, as_json)
@@ -58,19 +58,19 @@ def verified(
     report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
 ) -> Verified:
-    """Verify the folder's log, also while its server runs. Raises Failure when it cannot be read."""
-    seal = _seal(folder, seal_wait_seconds)  # before the log: what the seal saw, the log must hold
+    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read."""
+    seal = _seal(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
     verifier = Verifier(seal, _key(folder))
     verdict = None
     while verdict is None:
-        with snapshot(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
+        with snapshot(folder) as tx:  # one snapshot per page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
             report(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
     return Verified(verdict, seal)
 
 
 def _step(verifier: Verifier, tx: Reading) -> Verdict | None:
-    """The next page; where it cannot be read, entry by entry up to the one that cannot."""
+    """Verify the next page. An unreadable page is verified entry by entry, up to the unreadable one."""
     try:
         return verifier.step(tx)
     except sqlite3.Error:
@@ -94,7 +94,9 @@ def _seal(folder: Path, wait_seconds: float) -> Seal | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
-        raise Failure(f"{path} holds no seal.", "The file was changed: put back a copy, and verify again.") from None
+        raise Failure(
+            f"{path} contains no valid seal.", "The file was changed. Put back a copy, then verify again."
+        ) from None
 
 
 def _key(folder: Path) -> bytes | None:
@@ -105,7 +107,7 @@ def _key(folder: Path) -> bytes | None:
 
 
 def as_data(found: Verified) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Return the result as JSON values."""
     verdict, seal = found.verdict, found.seal
     return {
         "good": found.good,
@@ -124,13 +126,13 @@ def _show(found: Verified, as_json: bool) -> None:
     verdict, seal = found.verdict, found.seal
     if not verdict.good:
         print(f"BAD: entry {verdict.first_bad}: {plain(verdict.why)}.")
-        print(f"The {verdict.entries} entries before it stand; what comes after it is not vouched for.")
+        print(f"The {verdict.entries} entries before it verify. The entries after it are not proven.")
     else:
-        print(f"{verdict.entries} entries stand, each on the one before it.")
+        print(f"{verdict.entries} entries verify.")
     print(f"last hash  {verdict.hash}")
     if seal is None:
         print(f"seal       missing: {NO_SEAL}.")
     elif verdict.good:
-        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, made with the room's key")
+        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, signed with the room's key")
     else:
         print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-"""How long a client waits for a connection, and for an answer."""
+"""The timeouts of a connection and of an answer."""
 
 IDLE_SECONDS = 2.0
-"""A connection that was idle for longer is opened again: a room closes such a one after five."""
+"""A connection that was idle for longer is reopened. The room closes idle connections after 5 seconds."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the request was carried out."""
+        """Whether the status says that the request succeeded."""
         return 200 <= self.status < 300
 
 
 class Connection:
-    """A connection to the host of a URL, opened when it is first used. Its requests raise UnreachableError."""
+    """A connection to the host of a URL, opened by the first request. Requests raise UnreachableError."""
 
     def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._url, self._parts, self._answer_seconds = url, urlsplit(url), answer_seconds
@@ -53,7 +53,7 @@ class Connection:
         return self._send("POST", self._url, body, headers)
 
     def get(self, path: str) -> Answer:
-        """GET another path of the same host."""
+        """GET a path of the same host."""
         return self._send("GET", self._parts._replace(path=path, query="", fragment="").geturl(), None, {})
 
     def close(self) -> None:
@@ -88,12 +88,12 @@ class Connection:
         return answer
 
     def _open(self) -> "HTTPConnection":
-        """A connection to the host, or to the proxy before it."""
+        """Connect to the host or to its proxy."""
         from http.client import HTTPConnection, HTTPSConnection
 
         first = self._proxy or self._parts
         if self._parts.scheme == "https":
-            from httpx2 import create_ssl_context  # loads much; knows where each system keeps what it trusts
+            from httpx2 import create_ssl_context  # loads slowly; knows the trusted certificates of each system
 
             trust = create_ssl_context()
             http: HTTPConnection = HTTPSConnection(
@@ -109,7 +109,7 @@ class Connection:
 
     @property
     def _asks_proxy(self) -> bool:
-        """Whether a proxy reads the requests; one that carries https only carries bytes."""
+        """Whether the proxy reads the requests. For https it only passes bytes on."""
         return self._proxy is not None and self._parts.scheme == "http"
 
     @property
@@ -118,7 +118,7 @@ class Connection:
 
 
 def is_this_machine(url: str) -> bool:
-    """Whether a URL leads to this machine: there a token never goes through a proxy."""
+    """Whether a URL leads to this machine. A token for this machine never goes through a proxy."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
@@ -127,8 +127,8 @@ def is_this_machine(url: str) -> bool:
 
 
 def _proxy(parts: SplitResult) -> SplitResult | None:
-    """The proxy that the environment names for a URL."""
-    from urllib.request import getproxies, proxy_bypass  # loads much, and most rooms are on this machine
+    """Return the proxy that the environment names for a URL."""
+    from urllib.request import getproxies, proxy_bypass  # loads slowly, and most rooms are on this machine
 
     found = getproxies().get(parts.scheme)
     if not found or proxy_bypass(parts.hostname or ""):

@@ -1,11 +1,11 @@
-"""Files for their user alone."""
+"""Private files: only their user can read them."""
 
 import os
 from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a small file that only its user may read, whole or not at all. Raises OSError."""
+    """Write a small private file, completely or not at all. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -18,5 +18,5 @@ def write_private(path: Path, text: str) -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, and those above it, for their user alone where there is none. Raises OSError."""
+    """Create a private folder and its parents where they do not exist. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

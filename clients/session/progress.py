@@ -1,4 +1,4 @@
-"""How far long work is, on a terminal."""
+"""Progress bars for long work."""
 
 import sys
 import time
@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 QUIET_SECONDS = 1.0
-"""Work that takes longer than this shows how far it is."""
+"""Work that takes longer than this shows its progress."""
 
 Report = Callable[[int, int], None]
-"""Takes how much is done, and how much there is."""
+"""Reports how much is done, and how much there is in total."""
 
 
 @contextmanager
 def progress(*steps: str, quiet_seconds: float = QUIET_SECONDS) -> Iterator[tuple[Report, ...]]:
-    """Reports for the steps of some work: each is a bar on standard error, once the work has taken a while."""
+    """Yield a report function for each step. On a terminal, each is a bar on standard error."""
     if not sys.stderr.isatty():
         yield tuple(_silent for _ in steps)
         return
@@ -43,4 +43,4 @@ def progress(*steps: str, quiet_seconds: float = QUIET_SECONDS) -> Iterator[tupl
 
 
 def _silent(done: int, total: int) -> None:
-    """Report to nobody."""
+    """Show nothing."""

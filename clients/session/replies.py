@@ -1,7 +1,7 @@
-"""Replies of the room with their fields as attributes, as the server's models have them.
+"""Replies of the room with their fields as attributes, like the server's models.
 
-The models are imported for their types alone: loading them, and with them half of the server, takes longer than all
-else that a shell command does. A test holds replies against them.
+Clients import the models only for their types. At run time, the models would load half of the server, which takes
+longer than everything else that a shell command does. A test compares replies with the models.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Shape(dict[str, Any]):
-    """A JSON object whose fields are attributes too. A field that is named like a method of a mapping is only a key."""
+    """A JSON object whose fields are also attributes. A field named like a method of dict is only a key."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -19,7 +19,7 @@ class Shape(dict[str, Any]):
 
 
 def shaped(reply: Mapping[str, Any]) -> Any:
-    """A reply as a Shape, all through. Say what it is where it is bound: `found: Roster = shaped(reply)`."""
+    """Return a reply as nested Shapes. Annotate the result with its model: `found: Roster = shaped(reply)`."""
     return _shaped(reply)
 
 

@@ -1,4 +1,4 @@
-"""The room as a program calls it: its tools and resources as Python calls, one request each."""
+"""The Python client of a room: each call of a tool or read of a resource is one request."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ from teamroom.clients.session.protocol import (
 __all__ = ["Failure", "Place", "Room", "ask", "connected"]
 
 ROUNDS = 10
-"""How often one call is answered with a question at most."""
+"""The most questions that the room may ask before it carries out one call."""
 
 Confirm = Callable[[str], bool]
-"""Asks a person a question; returns whether the answer is yes."""
+"""Asks a person a question; returns whether they said yes."""
 
 
 class Room:
-    """A room with a member's token. Every method raises Failure.
+    """A room that is called with a member's token. Every method raises Failure.
 
-    `confirm` asks a person before what cannot be undone; without it the room asks only where it must, and refuses.
+    With `confirm`, the room has a person asked before acts that cannot be undone.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Room:
         self.close()
 
     def _result(self, request: Request) -> dict[str, Any]:
-        """The result of a request, after the questions that the room asks first."""
+        """Return the result of a request, after answering the room's questions."""
         if self._confirm is not None:
             request = replace(request, capabilities={"elicitation": {"form": {}}})
         for _ in range(ROUNDS):
@@ -71,14 +71,14 @@ class Room:
                 return result
             answers = {"inputResponses": self._answers(result), "requestState": result.get("requestState")}
             request = replace(request, params={**request.params, **answers})
-        raise Failure("The room asks again and again.", "Look at the room: teamroom doctor")
+        raise Failure(f"The room asked more than {ROUNDS} questions.", "Check the room with `teamroom doctor`.")
 
     def _ask(self, request: Request) -> dict[str, Any]:
         answer = self._connection.post(request.body(next(self._numbers)), request.headers(self._bearer))
         return read_answer(self._url, answer.kind, answer.body)
 
     def _answers(self, result: dict[str, Any]) -> dict[str, Any]:
-        """What the person answers to each question: a form with one box, which is ticked for a yes."""
+        """Return the person's answer to each question. A yes ticks every box of the form."""
         answers = dict[str, Any]()
         for name, asked in (result.get("inputRequests") or {}).items():
             params = asked.get("params", {})
@@ -92,7 +92,7 @@ class Room:
 
 @contextlib.contextmanager
 def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
-    """The room of a place, with the caller's token or with the one that is given. Raises Failure."""
+    """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
     with Room(place.endpoint, bearer or token(place), confirm=confirm) as room:
         yield room
 

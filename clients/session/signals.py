@@ -1,4 +1,4 @@
-"""Signals that end a program in order."""
+"""The signals that end a program."""
 
 import signal
 
@@ -8,7 +8,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def ending_signal() -> signal.Signals:
-    """The first signal that asks this program to end; it waits until one comes."""
+    """Wait for a signal that ends this program, and return it."""
     with anyio.open_signal_receiver(*SIGNALS) as signals:
         async for number in signals:
             return number

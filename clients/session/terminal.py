@@ -1,7 +1,7 @@
-"""What the shell writes: colours and tables only on a terminal, plain aligned text in a pipe.
+"""Output of the shell: colours and tables on a terminal, aligned plain text in a pipe.
 
-Whatever a member wrote is data: it is shown as text, and what could steer a terminal is made visible. Rich loads only
-on a terminal, because a script that calls the shell often does without it.
+Members' texts are data: they are shown as text, and control characters are made visible. Rich loads only on a
+terminal, so that scripts start fast.
 """
 
 import json
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control and format characters (which turn writing round), surrogates, and line ends that are none to a person."""
+"""Unicode categories that can control a terminal: control and format characters, surrogates, line separators."""
 
 NARROWEST = 12
 WIDEST_COLUMN = 24
 GAP = 2
-"""Bounds of a column on a terminal, and what lies between two, in cells."""
+"""Bounds of a column on a terminal, and the gap between columns, in cells."""
 
 
 def plain(text: str) -> str:
-    """A text on one line without anything that steers a terminal: such characters are written as escapes."""
+    """Return a text on one line, with the characters that can control a terminal escaped."""
     return "".join(_visible(character) for character in " ".join(text.split()))
 
 
 def plain_lines(text: str) -> list[str]:
-    """The lines of a text, each made plain but for its indentation."""
+    """Return the lines of a text, each escaped like `plain`, with its indentation."""
     return ["".join(_visible(character) for character in line) for line in text.expandtabs(4).split("\n")]
 
 
@@ -42,9 +42,9 @@ def _visible(character: str) -> str:
 
 
 class Styled:
-    """Words for one line, made of pieces: a text, or a text with the style that a terminal shows it in.
+    """Text of one line in pieces, each with the style that a terminal shows it in.
 
-    `style` is that of every piece without one.
+    `style` applies to the pieces without a style.
     """
 
     __slots__ = ("pieces",)
@@ -59,11 +59,11 @@ class Styled:
 
     @property
     def text(self) -> str:
-        """The words without styles."""
+        """The text without styles."""
         return "".join(text for text, _ in self.pieces)
 
     def cut(self, cells: int) -> "Styled":
-        """The words cut to a width, with an ellipsis where something is cut off."""
+        """Return the text cut to a width, with an ellipsis if something was cut off."""
         if cell_len(self.text) <= cells:
             return self
         left, kept = cells - 1, list[tuple[str, str]]()
@@ -77,7 +77,7 @@ class Styled:
         return Styled(*kept, "…")
 
     def rich(self) -> "Text":
-        """The words as rich prints them."""
+        """Return the text as rich prints it."""
         from rich.text import Text
 
         return Text.assemble(*self.pieces)
@@ -87,7 +87,7 @@ Row = Sequence[Styled]
 
 
 def cell_len(text: str) -> int:
-    """How many cells of a terminal a text takes."""
+    """Return the width of a text on a terminal, in cells."""
     if text.isascii():
         return len(text)
     from rich import cells
@@ -95,17 +95,17 @@ def cell_len(text: str) -> int:
     return cells.cell_len(text)
 
 
-# ------------------------------------------------------------------ for programs, and beside them
+# ------------------------------------------------------------------ for programs
 
 
 def print_json(value: Any) -> None:
-    """Exactly one JSON value on a line of its own, for programs."""
+    """Print one JSON value on one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
     sys.stdout.flush()
 
 
 def say(words: str) -> None:
-    """Words for a person beside what a program reads: on standard error."""
+    """Print a message for a person on standard error."""
     print(words, file=sys.stderr, flush=True)
 
 
@@ -118,7 +118,7 @@ def is_terminal() -> bool:
 
 
 def print_line(line: Styled, is_cut: bool = False) -> None:
-    """One line. `is_cut`: a terminal that is too narrow shows its beginning."""
+    """Print one line. With `is_cut`, a narrow terminal shows only its beginning."""
     if not is_terminal():
         print(line.text)
         return
@@ -130,9 +130,9 @@ def print_line(line: Styled, is_cut: bool = False) -> None:
 
 
 def print_rows(rows: Sequence[Row], free: int = -1, like: Sequence[Row] = ()) -> None:
-    """Rows under each other, one line each; the column `free` takes what the others leave of a terminal's width.
+    """Print rows in columns, one line each. On a terminal, the column `free` takes the remaining width.
 
-    `like` are the rows whose widths count, where several lists stand under each other.
+    `like` gives the rows that determine the widths, so that several lists align.
     """
     if not rows:
         return
@@ -145,7 +145,7 @@ def print_rows(rows: Sequence[Row], free: int = -1, like: Sequence[Row] = ()) ->
 
 
 def print_hanging(head: Styled, text: Styled) -> None:
-    """A head and a text beside it; where a terminal needs more lines, they stand under the text's first."""
+    """Print a head and a text after it. On a terminal, further lines of the text are indented."""
     if not is_terminal():
         print(f"{head.text}{' ' * GAP}{text.text}")
         return
@@ -159,7 +159,7 @@ def print_hanging(head: Styled, text: Styled) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as columns of plain text, the last column free."""
+    """Return rows as lines of aligned columns. The last column is not padded."""
     if not rows:
         return []
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -167,7 +167,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def console(stderr: bool = False) -> "Console":
-    """The terminal, or the pipe, that words go to. NO_COLOR takes the colours away."""
+    """Return the console of standard output or error. NO_COLOR turns colours off."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout

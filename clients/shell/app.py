@@ -1,7 +1,7 @@
-"""The shell's application, and the arguments and options that several commands take.
+"""The shell's application, and the arguments and options that several commands share.
 
-A command is one function in one file of this package, with what it prints next to it; `main` loads every file. Each
-command imports what it needs when it runs, so that the others need not wait for it.
+Each command is one function in a file of this package, next to what it prints. `main` loads every file. A command
+imports heavy modules only when it runs, so that the other commands start fast.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from teamroom.clients.session.spans import SPANS, parse_span
 F = TypeVar("F", bound=Callable[..., Any])
 
 SECTIONS = ("The room", "Members", "The switch", "Work", "What happened", "Capabilities", "The record", "Programs")
-"""The headings of the help, in their order. A command names its own."""
+"""The headings of the help, in order. Each command names its own."""
 
 
 class Commands(TyperGroup):
-    """The shell's commands, which the help lists by section."""
+    """The commands, which the help lists by section."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each section that has commands."""
+        """Write a list for each section that has commands."""
         commands = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
         widest = max(map(len, commands))
         titles = dict.fromkeys((*SECTIONS, *(_section(command) for command in commands.values())))
@@ -46,7 +46,7 @@ def _section(command: Any) -> str:
 app = typer.Typer(
     name="teamroom",
     cls=Commands,
-    help="The room that long-running agents and the people who answer for them share.",
+    help="The room that long-running agents share with the people who answer for them.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -56,9 +56,9 @@ app = typer.Typer(
 
 
 def command(section: str) -> Callable[[F], F]:
-    """Make a function a command of the shell, in a section of the help.
+    """Register a function as a command of the shell, in a section of the help.
 
-    A function that takes a `place` gets it from the options that every command with a room has.
+    A function with a `place` parameter gets the options `--data`, `--url` and `--token-file` for it.
     """
 
     def register(work: F) -> F:
@@ -69,7 +69,7 @@ def command(section: str) -> Callable[[F], F]:
 
 
 def _with_place(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with the options of a place instead of `place`: after its own, before `--json`."""
+    """Replace `place` by its options, which follow the function's own and precede `--json`."""
 
     @wraps(work)
     def run(data: Path | None, url: str | None, token_file: Path | None, **arguments: Any) -> Any:
@@ -91,7 +91,7 @@ def _with_place(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def seconds(text: str) -> float:
-    """A span in words of the shell, in seconds."""
+    """Convert a span that a person typed to seconds."""
     found = parse_span(text)
     if found is None:
         raise typer.BadParameter(f"write it {SPANS}")
@@ -99,27 +99,28 @@ def seconds(text: str) -> float:
 
 
 def bare(name: str) -> str:
-    """A name as arguments carry it: without the @ that people put before it."""
+    """Remove the @ that people put before a name."""
     return name.removeprefix("@")
 
 
 def span(*names: str, help: str) -> Any:
-    """An option that takes a span of time."""
+    """Define an option that takes a span of time."""
     return typer.Option(*names, metavar="SPAN", parser=seconds, help=help)
 
 
 Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="The room's data folder (also TEAMROOM_DATA).")
+    Path | None, typer.Option("--data", metavar="DIR", help="The room's data folder (or set TEAMROOM_DATA).")
 ]
-Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="Where the room answers (also TEAMROOM_URL).")]
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The address of the room (or set TEAMROOM_URL).")]
 TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", metavar="FILE", help="A file with your token (or set TEAMROOM_TOKEN).")
+    Path | None, typer.Option("--token-file", metavar="FILE", help="The file with your token (or set TEAMROOM_TOKEN).")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Span = float | None
 Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME")]
 Target = Annotated[
-    str, typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for its agents, or room.")
+    str,
+    typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; those it binds are told.")]
-After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Only what follows this number.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")]
+After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Show only entries after this number.")]

@@ -1,4 +1,4 @@
-"""The board: unfinished tasks by state, or one task in full."""
+"""The board: the unfinished tasks by state, or one task in full."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,15 +37,17 @@ Presence = Mapping[str, str]
 @command("Work")
 def board(
     place: Place,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="One task in full, such as T-12.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Show one task in full, such as T-12.")] = None,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
     ] = None,
-    query: Annotated[str | None, typer.Option("--query", metavar="TEXT", help="Only tasks with these words.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", metavar="TEXT", help="Show only tasks that contain this text.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show the unfinished tasks: what is to do, who has it, what it waits for."""
+    """Show the unfinished tasks, who holds them and what they wait for."""
     reply, presence = _read(place, task, state, query)
     if json:
         print_json(reply)
@@ -54,7 +56,7 @@ def board(
 
 
 def _read(place: Place, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
-    """The board, or a task, and the presence of each holder. Raises Failure."""
+    """Read the board or one task, and the presence of each holder. Raises Failure."""
     with connected(place) as room:
         if task is not None:
             reply = room.call("read_board", task=task)
@@ -75,17 +77,17 @@ def _show(found: "Board", presence: Presence) -> None:
     else:
         print_rows([_cells(task, presence) for task in found.tasks])
     if found.next:
-        print(f"More tasks follow {plain(found.next)}: narrow it with --state or --query.")
+        print(f"More tasks follow after {plain(found.next)}. Narrow the list with --state or --query.")
 
 
 # ------------------------------------------------------------------ the board
 
 
 def _show_sections(tasks: "Sequence[TaskLine]", presence: Presence) -> None:
-    """The tasks of each state under a heading."""
+    """Print the tasks of each state under a heading."""
     if not tasks:
         print_line(Styled(""))
-        print("Nothing is on the board. An agent or you put work there with create_task.")
+        print("The board is empty. Agents and people add tasks with create_task.")
         return
     print_line(_counts(tasks))
     rows = [_row(task, presence) for task in tasks]
@@ -98,7 +100,7 @@ def _show_sections(tasks: "Sequence[TaskLine]", presence: Presence) -> None:
 
 
 def _counts(tasks: "Sequence[TaskLine]") -> Styled:
-    """How many tasks are in each state, as bars."""
+    """Return the number of tasks in each state, as bars."""
     counts = Counter(task.state for task in tasks)
     most = max(counts.values())
     pieces: list[tuple[str, str]] = []
@@ -111,7 +113,7 @@ def _counts(tasks: "Sequence[TaskLine]") -> Styled:
 
 
 def _row(task: "TaskLine", presence: Presence) -> Row:
-    """A task as a line under its state."""
+    """Return a task as a row under its state."""
     mark = f"↑{task.priority} " if task.priority > 0 else ""
     return [
         Styled(plain(task.task), style="bold"),
@@ -122,7 +124,7 @@ def _row(task: "TaskLine", presence: Presence) -> Row:
 
 
 def _cells(task: "TaskLine", presence: Presence) -> Row:
-    """A task as a line of its own."""
+    """Return a task as a row with its state."""
     lease = Styled(_state_of_lease(task))
     return [
         Styled(plain(task.task)), Styled(plain(task.state)), _holder(task, presence), lease, Styled(plain(task.title))
@@ -148,7 +150,7 @@ def _state_of_lease(task: "TaskLine") -> str:
 
 
 def _show_task(task: "TaskShown", presence: Presence) -> None:
-    """What a task is, who has it, what happened to it."""
+    """Print a task, its holder and its history."""
     print_hanging(Styled(plain(task.task), style="bold"), Styled(plain(task.title), style="bold"))
     for name, value in _facts(task, presence):
         if value.text:
@@ -190,7 +192,7 @@ def _evidence(item: Mapping[str, Any]) -> str:
 
 
 def _reminders(task: "TaskShown") -> list[str]:
-    """The reminders of a task in the words of the room, which load only for a task that has any."""
+    """Return the reminders of a task in the room's words. Their model loads only for a task that has any."""
     if not task.reminders:
         return []
     from teamroom.server.acts.reminders.reminders import Slot

@@ -1,4 +1,4 @@
-"""Capabilities: what members reach, and how that becomes provable."""
+"""Capabilities: planted values and attestations."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ SECTION = "Capabilities"
 
 
 def describe(shown: "CapabilityShown") -> str:
-    """A capability with how it is known, by whom and for how long."""
+    """Return a capability with its state, who vouched for it and how long that lasts."""
     by = f" by @{plain(shown.by)}" if shown.by else ""
     left = f" for {until(shown.until)}" if shown.until and shown.state != "expired" else ""
     idle = "" if shown.counts else ", does not count"
@@ -39,20 +39,23 @@ def describe(shown: "CapabilityShown") -> str:
 def plant(
     place: Place,
     capability: Annotated[
-        str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api; without one, what is planted.")
+        str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api. Default: list the plants.")
     ] = None,
-    file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Write the value there.")] = None,
+    file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Write the value to this file.")] = None,
     print_: Annotated[
-        bool, typer.Option("--print", help="Print the value, this once, to put it there yourself.")
+        bool, typer.Option("--print", help="Print the value once, so that you can plant it yourself.")
     ] = False,
     read: Annotated[
-        str | None, typer.Option("--read", metavar="COMMAND", help="With --print: what members run to print it.")
+        str | None,
+        typer.Option("--read", metavar="COMMAND", help="With --print: the command with which members read the value."),
     ] = None,
-    where: Annotated[str | None, typer.Option("--where", metavar="TEXT", help="A hint for who looks for it.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Ask nobody for it any more.")] = False,
+    where: Annotated[str | None, typer.Option("--where", metavar="TEXT", help="A hint where to look for it.")] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the plant. Members are no longer probed for it.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make a capability provable: a value where it stands, whose hash members are asked for."""
+    """Make a capability provable: plant a value that only members with access can hash."""
     if capability is not None and (file is not None) + print_ + remove != 1:
         raise typer.BadParameter("give one of --file FILE, --print and --remove")
     if capability is None:
@@ -66,9 +69,9 @@ def plant(
 
 
 def _plant_in_file(place: Place, capability: str, file: str, where: str | None) -> dict[str, Any]:
-    """Make a capability provable by a value that is in a file once this returns. Raises Failure.
+    """Plant a new value in a file; returns the room's reply. Raises Failure.
 
-    A file that holds anything but an older value is left alone.
+    A file that contains anything other than an older value is not overwritten.
     """
     path = Path(file).expanduser()
     if where is None and not path.is_absolute():
@@ -80,21 +83,23 @@ def _plant_in_file(place: Place, capability: str, file: str, where: str | None) 
             draft.replace(path)
         except OSError as error:
             raise Failure(
-                f"The room has a new value, but {path} cannot be written: {error.strerror}.", "Plant it once more."
+                f"The room has a new value, but {path} cannot be written: {error.strerror}.", "Run the command again."
             ) from None
     return reply
 
 
 @contextlib.contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """An empty file beside the one to write, so that what cannot be written fails before the room has a new value."""
+    """Create an empty file next to the target, so that a failure to write comes before the room has a new value."""
     if path.exists() and not _is_ours(path):
-        raise Failure(f"{path} holds something else, and is left alone.", "Name a file of its own with --file.", USAGE)
+        raise Failure(
+            f"{path} contains something else and was not overwritten.", "Choose a new file with --file.", USAGE
+        )
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.touch(exist_ok=False)
     except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror}.", "Name another file with --file.") from None
+        raise Failure(f"{path} cannot be written: {error.strerror}.", "Choose another file with --file.") from None
     try:
         yield draft
     finally:
@@ -112,23 +117,23 @@ def _is_ours(path: Path) -> bool:
 
 
 def _show_planted(reply: dict[str, Any], file: str | None, to_print: bool, as_json: bool) -> None:
-    """Where a new value stands; the value itself only where it was asked for, alone on standard output."""
+    """Print where the new value is. With `to_print`, standard output contains only the value itself."""
     done: Planted = shaped(reply)
     if as_json:
         print_json({**reply, "file": file, "value": done.value if to_print else None})
         return
-    asked = f"{done.asked} member{'s' if done.asked != 1 else ''} asked"
+    asked = f"{done.asked} member{'s' if done.asked != 1 else ''} probed"
     if to_print and done.value is not None:
         print(done.value)
-        say(f"{plain(done.capability)} is provable; put this value where it stands. {asked}.")
+        say(f"{plain(done.capability)} is provable. Put the value where members that reach it can read it. {asked}.")
     elif file is not None:
-        print(f"{plain(done.capability)} is provable: its value stands in {plain(file)}. {asked}.")
+        print(f"{plain(done.capability)} is provable: its value is in {plain(file)}. {asked}.")
     else:
-        print(f"{plain(done.capability)} is provable no longer.")
+        print(f"{plain(done.capability)} is no longer provable.")
 
 
 def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
-    """What can be proven, one line each."""
+    """Print the plants, one per line."""
     if as_json:
         print_json(reply)
         return
@@ -136,7 +141,7 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
     rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
     print_rows([[Styled(plain(cell)) for cell in row] for row in rows])
     if not rows:
-        print("Nothing is planted: teamroom plant CAPABILITY --file FILE")
+        print("There are no plants. To plant a value, run: teamroom plant CAPABILITY --file FILE")
 
 
 # ------------------------------------------------------------------ attestations
@@ -146,11 +151,11 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
 def attest(
     place: Place,
     name: Name,
-    capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="What the member reaches.")],
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an attestation back before it ends.")] = False,
+    capabilities: Annotated[list[str], typer.Argument(metavar="CAPABILITY…", help="The capabilities to attest.")],
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the attestation.")] = False,
     json: Json = False,
 ) -> None:
-    """Vouch for what a member declares that it reaches, or take that back."""
+    """Attest the capabilities that a member declares, or withdraw an attestation."""
     about = {"attest_for": name, "capabilities": capabilities, **({"withdraw": True} if withdraw else {})}
     reply = ask(place, "declare_capabilities", **about)
     if json:

@@ -1,4 +1,4 @@
-"""The colours in which a terminal shows states: the same in every view."""
+"""The colours of states on a terminal, the same in every view."""
 
 STATES = {
     "blocked": ("blocked", "red"),
@@ -9,7 +9,7 @@ STATES = {
     "done": ("done", "dim"),
     "cancelled": ("cancelled", "dim"),
 }
-"""States of tasks in the order in which a person needs to see them, with their words and colours."""
+"""The states of tasks in the order of urgency, with their words and colours."""
 
 PRESENCE = {
     "live": "green",

@@ -1,8 +1,8 @@
-"""How a member joins from its harness, as a person types it."""
+"""The lines with which a member joins from its harness."""
 
 
 def how_to_join(mcp: str, name: str, here: str) -> str:
-    """A line for each kind of client; each reads the token from TEAMROOM_TOKEN but the last."""
+    """Return a line for each kind of client. All except the last read the token from TEAMROOM_TOKEN."""
     header = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
     return f"""  Claude Code  claude mcp add -s user -t http teamroom {mcp} -H {header}
   Codex        codex mcp add teamroom --url {mcp} --bearer-token-env-var TEAMROOM_TOKEN

@@ -1,4 +1,4 @@
-"""The console script `teamroom`: loads the commands, and runs the one that is called."""
+"""The console script `teamroom`: loads all commands, and runs one."""
 
 # isort: split
 import gc
@@ -17,7 +17,7 @@ for _file in iter_modules(shell.__path__, f"{shell.__name__}."):
 
 def main() -> None:
     """Run the command line of this process."""
-    gc.disable()  # most commands end before a collection pays; a program that stays turns it on again
+    gc.disable()  # most commands end before it would pay; long-running programs turn it on again
     sys.exit(guarded(app, sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""Members: who is in the room, and the tokens by which they join."""
+"""Members: the roster, and the tokens with which members join."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,22 +31,22 @@ def enroll(
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help="member, owner, operator, watchdog or observer.")
     ] = None,
-    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The human who answers for it.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The person who answers for it.")] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
     ] = None,
-    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Which of its tokens this is.")] = None,
-    expires: Annotated[Span, span("--expires", help="How long the token lives, such as 3600 or 30d.")] = None,
-    rotate: Annotated[bool, typer.Option("--rotate", help="A new token in the place of the old one.")] = False,
-    revive: Annotated[bool, typer.Option("--revive", help="Bring back a member that was killed.")] = False,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A label for this token.")] = None,
+    expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token by a new one.")] = False,
+    revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
     save: Annotated[
-        bool, typer.Option("--save", help="Keep the token in the data folder for `connect`; do not print it.")
+        bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring a member in, or give it a token: shown once, or kept with --save."""
+    """Add a member, or issue it a token. The token is shown once, or saved with --save."""
     if rotate and revive:
-        raise typer.BadParameter("--rotate and --revive exclude each other")
+        raise typer.BadParameter("--rotate and --revive cannot be combined")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
     reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
     if json:
@@ -56,7 +56,7 @@ def enroll(
 
 
 def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
-    """Enroll a member; returns the room's reply and, with `save`, the file that holds the token instead of it."""
+    """Enroll a member; returns the room's reply and, with `save`, the file that then contains the token."""
     if save:
         make_members_folder(place.folder)
     reply = ask(place, "enroll", **arguments)
@@ -69,18 +69,18 @@ def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any],
 
 
 def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> None:
-    """A member's token, this once, or where it is kept; and how it joins."""
+    """Print the token, or the file that contains it, and how the member joins."""
     member: Enrolled = shaped(reply)
     name, here = plain(member.name), place.as_option
     if file is not None:
-        print(f"@{name} may join. Its token is kept in {file}; only your user can read it.")
-        print(f"It joins with: teamroom connect --as {name}{here}")
+        print(f"@{name} can join. Its token is in {file}; only your user can read it.")
+        print(f"To join, it runs: teamroom connect --as {name}{here}")
     elif member.token is None:
-        print(f"@{name} was enrolled before; its token was shown once, then. For a new one: --rotate")
+        print(f"@{name} is already enrolled, and its token was shown once. For a new token, add --rotate.")
     else:
-        print(f"@{name} may join. Its token is shown this once:\n")
+        print(f"@{name} can join. Its token is shown only once:\n")
         print(f"  export TEAMROOM_TOKEN={plain(member.token)}\n")
-        print("Then join from its harness:")
+        print("Then join from your harness:")
         print(how_to_join(plain(member.url), name, here))
 
 
@@ -88,10 +88,12 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> No
 def revoke(
     place: Place,
     name: Name,
-    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="Only the tokens so labelled.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="TEXT", help="Revoke only the tokens with this label.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """End a member's tokens; its next call is refused."""
+    """Revoke a member's tokens. Its next call is refused."""
     reply = ask(place, "revoke", name=name, label=label)
     if json:
         print_json(reply)
@@ -105,11 +107,12 @@ def roster(
     place: Place,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
     capability: Annotated[
-        str | None, typer.Option("--capability", metavar="TEXT", help="Only who has it, such as repo:acme/api.")
+        str | None,
+        typer.Option("--capability", metavar="TEXT", help="Show only members that have it, such as repo:acme/api."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show who is in the room: presence, mode, standing, capabilities."""
+    """Show the members with their mode, presence and capabilities."""
     with connected(place) as room:
         reply = pages(room, "who", "members", name=name, capability=capability)
     if json:
@@ -118,13 +121,13 @@ def roster(
     found: Roster = shaped(reply)
     print_rows([_row(member) for member in found.members])
     if found.next:
-        print(f"More members follow @{plain(found.next)}.")
+        print(f"More members follow after @{plain(found.next)}.")
 
 
 def _row(member: "MemberShown") -> Row:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
-    answers = "" if member.expected_seconds is None else f"; answers in {in_words(member.expected_seconds)} or so"
+    answers = "" if member.expected_seconds is None else f"; answers in about {in_words(member.expected_seconds)}"
     return [
         Styled(f"@{plain(member.name)}", style="bold"),
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),

@@ -1,4 +1,4 @@
-"""The night on one screen: a line for each thing, cut where the terminal ends."""
+"""The morning report: what happened since you last looked, on one screen."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 Ago = Callable[[str], str]
 
 TITLE_CELLS = 30
-"""How much of a title stands before what was last brought to the task."""
+"""The width of a task's title, before its newest report."""
 
 
 @command("What happened")
 def overnight(
     place: Place,
-    since: Annotated[Span, span("--since", help="How far back, such as 12h; else since you last looked.")] = None,
+    since: Annotated[Span, span("--since", help="How far back, such as 12h. Default: since you last looked.")] = None,
     json: Json = False,
 ) -> None:
-    """Show what happened on one screen: what waits, what broke, who is stopped, who has what, who did what."""
+    """Show on one screen what waits for you, what broke, who is stopped and who did what."""
     hours = "" if since is None else f"/{since / 3600:.6f}"
     reply = read(place, f"teamroom://overnight{hours}")
     if json:
@@ -44,7 +44,7 @@ def overnight(
 
 
 def show(reply: dict[str, Any]) -> None:
-    """Print what happened on at most sixty lines, what waits and what broke first."""
+    """Print the report, at most 60 lines. What waits for a person comes first."""
     night: Night = shaped(reply)
     print_line(_head(night), is_cut=True)
     print_line(_pace(night), is_cut=True)
@@ -53,7 +53,7 @@ def show(reply: dict[str, Any]) -> None:
     _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), "teamroom board")
     _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), receipts)
     _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), receipts)
-    _section("has what now", "green", night.has, partial(_held, ago=ago), "teamroom board")
+    _section("who has what", "green", night.has, partial(_held, ago=ago), "teamroom board")
     _section("done", "cyan", night.done, _doer, receipts)
 
 
@@ -69,13 +69,13 @@ def _head(night: "Night") -> Styled:
 
 
 def _pace(night: "Night") -> Styled:
-    """How much happened in each step, as bars; nothing is a gap."""
+    """Return the entries in each step as bars, with a gap for none."""
     most, step = max(night.pace.entries, default=0), in_words(night.pace.step_seconds)
     return Styled((f"steps of {step} ", "dim"), (bars(night.pace.entries), "cyan"), (f" at most {most:,}", "dim"))
 
 
 def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any], Row], see: str) -> None:
-    """A heading, a line for each thing that is shown, and one that counts the others."""
+    """Print a heading, a line for each thing shown, and the number of the others."""
     total = sum(section.counts.values())
     print()
     if not total:
@@ -94,16 +94,16 @@ def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any
 def _waiting(waiting: "Waiting", ago: Ago) -> Row:
     by = f"@{plain(waiting.by)}"
     what = {
-        "escalation": f"{by} does not move it, reminded {waiting.times} times",
+        "escalation": f"{by} has not moved it after {waiting.times} reminders",
         "ask": f"{by} asks",
-        "review": f"{by} completed it; to review",
+        "review": f"{by} completed it, and it needs a review",
         "blocked": f"blocks {by}",
         "offer": f"{by} offers it until {_time(waiting.until or waiting.since)}",
-        "assigned": f"to begin, from {by}",
+        "assigned": f"assigned by {by}, not started",
     }[waiting.kind]
     return [
         Styled(plain(waiting.subject), style="bold"),
-        Styled(f"@{plain(waiting.person)}" if waiting.person else "anybody"),
+        Styled(f"@{plain(waiting.person)}" if waiting.person else "anyone"),
         Styled(ago(waiting.since), style="dim"),
         _with_text(what, waiting.text),
     ]
@@ -126,7 +126,7 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
         how_ended = "revived" if stopped.revived else KIND_WORDS["let_go"]
-        ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "ended by itself"
+        ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "expired"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [
         Styled(plain(stopped.target), style="bold"),

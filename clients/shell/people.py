@@ -1,4 +1,4 @@
-"""People outside the room: who is told there, and a test letter that is followed to its end."""
+"""Notifications: the channels of people, and test letters."""
 
 import time
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ REQUEST_ID_BYTES = 12
 
 LOOK_SECONDS = 0.2
 LONGEST_SECONDS = 150.0
-"""How often it is looked what became of a test, and for how long: longer than a try may take."""
+"""How often the deliveries of a test are checked, and for how long: longer than one attempt may take."""
 
 CHANNELS = "teamroom://channels"
 
@@ -25,11 +25,11 @@ CHANNELS = "teamroom://channels"
 def notify(
     place: Place,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", parser=bare, help="Whom; without it, who has channels.")
+        str | None, typer.Argument(metavar="[NAME]", parser=bare, help="The person. Default: list all channels.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Try how a person is told outside the room: send a test, and say which channels took it."""
+    """Send a person a test letter, and show which channels accepted it."""
     if name is None:
         reply = read(place, CHANNELS)
         print_json(reply) if json else _show_channels(reply)
@@ -43,11 +43,11 @@ def notify(
 
 
 def _send_test(place: Place, name: str) -> list[dict[str, Any]]:
-    """Send a test letter; returns the person's channels once each has taken it or not. Raises Failure."""
+    """Send a test letter; returns the person's channels once no delivery is pending. Raises Failure."""
     import secrets
 
     with connected(place) as room:
-        request_id = secrets.token_hex(REQUEST_ID_BYTES)  # each test is one of its own, however soon it follows another
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)  # a second test is not a repeat of the first
         sent = room.call("notify", request_id=request_id, name=name)
         give_up_at = time.monotonic() + LONGEST_SECONDS
         while True:
@@ -65,7 +65,7 @@ def _outcome(channel: dict[str, Any]) -> str:
 
 
 def _show_channels(reply: dict[str, Any]) -> None:
-    """Who has channels, one line each."""
+    """Print the channels, one per line."""
     from teamroom.server.acts.letters.channels import Channels
 
     found = Channels.model_validate(reply)
@@ -76,6 +76,6 @@ def _show_channels(reply: dict[str, Any]) -> None:
     ]
     print_rows(rows)
     if not rows:
-        print("Nobody is told outside the room. Channels stand in room.toml, under [notify].")
+        print("There are no channels. Add them to room.toml, under [notify].")
     if found.held:
-        print(f"{found.held} notices are held for the cap or the quiet hours.")
+        print(f"{found.held} notices wait because of the hourly limit or the quiet hours.")

@@ -1,4 +1,4 @@
-"""The policy: what a room owner decides while the room runs."""
+"""The policy: settings that a room owner changes while the room runs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @command("The room")
 def policy(
     place: Place,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="What to set, such as trust.")] = None,
-    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="To what, such as proven.")] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Let the settings decide NAME again.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The setting, such as trust.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="The new value, such as proven.")] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Remove NAME from the policy, so that the settings apply again.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show how the room runs, or change it from the next act on."""
+    """Show the policy, or change it. A change applies from the next act."""
     if (name is not None) != (value is not None or reset) or (value is not None and reset):
         raise typer.BadParameter("give NAME and VALUE, or NAME and --reset, or nothing")
     if name is None:
@@ -33,14 +35,14 @@ def policy(
 
 
 def _show_policy(reply: dict[str, Any], as_json: bool) -> None:
-    """How the room runs: each value with where it comes from, and what makes the room deny."""
+    """Print each value with its origin, and what cannot be read."""
     if as_json:
         print_json(reply)
         return
     lines: list[PolicyLine] = [shaped(line) for line in reply["values"]]
     for name in reply["unreadable"]:
         again = name if name in {line.name for line in lines} else "trust"
-        print(f"UNREADABLE: {plain(name)}. What needs the policy is refused until you set what it should be:")
+        print(f"UNREADABLE: {plain(name)}. Acts that need the policy are refused until you set it:")
         print(f"  teamroom policy {again} VALUE")
     by = {line.name: f"@{line.by} {line.at}" if line.by else "-" for line in lines}
     rows = [[line.name, str(line.value), line.origin, by[line.name], line.about] for line in lines]
@@ -48,11 +50,11 @@ def _show_policy(reply: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_policy_set(reply: dict[str, Any], as_json: bool) -> None:
-    """What holds from the next act on."""
+    """Print the value that applies from the next act."""
     if as_json:
         print_json(reply)
         return
     done: PolicySet = shaped(reply)
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    print(f"{plain(done.name)} is {plain(str(done.value))} now, {plain(str(done.before))} before{note}.{receipt}")
+    print(f"{plain(done.name)} is now {plain(str(done.value))}, and was {plain(str(done.before))}{note}.{receipt}")

@@ -1,4 +1,4 @@
-"""Programs that run for long, and the doctor: each is started here and lives in a package of its own."""
+"""Long-running programs and the doctor. Each is implemented in its own package."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,11 +20,13 @@ SECTION = "Programs"
 @command("The room")
 def up(
     data: Data = None,
-    port: Annotated[int | None, typer.Option("--port", metavar="N", help="The port; 0 finds a free one.")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The first owner of a new room.")] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="The port. 0 chooses a free one.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="The name of a new room's first owner.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Open the room here, and serve it until Ctrl-C. The first run makes it."""
+    """Start the room and serve it until Ctrl-C. The first run creates it."""
     from teamroom.clients.local.up import up
 
     place = Place(data)
@@ -32,28 +34,28 @@ def up(
 
 
 def _show_opened(room: "Opened", place: Place, as_json: bool) -> None:
-    """The room is open: say where, and how to join. Never a token."""
+    """Print where the room is and how to join. It never prints a token."""
     url, new_owner, token_file, here = room.url, room.new_owner, place.folder / OWNER_TOKEN, place.as_option
     if as_json:
         found = {"url": url, "mcp": f"{url}/mcp", "data": str(place.folder), "owner_token_file": str(token_file)}
         print_json({**found, "new_owner": new_owner})
         return
-    made = f"This run made the room; its owner is @{new_owner}.\n" if new_owner else ""
+    made = f"This run created the room. Its owner is @{new_owner}.\n" if new_owner else ""
     print(
         f"""The room is open at {url}
-{made}The owner's token lies in {token_file}; only your user can read it.
+{made}The owner's token is in {token_file}; only your user can read it.
 
-Bring an agent in, and give it its token, which is shown once:
+Add an agent, and give it its token, which is shown once:
   teamroom enroll builder{here}
   export TEAMROOM_TOKEN=…
 
-Then join from its harness:
+Then join from your harness:
 {how_to_join(f"{url}/mcp", "builder", here)}
 
 See the board:
   teamroom board{here}
 
-Ctrl-C closes the room.""",
+Press Ctrl-C to stop the room.""",
         flush=True,
     )
 
@@ -61,11 +63,11 @@ Ctrl-C closes the room.""",
 @command("The room")
 def doctor(
     place: Place,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend, such as rights of files.")] = False,
-    drill: Annotated[bool, typer.Option("--drill", help="Also kill a member made for it, and call again.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, such as file permissions.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
     json: Json = False,
 ) -> None:
-    """Look for what is wrong with the room, its folder and this machine, and say what mends it."""
+    """Check the room, its data folder and this machine, and say how to fix problems."""
     from teamroom.clients.doctor.doctor import doctor
 
     raise typer.Exit(doctor(place, json, fix, drill))
@@ -74,9 +76,9 @@ def doctor(
 @command(SECTION)
 def connect(
     place: Place,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that joins.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to connect as.")],
 ) -> None:
-    """Carry MCP between standard input and output and the room, for clients that speak stdio only."""
+    """Connect a client that speaks MCP only over standard input and output."""
     from teamroom.clients.bridge.connect import connect
 
     collect_garbage()
@@ -87,14 +89,16 @@ def connect(
 @command(SECTION)
 def listen(
     place: Place,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member that listens.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to listen for.")],
     command: Annotated[
         list[str],
-        typer.Argument(metavar="-- COMMAND…", help="What to run for a wake; {wake} in it is one line about it."),
+        typer.Argument(
+            metavar="-- COMMAND…", help="The command to run for each wake. {wake} becomes one line about it."
+        ),
     ],
-    stay: Annotated[bool, typer.Option("--stay", help="Go on when the program that started it ends.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep running when the program that started it ends.")] = False,
 ) -> None:
-    """Be the one live listener of an agent: run a command for what wakes it, the wakes as JSON on its input."""
+    """Listen for an agent's wakes, and run a command with each as JSON on standard input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()
@@ -105,18 +109,18 @@ def listen(
 def watch(
     place: Place,
     config: Annotated[
-        Path, typer.Option("--config", metavar="FILE", help="Which runtimes, and how they are started.")
+        Path, typer.Option("--config", metavar="FILE", help="The config: the runtimes and how to start them.")
     ] = Path("runtimes.toml"),
     name: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The watchdog, whose token is kept here.")
+        str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The watchdog, whose token is saved here.")
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="One round, then end: for cron.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Only check the config, and show what would be done.")] = False,
-    example: Annotated[bool, typer.Option("--example", help="Print a config to begin with.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Also say what is well.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Run one round, then exit. For cron.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the config, and show what would be done.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print an example config.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also report what is healthy.")] = False,
     json: Json = False,
 ) -> None:
-    """Look after the runtimes of agents on this machine: repair them, and count their listeners."""
+    """Watch the agents on this machine: restart their runtimes, and count their listeners."""
     from teamroom.clients.watchdog import watch as watching
     from teamroom.clients.watchdog.runtimes import EXAMPLE
 

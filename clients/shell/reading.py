@@ -1,4 +1,4 @@
-"""What several commands read from the room: pages put together, within bounds."""
+"""Reads that several commands share."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.room import Room, connected
 
 PAGES = 20
-"""How many pages of a listing the shell puts together; what follows is said to be there."""
+"""The number of pages that one listing joins. The shell says so where more follow."""
 
 
 def read(place: Place, uri: str) -> dict[str, Any]:
-    """One resource of the room. Raises Failure."""
+    """Return the JSON of a resource. Raises Failure."""
     with connected(place) as room:
         return room.read(uri)
 
 
 def pages(room: Room, tool: str, items: str, **arguments: Any) -> dict[str, Any]:
-    """The first pages of a listing as one. Raises Failure."""
+    """Return the first pages of a listing as one. Raises Failure."""
     whole: dict[str, Any] = room.call(tool, **arguments)
     for _ in range(PAGES - 1):
         if whole["next"] is None:

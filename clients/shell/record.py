@@ -1,4 +1,4 @@
-"""The record: verified, backed up, restored and redacted."""
+"""The record: verify, back up, restore and redact."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ SECTION = "The record"
 
 @command(SECTION)
 def verify(data: Data = None, json: Json = False) -> None:
-    """Check the whole log against its chain and its seal, also while the room is open."""
+    """Verify the whole log against its hash chain and its seal. The room may be running."""
     from teamroom.clients.local.verify import verify
 
     raise typer.Exit(verify(Place(data).folder, json))
@@ -25,13 +25,14 @@ def verify(data: Data = None, json: Json = False) -> None:
 @command(SECTION)
 def backup(
     into: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Where to; else backups in the data folder.")
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="The folder for the backup. Default: backups in the data folder."),
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show the backups that are there instead.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the existing backups instead.")] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Copy the room, also while it runs, and verify the copy: every page, every entry of the log."""
+    """Back up the room, and verify every page and log entry of the copy. The room may be running."""
     from teamroom.clients.local import backups
 
     folder = Place(data).folder
@@ -40,14 +41,14 @@ def backup(
 
 @command(SECTION)
 def restore(
-    path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` made.")],
+    path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` wrote.")],
     without_journal: Annotated[
-        bool, typer.Option("--without-journal", help="Also where nobody knows who was killed since.")
+        bool, typer.Option("--without-journal", help="Restore even if the record of later kills is missing.")
     ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Bring a backup back in place of the room, which must not run. Nothing that was killed lives again."""
+    """Replace the room by a backup. The room must not be running. Killed members stay killed."""
     from teamroom.clients.local import backups
 
     raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, json))
@@ -58,32 +59,34 @@ def redact(
     place: Place,
     reason: Reason,
     what: Annotated[
-        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of an entry of the log.")
+        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of a log entry.")
     ] = None,
-    older_than: Annotated[Span, span("--older-than", help="Instead: all that is older, such as 90d.")] = None,
+    older_than: Annotated[
+        Span, span("--older-than", help="Redact everything older than this instead, such as 90d.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Take content away for good; numbers and hashes stay, and the log still verifies."""
+    """Remove content permanently. Numbers and hashes stay, and the log still verifies."""
     if (what is None) == (older_than is None):
         raise typer.BadParameter("give WHAT, or --older-than SPAN")
     done = _redact(place, what, older_than, reason)
     if json:
         print_json(done)
         return
-    print(f"{done['entries']} entries lost their content; the log still verifies.")
+    print(f"{done['entries']} entries were redacted. The log still verifies.")
     if done["entries"]:
-        print(f"Backups made before still hold it: {plain(str(place.folder / 'backups'))}")
+        print(f"Earlier backups still contain it: {plain(str(place.folder / 'backups'))}")
 
 
 def _redact(place: Place, what: str | None, older_than: float | None, reason: str) -> dict[str, Any]:
-    """Take content away, in as many calls as it needs. Raises Failure; what was taken until then is taken."""
+    """Redact content in as many calls as needed. A Failure leaves what was already redacted redacted."""
     with connected(place) as room:
         if what is not None:
             reply = room.call("redact", what=what, reason=reason)
             return {"entries": reply["entries"], "receipts": [reply["receipt"]] if reply["receipt"] else []}
         entries, receipts, after = 0, list[int](), 0
         end = room.read("teamroom://stream")["cursor"]
-        with progress("Taking away") as (report,):
+        with progress("Redacting") as (report,):
             while True:
                 reply = room.call("redact", older_than_seconds=older_than, after=after, reason=reason)
                 entries += reply["entries"]

@@ -1,4 +1,4 @@
-"""The stream and the log: what happened, one line an entry."""
+"""The stream and the log, one line per entry."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 SECTION = "What happened"
 
 FOLLOW_SECONDS = 1.0
-"""The pace at which a followed stream is read again."""
+"""How often a followed stream is read again."""
 
 FOLDED_SECONDS = 60.0
-"""How long folded notes at the end of a followed stream wait for more, to share a line with them."""
+"""How long folded notes at the end of a followed stream wait for further notes to share their line."""
 
 Entry = dict[str, Any]
 
@@ -42,11 +42,11 @@ Entry = dict[str, Any]
 def stream(
     place: Place,
     after: After = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many entries.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="The number of entries.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the stream until Ctrl-C.")] = False,
     json: Json = False,
 ) -> None:
-    """Show what happened, one line an entry."""
+    """Show the stream, one line per entry."""
     show = print_json if json else _show_entry
     if follow:
         collect_garbage()
@@ -62,7 +62,7 @@ def stream(
 
 
 def _read(room: Room, after: int | None, limit: int) -> dict[str, Any]:
-    """The newest entries of the stream, or those that follow a number. Raises Failure."""
+    """Read the newest entries of the stream, or those after a number. Raises Failure."""
     if after is None:
         newest = room.read("teamroom://stream")
         newest["entries"] = newest["entries"][-limit:]
@@ -84,39 +84,39 @@ def _follow(place: Place, after: int | None, limit: int, show: Callable[[Entry],
     cursor, is_away = after, False
     while True:
         try:
-            for entries, behind in _grown(place, cursor, limit):
+            for entries, cursor_after in _grown(place, cursor, limit):
                 for entry in entries:
                     show(entry)
-                cursor, is_away = behind, False
+                cursor, is_away = cursor_after, False
                 time.sleep(FOLLOW_SECONDS)
         except UnreachableError as failure:
             if cursor is None:
                 raise
             if not is_away:
-                say(f"teamroom: {failure.why} Going on once it does.")
+                say(f"teamroom: {failure.why} Waiting until it answers.")
             is_away = True
             time.sleep(FOLLOW_SECONDS)
 
 
 def _grown(place: Place, cursor: int | None, limit: int) -> Iterator[tuple[list[Entry], int]]:
-    """What is new in the stream at each look, and where to read on. Raises Failure."""
+    """Yield the new entries at each look, and the cursor for the next. Raises Failure."""
     waited = 0.0
     with connected(place) as room:
         while True:
             page = _read(room, cursor, limit)
-            entries = page["entries"] if waited >= FOLDED_SECONDS else _settled(page["entries"])
+            entries = page["entries"] if waited >= FOLDED_SECONDS else _complete(page["entries"])
             waited = waited + FOLLOW_SECONDS if len(entries) < len(page["entries"]) else 0.0
-            cursor = _behind(entries, page)
+            cursor = _next_cursor(entries, page)
             yield entries, cursor
 
 
-def _settled(entries: list[Entry]) -> list[Entry]:
-    """Entries without folded notes at their end, which more may join."""
+def _complete(entries: list[Entry]) -> list[Entry]:
+    """Return the entries without folded notes at the end, as further notes may join those."""
     return entries[:-1] if entries and entries[-1]["folded"] else entries
 
 
-def _behind(shown: list[Entry], page: dict[str, Any]) -> int:
-    """Where to read on behind what was shown of a page."""
+def _next_cursor(shown: list[Entry], page: dict[str, Any]) -> int:
+    """Return the cursor after the entries of a page that were shown."""
     if shown:
         return int(shown[-1]["seq"])
     return int(page["entries"][0]["previous"] if page["entries"] else page["cursor"])
@@ -138,13 +138,15 @@ def _show_entry(entry: Entry) -> None:
 def receipts(
     place: Place,
     after: After = None,
-    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Only what this member did.")] = None,
-    act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="Only this act, such as pause.")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="Only on this, such as T-12.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="How many.")] = 20,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Show only acts of this member.")] = None,
+    act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="Show only this act, such as pause.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="ID", help="Show only acts on this subject, such as T-12.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="The number of entries.")] = 20,
     json: Json = False,
 ) -> None:
-    """Show the log: who did what, on what, with what outcome."""
+    """Show the receipts in the log: actor, act, subject and outcome."""
     reply = ask(place, "read_receipts", after=after, actor=actor, act=act, subject=subject, limit=limit)
     if json:
         print_json(reply)
@@ -154,12 +156,12 @@ def receipts(
 
 
 def _row(entry: "Receipt") -> Row:
-    """An entry of the log; a refused one stands out."""
+    """Return an entry of the log as a row. Refused acts are red."""
     return [
         Styled(str(entry.seq), style="dim"),
         Styled(plain(day_and_time(entry.at) if is_terminal() else entry.at), style="dim"),
         Styled(plain(entry.act)),
         Styled(plain(entry.subject)),
         Styled(plain(entry.outcome), style="green" if entry.outcome == "ok" else "red"),
-        Styled(plain(entry.summary) or "(content taken away)"),
+        Styled(plain(entry.summary) or "(content redacted)"),
     ]

@@ -1,4 +1,4 @@
-"""The switch: members, owners' agents and the room are paused, resumed and killed."""
+"""The switch: pause, resume and kill."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +23,10 @@ def pause(
     place: Place,
     target: Target,
     reason: Reason,
-    for_: Annotated[Span, span("--for", help="How long, such as 30m; without it until a resume.")] = None,
+    for_: Annotated[Span, span("--for", help="How long, such as 30m. Default: until a resume.")] = None,
     json: Json = False,
 ) -> None:
-    """Stop a member, an owner's agents or the room, at once."""
+    """Pause a member, an owner's agents or the room, effective immediately."""
     _show(ask(place, "pause", target=target, reason=reason, for_seconds=for_), json)
 
 
@@ -37,7 +37,7 @@ def resume(
     reason: Reason,
     json: Json = False,
 ) -> None:
-    """Let go on what was paused."""
+    """Resume a paused member, owner or room."""
     _show(ask(place, "resume", target=target, reason=reason), json)
 
 
@@ -46,36 +46,36 @@ def kill(
     place: Place,
     target: Annotated[str, typer.Argument(parser=bare, metavar="NAME")],
     reason: Reason,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     json: Json = False,
 ) -> None:
-    """End a member for good: its tokens die, its tasks are free again. Asks first."""
+    """Kill a member permanently: its tokens are revoked and its tasks reopened. Asks first."""
     if not yes:
         _confirm(place, target)
     _show(ask(place, "kill", target=target, reason=reason), json)
 
 
 def _confirm(place: Place, target: str) -> None:
-    """Have a person at a terminal say yes to exactly this member. Raises Failure where nobody does."""
+    """Ask the person at the terminal to confirm the kill of this member. Raises Failure without a yes."""
     if not place.on_terminal:
         raise Failure(
-            f"Nobody can be asked whether to kill @{plain(target)}: standard input is no terminal.",
-            f"Call again with --yes if it is meant: teamroom kill {plain(target)} --reason … --yes",
+            f"Killing @{plain(target)} needs a confirmation, and standard input is not a terminal.",
+            f"To confirm without a terminal, run: teamroom kill {plain(target)} --reason … --yes",
             USAGE,
         )
     member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])
     name = plain(member.name)
     say(
         f"@{name} ({plain(member.kind)} of @{plain(member.owner)}, {plain(member.role)}) "
-        "will be killed: its tokens die at once, its tasks are free again, its offers are void, and whoever waits "
-        "for it is told. Only an owner can bring it back."
+        "will be killed: its tokens are revoked, its tasks reopened and its offers voided, and the members that wait "
+        "for it are woken. Only a room owner can revive it."
     )
     if not typer.confirm(f"Kill @{name}?", default=False, err=True):
-        raise Failure(f"@{name} was not killed.", "Pause it instead: teamroom pause NAME --reason …")
+        raise Failure(f"@{name} was not killed.", "To pause it instead, run: teamroom pause NAME --reason …")
 
 
 def _show(reply: dict[str, Any], as_json: bool) -> None:
-    """What stands after the switch was used."""
+    """Print the standing that now applies."""
     if as_json:
         print_json(reply)
         return

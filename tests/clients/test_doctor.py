@@ -98,7 +98,7 @@ def test_the_address_of_a_server_that_runs_is_never_removed(tmp_path: Path) -> N
         announced.write_text(json.dumps({**json.loads(before), "pid": FORGOTTEN_PROCESS}))
         [_, line] = lines(room.shell.now("doctor", "--fix", "--json"), "folder")
         assert line["level"] == "warning"
-        assert "a server has this folder" in line["found"]
+        assert "a server uses this folder" in line["found"]
         assert announced.exists()
 
 
@@ -156,7 +156,7 @@ async def test_the_newest_backup_is_told_with_its_age_and_one_that_was_changed_i
     async with running_room(tmp_path / "room") as room:
         shell = shell_of(room)
         [line] = lines(await shell.here("doctor", "--json"), "backups")
-        assert (line["level"], line["fix"]) == ("warning", f"Make one: teamroom backup --data {room.folder}")
+        assert (line["level"], line["fix"]) == ("warning", f"To create one, run: teamroom backup --data {room.folder}")
         assert (await shell.here("backup")).code == 0
         [line] = lines(await shell.here("doctor", "--json"), "backups")
         assert line["level"] == "ok"

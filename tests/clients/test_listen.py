@@ -242,7 +242,7 @@ def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
         hears(room)
         room.running.stop()
         assert process.stderr is not None
-        assert "Going on" in process.stderr.readline()
+        assert "Waiting until it answers" in process.stderr.readline()
         with up(room.folder / "room", "--port", port) as again:
             room.running = again
             hears(room)

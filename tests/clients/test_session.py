@@ -80,7 +80,7 @@ def test_a_header_carries_any_text_as_the_sdk_writes_and_reads_it(text: str) -> 
     ],
 )
 def test_an_answer_that_is_none_is_said_in_words(kind: str, body: bytes) -> None:
-    with pytest.raises(Failure, match="no room"):
+    with pytest.raises(Failure, match="is not a room"):
         protocol.read_answer("http://127.0.0.1:1/mcp", kind, body)
 
 

@@ -47,7 +47,7 @@ def test_the_first_run_makes_a_private_room_and_says_how_to_join_without_the_tok
         said = room.said[0] + room.process.stdout.read()
     for words in (
         "its owner is @olga",
-        f"The owner's token lies in {folder}/owner.token",
+        f"The owner's token is in {folder}/owner.token",
         f"teamroom enroll builder --data {folder}",
         f"claude mcp add -s user -t http teamroom {room.url}/mcp",
         f"codex mcp add teamroom --url {room.url}/mcp --bearer-token-env-var TEAMROOM_TOKEN",

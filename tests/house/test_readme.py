@@ -90,9 +90,9 @@ def test_every_command_of_the_readme_runs_as_it_stands(reader: Reader) -> None:
     commands = "\n".join(blocks("sh"))
     for name in ("doctor", "enroll", "roster", "board", "stream", "receipts", "pause", "resume", "revoke", "verify"):
         assert f"teamroom {name}" in commands, f"the README does not show {name}"
-    assert "@builder may join" in reader.printed
+    assert "@builder can join" in reader.printed
     assert "room is paused" in reader.printed
-    assert "entries stand" in reader.printed
+    assert "entries verify" in reader.printed
 
 
 def test_the_commands_that_install_and_test_are_targets_of_make() -> None:

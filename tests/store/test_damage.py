@@ -73,7 +73,7 @@ def test_a_damaged_room_is_read_refuses_every_act_and_the_command_it_names_mends
     spoil(folder)
     before = kept(folder)
     with up(folder) as running:
-        assert any("only read" in line for line in running.said)
+        assert any("read-only" in line for line in running.said)
         for word in FREE_OF_DAMAGE:
             assert shell(folder, word).code == 0, word
         for act in ACTS:
