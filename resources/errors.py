@@ -1,4 +1,4 @@
-"""How a refusal, or a fault of ours, is told where there is no tool's result to tell it in: a JSON-RPC error."""
+"""JSON-RPC errors for refusals and faults where no tool's result can carry them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,10 +7,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from teamroom.server.faults import Faults
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import REFUSED, Refusal
 
-REFUSED = -32050
-"""The JSON-RPC error code of what is refused; what it says is in its message and its data."""
+MALFORMED = ("not_found", "invalid")
+"""Refusals of the request itself: MCP asks for `INVALID_PARAMS`, also where an address or a prompt does not exist."""
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def told(faults: Faults, what: str) -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:
-        wrong = refusal.code in ("not_found", "invalid")
-        raise MCPError(INVALID_PARAMS if wrong else REFUSED, refusal.text(), refusal.body()) from None
+        code = INVALID_PARAMS if refusal.code in MALFORMED else REFUSED
+        raise MCPError(code, refusal.text(), refusal.body()) from None
     except Exception:
         raise MCPError(INTERNAL_ERROR, faults.report(what)) from None

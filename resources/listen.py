@@ -226,12 +226,12 @@ class ListenServer:
     async def _tell(self, caller: Caller, listener: Listener, followed: Iterable[Followed], send: Send) -> None:
         """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
         due = await self._push.due(listener)
-        self._door.check(caller, LISTEN)
+        await self._door.check(caller, LISTEN)
         if not due:
             return
         for one in list(followed):
             if not one.topics.isdisjoint(due):
-                self._door.check(caller, one.read)
+                await self._door.check(caller, one.read)
                 await send(one.event)
         await self._push.rest()
 

@@ -12,16 +12,16 @@ from teamroom.server.identity import Caller
 SCHEME = "teamroom://"
 
 Topics = Callable[[Caller, Any, Any], tuple[str, ...]]
-"""From who follows a resource, the read's arguments and the reply of `found_by`, to what it is told of."""
+"""Returns the topics of a resource for its follower, the arguments of the read, and the reply of `found_by`."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource, or with a `{variable}` in its address a family of them.
+    """One resource, or a family of them if its address has a `{variable}`.
 
-    `arguments` turns the variable into the read's arguments; `text` puts the reply into Markdown.
-    `topics` says which changes whoever follows it is told of; without, it never changes. `found_by` is the
-    read that shows that it exists and may be read, where that is not `reads`.
+    `arguments` turns the variable into the read's arguments; `text` renders the reply as Markdown. `topics` are the
+    changes that its followers get; a resource without topics never changes. `found_by` is the read that checks whether
+    the resource exists and may be read, where that is not `reads`.
     """
 
     path: str
@@ -35,17 +35,17 @@ class Resource:
 
     @property
     def uri(self) -> str:
-        """Its address, or its template."""
+        """Its address, or the template of its addresses."""
         return f"{SCHEME}{self.path}"
 
     @property
     def is_template(self) -> bool:
-        """Whether it stands for many."""
+        """Whether it is a family of resources."""
         return "{" in self.path
 
     @cached_property
     def pushed_by(self) -> AnyRead:
-        """The read that is authorised again before each push. A paused member's streams have ended."""
+        """The read that is authorised again before each push. A pause ends the streams of a member."""
         return replace(self.reads, while_paused=False)
 
     @cached_property
@@ -53,6 +53,6 @@ class Resource:
         return re.compile(re.sub(r"\\\{\w+\\\}", r"([^/?#]{1,80})", re.escape(self.uri)))
 
     def match(self, uri: str) -> dict[str, Any] | None:
-        """The arguments of the read behind an address, or None if the address is not this one's."""
+        """The arguments of the read for an address; None if the address belongs to another resource."""
         found = self._pattern.fullmatch(uri)
         return None if found is None else self.arguments(found.group(1) if found.groups() else "")

@@ -1,64 +1,32 @@
-"""The resources of the room: the same reads that the tools make, as text for models and JSON for programs."""
+"""The resources: the reads of the room, as text for models and as JSON for programs."""
 
 import re
 from typing import Any
 
 from teamroom.resources.resource import Resource, Topics
+from teamroom.resources.words import (
+    render_channels,
+    render_inbox,
+    render_me,
+    render_plants,
+    render_policy,
+    render_receipt,
+    render_stream,
+)
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
 from teamroom.server.acts.members.roster import FIND_PLACE, WHO, Place
 from teamroom.server.acts.messages.messages import READ_MESSAGES
 from teamroom.server.acts.overnight.overnight import OVERNIGHT
-from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME, Inbox, Me
-from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, Receipt, Stream
+from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
+from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
-from teamroom.server.rules.text import logged, said
-from teamroom.tools.control import channels, plants, policy
-from teamroom.tools.messages import messages
-from teamroom.tools.overnight import overnight
-from teamroom.tools.presence import PROVE, REMINDED, capability, offer, probe, reminder, review, roster, task_held, wake
-from teamroom.tools.tasks import board
-from teamroom.tools.words import listed
-
-
-def me(reply: Me) -> str:
-    """Who the caller is, in words."""
-    until = f" until {reply.until}" if reply.until else ""
-    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
-    return (
-        f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
-        f"You are {reply.standing}{bound}. cursor {reply.cursor}"
-        + listed("Your tasks", [task_held(task) for task in reply.tasks])
-        + listed("Your capabilities", [capability(c) for c in reply.capabilities])
-    )
-
-
-def inbox(reply: Inbox) -> str:
-    """What waits for the caller, in words."""
-    return (
-        f"cursor {reply.cursor}"
-        + listed("Wakes", [wake(w) for w in reply.wakes])
-        + listed("Offered to you", [offer(o) for o in reply.offers])
-        + listed(PROVE, map(probe, reply.probes))
-        + listed(REMINDED, map(reminder, reply.reminders))
-        + listed("The room asks", [] if reply.challenge is None else [said(reply.challenge)])
-        + listed("Waiting for your review", map(review, reply.reviews))
-    )
-
-
-def stream(reply: Stream) -> str:
-    """A page of the stream in words."""
-    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
-
-
-def receipt(reply: Receipt) -> str:
-    """A receipt in words."""
-    return (
-        f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
-        f"{logged(reply.summary)}\nhash {reply.hash}"
-    )
+from teamroom.tools.words.members import render_roster
+from teamroom.tools.words.messages import render_messages
+from teamroom.tools.words.overnight import render_night
+from teamroom.tools.words.tasks import render_board
 
 
 def _whole_number(text: str) -> int | str:
@@ -70,7 +38,7 @@ def _after(text: str) -> dict[str, Any]:
 
 
 def always(*topics: str) -> Topics:
-    """The same changes for everybody."""
+    """The same topics for every reader."""
     return lambda caller, arguments, found: topics
 
 
@@ -95,71 +63,105 @@ def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, 
 
 
 RESOURCES = (
-    Resource("me", "Me", "Who you are here, what binds you, what you hold.", READ_ME, me, topics=_my_state),
-    Resource("inbox", "Inbox", "Your wakes and the offers to you.", READ_INBOX, inbox, topics=_my_inbox),
-    Resource("stream", "Stream", "The end of the room's one stream.", READ_STREAM, stream, topics=always("stream")),
+    Resource("me", "Me", "Your name, role, standing, tasks and capabilities.", READ_ME, render_me, topics=_my_state),
+    Resource(
+        "inbox",
+        "Inbox",
+        "Your wakes, the offers to you, and what else waits for you.",
+        READ_INBOX,
+        render_inbox,
+        topics=_my_inbox,
+    ),
+    Resource(
+        "stream",
+        "Stream",
+        "The newest entries of the room's one stream.",
+        READ_STREAM,
+        render_stream,
+        topics=always("stream"),
+    ),
     Resource(
         "stream/{after}",
         "Stream after",
-        "The stream after a number.",
+        "The stream after an entry's number.",
         READ_STREAM,
-        stream,
+        render_stream,
         _after,
         topics=always("stream"),
     ),
-    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, board, topics=always("board")),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, render_board, topics=always("board")),
     Resource(
-        "tasks/{id}", "Task", "A task in full.", READ_BOARD, board, lambda id_: {"task": id_}, topics=_task_changes
+        "tasks/{id}",
+        "Task",
+        "One task in full.",
+        READ_BOARD,
+        render_board,
+        lambda id_: {"task": id_},
+        topics=_task_changes,
     ),
-    Resource("roster", "Roster", "Who is in the room.", WHO, roster, topics=always("roster")),
+    Resource("roster", "Roster", "Who is in the room.", WHO, render_roster, topics=always("roster")),
     Resource(
         "members/{name}",
         "Member",
-        "A member.",
+        "One member.",
         WHO,
-        roster,
+        render_roster,
         lambda name: {"name": name},
         topics=_member_changes,
         found_by=FIND_PLACE,
     ),
-    Resource("messages/{id}", "Message", "A message in full.", READ_MESSAGES, messages, lambda id_: {"ids": [id_]}),
+    Resource(
+        "messages/{id}", "Message", "One message in full.", READ_MESSAGES, render_messages, lambda id_: {"ids": [id_]}
+    ),
     Resource(
         "overnight",
         "Overnight",
         "What happened since you last looked: what waits for a person, what broke, who is stopped, who has what.",
         OVERNIGHT,
-        overnight,
+        render_night,
         topics=always("stream"),
         found_by=LISTEN,
     ),
     Resource(
         "overnight/{hours}",
         "Overnight of a span",
-        "The same of so many hours, whenever you last looked.",
+        "The same for the last so many hours.",
         OVERNIGHT,
-        overnight,
+        render_night,
         _hours,
         topics=always("stream"),
         found_by=LISTEN,
     ),
     Resource(
-        "plants", "Plants", "What can be proven here, and who planted it.", READ_PLANTS, plants, topics=always("plants")
+        "plants",
+        "Plants",
+        "Capabilities that can be proven, and who planted their values.",
+        READ_PLANTS,
+        render_plants,
+        topics=always("plants"),
     ),
-    Resource("policy", "Policy", "How the room runs, and who set it so.", READ_POLICY, policy, topics=always("policy")),
+    Resource(
+        "policy",
+        "Policy",
+        "The values of the room's policy, and who set them.",
+        READ_POLICY,
+        render_policy,
+        topics=always("policy"),
+    ),
     Resource(
         "channels",
         "Channels",
-        "Who is told outside the room, and whether it arrives.",
+        "The people who are notified outside the room, and whether letters arrive.",
         READ_CHANNELS,
-        channels,
+        render_channels,
         topics=always("channels"),
     ),
     Resource(
         "receipts/{seq}",
         "Receipt",
-        "An entry of the log.",
+        "One log entry.",
         READ_RECEIPT,
-        receipt,
+        render_receipt,
         lambda seq: {"seq": _whole_number(seq)},
     ),
 )

@@ -1,4 +1,4 @@
-"""Serves `resources/list`, `resources/templates/list` and `resources/read`, each read authorised by itself."""
+"""Serves `resources/list`, `resources/templates/list` and `resources/read`, and authorises each read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ class ResourceServer:
         self._caller_of = caller_of
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        """The resources with an address of their own."""
+        """The resources with a fixed address."""
         return types.ListResourcesResult(
             resources=[
                 types.Resource(uri=r.uri, name=r.path, title=r.title, description=r.description, mime_type=_MARKDOWN)
@@ -43,7 +43,7 @@ class ResourceServer:
     async def templates(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        """The families of resources."""
+        """The families of resources, each with a template."""
         return types.ListResourceTemplatesResult(
             resource_templates=[
                 types.ResourceTemplate(
@@ -59,12 +59,13 @@ class ResourceServer:
         )
 
     async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        """Read one resource: its words, and the same as JSON. Raises MCPError."""
+        """Read one resource, as words and as JSON. Raises MCPError."""
         uri = str(params.uri)
         with told(self._faults, f"the resource {uri[:80]!r}"):
-            return await self._read(uri, self._caller_of(ctx))
+            return await self.read_as(uri, self._caller_of(ctx))
 
-    async def _read(self, uri: str, caller: Caller) -> types.ReadResourceResult:
+    async def read_as(self, uri: str, caller: Caller) -> types.ReadResourceResult:
+        """Read one resource for a caller. Raises Refusal."""
         resource, arguments = find(uri)
         reply = await self._door.read(caller, resource.reads, arguments)
         return types.ReadResourceResult(
@@ -76,11 +77,11 @@ class ResourceServer:
 
 
 EXACT = {resource.uri: (resource, resource.reads.arguments()) for resource in RESOURCES if not resource.is_template}
-"""Resources with an address of their own, each with the arguments of its read."""
+"""Resources with a fixed address, each with the arguments of its read."""
 
 
 def find(uri: str) -> tuple[Resource, Any]:
-    """The resource behind an address, and the arguments of its read. Raises Refusal."""
+    """Find the resource for an address, and the arguments of its read. Raises Refusal."""
     if uri in EXACT:
         return EXACT[uri]
     for resource in RESOURCES:
@@ -91,4 +92,4 @@ def find(uri: str) -> tuple[Resource, Any]:
             except ValidationError as error:
                 fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
                 raise Refusal("invalid", f"{named(uri[:80])}: {fault['msg']}.", f"Read it as {resource.uri}.") from None
-    raise Refusal("not_found", f"There is no resource {named(uri[:80])}.", "resources/list shows them.")
+    raise Refusal("not_found", f"There is no resource {named(uri[:80])}.", "Call resources/list to see them.")

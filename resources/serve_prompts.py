@@ -1,4 +1,4 @@
-"""Serves `prompts/list`, `prompts/get` and `completion/complete`, each read authorised by itself."""
+"""Serves `prompts/list`, `prompts/get` and `completion/complete`, and authorises each read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 
 from teamroom.resources.errors import told
-from teamroom.resources.prompts import PROMPTS, Prompt, checked, completions
+from teamroom.resources.prompts import PROMPTS, Prompt, check_arguments, complete
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -16,7 +16,7 @@ from teamroom.server.refusals import Refusal
 Context = ServerRequestContext[Any, Any]
 
 COMPLETIONS = 100
-"""How many completions an answer carries at most; the protocol's own bound."""
+"""The most completions in one reply; the limit of the protocol."""
 
 
 class PromptServer:
@@ -29,28 +29,28 @@ class PromptServer:
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
         """Every prompt, with the tool that does the same."""
-        return types.ListPromptsResult(prompts=[_listed(prompt) for prompt in PROMPTS.values()])
+        return types.ListPromptsResult(prompts=[_definition(prompt) for prompt in PROMPTS.values()])
 
     async def get(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        """One prompt, filled with what its caller may see now. Raises MCPError."""
+        """One prompt, filled with what the caller may see now. Raises MCPError."""
         with told(self._faults, f"the prompt {params.name[:60]!r}"):
             prompt = _find(params.name)
-            text = await prompt.text(self._door, self._caller_of(ctx), checked(prompt, params.arguments))
+            text = await prompt.text(self._door, self._caller_of(ctx), check_arguments(prompt, params.arguments))
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        """What an argument of a prompt may be. Raises MCPError."""
+        """Completions for an argument of a prompt. Raises MCPError."""
         with told(self._faults, "a completion"):
             of = _argument_of(params)
-            found = await completions(self._door, self._caller_of(ctx), of, params.argument.value)
+            found = await complete(self._door, self._caller_of(ctx), of, params.argument.value)
         shown = found[:COMPLETIONS]
         return types.CompleteResult(
             completion=types.Completion(values=shown, total=len(found), has_more=len(found) > len(shown))
         )
 
 
-def _listed(prompt: Prompt) -> types.Prompt:
+def _definition(prompt: Prompt) -> types.Prompt:
     return types.Prompt(
         name=prompt.name,
         title=prompt.title,
@@ -70,7 +70,7 @@ def _find(name: str) -> Prompt:
 
 
 def _argument_of(params: types.CompleteRequestParams) -> str:
-    """What the argument names that is to be completed; nothing for what cannot be."""
+    """What the argument to complete names; empty if it cannot be completed."""
     if not isinstance(params.ref, types.PromptReference):
         return ""
     named = {argument.name: argument.of for argument in _find(params.ref.name).arguments}

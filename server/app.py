@@ -5,7 +5,8 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from teamroom.server.record import seal as sealing
 from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, way_back
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.engine import CarryOut, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -42,7 +44,7 @@ from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
-from teamroom.tools.asking import Asking, sealed_answers
+from teamroom.tools.asking import Asking, seal_answers
 from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
@@ -53,6 +55,17 @@ KEEP_ALIVE_SECONDS = 75
 
 SUPERVISOR_BYTES = 8
 """How long the random name is under which a server supervises its room."""
+
+MakeContext = Callable[[Mapping[str, str]], Context]
+"""Makes a context of an engine's statements."""
+
+ChooseEngine = Callable[[Path, MakeContext, CarryOut], Store]
+"""Makes the store of a folder's room; it is not open yet."""
+
+
+def sqlite_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
+    """The room in one SQLite file in its data folder. A second engine is chosen here, and nowhere else."""
+    return SqliteStore(folder, make_context(sqlite_statements()), carry_out)
 
 
 class Room:
@@ -65,14 +78,15 @@ class Room:
         clock: Clock = wall_clock,
         entropy: Entropy = secrets.token_bytes,
         steady: Clock = steady_clock,
+        choose_engine: ChooseEngine = sqlite_engine,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.clock = Watch(clock, steady, settings.clock_step_seconds)
         self.bus = Bus(self.clock, steady)
         self.push = Push(settings)
-        context = Context(sqlite_statements(), settings, entropy, self.clock, self.bus.is_open)
-        self.store = SqliteStore(folder, context, self._carry_out)
+        make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
+        self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
         self.door = Door(self.store, self.clock, self.metrics, lambda: way_back(folder))
@@ -82,6 +96,7 @@ class Room:
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._entropy = entropy
+        self._made_at = 0.0
         self._sealed = 0
         self._seals = True
 
@@ -92,19 +107,23 @@ class Room:
         Raises StorageError, FolderError; nothing stays open then.
         """
         self._key = sealing.read_key(self.folder, self._entropy)
-        await self.store.open(self.clock(), self._missed, self._back_up)
-        if self.store.damage is not None:
-            return None
+        await self.store.open(self._missed, self._back_up)
         try:
             token = None
-            if self.store.look_up(lambda tx: tx.one(ReadHead, "read_head")) is None:
-                token = await self.store.create(lambda tx: self._make(tx, owner), self.clock(), log.FIRST_HASH)
-            self.store.look_up(self._bring_files_up)
-            self.clock.was_away_since(self.store.look_up(lambda tx: tx.value(float, "last_sign")) or 0.0)
+            if (head := await self._read_head()) is None:
+                token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
+                head = await self._read_head()
+            self._made_at = 0.0 if head is None else head.created_at
+            if self.store.damage is None:
+                await self.store.look_up(self._bring_files_up)
+                self.clock.was_away_since(await self.store.look_up(_last_sign))
             return token
         except BaseException:
             await self.store.close()
             raise
+
+    async def _read_head(self) -> ReadHead | None:
+        return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
     def _missed(self, head: ReadHead | None) -> str | None:
         return sealing.missed(self.folder, self._key, head)
@@ -140,11 +159,10 @@ class Room:
         tools = ToolServer(self.door, self.waiting, asking, caller_of, self.faults)
         resources = ResourceServer(self.door, caller_of, self.faults)
         prompts = PromptServer(self.door, caller_of, self.faults)
-        made_at = self.store.look_up(lambda tx: tx.only(ReadHead, "read_head").created_at)
         listening = ListenServer(self.door, self.push, self.bus, caller_of, connection_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            sealed_answers(self._key, f"teamroom {made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,
@@ -219,6 +237,11 @@ class Room:
         """Finish what waits, seal, close."""
         await self.store.close()
         self.seal()
+
+
+def _last_sign(tx: Reading) -> float:
+    """When the room last gave a sign of life."""
+    return tx.value(float, "last_sign") or 0.0
 
 
 def _silent(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""What is looked up when somebody asks for the metrics: how full, how long, how many, at this moment."""
+"""The metrics that are looked up at each request for the metrics: how full, how long, how many, at this moment."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -7,22 +7,30 @@ from pathlib import Path
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from teamroom.server.http.connections import Connections
-from teamroom.server.store.folder import DATABASE, SEAL
+from teamroom.server.store.engine import InOneFile, StorageError, Store
+from teamroom.server.store.folder import SEAL
 from teamroom.server.store.rows.control import StandingCount
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.overnight import StateCount
-from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.transaction import Reading, StorageError
+from teamroom.server.store.transaction import Reading
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
 
-Rows = Iterable[tuple[str, float]]
+Values = Iterable[tuple[str, float]]
 
 
-def gauges(
-    folder: Path, store: SqliteStore, bus: Bus, push: Push, connections: Connections, now: float
-) -> Iterator[Metric]:
-    """Everything but what is counted call by call."""
+async def gauges(
+    folder: Path, store: Store, bus: Bus, push: Push, connections: Connections, now: float
+) -> list[Metric]:
+    """Every metric that is not counted call by call."""
+    try:
+        stored = await store.look_up(_stored)
+    except StorageError:
+        stored = [gauge("teamroom_readable", "Whether the database can be read.", 0)]
+    return [*_running(store, bus, push, connections), *_files(folder, store, now), *stored]
+
+
+def _running(store: Store, bus: Bus, push: Push, connections: Connections) -> Iterator[Metric]:
     yield gauge("teamroom_acts_waiting", "Acts that wait for the writer.", store.waiting)
     yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
     yield gauge("teamroom_calls_waiting", "Calls that wait for a wake.", bus.waiting_calls)
@@ -31,13 +39,13 @@ def gauges(
     yield gauge("teamroom_requests", "Requests that are being answered, streams too.", connections.answering_now)
     yield gauge("teamroom_loop_tasks", "Tasks of the server's event loop.", len(asyncio.all_tasks()))
     yield CounterMetricFamily("teamroom_clients_cut", "Clients cut off that took nothing.", connections.cut)
-    yield gauge("teamroom_database_bytes", "Size of the database.", _size(folder / DATABASE))
-    yield gauge("teamroom_wal_bytes", "Size of its write-ahead log.", _size(folder / f"{DATABASE}-wal"))
+
+
+def _files(folder: Path, store: Store, now: float) -> Iterator[Metric]:
+    if isinstance(store, InOneFile):
+        yield gauge("teamroom_database_bytes", "Size of the database.", _size(store.path))
+        yield gauge("teamroom_wal_bytes", "Size of its write-ahead log.", _size(store.log_path))
     yield gauge("teamroom_seal_age_seconds", "Since the log was last sealed.", max(now - _changed(folder / SEAL), 0))
-    try:
-        yield from store.look_up(_stored)
-    except StorageError:
-        yield gauge("teamroom_readable", "Whether the database can be read.", 0)
 
 
 def _stored(tx: Reading) -> list[Metric]:
@@ -63,10 +71,10 @@ def gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, about, value)
 
 
-def labelled(name: str, about: str, label: str, rows: Rows) -> GaugeMetricFamily:
+def labelled(name: str, about: str, label: str, values: Values) -> GaugeMetricFamily:
     """One number for each value of a label."""
     family = GaugeMetricFamily(name, about, labels=(label,))
-    for value, number in rows:
+    for value, number in values:
         family.add_metric((value,), number)
     return family
 

@@ -1,10 +1,14 @@
 """What the room counts and times, in Prometheus's words. Labels are names of ours and codes, never of members."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import chain
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+Look = Callable[[], Awaitable[Iterable[Metric]]]
+"""Looks metrics up that are not counted call by call."""
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,6 +49,7 @@ class Metrics:
         )
         self._faults = Counter("teamroom_faults", "Faults of the room itself.", registry=self._registry)
         self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._looks: list[Look] = []
 
     def call(self, kind: str, name: str, outcome: str, seconds: float) -> None:
         """Count an act or a read, and time it: `ok`, `replayed`, a refusal's code, `fault`, or `left` by its caller."""
@@ -71,23 +76,22 @@ class Metrics:
         """Count a fault of ours."""
         self._faults.inc()
 
-    def measure(self, look: Callable[[], Iterable[Metric]]) -> None:
-        """Add what is looked up whenever somebody asks."""
-        self._registry.register(_Looked(look))
+    def measure(self, look: Look) -> None:
+        """Add metrics that are looked up at each request for the metrics."""
+        self._looks.append(look)
 
-    def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self._registry)
+    async def text(self) -> bytes:
+        """All metrics, in Prometheus's text format."""
+        found = [metric for look in self._looks for metric in await look()]
+        return generate_latest(_Together(self._registry, found))
 
 
-class _Looked(Collector):
-    def __init__(self, look: Callable[[], Iterable[Metric]]) -> None:
-        self._look = look
+class _Together(Collector):
+    """What was counted, then what was looked up."""
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: so that nothing is looked up before somebody asks."""
-        return ()
+    def __init__(self, counted: Collector, found: Iterable[Metric]) -> None:
+        self._counted, self._found = counted, found
 
     def collect(self) -> Iterable[Metric]:
-        """What is so at this moment."""
-        return self._look()
+        """Every metric once."""
+        return chain(self._counted.collect(), self._found)

@@ -28,6 +28,12 @@ Code = Literal[
 ]
 CODES: frozenset[str] = frozenset(get_args(Code))
 
+REFUSED = -32010
+"""The JSON-RPC error code of each refusal that is not a tool's result. The refusal itself is in the error's data.
+
+MCP leaves -32000 to -32019 to servers; the SDK uses -32000 and -32001, and -32002 is retired.
+"""
+
 UNRECORDED: frozenset[str] = frozenset({"busy", "storage"})
 """Refusals that leave no receipt: the log is what cannot be reached then."""
 

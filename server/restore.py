@@ -19,11 +19,12 @@ from teamroom.server.record.backups import Backup, BackupError, known, verified
 from teamroom.server.record.journal import Journal
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, PRIVATE_FOLDER, write_private
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.copy import Progress, open_to_read
 from teamroom.server.store.sqlite.store import in_one_transaction
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Head, Writing
+from teamroom.server.store.transaction import Context, Head, Reading, Writing
 
 DRAFT = "restoring.db"
 BESIDE = ("-wal", "-shm")
@@ -92,12 +93,13 @@ def _epoch_here(folder: Path, backup: Backup) -> int:
         return 0
     try:
         with closing(open_to_read(folder / DATABASE)) as connection:
-            head = connection.execute(sqlite_statements()["read_head"]).fetchone()
+            tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
+            head = tx.one(ReadHead, "read_head")
     except sqlite3.Error:
         return 0
     if head is not None and head.created_at != backup.room:
         raise RestoreError("The folder holds another room than the backup's.", "Restore into a folder of its own.")
-    return 0 if head is None else int(head.epoch)
+    return 0 if head is None else head.epoch
 
 
 def _copy(source: Path, draft: Path, progress: Progress) -> None:

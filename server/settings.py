@@ -1,4 +1,4 @@
-"""Every duration, cap and limit of a room: one frozen model, each value with a sentence and its bounds.
+"""Every duration, cap and limit of a room, each with its bounds and one sentence.
 
 A value comes from `TEAMROOM_<NAME>` in the environment, else from `room.toml` in the data folder,
 else from its default here.
@@ -20,13 +20,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 TrustLevel = Literal["declared", "attested", "proven"]
 
 PEOPLE, CHANNELS = 32, 4
-"""How many people have channels, and how many each."""
+"""The most people that can have channels, and the most channels of each."""
 
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 def scheme(channel: SecretStr) -> str:
-    """What may be shown of a channel's URL: the word before its colon."""
+    """The part of a channel's URL that may be shown: the word before its colon."""
     return channel.get_secret_value().partition("://")[0]
 
 
@@ -44,7 +44,9 @@ def _zone(name: str) -> str:
     try:
         name == "UTC" or ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone that this machine knows, such as Europe/Berlin") from None
+        raise ValueError(
+            f"{name!r} is not a time zone that this machine knows; use a name such as Europe/Berlin"
+        ) from None
     return name
 
 
@@ -57,22 +59,51 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    trust: TrustLevel = Field("declared", description="What counts as having a capability.")
-    wip_cap: int = Field(5, ge=1, le=100, description="How many tasks a member may hold at once.")
-    hop_limit: int = Field(5, ge=1, le=50, description="How often a task is handed on before its owner decides.")
-    lease_seconds: float = Field(3600, ge=60, le=86_400, description="The shortest lease of a claimed task.")
-    lease_max_seconds: float = Field(86_400, ge=60, le=604_800, description="The longest lease of a claimed task.")
-    busy_max_seconds: float = Field(14_400, ge=60, le=86_400, description="How far ahead long work may be declared.")
-    offer_seconds: float = Field(900, ge=60, le=86_400, description="The shortest life of an offer.")
-    review_seconds: float = Field(3600, ge=60, le=604_800, description="After this a review falls to the owner.")
-    proof_seconds: float = Field(604_800, ge=60, le=31_536_000, description="How long a proven capability stays so.")
-    attestation_seconds: float = Field(
-        2_592_000, ge=60, le=31_536_000, description="How long an attested capability stays so."
+    trust: TrustLevel = Field("declared", description="Which capabilities count: declared, attested or proven ones.")
+    wip_cap: int = Field(
+        5, ge=1, le=100, description="Tasks that a member may hold at once; a further claim is refused."
     )
-    notes_per_hour: int = Field(12, ge=1, le=1000, description="Notes of an agent shown one a line; more are folded.")
-    asks_per_hour: int = Field(30, ge=1, le=1000, description="Asks an agent may post.")
-    alerts_per_hour: int = Field(3, ge=1, le=1000, description="Alerts an agent may post.")
-    exchange_rounds: int = Field(6, ge=1, le=100, description="Rounds of two agents without a task moving.")
+    hop_limit: int = Field(
+        5, ge=1, le=50, description="Hand-offs of one task; after that only the owner can receive it."
+    )
+    lease_seconds: float = Field(3600, ge=60, le=86_400, description="Shortest lease of a claimed task, in seconds.")
+    lease_max_seconds: float = Field(
+        86_400, ge=60, le=604_800, description="Longest lease of a claimed task, in seconds."
+    )
+    busy_max_seconds: float = Field(
+        14_400, ge=60, le=86_400, description="How many seconds ahead a member may declare long work."
+    )
+    offer_seconds: float = Field(900, ge=60, le=86_400, description="Shortest time an offer stays open, in seconds.")
+    review_seconds: float = Field(
+        3600,
+        ge=60,
+        le=604_800,
+        description="Seconds after which a review also falls to the owner of the member that completed the task.",
+    )
+    proof_seconds: float = Field(
+        604_800, ge=60, le=31_536_000, description="Seconds for which a proof of a capability is valid."
+    )
+    attestation_seconds: float = Field(
+        2_592_000, ge=60, le=31_536_000, description="Seconds for which an attestation of a capability is valid."
+    )
+    notes_per_hour: int = Field(
+        12,
+        ge=1,
+        le=1000,
+        description="Notes of an agent that are shown line by line in an hour; further ones are folded.",
+    )
+    asks_per_hour: int = Field(
+        30, ge=1, le=1000, description="Asks that an agent may post in an hour; further ones are refused."
+    )
+    alerts_per_hour: int = Field(
+        3, ge=1, le=1000, description="Alerts that an agent may post in an hour; further ones are refused."
+    )
+    exchange_rounds: int = Field(
+        6,
+        ge=1,
+        le=100,
+        description="Rounds of two agents while no task moves; after that they no longer wake each other.",
+    )
 
 
 POLICY = tuple(Policy.model_fields)
@@ -85,128 +116,244 @@ class FixedSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # leases and work
-    lease_intervals: int = Field(3, ge=1, le=100, description="A lease lasts at least this many intervals.")
-    lease_grace_seconds: float = Field(60, ge=0, le=3600, description="An overdue task stays its holder's this long.")
+    lease_intervals: int = Field(3, ge=1, le=100, description="Check-in intervals that a lease lasts at least.")
+    lease_grace_seconds: float = Field(
+        60, ge=0, le=3600, description="Seconds after expiry before another member can claim an overdue task."
+    )
     paused_overdue_seconds: float = Field(
-        3600, ge=60, le=604_800, description="A member's own pause of this length makes its tasks overdue."
+        3600, ge=60, le=604_800, description="Seconds of a member's own pause after which its tasks are overdue."
     )
 
     # hand-offs and reviews
-    offer_intervals: int = Field(3, ge=1, le=100, description="An offer lives at least this many intervals.")
+    offer_intervals: int = Field(
+        3, ge=1, le=100, description="Check-in intervals of the receiver that an offer stays open at least."
+    )
 
     # capabilities
     probe_seconds: float = Field(
-        3600, ge=10, le=86_400, description="How long one probe is shown; its answer is taken for twice that."
+        3600,
+        ge=10,
+        le=86_400,
+        description="Seconds for which a probe is shown; its answer is accepted for twice as long.",
     )
 
     # presence
-    live_interval_seconds: float = Field(300, ge=10, le=3600, description="The interval of a member that is live.")
-    connected_intervals: float = Field(1.5, ge=1, le=10, description="A silence of this many ends a connection.")
-    suspect_intervals: float = Field(2, ge=1, le=100, description="A wake that waits this many makes suspect.")
-    challenge_intervals: float = Field(1.5, ge=1, le=100, description="How many a challenge waits for its answer.")
-    challenge_misses: int = Field(2, ge=1, le=10, description="So many unanswered challenges make a zombie.")
-    gone_intervals: float = Field(3, ge=1, le=100, description="After this many silent intervals a member is gone.")
-    take_overs: int = Field(3, ge=1, le=100, description="Listeners that may take each other's place in a minute.")
-    take_over_alarm_seconds: float = Field(600, ge=60, le=86_400, description="An alarm about that at most this often.")
-    forecast_answers: int = Field(
-        3, ge=1, le=20, description="From so many measured answers on they are forecast from."
+    live_interval_seconds: float = Field(
+        300, ge=10, le=3600, description="Check-in interval of a member in mode live, in seconds."
     )
-    forecast_kept: int = Field(20, ge=3, le=100, description="How many of the newest answers a forecast is made of.")
-    presence_write_seconds: float = Field(5, ge=0, le=60, description="Presence is written at most this often.")
+    connected_intervals: float = Field(
+        1.5, ge=1, le=10, description="Silent check-in intervals after which a member no longer counts as connected."
+    )
+    suspect_intervals: float = Field(
+        2, ge=1, le=100, description="Check-in intervals a wake may wait before the member becomes suspect."
+    )
+    challenge_intervals: float = Field(
+        1.5, ge=1, le=100, description="Check-in intervals in which a challenge must be answered."
+    )
+    challenge_misses: int = Field(2, ge=1, le=10, description="Unanswered challenges after which a member is a zombie.")
+    gone_intervals: float = Field(
+        3, ge=1, le=100, description="Silent check-in intervals after which a member is gone."
+    )
+    take_overs: int = Field(
+        3, ge=1, le=100, description="Take-overs of a member's listener in a minute; more raise an alarm."
+    )
+    take_over_alarm_seconds: float = Field(
+        600, ge=60, le=86_400, description="Seconds between two such alarms about one member."
+    )
+    forecast_answers: int = Field(
+        3,
+        ge=1,
+        le=20,
+        description="Measured answers from which forecasts are made; with fewer, the declared interval is used.",
+    )
+    forecast_kept: int = Field(20, ge=3, le=100, description="Newest answers that a forecast is made of.")
+    presence_write_seconds: float = Field(
+        5, ge=0, le=60, description="Seconds between two writes of a member's presence."
+    )
 
     # reminders and the supervisor
-    remind_task_seconds: float = Field(1800, ge=60, le=604_800, description="A task that stands still this long.")
-    remind_blocked_seconds: float = Field(86_400, ge=60, le=604_800, description="The same of one that is blocked.")
-    remind_ask_seconds: float = Field(900, ge=60, le=604_800, description="A question that waits this long.")
-    remind_review_seconds: float = Field(1800, ge=60, le=604_800, description="A review that waits this long.")
-    remind_proof_seconds: float = Field(3600, ge=60, le=604_800, description="A proof to renew, due this long.")
-    remind_intervals: float = Field(1.5, ge=1, le=100, description="Never sooner than this many of its intervals.")
-    remind_ask_intervals: float = Field(3, ge=1, le=100, description="The same of a question that waits.")
-    remind_longest_seconds: float = Field(
-        86_400, ge=60, le=2_592_000, description="The gap between reminders doubles up to this."
+    remind_task_seconds: float = Field(
+        1800, ge=60, le=604_800, description="Seconds without progress before the first reminder of a task."
     )
-    reminders_per_task: int = Field(5, ge=1, le=100, description="Reminders of one thing before its owner is told.")
-    reminders_per_day: int = Field(12, ge=1, le=1000, description="Reminders that a member is sent in a day.")
-    reminders_per_hour: int = Field(60, ge=1, le=10_000, description="Reminders that the room sends in an hour.")
-    snooze_max_seconds: float = Field(604_800, ge=60, le=2_592_000, description="How long a task may be snoozed.")
-    supervisor_seconds: float = Field(60, ge=5, le=3600, description="How long the supervisor's lease lasts.")
-    clock_step_seconds: float = Field(5, ge=1, le=3600, description="A step of the clock that ends all judgements.")
+    remind_blocked_seconds: float = Field(
+        86_400, ge=60, le=604_800, description="Seconds before the first reminder of a blocked task."
+    )
+    remind_ask_seconds: float = Field(
+        900, ge=60, le=604_800, description="Seconds before the first reminder of an unanswered ask."
+    )
+    remind_review_seconds: float = Field(
+        1800, ge=60, le=604_800, description="Seconds before the first reminder of a review."
+    )
+    remind_proof_seconds: float = Field(
+        3600, ge=60, le=604_800, description="Seconds before the first reminder of a proof to renew."
+    )
+    remind_intervals: float = Field(
+        1.5, ge=1, le=100, description="Check-in intervals before the first reminder at least."
+    )
+    remind_ask_intervals: float = Field(
+        3, ge=1, le=100, description="Check-in intervals before the first reminder of an ask at least."
+    )
+    remind_longest_seconds: float = Field(
+        86_400,
+        ge=60,
+        le=2_592_000,
+        description="Longest gap between two reminders, in seconds; the gap doubles up to this.",
+    )
+    reminders_per_task: int = Field(5, ge=1, le=100, description="Reminders of one thing; then its owner is told once.")
+    reminders_per_day: int = Field(
+        12, ge=1, le=1000, description="Reminders that a member is sent in a day; further ones are suppressed."
+    )
+    reminders_per_hour: int = Field(
+        60, ge=1, le=10_000, description="Reminders that the room sends in an hour; further ones wait."
+    )
+    snooze_max_seconds: float = Field(
+        604_800, ge=60, le=2_592_000, description="Longest time for which a task can be snoozed, in seconds."
+    )
+    supervisor_seconds: float = Field(
+        60, ge=5, le=3600, description="How long the supervisor's lease lasts, in seconds."
+    )
+    clock_step_seconds: float = Field(
+        5, ge=1, le=3600, description="Step of the clock, in seconds, after which no member is judged for one interval."
+    )
 
     # quietness
-    alerted: int = Field(5, ge=1, le=20, description="Members that an alert without addressee wakes at most.")
-    wakes_from_one: int = Field(10, ge=1, le=1000, description="Wakes from one sender told one by one in a while.")
-    wakes_seconds: float = Field(300, ge=1, le=86_400, description="That while; what is beyond is one digest in it.")
+    alerted: int = Field(5, ge=1, le=20, description="Members that an alert without addressees wakes at most.")
+    wakes_from_one: int = Field(
+        10, ge=1, le=1000, description="Wakes from one sender that are told one by one within the window below."
+    )
+    wakes_seconds: float = Field(
+        300, ge=1, le=86_400, description="Window in seconds; further wakes are joined into one digest."
+    )
 
     # what reaches people outside the room
     notify: Annotated[dict[str, Channels], AfterValidator(_without_at)] = Field(
-        {}, max_length=PEOPLE, description="Where each person is told: a list of Apprise URLs for each name."
+        {}, max_length=PEOPLE, description="Channels of each person: a list of Apprise URLs for each name."
     )
-    notify_per_hour: int = Field(6, ge=1, le=100, description="Letters a person is sent in an hour; more are joined.")
-    notify_group_seconds: float = Field(60, ge=0, le=3600, description="What comes within this is one letter.")
+    notify_per_hour: int = Field(
+        6, ge=1, le=100, description="Letters that a person is sent in an hour; further notices wait and are joined."
+    )
+    notify_group_seconds: float = Field(
+        60, ge=0, le=3600, description="Seconds within which notices are joined into one letter."
+    )
     notify_quiet: str = Field(
-        "", pattern=rf"^({TIME_OF_DAY}-{TIME_OF_DAY})?$", description="Hours without a letter, such as 22:00-07:00."
+        "",
+        pattern=rf"^({TIME_OF_DAY}-{TIME_OF_DAY})?$",
+        description="Quiet hours without letters, such as 22:00-07:00; empty: none.",
     )
     notify_digest: str = Field(
-        "08:00", pattern=rf"^({TIME_OF_DAY})?$", description="When people are sent the daily digest; empty: never."
+        "08:00",
+        pattern=rf"^({TIME_OF_DAY})?$",
+        description="Time of day of the daily digest, such as 08:00; empty: no digest.",
     )
     notify_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", max_length=64, description="The time zone of both, such as Europe/Berlin."
+        "UTC", max_length=64, description="Time zone of the quiet hours and the digest, such as Europe/Berlin."
     )
-    notify_tries: int = Field(8, ge=1, le=20, description="How often one letter is tried on one channel.")
-    notify_seconds: float = Field(15, ge=1, le=120, description="How long one try may take.")
+    notify_tries: int = Field(8, ge=1, le=20, description="Tries of one delivery; then it has failed.")
+    notify_seconds: float = Field(15, ge=1, le=120, description="Seconds after which one try is given up.")
     notify_link: str = Field(
-        "", max_length=200, pattern=r"^(https?://[!-~]+)?$", description="An address that each letter ends with."
+        "",
+        max_length=200,
+        pattern=r"^(https?://[!-~]+)?$",
+        description="Address at the end of each letter; empty: none.",
     )
-    room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="What letters call this room.")
+    room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="Name of this room in letters.")
 
     # overnight
-    look_seconds: float = Field(1800, ge=60, le=86_400, description="Looks at overnight closer than this are one.")
-    first_look_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How far back a first look goes.")
+    look_seconds: float = Field(
+        1800, ge=60, le=86_400, description="Looks at overnight within so many seconds count as one."
+    )
+    first_look_seconds: float = Field(
+        86_400, ge=60, le=2_592_000, description="How many seconds back the first look at overnight goes."
+    )
 
     # repeats and refusals
-    repeat_seconds: float = Field(60, ge=0, le=3600, description="An equal call within this is a repeat.")
-    request_id_seconds: float = Field(86_400, ge=60, le=2_592_000, description="How long a request id is kept.")
-    refusal_window_seconds: float = Field(600, ge=1, le=86_400, description="Equal refusals within this are counted.")
-    refusals_per_hour: int = Field(30, ge=1, le=1000, description="Receipts of refusals a member may leave.")
+    repeat_seconds: float = Field(
+        60, ge=0, le=3600, description="Seconds within which an equal call is a repeat of the first."
+    )
+    request_id_seconds: float = Field(
+        86_400, ge=60, le=2_592_000, description="Seconds for which a request id is remembered."
+    )
+    refusal_window_seconds: float = Field(
+        600, ge=1, le=86_400, description="Seconds within which equal refusals are counted in one receipt."
+    )
+    refusals_per_hour: int = Field(
+        30,
+        ge=1,
+        le=1000,
+        description="Receipts of refusals that a member may leave in an hour; further ones leave none.",
+    )
 
     # limits on the wire
-    body_bytes: int = Field(262_144, ge=4096, le=4_194_304, description="The largest request body.")
-    json_depth: int = Field(32, ge=8, le=256, description="The deepest nesting of a request body.")
-    body_seconds: float = Field(10, ge=1, le=300, description="How long a request's head, and then its body, may take.")
-    open_calls: int = Field(64, ge=1, le=1024, description="Calls and streams a member may have open at once.")
-    listeners: int = Field(4096, ge=1, le=65_536, description="Streams and sessions that pushes go to, at once.")
-    push_seconds: float = Field(1, ge=0, le=60, description="A listener is told of changes at most this often.")
-    sessions: int = Field(10_000, ge=10, le=100_000, description="Sessions of older clients kept at once.")
-    wait_seconds: float = Field(45, ge=1, le=50, description="How long wait_for_wake blocks by default.")
-    wait_max_seconds: float = Field(50, ge=1, le=50, description="How long wait_for_wake blocks at most.")
-    confirm_seconds: float = Field(120, ge=1, le=600, description="How long a person has to confirm a dangerous act.")
-    stall_seconds: float = Field(20, ge=1, le=300, description="A client that takes nothing for this long is cut off.")
-    stop_seconds: float = Field(1, ge=0.1, le=30, description="How long open streams may take to end on stop.")
+    body_bytes: int = Field(
+        262_144, ge=4096, le=4_194_304, description="Largest request body, in bytes; a larger one is refused."
+    )
+    json_depth: int = Field(32, ge=8, le=256, description="Deepest nesting of a request body; a deeper one is refused.")
+    body_seconds: float = Field(
+        10, ge=1, le=300, description="Seconds in which a request's headers, and then its body, must arrive."
+    )
+    open_calls: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description="Calls and streams that a member may have open at once; further ones are refused.",
+    )
+    listeners: int = Field(
+        4096,
+        ge=1,
+        le=65_536,
+        description="Streams and sessions that the room pushes to at once; further ones are refused.",
+    )
+    push_seconds: float = Field(1, ge=0, le=60, description="Seconds between two pushes to one listener.")
+    sessions: int = Field(
+        10_000, ge=10, le=100_000, description="Sessions of older clients kept at once; the oldest one is ended first."
+    )
+    wait_seconds: float = Field(45, ge=1, le=50, description="Seconds that wait_for_wake blocks by default.")
+    wait_max_seconds: float = Field(50, ge=1, le=50, description="Seconds that wait_for_wake blocks at most.")
+    confirm_seconds: float = Field(
+        120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act."
+    )
+    stall_seconds: float = Field(
+        20, ge=1, le=300, description="Seconds after which a client that reads nothing is disconnected."
+    )
+    stop_seconds: float = Field(
+        1, ge=0.1, le=30, description="Seconds in which open streams must end when the server stops."
+    )
 
     # the store
     batch_acts: int = Field(64, ge=1, le=1024, description="Acts that share one commit at most.")
-    batch_seconds: float = Field(0.005, ge=0, le=1, description="How long a commit collects acts at most.")
-    queue_acts: int = Field(1024, ge=16, le=65_536, description="Acts that may wait for the writer.")
+    batch_seconds: float = Field(0.005, ge=0, le=1, description="Seconds for which one commit collects acts at most.")
+    queue_acts: int = Field(
+        1024, ge=16, le=65_536, description="Acts that may wait for the writer; further ones are refused with busy."
+    )
     reserve_bytes: int = Field(
-        8_388_608, ge=0, le=1_073_741_824, description="Disk space kept for pause, kill and resume; 0 keeps none."
+        8_388_608,
+        ge=0,
+        le=1_073_741_824,
+        description="Disk space reserved for pause, kill and resume, in bytes; 0 reserves none.",
     )
     readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
-    seal_seconds: float = Field(1, ge=0.1, le=60, description="The signed head is written at most this often.")
-    backups_kept: int = Field(7, ge=1, le=1000, description="How many of a room's backups a folder keeps.")
+    seal_seconds: float = Field(1, ge=0.1, le=60, description="Seconds between two seals of the log.")
+    backups_kept: int = Field(7, ge=1, le=1000, description="Backups kept in a folder; older ones are deleted.")
 
     # what the server says of itself
-    log_format: Literal["plain", "json"] = Field("plain", description="How the server's own log is written.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From which weight on.")
+    log_format: Literal["plain", "json"] = Field("plain", description="Format of the server's own log: plain or json.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level of the server's own log."
+    )
 
     # the door to the network
-    host: str = Field("127.0.0.1", description="The address the room listens on.")
-    port: int = Field(8765, ge=0, le=65_535, description="The port the room listens on.")
-    allowed_hosts: list[str] = Field([], max_length=64, description="Further Host values, exact, with their port.")
-    allowed_origins: list[str] = Field([], max_length=64, description="Origin values that may call; none by default.")
+    host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(8765, ge=0, le=65_535, description="Port that the server listens on; 0 takes a free one.")
+    allowed_hosts: list[str] = Field(
+        [], max_length=64, description="Further Host header values, exact, with their port."
+    )
+    allowed_origins: list[str] = Field(
+        [], max_length=64, description="Origin header values that may call; none by default."
+    )
 
     @property
     def url(self) -> str:
-        """Where members reach the room, without a path."""
+        """The address of the room for its members, without a path."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
@@ -225,14 +372,14 @@ Origin = Literal["default", "room.toml", "environment", "policy"]
 
 
 def shown(name: str, value: Any) -> Any:
-    """A value as it may be shown: of people's channels their kinds and number alone."""
+    """A value as it may be shown: of channels, only their kinds and numbers."""
     if name != "notify":
         return value
     return {person: dict(Counter(map(scheme, channels))) for person, channels in value.items()}
 
 
 class SettingsError(Exception):
-    """A value in the environment or in room.toml that the room cannot run with."""
+    """A value in the environment or in room.toml is invalid."""
 
 
 def load(folder: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
@@ -280,11 +427,11 @@ NOT_ABOVE = (
     ("repeat_seconds", "request_id_seconds"),
     ("batch_acts", "queue_acts"),
 )
-"""Pairs of settings of which the first makes no sense above the second."""
+"""Pairs of settings; the first must not be greater than the second."""
 
 
 def contradictions(settings: Settings) -> list[str]:
-    """What contradicts itself in settings that are each within their bounds; the room runs, but not as they say."""
+    """The contradictions between settings that are each within their bounds; the room runs all the same."""
     return [
         f"{low} ({getattr(settings, low):g}) is above {high} ({getattr(settings, high):g})"
         for low, high in NOT_ABOVE
@@ -297,7 +444,7 @@ def with_policy(configured: Policy, document: str | None) -> Policy:
 
     `document`: the text in the database, None if there is none.
 
-    Raises SettingsError when the policy is missing or cannot be read: whoever needs it must deny.
+    Raises SettingsError when the policy is missing or cannot be read: the caller must then deny.
     """
     if document == "{}":
         return configured
@@ -306,7 +453,7 @@ def with_policy(configured: Policy, document: str | None) -> Policy:
 
 @lru_cache(maxsize=8)
 def policy_values(document: str | None) -> Mapping[str, Any]:
-    """The values that a policy names, each checked. Raises SettingsError."""
+    """The values that a policy names, checked. Raises SettingsError."""
     values, unreadable = salvaged(document)
     if unreadable:
         raise SettingsError(f"the policy cannot be read: {', '.join(unreadable)}")
@@ -314,7 +461,7 @@ def policy_values(document: str | None) -> Mapping[str, Any]:
 
 
 def salvaged(document: str | None) -> tuple[dict[str, Any], list[str]]:
-    """What can be read of a policy, and what of it cannot; `everything` where it is no JSON object, or missing."""
+    """The readable values of a policy, and the names of unreadable ones: `everything` if it is missing or not JSON."""
     try:
         given = json.loads(document or "")
     except (ValueError, RecursionError):
@@ -331,9 +478,9 @@ def salvaged(document: str | None) -> tuple[dict[str, Any], list[str]]:
 
 
 def policy_value(name: str, value: Any) -> Any:
-    """One value of the policy, checked. Raises SettingsError that says what it may be."""
+    """One value of the policy, checked. Raises SettingsError that names its bounds."""
     if name not in POLICY:
-        raise SettingsError(f"{name} is no part of the policy")
+        raise SettingsError(f"{name} is not part of the policy")
     try:
         return getattr(Policy.model_validate({name: value}), name)
     except ValidationError as error:
@@ -366,4 +513,4 @@ def _from_text(name: str, kind: Any, raw: str) -> Any:
     try:
         return json.loads(raw or "{}")
     except (ValueError, RecursionError):
-        raise SettingsError("TEAMROOM_NOTIFY: notify: it is no JSON object of lists of URLs") from None
+        raise SettingsError("TEAMROOM_NOTIFY: notify: it is not a JSON object of lists of URLs") from None

@@ -1,11 +1,52 @@
 """What every test shares: a room that runs, once for each protocol era."""
 
-from collections.abc import AsyncIterator
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 
 import pytest
 
+from tests.support import callbacks, memory
+from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promise", metavar="ID", help="run only the tests of one promise")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Costs(), "costs")
+    memory.use(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    memory.clean_up(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    id_ = config.getoption("--promise")
+    if id_ is not None:
+        items[:] = [item for item in items if any(id_ in mark.args for mark in item.iter_markers("promise"))]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]]:
+    return {"asyncio": callbacks.new_event_loop}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    result = yield
+    callbacks.raise_unseen()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    result = yield
+    callbacks.raise_unseen()
+    return result
 
 
 @pytest.fixture
@@ -20,9 +61,3 @@ async def room_of_each_era(tmp_path: Path, request: pytest.FixtureRequest) -> As
     """A running room, its clients once of the newest protocol and once of the one with a handshake."""
     async with running_room(tmp_path / "room", era=request.param) as running:
         yield running
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """The room runs on asyncio, which uvicorn needs."""
-    return "asyncio"

@@ -1,8 +1,8 @@
-"""Questions before dangerous acts: a person confirms exactly what will be done, in clients of both eras (CTL7).
+"""Confirmation of dangerous acts: a person confirms exactly what will be done, in clients of both eras (CTL7).
 
-Clients of 2026-07-28 get the question as the answer to their call, and call again with what the person said; the
-SDK seals what goes to and fro, and binds it to the member, the tool and its arguments. Older clients are asked over
-the stream that answers their call. Either way the act itself is checked anew once the answer is there.
+Clients of 2026-07-28 get the question as the result of their call, and call again with the person's answer. The SDK
+seals both, and binds them to the member, the tool and its arguments. Older clients get the question over the stream
+of their call. In both eras, the act itself is checked again once the answer has arrived.
 """
 
 import contextlib
@@ -28,23 +28,23 @@ from teamroom.tools.tool import Tool
 Context = ServerRequestContext[Any, Any]
 
 CHAT = "chat"
-"""The label of tokens that stand in a chat client, where a model writes and a person reads."""
+"""The label of tokens for chat clients, where a model writes and a person reads."""
 
 CONFIRM = "confirm"
 
 
 class Asking:
-    """Asks where a tool wants that, and its client can ask."""
+    """Asks a person to confirm, where a tool requires it and the client can show a question."""
 
     def __init__(self, door: Door, bus: Bus, settings: Settings) -> None:
         self._door = door
         self._bus = bus
         self._seconds = settings.confirm_seconds
 
-    async def confirmed(
+    async def confirm(
         self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
     ) -> types.InputRequiredResult | None:
-        """None: go on. A result: the question, for a client that calls again. Raises Refusal."""
+        """The question, for a client that calls again; None once the act may run. Raises Refusal."""
         danger, act = tool.danger, tool.does
         is_chat = caller.token_label == CHAT
         if danger is None or not isinstance(act, Act) or not (danger.always or is_chat):
@@ -53,7 +53,7 @@ class Asking:
             if is_chat:
                 raise Refusal(
                     "not_allowed",
-                    "This token is for a chat client, and this client cannot ask you whether you mean it.",
+                    "This token is for a chat client, and this client cannot ask you to confirm.",
                     f"Run in a shell: {danger.shell(arguments)}",
                     subject=tool.name,
                 )
@@ -70,7 +70,7 @@ class Asking:
         return None
 
     async def _ask(self, ctx: Context, caller: Caller, question: types.ElicitRequestFormParams) -> Any:
-        """Ask an older client while its call waits; None where no answer came, or the caller was stopped meanwhile."""
+        """Ask an older client while its call waits; None if no answer came or the caller was stopped meanwhile."""
         with contextlib.suppress(NoBackChannelError, MCPError), self._bus.running(caller.member):
             with anyio.move_on_after(self._seconds):
                 return await ctx.session.elicit_form(
@@ -86,8 +86,8 @@ _FORM: dict[str, Any] = {
 }
 
 
-def sealed_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> RequestStateBoundary:
-    """What seals questions to modern clients: under a key that outlives the process, for one token and one room."""
+def seal_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> RequestStateBoundary:
+    """A seal for questions to modern clients, under a key that outlives the process, for one token and one room."""
     secret = hmac.new(key, b"questions", hashlib.sha256).digest()
     security = RequestStateSecurity(
         keys=[secret], ttl=seconds, bind_principal=lambda ctx: str(caller_of(ctx).token_id), audience=room
@@ -96,7 +96,7 @@ def sealed_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> Req
 
 
 def _can_ask(ctx: Context) -> bool:
-    """Whether the client said that it can show a person a form."""
+    """Whether the client declared that it can show a person a form."""
     capabilities = ctx.session.client_capabilities
     asks = capabilities.elicitation if capabilities is not None else None
     return asks is not None and (asks.form is not None or asks.url is None)
@@ -109,8 +109,8 @@ def _require_yes(answer: Any, tool: Tool) -> None:
         and (answer.content or {}).get(CONFIRM) is True
     ):
         return
-    said = {"accept": "the answer was no", "decline": "the answer was no", "cancel": "the question was put aside"}
-    how = said[answer.action] if isinstance(answer, types.ElicitResult) else "no answer came"
+    outcomes = {"accept": "the answer was no", "decline": "the answer was no", "cancel": "the question was dismissed"}
+    how = outcomes[answer.action] if isinstance(answer, types.ElicitResult) else "no answer came"
     raise Refusal(
         "not_allowed",
         f"Nothing was done, because nobody confirmed {tool.name} ({how}).",

@@ -1,4 +1,4 @@
-"""What a model is told when it joins. Some hosts cut after 2,048 characters."""
+"""The server's instructions to models. Some hosts cut them after 2,048 characters."""
 
 INSTRUCTIONS = """\
 This is a room that you share with other agents and with the people who answer for you. Everybody sees the same \

@@ -1,150 +1,15 @@
-"""What a person asks in the morning: everything that happened, in at most sixty lines."""
+"""The tool that shows a night."""
 
-from collections.abc import Callable
-from datetime import datetime
-from functools import partial
-from typing import Any
-
-from teamroom.server.acts.overnight.broke import Broken
-from teamroom.server.acts.overnight.overnight import OVERNIGHT, Night
-from teamroom.server.acts.overnight.sections import Section
-from teamroom.server.acts.overnight.stops import Stopped
-from teamroom.server.acts.overnight.waits import Waiting
-from teamroom.server.acts.overnight.work import Doer, Held
-from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import logged, said
-from teamroom.tools.control import RUN_THE_ROOM
+from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.tools.tool import Tool
-from teamroom.tools.words import counted
-
-Ago = Callable[[str], str]
-
-
-def overnight(night: Night) -> str:
-    """The reply of `overnight` in words, on at most sixty lines."""
-    ago = partial(_ago, until=night.until)
-    receipts = f"read_receipts after {night.after}"
-    return "\n".join(
-        [
-            _head(night),
-            _pace(night),
-            *_section("Waits for a person", night.waits, partial(waiting, ago=ago), "read_board"),
-            *_section("Broke, and who noticed", night.broke, partial(broken, ago=ago), receipts),
-            *_section("Stopped", night.stopped, partial(stopped, ago=ago), receipts),
-            *_section("Has what now", night.has, partial(held, ago=ago), "read_board"),
-            *_section("Done", night.done, doer, receipts),
-        ]
-    )
-
-
-def _head(night: Night) -> str:
-    looked = ", since you last looked" if night.since_last_look else ""
-    opened = counted(night.tasks.get("open", 0), "open task")
-    span = duration(_seconds(night.since, night.until))
-    return f"{night.since} to {night.until} ({span}{looked}): {counted(night.entries, 'entry')} of the log; {opened}."
-
-
-def _pace(night: Night) -> str:
-    pace = night.pace
-    most = max(pace.entries, default=0)
-    return f"Entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
-
-
-def _section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
-    if not section.total:
-        return [f"{title}: nothing."]
-    lines = [f"{title} ({section.total}):", *(f"- {line(thing)}" for thing in section.shown)]
-    if section.left_out:
-        lines.append(f"- and {sum(section.left_out.values())} more ({section.rest}): {see}")
-    return lines
-
-
-def waiting(waiting: Waiting, ago: Ago) -> str:
-    """What waits for a person, in one line."""
-    person = f"@{waiting.person}" if waiting.person else "anybody"
-    since, by = f"since {ago(waiting.since)}", f"@{waiting.by}"
-    what = {
-        "escalation": f"of {by} stands still {since}, reminded {counted(waiting.times, 'time')}: {person} was told",
-        "ask": f"asks {person} {since}, from {by}",
-        "review": f"waits for the review of {person} {since}, completed by {by}",
-        "blocked": f"of {by} waits for {person} {since}",
-        "offer": f"is offered to {person} {since}, until {waiting.until}, by {by}",
-        "assigned": f"waits for {person} to begin it {since}, from {by}",
-    }[waiting.kind]
-    return f"{waiting.subject} {what}" + (f": {said(waiting.text)}" if waiting.text else "")
-
-
-def broken(broken: Broken, ago: Ago) -> str:
-    """What broke, in one line."""
-    over = "over: " if broken.over else ""
-    times = f", {counted(broken.times, 'time')}" if broken.times > 1 else ""
-    became = f"; {broken.became}" if broken.became else ""
-    return f"{over}{broken.subject}, noticed by @{broken.by} {ago(broken.at)} ago{times}{became}. {logged(broken.line)}"
-
-
-def stopped(stopped: Stopped, ago: Ago) -> str:
-    """Who is stopped or was, in one line."""
-    until = f" until {stopped.until}" if stopped.until else ""
-    why = f": {said(stopped.reason)}"
-    if stopped.standing != "active":
-        return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
-    ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again by itself"
-    when = f" {ago(stopped.ended_at)} ago" if stopped.ended_at else ""
-    return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
-
-
-def held(held: Held, ago: Ago) -> str:
-    """Who has a task, and what was last brought to it, in one line."""
-    late = " OVERDUE" if held.overdue else ""
-    until = f" until {held.lease_until}" if held.lease_until else ""
-    waits = said(held.waits_for or "") if held.state == "blocked" else held.waits_for
-    return (
-        f"{held.task} {held.state.replace('_', ' ')} @{held.holder} ({held.presence}){until}"
-        + (f" for {waits}" if held.waits_for else "")
-        + f"{late}: {said(held.title)}{_brought(held, ago)}"
-    )
-
-
-def _brought(held: Held, ago: Ago) -> str:
-    last = held.last
-    if last is None:
-        return ""
-    evidence = f", {said(last.evidence)}" if last.evidence else ""
-    text = f": {said(last.text)}" if last.text else ""
-    return f"; {last.kind} {ago(last.at)} ago by @{last.by}{text}{evidence}"
-
-
-def doer(doer: Doer) -> str:
-    """What a member did, in one line."""
-    numbers = {
-        "completed": doer.completed,
-        "reviewed": doer.reviewed,
-        "handed over": doer.handed_over,
-        "took over": doer.took_over,
-        "reports": doer.reports,
-    }
-    did = ", ".join(f"{name} {number}" for name, number in numbers.items() if number)
-    newest = ", ".join(f"{task.task} {said(task.title)}" for task in doer.newest)
-    return f"@{doer.member} {did}" + (f"; newest {newest}" if newest else "")
-
-
-def _ago(at: str, until: str) -> str:
-    return duration(max(_seconds(at, until), 0.0))
-
-
-def _seconds(since: str, until: str) -> float:
-    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
+from teamroom.tools.words.overnight import render_night
 
 TOOLS = (
     Tool(
-        "overnight",
-        "See what happened on one screen: what waits for a person, what broke and who noticed, who is stopped, who has "
-        "what now, who did what.",
         OVERNIGHT,
-        overnight,
-        roles=RUN_THE_ROOM,
-        people=True,
-        reads=True,
+        "See what happened on one screen: what waits for a person, what broke and who noticed, who is stopped, "
+        "who has what, who did what.",
+        render_night,
+        place=270,
     ),
 )

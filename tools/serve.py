@@ -1,4 +1,4 @@
-"""Serves `tools/list` and `tools/call`: arguments checked, one call through the door, the reply in words and data."""
+"""Serves `tools/list` and `tools/call`: checks the arguments, makes one call through the door, renders the reply."""
 
 import re
 from collections.abc import Callable
@@ -18,22 +18,16 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named
 from teamroom.server.wake.waiting import Waiting
-from teamroom.tools import control, hand_offs, messages, overnight, presence, tasks
+from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
+NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
+
 TOOLS: dict[str, Tool] = {
-    tool.name: tool
-    for tool in (
-        *presence.TOOLS,
-        *messages.TOOLS,
-        *tasks.TOOLS,
-        *hand_offs.TOOLS,
-        *control.TOOLS,
-        *overnight.TOOLS,
-    )
+    tool.name: tool for tool in sorted((tool for noun in NOUNS for tool in noun.TOOLS), key=lambda tool: tool.place)
 }
-"""Every tool, in the order in which a model meets them."""
+"""Every tool by name, in the order of `tools/list`."""
 
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
@@ -60,18 +54,18 @@ class ToolServer:
         self._caller_of = caller_of
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        """The tools that this caller's role may use."""
+        """The tools that the caller is shown."""
         caller = self._caller_of(ctx)
-        return types.ListToolsResult(tools=[tool.listed for tool in TOOLS.values() if tool.is_for(caller)])
+        return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values() if tool.is_for(caller)])
 
     async def call(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        """Run a tool, or ask whether it is meant.
+        """Run a tool, or ask a person to confirm it.
 
         A refusal is a result with `is_error`, so that every client shows it to its model.
 
-        Raises MCPError for a fault of ours: it is logged, and what it says stays inside.
+        Raises MCPError for a fault of the room. The fault is logged; the error does not show it.
         """
         try:
             return await self._carry_out(ctx, params)
@@ -88,9 +82,9 @@ class ToolServer:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = _find(params.name)
-        arguments = _validated(tool, params.arguments)
+        arguments = validate_arguments(tool, params.arguments)
         caller = self._caller_of(ctx)
-        if (question := await self._asking.confirmed(ctx, params, tool, caller, arguments)) is not None:
+        if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
             return question
         reply = await self._run(tool, caller, arguments, _request_id(ctx), _listener(ctx))
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
@@ -110,6 +104,14 @@ class ToolServer:
         return await self._door.read(caller, tool.does, arguments)
 
 
+def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:
+    """The arguments of a tool as its model. Raises Refusal."""
+    try:
+        return tool.arguments.model_validate(arguments or {})
+    except ValidationError as error:
+        raise _refuse_arguments(tool, error) from None
+
+
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
@@ -118,15 +120,8 @@ def _find(name: str) -> Tool:
     return tool
 
 
-def _validated(tool: Tool, arguments: dict[str, Any] | None) -> Any:
-    try:
-        return tool.arguments.model_validate(arguments or {})
-    except ValidationError as error:
-        raise _invalid(tool, error) from None
-
-
-def _invalid(tool: Tool, error: ValidationError) -> Refusal:
-    """What is wrong with the arguments, without repeating them: the first three faults, and the tool's arguments."""
+def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
+    """A refusal that names the first three faults and the tool's arguments, and never repeats a value."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)[:3]
     why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
     required = [name for name, field in tool.arguments.model_fields.items() if field.is_required()]

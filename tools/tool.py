@@ -1,4 +1,4 @@
-"""What a tool is: its words, its schema, and the one call through the door behind it."""
+"""What a tool is: its wording, its schema, and its one call through the door."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,47 +8,41 @@ from typing import Any
 from mcp import types
 from pydantic import BaseModel
 
-from teamroom.server.acts.act import AnyAct, AnyRead
-from teamroom.server.identity import Caller, Role
+from teamroom.server.acts.act import AnyAct, AnyRead, Read
+from teamroom.server.identity import Caller
+from teamroom.tools.danger import Danger
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
-"""What Claude Code reads to keep a tool at hand that it would otherwise have to search for."""
-
-
-@dataclass(frozen=True)
-class Danger:
-    """What a person is asked before a dangerous act, and the shell command that does the same.
-
-    `always`: wherever the client can ask; else only for a token of a chat client.
-    """
-
-    question: Callable[[Any], str]
-    shell: Callable[[Any], str]
-    always: bool = False
+"""A mark for Claude Code: keep this tool loaded, so that the model need not search for it."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `text` puts its reply into plain words for a model; the reply itself goes along as data.
+    """One tool: the wording of an act or a read. The act states who may call it and who is shown it.
 
-    `next` says what to do now, if that is not plain: some clients show a model only the words, some only
-    the data, so it stands in both. `roles` None: everybody sees it; people may see what agents need a role
-    for. `waits`: it blocks, so it goes over the streaming transport. `core`: clients that load tools only
-    when asked for are told to keep this one at hand. `danger`: a person confirms it.
+    - `text` renders the reply as plain words for a model. The structured content carries the reply itself.
+    - `place` orders `tools/list`. A place never changes, because clients cache the list with the prompt.
+    - `next` says what to do next, where that is not obvious. Some clients show a model only the words and some only the
+      data, so the advice is in both.
+    - `waits`: the tool blocks, so it goes over the streaming transport.
+    - `core`: clients that load tools on demand keep this one loaded.
+    - `danger`: what a person confirms first.
     """
 
-    name: str
-    description: str
     does: AnyAct | AnyRead
+    description: str
     text: Callable[[Any], str]
+    place: int
     next: Callable[[Any], str | None] = lambda reply: None
-    roles: frozenset[Role] | None = None
-    people: bool = False
     waits: bool = False
-    reads: bool = False
     destroys: bool = False
     core: bool = False
     danger: Danger | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its act."""
+        return str(self.does.name)
 
     @property
     def arguments(self) -> type[BaseModel]:
@@ -57,29 +51,35 @@ class Tool:
         return arguments
 
     def is_for(self, caller: Caller) -> bool:
-        """Whether a caller is shown this tool; whether it may use it, the door decides."""
-        return self.roles is None or caller.role in self.roles or (self.people and caller.kind == "human")
+        """Whether a caller is shown this tool. The door decides whether the caller may use it.
+
+        A tool that plain members may call is shown to everybody.
+        """
+        does = self.does
+        if does.shown_to_agents is not None:
+            return caller.kind == "human" or caller.role in does.shown_to_agents
+        return caller.role in does.roles or "member" in does.roles
 
     @cached_property
-    def listed(self) -> types.Tool:
+    def definition(self) -> types.Tool:
         """The tool as `tools/list` shows it."""
         return types.Tool(
             name=self.name,
             description=self.description,
             input_schema=compact(self.arguments.model_json_schema()),
             annotations=types.ToolAnnotations(
-                read_only_hint=self.reads, destructive_hint=self.destroys, open_world_hint=False
+                read_only_hint=isinstance(self.does, Read), destructive_hint=self.destroys, open_world_hint=False
             ),
             _meta={ALWAYS_LOAD: True} if self.core else None,
         )
 
 
 KEPT = ("type", "enum", "const", "description", "items", "properties", "required", "default", "minimum", "maximum")
-"""What a model needs of a schema; titles, lengths and patterns are enforced, and said when they are broken."""
+"""What a model needs of a schema. Lengths and patterns are enforced; a refusal explains a broken one."""
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema as short as it can be said: references put in, no titles, no unions with null."""
+    """A schema in its shortest form: references resolved, no titles, no unions with null."""
     return _compact(schema, schema.get("$defs", {}))
 
 

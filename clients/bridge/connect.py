@@ -34,7 +34,7 @@ def connect(place: Place, name: str) -> Failure | None:
 
 
 async def _carry(place: Place, name: str) -> Failure | None:
-    write = _protocol_only_on_stdout()
+    write = protocol_only_on_stdout()
     bridge = Bridge(place, name, write, say)
     send, receive = anyio.create_memory_object_stream[bytes | None](FRAMES_WAITING)
     loop = asyncio.get_running_loop()
@@ -59,7 +59,7 @@ def _read_frames(frames: Frames, loop: asyncio.AbstractEventLoop) -> None:
     loop.call_soon_threadsafe(frames.close)
 
 
-def _protocol_only_on_stdout() -> Write:
+def protocol_only_on_stdout() -> Write:
     """Return the function that writes to the client. All other standard output goes to standard error from now on."""
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -7,6 +7,7 @@ from typing import Any
 
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.protocol import CONNECTION_CLOSED, NAMED_BY, VERSION, VERSION_META, repeated_headers
+from teamroom.server.refusals import REFUSED
 
 STREAMS = frozenset({"subscriptions/listen", "events/stream"})
 """Requests that stay open until their client closes them."""
@@ -65,7 +66,8 @@ def refused(frame: Frame, failure: Failure) -> bytes:
     code = failure.body.get("code")
     first = f"Refused ({code}): {failure.why}" if code else failure.why
     data = {**failure.body, "why": failure.why, "fix": failure.fix}
-    return error(frame.message["id"], CONNECTION_CLOSED, f"{first} Fix: {failure.fix}", data)
+    number = REFUSED if code else CONNECTION_CLOSED
+    return error(frame.message["id"], number, f"{first} Fix: {failure.fix}", data)
 
 
 def error(id_: Any, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:

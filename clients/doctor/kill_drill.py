@@ -40,7 +40,7 @@ def kill_drill(place: Place) -> Iterator[Finding]:
 def _drill(place: Place) -> tuple[float, float, Answer]:
     """Return when the kill was sent, when it was answered, and the answer to the killed member's next call."""
     with connected(place) as room:
-        token = _enroll(room)
+        token = enroll(room)
         as_member = replace(place, token_file=None, environment={**place.environment, "TEAMROOM_TOKEN": token})
         try:
             with connected(as_member) as agent:
@@ -52,7 +52,7 @@ def _drill(place: Place) -> tuple[float, float, Answer]:
         return started, killed, _call_again(place.endpoint, token)
 
 
-def _enroll(room: Room) -> str:
+def enroll(room: Room) -> str:
     """Enroll or revive the drill's member; returns its token. Raises Failure if a live member has its name."""
     try:
         there = (room.call("who", name=NAME))["members"]

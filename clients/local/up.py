@@ -24,12 +24,12 @@ from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
+from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.record.backups import way_back
 from teamroom.server.rules.names import reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.sqlite.connect import NewerRoomError
-from teamroom.server.store.transaction import DamagedError, StorageError
+from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 
 NAMELESS_OWNER = "host"
 """The first owner's name if the user's name is not a valid one."""
@@ -49,16 +49,23 @@ class Opened:
     new_owner: str | None
 
 
-def up(folder: Path, port: int | None, owner: str | None, opened: Callable[[Opened], None]) -> None:
+def up(
+    folder: Path,
+    port: int | None,
+    owner: str | None,
+    opened: Callable[[Opened], None],
+    *,
+    clock: Clock = wall_clock,
+) -> None:
     """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
-    first_owner = _owner_name(owner)
+    first_owner = owner_name(owner)
     try:
         settings = _settings(folder, port)
         logs.configure(settings.log_format, settings.log_level)
         data_folder.make_private(folder)
         listener, settings = _listen(folder, settings)
         with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
-            room = Room(folder, settings)
+            room = Room(folder, settings, clock)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(room, listener, first_owner, opened))
     except SettingsError as error:
@@ -132,7 +139,7 @@ def _who_answers(url: str) -> str:
     return "a room with another data folder" if is_room else "another program"
 
 
-def _owner_name(owner: str | None) -> str:
+def owner_name(owner: str | None) -> str:
     """Return the first owner's name: as given, else the user's name made valid. Raises Failure."""
     if owner is not None:
         if not _is_free_name(owner):

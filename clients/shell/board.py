@@ -24,6 +24,7 @@ from teamroom.clients.session.terminal import (
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.text import state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
@@ -125,10 +126,13 @@ def _row(task: "TaskLine", presence: Presence) -> Row:
 
 def _cells(task: "TaskLine", presence: Presence) -> Row:
     """Return a task as a row with its state."""
-    lease = Styled(_state_of_lease(task))
     return [
-        Styled(plain(task.task)), Styled(plain(task.state)), _holder(task, presence), lease, Styled(plain(task.title))
-    ]  # fmt: skip
+        Styled(plain(task.task)),
+        Styled(state_in_words(plain(task.state))),
+        _holder(task, presence),
+        Styled(_state_of_lease(task)),
+        Styled(plain(task.title)),
+    ]
 
 
 def _holder(task: "TaskLine", presence: Presence) -> Styled:
@@ -161,13 +165,15 @@ def _show_task(task: "TaskShown", presence: Presence) -> None:
             print_line(Styled(f"  {line}"))
     print()
     for entry in task.history:
-        what = f"@{plain(entry.member)} {plain(entry.kind)}" + (f": {plain(entry.text)}" if entry.text else "")
+        what = f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}" + (
+            f": {plain(entry.text)}" if entry.text else ""
+        )
         print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(what))
 
 
 def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
     words, style = STATES.get(task.state, (task.state, "dim"))
-    before = ", ".join(f"{d['task']} ({d['state']})" for d in task.depends_on)
+    before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
     return [
         ("state", Styled((words, style), (" overdue" if task.overdue else "", "bold red"))),
         ("holder", _holder(task, presence)),
@@ -195,6 +201,6 @@ def _reminders(task: "TaskShown") -> list[str]:
     """Return the reminders of a task in the room's words. Their model loads only for a task that has any."""
     if not task.reminders:
         return []
-    from teamroom.server.acts.reminders.reminders import Slot
+    from teamroom.server.facts.owed import Slot
 
     return [Slot.model_validate(slot).line() for slot in task.reminders]

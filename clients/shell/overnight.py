@@ -12,7 +12,8 @@ from teamroom.clients.session.terminal import Row, Styled, plain, print_json, pr
 from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
-from teamroom.server.rules.overnight import KIND_WORDS, bars, kinds_in_words
+from teamroom.server.rules.overnight import bars
+from teamroom.server.rules.text import state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.overnight.broke import Broken
@@ -84,7 +85,8 @@ def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any
     print_line(Styled(f"{title} {total:,}", style=f"bold {style}"))
     print_rows([row(thing) for thing in section.shown])
     if section.left_out:
-        more = f"and {sum(section.left_out.values()):,} more: {see}  ({kinds_in_words(section.left_out)})"
+        rest = ", ".join(f"{count} {state_in_words(kind)}" for kind, count in section.left_out.items())
+        more = f"and {sum(section.left_out.values()):,} more: {see}  ({rest})"
         print_line(Styled(more, style="dim"), is_cut=True)
 
 
@@ -112,7 +114,7 @@ def _waiting(waiting: "Waiting", ago: Ago) -> Row:
 def _broken(broken: "Broken", ago: Ago) -> Row:
     times = f" ({broken.times} times)" if broken.times > 1 else ""
     became = f"{plain(broken.became)}; " if broken.became else ""
-    kind = KIND_WORDS.get(broken.kind, broken.kind)
+    kind = state_in_words(broken.kind)
     return [
         Styled(plain(broken.subject), style="bold"),
         Styled("over", style="dim") if broken.over else Styled(kind, style="red"),
@@ -125,7 +127,7 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
     until = f" until {_time(stopped.until)}" if stopped.until else ""
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
-        how_ended = "revived" if stopped.revived else KIND_WORDS["let_go"]
+        how_ended = "revived" if stopped.revived else "let go"
         ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "expired"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [
@@ -141,7 +143,7 @@ def _held(held: "Held", ago: Ago) -> Row:
     last = held.last
     waits = f"; waits: {plain(held.waits_for)}" if held.waits_for else ""
     text = "" if last is None else last.text or last.evidence
-    brought = "" if last is None else f"; {plain(last.kind)}" + (f" “{plain(text)}”" if text else "")
+    brought = "" if last is None else f"; {state_in_words(plain(last.kind))}" + (f" “{plain(text)}”" if text else "")
     return [
         Styled(plain(held.task), style="bold"),
         Styled("overdue", style="bold red") if held.overdue else Styled(words, style=style),

@@ -23,6 +23,7 @@ from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
@@ -76,6 +77,26 @@ Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 
 
+UNIX_TIME_FROM = 1_000_000_000
+"""A number of seconds from here on is taken as a Unix time, not as a span."""
+
+
+def _mode(mode: str) -> str:
+    parsed = parse_mode(mode)
+    if parsed is None:
+        raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
+    return parsed
+
+
+Mode = Annotated[str, Field(max_length=12), AfterValidator(_mode)]
+Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
+
+
+def from_now(span: float, now: float) -> float:
+    """A time from an argument in seconds: a span from now, or a Unix time where the number is that large."""
+    return span if span >= UNIX_TIME_FROM else now + span
+
+
 class Arguments(BaseModel):
     """The arguments of an act or a read: nothing that is not named, nothing guessed."""
 
@@ -108,6 +129,7 @@ R = TypeVar("R", bound=BaseModel)
 class Act(Generic[A, R]):
     """Something that a member can do: one function of one write transaction.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `while_paused`: a paused member may still do it. `repeats`: an equal call within a minute is the
     same call again, also without a request id. `when_full`: a full disk does not stop it. `is_evidence`: that it left a
     receipt shows a mind at work, and not only a program that listens (PRS2).
@@ -118,6 +140,7 @@ class Act(Generic[A, R]):
     reply: type[R]
     run: Callable[[Writing, Caller, A], R]
     roles: Roles = WORKERS
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
     when_full: bool = False
@@ -128,6 +151,7 @@ class Act(Generic[A, R]):
 class Read(Generic[A, R]):
     """Something that a member can look at: one function of one read snapshot.
 
+    `shown_to_agents`: which agents see its tool, where those are fewer than may call it; people see it all the same.
     `is_small`: whether arguments ask for a page that an index leads to, so that nothing is scanned. `beside`: what is
     written down once it was read; where nothing can be written, the read stands.
     """
@@ -136,6 +160,7 @@ class Read(Generic[A, R]):
     arguments: type[A]
     run: Callable[[Reading, Caller, A], R]
     roles: Roles = EVERYBODY
+    shown_to_agents: Roles | None = None
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     beside: Callable[[Writing, Caller, A, R], None] | None = None

@@ -26,10 +26,10 @@ from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import said
-from teamroom.server.store.engine import QueueFullError, Store
+from teamroom.server.store.engine import DamagedError, DiskFullError, QueueFullError, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
-from teamroom.server.store.transaction import DamagedError, DiskFullError, Reading, StorageError, Writing
+from teamroom.server.store.transaction import Reading, Writing
 
 logger = logging.getLogger("teamroom.door")
 
@@ -57,9 +57,9 @@ class Door:
         self._metrics = metrics
         self._way_back = way_back
 
-    def identify(self, token: str) -> Caller:
+    async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
-        row = self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
+        row = await self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
         if row is None or not is_live(row, self._clock()):
             if row is not None and row.state == "killed":
                 raise _killed(row)
@@ -72,10 +72,11 @@ class Door:
             raise _killed(row)
         return _caller(row)
 
-    def is_ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Whether the store answers, and takes acts."""
         try:
-            return self._store.is_writing and self._store.look_up(lambda tx: tx.one(ReadHead, "read_head")) is not None
+            head = await self._store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
+            return self._store.is_writing and head is not None
         except StorageError:
             return False
 
@@ -154,10 +155,10 @@ class Door:
             await self._write_beside(beside)
         return reply
 
-    def check(self, caller: Caller, read: AnyRead) -> None:
+    async def check(self, caller: Caller, read: AnyRead) -> None:
         """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
         try:
-            self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
+            await self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
             raise self.storage_refusal(error) from error
 

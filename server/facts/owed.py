@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel
+
+from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.task import task_now
@@ -20,10 +23,14 @@ from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.messages import MessageRow
+from teamroom.server.store.rows.supervisor import ReminderRow
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 HOUR_SECONDS = 3_600.0
+
+SLOTS_SHOWN = 10
+"""How many of the newest decisions about something are shown."""
 
 SubjectKind = Literal["task", "message", "offer", "member"]
 
@@ -95,6 +102,41 @@ def first_delay(tx: Reading, rule: str, interval: float | None, blocked: bool = 
 def schedule_reminder(tx: Writing, rule: str, subject: int, member: int, mode: str, blocked: bool = False) -> None:
     """A member owes something from now on: set the timer of its first reminder."""
     schedule(tx, rule, subject, member, first_delay(tx, rule, interval_seconds(mode, tx.settings), blocked))
+
+
+# ------------------------------------------------------------------ what became of each slot
+
+
+class Slot(BaseModel):
+    """A reminder that was sent, held or left out, and why."""
+
+    rule: str
+    member: str
+    at: str
+    outcome: Literal["sent", "held", "silent"]
+    reason: str
+    missed: int
+
+    def line(self) -> str:
+        """The slot in words, as every view of it says it."""
+        why = f", {self.reason}" if self.reason else ""
+        missed = f", {self.missed} slot{'s' if self.missed != 1 else ''} before it missed" if self.missed else ""
+        return f"{self.at} {self.rule} of @{self.member}: {self.outcome}{why}{missed}"
+
+
+def slots_of(tx: Reading, rule: str, subject: int) -> list[Slot]:
+    """The newest decisions about something: what was sent, and what was left out for which reason."""
+    return [
+        Slot(
+            rule=row.rule,
+            member=row.member,
+            at=rfc3339(row.at),
+            outcome=row.outcome,
+            reason=row.reason,
+            missed=row.missed,
+        )
+        for row in tx.all(ReminderRow, "reminders_of_subject", rule=rule, subject=subject, limit=SLOTS_SHOWN)
+    ]
 
 
 # ------------------------------------------------------------------ what is owed under each rule

@@ -15,7 +15,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import Lease, Pause
-from teamroom.server.rules.text import how_many_fit
+from teamroom.server.rules.text import how_many_fit, state_in_words
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState, UnfinishedDependency
@@ -145,7 +145,8 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
             subject=task.name,
             fence=task.fence,
         )
-    holder = f"@{task.row.holder_name} has it now" if task.holder is not None else f"it is {task.state}"
+    state = state_in_words(task.state)
+    holder = f"@{task.row.holder_name} has it now" if task.holder is not None else f"it is {state}"
 
     def keep(tx: Writing) -> None:
         tx.run(

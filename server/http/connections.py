@@ -19,6 +19,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from teamroom.server.identity import Caller
+from teamroom.server.refusals import REFUSED
 from teamroom.server.settings import Settings
 
 logger = logging.getLogger("teamroom.connections")
@@ -31,9 +32,9 @@ HEAD_BYTES = 65_536
 
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n"
-    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Refused (too_large): The headers are too long.",'
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":"Refused (too_large): The headers are too long.",'
     b'"data":{"code":"too_large","why":"The headers are too long.","fix":"Send at most 64 KiB of headers."}}}'
-)
+) % REFUSED
 
 STATE_KEY = "connection"
 

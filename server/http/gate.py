@@ -16,9 +16,9 @@ from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.http.connections import Connections
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
-from teamroom.server.refusals import UNRECORDED, Refusal
+from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.transaction import StorageError
+from teamroom.server.store.engine import StorageError
 
 logger = logging.getLogger("teamroom.gate")
 
@@ -38,10 +38,7 @@ REFUSED_BODY_SECONDS = 1.0
 
 REQUEST_ID_CHARACTERS = 200
 
-JSON_RPC_ERROR = -32000
-"""The JSON-RPC error code of everything the gate refuses; the refusal itself is in `data`."""
-
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
 did would begin again at each quotation mark of such a beginning, and take minutes for one body."""
 
@@ -115,7 +112,7 @@ class Gate:
 
     async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:
-            caller = self._admit(headers)
+            caller = await self._admit(headers)
         except GateRefusal as refusal:
             if scope["method"] == "POST" and b"expect" not in headers:
                 refusal.request_id = await self._id_of(headers, receive)
@@ -129,8 +126,8 @@ class Gate:
                 receive = _replay(body, receive)
             await self._app(scope, receive, send)
 
-    def _admit(self, headers: dict[bytes, bytes]) -> Caller:
-        caller = self._authenticate(headers)
+    async def _admit(self, headers: dict[bytes, bytes]) -> Caller:
+        caller = await self._authenticate(headers)
         if self._connections.open_calls(caller.member) >= self._settings.open_calls:
             raise GateRefusal(
                 429,
@@ -160,10 +157,10 @@ class Gate:
             status = 429 if refusal.code in UNRECORDED else 403
             raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
 
-    def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
+    async def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
-            return self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+            return await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
@@ -196,10 +193,11 @@ class Gate:
             raise GateRefusal(
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
-        self._check_json(bytes(body))
+        self.check_json(bytes(body))
         return bytes(body)
 
-    def _check_json(self, body: bytes) -> None:
+    def check_json(self, body: bytes) -> None:
+        """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""
         if b"\0" in body:  # UTF-16 and UTF-32 always have some; in them, brackets could hide from the check of depth
             raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
         if is_deeper(body, self._settings.json_depth):
@@ -216,10 +214,10 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "Only GET is served here.", "Use GET.", [(b"allow", b"GET, HEAD")])
         if scope["path"] == METRICS_PATH:
-            await self._may_look(self._authenticate(headers))
-            await _send(send, 200, self._metrics.text(), CONTENT_TYPE)
+            await self._may_look(await self._authenticate(headers))
+            await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
-        good = scope["path"] != READY_PATH or self._door.is_ready()
+        good = scope["path"] != READY_PATH or await self._door.is_ready()
         await _send_json(send, 200 if good else 503, {"ok": good})
 
 
@@ -234,7 +232,7 @@ def is_deeper(body: bytes, depth: int) -> bool:
     if body.count(b"{") + body.count(b"[") <= depth:
         return False
     level = 0
-    for bracket in _NOT_BRACKET.sub(b"", _STRING.sub(b"", body)):
+    for bracket in _NOT_BRACKET.sub(b"", STRING.sub(b"", body)):
         level += 1 if bracket in b"[{" else -1
         if level > depth:
             return True
@@ -270,7 +268,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 async def _refuse(send: Send, refusal: GateRefusal) -> None:
     data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
     message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
-    error = {"code": JSON_RPC_ERROR, "message": message, "data": data}
+    error = {"code": REFUSED, "message": message, "data": data}
     await _send_json(
         send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
     )

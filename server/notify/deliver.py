@@ -32,8 +32,8 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.letters import Letter
 from teamroom.server.rules.notices import quiet_until
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import Store
-from teamroom.server.store.transaction import StorageError, Writing
+from teamroom.server.store.engine import StorageError, Store
+from teamroom.server.store.transaction import Writing
 
 logger = logging.getLogger("teamroom.notify")
 
@@ -86,10 +86,12 @@ class Deliverer:
         if not self._store.is_writing:  # what became of it could not be written down, so it would be sent again
             return now + AGAIN_SECONDS
         quiet = quiet_until(now, self._settings)
-        due, later = self._store.look_up(lambda tx: (due_deliveries(tx), next_delivery(tx)))
+        at_work = set(self._at_work)  # before the look-up, which may not see what ends during it
+        due, later = await self._store.look_up(lambda tx: (due_deliveries(tx), next_delivery(tx)))
         for found in due:
             key = (found.member, found.channel)
-            if key not in self._at_work and (quiet is None or found.kind == "test"):
+            if key not in at_work and (quiet is None or found.kind == "test"):
+                at_work.add(key)
                 task = self._at_work[key] = asyncio.create_task(self._deliver(found))
                 task.add_done_callback(partial(self._done, key))
         return min(math.inf if later is None else later, quiet or math.inf)

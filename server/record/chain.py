@@ -157,14 +157,14 @@ class Verifier:
         """Check the next `limit` entries. None: there is more to check."""
         entries = tx.all(LogEntry, "log_page", after=self.seq, limit=limit)
         for entry in entries:
-            if (why := self._fault(entry)) is not None:
+            if (why := self.fault_of(entry)) is not None:
                 return Verdict(self.seq, self.hash, self.seq + 1, why)
             if (wrong := self.texts.follow(tx, entry)) is not None:
                 return Verdict(self.seq, self.hash, wrong.seq, wrong.why)
             self.seq, self.hash = entry.seq, entry.hash
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
                 return Verdict(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
-        return None if len(entries) == limit else self._end(tx)
+        return None if len(entries) == limit else self.judge_end(tx)
 
     def unreadable(self, why: str) -> Verdict:
         """The verdict where the next entry, or a text that was looked at, cannot even be read."""
@@ -172,7 +172,8 @@ class Verifier:
             return Verdict(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
         return Verdict(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
-    def _fault(self, entry: LogEntry) -> str | None:
+    def fault_of(self, entry: LogEntry) -> str | None:
+        """What is wrong with the next entry, or None."""
         if entry.seq != self.seq + 1:
             return f"number {self.seq + 1} is missing"
         if any(not isinstance(getattr(entry, name), str | None) for name in TEXTS):
@@ -188,7 +189,8 @@ class Verifier:
             return "it does not follow from the entry before it"
         return None
 
-    def _end(self, tx: Reading) -> Verdict:
+    def judge_end(self, tx: Reading) -> Verdict:
+        """The verdict on the whole log, once every entry was checked."""
         head = tx.only(ReadHead, "read_head")
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq

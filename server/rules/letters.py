@@ -13,8 +13,6 @@ LINES = 10
 KINDS: tuple[Kind, ...] = ("needs you", "stuck", "stopped", "review waiting")
 """In the order in which a title has them."""
 
-GONE = "(taken away)"
-
 
 @dataclass(frozen=True, slots=True)
 class Matter:

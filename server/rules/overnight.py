@@ -5,7 +5,7 @@ All of it is arithmetic on counts, so that the screen costs the same however muc
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 LINES = 60
@@ -18,9 +18,6 @@ STEPS = 48
 """How many steps the pace of a span is drawn in at most."""
 
 BARS = "▁▂▃▄▅▆▇█"
-
-KIND_WORDS = {"sent_back": "sent back", "let_go": "let go", "killed_before": "killed before"}
-"""Kinds that are written otherwise than they are named."""
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 STEP_SECONDS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
@@ -82,11 +79,6 @@ def bars(counts: Sequence[int]) -> str:
     """Counts as bars, each one character wide; where nothing happened there is a gap."""
     most = max(counts, default=0)
     return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
-
-
-def kinds_in_words(counts: Mapping[str, int]) -> str:
-    """How many there are of each kind, in words."""
-    return ", ".join(f"{count} {KIND_WORDS.get(kind, kind)}" for kind, count in counts.items())
 
 
 def who_is_named(text: str, people: Collection[str]) -> str | None:

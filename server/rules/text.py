@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable
 
+REDACTED = "(taken away)"
+"""What a line shows whose content was redacted."""
+
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
@@ -23,18 +26,24 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else _TORN.sub("", text[: limit - 1]) + "…"
 
 
-_MARKS = str.maketrans("“”", '""')
+MARKS = str.maketrans("“”", '""')
+"""Quotation marks that would close a quotation of a member, and what stands for them."""
 
 
 def said(text: str) -> str:
     """A member's text inside a line of ours: on one line, in quotation marks that it cannot close."""
-    return f"“{' '.join(text.split()).translate(_MARKS)}”"
+    return f"“{' '.join(text.split()).translate(MARKS)}”"
 
 
 def logged(line: str) -> str:
     """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
     head, colon, text = line.partition(": ")
     return f"{head}: {said(text)}" if colon else line
+
+
+def state_in_words(state: str) -> str:
+    """A state, or the kind of an entry, as readers see it: `in_review` is written "in review"."""
+    return state.replace("_", " ")
 
 
 _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)

@@ -1,9 +1,9 @@
-"""What the statements of an act change for those who look at the room, by topic.
+"""The topics that each statement changes, for the listeners that follow them.
 
 A topic names what is read, not who reads it: `stream`, `board`, `task:12`, `inbox:7` and `me:7` of a member,
-`member:7`, `owner:7` and `room:0` for what is set at each level, `roster`, `tools:7`, `plants`, `policy`, `channels`.
-Whoever follows a resource follows its topics. It is a hint to read again: what comes due by itself changes
-nothing here, and presence, which every call moves, is left out.
+`member:7`, `owner:7` and `room:0` for the standing set at each level, `roster`, `tools:7`, `plants`, `policy`,
+`channels`. A listener on a resource follows the resource's topics. A change is a hint to read again: the passing of
+time changes no topic, and neither does presence, which every call moves.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 Topics = tuple[str, ...]
 Parameters = Mapping[str, Any]
 Change = Callable[[Parameters, Any], Topics]
-"""From a statement's parameters and the caller's row, None where the room itself acts, to topics."""
+"""Returns topics, given a statement's parameters and the caller's row, which is None if the room itself acts."""
 
 
 def _always(*topics: str) -> Change:
@@ -33,7 +33,7 @@ def _part_of_task(given: Parameters, caller: Any) -> Topics:
 
 
 def _wake(given: Parameters, caller: Any) -> Topics:
-    """Who is told of a task or an offer may have got or lost it."""
+    """A member that is woken about a task or an offer may have gained or lost it."""
     member, is_of_work = given["member"], given["subject"][:2] in ("T-", "O-")
     return (f"inbox:{member}", f"me:{member}") if is_of_work else (f"inbox:{member}",)
 

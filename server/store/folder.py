@@ -1,4 +1,4 @@
-"""The data folder: private to its user, locked by one server that can be named."""
+"""The data folder: private to its user, and locked by one server, whose name others can read."""
 
 import fcntl
 import os
@@ -17,13 +17,13 @@ PRIVATE_FILE = 0o600
 
 
 class FolderError(Exception):
-    """The data folder cannot be used; the text says why and what to do."""
+    """The data folder cannot be used. The text says why, and what to do."""
 
 
 def make_private(folder: Path) -> None:
-    """Create the data folder for its user alone; one that others can read is refused.
+    """Create the data folder so that only its user can read it.
 
-    Raises FolderError with the command that mends it.
+    Raises FolderError, with the command that fixes it, if others can read an existing folder.
     """
     try:
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def make_private(folder: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its user may read, whole or not at all."""
+    """Write a file that only its user can read, in full or not at all. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     try:
@@ -53,9 +53,9 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path, holder: str) -> Iterator[None]:
-    """Hold the folder for one server as long as the block runs; a crash frees it.
+    """Lock the folder for one server while the block runs; a crash releases the lock.
 
-    `holder` is a line for whoever comes second. Raises FolderError that names the first.
+    `holder` describes this server to a second one. Raises FolderError, which names the first server.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:

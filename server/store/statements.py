@@ -1,33 +1,53 @@
-"""Named SQL: every statement of the store stands in a `.sql` file under `-- name: …`."""
+"""Named SQL, and the migrations: every statement of the store is in a `.sql` file, under `-- name: …` or in order."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
+
+from teamroom.server.store.engine import NewerRoomError
 
 HERE = Path(__file__).parent
 SHARED = HERE / "sql"
 SQLITE = HERE / "sqlite"
+MIGRATIONS = HERE / "migrations"
 
 _NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 
 
 def read_statements(folder: Path) -> dict[str, str]:
-    """The statements of a folder's files by name. A name that stands twice is an error."""
+    """The statements of a folder's files by name. Raises ValueError if a name is defined twice."""
     statements: dict[str, str] = {}
     for path in sorted(folder.glob("*.sql")):
         parts = _NAME.split(path.read_text(encoding="utf-8"))
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in statements:
-                raise ValueError(f"{path.name}: the statement {name} stands twice")
+                raise ValueError(f"{path.name}: the statement {name} is defined twice")
             statements[name] = _COMMENT.sub("", text).strip().rstrip(";")
     return statements
 
 
 @cache
 def sqlite_statements() -> dict[str, str]:
-    """Everything the SQLite engine runs: the shared statements, and its own texts where they differ."""
+    """The statements of the SQLite engine: the shared ones, and its own text of those that differ."""
     return {**read_statements(SHARED), **read_statements(SQLITE)}
+
+
+def known_migrations() -> dict[int, Path]:
+    """This release's migrations by number, in order."""
+    return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}
+
+
+def missing_migrations(applied: Collection[int]) -> dict[int, Path]:
+    """The migrations that a database still needs, by number, in order. Raises NewerRoomError."""
+    known = known_migrations()
+    if ahead := sorted(set(applied) - set(known)):
+        raise NewerRoomError(
+            f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
+            "Install that release or a later one; nothing was changed."
+        )
+    return {number: path for number, path in known.items() if number not in applied}
 
 
 def split_script(script: str) -> list[str]:

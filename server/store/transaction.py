@@ -47,18 +47,6 @@ class Connection(Protocol):
         ...
 
 
-class StorageError(Exception):
-    """The engine could not carry a transaction out: disk full, damaged file, connection lost."""
-
-
-class DiskFullError(StorageError):
-    """There is no room for what was to be written."""
-
-
-class DamagedError(StorageError):
-    """The database is not what the room wrote: nothing is written to it any more."""
-
-
 class MissingRowError(Exception):
     """A statement that always has a row had none: a fault of ours."""
 

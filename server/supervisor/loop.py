@@ -15,8 +15,8 @@ from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import Store
-from teamroom.server.store.transaction import Reading, StorageError
+from teamroom.server.store.engine import StorageError, Store
+from teamroom.server.store.transaction import Reading
 from teamroom.server.supervisor.duties import carry_out, postpone_failed
 from teamroom.server.supervisor.lead import lead
 
@@ -41,7 +41,7 @@ class Supervisor:
     def __init__(
         self, door: Door, store: Store, watch: Watch, settings: Settings, metrics: Metrics, holder: str
     ) -> None:
-        self._door, self._store, self._watch = door, store, watch
+        self.door, self._store, self._watch = door, store, watch
         self._settings, self._metrics = settings, metrics
         self._holder = holder
         self._next = math.inf
@@ -51,22 +51,27 @@ class Supervisor:
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
-        """Something will be due at a time: it is woken if that is sooner than what it waits for."""
+        """Something is due at a time. The supervisor looks, if that is sooner than what it waits for."""
         if at < self._next:
+            self._next = at
             self._nudged.set()
 
     async def run(self) -> None:
         """Tick for as long as the room runs."""
         while True:
-            try:
-                self._next = await self.tick()
-            except (StorageError, Refusal) as error:
-                logger.warning("the supervisor cannot work (%s); it tries again", error)
-                self._next = self._watch() + FAILED_SECONDS
-            except Exception:
-                logger.exception("the supervisor failed; it tries again")
-                self._next = self._watch() + FAILED_SECONDS
+            self._next = math.inf  # a nudge during the tick counts, although the tick may have looked before it
+            then = await self._tick_or_later()
+            self._next = min(self._next, then)
             await self._sleep()
+
+    async def _tick_or_later(self) -> float:
+        try:
+            return await self.tick()
+        except (StorageError, Refusal) as error:
+            logger.warning("the supervisor cannot work (%s); it tries again", error)
+        except Exception:
+            logger.exception("the supervisor failed; it tries again")
+        return self._watch() + FAILED_SECONDS
 
     async def tick(self) -> float:
         """Do all that is due now; returns when the next thing is."""
@@ -76,13 +81,13 @@ class Supervisor:
             await self._look_again()
             self._looks_late = False
         for _ in range(ROUNDS):
-            rows = self._store.look_up(_due_now)
+            rows = await self._store.look_up(_due_now)
             if not rows:
-                return self._store.look_up(_next_due)
-            fence = await self._door.act_as_room(lambda tx: lead(tx, self._holder))
+                return await self._store.look_up(_next_due)
+            fence = await self.door.act_as_room(lambda tx: lead(tx, self._holder))
             if fence is None:
                 return self._watch() + self._settings.supervisor_seconds
-            await asyncio.gather(*(self._do(due, fence) for due in rows))
+            await asyncio.gather(*(self.do(due, fence) for due in rows))
         return self._watch()
 
     def _is_set_back(self) -> bool:
@@ -92,16 +97,16 @@ class Supervisor:
     async def _look_again(self) -> None:
         """Look now at members that would be looked at later than any judgement puts them off."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
-        if self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
-            await self._door.act_as_room(lambda tx: tx.run("look_again", **bound))
+        if await self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
+            await self.door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
-    async def _do(self, due: Timer, fence: int) -> None:
+    async def do(self, due: Timer, fence: int) -> None:
         """One thing that is due. What fails is counted, logged and tried again later; the others go on.
 
         Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
         """
         try:
-            done = await self._door.act_as_room(partial(carry_out, seen=due, fence=fence))
+            done = await self.door.act_as_room(partial(carry_out, seen=due, fence=fence))
             self._metrics.duty(due.rule, "done" if done else "dropped")
         except Exception as error:
             if isinstance(error, Refusal) and error.code in UNRECORDED:
@@ -109,11 +114,12 @@ class Supervisor:
             self._metrics.duty(due.rule, "failed")
             logger.exception("the supervisor's duty %s of %s failed; it is tried again", due.rule, due.subject)
             later = self._watch() + min(FAILED_SECONDS * 2.0 ** min(due.failures, 10), FAILED_LONGEST_SECONDS)
-            await self._door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
+            await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
         """Until something is due, a nudge, or the clock is set back."""
         loop = asyncio.get_running_loop()
+        self._nudged.clear()  # what was nudged during the tick is in `_next`
         while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_set_back():
             span, before = min(left, LOOK_UP_SECONDS), loop.time()
             try:
@@ -121,7 +127,6 @@ class Supervisor:
             except TimeoutError:
                 if (took := loop.time() - before) > span + self._settings.clock_step_seconds:
                     self._watch.slept(took)
-        self._nudged.clear()
 
 
 def _due_now(tx: Reading) -> list[Timer]:

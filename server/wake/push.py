@@ -94,6 +94,11 @@ class Push:
         """How many listeners there are."""
         return len(self._open)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept of any topic or turn, as when nobody listens any more."""
+        return not (self._following or self._idle or self._changed_at or self._queue)
+
     def followers(self, topic: str) -> Set[Listener]:
         """Who follows a topic now."""
         return frozenset(self._following.get(topic, ()))

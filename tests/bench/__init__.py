@@ -1,1 +1,1 @@
-"""Benchmarks, and campaigns that look for what must not happen: python -m tests.bench.NAME NUMBER."""
+"""Benchmarks: what the room costs, beside a floor measured in the same run. `python -m tests.bench.NAME`."""

@@ -26,7 +26,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
-from teamroom.tools.overnight import overnight
+from teamroom.tools.words.overnight import render_night
 
 ENTRIES = 1_000_000
 AGENTS = 50
@@ -122,7 +122,7 @@ def measured(entries: int, acts: tuple[tuple[str, int], ...]) -> Iterator[tuple[
             tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes, lambda: END))
             for hours in (1.0, 12.0, 24.0 * 365):
                 asked = Overnight(hours=hours)
-                lines = len(overnight(OVERNIGHT.run(tx, READER, asked)).splitlines())
+                lines = len(render_night(OVERNIGHT.run(tx, READER, asked)).splitlines())
                 yield f"{hours:g} h", best(lambda asked=asked: OVERNIGHT.run(tx, READER, asked)), lines  # type: ignore[misc]
             scan = "select act, actor, count(*), max(at) from log not indexed group by act, actor"
             yield "a scan, for comparison", best(lambda: connection.execute(scan).fetchall()), 0

@@ -18,7 +18,7 @@ OWNER = Caller("", "", member=2, name="owner", kind="human", role="owner", owner
 
 def sizes(caller: Caller) -> dict[str, int]:
     """Characters of compact JSON for each tool that `tools/list` shows a caller."""
-    shown = [tool.listed for tool in TOOLS.values() if tool.is_for(caller)]
+    shown = [tool.definition for tool in TOOLS.values() if tool.is_for(caller)]
     return {
         tool.name: len(
             json.dumps(

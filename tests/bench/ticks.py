@@ -83,10 +83,10 @@ NAIVE = (
     "select count(*) from member join presence on presence.member = member.id "
     "where presence.last_call_at + 3600 <= :now or presence.busy_until <= :now",
 )
-RUN_OUT = (
-    "update task set lease_from = :at - 86400 where id >= :first and id < :end",
-    "update due set at = :at where rule = 'lease' and subject >= :first and subject < :end",
-)
+RUN_OUT = {
+    "run_out": "update task set lease_from = :at - 86400 where id >= :first and id < :end",
+    "let_be_due": "update due set at = :at where rule = 'lease' and subject >= :first and subject < :end",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ async def supervised(folder: Path) -> AsyncIterator[tuple[Supervisor, Door]]:
     """The room's store under the room's own supervisor, its clock standing still."""
     watch = Watch(lambda: NOW, lambda: NOW, SETTINGS.clock_step_seconds)
     watch.since = NOW - 3600
-    context = Context(sqlite_statements(), SETTINGS, secrets.token_bytes, watch)
+    context = Context({**sqlite_statements(), **RUN_OUT}, SETTINGS, secrets.token_bytes, watch)
     store = SqliteStore(folder, context, lambda effects: None)
-    await store.open(NOW)
+    await store.open()
     try:
         metrics = Metrics()
         door = Door(store, watch, metrics, str)
@@ -165,7 +165,7 @@ async def time_due(folder: Path, count: int, first: int) -> float:
     async with supervised(folder) as (supervisor, door):
         for turn in range(ROUNDS):
             tasks = {"first": first + turn * count, "end": first + (turn + 1) * count, "at": NOW - 1}
-            await door.act_as_room(lambda tx, tasks=tasks: [tx._connection.execute(sql, tasks) for sql in RUN_OUT])
+            await door.act_as_room(lambda tx, tasks=tasks: [tx.run(name, **tasks) for name in RUN_OUT])
             started = time.perf_counter()
             await supervisor.tick()
             times.append(time.perf_counter() - started)

@@ -35,8 +35,8 @@ from teamroom.server.record.chain import Verdict, Verifier
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.engine import StorageError
 from teamroom.server.store.sqlite.copy import open_to_read
-from teamroom.server.store.transaction import StorageError
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
 from tests.campaigns.row_bytes import bytes_of_rows
 
@@ -154,7 +154,7 @@ async def _make(closed: Path, taken: Path) -> None:
     room = Room(closed, Settings())
     token = await room.open("olga")
     assert token is not None
-    owner = room.door.identify(token)
+    owner = await room.door.identify(token)
     await room.door.act(owner, ENROLL, ENROLL.arguments(name="builder"))
     for number in range(ENTRIES):
         if number == ENTRIES - LATE_ENTRIES:  # the way to an empty write-ahead log is to close
@@ -254,7 +254,7 @@ async def _open(folder: Path) -> str:
     except (StorageError, data_folder.FolderError):
         return "refuses to open"
     try:
-        caller = room.door.identify((folder / data_folder.OWNER_TOKEN).read_text().strip())
+        caller = await room.door.identify((folder / data_folder.OWNER_TOKEN).read_text().strip())
         await room.door.act(caller, POST_MESSAGE, POST_MESSAGE.arguments(text="after the damage"))
         await room.door.read(caller, READ_MESSAGES, READ_MESSAGES.arguments())
     except (Refusal, StorageError, UnauthorisedError):
@@ -268,8 +268,8 @@ async def _open(folder: Path) -> str:
 def _dense_only() -> Iterator[None]:
     """A verification that looks at numbers alone."""
     with (
-        patch.object(Verifier, "_fault", lambda self, entry: None if entry["seq"] == self.seq + 1 else "a gap"),
-        patch.object(Verifier, "_end", lambda self, tx: Verdict(self.seq, self.hash)),
+        patch.object(Verifier, "fault_of", lambda self, entry: None if entry.seq == self.seq + 1 else "a gap"),
+        patch.object(Verifier, "judge_end", lambda self, tx: Verdict(self.seq, self.hash)),
     ):
         yield
 

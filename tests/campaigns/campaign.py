@@ -46,7 +46,7 @@ class Campaign(Protocol):
 
 def command(name: str, words: str, default: int, campaign: Campaign) -> None:
     """Run a campaign from a shell. Exits with 1 when it found a fault, or when its twin's was not found."""
-    parser = argparse.ArgumentParser(prog=f"python -m tests.bench.{name}", description=words)
+    parser = argparse.ArgumentParser(prog=f"python -m tests.campaigns.{name}", description=words)
     parser.add_argument("number", type=int, nargs="?", default=default, help=f"default {default}")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's random choices; default: a new one")
     parser.add_argument("--twin", action="store_true", help="build the fault in, to see that it is found")

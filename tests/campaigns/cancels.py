@@ -227,7 +227,7 @@ async def _cancel_task(room: RunningRoom, request_id: str, choice: Choice, delay
         nonlocal end
         try:
             what: AnyAct = TOOLS[tool].does  # type: ignore[assignment]  # none of the chosen calls is a read
-            await door.act(door.identify(_token(room, name)), what, what.arguments(**arguments), request_id)
+            await door.act(await door.identify(_token(room, name)), what, what.arguments(**arguments), request_id)
             end = "answered first"
         except Refusal as refusal:
             end = f"refused ({refusal.code})"
@@ -284,6 +284,7 @@ class Rows:
 
     found: Sequence[Any]
     rowcount: int
+    description: Any
 
     def fetchone(self) -> Any:
         return self.found[0] if self.found else None
@@ -317,7 +318,7 @@ class SharedConnection:
     async def _run(self, work: Callable[[Writing], Any]) -> tuple[Any, int]:
         statements = self._context.statements
         async with self._connection.execute(statements["lock_head"]) as cursor:
-            head = Head(*(await cursor.fetchone() or ()))
+            head = Head(**(await cursor.fetchone() or {}))
         result = await anyio.to_thread.run_sync(
             lambda: work(Writing(self, self._context, head)), abandon_on_cancel=True
         )
@@ -332,7 +333,7 @@ class SharedConnection:
 
     async def _execute(self, sql: str, parameters: Any) -> Rows:
         async with self._connection.execute(sql, parameters) as cursor:
-            return Rows(list(await cursor.fetchall()), cursor.rowcount)
+            return Rows(list(await cursor.fetchall()), cursor.rowcount, cursor.description)
 
 
 @contextlib.asynccontextmanager
@@ -340,7 +341,7 @@ async def shared_connection(store: SqliteStore) -> Any:
     """Let the room write through one shared connection."""
     async with aiosqlite.connect(store.path) as connection:
         connection.row_factory = aiosqlite.Row
-        shared = SharedConnection(connection, store._context)
+        shared = SharedConnection(connection, store.context)
         with patch.object(store, "write", shared.write):
             yield
 

@@ -21,8 +21,9 @@ from unittest.mock import patch
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.acts.tasks import claims as claim_acts
 from teamroom.server.door.door import Door
-from teamroom.server.facts.task import find
+from teamroom.server.facts.task import find_task
 from teamroom.server.identity import Caller as Member
+from teamroom.server.store.engine import Store
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, rows
 from tests.campaigns.load import Called, Caller
@@ -45,7 +46,10 @@ async def campaign(
     names = [f"claimer-{n}" for n in range(claimers)]
     outcome = Outcome({"claimers": claimers, "tasks": number})
     winners: dict[int, str] = {}
-    with room_in_thread(folder) as room, two_transactions() if twin else contextlib.nullcontext():
+    with (
+        room_in_thread(folder) as room,
+        in_two_steps(room.running.room.store) if twin else contextlib.nullcontext(),
+    ):
         room.enroll(*names)
         owner = Caller("olga", room.port, room.token("olga"))
         members = [Caller(name, room.port, room.token(name)) for name in names]
@@ -123,20 +127,19 @@ def _judge_log(folder: Path, number: int, winners: dict[int, str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def two_transactions() -> Iterator[None]:
+def in_two_steps(store: Store) -> Iterator[None]:
     """The naive claim: look whether the task is free in one transaction, take it in the next."""
-    check_free, act = claim_acts._check_free, Door.act
+    check_free, act = claim_acts.check_free, Door.act
 
     async def look_then_act(
         self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
     ) -> Any:
         if what.name == "claim_task":
-            now = self._clock()
-            self._store.look_up(lambda tx: check_free(tx, caller, find(tx, arguments.task), now))
+            await store.look_up(lambda tx: check_free(tx, caller, find_task(tx, arguments.task)))
             await asyncio.sleep(0)
         return await act(self, caller, what, arguments, request_id)
 
-    with patch.object(Door, "act", look_then_act), patch.object(claim_acts, "_check_free", lambda *_: None):
+    with patch.object(Door, "act", look_then_act), patch.object(claim_acts, "check_free", lambda *_: None):
         yield
 
 

@@ -271,7 +271,7 @@ def _arguments(dice: random.Random, tool: Tool) -> Any:
     """Arguments for a tool as they are meant, then broken in up to three places."""
     if dice.random() < 0.05:
         return _broken(dice)
-    schema = tool.listed.input_schema
+    schema = tool.definition.input_schema
     arguments = _meant(dice, schema, tool.name)
     names = [*schema.get("properties", {}), dice.choice(UNKNOWN_ARGUMENTS)]
     for _ in range(dice.randrange(4)):

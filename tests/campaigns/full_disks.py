@@ -27,7 +27,7 @@ from teamroom.server.acts.act import Act
 from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.messages.messages import READ_MESSAGES
 from teamroom.server.acts.tasks.board import READ_BOARD
-from teamroom.server.app import Room
+from teamroom.server.app import Room, sqlite_engine
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -35,7 +35,7 @@ from teamroom.server.store import folder as data_folder
 from teamroom.server.store.transaction import Writing
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows
-from tests.campaigns.write_behind import WriteBehind
+from tests.campaigns.write_behind import write_behind
 
 DISK_MEGABYTES = 12
 SPARE_PAGES = 64
@@ -155,7 +155,7 @@ class Turn:
         self._folder, self._disk, self._known, self._dice, self._twin = folder, disk, known, dice, twin
         self._tokens = tokens
         self._callers: dict[str, Caller] = {}
-        self._room = Room(folder, _settings(twin))
+        self._room = Room(folder, _settings(twin), choose_engine=write_behind if twin else sqlite_engine)
         self.went_on: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.acknowledged: dict[int, str] = {}
@@ -164,11 +164,9 @@ class Turn:
 
     async def run(self) -> None:
         """Fill, act, free, act again, close, and look at what stands."""
-        if self._twin:
-            self._room.store._writer.__class__ = WriteBehind
         await self._room.open("olga")
         try:
-            self._callers = {name: self._room.door.identify(token) for name, token in self._tokens.items()}
+            self._callers = {name: await self._room.door.identify(token) for name, token in self._tokens.items()}
             await self._disk.fill(self._room, self._dice.randrange(SPARE_PAGES))
             await self._until_full()
             order = self._dice.sample(CALLS, len(CALLS))
@@ -236,7 +234,7 @@ async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
     tokens = {"olga": str(await room.open("olga"))}
 
     async def call(by: str, act: str, **arguments: Any) -> Any:
-        return await room.door.act(room.door.identify(tokens[by]), known[act], known[act].arguments(**arguments))
+        return await room.door.act(await room.door.identify(tokens[by]), known[act], known[act].arguments(**arguments))
 
     for name in ("builder", "second", "third", "fourth", "fifth", "spare", "filler"):
         tokens[name] = (await call("olga", "enroll", name=name)).token
@@ -277,7 +275,7 @@ class Disk:
 
     async def _limit(self, room: Room, spare: int) -> None:
         def work(tx: Writing) -> None:
-            connection = room.store._writer._connection
+            connection = room.store.committer.connection
             used = connection.execute("pragma page_count").fetchone()[0]
             connection.execute(f"pragma max_page_count = {used + spare}")
 

@@ -69,7 +69,7 @@ class FurnishedRoom(World):
     def _furnish(self) -> tuple[Path, dict[str, str]]:
         folder, tokens = super()._furnish()
         self._live_on(folder)
-        self.callers = {name: self.door.identify(token) for name, token in tokens.items()}
+        self.callers = {name: self.identify(token) for name, token in tokens.items()}
         for number in range(1, 5):
             self._done("bot", "create_task", title=f"work {number}")
         self._done("bot", "post_message", text="@rival hello")
@@ -128,7 +128,7 @@ class Client:
     async def read(self, name: str, uri: str) -> None:
         """Read a resource."""
         try:
-            read = await self._resources._read(uri, self._room.callers[name])
+            read = await self._resources.read_as(uri, self._room.callers[name])
         except Refusal as refusal:
             _judge_refusal(refusal.body())
         else:
@@ -200,7 +200,7 @@ _NASTY = [value for value in (_parsed(to_json(value)) for value in NASTY) if val
 
 def _arguments(choices: Choices, tool: Tool) -> Any:
     """Arguments for a tool: each field as it is meant, left out, or anything else; or any JSON at all."""
-    how, schema = choices.number(16), tool.listed.input_schema
+    how, schema = choices.number(16), tool.definition.input_schema
     if how == 15:
         written = _parsed(choices.text(TEXT_CHARACTERS))
         return written if isinstance(written, dict) else None

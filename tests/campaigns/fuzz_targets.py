@@ -66,7 +66,7 @@ def gate(data: bytes) -> None:
 
 def _turned_away(body: bytes) -> GateRefusal | None:
     try:
-        _GATE._check_json(body)
+        _GATE.check_json(body)
     except GateRefusal as refusal:
         return refusal
     return None
@@ -121,7 +121,7 @@ def _depth(body: bytes) -> tuple[int, bool]:
 
 def _forget_escapes() -> None:
     """A gate for which a string ends at its first quotation mark."""
-    gate_module._STRING = re.compile(rb'"[^"]*"')
+    gate_module.STRING = re.compile(rb'"[^"]*"')
 
 
 # ------------------------------------------------------------------ parsers
@@ -210,7 +210,7 @@ def _check_mode(read: str) -> None:
 
 def _leave_marks() -> None:
     """A room in whose lines a member's text can close the quotation marks around it."""
-    words._MARKS = {}
+    words.MARKS = {}
 
 
 # ------------------------------------------------------------------ all of them
@@ -230,7 +230,7 @@ def _believe() -> None:
     def believed(tool: Tool, arguments: dict[str, Any] | None) -> Any:
         return tool.arguments.model_construct(**(arguments or {}))
 
-    tools._validated = believed
+    tools.validate_arguments = believed
 
 
 _CALL = message("tools/call", {"name": "who", "arguments": {"name": 'a\\"[b'}, "_meta": ENVELOPE})

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +10,11 @@ import psutil
 from tests.campaigns.load import connect
 from tests.campaigns.process import Server
 from tests.support.raw import request
+from tests.support.stopwatch import Stopwatch
 
 LOOK_SECONDS = 0.02
+IDLE_SECONDS, IDLE_SHARE = 0.2, 0.25
+"""A server that works for less than a quarter of a fifth of a second is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,27 @@ async def look(server: Server) -> Inside:
     return Inside(*map(counted, names), files, memory)
 
 
+async def until_idle(server: Server, seconds: float) -> None:
+    """Wait until a server does next to nothing any more, or the time is up."""
+    assert server.process is not None
+    process, stopwatch = psutil.Process(server.process.pid), Stopwatch(server.process.pid)
+    worked, before = 1.0, sum(process.cpu_times()[:2])
+    while worked > IDLE_SHARE * IDLE_SECONDS and stopwatch.seconds < seconds:
+        await asyncio.sleep(IDLE_SECONDS)
+        now = sum(process.cpu_times()[:2])
+        worked, before = now - before, now
+
+
 async def until(server: Server, true: Callable[[Inside], bool], seconds: float) -> tuple[Inside, float]:
-    """Look until something is so, or the time is up; what was seen last, and how long it took."""
-    started = time.perf_counter()
+    """Look until something is so, or the time is up; what was seen last, and after how long.
+
+    The time leaves out what the machine kept both processes waiting for.
+    """
+    assert server.process is not None
+    stopwatch = Stopwatch(server.process.pid)
     while True:
         seen = await look(server)
-        took = time.perf_counter() - started
+        took = stopwatch.seconds
         if true(seen) or took > seconds:
             return seen, took
         await asyncio.sleep(LOOK_SECONDS)

@@ -261,7 +261,7 @@ def _pauses_again(flips: list[Flip], flip: Flip, name: str, call: Called) -> boo
 @contextlib.contextmanager
 def cached_standing() -> Iterator[None]:
     """The naive check: what a caller may do is looked up once in 100 ms, not inside each act."""
-    read, kept = room_door._principal, dict[str, tuple[Any, float]]()
+    read, kept = room_door.find_principal, dict[str, tuple[Any, float]]()
 
     def principal(tx: Reading, caller: Member) -> Any:
         row, at = kept.get(caller.token_id, (None, 0.0))
@@ -270,7 +270,7 @@ def cached_standing() -> Iterator[None]:
             kept[caller.token_id] = row, time.monotonic()
         return row
 
-    with patch.object(room_door, "_principal", principal):
+    with patch.object(room_door, "find_principal", principal):
         yield
 
 

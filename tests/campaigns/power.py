@@ -197,6 +197,7 @@ class Rows:
 
     def __init__(self, rows: list[Row], changed: int) -> None:
         self._rows, self.rowcount = iter(rows), changed
+        self.description = [(name,) for name in rows[0].names] if rows else None
 
     def fetchone(self) -> Row | None:
         """The next row, or None."""

@@ -25,6 +25,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.sqlite import commit as commits
 from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -95,7 +96,7 @@ async def _until_the_cut(
     """One life of the store, until its disk has no power."""
     context = Context(sqlite_statements(), Settings(), random.Random(dice.random()).randbytes)
     with _on(disk, without):
-        writer = SqliteStore(folder, context, lambda effects: None)._writer
+        writer = SqliteStore(folder, context, lambda effects: None).writer
         try:
             writer.start()
         except sqlite3.OperationalError:
@@ -119,7 +120,7 @@ class Acting:
         """Nobody reads here."""
         raise NotImplementedError
 
-    def look_up(self, work: Any) -> Any:
+    async def look_up(self, work: Any) -> Any:
         """Nobody reads here."""
         raise NotImplementedError
 
@@ -131,7 +132,7 @@ def _on(disk: Disk, without: str) -> Iterator[None]:
     try:
         with (
             patch.object(
-                writers, "connect_writer", lambda path: Connection(disk, path.name, sqlite_statements(), without)
+                commits, "connect_writer", lambda path: Connection(disk, path.name, sqlite_statements(), without)
             ),
             patch.object(writers, "CHECKPOINT_COMMITS", CHECKPOINT_COMMITS),
         ):

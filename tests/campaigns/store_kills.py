@@ -62,7 +62,7 @@ class Server:
 @contextmanager
 def serving(log: Path, module: str = "store_life") -> Iterator[Server]:
     """A server of lives, as long as the block runs; it writes what goes wrong into `log`."""
-    arguments = [sys.executable, "-m", f"tests.bench.{module}"]
+    arguments = [sys.executable, "-m", f"tests.campaigns.{module}"]
     with (
         log.open("w") as errors,
         subprocess.Popen(

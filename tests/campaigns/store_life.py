@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from teamroom.server.app import Room
+from teamroom.server.app import Room, sqlite_engine
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
+from teamroom.server.store.sqlite import commit as commits
 from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.statements import sqlite_statements
 from tests.campaigns.stored_acts import Wanted, everybody_acts
-from tests.campaigns.write_behind import WriteBehind
+from tests.campaigns.write_behind import write_behind
 
 Life = Callable[[dict[str, Any], mmap.mmap, int], None]
 """Lives as it was ordered, with memory that the killer sees, and where to say what was done."""
@@ -90,9 +91,8 @@ def live(order: dict[str, Any], seen: mmap.mmap, out: int) -> None:
         os.write(out, line)
 
     async def acts() -> None:
-        room = Room(Path(order["folder"]), Settings(readers=1))
-        if order["twin"]:
-            room.store._writer.__class__ = WriteBehind
+        engine = write_behind if order["twin"] else sqlite_engine
+        room = Room(Path(order["folder"]), Settings(readers=1), choose_engine=engine)
         await room.open("olga")
         callers = {name: Caller(**caller) for name, caller in order["callers"].items()}
         again = [Wanted(**wanted) for wanted in order["again"]]
@@ -107,7 +107,7 @@ def live(order: dict[str, Any], seen: mmap.mmap, out: int) -> None:
         await room.close()
 
     with (
-        patch.object(writers, "connect_writer", lambda path: Watched(path, seen)),
+        patch.object(commits, "connect_writer", lambda path: Watched(path, seen)),
         patch.object(writers, "CHECKPOINT_COMMITS", CHECKPOINT_COMMITS),
     ):
         asyncio.run(acts())

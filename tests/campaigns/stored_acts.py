@@ -64,10 +64,10 @@ async def make_room(folder: Path) -> dict[str, Caller]:
     token = await room.open("olga")
     assert token is not None
     try:
-        owner = room.door.identify(token)
+        owner = await room.door.identify(token)
         names = [f"worker-{n}" for n in range(MEMBERS)]
         enrolled = [await room.door.act(owner, ENROLL, ENROLL.arguments(name=name)) for name in names]
-        return {name: room.door.identify(reply.token) for name, reply in zip(names, enrolled, strict=True)}
+        return {name: await room.door.identify(reply.token) for name, reply in zip(names, enrolled, strict=True)}
     finally:
         await room.close()
 

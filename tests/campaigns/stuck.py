@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
 from tests.campaigns.crowd import enough_files
-from tests.campaigns.inside import Inside, look, until
+from tests.campaigns.inside import Inside, look, until, until_idle
 from tests.campaigns.load import Caller, SessionCaller
 from tests.campaigns.process import Server, enroll, serving
 from tests.support.raw import ENVELOPE, message, modern_headers, posted, request
@@ -112,6 +112,7 @@ class Turns:
         sockets = [await _stuck(members[n // len(WAYS)], n) for n in range(number)]
         seen, _ = await until(self.server, lambda seen: seen.requests >= before.requests + number, STUCK_SECONDS)
         found.stuck.append(seen.requests - before.requests)
+        await until_idle(self.server, STUCK_SECONDS)  # until its answers fill every pipe
         await self._serve(beside)
         for name in names:
             await self.owner.carried_out("kill", target=name, reason="it never reads")

@@ -22,6 +22,7 @@ from teamroom.server.acts.reminders import reminders
 from teamroom.server.app import Room
 from teamroom.server.facts.timers import Timer
 from teamroom.server.settings import Settings
+from teamroom.server.store.sqlite import commit as commits
 from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.transaction import Writing
 from teamroom.server.supervisor import loop
@@ -57,7 +58,7 @@ def live(order: dict[str, Any], seen: mmap.mmap, out: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        patch.object(writers, "connect_writer", lambda path: Watched(path, seen)),
+        patch.object(commits, "connect_writer", lambda path: Watched(path, seen)),
         patch.object(writers, "CHECKPOINT_COMMITS", CHECKPOINT_COMMITS),
         _marking_first(decided) if order["twin"] else _deciding(decided),
     ):
@@ -82,7 +83,7 @@ def _deciding(decided: Callable[[], None]) -> Iterator[None]:
 @contextlib.contextmanager
 def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
     """The twin: one transaction marks the slot as done, another one sends the reminder."""
-    send, do = reminders.send, loop.Supervisor._do
+    send, do = reminders.send, loop.Supervisor.do
     to_send: list[Callable[[Writing], None]] = []
     one_at_a_time = asyncio.Lock()
 
@@ -93,7 +94,7 @@ def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
         async with one_at_a_time:
             await do(self, due, fence)
             while to_send:
-                await self._door.act_as_room(_sending(to_send.pop(0)))
+                await self.door.act_as_room(_sending(to_send.pop(0)))
 
     def _sending(work: Callable[[Writing], None]) -> Callable[[Writing], None]:
         def sending(tx: Writing) -> None:
@@ -102,7 +103,7 @@ def _marking_first(decided: Callable[[], None]) -> Iterator[None]:
 
         return sending
 
-    with patch.object(reminders, "send", later), patch.object(loop.Supervisor, "_do", in_two):
+    with patch.object(reminders, "send", later), patch.object(loop.Supervisor, "do", in_two):
         yield
 
 

@@ -72,11 +72,11 @@ async def make_room(folder: Path) -> float:
     token = await room.open("olga")
     assert token is not None
     try:
-        owner, act = room.door.identify(token), room.door.act
+        owner, act = await room.door.identify(token), room.door.act
         names = [f"worker-{n}" for n in range(MEMBERS)]
         for name in names:
             enrolled = await act(owner, ENROLL, ENROLL.arguments(name=name))
-            caller = room.door.identify(enrolled.token)
+            caller = await room.door.identify(enrolled.token)
             await act(caller, HEARTBEAT, HEARTBEAT.arguments(note="at work", busy_until=86_400))
             for n in range(TASKS_EACH):
                 now += SECONDS_BETWEEN_ACTS

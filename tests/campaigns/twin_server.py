@@ -6,20 +6,20 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from teamroom.server.app import Room, listen, serve
+from teamroom.server.app import ChooseEngine, Room, listen, serve, sqlite_engine
 from teamroom.server.settings import load
 from teamroom.server.store import folder as data_folder
 
 
-def run(build_in: Callable[[Room], None]) -> None:
+def run(build_in: Callable[[Room], None] = lambda room: None, choose_engine: ChooseEngine = sqlite_engine) -> None:
     """Serve the room in the folder and on the port of the command line until the process ends."""
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), build_in))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), build_in, choose_engine))
 
 
-async def _serve(folder: Path, port: int, build_in: Callable[[Room], None]) -> None:
+async def _serve(folder: Path, port: int, build_in: Callable[[Room], None], choose_engine: ChooseEngine) -> None:
     data_folder.make_private(folder)
     listener, settings = listen(load().model_copy(update={"port": port}))
-    room = Room(folder, settings)
+    room = Room(folder, settings, choose_engine=choose_engine)
     build_in(room)
     with closing(listener), data_folder.locked(folder, settings.url):
         await room.open("olga")

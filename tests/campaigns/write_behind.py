@@ -4,32 +4,47 @@ It is the twin of the room's own writer: each act is answered as soon as it has 
 20 ms later, as a store does that writes behind.
 """
 
+import asyncio
 import time
+from pathlib import Path
+from typing import Any
 
-from teamroom.server.app import Room
-from teamroom.server.store.sqlite.writer import Job, Writer
+from teamroom.server.app import MakeContext
+from teamroom.server.store.engine import CarryOut
+from teamroom.server.store.sqlite.commit import Committer, Job
+from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Head
 from tests.campaigns.twin_server import run
 
 BEHIND_SECONDS = 0.02
 
 
-class WriteBehind(Writer):
-    """Answers first, commits later."""
+class AnswersFirst(Committer):
+    """Answers each act when it has run, and commits later."""
 
-    def _run_act(self, job: Job, head: Head) -> None:
-        super()._run_act(job, head)
-        self._answer([job])
+    def run_act(self, job: Job, head: Head) -> None:
+        super().run_act(job, head)
+        job.answer.get_loop().call_soon_threadsafe(_answer, job.answer, job.error, (job.result, job.seq))
 
-    def _commit(self, batch: list[Job], opened: Head, head: Head) -> None:
+    def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         time.sleep(BEHIND_SECONDS)
-        super()._commit(batch, opened, head)
+        super().commit(batch, opened, head)
 
 
-def write_behind(room: Room) -> None:
-    """Let the room's writer answer first."""
-    room.store._writer.__class__ = WriteBehind
+def _answer(caller: asyncio.Future[Any], error: Exception | None, result: tuple[Any, int]) -> None:
+    if caller.done():
+        return
+    if error is not None:
+        caller.set_exception(error)
+    else:
+        caller.set_result(result)
+
+
+def write_behind(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore:
+    """The room's engine, but for its answers."""
+    return SqliteStore(folder, make_context(sqlite_statements()), carry_out, make_committer=AnswersFirst)
 
 
 if __name__ == "__main__":
-    run(write_behind)
+    run(choose_engine=write_behind)

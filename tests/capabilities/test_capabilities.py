@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from teamroom.server.acts.capabilities import probes
 from teamroom.server.rules.proofs import answer, answer_command, is_probe_due
 from tests.support.planting import API, DAY, planted, probe, prove, run, stands, state
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell
+
+pytestmark = promise("CAP2")
 
 # ------------------------------------------------------------------ proofs
 
@@ -42,6 +45,7 @@ async def test_a_member_that_reaches_the_thing_proves_it_with_the_command_it_is_
     assert again["receipt"] is None
 
 
+@promise("CAP1")
 async def test_a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it(
     room: RunningRoom, tmp_path: Path
 ) -> None:
@@ -72,6 +76,7 @@ async def test_nothing_of_a_call_with_a_wrong_proof_is_carried_out(room: Running
     assert [(c["capability"], c["state"]) for c in member["capabilities"]] == [(API, "failed")]
 
 
+@promise("CAP1")
 async def test_a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again(
     room: RunningRoom, tmp_path: Path
 ) -> None:
@@ -118,6 +123,7 @@ async def test_without_name_and_nonce_in_it_a_stolen_answer_would_prove(
     assert (await state(builder, "thief"))["state"] == "proven"
 
 
+@promise("CAP1")
 async def test_a_proof_expires_and_a_new_probe_appears_a_day_before(room: RunningRoom, tmp_path: Path) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     await prove(builder, tmp_path)

@@ -24,8 +24,11 @@ from mcp_types.version import LATEST_MODERN_VERSION
 from teamroom.server.announcement import announce
 from tests.support.listeners import Told, told_over
 from tests.support.pipes import ENVELOPE, Pipe, pipe
+from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, ERAS, Era, Member, RunningRoom, running_room
 from tests.support.shells import TEAMROOM, Shell, free_port, token_file
+
+pytestmark = house
 
 
 def shell_of(folder: Path, url: str = "") -> Shell:
@@ -107,7 +110,7 @@ async def test_a_cancelled_call_ends_in_the_room_too(tmp_path: Path, era: Era) -
             await room.until_waiting()
             waiting.cancel()
             async with asyncio.timeout(BOUND_SECONDS):
-                while room.room.bus._waiting:
+                while room.room.bus.waiting_calls:
                     await anyio.lowlevel.checkpoint()
             assert (await builder("heartbeat"))["standing"] == "active"
 
@@ -351,6 +354,7 @@ async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
             assert "result" in await bridge.call("heartbeat")
 
 
+@promise("CTL3")
 async def test_a_killed_member_a_wrong_token_and_no_token_are_told_so(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [builder] = await room.enroll("builder")
@@ -386,12 +390,12 @@ async def test_a_token_that_was_replaced_in_its_file_is_taken_up_without_a_resta
 async def test_what_else_writes_to_standard_output_does_not_reach_the_client(tmp_path: Path) -> None:
     stray = """
 import asyncio
-from teamroom.clients.bridge.connect import _protocol_only_on_stdout
+from teamroom.clients.bridge.connect import protocol_only_on_stdout
 {claim}
 print("stray words", flush=True)
 """
     found = {}
-    for claim in ("write = _protocol_only_on_stdout()\nasyncio.run(write(b'{}'))", "print('{}')"):
+    for claim in ("write = protocol_only_on_stdout()\nasyncio.run(write(b'{}'))", "print('{}')"):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", stray.format(claim=claim),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

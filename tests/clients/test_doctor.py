@@ -18,9 +18,13 @@ from rich.cells import cell_len
 from teamroom.clients.doctor import kill_drill
 from teamroom.clients.doctor.machine import harnesses
 from teamroom.server.door.door import Door
+from teamroom.server.identity import Caller
 from teamroom.server.settings import NOT_ABOVE, Settings, contradictions
+from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, STEP_SECONDS, TOKEN, Done, Shell, up
+
+pytestmark = house
 
 FORGOTTEN_PROCESS = 2**22 + 1
 """Above what Linux gives to a process."""
@@ -137,9 +141,13 @@ async def test_a_member_that_bears_the_drills_name_is_not_killed(tmp_path: Path)
 async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: the drill finds a door that lets a killed member's token in."""
     async with running_room(tmp_path / "room") as room:
-        owner = room.room.door.identify(room.owner_token)
-        monkeypatch.setattr(Door, "identify", lambda self, token: owner)
-        monkeypatch.setattr(kill_drill, "_enroll", lambda place: _enrolled(place))
+        owner = await room.room.door.identify(room.owner_token)
+
+        async def lets_in(self: Door, token: str) -> Caller:
+            return owner
+
+        monkeypatch.setattr(Door, "identify", lets_in)
+        monkeypatch.setattr(kill_drill, "enroll", lambda place: _enrolled(place))
         [line] = lines(await shell_of(room).here("doctor", "--drill", "--json"), "drill")
         assert line["level"] == "problem"
         assert "not 401 killed" in line["found"]
@@ -182,6 +190,7 @@ def harness(tmp_path: Path) -> Iterator[str]:
         process.kill()
 
 
+@promise("SAF7")
 async def test_a_harness_that_runs_as_the_owners_user_is_named(tmp_path: Path, harness: str) -> None:
     async with running_room(tmp_path / "room") as room:
         [line] = lines(await shell_of(room).here("doctor", "--json"), "agents")

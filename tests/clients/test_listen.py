@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
+from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell, up
 from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+
+pytestmark = promise("PRS5")
 
 NOTES_WHAT_IT_GETS = """\
 import json, os, sys

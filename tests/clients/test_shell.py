@@ -14,8 +14,11 @@ from teamroom.clients.session.failure import COMMANDS, with_commands, without_to
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import plain, plain_lines
 from teamroom.clients.shell.main import app
+from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.support.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up
+
+pytestmark = house
 
 STEERING = "\x1b]0;owned\x07 \x1b[31mred \u202egnp.exe \u200b[bold]x[/bold] \r\x9b2J"
 
@@ -134,6 +137,7 @@ async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, 
 # ------------------------------------------------------------------ members and the switch
 
 
+@promise("ID4")
 async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom, shell: Shell) -> None:
     done = await shell.here("enroll", "builder")
     [token] = TOKEN.findall(done.out)
@@ -147,6 +151,7 @@ async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom,
     assert (await mine.here("board")).code == 3
 
 
+@promise("ID4")
 async def test_a_saved_token_lies_in_a_private_file_and_is_not_printed(room: RunningRoom, shell: Shell) -> None:
     for words in ((), ("--rotate", "--json")):
         done = await shell.here("enroll", "builder", "--save", *words)
@@ -158,6 +163,7 @@ async def test_a_saved_token_lies_in_a_private_file_and_is_not_printed(room: Run
         assert (await shell.here("board", "--token-file", str(path))).code == 0
 
 
+@promise("ID4")
 async def test_a_token_that_could_not_be_saved_is_not_made(room: RunningRoom, shell: Shell) -> None:
     (room.folder / "members").write_text("in the way")
     before = len(room.entries())
@@ -194,6 +200,7 @@ async def test_pause_and_resume_bind_and_let_go(room: RunningRoom, shell: Shell)
     assert (await builder("check_in"))["standing"] == "active"
 
 
+@promise("CTL7")
 async def test_kill_without_a_terminal_needs_yes_and_does_nothing_without(room: RunningRoom, shell: Shell) -> None:
     [builder] = await room.enroll("builder")
     before = len(room.entries())
@@ -208,6 +215,7 @@ async def test_kill_without_a_terminal_needs_yes_and_does_nothing_without(room: 
     assert dead.json["code"] == "killed"
 
 
+@promise("CTL7")
 async def test_kill_on_a_terminal_names_exactly_whom_and_asks(room: RunningRoom, shell: Shell) -> None:
     [builder] = await room.enroll("builder")
 
@@ -417,6 +425,7 @@ async def test_the_reminders_of_a_task_are_shown_in_the_words_that_agents_read(r
     assert [f"- {line.split(maxsplit=1)[1]}" for line in shown if line.startswith("  reminder ")] == lines
 
 
+@promise("SAF2")
 async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRoom, shell: Shell) -> None:
     owner = await room.owner()
     await owner("create_task", title="[red]x[/red] [link=file:///etc]y[/link] :bomb:", detail="[bold]\n  two\n\ttabs")
@@ -431,6 +440,7 @@ async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRo
     assert all(":bomb:" in done.out for done in (*piped[:2], *shown[:2]))
 
 
+@promise("SAF2")
 def test_characters_that_steer_a_terminal_are_written_as_escapes() -> None:
     shown = plain(STEERING)
     assert all(character.isprintable() for character in shown)

@@ -7,8 +7,11 @@ import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, Failure
 from teamroom.clients.session.place import HARNESS_VARIABLES, OWNER_TOKEN, Place, member_token, token
+from tests.support.promises import promise
 from tests.support.rooms import running_room
 from tests.support.shells import Shell, token_file
+
+pytestmark = promise("SAF7")
 
 OWNERS = "tr_" + "0" * 64
 MINE = "tr_" + "1" * 64

@@ -13,11 +13,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from teamroom.clients.local.up import NAMELESS_OWNER, _owner_name
+from teamroom.clients.local.up import NAMELESS_OWNER, owner_name
 from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
+from tests.support.plain_http import WITHOUT_TLS
+from tests.support.promises import house
 from tests.support.rooms import running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
+
+pytestmark = house
 
 
 @pytest.fixture
@@ -78,7 +82,11 @@ def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path,
         token = (room.folder / "owner.token").read_text().strip()
         opened, ended = threading.Event(), threading.Event()
         with httpx2.Client(
-            base_url=room.url, headers={"Authorization": f"Bearer {token}"}, timeout=20, trust_env=False
+            verify=WITHOUT_TLS,
+            base_url=room.url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=20,
+            trust_env=False,
         ) as http:
             session = open_session(http)
 
@@ -212,7 +220,7 @@ def test_an_owner_that_is_no_name_is_refused_as_usage(shell: Shell, owner: str) 
 )  # fmt: skip
 def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: user)
-    assert _owner_name(None) == name
+    assert owner_name(None) == name
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "many"])

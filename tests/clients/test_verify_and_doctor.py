@@ -13,8 +13,11 @@ import pytest
 
 from teamroom.clients.doctor.machine import has_wal_reset_fix
 from teamroom.clients.local.verify import verified
+from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import TOKEN, Done, Shell, free_port
+
+pytestmark = house
 
 
 async def closed_room(tmp_path: Path) -> Path:
@@ -62,6 +65,7 @@ def contents(folder: Path) -> dict[str, str]:
 # ------------------------------------------------------------------ verify
 
 
+@promise("LOG3")
 async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     before = contents(folder)
@@ -78,6 +82,7 @@ async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path
     assert set(after) - set(before) <= {"room.db-shm", "room.db-wal"}
 
 
+@promise("LOG3")
 @pytest.mark.parametrize(
     ("statements", "first_bad", "why"),
     [
@@ -107,6 +112,7 @@ async def test_a_change_a_gap_and_a_cut_are_found_and_the_first_bad_number_is_na
     assert why in found.json["why"]
 
 
+@promise("LOG3")
 @pytest.mark.parametrize(
     "summary",
     ["x'ff00'", "cast(x'ff00' as text)", "cast(summary as blob)"],
@@ -120,6 +126,7 @@ async def test_an_entry_that_cannot_be_read_is_named_like_a_changed_one(tmp_path
     assert "BAD: entry 5: " in done.out
 
 
+@promise("LOG3")
 async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     rewrite_chain(folder, at=5)
@@ -133,6 +140,7 @@ async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: 
     assert "there is no seal" in without.why
 
 
+@promise("LOG3")
 async def test_a_seal_that_was_forged_or_is_none_is_found(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     seal = folder / "seal.json"
@@ -144,6 +152,7 @@ async def test_a_seal_that_was_forged_or_is_none_is_found(tmp_path: Path) -> Non
     assert (broken.code, "contains no valid seal" in broken.err) == (1, True)
 
 
+@promise("LOG3")
 async def test_the_log_verifies_while_the_room_runs_and_grows(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [builder] = await room.enroll("builder")
@@ -204,6 +213,7 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
         assert "wip_cap" in shown.out
 
 
+@promise("SAF7")
 async def test_it_says_that_what_runs_as_the_owners_user_can_read_the_owners_files(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [line] = lines(await doctor(room), "same user")
@@ -283,6 +293,7 @@ async def test_a_clock_behind_the_log_is_a_problem(tmp_path: Path) -> None:
         assert line["level"] == "problem"
 
 
+@promise("SAF7")
 async def test_inside_an_agents_session_no_act_is_tried_with_the_owners_token(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         found = await doctor(room, CLAUDECODE="1")

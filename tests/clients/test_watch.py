@@ -25,6 +25,7 @@ from teamroom.clients.watchdog.processes import matching, processes
 from teamroom.clients.watchdog.repair import HEALTHY, Repairs
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes, load
 from teamroom.clients.watchdog.watch import Teller, Watchdog
+from tests.support.promises import promise
 from tests.support.shells import Shell, up
 from tests.support.watching import (
     DIES,
@@ -64,6 +65,7 @@ def begun(dog: Dog) -> None:
     dog.until("repaired", runtime="builder")
 
 
+@promise("PRS4")
 def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -86,6 +88,7 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
         assert [item["kind"] for item in done["evidence"]] == ["test", "receipt"]
 
 
+@promise("PRS4")
 def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -96,6 +99,7 @@ def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: Watched
         assert room.pid_file("builder").read_text() != first
 
 
+@promise("PRS4")
 def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -119,6 +123,7 @@ def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: Watch
         assert int(room.pid_file("builder").read_text()) != first, "the twin: once it was ended it is started here"
 
 
+@promise("PRS4")
 def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> None:
     with contextlib.ExitStack() as ended_last:
         with by_hand(room, "builder"):
@@ -130,6 +135,7 @@ def test_a_runtime_that_ends_elsewhere_is_started_here(room: WatchedRoom) -> Non
         dog.until("repaired")
 
 
+@promise("PRS4")
 def test_a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_room_no_longer_hears_it(
     room: WatchedRoom,
 ) -> None:
@@ -149,6 +155,7 @@ def is_heard(member: dict[str, Any]) -> bool:
     return member["presence"] in HEALTHY and member["connected"]
 
 
+@promise("PRS4")
 def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
@@ -170,6 +177,7 @@ def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_as
         until(lambda: (room.folder / "restarted").exists(), "its command")
 
 
+@promise("PRS4")
 def test_a_short_fault_of_a_check_ends_no_declared_work(room: WatchedRoom) -> None:
     faults = [room.folder / "first fault", room.folder / "second fault"]
     check = ["sh", "-c", '! rm "$0" && ! rm "$1"', *map(str, faults)]
@@ -201,6 +209,7 @@ time.sleep(600)
 """A runtime that declares long work, and does not call while it does it."""
 
 
+@promise("PRS4")
 def test_two_watchdogs_make_one_repair(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     config = room.config(room.runtime("builder"), every=0.2, repairs=20)
@@ -227,6 +236,7 @@ def left_given_up(task: str) -> str:
     )
 
 
+@promise("PRS4")
 def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", DIES))
     with room.watching("rex", config) as dog:
@@ -252,6 +262,7 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     assert (once.code, once.out.splitlines()[0]) == (1, left_given_up(task))
 
 
+@promise("PRS4")
 def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it(room: WatchedRoom) -> None:
     mended = room.folder / "mended"
     script = f"import os, sys\nif not os.path.exists({str(mended)!r}): sys.exit(3)\n{LISTENS}"
@@ -272,6 +283,7 @@ def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 2
 
 
+@promise("PRS4")
 def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
     ends = room.folder / "ends"
     script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
@@ -296,6 +308,7 @@ def told_last(room: WatchedRoom) -> str:
     return str(message["text"])
 
 
+@promise("PRS4")
 def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
     record = room.folder / "runtimes.state" / "builder.json"
     record.mkdir(parents=True)
@@ -310,6 +323,7 @@ def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: W
         record.rmdir()
 
 
+@promise("PRS4")
 def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back(room: WatchedRoom) -> None:
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
     task = room.act("rex", "repair", name="builder", found="it is gone")["task"]
@@ -325,6 +339,7 @@ def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
 
 
+@promise("PRS4")
 def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
         given_up = dog.until("gave_up")["task"]
@@ -339,6 +354,7 @@ def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: Watche
     assert [w["reason"] for w in room.owner("check_in")["wakes"]].count("alert") == 1
 
 
+@promise("PRS4")
 def test_a_runtime_that_a_person_brought_back_ends_the_repair_that_was_given_up(room: WatchedRoom) -> None:
     table = f'[runtime.builder]\nrestart = ["true"]\npid_file = "{room.pid_file("builder")}"'
     with room.watching("rex", room.config(table, audit_every=1, acts_within=1)) as dog:
@@ -361,6 +377,7 @@ def by_hand(room: WatchedRoom, member: str) -> Iterator[None]:
             process.kill()
 
 
+@promise("QUI1")
 def test_what_is_well_is_silent(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"), every=0.2, audit_every=0.5)) as dog:
         begun(dog)
@@ -377,6 +394,7 @@ def test_what_is_well_is_silent(room: WatchedRoom) -> None:
         assert dog.said() == [], "it was left running, so there is nothing to start"
 
 
+@promise("QUI1")
 def test_without_verbose_a_healthy_watchdog_prints_nothing(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder"))
     with room.watching("rex", config) as dog:
@@ -385,6 +403,7 @@ def test_without_verbose_a_healthy_watchdog_prints_nothing(room: WatchedRoom) ->
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+@promise("PRS4")
 def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     flag, config = stepped_ps(room.folder, monkeypatch), room.config(room.runtime("builder"), every=0.2)
     with room.watching("rex", config) as dog:
@@ -405,6 +424,7 @@ def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pyte
 # ------------------------------------------------------------------ what goes wrong meanwhile
 
 
+@promise("PRS4")
 def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -424,6 +444,7 @@ def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom
     assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (1, ["failed"])
 
 
+@promise("PRS4")
 def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
     room: WatchedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +473,7 @@ def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
         dog.until("repaired")
 
 
+@promise("PRS4")
 def test_a_member_that_is_paused_just_before_its_repair_is_left(room: WatchedRoom) -> None:
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
     config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
@@ -475,6 +497,7 @@ class PausesAfterWho:
         return reply
 
 
+@promise("PRS4")
 async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
     room = RefusesWaits([2, 0, 1])
@@ -486,6 +509,7 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
     assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is retried. Let some end."
 
 
+@promise("PRS4")
 def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -533,6 +557,7 @@ class RefusesWaits:
 # ------------------------------------------------------------------ its own end
 
 
+@promise("QUI1")
 def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -542,6 +567,7 @@ def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) 
         os.kill(number, 0)
 
 
+@promise("CTL3")
 def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -557,6 +583,7 @@ def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once
         dog.until("repaired")
 
 
+@promise("PRS4")
 def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
@@ -570,6 +597,7 @@ def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(roo
         dog.until("repaired")
 
 
+@promise("CTL3")
 def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -578,6 +606,7 @@ def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
         dog.until("leaves")
 
 
+@promise("PRS4")
 def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
@@ -596,6 +625,7 @@ def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> 
         assert dog.process.poll() is None
 
 
+@promise("PRS4")
 def test_a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", STAYS_SILENT), acts_within=8)
     with room.watching("rex", config) as dog:
@@ -612,6 +642,7 @@ def test_a_repair_that_waits_for_a_paused_member_ends_when_the_member_is_killed(
         assert dog.said().count("restarts") == 1
 
 
+@promise("PRS4")
 def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> None:
     port = room.url.rpartition(":")[2]
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
@@ -630,6 +661,7 @@ def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> No
             assert room.acts(*TRAIL)[-4:][0] == ("rex", "repair", "@builder")
 
 
+@promise("SAF2")
 def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
     room.enroll("mallory")
     loot = room.folder / "loot"
@@ -653,8 +685,9 @@ def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
         assert not loot.exists()
 
 
+@promise("PRS4")
 def test_a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts(tmp_path: Path) -> None:
-    pace = {f"TEAMROOM_{name}": "1" for name in ("SUSPECT_INTERVALS", "CHALLENGE_INTERVALS", "CHALLENGE_MISSES")}
+    pace = dict.fromkeys(("suspect_intervals", "challenge_intervals", "challenge_misses"), 1)
     with watched_room(tmp_path, **pace) as room:
         for name, role in (("builder", "member"), ("asker", "member"), ("rex", "watchdog")):
             room.enroll(name, role)
@@ -700,6 +733,7 @@ def notes(room: WatchedRoom) -> list[str]:
     return [m["text"] for m in room.owner("read_messages", limit=50)["messages"] if m["author"] == "rex"]
 
 
+@promise("PRS5")
 def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom) -> None:
     pattern = f"listens {room.folder}"
     table = room.runtime("builder", f"# listens {room.folder}\n{LISTENS}", listener=pattern)
@@ -719,6 +753,7 @@ def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom
         assert [w["reason"] for w in room.owner("check_in")["wakes"]] == ["mention"]
 
 
+@promise("PRS5")
 def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_member(room: WatchedRoom) -> None:
     table = room.runtime("builder", listener="nothing looks like this")
     config = room.config(table, every=0.2, audit_every=0.2)
@@ -734,6 +769,7 @@ def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_membe
         assert len(notes(room)) == 1
 
 
+@promise("PRS5")
 def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> None:
     table = room.runtime("builder", listener="nothing looks like this")
     with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
@@ -742,6 +778,7 @@ def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> 
         assert notes(room) == ["No listener of builder runs here, though the room hears one from elsewhere."]
 
 
+@promise("PRS5")
 def test_a_live_member_that_the_room_does_not_hear_is_told_to_its_owner(room: WatchedRoom) -> None:
     room.act("builder", "check_in", mode="live")
     table = f'[runtime.builder]\nrestart = ["true"]\nport = {room.url.rpartition(":")[2]}'
@@ -752,6 +789,7 @@ def test_a_live_member_that_the_room_does_not_hear_is_told_to_its_owner(room: Wa
 # ------------------------------------------------------------------ one round, and who may
 
 
+@promise("QUI1")
 def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_well(room: WatchedRoom) -> None:
     shell, config = room.shell("rex"), room.config(room.runtime("builder"))
     done = shell.run("watch", "--config", str(config), "--once", "--json")
@@ -765,6 +803,7 @@ def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_wel
     assert shell.run("watch", "--config", str(config), "--once").code == PAUSED
 
 
+@promise("SAF7")
 def test_it_never_runs_as_anybody_but_a_watchdog(room: WatchedRoom) -> None:
     config = str(room.config(room.runtime("builder")))
     shell = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room"), "TOKEN_OF_BUILDER": "x"})
@@ -778,6 +817,7 @@ def test_it_never_runs_as_anybody_but_a_watchdog(room: WatchedRoom) -> None:
     assert not list(room.folder.glob("*.state/*.json"))
 
 
+@promise("PRS5")
 def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder"))
     with room.watching("rex", config) as dog:
@@ -789,6 +829,7 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
         dog.until("leaves")
 
 
+@promise("PRS5")
 def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls(room: WatchedRoom) -> None:
     earlier = new_listener()
     place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})

@@ -2,16 +2,18 @@
 
 import asyncio
 import sqlite3
-import time
 
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.support.rooms import RunningRoom
+from tests.support.promises import promise
+from tests.support.rooms import BOUND_SECONDS, RunningRoom
+from tests.support.stopwatch import Stopwatch
 
 STOPPED_WITHIN_SECONDS = 2.0
 
 
+@promise("CTL2")
 async def test_a_paused_member_is_refused_until_it_is_resumed(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
@@ -28,6 +30,7 @@ async def test_a_paused_member_is_refused_until_it_is_resumed(room_of_each_era: 
     assert (await builder("post_message", text="hello"))["message"] == "M-1"
 
 
+@promise("CTL1")
 @pytest.mark.parametrize("target", ["builder", "owner:olga", "room"])
 async def test_a_pause_binds_at_each_of_three_levels(room: RunningRoom, target: str) -> None:
     owner = await room.owner()
@@ -40,6 +43,7 @@ async def test_a_pause_binds_at_each_of_three_levels(room: RunningRoom, target: 
     await builder("post_message", text="x")
 
 
+@promise("CTL1")
 async def test_the_most_restrictive_level_wins(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -52,6 +56,7 @@ async def test_the_most_restrictive_level_wins(room: RunningRoom) -> None:
     assert (await builder.refused("post_message", text="x"))["reason"] == "mine stop"
 
 
+@promise("CTL1")
 @pytest.mark.parametrize("target", ["owner:olga", "room"])
 async def test_a_pause_of_owner_or_room_binds_agents_and_never_people(room: RunningRoom, target: str) -> None:
     owner = await room.owner()
@@ -61,6 +66,7 @@ async def test_a_pause_of_owner_or_room_binds_agents_and_never_people(room: Runn
     await owner("post_message", text="and so am I")
 
 
+@promise("CTL1")
 async def test_another_owners_agents_go_on_when_one_owners_are_paused(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("hanna", kind="human")
@@ -69,6 +75,7 @@ async def test_another_owners_agents_go_on_when_one_owners_are_paused(room: Runn
     await other("post_message", text="x")
 
 
+@promise("CTL7")
 async def test_a_timed_pause_ends_by_itself(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -81,6 +88,7 @@ async def test_a_timed_pause_ends_by_itself(room: RunningRoom) -> None:
     assert (await builder("heartbeat"))["standing"] == "active"
 
 
+@promise("CTL3")
 async def test_a_paused_member_may_connect_list_beat_and_read_who_it_is(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
@@ -98,6 +106,7 @@ async def test_a_paused_member_may_connect_list_beat_and_read_who_it_is(room_of_
         await builder.client.read_resource("teamroom://board")
 
 
+@promise("CTL3")
 async def test_a_heartbeat_of_a_paused_member_records_the_call_and_nothing_else(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -110,6 +119,7 @@ async def test_a_heartbeat_of_a_paused_member_records_the_call_and_nothing_else(
     assert len(room.entries()) == before
 
 
+@promise("CTL3")
 async def test_a_killed_member_gets_401_and_no_invitation_to_sign_in(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -121,6 +131,7 @@ async def test_a_killed_member_gets_401_and_no_invitation_to_sign_in(room: Runni
     assert "www-authenticate" not in answer.headers
 
 
+@promise("CTL3")
 async def test_a_revived_member_is_the_same_member_with_a_new_token_and_the_old_stays_dead(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -136,6 +147,7 @@ async def test_a_revived_member_is_the_same_member_with_a_new_token_and_the_old_
     assert answer.status_code == 401
 
 
+@promise("CTL4")
 @pytest.mark.parametrize("act", ["pause", "kill"])
 async def test_a_waiting_call_ends_within_two_seconds(room_of_each_era: RunningRoom, act: str) -> None:
     room = room_of_each_era
@@ -143,13 +155,14 @@ async def test_a_waiting_call_ends_within_two_seconds(room_of_each_era: RunningR
     (builder,) = await room.enroll("builder")
     waiting = asyncio.create_task(builder.refused("wait_for_wake", timeout_seconds=40))
     await room.until_waiting()
-    started = time.monotonic()
+    stopwatch = Stopwatch()
     await owner(act, target="builder", reason="stop")
-    refusal = await asyncio.wait_for(waiting, STOPPED_WITHIN_SECONDS)
-    assert time.monotonic() - started < STOPPED_WITHIN_SECONDS
+    refusal = await asyncio.wait_for(waiting, BOUND_SECONDS)
+    assert stopwatch.seconds < STOPPED_WITHIN_SECONDS
     assert refusal["code"] in ("paused", "killed", "not_allowed")
 
 
+@promise("CTL5")
 async def test_a_pause_holds_wakes_and_delivers_them_on_resume(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -165,6 +178,7 @@ async def test_a_pause_holds_wakes_and_delivers_them_on_resume(room: RunningRoom
     ]
 
 
+@promise("CTL5")
 async def test_a_lease_stands_still_under_a_pause_of_any_level(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
@@ -180,6 +194,7 @@ async def test_a_lease_stands_still_under_a_pause_of_any_level(room: RunningRoom
     assert (await other("claim_task", task="T-1"))["fence"] == 2
 
 
+@promise("CTL5")
 async def test_an_hour_of_a_members_own_pause_makes_its_tasks_overdue(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
@@ -192,6 +207,7 @@ async def test_an_hour_of_a_members_own_pause_makes_its_tasks_overdue(room: Runn
     assert (await other("claim_task"))["task"] == "T-1"
 
 
+@promise("CTL5")
 @pytest.mark.parametrize("target", ["owner:olga", "room"])
 async def test_a_long_pause_of_owner_or_room_never_makes_a_task_overdue(room: RunningRoom, target: str) -> None:
     owner = await room.owner()
@@ -205,6 +221,7 @@ async def test_a_long_pause_of_owner_or_room_never_makes_a_task_overdue(room: Ru
     assert (await hanna.refused("claim_task", task="T-1"))["code"] == "taken"
 
 
+@promise("CTL5")
 @pytest.mark.parametrize("target", ["owner:hanna", "room"])
 async def test_a_persons_lease_runs_on_under_a_pause_that_binds_agents_alone(room: RunningRoom, target: str) -> None:
     owner = await room.owner()
@@ -218,6 +235,7 @@ async def test_a_persons_lease_runs_on_under_a_pause_that_binds_agents_alone(roo
     assert (await owner("claim_task", task="T-1"))["fence"] == 2
 
 
+@promise("CTL5")
 async def test_a_kill_frees_tasks_voids_offers_and_tells_who_waits(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, asker = await room.enroll("builder", "tester", "asker")
@@ -239,6 +257,7 @@ async def test_a_kill_frees_tasks_voids_offers_and_tells_who_waits(room: Running
     assert [w["subject"] for w in (await tester("check_in"))["wakes"] if w["reason"] == "answer"] == [taken["offer"]]
 
 
+@promise("CTL6")
 async def test_every_first_call_after_a_resume_succeeds(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -248,6 +267,7 @@ async def test_every_first_call_after_a_resume_succeeds(room: RunningRoom) -> No
         await builder("post_message", text=f"turn {turn}")
 
 
+@promise("CTL1")
 async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -262,6 +282,7 @@ async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> 
     await builder("post_message", text="x")
 
 
+@promise("CTL7")
 async def test_nobody_resumes_itself(room: RunningRoom) -> None:
     owner = await room.owner()
     (operator,) = await room.enroll("operator-1", role="operator", kind="human")
@@ -271,6 +292,7 @@ async def test_nobody_resumes_itself(room: RunningRoom) -> None:
     assert (await operator.refused("resume", target="operator-1", reason="go"))["code"] == "not_allowed"
 
 
+@promise("CTL7")
 async def test_an_operator_resumes_what_operators_paused_and_nothing_else(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -281,6 +303,7 @@ async def test_an_operator_resumes_what_operators_paused_and_nothing_else(room: 
     assert (await operator.refused("resume", target="builder", reason="go"))["code"] == "not_allowed"
 
 
+@promise("CTL7")
 async def test_a_lower_layer_cannot_shorten_a_higher_ones_pause(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -292,6 +315,7 @@ async def test_a_lower_layer_cannot_shorten_a_higher_ones_pause(room: RunningRoo
     assert (await builder.refused("post_message", text="x"))["reason"] == "for good"
 
 
+@promise("CTL7")
 async def test_a_watchdog_pauses_and_never_resumes_or_kills(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     (watchdog,) = await room.enroll("dog", role="watchdog")
@@ -301,6 +325,7 @@ async def test_a_watchdog_pauses_and_never_resumes_or_kills(room: RunningRoom) -
     assert (await watchdog.refused("kill", target="builder", reason="end"))["code"] == "not_allowed"
 
 
+@promise("CTL7")
 async def test_a_human_controls_its_own_agents_and_no_others(room: RunningRoom) -> None:
     (hanna,) = await room.enroll("hanna", kind="human")
     await room.enroll("mine", owner="hanna")
@@ -314,12 +339,14 @@ async def test_a_human_controls_its_own_agents_and_no_others(room: RunningRoom) 
     assert (await hanna.refused("pause", target="room", reason="no"))["code"] == "not_allowed"
 
 
+@promise("CTL7")
 async def test_an_agent_without_a_role_stops_nobody(room: RunningRoom) -> None:
     builder, _ = await room.enroll("builder", "other")
     for act in ("pause", "resume", "kill"):
         assert (await builder.refused(act, target="other", reason="no"))["code"] == "not_allowed"
 
 
+@promise("CTL7")
 async def test_the_last_room_owner_cannot_be_paused_or_killed(room: RunningRoom) -> None:
     owner = await room.owner()
     (operator,) = await room.enroll("op", role="operator")
@@ -329,6 +356,7 @@ async def test_the_last_room_owner_cannot_be_paused_or_killed(room: RunningRoom)
     await operator("pause", target="olga", reason="there is another")
 
 
+@promise("CTL7")
 async def test_only_a_member_can_be_killed(room: RunningRoom) -> None:
     owner = await room.owner()
     assert (await owner.refused("kill", target="room", reason="no"))["code"] == "invalid"
@@ -336,6 +364,7 @@ async def test_only_a_member_can_be_killed(room: RunningRoom) -> None:
     assert (await owner.refused("kill", target="nobody", reason="no"))["code"] == "not_found"
 
 
+@promise("CTL8")
 @pytest.mark.parametrize("spoil", ["delete from standing", "update standing set target = target + 1000"])
 async def test_a_missing_policy_denies(room: RunningRoom, spoil: str) -> None:
     (builder,) = await room.enroll("builder")
@@ -347,6 +376,7 @@ async def test_a_missing_policy_denies(room: RunningRoom, spoil: str) -> None:
     assert (await builder.refused("read_board"))["code"] == "not_allowed"
 
 
+@promise("CTL1")
 async def test_an_outside_change_of_standing_binds_the_very_next_call(room: RunningRoom) -> None:
     """No cache: what stands in the database decides, however it came there."""
     (builder,) = await room.enroll("builder")

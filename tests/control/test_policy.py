@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from teamroom.server.settings import POLICY, FixedSettings, Policy, Settings, SettingsError, with_policy
 from teamroom.server.store.transaction import Reading
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, Shell
+
+pytestmark = promise("CTL8")
 
 
 def outside(room: RunningRoom, statement: str) -> None:

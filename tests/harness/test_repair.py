@@ -20,7 +20,10 @@ from tests.harness.install import lacking
 from tests.harness.room import TEAMROOM, RoomOfProcesses, room_of_processes
 from tests.harness.script import Seen, Step, Turn, UseTool, read, use
 from tests.harness.scripted_model import ScriptedModel
+from tests.support.promises import promise
 from tests.support.watching import Dog, dog_at_work
+
+pytestmark = promise("PRS4")
 
 pytestmark = [
     pytest.mark.harness,

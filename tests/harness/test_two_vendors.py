@@ -13,6 +13,7 @@ from tests.harness.harnesses import CLAUDE_CODE, CODEX, Agent, Harness, Seat
 from tests.harness.install import lacking
 from tests.harness.room import RoomOfProcesses, room_of_processes
 from tests.harness.script import RunCommand, Seen, Step, Thought, Turn, UseTool, read, use
+from tests.support.promises import promise
 
 pytestmark = [
     pytest.mark.harness,
@@ -63,6 +64,7 @@ def seated(name: str, harness: Harness, room: RoomOfProcesses, folder: Path) -> 
     return Agent(name, harness, Seat(enrolled["token"], enrolled["url"], folder / name, work))
 
 
+@promise("ID1")
 def test_a_task_goes_through_two_harnesses_and_its_file_is_proven(
     room: RoomOfProcesses, builder: Agent, tester: Agent
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_task_goes_through_two_harnesses_and_its_file_is_proven(
     ]
 
 
+@promise("CAP2")
 @pytest.mark.parametrize("name", ["builder", "tester"])
 def test_a_harness_proves_what_it_reaches_with_the_command_that_the_room_shows(
     room: RoomOfProcesses, name: str, request: pytest.FixtureRequest
@@ -111,6 +114,7 @@ def test_a_harness_proves_what_it_reaches_with_the_command_that_the_room_shows(
     assert [(c["capability"], c["state"]) for c in member["capabilities"]] == [(capability, "proven")]
 
 
+@promise("CTL2")
 @pytest.mark.parametrize("name", ["builder", "tester"])
 def test_a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed(
     room: RoomOfProcesses, name: str, request: pytest.FixtureRequest
@@ -140,6 +144,7 @@ def test_a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed(
     assert after_resume in texts
 
 
+@promise("CTL3")
 @pytest.mark.parametrize(
     ("harness", "told"),
     [

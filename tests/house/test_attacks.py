@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from tests.house.attacks import ATTACKS, row
-from tests.house.test_promises import found
+from tests.support.own_tests import names_by_file
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom, running_room
+
+pytestmark = house
 
 FOLDERS = ("server", "tools", "resources")
 
@@ -23,7 +26,7 @@ A_DAY = 86_400.0
 
 
 def test_every_attack_is_stopped_by_a_test_that_exists() -> None:
-    tests = found()
+    tests = names_by_file()
     missing = [
         f"{number}: {file}.{name}"
         for number, attack in ATTACKS.items()

@@ -6,11 +6,13 @@ The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200
 from pathlib import Path
 
 from tests.campaigns import cancels, claims, kills, pauses
+from tests.support.promises import promise
 
 SEED = 20_261_123
 SLOW_MACHINE_SECONDS = 20.0
 
 
+@promise("TSK1")
 async def test_sixteen_claimers_on_forty_tasks_are_one_winner_each(tmp_path: Path) -> None:
     outcome = await claims.campaign(tmp_path / "room", 40, seed=SEED, claimers=16)
     assert outcome.faults == []
@@ -18,11 +20,13 @@ async def test_sixteen_claimers_on_forty_tasks_are_one_winner_each(tmp_path: Pat
     assert outcome.figures["refusals by code"] == {"taken": 40 * 15}
 
 
+@promise("TSK1")
 async def test_a_claim_in_two_transactions_would_have_two_winners(tmp_path: Path) -> None:
     outcome = await claims.campaign(tmp_path / "room", 10, seed=SEED, claimers=16, twin=True)
     assert any("winners" in fault for fault in outcome.faults)
 
 
+@promise("CTL2", "CTL6")
 async def test_no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused(tmp_path: Path) -> None:
     outcome = await pauses.campaign(tmp_path / "room", 25, seed=SEED)
     assert outcome.faults == []
@@ -31,12 +35,14 @@ async def test_no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused
     assert outcome.figures["first calls after a resume that succeeded"] == "25 of 25"
 
 
+@promise("CTL2")
 async def test_a_standing_kept_outside_the_transaction_would_let_acts_pass(tmp_path: Path) -> None:
     outcome = await pauses.campaign(tmp_path / "room", 9, seed=SEED, twin=True)
     assert outcome.figures["acts of bound agents in the log between a pause and its resume"] > 0
     assert any("first call after the resume" in fault for fault in outcome.faults)
 
 
+@promise("LOG4")
 async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path) -> None:
     outcome = await kills.campaign(tmp_path / "room", 5, seed=SEED, ready_seconds=SLOW_MACHINE_SECONDS)
     assert outcome.faults == []
@@ -44,11 +50,13 @@ async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path)
     assert outcome.figures["acts in doubt at a kill, called again"] > 5
 
 
+@promise("LOG4")
 async def test_an_answer_before_the_commit_would_be_lost_in_a_kill(tmp_path: Path) -> None:
     outcome = await kills.campaign(tmp_path / "room", 6, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
     assert outcome.figures["of these lost"] > 0
 
 
+@promise("LOG4")
 async def test_calls_cancelled_at_random_points_leave_no_half_act(tmp_path: Path) -> None:
     outcome = await cancels.campaign(tmp_path / "room", 300, seed=SEED)
     assert outcome.faults == []
@@ -56,6 +64,7 @@ async def test_calls_cancelled_at_random_points_leave_no_half_act(tmp_path: Path
     assert outcome.figures["cut off, and committed whole"] > 10
 
 
+@promise("LOG4")
 async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None:
     outcome = await cancels.campaign(tmp_path / "room", 800, seed=SEED, twin=True)
     assert outcome.figures["half acts"] > 0

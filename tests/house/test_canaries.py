@@ -14,9 +14,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.plain_http import WITHOUT_TLS
+from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
 from tests.support.receivers import receiver
 from tests.support.shells import STEP_SECONDS, Shell, Up, free_port, up
+
+pytestmark = promise("ID4")
 
 PLACES = (
     "unknown token",
@@ -56,7 +60,9 @@ def call(url: str, token: str, message: Any, path: str = "/mcp", **more: str) ->
         **more,
     }
     body = json.dumps(message) if isinstance(message, dict) else message
-    return httpx2.post(f"{url}{path}", headers=headers, content=body, trust_env=False, timeout=STEP_SECONDS)
+    return httpx2.post(
+        f"{url}{path}", verify=WITHOUT_TLS, headers=headers, content=body, trust_env=False, timeout=STEP_SECONDS
+    )
 
 
 def plant(room: Up, token: str) -> tuple[dict[str, str], str]:
@@ -101,7 +107,9 @@ def test_twelve_canaries_stand_nowhere_in_logs_metrics_errors_databases_and_back
     member = room.shell.now("enroll", "builder", "--json").json["token"]
     canaries, answers = plant(room, member)
     tokens = {"owner's token": owner, "member's token": member}
-    metrics = httpx2.get(f"{room.url}/metrics", headers={"Authorization": f"Bearer {owner}"}, trust_env=False).text
+    metrics = httpx2.get(
+        f"{room.url}/metrics", verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {owner}"}, trust_env=False
+    ).text
     assert "teamroom" in metrics
     assert room.shell.now("backup").code == 0
     room.stop()
@@ -141,7 +149,9 @@ def test_no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_data
             assert [channel["state"] for channel in tried.json["channels"]] == ["failed", "failed"]
             assert phone.tries == 1
             owner = (room.folder / "owner.token").read_text().strip()
-            metrics = httpx2.get(f"{room.url}/metrics", headers={"Authorization": f"Bearer {owner}"}, trust_env=False)
+            metrics = httpx2.get(
+                f"{room.url}/metrics", verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {owner}"}, trust_env=False
+            )
             said = [tried, *(room.shell.now(*words) for words in LOOKS)]
             assert any('"json": 2' in done.out for done in said), "doctor was asked with the same settings"
             assert room.shell.now("backup").code == 0

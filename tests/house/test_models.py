@@ -6,8 +6,14 @@ import pytest
 
 from tests.models.run import MODELS, run
 from tests.models.world import clean_up
+from tests.support.promises import promise
 
-EXAMPLES, STEPS = 100, 30
+pytestmark = [
+    promise("LOG1", "CTL1", "CTL5", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
+    promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3"),
+]
+
+EXAMPLES, STEPS = 40, 30
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,5 +32,5 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
-    violation, _ = run(name, 10 * EXAMPLES, STEPS, twin=True, seed=False)
+    violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None

@@ -6,6 +6,9 @@ import pytest
 from rich.console import Console
 
 from tests.campaigns import mutants
+from tests.support.promises import house
+
+pytestmark = house
 
 KEY = "teamroom.server.rules.text.x_cut__mutmut_{}"
 CHANGED = {KEY.format(1): ["-    return a", "+    return b"], KEY.format(2): ["-    return a", "+    return c"]}

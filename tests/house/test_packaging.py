@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.shells import Shell, up
+
+pytestmark = house
 
 FOLDERS = ("server", "tools", "resources", "clients")
 
@@ -63,8 +66,7 @@ def test_the_installed_wheel_has_a_shell_and_finds_its_sql(built: Path, tmp_path
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import teamroom; assert teamroom.__file__.startswith(sys.argv[1]), teamroom.__file__\n"
-        "from teamroom.server.store.statements import sqlite_statements\n"
-        "from teamroom.server.store.sqlite.connect import known_migrations\n"
+        "from teamroom.server.store.statements import known_migrations, sqlite_statements\n"
         "import teamroom.clients.shell.main\n"
         "print(len(sqlite_statements()) > 50 and len(known_migrations()) > 0)"
     )

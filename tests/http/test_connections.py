@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
     LEGACY,
@@ -20,6 +21,8 @@ from tests.support.raw import (
     room_in_thread,
 )
 from tests.support.wire import CALL, PARSER, assert_refused, exchange, in_session, sent
+
+pytestmark = promise("SAF6")
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +235,7 @@ def test_no_bytes_break_the_server(room: RoomInThread) -> None:
 # ------------------------------------------------------------------ sessions of older clients
 
 
+@promise("ID2")
 def test_a_session_serves_only_the_member_that_opened_it(room: RoomInThread) -> None:
     session = room.legacy("bot")
     body = message("tools/call", {"name": "who", "arguments": {}})
@@ -285,6 +289,7 @@ def test_ending_a_session_ends_its_waiting_call(room: RoomInThread) -> None:
 # ------------------------------------------------------------------ the head of a request
 
 
+@promise("SAF3")
 def test_an_endless_head_is_cut(room: RoomInThread) -> None:
     """Before a token was seen, nobody may make the server keep megabytes."""
     with room.wire() as wire:
@@ -292,6 +297,7 @@ def test_an_endless_head_is_cut(room: RoomInThread) -> None:
         assert 400 <= wire.answer().status < 500
 
 
+@promise("SAF3")
 def test_a_connection_on_which_no_request_comes_is_closed(room: RoomInThread) -> None:
     with room.wire() as wire:
         wire.send(b"POST /mcp HTTP/1.1\r\n")

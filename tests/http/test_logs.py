@@ -10,7 +10,10 @@ from mcp.shared.exceptions import MCPError
 
 from teamroom.server import logs
 from teamroom.server.acts.messages.messages import POST_MESSAGE
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
+
+pytestmark = promise("ID4")
 
 
 @pytest.fixture(params=["plain", "json"])

@@ -5,8 +5,11 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.promises import house
 from tests.support.raw import MODERN
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 
 async def metrics(room: RunningRoom, token: str | None = None) -> dict[str, float]:

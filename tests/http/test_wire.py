@@ -8,6 +8,7 @@ import pytest
 
 from teamroom.server.door.door import Door
 from teamroom.server.http.gate import PROBES
+from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
     LEGACY,
@@ -19,6 +20,8 @@ from tests.support.raw import (
     room_in_thread,
 )
 from tests.support.wire import CALL, assert_refused, exchange, in_session, sent
+
+pytestmark = promise("SAF6")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,7 @@ def room(served: RoomInThread) -> Iterator[RoomInThread]:
 # ------------------------------------------------------------------ who may come in
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
 @pytest.mark.parametrize(
     "host",
@@ -56,6 +60,7 @@ def test_a_foreign_host_is_refused_on_every_route(room: RoomInThread, path: str,
     assert_refused(exchange(room, sent(room, f"{method} {path} HTTP/1.1", host=value), method), 421, "not_allowed")
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
 @pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://localhost:1", "http://127.0.0.1:{port}"])
 def test_a_web_page_of_any_origin_is_refused_on_every_route(room: RoomInThread, path: str, origin: str) -> None:
@@ -69,6 +74,7 @@ def test_the_rooms_own_hosts_are_served(room: RoomInThread, host: str) -> None:
     assert exchange(room, sent(room, host=f"{host}:{room.port}")).status == 200
 
 
+@promise("SAF1")
 @pytest.mark.parametrize(
     "authorization",
     [
@@ -88,6 +94,7 @@ def test_nobody_comes_in_without_a_token(room: RoomInThread, authorization: str 
         assert_refused(answer, 401, "not_allowed")
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("line", ["POST /mcp?token={token} HTTP/1.1", "POST /mcp?access_token={token} HTTP/1.1"])
 def test_a_token_in_the_address_or_a_cookie_opens_nothing(room: RoomInThread, line: str) -> None:
     token = room.token("bot")

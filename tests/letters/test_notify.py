@@ -18,14 +18,17 @@ from teamroom.server import logs
 from teamroom.server.clock import wall_clock
 from teamroom.server.notify import channels, deliver
 from teamroom.server.rules.letters import Letter
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
 from tests.campaigns.invariants import rows
 from tests.http.test_metrics import metrics
 from tests.support.planting import planted, prove
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.receivers import Receiver, receiver
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time, running_room
 from tests.support.shells import Shell, free_port, up
+
+pytestmark = house
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -70,6 +73,7 @@ def shell_of(room: RunningRoom, token: str | None = None) -> Shell:
 # ------------------------------------------------------------------ each kind arrives once
 
 
+@promise("QUI1")
 async def test_a_question_arrives_once_and_says_who_asks_and_what_to_do(tmp_path: Path, phone: Receiver) -> None:
     link = "https://room.example.org"
     async with running_room(tmp_path / "room", **told(phone, room_name="acme", notify_link=link)) as room:
@@ -87,6 +91,7 @@ async def test_a_question_arrives_once_and_says_who_asks_and_what_to_do(tmp_path
         assert entries(room, "notify") == [], "what goes well leaves no line"
 
 
+@promise("HND6")
 async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_group_seconds=0, notify_per_hour=100)) as room:
         owner = await room.owner()
@@ -166,6 +171,7 @@ async def test_who_answers_for_a_member_is_told_that_somebody_else_stopped_it(tm
         ]
 
 
+@promise("PRS4")
 async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         live, slow = await room.enroll("live", "slow")
@@ -186,6 +192,7 @@ async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path
         assert phone.letters[1][1].startswith("stuck: The lease of @slow on T-2 is over, free to claim from ")
 
 
+@promise("REM2")
 async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phone: Receiver) -> None:
     settings = told(phone, lease_seconds=DAY, lease_max_seconds=DAY)
     async with running_room(tmp_path / "room", **settings) as room:
@@ -200,6 +207,7 @@ async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phon
         assert reminded[1].startswith("stuck: @live owes T-1 since ")
 
 
+@promise("PRS4")
 async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (live,) = await room.enroll("live")
@@ -214,6 +222,7 @@ async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: P
         assert kept(room)["notice"] == 0
 
 
+@promise("QUI1")
 async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_anything(
     tmp_path: Path, phone: Receiver
 ) -> None:
@@ -414,6 +423,7 @@ async def test_who_read_it_in_the_room_first_is_not_told_any_more(tmp_path: Path
         assert entries(room, "notify") == []
 
 
+@promise("SAF2")
 async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
@@ -464,6 +474,7 @@ async def a_night(room: RunningRoom) -> None:
     await room.later(DAY)
 
 
+@promise("QUI1")
 async def test_without_a_channel_nothing_is_written_and_with_one_it_is(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "silent") as room:
         await a_night(room)
@@ -520,6 +531,7 @@ async def test_a_receiver_that_was_down_gets_the_letter_once_it_is_up(tmp_path: 
         assert found["teamroom_deliveries_total outcome=retried"] == 3
 
 
+@promise("QUI1")
 async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tmp_path: Path) -> None:
     settings = {"notify": {"olga": [f"json://mallory:sesame@127.0.0.1:{free_port()}/"]}, "notify_digest": ""}
     async with running_room(tmp_path / "room", notify_tries=3, **settings) as room:
@@ -602,6 +614,7 @@ def _until(is_so: Any) -> None:
         time.sleep(0.01)
 
 
+@promise("LOG4")
 def test_a_server_killed_before_and_while_a_letter_is_sent_loses_none(tmp_path: Path, phone: Receiver) -> None:
     environment = {"TEAMROOM_NOTIFY": json.dumps({"olga": [phone.url]}), "TEAMROOM_NOTIFY_DIGEST": ""}
     owner = {"TEAMROOM_NOTIFY_GROUP_SECONDS": "1"}
@@ -689,6 +702,7 @@ async def test_a_room_restored_from_a_backup_sends_nothing_of_what_was_before(tm
 # ------------------------------------------------------------------ the settings, the shell, the extra
 
 
+@promise("SAF2")
 async def test_no_tool_sets_a_channel(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name="notify", value='{"olga": ["json://elsewhere"]}')

@@ -14,8 +14,11 @@ import pytest
 from teamroom.tools.serve import TOOLS
 from tests.libraries.install import LIBRARIES, cache_folder, installed, python
 from tests.libraries.story import LONG_SECONDS, WAITS
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 pytestmark = pytest.mark.libraries
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 
 
+@promise("ID1")
 async def test_a_member_keeps_name_owner_history_and_cursor_across_restarts_and_clients(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         owner = await room.owner()
@@ -27,6 +29,7 @@ async def test_a_member_keeps_name_owner_history_and_cursor_across_restarts_and_
         assert (member["owner"], member["kind"]) == ("olga", "agent")
 
 
+@promise("ID2")
 async def test_a_name_in_an_argument_never_speaks_for_anybody(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for claim in ("author", "from", "agent_id", "as", "member", "actor", "owner"):
@@ -37,6 +40,7 @@ async def test_a_name_in_an_argument_never_speaks_for_anybody(room: RunningRoom)
     assert (message["author"], message["author_kind"]) == ("builder", "agent")
 
 
+@promise("ID3")
 async def test_every_agent_has_a_human_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -48,6 +52,7 @@ async def test_every_agent_has_a_human_owner(room: RunningRoom) -> None:
     assert {(m["name"], m["owner"]) for m in roster} == {("builder", "olga"), ("olga", "olga")}
 
 
+@promise("ID3")
 async def test_people_use_the_same_tools_as_agents(room: RunningRoom) -> None:
     (hanna,) = await room.enroll("hanna", kind="human")
     await hanna("create_task", title="mine")
@@ -56,6 +61,7 @@ async def test_people_use_the_same_tools_as_agents(room: RunningRoom) -> None:
     await hanna("post_message", text="@olga please look")
 
 
+@promise("ID4")
 async def test_a_token_is_256_bits_and_stands_nowhere_in_the_data_folder(room: RunningRoom) -> None:
     await room.enroll("builder")
     token = room.tokens["builder"]
@@ -66,12 +72,14 @@ async def test_a_token_is_256_bits_and_stands_nowhere_in_the_data_folder(room: R
         assert path.name == "owner.token" or room.owner_token.encode() not in content
 
 
+@promise("SAF1")
 async def test_the_data_folder_and_its_files_are_private(room: RunningRoom) -> None:
     assert room.folder.stat().st_mode & 0o777 == 0o700
     for name in ("owner.token", "room.db", "room.key"):
         assert (room.folder / name).stat().st_mode & 0o777 == 0o600, name
 
 
+@promise("ID4")
 async def test_a_token_is_rotated_alone(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -83,6 +91,7 @@ async def test_a_token_is_rotated_alone(room: RunningRoom) -> None:
     assert (statuses["old"] == 401, statuses["chat"] == 401, statuses["new"] == 401) == (True, False, False)
 
 
+@promise("ID4")
 async def test_a_token_is_revoked_alone_and_its_next_call_is_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -94,6 +103,7 @@ async def test_a_token_is_revoked_alone_and_its_next_call_is_refused(room: Runni
         await builder("heartbeat")
 
 
+@promise("ID4")
 async def test_a_token_can_expire(room: RunningRoom) -> None:
     owner = await room.owner()
     token = (await owner("enroll", name="builder", expires_seconds=60))["token"]
@@ -103,6 +113,7 @@ async def test_a_token_can_expire(room: RunningRoom) -> None:
     assert (await room.raw(headers=headers, json={})).status_code == 401
 
 
+@promise("ID5")
 async def test_a_name_that_is_taken_or_reserved_is_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
@@ -113,6 +124,7 @@ async def test_a_name_that_is_taken_or_reserved_is_refused(room: RunningRoom) ->
     assert (await owner.refused("enroll", name="builder", rotate=True, kind="human"))["code"] == "conflict"
 
 
+@promise("CTL7")
 async def test_only_those_who_run_the_room_enroll_and_never_above_themselves(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     (agent,) = await room.enroll("op", role="operator")
@@ -125,12 +137,14 @@ async def test_only_those_who_run_the_room_enroll_and_never_above_themselves(roo
     assert (await person("enroll", name="friend"))["name"] == "friend"
 
 
+@promise("ID4")
 async def test_an_owner_cannot_lock_itself_out_by_revoking(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("revoke", name="olga")
     assert "--rotate" in refusal["fix"]
 
 
+@promise("CTL7")
 async def test_an_observer_reads_and_does_nothing(room: RunningRoom) -> None:
     (eye,) = await room.enroll("eye", role="observer")
     for tool in ("who", "read_board", "read_messages", "read_receipts", "check_in", "heartbeat"):

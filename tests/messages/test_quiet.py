@@ -10,6 +10,7 @@ import pytest
 
 from teamroom.server.rules.text import PAGE_CHARACTERS, logged
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
 from tests.support.raw import reply, room_in_thread
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
 
@@ -47,6 +48,7 @@ async def wakes(member: Member) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------ budgets and folding
 
 
+@promise("QUI2")
 async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -63,6 +65,7 @@ async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(r
     assert [message["text"] for message in said] == [f"folded {number}" for number in range(7)]
 
 
+@promise("QUI2")
 async def test_a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_however_long(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     shown = 0
@@ -72,6 +75,7 @@ async def test_a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_howev
     assert shown == 4 * NOTES
 
 
+@promise("QUI2")
 async def test_a_room_owner_changes_the_budgets_while_the_room_runs(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -82,6 +86,7 @@ async def test_a_room_owner_changes_the_budgets_while_the_room_runs(room: Runnin
     assert not (await builder("post_message", text="now again"))["folded"]
 
 
+@promise("QUI2")
 async def test_addressees_of_a_folded_note_are_woken_all_the_same(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     for number in range(NOTES):
@@ -90,6 +95,7 @@ async def test_addressees_of_a_folded_note_are_woken_all_the_same(room: RunningR
     assert [wake["line"] for wake in await wakes(tester)] == ["@tester the build is red"]
 
 
+@promise("LOG1", "QUI2")
 async def test_a_reader_with_a_cursor_sees_folded_notes_once_and_in_order_wherever_it_stops(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", notes_per_hour=2) as room:
         owner = await room.owner()
@@ -113,6 +119,7 @@ async def test_a_reader_with_a_cursor_sees_folded_notes_once_and_in_order_wherev
             assert sum(later["count"] for later in page["entries"]) == min(len(after), 50)
 
 
+@promise("QUI2")
 async def test_what_people_write_is_never_folded_and_their_alarm_is_never_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     for number in range(NOTES + 5):
@@ -121,6 +128,7 @@ async def test_what_people_write_is_never_folded_and_their_alarm_is_never_refuse
         await owner("post_message", text=f"fire {number}", kind="alert")
 
 
+@promise("QUI2")
 @pytest.mark.parametrize(("kind", "limit"), [("alert", DEFAULTS.alerts_per_hour), ("ask", DEFAULTS.asks_per_hour)])
 async def test_alerts_and_asks_are_refused_beyond_their_limit_until_there_is_room_again(
     room: RunningRoom, kind: str, limit: int
@@ -136,6 +144,7 @@ async def test_alerts_and_asks_are_refused_beyond_their_limit_until_there_is_roo
     await builder("post_message", text="@olga one more", kind=kind)
 
 
+@promise("QUI2")
 async def test_a_report_is_about_a_task_of_its_authors(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -164,6 +173,7 @@ async def answer_each_other(one: Member, other: Member, messages: int) -> list[d
     ]
 
 
+@promise("QUI3")
 async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once(room: RunningRoom) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
@@ -189,6 +199,7 @@ async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owne
     assert len(everything) == len(replies)
 
 
+@promise("QUI3")
 async def test_an_exchange_goes_on_once_a_task_of_either_moves(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -200,6 +211,7 @@ async def test_an_exchange_goes_on_once_a_task_of_either_moves(room: RunningRoom
     assert len([entry for entry in room.entries() if entry["act"] == "stop_exchange"]) == 2
 
 
+@promise("QUI3")
 async def test_an_exchange_goes_on_once_a_person_speaks_in_it(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -211,6 +223,7 @@ async def test_an_exchange_goes_on_once_a_person_speaks_in_it(room: RunningRoom)
     assert (await answer_each_other(builder, tester, 1))[0]["not_woken"] == []
 
 
+@promise("QUI3")
 async def test_a_person_in_the_thread_counts_also_when_it_answers_somebody_else(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, third = await room.enroll("builder", "tester", "third")
@@ -225,6 +238,7 @@ async def test_a_person_in_the_thread_counts_also_when_it_answers_somebody_else(
     assert reply["not_woken"] == []
 
 
+@promise("QUI3")
 async def test_the_guard_stops_neither_people_nor_others_nor_work_nor_alerts(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, third = await room.enroll("builder", "tester", "third")
@@ -239,6 +253,7 @@ async def test_the_guard_stops_neither_people_nor_others_nor_work_nor_alerts(roo
     assert (await third("claim_task"))["task"] == "T-1"
 
 
+@promise("QUI3")
 async def test_talk_about_work_that_moves_is_never_stopped(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -253,6 +268,7 @@ async def test_talk_about_work_that_moves_is_never_stopped(room: RunningRoom) ->
 # ------------------------------------------------------------------ wakes joined
 
 
+@promise("QUI4")
 async def test_equal_wakes_are_told_once_with_a_count_and_the_newest_line(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -269,6 +285,7 @@ async def test_equal_wakes_are_told_once_with_a_count_and_the_newest_line(room: 
     assert (await builder("check_in", after=found["cursor"]))["wakes"] == []
 
 
+@promise("QUI4")
 async def test_beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest(room: RunningRoom) -> None:
     builder, tester, other = await room.enroll("builder", "tester", "other")
     for number in range(SHARE + 7):
@@ -288,6 +305,7 @@ async def test_beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest
     assert [w["line"] for w in await wakes(tester)] == ["@tester later"]
 
 
+@promise("QUI4")
 async def test_a_waiting_member_is_not_woken_by_what_is_beyond_a_senders_share_until_it_is_due(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", wakes_seconds=2) as room:
         builder, tester, other = await room.enroll("builder", "tester", "other")
@@ -310,6 +328,7 @@ async def test_a_waiting_member_is_not_woken_by_what_is_beyond_a_senders_share_u
         assert [w["line"] for w in told["wakes"]] == ["@tester beyond", "@tester urgent"]
 
 
+@promise("QUI4")
 def test_a_full_inbox_is_told_within_what_a_host_shows_and_whole_over_its_pages(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", batch_seconds=0, wakes_from_one=1) as room:
         senders = [f"a-sender-with-a-long-name-{number:02}" for number in range(60)]
@@ -329,6 +348,7 @@ def test_a_full_inbox_is_told_within_what_a_host_shows_and_whole_over_its_pages(
         assert sum(counts) == 180
 
 
+@promise("QUI4")
 async def test_a_person_reaches_a_waiting_member_however_often_it_wrote(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -341,6 +361,7 @@ async def test_a_person_reaches_a_waiting_member_however_often_it_wrote(room: Ru
     assert [w["line"] for w in (await asyncio.wait_for(waiting, BOUND_SECONDS))["wakes"]] == ["@builder stop that"]
 
 
+@promise("CTL5")
 async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -365,6 +386,7 @@ async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningR
 # ------------------------------------------------------------------ alerts
 
 
+@promise("HND6")
 async def test_an_alert_to_nobody_wakes_who_is_live_and_has_what_its_task_needs(room: RunningRoom) -> None:
     owner = await room.owner()
     names = ("builder", "able", "unable", "asleep", "paused")
@@ -383,6 +405,7 @@ async def test_an_alert_to_nobody_wakes_who_is_live_and_has_what_its_task_needs(
         assert await wakes(member) == []
 
 
+@promise("HND6")
 async def test_an_alert_that_nobody_can_help_with_wakes_the_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, _ = await room.enroll("builder", "other")
@@ -392,6 +415,7 @@ async def test_an_alert_that_nobody_can_help_with_wakes_the_owner(room: RunningR
     assert [(w["reason"], w["from"]) for w in await wakes(owner)] == [("alert", "builder")]
 
 
+@promise("HND6")
 async def test_an_alert_wakes_a_few_at_most_and_those_it_names_alone(room: RunningRoom) -> None:
     members = await room.enroll("builder", *(f"other{number}" for number in range(DEFAULTS.alerted + 3)))
     for member in members:

@@ -12,12 +12,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, known_migrations, migrate
-from teamroom.server.store.statements import split_script, sqlite_statements
+from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, migrate
+from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from tests.bench.search import fill, searches
+from tests.support.promises import house, promise
 from tests.support.raw import RoomInThread, refusal, reply, room_in_thread
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
+
+pytestmark = house
 
 SYNTAX = (
     '"', '""', '"unclosed', "text:", "text:build", "-build", "^build", "build*", "*", "NEAR(a b, 2)", "a AND", "AND",
@@ -61,6 +64,7 @@ async def test_the_best_come_first_and_of_equals_the_newest(room: RunningRoom) -
     assert await found(owner, "deploy") == [texts[0], texts[2], texts[1], texts[3]]
 
 
+@promise("LOG1")
 async def test_a_search_goes_on_after_a_number_in_order_and_names_the_match_before(room: RunningRoom) -> None:
     owner = await room.owner()
     (tester,) = await room.enroll("tester")

@@ -193,7 +193,7 @@ class HandOffs(Model):
     def revive(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.killed)))
         reply = self.world.act("olga", ENROLL, name=name, revive=True)
-        self.world.callers[name] = self.world.door.identify(reply.token)
+        self.world.callers[name] = self.world.identify(reply.token)
         self.killed.remove(name)
 
     # ---------------------------------------------------------------- what happens to them

@@ -337,9 +337,7 @@ class Presence(Model):
         self.nothing_changed()
         self.time_passes(seconds, "first")
         agent.killed = False
-        self.world.callers[name] = self.world.door.identify(
-            self.world.act("olga", ENROLL, name=name, revive=True).token
-        )
+        self.world.callers[name] = self.world.identify(self.world.act("olga", ENROLL, name=name, revive=True).token)
         agent.free = self.world.now
         agent.looked_at_from = agent.free + (agent.interval or 0.0)
         self.nothing_changed()
@@ -455,17 +453,17 @@ class Presence(Model):
 @contextlib.contextmanager
 def a_beat_that_is_evidence() -> Iterator[None]:
     """The twin: whoever calls has answered what waits for it."""
-    looked = trouble._unanswered
+    looked = trouble.unanswered_since
 
     def believes(tx: Any, row: Any) -> float | None:
         since = looked(tx, row)
         return None if since is not None and row["last_call_at"] > since + LIVE else since
 
-    trouble._unanswered = believes
+    trouble.unanswered_since = believes
     try:
         yield
     finally:
-        trouble._unanswered = looked
+        trouble.unanswered_since = looked
 
 
 TWIN: Any = a_beat_that_is_evidence

@@ -27,7 +27,7 @@ from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from teamroom.server.facts.owed import RULES
 from tests.models.declared import Missed
-from tests.models.world import Decided, Model, Plan, code
+from tests.models.world import Decided, Model, Plan, code, own_statement
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 FIRST = {"task": 30 * MINUTE, "blocked": DAY, "ask": 15 * MINUTE}
@@ -435,7 +435,7 @@ class Reminders(Model):
         self.world.now += seconds
         self.tick(by)
         token = self.world.act("olga", ENROLL, name=name, revive=True).token
-        self.world.callers[name] = self.world.door.identify(token)
+        self.world.callers[name] = self.world.identify(token)
         self.called["olga"] = self.world.now
         self.killed.remove(name)
         for key, owed in self.owed.items():
@@ -531,13 +531,13 @@ def a_message_that_ends_a_reminder() -> Iterator[None]:
 
     def believes(tx: Any, subject: int, member: int, since: float) -> Any:
         found = rule.owed(tx, subject, member, since)
-        said = tx._connection.execute(
-            "select max(at) from message where task = :task and author = :member",
-            {"task": subject, "member": member},
-        ).fetchone()[0]
+        said = tx.value(float, "said_of_task", task=subject, member=member)
         return None if said is not None and said > since else found
 
-    with patch.dict(RULES, {"task": replace(rule, owed=believes)}):  # type: ignore[arg-type]
+    with (
+        own_statement("said_of_task", "select max(at) as at from message where task = :task and author = :member"),
+        patch.dict(RULES, {"task": replace(rule, owed=believes)}),  # type: ignore[arg-type]
+    ):
         yield
 
 

@@ -159,7 +159,7 @@ class Standing(Model):
             assert code(reply) == "conflict"
             return
         self.dead.append(self.world.callers[whom])
-        self.world.callers[whom] = self.world.door.identify(reply.token)
+        self.world.callers[whom] = self.world.identify(reply.token)
         self.set(whom, "olga", "active")
 
     @rule(seconds=st.sampled_from([1, 59, 60, 3599, 3600]))
@@ -186,7 +186,7 @@ class Standing(Model):
 def standing_kept_beside_the_store() -> Iterator[None]:
     """The twin: who calls is looked up once and remembered for a few calls."""
     found: dict[int, list[Any]] = {}
-    look_up = door._principal
+    look_up = door.find_principal
 
     def remembered(tx: Any, caller: Any) -> Any:
         kept = found.setdefault(id(caller), [caller, None, 0])
@@ -195,11 +195,11 @@ def standing_kept_beside_the_store() -> Iterator[None]:
         kept[2] += 1
         return kept[1]
 
-    door._principal = remembered
+    door.find_principal = remembered
     try:
         yield
     finally:
-        door._principal = look_up
+        door.find_principal = look_up
 
 
 TWIN = standing_kept_beside_the_store

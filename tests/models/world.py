@@ -30,12 +30,11 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import Recover, Work
-from teamroom.server.store.reserve import Reserve
-from teamroom.server.store.sqlite.connect import connect_writer
+from teamroom.server.store.engine import CarryOut, Recover, Work
+from teamroom.server.store.sqlite.commit import Job
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Job, Writer
+from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor import loop
@@ -69,7 +68,7 @@ class World:
         self.now = BEGINNING
         self._stepped = 0.0
         self._plan = plan
-        self._settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
+        self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
         self.lives = 0
         if id(plan) not in self._rooms:
@@ -77,7 +76,12 @@ class World:
         template, self.tokens = self._rooms[id(plan)]
         self.tokens = dict(self.tokens)
         self._live_on(template)
-        self.callers = {name: self.door.identify(token) for name, token in self.tokens.items()}
+        self.callers = {name: self.identify(token) for name, token in self.tokens.items()}
+
+    def identify(self, token: str) -> Caller:
+        """The member behind a token."""
+        caller: Caller = _at_once(self.door.identify(token))
+        return caller
 
     def act(self, name: str, act: AnyAct, caller: Caller | None = None, /, **arguments: Any) -> Any:
         """A member acts; returns the reply, or the refusal."""
@@ -89,7 +93,7 @@ class World:
 
     def look(self, sql: str) -> list[tuple[Any, ...]]:
         """What lies in the database."""
-        return [tuple(row) for row in self._store._open_connection().execute(sql)]
+        return [tuple(row) for row in self._store.committer.connection.execute(sql)]
 
     def step_clock(self, seconds: float) -> None:
         """Somebody sets the clock on the wall, while no time passes."""
@@ -119,7 +123,7 @@ class World:
         return [_at_once(self.door.act_as_room(work)) for work in decided]
 
     def _supervisor(self, holder: str, door: Any) -> Supervisor:
-        return Supervisor(door, self._store, self.watch, self._settings, _METRICS, holder)
+        return Supervisor(door, self._store, self.watch, self.settings, _METRICS, holder)
 
     def crash(self) -> None:
         """The server is killed, and another one opens what it left."""
@@ -146,13 +150,13 @@ class World:
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
-        _at_once(self._store.open(self.now))
-        self.watch.was_away_since(self._store.look_up(lambda tx: tx.value(float, "last_sign")) or 0.0)
+        _at_once(self._store.open())
+        self.watch.was_away_since(_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str)
 
-    def _open(self, folder: Path) -> SqliteStore:
-        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self._settings.clock_step_seconds)
-        context = Context(self._statements, self._settings, secrets.token_bytes, self.watch)
+    def _open(self, folder: Path) -> "StoreWithoutThreads":
+        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
         return StoreWithoutThreads(folder, context, _nothing)
 
     def _furnish(self) -> tuple[Path, dict[str, str]]:
@@ -161,11 +165,11 @@ class World:
         _templates.append(folder)
         data_folder.make_private(folder)
         self._store = self._open(folder)
-        _at_once(self._store.open(self.now))
-        made = self._store.create(lambda tx: open_room(tx, "olga"), self.now, log.FIRST_HASH)
+        _at_once(self._store.open())
+        made = self._store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
         tokens = {"olga": _at_once(made)}
         self.door = Door(self._store, self.watch, _METRICS, str)
-        self.callers = {"olga": self.door.identify(tokens["olga"])}
+        self.callers = {"olga": self.identify(tokens["olga"])}
         for name, options in self._plan.members.items():
             tokens[name] = self.act("olga", ENROLL, name=name, **options).token
         _at_once(self._store.close())
@@ -201,28 +205,21 @@ class WriterWithoutThread(Writer):
     """Commits each act by itself, before `run` returns, and has checkpoints as often as under load."""
 
     def start(self) -> None:
-        self._connection = connect_writer(self._path)
-        self._page_bytes = self._connection.execute(self._statements["page_size"]).fetchone()[0]
+        self.committer.open()
         self._commits = 0
 
     async def run(self, work: Work, recover: Recover, when_full: bool) -> tuple[Any, int]:
-        job = Job(work, recover, _loop.create_future(), _loop, when_full)
+        job = Job(work, recover, _loop.create_future(), when_full)
         self.waiting += 1
-        self._taken.append(job)
-        self._commit_batch()
+        self.answer_now(self.committer.commit_batch(job, lambda: None))
         self._commits += 1
         if self._commits >= CHECKPOINT_COMMITS:
-            self._commits = self._checkpoint("checkpoint")
+            self.committer.checkpoint("checkpoint")
+            self._commits = 0
         return await job.answer
 
     def stop(self) -> None:
-        self._connection.close()
-
-    def _take(self, seconds: float) -> bool:
-        return False
-
-    def _answer(self, batch: list[Job]) -> None:
-        self._settle(batch)
+        self.committer.connection.close()
 
 
 class NoReaders(Readers):
@@ -235,10 +232,9 @@ class NoReaders(Readers):
 class StoreWithoutThreads(SqliteStore):
     """The room's store, its acts and reads done where they are asked for."""
 
-    def __init__(self, folder: Path, context: Context, effects: Callable[[Effects], None]) -> None:
-        super().__init__(folder, context, effects)
-        self._writer = WriterWithoutThread(self.path, context, effects, Reserve(folder, 0))
-        self._readers = NoReaders(context)
+    def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
+        super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
+        self.readers = NoReaders(context)
 
     async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
         return await super().read(work, is_small=True)
@@ -275,6 +271,17 @@ def statement(name: str, change: Callable[[str], str]) -> Iterator[None]:
     changed = change(whole[name])
     assert changed != whole[name], f"the statement {name} is another one now"
     World._statements = {**whole, name: changed}
+    try:
+        yield
+    finally:
+        World._statements = whole
+
+
+@contextlib.contextmanager
+def own_statement(name: str, sql: str) -> Iterator[None]:
+    """One more statement, for a twin that reads what the room does not."""
+    whole = World._statements
+    World._statements = {**whole, name: sql}
     try:
         yield
     finally:

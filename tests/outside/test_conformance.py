@@ -18,6 +18,10 @@ import pytest
 from tests.harness.room import STEP_SECONDS, RoomOfProcesses, room_of_processes
 from tests.outside.install import CONFORMANCE, INSPECTOR, lacking, node, script
 from tests.outside.proxy import proxy
+from tests.support.plain_http import WITHOUT_TLS
+from tests.support.promises import house
+
+pytestmark = house
 
 pytestmark = [
     pytest.mark.outside,
@@ -163,5 +167,5 @@ def test_the_inspector_lists_calls_and_reads(proxied: Proxied) -> None:
 
 
 def test_the_proxy_changes_nothing_but_token_and_address(proxied: Proxied) -> None:
-    foreign = httpx2.post(proxied.url, headers={"Host": "evil.example"}, content=b"{}")
+    foreign = httpx2.post(proxied.url, verify=WITHOUT_TLS, headers={"Host": "evil.example"}, content=b"{}")
     assert foreign.status_code == 421, "a foreign Host goes on as it came"

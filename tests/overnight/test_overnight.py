@@ -17,14 +17,17 @@ from rich.cells import cell_len
 from teamroom.clients.shell.overnight import show
 from teamroom.server.record import chain as log
 from teamroom.server.rules.overnight import LINES
+from teamroom.server.store.engine import DiskFullError
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import SHARED, read_statements
-from teamroom.server.store.transaction import DiskFullError
 from tests.support.listeners import listening
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
 from tests.support.shells import ESCAPE, Shell
+
+pytestmark = promise("QUI5")
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -199,7 +202,7 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
         "- M-2 asks @olga since 1 h, from @scribe: “which version is it?”",
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
         "- T-2, noticed by @tester 1 h ago; now claimed, completed before by @builder. @tester sent back T-2: “it does",
-        "- @tester was let go by @olga N s ago; stopped by @rex N s ago: “it loops”",
+        "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
         "- T-4 blocked @tester (live) for “the password of @olga”: “keys”",
         "- @builder completed 2, handed over 1, reports 1; newest T-2 “load test”, T-1 “limiter”",
     ):
@@ -274,7 +277,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
         assert len(section["shown"]) + sum(section["left_out"].values()) == total
         assert not total or section["shown"]
     done = sum(line["completed"] for line in night["done"]["shown"])
-    entries = room.room.store.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))
+    entries = [e._asdict() for e in room.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))]
     shown_ = {f"@{line['member']}" for line in night["done"]["shown"]}
     assert done == sum(e["act"] == "complete_task" and e["summary"].split()[0] in shown_ for e in entries)
     _, words, _ = await owner.said("overnight", hours=24)

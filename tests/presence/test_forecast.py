@@ -9,7 +9,10 @@ import pytest
 
 from teamroom.server.rules.presence import Facts, expectation
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
+
+pytestmark = promise("HND4")
 
 SEED = 20261123
 WAKES = 4_000

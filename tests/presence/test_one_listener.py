@@ -9,7 +9,10 @@ import pytest
 from teamroom.clients.listener.listen import BEAT_SECONDS
 from teamroom.server.wake.bus import HEARD_SECONDS, LISTENERS_KNOWN, Bus
 from tests.support.listeners import listening
+from tests.support.promises import promise
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
+
+pytestmark = promise("PRS5")
 
 
 async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(room_of_each_era: RunningRoom) -> None:

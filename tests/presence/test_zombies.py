@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from teamroom.server.store.rows.members import MemberRow
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, Time, running_room
+
+pytestmark = promise("PRS3")
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -57,6 +60,7 @@ async def test_a_listener_without_a_mind_is_suspect_after_two_intervals_and_a_zo
     assert said(room, "hollow") == ["suspect", "suspect", "zombie"], "it is said once"
 
 
+@promise("PRS4")
 async def test_what_a_member_does_clears_it_at_once(room: RunningRoom) -> None:
     asker, late = await room.enroll("asker", "late", mode="live")
     await late("check_in")
@@ -127,6 +131,7 @@ async def test_who_answers_what_it_is_asked_is_never_suspect(room: RunningRoom, 
     assert said(room, "honest") == []
 
 
+@promise("PRS2")
 async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_same_note_is(room: RunningRoom) -> None:
     asker, busy, stuck = await room.enroll("asker", "busy", "stuck", mode="live")
     await busy("check_in")
@@ -143,6 +148,7 @@ async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_s
     assert said(room, "stuck")[-1] == "zombie"
 
 
+@promise("PRS6")
 @pytest.mark.parametrize("how", ["a pause", "a step of the clock", "a sleep"])
 async def test_declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew(room: RunningRoom, how: str) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
@@ -167,6 +173,7 @@ async def test_declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew(room
     assert said(room, "busy")[-1] == "zombie", "the twin: once that is over, it is looked at like anybody"
 
 
+@promise("PRS6")
 async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Path) -> None:
     time = Time()
     async with running_room(tmp_path / "room", time=time) as room:
@@ -252,6 +259,7 @@ async def test_people_and_who_wakes_on_demand_are_never_challenged(room: Running
     assert [said(room, name) for name in ("person", "guest", "olga")] == [[], [], []]
 
 
+@promise("PRS6")
 async def test_nobody_is_declared_anything_for_an_interval_after_the_clock_was_stepped(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="live")
     await member("check_in")
@@ -266,6 +274,7 @@ async def test_nobody_is_declared_anything_for_an_interval_after_the_clock_was_s
     assert said(room, "member") == ["gone"], "the twin: without a step the same silence counts"
 
 
+@promise("PRS4")
 async def test_a_repair_is_asked_of_the_watchdog_that_reaches_the_runtime_and_two_do_not_fight(
     room: RunningRoom,
 ) -> None:
@@ -297,14 +306,13 @@ async def test_a_repair_that_nobody_took_up_is_cancelled_when_the_member_comes_b
     assert (await dog("read_board", task=task["task"]))["task"]["state"] == "cancelled"
 
 
+@promise("PRS2")
 async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", live_interval_seconds=60) as room:
         (asker,) = await room.enroll("asker", mode="live")
         (member,) = await room.enroll("member", mode="live")
         await member("check_in")
-        room.room.bus._open[
-            room.room.store.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="member")).id
-        ].add(
+        room.room.bus._open[room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="member")).id].add(
             object()  # type: ignore[arg-type]
         )
         for _ in range(20):
@@ -317,6 +325,7 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
         assert said(room, "member") == ["gone"]
 
 
+@promise("PRS4")
 async def test_a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     task = (await hollow("create_task", title="paint"))["task"]
@@ -340,6 +349,7 @@ async def test_a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome(room: 
     await asker("create_task", title="scrape", assign="hollow")
 
 
+@promise("HND4")
 async def test_the_reply_names_who_else_could_where_nobody_can_say_when(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, paused, able, unable = await room.enroll("asker", "paused", "able", "unable", mode="live")
@@ -355,6 +365,7 @@ async def test_the_reply_names_who_else_could_where_nobody_can_say_when(room: Ru
     assert (await paused.refused("check_in"))["code"] == "paused"
 
 
+@promise("PRS1")
 async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="every:600")
     await member("check_in")
@@ -369,6 +380,7 @@ async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
     assert (shown["connected"], shown["presence"]) == (False, "overdue")
 
 
+@promise("CTL5")
 async def test_what_waited_through_a_pause_counts_from_its_end(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, member = await room.enroll("asker", "member", mode="live")
@@ -385,6 +397,7 @@ async def test_what_waited_through_a_pause_counts_from_its_end(room: RunningRoom
     assert said(room, "member")[-1] == "zombie", "the twin: without the pause it misses them"
 
 
+@promise("CTL5")
 async def test_who_was_told_to_end_its_turn_is_not_gone_the_moment_it_is_resumed(room: RunningRoom) -> None:
     owner = await room.owner()
     (member,) = await room.enroll("member", mode="live")
@@ -398,6 +411,7 @@ async def test_who_was_told_to_end_its_turn_is_not_gone_the_moment_it_is_resumed
     assert said(room, "member") == ["gone"]
 
 
+@promise("PRS2")
 async def test_a_listener_that_comes_back_still_has_to_answer_what_waits(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     await hollow("check_in")
@@ -407,6 +421,7 @@ async def test_a_listener_that_comes_back_still_has_to_answer_what_waits(room: R
     assert said(room, "hollow") == ["gone", "recovered", "suspect"], "a call proves a connection and nothing more"
 
 
+@promise("PRS2")
 async def test_what_a_member_is_refused_proves_a_connection_and_no_more(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     await hollow("check_in")
@@ -429,6 +444,7 @@ async def test_a_member_that_was_revived_is_watched_again(room: RunningRoom) -> 
     assert said(room, "member") == ["gone"]
 
 
+@promise("PRS4")
 async def test_a_runtime_is_repaired_once_at_a_time_though_its_member_comes_and_goes(room: RunningRoom) -> None:
     crashed, dog = (await room.enroll("crashed", mode="live"))[0], (await room.enroll("rex", role="watchdog"))[0]
     await dog("declare_capabilities", capabilities=["runtime:crashed"])
@@ -446,6 +462,7 @@ async def test_a_runtime_is_repaired_once_at_a_time_though_its_member_comes_and_
     assert len((await dog("read_board"))["tasks"]) == 1, "the twin: once it is done, a new one is asked for"
 
 
+@promise("PRS6")
 async def test_after_the_clock_was_set_back_members_are_looked_at_in_time(room: RunningRoom) -> None:
     (member,) = await room.enroll("member", mode="live")
     room.time.step(24 * HOUR)

@@ -20,8 +20,11 @@ from teamroom.server.restore import RestoreError, restore
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, make_private
 from tests.support.planting import API, planted, probe, prove, run, state
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
 from tests.support.shells import Shell
+
+pytestmark = promise("SAF5")
 
 NOW = 1_795_500_000.0
 

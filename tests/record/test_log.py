@@ -10,6 +10,7 @@ import pytest
 
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Seal, Verdict, Verifier
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 
 
@@ -37,6 +38,7 @@ def verify_folder(folder: Path, sealed: bool = True) -> Verdict:
         connection.close()
 
 
+@promise("LOG1")
 async def test_numbers_are_dense_from_one_under_concurrent_acts_and_refusals(room: RunningRoom) -> None:
     members = await room.enroll("a", "b", "c", "d")
 
@@ -51,6 +53,7 @@ async def test_numbers_are_dense_from_one_under_concurrent_acts_and_refusals(roo
     assert verify(room).good
 
 
+@promise("LOG1")
 async def test_a_reader_with_a_cursor_sees_every_visible_entry_once_and_in_order(tmp_path: Path) -> None:
     seen: list[int] = []
     async with running_room(tmp_path / "room", notes_per_hour=1000) as room:
@@ -84,6 +87,7 @@ async def read_stream(room: RunningRoom, after: int, pages: int) -> list[int]:
     return seen
 
 
+@promise("LOG1")
 async def test_messages_name_the_one_before_them_under_the_same_filter(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for number in range(6):
@@ -95,6 +99,7 @@ async def test_messages_name_the_one_before_them_under_the_same_filter(room: Run
     assert len(mine) == 3
 
 
+@promise("LOG2")
 async def test_every_act_that_others_can_see_leaves_a_receipt(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -128,6 +133,7 @@ async def test_every_act_that_others_can_see_leaves_a_receipt(room: RunningRoom)
     assert verify(room).good
 
 
+@promise("LOG2")
 async def test_reads_cursors_and_bare_heartbeats_leave_no_receipt(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     before = len(room.entries())
@@ -138,6 +144,7 @@ async def test_reads_cursors_and_bare_heartbeats_leave_no_receipt(room: RunningR
     assert len(room.entries()) == before
 
 
+@promise("LOG2")
 async def test_the_first_refusal_leaves_a_receipt_and_repeats_are_counted_and_closed_by_one(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     first = (await builder.refused("claim_task", task="T-7"))["receipt"]
@@ -154,6 +161,7 @@ async def test_the_first_refusal_leaves_a_receipt_and_repeats_are_counted_and_cl
     ]
 
 
+@promise("LOG2")
 async def test_refusals_leave_at_most_thirty_receipts_an_hour(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     receipts = [(await builder.refused("claim_task", task=f"T-{n}"))["receipt"] for n in range(1, 41)]
@@ -162,6 +170,7 @@ async def test_refusals_leave_at_most_thirty_receipts_an_hour(room: RunningRoom)
     assert (await builder.refused("claim_task", task="T-99"))["receipt"] is not None
 
 
+@promise("LOG2")
 async def test_a_call_without_a_valid_token_leaves_nothing_in_the_log(room: RunningRoom) -> None:
     before = len(room.entries())
     await room.raw(headers={"Authorization": "Bearer tr_wrong"}, json={})
@@ -169,6 +178,7 @@ async def test_a_call_without_a_valid_token_leaves_nothing_in_the_log(room: Runn
     assert len(room.entries()) == before
 
 
+@promise("LOG3")
 @pytest.mark.parametrize("column", ["summary", "detail", "actor", "subject", "at", "act", "outcome", "digest", "hash"])
 async def test_a_changed_entry_is_found_and_named(room: RunningRoom, column: str) -> None:
     (builder,) = await room.enroll("builder")
@@ -181,6 +191,7 @@ async def test_a_changed_entry_is_found_and_named(room: RunningRoom, column: str
     assert verdict.first_bad == 5
 
 
+@promise("LOG3")
 async def test_a_gap_and_a_cut_are_found(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for number in range(5):
@@ -190,6 +201,7 @@ async def test_a_gap_and_a_cut_are_found(room: RunningRoom) -> None:
     assert verify_folder(room.folder).first_bad == 6
 
 
+@promise("LOG3")
 async def test_a_tail_that_was_cut_off_with_its_head_is_found_by_the_seal(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for number in range(5):
@@ -208,6 +220,7 @@ async def test_a_tail_that_was_cut_off_with_its_head_is_found_by_the_seal(room: 
     assert verify_folder(room.folder).first_bad == 6
 
 
+@promise("LOG3")
 async def test_a_seal_that_was_not_made_with_the_rooms_key_is_found(room: RunningRoom) -> None:
     await room.enroll("builder")
     room.room.seal()
@@ -219,6 +232,7 @@ async def test_a_seal_that_was_not_made_with_the_rooms_key_is_found(room: Runnin
     assert "key" in verdict.why
 
 
+@promise("LOG3")
 async def test_content_can_be_taken_away_and_the_chain_still_verifies(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     await builder("post_message", text="a secret")
@@ -231,6 +245,7 @@ async def test_content_can_be_taken_away_and_the_chain_still_verifies(room: Runn
     assert verify(room).first_bad == 4
 
 
+@promise("LOG3")
 async def test_equal_contents_have_different_digests(room: RunningRoom) -> None:
     """A salted digest cannot be guessed back once its content is gone."""
     (builder,) = await room.enroll("builder")
@@ -241,6 +256,7 @@ async def test_equal_contents_have_different_digests(room: RunningRoom) -> None:
     assert (one["summary"], one["digest"] == two["digest"]) == (two["summary"], False)
 
 
+@promise("LOG3")
 async def test_the_signed_head_is_written_outside_the_database_and_on_stop(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", seal_seconds=60) as room:
         (builder,) = await room.enroll("builder")
@@ -251,6 +267,7 @@ async def test_the_signed_head_is_written_outside_the_database_and_on_stop(tmp_p
     assert log.is_genuine(bytes.fromhex((tmp_path / "room" / "room.key").read_text().strip()), seal)
 
 
+@promise("LOG4")
 async def test_the_same_request_id_gives_the_first_result_marked_replayed(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     (builder,) = await room.enroll("builder")
@@ -262,6 +279,7 @@ async def test_the_same_request_id_gives_the_first_result_marked_replayed(room_o
     assert len((await builder("read_messages"))["messages"]) == 1
 
 
+@promise("LOG4")
 async def test_the_same_request_id_with_other_arguments_is_refused(room: RunningRoom) -> None:
     builder, other = await room.enroll("builder", "other")
     await builder("post_message", request_id="r-1", text="once")
@@ -270,6 +288,7 @@ async def test_the_same_request_id_with_other_arguments_is_refused(room: Running
     assert (await other("post_message", request_id="r-1", text="mine"))["message"] == "M-2"
 
 
+@promise("LOG4")
 async def test_an_act_whose_acknowledgement_was_lost_can_be_repeated_after_a_restart(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         (builder,) = await room.enroll("builder")
@@ -283,6 +302,7 @@ async def test_an_act_whose_acknowledgement_was_lost_can_be_repeated_after_a_res
         assert again["replayed"]
 
 
+@promise("LOG4")
 async def test_an_equal_call_within_a_minute_is_the_same_call(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     assert (await builder("post_message", text="hello"))["message"] == "M-1"
@@ -294,6 +314,7 @@ async def test_an_equal_call_within_a_minute_is_the_same_call(room: RunningRoom)
     assert (await builder("create_task", title="t"))["replayed"] is not None
 
 
+@promise("LOG4")
 async def test_a_replay_is_refused_while_its_caller_is_paused(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -303,6 +324,7 @@ async def test_a_replay_is_refused_while_its_caller_is_paused(room: RunningRoom)
         await builder("post_message", request_id="r-1", text="once")
 
 
+@promise("LOG4")
 async def test_concurrent_calls_with_one_request_id_are_one_act(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     replies = await asyncio.gather(*(builder("post_message", request_id="r-1", text="once") for _ in range(12)))
@@ -310,6 +332,7 @@ async def test_concurrent_calls_with_one_request_id_are_one_act(room: RunningRoo
     assert len([reply for reply in replies if reply["replayed"] is None]) == 1
 
 
+@promise("ID4")
 async def test_the_token_of_an_enrolment_is_never_kept_for_a_replay(room: RunningRoom) -> None:
     owner = await room.owner()
     first = await owner("enroll", request_id="r-1", name="builder")

@@ -8,8 +8,11 @@ import anyio.to_thread
 import pytest
 
 from teamroom.server.store.folder import DATABASE
+from tests.support.promises import promise
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
 from tests.support.shells import Shell
+
+pytestmark = promise("LOG3")
 
 SECRET = "swordfish-8471"
 A_DAY = 86_400.0

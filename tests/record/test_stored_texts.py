@@ -9,7 +9,10 @@ import pytest
 from teamroom.clients.local.verify import verified
 from teamroom.server.record.texts import StoredTexts
 from tests.clients.test_verify_and_doctor import outside, verify
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
+
+pytestmark = promise("LOG3")
 
 EVIDENCE = [{"kind": "test", "ref": "pytest -q: 212 passed"}]
 

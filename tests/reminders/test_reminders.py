@@ -22,7 +22,10 @@ from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.supervisor.duties import carry_out
 from tests.campaigns.invariants import rows
 from tests.support.planting import planted, prove
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
+
+pytestmark = promise("REM2")
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 SETTINGS = Settings()
@@ -49,6 +52,7 @@ def test_the_gap_between_slots_doubles_up_to_a_day(since: float, first: float, s
     assert after - at >= at - before - 0.01
 
 
+@promise("REM1")
 @given(first=spans, looks=st.lists(st.floats(0, 30 * DAY), min_size=1, max_size=60), cap=st.integers(1, 8))
 def test_however_late_somebody_looks_no_slot_is_decided_twice_and_missed_ones_are_counted(
     first: float, looks: list[float], cap: int
@@ -68,6 +72,7 @@ def test_however_late_somebody_looks_no_slot_is_decided_twice_and_missed_ones_ar
     assert (escalations == 1) == (len(decided) == cap)
 
 
+@promise("REM3")
 @pytest.mark.parametrize(
     ("circumstances", "outcome", "counts"),
     [
@@ -139,6 +144,7 @@ async def ledger(room: RunningRoom, member: Member, task: str) -> list[tuple[str
     return [(slot["outcome"], slot["reason"]) for slot in reversed(shown)]
 
 
+@promise("REM4")
 async def test_only_a_report_ends_a_reminder_and_on_it_does_not(room: RunningRoom) -> None:
     holder, task, fence = await holding(room)
     await here(room, holder, 0.75)
@@ -155,6 +161,7 @@ async def test_only_a_report_ends_a_reminder_and_on_it_does_not(room: RunningRoo
     assert len((await holder("check_in"))["reminders"]) == 1
 
 
+@promise("REM3")
 async def test_an_edit_by_somebody_else_makes_the_next_slot_silent(room: RunningRoom) -> None:
     owner = await room.owner()
     holder, task, _ = await holding(room)
@@ -167,6 +174,7 @@ async def test_an_edit_by_somebody_else_makes_the_next_slot_silent(room: Running
     assert len(acts(room, "remind")) == 1
 
 
+@promise("REM3")
 async def test_a_paused_member_is_not_reminded_and_its_pause_does_not_count(room: RunningRoom) -> None:
     owner = await room.owner()
     _, task, _ = await holding(room)
@@ -179,6 +187,7 @@ async def test_a_paused_member_is_not_reminded_and_its_pause_does_not_count(room
     assert (await ledger(room, owner, task))[-1] == ("silent", "the member is paused")
 
 
+@promise("REM3")
 async def test_a_snoozed_task_is_silent_until_the_snooze_ends(room: RunningRoom) -> None:
     holder, task, fence = await holding(room)
     await holder("update_task", task=task, fence=fence, snooze_until=6 * HOUR)
@@ -191,6 +200,7 @@ async def test_a_snoozed_task_is_silent_until_the_snooze_ends(room: RunningRoom)
     assert refused["code"] == "invalid"
 
 
+@promise("REM3")
 async def test_who_is_asleep_finds_the_reminder_with_its_next_wake(room: RunningRoom) -> None:
     holder, task, _ = await holding(room, mode="every:7200")
     await room.later(HOUR)
@@ -213,6 +223,7 @@ async def test_a_question_is_reminded_until_it_is_answered_in_its_thread(room: R
     assert (await asked("check_in"))["reminders"] == []
 
 
+@promise("HND5")
 async def test_an_offer_is_reminded_once_and_expires_back_to_its_giver(room: RunningRoom) -> None:
     giver, task, fence = await holding(room)
     (receiver,) = await room.enroll("receiver", mode="live")
@@ -256,6 +267,7 @@ async def test_whom_a_task_is_assigned_to_is_reminded_once_it_is_open_again(room
     ]
 
 
+@promise("REM4")
 async def test_what_is_over_is_not_shown_as_owed_even_before_the_supervisor_looks(room: RunningRoom) -> None:
     asker, holder = await room.enroll("asker", "holder", mode="live")
     await holder("check_in")
@@ -358,6 +370,7 @@ async def test_the_room_sends_so_many_an_hour_and_the_others_come_later(tmp_path
         assert len({entry["subject"] for entry in acts(room, "remind")}) == 5
 
 
+@promise("REM1")
 async def test_slots_that_nobody_looked_at_are_one_reminder_that_says_how_many(room: RunningRoom) -> None:
     holder, _, _ = await holding(room)
     room.time.forward(4 * HOUR)
@@ -367,25 +380,27 @@ async def test_slots_that_nobody_looked_at_are_one_reminder_that_says_how_many(r
     assert "2 reminders were missed" in said["summary"]
 
 
+@promise("REM1")
 async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older_supervisor_does(
     room: RunningRoom,
 ) -> None:
     holder, task, _ = await holding(room)
     await here(room, holder, 0.4)
-    member = room.room.store.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="holder")).id
-    seen = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
+    member = room.look_up(lambda tx: tx.only(MemberRow, "member_by_name", name="holder")).id
+    seen = room.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert seen is not None
     await here(room, holder, 0.2)  # the supervisor does it
     assert len(acts(room, "remind")) == 1
-    fence = room.room.store.look_up(lambda tx: tx.only(SupervisorRow, "supervisor")).fence
+    fence = room.look_up(lambda tx: tx.only(SupervisorRow, "supervisor")).fence
     act = room.room.door.act_as_room
     assert await act(lambda tx: carry_out(tx, seen, fence)) is False
-    now_due = room.room.store.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
+    now_due = room.look_up(lambda tx: find_timer(tx, "task", int(task[2:]), member))
     assert now_due is not None
     assert await act(lambda tx: carry_out(tx, now_due, fence - 1)) is False
     assert len(acts(room, "remind")) == 1
 
 
+@promise("REM3")
 async def test_who_was_killed_is_reminded_no_more_and_once_revived_of_what_it_still_owes(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, slow = await room.enroll("asker", "slow", mode="live")
@@ -451,5 +466,5 @@ async def test_a_duty_that_fails_is_put_off_and_the_others_go_on(
     monkeypatch.undo()
     await here(room, holder, 1.5)
     assert acts(room, "remind"), "nothing is lost by it"
-    (metrics,) = [line for line in room.room.metrics.text().decode().splitlines() if 'outcome="failed"' in line][:1]
-    assert 'rule="task"' in metrics
+    metrics = (await room.room.metrics.text()).decode().splitlines()
+    assert 'rule="task"' in next(line for line in metrics if 'outcome="failed"' in line)

@@ -7,7 +7,10 @@ from mcp import types
 from mcp.shared.exceptions import MCPError
 
 from teamroom.tools.serve import TOOLS
+from tests.support.promises import house
 from tests.support.rooms import Member, RunningRoom
+
+pytestmark = house
 
 NAMES = ["catch-up", "hand-over", "stand-up", "stop-everything"]
 

@@ -5,7 +5,10 @@ import json
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 
 async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era: RunningRoom) -> None:
@@ -35,6 +38,7 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
         assert json.loads(contents[1].text)
 
 
+@promise("SAF1")
 async def test_the_inbox_is_the_readers_own(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
@@ -47,6 +51,7 @@ async def test_the_inbox_is_the_readers_own(room: RunningRoom) -> None:
         await other.client.read_resource("teamroom://inbox/builder")
 
 
+@promise("SAF6")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -75,6 +80,7 @@ async def test_an_address_that_leads_nowhere_is_refused_with_a_fix(room: Running
     assert error.value.error.data["fix"]
 
 
+@promise("ID4")
 async def test_a_revoked_token_reads_nothing(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")

@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.characters import described, forbidden_character
 from teamroom.server.rules.text import cut, one_line
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
+
+pytestmark = promise("SAF2")
 
 HOSTILE = {
     "an escape sequence": "a\x1b[2J",

@@ -14,6 +14,9 @@ from teamroom.server.rules.presence import (
     presence,
 )
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
+
+pytestmark = promise("PRS3")
 
 SETTINGS = Settings()
 CHALLENGE_INTERVALS, CONNECTED_INTERVALS = 1.5, 1.5
@@ -116,6 +119,7 @@ def test_silence_makes_gone_from_three_intervals_on() -> None:
     assert finding(replace(BEATING, last_call_at=NOW - bound, connected_at=NOW - 1)) is None
 
 
+@promise("PRS6")
 def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
     woke = replace(BEATING, watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
     assert finding(woke, unanswered=80 * INTERVAL) is None

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.rules.names import RESERVED, fold, looks, reserved_word
-from teamroom.server.store.sqlite.connect import MIGRATIONS, connect_writer, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.statements import MIGRATIONS
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
+
+pytestmark = promise("ID5")
 
 LOOK_ALIKES = [
     ("builder", "BUILDER"),

@@ -12,6 +12,9 @@ from teamroom.server.acts.presence.presence import Wake
 from teamroom.server.rules.letters import KINDS, LINES, Day, Matter, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import Kind, held_until, kind_of, next_time, quiet_until, retry_at
 from teamroom.server.settings import Settings
+from tests.support.promises import house, promise
+
+pytestmark = house
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 NEW_YEAR = 1_798_761_600.0
@@ -116,6 +119,7 @@ def test_quiet_hours_in_figures(quiet: str, clock: str, ends: float | None) -> N
     assert found == (None if ends is None else now + ends)
 
 
+@promise("SAF3")
 @given(st.lists(st.floats(1, 3 * HOUR), min_size=1, max_size=30), moments, settings_of)
 def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
     gaps: list[float], now: float, settings: Settings
@@ -159,6 +163,7 @@ def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> 
 # ------------------------------------------------------------------ how it reads
 
 
+@promise("SAF2")
 @given(
     st.sampled_from(["mention", "alert", "offer", "assigned", "review", "pause"]),
     st.text(min_size=1),
@@ -178,6 +183,7 @@ def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, 
     assert len(line.splitlines()) <= max(len(f"x{told}".splitlines()), 1)
 
 
+@promise("SAF3")
 @given(
     st.lists(st.builds(Matter, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
              min_size=1, max_size=40)

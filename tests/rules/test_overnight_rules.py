@@ -19,6 +19,9 @@ from teamroom.server.rules.overnight import (
     step_seconds,
     who_is_named,
 )
+from tests.support.promises import promise
+
+pytestmark = promise("QUI5")
 
 counts = st.one_of(st.integers(0, 12), st.integers(0, 10**9))
 sections = st.lists(st.lists(counts, min_size=1, max_size=12), min_size=5, max_size=5)

@@ -16,6 +16,7 @@ from teamroom.server.rules.folding import (
     told,
 )
 from teamroom.server.rules.text import LINE_CHARACTERS
+from tests.support.promises import promise
 
 WINDOW = 100.0
 names = st.from_regex(r"[a-z][a-z0-9]{0,31}", fullmatch=True)
@@ -28,6 +29,7 @@ def spent(times: list[float], allowed: int, now: float) -> float:
     return seconds_until_free(times[-allowed] if len(times) >= allowed else None, WINDOW, now)
 
 
+@promise("QUI2")
 @given(st.lists(st.floats(0, 40), max_size=60), st.integers(1, 8))
 def test_no_window_holds_more_than_a_budget_and_none_refuses_with_room(steps: list[float], allowed: int) -> None:
     now, times = 0.0, list[float]()
@@ -39,6 +41,7 @@ def test_no_window_holds_more_than_a_budget_and_none_refuses_with_room(steps: li
             times.append(now)
 
 
+@promise("QUI2")
 @given(st.floats(0, 1000), st.floats(0, 1000))
 def test_a_wait_is_never_longer_than_the_window_and_enough(at: float, now: float) -> None:
     wait = seconds_until_free(at, WINDOW, now)
@@ -52,6 +55,7 @@ def test_a_wait_is_never_longer_than_the_window_and_enough(at: float, now: float
 events = st.lists(st.sampled_from([1, 2, "moved"]), max_size=120)
 
 
+@promise("QUI3")
 @given(events, st.integers(1, 6))
 def test_two_agents_wake_each_other_for_so_many_rounds_and_are_stopped_once(said: list[object], rounds: int) -> None:
     """The oracle counts by hand: turns since something moved; a turn lasts as long as one of the two speaks."""
@@ -78,6 +82,7 @@ def test_two_agents_wake_each_other_for_so_many_rounds_and_are_stopped_once(said
 entries = st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=60)
 
 
+@promise("QUI2")
 @given(entries)
 def test_folding_keeps_every_entry_once_and_in_order(found: list[tuple[int, bool]]) -> None:
     lines = runs(found, lambda entry: entry[1])
@@ -87,6 +92,7 @@ def test_folding_keeps_every_entry_once_and_in_order(found: list[tuple[int, bool
     assert all(len(line) == 1 or all(folded for _, folded in line) for line in lines)
 
 
+@promise("QUI2")
 @given(st.lists(names, min_size=1, max_size=40))
 def test_the_line_of_folded_notes_is_one_line_of_the_stream_with_their_number(authors: list[str]) -> None:
     line = notes_line(authors)
@@ -113,6 +119,7 @@ causes_ = st.lists(
 ).map(lambda found: sorted(found, key=lambda cause: cause.seq))
 
 
+@promise("QUI4")
 @given(causes_, st.integers(1, 12), st.floats(0, 10))
 def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
     causes: list[Cause], limit: int, paused_until: float
@@ -126,6 +133,7 @@ def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
     assert len(found) <= max(limit, at_first if causes else 0)
 
 
+@promise("QUI4")
 @given(causes_, st.floats(0, 10))
 def test_what_is_joined_belongs_together(causes: list[Cause], paused_until: float) -> None:
     for wake in told(causes, lambda at: at < paused_until, 50):

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.routing import COUNTS, Reach
 from teamroom.server.settings import TrustLevel
-from teamroom.server.store.sqlite.connect import known_migrations
-from teamroom.server.store.statements import split_script, sqlite_statements
+from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from tests.support.planting import API, DAY, planted, probe, prove, stands, state
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell, token_file
 
 # ------------------------------------------------------------------ attestation
 
 
+@promise("CAP2")
 async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: RunningRoom) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
@@ -44,6 +45,7 @@ async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: R
     assert (await state(same, "builder"))["state"] == "expired"
 
 
+@promise("CAP1")
 async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure(
     room: RunningRoom, tmp_path: Path
 ) -> None:
@@ -57,6 +59,7 @@ async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_fai
     assert (await state(builder, "builder"))["state"] == "attested"
 
 
+@promise("CAP2")
 @pytest.mark.parametrize("who", ["theirs", "hans", "olga"])
 async def test_an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_a_room_owner(
     room: RunningRoom, who: str
@@ -86,6 +89,7 @@ async def test_an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_
     assert (await builder("claim_task", task="T-1"))["task"] == "T-1"
 
 
+@promise("CAP2")
 async def test_only_an_attestation_that_holds_is_taken_back_and_all_that_are_named_or_none(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -116,6 +120,7 @@ LEVELS = [
 ]
 
 
+@promise("HND2")
 @pytest.mark.parametrize(("trust", "able"), LEVELS)
 async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
     room: RunningRoom, tmp_path: Path, trust: str, able: set[str]
@@ -157,6 +162,7 @@ async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
         assert all(f"@{other}" in refusal["fix"] for other in able)
 
 
+@promise("HND2")
 async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -172,6 +178,7 @@ async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(roo
     assert (await tester("answer_hand_off", offer=offer, accept=True))["fence"] == 2
 
 
+@promise("HND2")
 async def test_nobody_is_sent_to_a_member_that_was_killed(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, dead = await room.enroll("builder", "dead")
@@ -182,6 +189,7 @@ async def test_nobody_is_sent_to_a_member_that_was_killed(room: RunningRoom) -> 
     assert (await builder.refused("claim_task", task="T-1"))["who_has"] == {API: []}
 
 
+@promise("HND2")
 async def test_a_refusal_says_how_to_come_to_count(room: RunningRoom, tmp_path: Path) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -202,6 +210,7 @@ async def test_a_refusal_says_how_to_come_to_count(room: RunningRoom, tmp_path: 
 times = st.none() | st.integers(0, 1000).map(float)
 
 
+@promise("HND2")
 @given(times, times, times, st.integers(0, 1000).map(float))
 def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
     proven: float | None, attested: float | None, failed: float | None, now: float
@@ -229,6 +238,7 @@ def board() -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
+@promise("HND2")
 @given(times, times, times, st.integers(0, 1000).map(float), st.sampled_from(sorted(COUNTS)))
 def test_the_statement_that_finds_work_counts_as_the_rule_does(
     board: sqlite3.Connection,
@@ -248,6 +258,7 @@ def test_the_statement_that_finds_work_counts_as_the_rule_does(
 # ------------------------------------------------------------------ the shell
 
 
+@promise("CAP1")
 async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     (builder,) = await room.enroll("builder")
@@ -273,6 +284,7 @@ async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: P
     assert (await shell.here("plant", API, "--remove")).code == 0
 
 
+@promise("CAP2")
 async def test_the_shell_never_writes_over_a_file_of_somebody_else(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     mine = tmp_path / "notes.txt"
@@ -285,6 +297,7 @@ async def test_the_shell_never_writes_over_a_file_of_somebody_else(room: Running
     assert not any(name.startswith(".") for name in os.listdir(tmp_path))
 
 
+@promise("CAP2")
 async def test_an_agents_shell_does_not_plant(room: RunningRoom, tmp_path: Path) -> None:
     await room.enroll("builder")
     token = token_file(tmp_path / "token", room.tokens["builder"])

@@ -48,6 +48,9 @@ from teamroom.server.rules.routing import Reach
 from teamroom.server.rules.standing import Setting, Standing, decide
 from teamroom.server.rules.text import code, cut, how_many_fit, mentions, named, one_line, said, search_words
 from teamroom.server.settings import Settings
+from tests.support.promises import house, promise
+
+pytestmark = house
 
 SETTINGS = Settings()
 NOW = 100_000.0
@@ -242,6 +245,7 @@ def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) ->
     assert (presence(found, NOW, SETTINGS).verdict, presence(found, NOW, SETTINGS).reason) == (verdict, reason)
 
 
+@promise("PRS6")
 @pytest.mark.parametrize(
     ("missed", "until"),
     [

@@ -9,6 +9,7 @@ from teamroom.server.rules.presence import Facts, expectation, parse_mode, prese
 from teamroom.server.rules.standing import Setting, decide
 from teamroom.server.rules.text import LINE_CHARACTERS, mentions, one_line
 from teamroom.server.settings import Settings
+from tests.support.promises import promise
 
 SETTINGS = Settings()
 times = st.integers(0, 10_000).map(float)
@@ -32,6 +33,7 @@ def in_force(setting: Setting, now: float) -> str | None:
     )
 
 
+@promise("CTL1")
 @given(settings_, settings_, settings_, times)
 def test_an_agent_is_active_only_if_all_three_levels_are(
     own: Setting, owner: Setting, room: Setting, now: float
@@ -43,17 +45,20 @@ def test_an_agent_is_active_only_if_all_three_levels_are(
         assert found == "killed"
 
 
+@promise("CTL1")
 @given(settings_, settings_, settings_, times)
 def test_people_are_bound_by_their_own_standing_alone(own: Setting, owner: Setting, room: Setting, now: float) -> None:
     assert decide("human", own, owner, room, now).state == in_force(own, now)
 
 
+@promise("CTL8")
 @given(settings_, settings_, settings_, times)
 def test_what_is_missing_or_unreadable_never_allows(own: Setting, owner: Setting, room: Setting, now: float) -> None:
     if None in [in_force(s, now) for s in (own, owner, room)]:
         assert decide("agent", own, owner, room, now).state != "active"
 
 
+@promise("CTL5")
 @given(st.lists(pauses(), max_size=6), times, times)
 def test_paused_time_is_counted_once_however_pauses_overlap(found: list[Pause], start: float, length: float) -> None:
     now = start + length
@@ -67,6 +72,7 @@ def test_paused_time_is_counted_once_however_pauses_overlap(found: list[Pause], 
     assert 0 <= total <= length
 
 
+@promise("CTL5")
 @given(st.lists(pauses(), max_size=6), times, times, times)
 def test_a_lease_never_gains_time_and_loses_none_under_a_pause(
     found: list[Pause], start: float, one: float, two: float
@@ -79,6 +85,7 @@ def test_a_lease_never_gains_time_and_loses_none_under_a_pause(
     assert lease.stopped(found, later).left(found, later + 1000) == max(lease.left(found, later), 0)
 
 
+@promise("CTL5")
 @given(st.lists(pauses(), max_size=6), times, times)
 def test_a_pause_of_owner_or_room_never_makes_a_task_overdue(found: list[Pause], start: float, length: float) -> None:
     others = [Pause(p.level, p.since, p.until) for p in found if p.level != "member"]
@@ -86,6 +93,7 @@ def test_a_pause_of_owner_or_room_never_makes_a_task_overdue(found: list[Pause],
     assert Lease(start, 3600).overdue_seconds(covered, start + length, SETTINGS) < 0
 
 
+@promise("QUI1")
 @given(st.text(), st.integers(2, 200))
 def test_one_line_is_one_line_and_fits(text: str, limit: int) -> None:
     line = one_line(text, limit)
@@ -94,22 +102,26 @@ def test_one_line_is_one_line_and_fits(text: str, limit: int) -> None:
     assert one_line(line, limit) == line
 
 
+@promise("QUI1")
 @given(st.text(max_size=400))
 def test_a_line_of_the_stream_fits_in_140_characters(text: str) -> None:
     assert len(one_line(text)) <= LINE_CHARACTERS
 
 
+@promise("QUI1")
 @given(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_]{0,20}", fullmatch=True), max_size=5, unique=True))
 def test_mentions_are_found_in_order_and_once(names: list[str]) -> None:
     text = ", ".join(f"@{name}" for name in names * 2) + " mail me@example.org"
     assert mentions(text) == names
 
 
+@promise("SAF2")
 @given(st.text(st.characters(categories=["Cc", "Cs"], exclude_characters="\n\r\t"), min_size=1))
 def test_control_characters_are_never_let_in(text: str) -> None:
     assert forbidden_character(f"a{text}b") == 1
 
 
+@promise("PRS1")
 @given(st.text())
 def test_a_mode_has_one_spelling(text: str) -> None:
     parsed = parse_mode(text)
@@ -126,6 +138,7 @@ facts = st.builds(
 )
 
 
+@promise("PRS1")
 @given(facts, times)
 def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -> None:
     verdict = presence(found, now, SETTINGS)
@@ -134,6 +147,7 @@ def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -
         assert verdict.verdict == found.standing
 
 
+@promise("HND4")
 @given(facts, st.lists(st.floats(0, 1e6), max_size=20), times)
 def test_an_expectation_is_a_number_or_honestly_none(found: Facts, answered: list[float], now: float) -> None:
     expected = expectation(found, answered, now, SETTINGS)

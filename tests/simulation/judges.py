@@ -33,7 +33,7 @@ class Cast:
     @property
     def settings(self) -> Settings:
         """What the room ran with."""
-        return self.room.world._settings
+        return self.room.world.settings
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What lies in the database."""

@@ -28,9 +28,9 @@ class SimulatedWorld(World):
         super().__init__(plan)
 
     def _open(self, folder: Path) -> StoreWithoutThreads:
-        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self._settings.clock_step_seconds)
+        self.watch = Watch(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
         context = Context(
-            self._statements, self._settings, self._dice.randbytes, self.watch, lambda member: member in self.listening
+            self._statements, self.settings, self._dice.randbytes, self.watch, lambda member: member in self.listening
         )
         return StoreWithoutThreads(folder, context, lambda effects: self._caused(effects))
 

@@ -46,7 +46,7 @@ def beats_are_progress() -> Iterator[None]:
     def nobody_waits(tx: Reading, row: Any) -> float | None:
         return None
 
-    with patch.object(trouble, "_unanswered", nobody_waits):
+    with patch.object(trouble, "unanswered_since", nobody_waits):
         yield
 
 

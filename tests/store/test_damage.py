@@ -15,9 +15,12 @@ from teamroom.server.record import seal as sealing
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, SEAL
 from teamroom.server.store.sqlite import damage
 from teamroom.server.store.sqlite.copy import open_to_read
+from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import running_room
 from tests.support.shells import Done, Shell, up
+
+pytestmark = promise("SAF4")
 
 WAL = DATABASE + "-wal"
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
@@ -35,14 +38,20 @@ def shell(folder: Path, *words: str) -> Done:
     return Shell(folder.parent).now(*words, "--data", str(folder))
 
 
-def a_room(tmp_path: Path, backed_up: bool = True) -> Path:
-    """The folder of a stopped room with a member, and with a backup."""
-    folder = tmp_path / "room"
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped room with a member and with a backup, to be copied."""
+    folder = tmp_path_factory.mktemp("stopped") / "room"
     with up(folder):
         assert shell(folder, "enroll", "builder").code == 0
-        if backed_up:
-            assert shell(folder, "backup").code == 0
+        assert shell(folder, "backup").code == 0
     return folder
+
+
+@pytest.fixture
+def folder(stopped: Path, tmp_path: Path) -> Path:
+    """The folder of a stopped room with a member and with a backup."""
+    return shutil.copytree(stopped, tmp_path / "room")
 
 
 def spoil(folder: Path, table: str = "request") -> None:
@@ -68,8 +77,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 # ------------------------------------------------------------------ it opens to be read
 
 
-def test_a_damaged_room_is_read_refuses_every_act_and_the_command_it_names_mends_it(tmp_path: Path) -> None:
-    folder = a_room(tmp_path)
+def test_a_damaged_room_is_read_refuses_every_act_and_the_command_it_names_mends_it(folder: Path) -> None:
     spoil(folder)
     before = kept(folder)
     with up(folder) as running:
@@ -90,8 +98,8 @@ def test_a_damaged_room_is_read_refuses_every_act_and_the_command_it_names_mends
         assert shell(folder, "verify").code == 0
 
 
-def test_without_a_backup_it_says_where_one_would_be(tmp_path: Path) -> None:
-    folder = a_room(tmp_path, backed_up=False)
+def test_without_a_backup_it_says_where_one_would_be(folder: Path) -> None:
+    shutil.rmtree(folder / "backups")
     spoil(folder)
     with up(folder):
         refused = shell(folder, "enroll", "tester")
@@ -208,8 +216,7 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
 
 
 @pytest.mark.parametrize("how", ["header", "emptied", "removed", "cut", "a head that is no text"])
-def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(tmp_path: Path, how: str) -> None:
-    folder = a_room(tmp_path)
+async def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(folder: Path, how: str) -> None:
     token = (folder / OWNER_TOKEN).read_text()
     database = folder / DATABASE
     match how:
@@ -225,7 +232,7 @@ def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(tmp_path: Path,
             with closing(sqlite3.connect(database)) as connection, connection:
                 connection.execute("update head set hash = cast(x'ff00' as text)")
     before = kept(folder)
-    failed = Shell(tmp_path).run("up", "--data", str(folder), "--port", "0")
+    failed = await Shell(folder.parent).process("up", "--data", str(folder), "--port", "0")
     assert failed.code == 1
     assert f"teamroom: {database} is damaged: " in failed.err
     assert f"Fix: Stop the room and run `teamroom restore {folder / 'backups'}/room-" in failed.err
@@ -233,8 +240,8 @@ def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(tmp_path: Path,
     assert (folder / OWNER_TOKEN).read_text() == token
     fix = failed.err.split("`")[1]
     assert shell(folder, *shlex.split(fix)[1:-2]).code == 0
-    with up(folder):
-        assert shell(folder, "roster").code == 0
+    async with running_room(folder) as room:
+        assert {member["name"] for member in (await (await room.connect("olga", token.strip()))("who"))["members"]}
 
 
 async def test_without_the_seal_an_emptied_room_becomes_a_new_one(

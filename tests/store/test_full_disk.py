@@ -8,13 +8,16 @@ import pytest
 
 from teamroom.clients.local.verify import verified
 from teamroom.server.record import journal
-from teamroom.server.store.reserve import RESERVE
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
+from teamroom.server.store.sqlite.reserve import RESERVE
 from tests.support.disks import pretend_full, pretend_room, small_disk
+from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import Member, Refused, RunningRoom, running_room
 from tests.support.shells import Shell, up
 from tests.support.stores import open_store, reraise
+
+pytestmark = promise("SAF4")
 
 RESERVE_BYTES = 2_097_152
 TRIES = 2000

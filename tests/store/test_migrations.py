@@ -18,10 +18,14 @@ import pytest
 from teamroom.clients.local.verify import verified
 from teamroom.server.record.backups import BACKUPS, BackupError, backups
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, FolderError, make_private
-from teamroom.server.store.sqlite.connect import connect_writer, known_migrations, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked
+from teamroom.server.store.statements import known_migrations
+from tests.support.promises import house
 from tests.support.raw import logged
 from tests.support.rooms import running_room
+
+pytestmark = house
 
 RELEASES = Path(__file__).with_name("releases")
 FIRST = RELEASES / "0001"
@@ -134,14 +138,14 @@ async def test_without_a_backup_nothing_is_changed(old: Path, monkeypatch: pytes
 # ------------------------------------------------------------------ killed on the way
 
 
-def killed_at_each_step(template: Path, folder: Path, *flags: str) -> list[Path]:
-    """Copies of a room, each as a process left it that was killed in the middle of its migration."""
-    command = [sys.executable, "-m", "tests.support.killed_migrations", str(template), str(folder), *flags]
+def killed_at_steps(template: Path, folder: Path, *flags: str, stride: int = 1) -> list[Path]:
+    """Copies of a room, each as a process left it that was killed at one step of its migration."""
+    command = [sys.executable, "-m", "tests.support.killed_migrations", str(template), str(folder), str(stride), *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=STEPS_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     steps = int(done.stdout)
     assert steps > 3 * len(known_migrations())
-    return [folder / f"{step}.db" for step in range(1, steps + 1)]
+    return [folder / f"{step}.db" for step in range(1, steps + 1, stride)]
 
 
 def faults(database: Path, before: dict[str, list[Any]]) -> list[str]:
@@ -164,19 +168,19 @@ def faults(database: Path, before: dict[str, list[Any]]) -> list[str]:
 
 def test_a_migration_that_is_killed_at_any_step_leaves_the_old_room_or_the_new_one(old: Path, tmp_path: Path) -> None:
     before = content(old / DATABASE)
-    copies = killed_at_each_step(old / DATABASE, tmp_path / "killed")
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed")
     assert [(copy.name, found) for copy in copies if (found := faults(copy, before))] == []
 
 
 def test_without_transactions_a_killed_migration_leaves_neither(old: Path, tmp_path: Path) -> None:
     """The twin: the same kills find a migration that is made of separate commits."""
     before = content(old / DATABASE)
-    copies = killed_at_each_step(old / DATABASE, tmp_path / "killed", "--without-transactions")
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", "--without-transactions", stride=10)
     assert any(faults(copy, before) for copy in copies)
 
 
 async def test_a_room_whose_migration_was_killed_opens_and_has_its_backup(old: Path, tmp_path: Path) -> None:
-    copies = killed_at_each_step(old / DATABASE, tmp_path / "killed")
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", stride=20)
     middle = copies[len(copies) // 2]
     for end in ("", "-wal"):
         if (found := middle.with_name(middle.name + end)).exists():

@@ -14,8 +14,11 @@ import pytest
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements
+from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.stores import reading
+
+pytestmark = house
 
 READS = {"one", "only", "all"}
 SINGLE = {"column", "value", "number"}

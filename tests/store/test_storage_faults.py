@@ -6,10 +6,12 @@ The full forms: `make faults`.
 from pathlib import Path
 
 from tests.campaigns import bit_flips, full_disks, power_cuts, store_kills, supervisor_kills
+from tests.support.promises import promise
 
 SEED = 20_261_123
 
 
+@promise("LOG4")
 async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledged_act(tmp_path: Path) -> None:
     outcome = await store_kills.campaign(tmp_path / "room", 200, seed=SEED)
     assert outcome.faults == []
@@ -17,11 +19,13 @@ async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledg
     assert sum(outcome.figures["kills"][place] for place in ("in a commit", "in a checkpoint")) > 10
 
 
+@promise("LOG4")
 async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
     outcome = await store_kills.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
 
 
+@promise("LOG4")
 async def test_a_power_cut_loses_no_acknowledged_act_whatever_was_torn(tmp_path: Path) -> None:
     outcome = await power_cuts.campaign(tmp_path / "room", 200, seed=SEED)
     assert outcome.faults == []
@@ -29,12 +33,14 @@ async def test_a_power_cut_loses_no_acknowledged_act_whatever_was_torn(tmp_path:
     assert len(outcome.figures["power went in"]) >= 4
 
 
+@promise("LOG4")
 async def test_commits_that_are_not_synced_would_be_lost_in_a_power_cut(tmp_path: Path) -> None:
     outcome = await power_cuts.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
     assert outcome.figures["cuts that lost some"] > 3
 
 
+@promise("LOG3", "SAF6")
 async def test_every_flip_in_an_entry_of_the_log_is_found_and_named_and_no_damage_is_a_traceback(
     tmp_path: Path,
 ) -> None:
@@ -43,11 +49,13 @@ async def test_every_flip_in_an_entry_of_the_log_is_found_and_named_and_no_damag
     assert outcome.figures["of these found and named"] > 15
 
 
+@promise("LOG3")
 async def test_a_verification_of_numbers_alone_would_pass_flips(tmp_path: Path) -> None:
     outcome = await bit_flips.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
     assert any("verified, and entry" in fault for fault in outcome.faults)
 
 
+@promise("SAF4")
 async def test_a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on(tmp_path: Path) -> None:
     outcome = await full_disks.campaign(tmp_path / "room", 5, seed=SEED)
     assert outcome.faults == []
@@ -55,11 +63,13 @@ async def test_a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on(tm
     assert outcome.figures["acknowledged acts"] > 5 * 10
 
 
+@promise("SAF4")
 async def test_an_answer_before_the_commit_would_be_lost_on_a_full_disk(tmp_path: Path) -> None:
     outcome = await full_disks.campaign(tmp_path / "room", 1, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
 
 
+@promise("REM1")
 async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_reminder_and_sends_none_twice(
     tmp_path: Path,
 ) -> None:
@@ -69,6 +79,7 @@ async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_re
     assert outcome.figures["kills"][supervisor_kills.BETWEEN] > 5
 
 
+@promise("REM1")
 async def test_a_supervisor_that_marks_a_slot_before_it_sends_would_lose_reminders(tmp_path: Path) -> None:
     outcome = await supervisor_kills.campaign(tmp_path / "room", 10, seed=SEED, twin=True)
     assert outcome.figures["lost lines, entries and wakes"] > 0

@@ -10,25 +10,14 @@ from typing import Any
 import pytest
 
 from teamroom.server.store.folder import FolderError, locked, make_private
-from teamroom.server.store.sqlite.connect import MIGRATIONS, NewerRoomError, connect_writer, known_migrations, migrate
-from teamroom.server.store.statements import SHARED, SQLITE, read_statements, split_script
-from tests.support.rooms import running_room
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.statements import MIGRATIONS, SHARED, SQLITE, known_migrations, read_statements, split_script
+from tests.support.promises import house, promise
+
+pytestmark = house
 
 POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 SCHEMA = "teamroom_test_schema"
-
-
-async def test_a_room_that_a_newer_release_wrote_is_refused_and_left_alone(tmp_path: Path) -> None:
-    async with running_room(tmp_path / "room") as room:
-        path = room.room.store.path
-    with sqlite3.connect(path) as outside:
-        outside.execute("insert into migration (number, name, applied_at) values (999, 'from_the_future', 0)")
-    outside.close()
-    before = path.read_bytes()
-    with pytest.raises(NewerRoomError, match=r"newer Teamroom \(migration 999"):
-        async with running_room(tmp_path / "room"):
-            pass
-    assert path.read_bytes() == before
 
 
 def test_migrations_are_numbered_without_a_gap_each_once_and_applied_once(tmp_path: Path) -> None:
@@ -64,6 +53,7 @@ def test_a_second_server_on_the_same_folder_is_refused_and_told_who_has_it(tmp_p
         pass
 
 
+@promise("SAF1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
 def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "room"
@@ -73,10 +63,10 @@ def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it
         make_private(folder)
 
 
-def test_a_statement_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+def test_a_statement_that_is_defined_twice_is_an_error(tmp_path: Path) -> None:
     for name in ("a.sql", "b.sql"):
         (tmp_path / name).write_text("-- name: same\nselect 1\n")
-    with pytest.raises(ValueError, match="same stands twice"):
+    with pytest.raises(ValueError, match="same is defined twice"):
         read_statements(tmp_path)
 
 

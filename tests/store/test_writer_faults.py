@@ -1,27 +1,31 @@
-"""Faults at the writer: what goes wrong in one act, or in the engine, leaves every other act whole and answered."""
+"""Faults at SQLite's writer: what goes wrong in one act, or in SQLite, leaves every other act whole and answered.
+
+What holds on every engine is in `test_engine_contract.py`.
+"""
 
 import asyncio
 import contextlib
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from teamroom.server.facts.task import ROOM_AUTHOR
-from teamroom.server.facts.wakes import wake_members
-from teamroom.server.record import chain as log
-from teamroom.server.refusals import Refusal
-from teamroom.server.store.engine import QueueFullError
+from teamroom.server.store.engine import DiskFullError, QueueFullError, StorageError
+from teamroom.server.store.sqlite.commit import Job
 from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.transaction import DiskFullError, StorageError, Writing
+from teamroom.server.store.transaction import Writing
 from tests.campaigns.invariants import chain_faults
+from tests.campaigns.write_behind import AnswersFirst
+from tests.support.engines import sqlite_with
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, running_room
 from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
+
+pytestmark = house
 
 LARGE = "x" * 2_000_000
 
@@ -36,67 +40,24 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 # ------------------------------------------------------------------ what one act does to others
 
 
-async def test_an_act_that_raises_in_a_batch_spoils_nobody_elses(bench: Bench) -> None:
+async def test_acts_that_wait_share_one_commit_and_run_once_although_one_of_them_raises(bench: Bench) -> None:
     def broken(tx: Writing) -> None:
         bench.entry("broken")(tx)
         raise ZeroDivisionError("a bug")
 
-    commits = bench.writer.commits
+    commits = bench.store.commits
     first, bug, last = await bench.batch(bench.entry("first"), broken, bench.entry("last"))
     assert isinstance(bug, ZeroDivisionError)
     assert (first, last) == (3, 4)
-    assert bench.writer.commits == commits + 1
+    assert bench.store.commits == commits + 1
     assert bench.logged() == bench.woken() == ["first", "last"]
     assert bench.runs == ["first", "broken", "last"]
-
-
-async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
-    def orphan(tx: Writing) -> None:
-        bench.entry("orphan")(tx)
-        wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
-
-    first, bug, last = await bench.batch(bench.entry("first"), orphan, bench.entry("last"))
-    assert isinstance(bug, RuntimeError)
-    assert "FOREIGN KEY" in str(bug)
-    assert (first, last) == (3, 4)
-    assert bench.logged() == bench.woken() == ["first", "last"]
-
-
-async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> None:
-    def task(name: str, fails: bool) -> Callable[[Writing], tuple[int, int]]:
-        def work(tx: Writing) -> tuple[int, int]:
-            tx.head.tasks += 1
-            seq = bench.entry(name)(tx)
-            if fails:
-                raise Refusal("conflict", "no", "call another")
-            return seq, tx.head.tasks
-
-        return work
-
-    def receipt(tx: Writing, error: Exception) -> Any:
-        bench.entry("refused")(tx)
-        return error
-
-    answers = await bench.batch(task("a", False), (task("b", True), receipt), task("c", True), task("d", False))
-    assert answers[0] == (3, 1)
-    assert isinstance(answers[1], Refusal)
-    assert isinstance(answers[2], Refusal)
-    assert answers[3] == (5, 2)
-    assert bench.logged() == ["a", "refused", "d"]
-
-
-async def test_effects_follow_the_commit_once_and_only_for_what_stands(bench: Bench) -> None:
-    def broken(tx: Writing) -> None:
-        tx.effects.ended.add(7)
-        raise ZeroDivisionError
-
-    await bench.batch(bench.entry("first"), broken, bench.entry("last"))
-    assert [(effects.woken, effects.ended) for effects in bench.caused] == [({2}, set()), ({2}, set())]
 
 
 # ------------------------------------------------------------------ what the engine does to a batch
 
 
+@promise("SAF4")
 async def test_a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out(bench: Bench) -> None:
     await limit_pages(bench.store, spare=40)
     with logged() as complaints:
@@ -121,6 +82,7 @@ async def test_a_disk_without_any_room_answers_each_act_and_recovers(bench: Benc
     assert bench.logged() == ["room again"]
 
 
+@promise("LOG4")
 async def test_an_interrupted_batch_is_answered_only_after_each_act_ran_again_alone(bench: Bench) -> None:
     answered_at_interrupt: list[bool] = []
 
@@ -132,11 +94,11 @@ async def test_an_interrupted_batch_is_answered_only_after_each_act_ran_again_al
             interrupt_a_write(bench)
         return seq
 
-    commits = bench.writer.commits
+    commits = bench.store.commits
     assert await bench.batch(bench.entry("first"), interrupted, bench.entry("last")) == [3, 4, 5]
     assert bench.runs == ["first", "interrupted", "first", "interrupted", "last"]
     assert answered_at_interrupt == [False, False, False]
-    assert bench.writer.commits == commits + 3
+    assert bench.store.commits == commits + 3
     assert bench.logged() == bench.woken() == ["first", "interrupted", "last"]
     assert bench.nudges() == [{2}, {2}, {2}]
 
@@ -153,36 +115,35 @@ async def test_an_act_that_is_always_interrupted_is_refused_and_the_others_are_n
     assert bench.logged() == ["first", "last"]
 
 
-async def test_a_batch_answered_before_its_commit_would_have_told_lies(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@promise("LOG4")
+async def test_a_batch_answered_before_its_commit_would_have_told_lies(tmp_path: Path) -> None:
     """The twin of the two above: whoever is answered as soon as the act ran believes what was then rolled back."""
-    run_act = Writer._run_act
-
-    def answers_first(self: Writer, job: Any, head: Any) -> None:
-        run_act(self, job, head)
-        self._answer([job])
-
-    def lost(tx: Writing) -> int:
-        assert answered.wait(BOUND_SECONDS)
-        interrupt_a_write(bench)
-        return 0
-
     answered = threading.Event()
-    monkeypatch.setattr(Writer, "_run_act", answers_first)
-    monkeypatch.setattr(Writer, "_commit_alone", lambda self, job: None)
-    first = bench.write(bench.held(bench.entry("first")))
-    first.add_done_callback(lambda _: answered.set())
-    await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
-    second = bench.write(lost)
-    await handed_over()
-    bench.gate.set()
-    assert await first == 3
-    with contextlib.suppress(StorageError), logged():
-        await second
-    assert bench.logged() == []
+
+    class LosesTheRest(AnswersFirst):
+        def commit_alone(self, job: Job) -> None:
+            """Run nothing again."""
+
+    async with open_store(tmp_path / "room", sqlite_with(LosesTheRest)) as bench:
+
+        def lost(tx: Writing) -> int:
+            assert answered.wait(BOUND_SECONDS)
+            interrupt_a_write(bench)
+            return 0
+
+        first = bench.write(bench.held(bench.entry("first")))
+        first.add_done_callback(lambda _: answered.set())
+        await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
+        second = bench.write(lost)
+        await handed_over()
+        bench.gate.set()
+        assert await first == 3
+        with contextlib.suppress(StorageError), logged():
+            await second
+        assert bench.logged() == []
 
 
+@promise("SAF4")
 async def test_over_http_a_full_disk_is_refused_as_storage_and_reads_go_on(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         (builder,) = await room.enroll("builder")
@@ -199,21 +160,6 @@ async def test_over_http_a_full_disk_is_refused_as_storage_and_reads_go_on(tmp_p
 
 
 # ------------------------------------------------------------------ too many, and the end
-
-
-async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp_path: Path) -> None:
-    async with open_store(tmp_path / "room", queue_acts=16) as bench:
-        first = bench.write(bench.held(bench.entry("first")))
-        await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
-        rest = [bench.write(bench.entry(f"{n}")) for n in range(40)]
-        await handed_over()
-        refused = [task for task in rest if task.done()]
-        waiting = [task for task in rest if not task.done()]
-        assert [type(task.exception()) for task in refused] == [QueueFullError] * len(refused)
-        assert len(waiting) in (15, 16)  # with the one that runs, or without it
-        bench.gate.set()
-        assert await asyncio.gather(first, *waiting) == list(range(3, 4 + len(waiting)))
-        assert len(bench.runs) == 1 + len(waiting)
 
 
 async def test_over_http_a_full_queue_is_refused_as_busy_and_leaves_no_receipt(tmp_path: Path) -> None:
@@ -243,7 +189,7 @@ async def test_a_stop_answers_every_act_that_waits(tmp_path: Path) -> None:
         def until_stopping(tx: Writing) -> int:
             bench.reached.set()
             end = time.monotonic() + BOUND_SECONDS
-            while not bench.writer._stopping and time.monotonic() < end:
+            while not bench.store.writer.is_stopping and time.monotonic() < end:
                 time.sleep(0.001)
             return bench.entry("first")(tx)
 
@@ -261,67 +207,20 @@ async def test_a_stop_answers_every_act_that_waits(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ callers that go away
 
 
-async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench) -> None:
-    first = bench.write(bench.held(bench.entry("first")))
-    await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
-    gone, last = bench.write(bench.entry("gone")), bench.write(bench.entry("last"))
-    await handed_over()
-    gone.cancel()
-    await asyncio.wait([gone])
-    bench.gate.set()
-    assert [await first, await last] == [3, 4]
-    assert gone.cancelled()
-    assert bench.runs == ["first", "last"]
+async def test_a_caller_that_leaves_after_the_commit_and_before_its_answer_leaves_a_whole_act(tmp_path: Path) -> None:
+    committed, answer = threading.Event(), threading.Event()
 
+    class AnswersLate(Writer):
+        def answer(self, batch: list[Job]) -> None:
+            committed.set()
+            assert answer.wait(BOUND_SECONDS)
+            super().answer(batch)
 
-async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench: Bench) -> None:
-    def halfway(tx: Writing) -> int:
-        seq = log.append(tx, ROOM_AUTHOR, act="test", subject="gone", summary="gone")
-        bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
-        wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
-        return seq
-
-    gone = bench.write(halfway)
-    await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
-    gone.cancel()
-    await asyncio.wait([gone])
-    bench.gate.set()
-    assert await bench.write(bench.entry("next")) == 4
-    assert gone.cancelled()
-    assert bench.logged() == bench.woken() == ["gone", "next"]
-    assert bench.nudges() == [{2}, {2}]
-
-
-async def test_a_caller_that_leaves_after_the_commit_and_before_its_answer_leaves_a_whole_act(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    committed, answer = threading.Event(), Writer._answer
-
-    def late(self: Writer, batch: list[Any]) -> None:
-        committed.set()
-        assert bench.gate.wait(BOUND_SECONDS)
-        answer(self, batch)
-
-    monkeypatch.setattr(Writer, "_answer", late)
-    gone = bench.write(bench.entry("gone"))
-    await asyncio.to_thread(committed.wait, BOUND_SECONDS)
-    gone.cancel()
-    await asyncio.wait([gone])
-    bench.gate.set()
-    assert await bench.write(bench.entry("next")) == 4
-    assert bench.logged() == bench.woken() == ["gone", "next"]
-    assert bench.nudges() == [{2}, {2}]
-
-
-async def test_a_batch_whose_callers_all_left_answers_the_next_one(bench: Bench) -> None:
-    first = bench.write(bench.held(bench.entry("first")))
-    await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
-    crowd = [first, *(bench.write(bench.entry(f"{n}")) for n in range(20))]
-    await handed_over()
-    for task in crowd:
-        task.cancel()
-    await asyncio.wait(crowd)
-    bench.gate.set()
-    assert await bench.write(bench.entry("next")) == 4
-    assert bench.logged() == ["first", "next"]
+    async with open_store(tmp_path / "room", sqlite_with(make_writer=AnswersLate)) as bench:
+        gone = bench.write(bench.entry("gone"))
+        await asyncio.to_thread(committed.wait, BOUND_SECONDS)
+        gone.cancel()
+        await asyncio.wait([gone])
+        answer.set()
+        assert await bench.write(bench.entry("next")) == 4
+        assert bench.logged() == bench.woken() == ["gone", "next"]

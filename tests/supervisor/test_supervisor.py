@@ -10,10 +10,13 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.transaction import DiskFullError
+from teamroom.server.store.engine import DiskFullError
 from teamroom.server.supervisor import duties, loop
+from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+
+pytestmark = promise("REM1")
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -22,6 +25,7 @@ def acts(room: RunningRoom, act: str) -> list[Any]:
     return [entry for entry in room.entries() if entry["act"] == act]
 
 
+@promise("TSK3")
 async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the_grace(room: RunningRoom) -> None:
     holder, other = await room.enroll("holder", "other")
     task = (await holder("create_task", title="paint"))["task"]
@@ -36,6 +40,7 @@ async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the
     assert (await other("claim_task", task=task))["task"] == task
 
 
+@promise("TSK3")
 async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(room: RunningRoom) -> None:
     owner = await room.owner()
     (holder,) = await room.enroll("holder", mode="every:28800")
@@ -53,6 +58,7 @@ def free_from(refusal: dict[str, Any]) -> float:
     return datetime.fromisoformat(refusal["fix"].rpartition(" ")[2].rstrip(".")).timestamp()
 
 
+@promise("PRS6")
 async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
     holder, other = await room.enroll("holder", "other", mode="live")
     task = (await holder("create_task", title="paint"))["task"]
@@ -144,7 +150,7 @@ async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
 ) -> None:
     slept = asyncio.Event()
 
-    def fails(work: Any) -> Any:
+    async def fails(work: Any) -> Any:
         raise DiskFullError("a test's disk")
 
     async def waits(nudge: Any, seconds: float) -> None:
@@ -169,8 +175,8 @@ async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_
     await holder("claim_task", task=task)
     tries = []
 
-    def fails(tx: Any, due: Any, now: float) -> None:
-        tries.append(now)
+    def fails(tx: Any, due: Any) -> None:
+        tries.append(tx.now)
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as broken, logged() as complaints:

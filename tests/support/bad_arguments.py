@@ -97,7 +97,7 @@ def arguments_of(draw: st.DrawFn, tool: Tool) -> Any:
     """Arguments for a tool: as they are meant, then broken in up to three places."""
     if draw(st.integers(0, 19)) == 0:
         return draw(bad)
-    schema = tool.listed.input_schema
+    schema = tool.definition.input_schema
     arguments = dict(draw(meant(schema, tool.name)))
     names = [*schema.get("properties", {}), draw(st.sampled_from(UNKNOWN_ARGUMENTS))]
     for _ in range(draw(st.integers(0, 3))):

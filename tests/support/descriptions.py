@@ -18,7 +18,7 @@ HELD = Path(__file__).with_name("descriptions.json")
 
 def told() -> dict[str, Any]:
     """Instructions, and of each tool, resource and prompt all that `list` shows: constants of the code, every one."""
-    tools = {name: tool.listed.model_dump(mode="json", exclude_none=True) for name, tool in TOOLS.items()}
+    tools = {name: tool.definition.model_dump(mode="json", exclude_none=True) for name, tool in TOOLS.items()}
     resources = {resource.uri: [resource.title, resource.description] for resource in RESOURCES}
     prompts = {p.name: [p.title, p.description, *(repr(a) for a in p.arguments)] for p in PROMPTS.values()}
     return {"instructions": INSTRUCTIONS.splitlines(), "tools": tools, "resources": resources, "prompts": prompts}

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.store.reserve import Reserve
+from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import Writer
 from tests.support.stores import limit_pages
 
 BALLAST = "ballast"
@@ -56,7 +55,7 @@ async def pretend_full(store: SqliteStore, patch: pytest.MonkeyPatch) -> None:
     def give_up(self: Reserve, why: str) -> bool:
         had = given_up(self, why)
         if had:
-            allow_pages(store._writer, self._size // PAGE_BYTES)
+            allow_pages(store, self.size // PAGE_BYTES)
         return had
 
     patch.setattr(Reserve, "give_up", give_up)
@@ -70,8 +69,8 @@ async def pretend_room(store: SqliteStore, patch: pytest.MonkeyPatch) -> None:
     await limit_pages(store, spare=100_000)
 
 
-def allow_pages(writer: Writer, more: int) -> None:
+def allow_pages(store: SqliteStore, more: int) -> None:
     """On the writer's thread: let the database grow by so many pages."""
-    connection: Any = writer._connection
+    connection: Any = store.committer.connection
     limit = connection.execute("pragma max_page_count").fetchone()[0]
     connection.execute(f"pragma max_page_count = {limit + more}")

@@ -1,9 +1,10 @@
 """Migrations of one room, each in a process of its own that is killed one step later than the one before.
 
-    python -m tests.support.killed_migrations TEMPLATE FOLDER [--without-transactions]
+    python -m tests.support.killed_migrations TEMPLATE FOLDER STRIDE [--without-transactions]
 
 TEMPLATE is a room's database of an earlier release; FOLDER gets one copy for each process. A step is a
-statement that begins, or some work of the engine inside of one. Prints how many processes were killed.
+statement that begins, or some work of the engine inside of one; STRIDE 10 kills at every tenth. Prints how many steps
+there are.
 """
 
 import os
@@ -22,10 +23,10 @@ MOST_STEPS = 2000
 """More than all migrations together have."""
 
 
-def main(template: Path, folder: Path, with_transactions: bool) -> None:
+def main(template: Path, folder: Path, stride: int, with_transactions: bool) -> None:
     """Kill one process after another, until one gets to the end."""
     folder.mkdir()
-    for step in range(1, MOST_STEPS):
+    for step in range(1, MOST_STEPS, stride):
         database = folder / f"{step}.db"
         shutil.copyfile(template, database)
         child = os.fork()
@@ -59,4 +60,4 @@ def _migrate_until(database: Path, step: int, with_transactions: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), "--without-transactions" not in sys.argv)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), "--without-transactions" not in sys.argv)

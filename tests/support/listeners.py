@@ -12,6 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ResourceUpdated
 
+from tests.support.plain_http import WITHOUT_TLS
 from tests.support.rooms import BOUND_SECONDS, Era, RunningRoom
 
 
@@ -57,7 +58,10 @@ async def listening(room: RunningRoom, name: str, *uris: str, era: Era | None = 
             told.opened.set()
 
     async with httpx2.AsyncClient(
-        headers={"Authorization": f"Bearer {token}"}, timeout=60, event_hooks={"response": [answered]}
+        verify=WITHOUT_TLS,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+        event_hooks={"response": [answered]},
     ) as http:
         transport = streamable_http_client(f"{room.url}/mcp", http_client=http)
         async with told_over(transport, era or room.era, told, *uris):

@@ -17,6 +17,7 @@ from mcp.shared.inbound import encode_header_value
 
 from teamroom.server.http.connections import Connections
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.stopwatch import Stopwatch
 
 MODERN = "2026-07-28"
 LEGACY = "2025-06-18"
@@ -158,7 +159,7 @@ class Modern:
     """A member whose calls are single requests of the newest protocol."""
 
     def __init__(self, port: int, token: str) -> None:
-        self.port, self.token, self._wire, self._id = port, token, Wire(port), 0
+        self.port, self.token, self.wire, self._id = port, token, Wire(port), 0
 
     def call(self, tool: str, arguments: Any, meta: dict[str, Any] | None = None) -> Answer:
         """Call a tool with anything for arguments."""
@@ -180,14 +181,14 @@ class Modern:
         """POST bytes; the connection is opened again when the server had closed it."""
         sent = posted(self.port, self.token, body, headers)
         with contextlib.suppress(ConnectionError):
-            self._wire.send(sent)
-            answer = self._wire.answer()
+            self.wire.send(sent)
+            answer = self.wire.answer()
             if answer.complete:
                 return answer
-        self._wire.socket.close()
-        self._wire = Wire(self.port)
-        self._wire.send(sent)
-        return self._wire.answer()
+        self.wire.socket.close()
+        self.wire = Wire(self.port)
+        self.wire.send(sent)
+        return self.wire.answer()
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +197,7 @@ class Modern:
         self.close()
 
     def close(self) -> None:
-        self._wire.socket.close()
+        self.wire.socket.close()
 
 
 class Legacy(Modern):
@@ -302,17 +303,22 @@ class RoomInThread:
         """How many connections, requests in work and asyncio tasks there are."""
 
         def count(_: RunningRoom) -> tuple[int, int, int]:
-            return len(self.connections.open), len(self.connections._answering), len(asyncio.all_tasks())
+            return len(self.connections.open), self.connections.answering_now, len(asyncio.all_tasks())
 
         counted: tuple[int, int, int] = self.look(count)
         return counted
 
-    def until_open(self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS) -> tuple[int, int, int]:
-        """Wait until no more is open than this, or the time is up; returns what is open then."""
-        end = time.monotonic() + seconds
+    def until_open(
+        self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS, stopwatch: Stopwatch | None = None
+    ) -> tuple[int, int, int]:
+        """Wait until no more is open than this, or the stopwatch, now or started before, is past the seconds.
+
+        Returns what is open then.
+        """
+        stopwatch = stopwatch or Stopwatch()
         while True:
             now = self.open_now()
-            if time.monotonic() > end or is_within(now, at_most):
+            if stopwatch.seconds > seconds or is_within(now, at_most):
                 return now
             time.sleep(0.005)
 

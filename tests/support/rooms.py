@@ -3,27 +3,34 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio.lowlevel
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from teamroom.server.app import Room, listen, serve
+from teamroom.server.app import ChooseEngine, Room, listen, serve, sqlite_engine
 from teamroom.server.clock import steady_clock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Reading
+from tests.support.one_task import in_one_task
+from tests.support.plain_http import WITHOUT_TLS
+
+T = TypeVar("T")
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
 
-BOUND_SECONDS = 10.0
+BOUND_SECONDS = 30.0
 """How long a test waits for anything before it fails."""
 
 
@@ -109,14 +116,14 @@ class RunningRoom:
     async def connect(self, name: str, token: str | None = None, era: Era | None = None) -> Member:
         """A member connected with its token for as long as the room runs."""
         token = token or (self.owner_token if name == "olga" else self.tokens[name])
-        client = await self.stack.enter_async_context(self.client(token, era))
+        client = await self.stack.enter_async_context(in_one_task(self.client(token, era)))
         return Member(name, client)
 
     @contextlib.asynccontextmanager
     async def client(self, token: str, era: Era | None = None) -> AsyncIterator[Client]:
         """A client of the SDK with a bearer token."""
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+            httpx2.AsyncClient(verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
             Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=era or self.era) as client,
         ):
             yield client
@@ -134,7 +141,7 @@ class RunningRoom:
 
     async def raw(self, method: str = "POST", path: str = "/mcp", **request: Any) -> httpx2.Response:
         """One HTTP request as it is."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=BOUND_SECONDS) as http:
+        async with httpx2.AsyncClient(verify=WITHOUT_TLS, base_url=self.url, timeout=BOUND_SECONDS) as http:
             return await http.request(method, path, **request)
 
     async def later(self, seconds: float) -> None:
@@ -152,13 +159,19 @@ class RunningRoom:
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
         async with asyncio.timeout(BOUND_SECONDS):
-            while len(self.room.bus._waiting) < count:
+            while self.room.bus.waiting_calls < count:
                 await anyio.lowlevel.checkpoint()
 
     def entries(self) -> list[Any]:
         """The whole log, straight from the store."""
-        found = self.room.store.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))
-        return [entry._asdict() for entry in found]
+        return [e._asdict() for e in self.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=100_000))]
+
+    def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Read what was committed, in one snapshot, from outside the room's own store."""
+        context = Context(sqlite_statements(), self.room.settings, secrets.token_bytes, self.room.clock)
+        with contextlib.closing(connect_reader(self.folder / data_folder.DATABASE)) as connection:
+            connection.execute("begin")
+            return work(Reading(connection, context))
 
 
 @contextlib.asynccontextmanager
@@ -168,13 +181,14 @@ async def running_room(
     time: Time | None = None,
     entropy: Entropy = secrets.token_bytes,
     supervised: bool = False,
+    choose_engine: ChooseEngine = sqlite_engine,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
     listener, found = listen(Settings(port=0, **settings))
     time = time or Time()
-    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady)
+    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady, choose_engine=choose_engine)
     if not supervised:
         room.supervise = room.deliver = asyncio.Event().wait  # type: ignore[method-assign,assignment]
     with contextlib.closing(listener), data_folder.locked(folder, found.url):

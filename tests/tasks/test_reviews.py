@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.presence import Verdict
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 
 EVIDENCE = [{"kind": "test", "ref": "pytest -q: 212 passed"}, {"kind": "commit", "ref": "abc1234", "value": "tree"}]
@@ -25,6 +26,7 @@ async def completed(room: RunningRoom, **task: Any) -> tuple[Member, Member, dic
     return owner, builder, reply
 
 
+@promise("REV1")
 async def test_completion_goes_to_an_independent_review(room: RunningRoom) -> None:
     owner, builder, reply = await completed(room)
     assert (reply["state"], reply["reviewer"]) == ("in_review", "olga")
@@ -36,11 +38,13 @@ async def test_completion_goes_to_an_independent_review(room: RunningRoom) -> No
     assert "accepted T-1" in wake["line"]
 
 
+@promise("REV1")
 async def test_a_review_by_nobody_is_done_at_once(room: RunningRoom) -> None:
     _, _, reply = await completed(room, review="none")
     assert (reply["state"], reply["reviewer"]) == ("done", None)
 
 
+@promise("REV1")
 async def test_a_named_reviewer_reviews_and_others_do_not(room: RunningRoom) -> None:
     tester, other = await room.enroll("tester", "other")
     _, _, reply = await completed(room, review="tester")
@@ -49,6 +53,7 @@ async def test_a_named_reviewer_reviews_and_others_do_not(room: RunningRoom) -> 
     await tester("review_task", task="T-1", verdict="accept", note="fine")
 
 
+@promise("REV1")
 async def test_auto_prefers_another_owner_then_who_never_held_the_task(room: RunningRoom) -> None:
     (hanna,) = await room.enroll("hanna", kind="human")
     same, theirs = await room.enroll("same"), await room.enroll("theirs", owner="hanna")
@@ -58,6 +63,7 @@ async def test_auto_prefers_another_owner_then_who_never_held_the_task(room: Run
     assert reply["reviewer"] == "theirs"
 
 
+@promise("REV1")
 async def test_the_completer_never_reviews_even_as_the_named_reviewer(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -67,6 +73,7 @@ async def test_the_completer_never_reviews_even_as_the_named_reviewer(room: Runn
     assert reply["reviewer"] == "olga"
 
 
+@promise("REV1")
 async def test_work_sent_back_goes_to_who_completed_it_with_its_history(room: RunningRoom) -> None:
     owner, builder, _ = await completed(room)
     reply = await owner("review_task", task="T-1", verdict="send_back", note="the tests do not run")
@@ -79,6 +86,7 @@ async def test_work_sent_back_goes_to_who_completed_it_with_its_history(room: Ru
     await owner("review_task", task="T-1", verdict="accept", note="they do")
 
 
+@promise("REV2")
 async def test_evidence_is_typed_and_kept(room: RunningRoom) -> None:
     owner, builder, _ = await completed(room)
     task = (await owner("read_board", task="T-1"))["task"]
@@ -95,6 +103,7 @@ async def test_evidence_is_typed_and_kept(room: RunningRoom) -> None:
     assert refusal["code"] == "invalid"
 
 
+@promise("LOG4")
 async def test_a_repeated_completion_returns_what_stands(room: RunningRoom) -> None:
     owner, builder, first = await completed(room)
     again = await builder("complete_task", task="T-1", fence=1, summary="it works, again", evidence=EVIDENCE)
@@ -105,6 +114,7 @@ async def test_a_repeated_completion_returns_what_stands(room: RunningRoom) -> N
     assert refusal["code"] == "conflict"
 
 
+@promise("REV1")
 async def test_an_unanswered_review_falls_to_the_completers_owner_after_an_hour(room: RunningRoom) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
@@ -118,6 +128,7 @@ async def test_an_unanswered_review_falls_to_the_completers_owner_after_an_hour(
     await hanna("review_task", task="T-1", verdict="accept", note="nobody else did")
 
 
+@promise("REV2")
 async def test_the_share_of_upheld_claims_stands_next_to_the_name(room: RunningRoom) -> None:
     owner, builder, _ = await completed(room)
     await owner("review_task", task="T-1", verdict="send_back", note="not yet")
@@ -159,6 +170,7 @@ LOST = {
 }
 
 
+@promise("REV1")
 @pytest.mark.parametrize("how", LOST)
 async def test_a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_woken(
     room: RunningRoom, how: str
@@ -180,6 +192,7 @@ async def test_a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_
     assert (await builder("read_board", task="T-1"))["task"]["reviewer"] == next_
 
 
+@promise("REV1")
 async def test_a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first(room: RunningRoom) -> None:
     _, builder, _, second = await two_reviewers(room)
     room.time.forward(1000)
@@ -191,6 +204,7 @@ async def test_a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first(room: 
     assert "review" in [w["reason"] for w in (await second("check_in"))["wakes"]]
 
 
+@promise("REV1")
 async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> None:
     """The twin: nobody is replaced who could come, however often somebody looks."""
     owner, builder, first, second = await two_reviewers(room)
@@ -201,6 +215,7 @@ async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> 
     await first("review_task", task="T-1", verdict="accept", note="x")
 
 
+@promise("REV1")
 async def test_a_pause_of_the_room_moves_nobodys_reviews(room: RunningRoom) -> None:
     owner, builder, first, _ = await two_reviewers(room)
     await owner("pause", target="room", reason="looking")
@@ -211,6 +226,7 @@ async def test_a_pause_of_the_room_moves_nobodys_reviews(room: RunningRoom) -> N
     assert await due(first) == ["T-1"]
 
 
+@promise("REV1")
 async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death(room: RunningRoom) -> None:
     owner, builder, _, second = await two_reviewers(room, review="first")
     await owner("pause", target="first", reason="rest")
@@ -220,6 +236,7 @@ async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_t
     assert await due(second) == ["T-1"]
 
 
+@promise("REV1")
 async def test_a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs(room: RunningRoom) -> None:
     owner, builder, first, second = await two_reviewers(room)
     await owner("update_task", task="T-1", changes={"review": "second"})
@@ -232,6 +249,7 @@ async def test_a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs(
     await second("review_task", task="T-1", verdict="accept", note="checked")
 
 
+@promise("REV1")
 async def test_a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks(
     room: RunningRoom,
 ) -> None:
@@ -249,6 +267,7 @@ async def test_a_review_that_waited_an_hour_is_due_to_the_completers_owner_whene
     await first("review_task", task="T-1", verdict="send_back", note="who was asked first may still answer")
 
 
+@promise("REV1")
 async def test_a_puppet_of_the_same_owner_comes_after_everybody_else(room: RunningRoom) -> None:
     owner, *_ = await two_reviewers(room)
     (puppet,) = await room.enroll("puppet", mode="live")
@@ -259,6 +278,7 @@ async def test_a_puppet_of_the_same_owner_comes_after_everybody_else(room: Runni
     assert (await owner("read_board", task="T-1"))["task"]["reviewer"] == "puppet"
 
 
+@promise("REV2")
 async def test_a_reviewer_sees_how_to_check_the_evidence_and_how_often_its_author_was_upheld(
     room: RunningRoom,
 ) -> None:
@@ -280,6 +300,7 @@ candidates = st.builds(
 crowds = st.lists(candidates, max_size=8, unique_by=lambda candidate: candidate.member)
 
 
+@promise("REV1")
 @given(crowds)
 def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(crowd: list[Candidate]) -> None:
     there = [c for c in crowd if c.verdict not in ("paused", "killed", "gone", "zombie")]
@@ -293,6 +314,7 @@ def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(cro
     assert chosen.held_it == all(c.held_it for c in equals)
 
 
+@promise("REV1")
 @given(crowds, st.randoms())
 def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candidate], random: Random) -> None:
     shuffled = crowd.copy()
@@ -300,6 +322,7 @@ def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candid
     assert choose(crowd) == choose(shuffled)
 
 
+@promise("REV1")
 @given(verdicts)
 def test_who_was_named_is_lost_only_where_a_chosen_one_is_too(verdict: Verdict) -> None:
     assert not is_lost(verdict, named=True) or is_lost(verdict, named=False)

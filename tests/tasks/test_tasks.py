@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 
 
+@promise("TSK1")
 async def test_many_claimers_and_one_winner(room: RunningRoom) -> None:
     owner = await room.owner()
     members = await room.enroll(*(f"m{n}" for n in range(8)))
@@ -21,6 +23,7 @@ async def test_many_claimers_and_one_winner(room: RunningRoom) -> None:
         assert (refusal["holder"], refusal["lease_until"]) == (winner.name, claim["lease_until"])
 
 
+@promise("TSK2")
 async def test_each_claim_gives_a_higher_fence_and_a_stale_one_is_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -33,6 +36,7 @@ async def test_each_claim_gives_a_higher_fence_and_a_stale_one_is_refused(room: 
     assert (refusal["code"], refusal["holder"]) == ("stale_fence", "tester")
 
 
+@promise("TSK2")
 async def test_what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -54,6 +58,7 @@ async def test_what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence(room
     assert (task["holder"], task["state"]) == ("tester", "claimed")
 
 
+@promise("TSK3")
 async def test_a_lease_is_an_hour_three_intervals_or_a_day_for_people(room: RunningRoom) -> None:
     owner = await room.owner()
     live, slow, rare, by_hand = [
@@ -72,6 +77,7 @@ async def test_a_lease_is_an_hour_three_intervals_or_a_day_for_people(room: Runn
         await owner("update_task", task=task, status="cancelled", note="next")
 
 
+@promise("TSK3")
 async def test_an_overdue_task_keeps_holder_and_fence_until_somebody_claims_it(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -84,6 +90,7 @@ async def test_an_overdue_task_keeps_holder_and_fence_until_somebody_claims_it(r
     assert (await owner.refused("claim_task", task="T-1"))["code"] == "taken"
 
 
+@promise("TSK3")
 async def test_progress_renews_the_lease_and_a_bare_heartbeat_does_not(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -99,6 +106,7 @@ async def test_progress_renews_the_lease_and_a_bare_heartbeat_does_not(room: Run
     assert (await owner("claim_task", task="T-1"))["fence"] == 2
 
 
+@promise("TSK3")
 async def test_a_new_note_with_busy_until_renews_and_the_same_note_again_does_not(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -113,6 +121,7 @@ async def test_a_new_note_with_busy_until_renews_and_the_same_note_again_does_no
     assert (await owner("claim_task", task="T-1"))["fence"] == 2
 
 
+@promise("TSK3")
 async def test_work_may_be_declared_at_most_four_hours_ahead(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -123,6 +132,7 @@ async def test_work_may_be_declared_at_most_four_hours_ahead(room: RunningRoom) 
     assert "14400" in refusal["fix"]
 
 
+@promise("TSK3")
 @pytest.mark.parametrize("how", ["blocked", "offered", "in_review"])
 async def test_the_clock_stands_while_a_task_is_blocked_offered_or_in_review(room: RunningRoom, how: str) -> None:
     owner = await room.owner()
@@ -148,6 +158,7 @@ async def test_the_clock_stands_while_a_task_is_blocked_offered_or_in_review(roo
     assert (await tester.refused("claim_task", task="T-1"))["code"] == "taken"
 
 
+@promise("TSK4")
 async def test_a_task_with_unfinished_dependencies_cannot_be_claimed(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -162,6 +173,7 @@ async def test_a_task_with_unfinished_dependencies_cannot_be_claimed(room: Runni
     assert (await builder("claim_task"))["task"] == "T-2"
 
 
+@promise("TSK4")
 async def test_tasks_that_would_wait_for_each_other_are_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     await owner("create_task", title="first")
@@ -172,6 +184,7 @@ async def test_tasks_that_would_wait_for_each_other_are_refused(room: RunningRoo
     assert (await owner.refused("update_task", task="T-1", changes={"depends_on": ["T-1"]}))["code"] == "invalid"
 
 
+@promise("TSK4")
 async def test_a_blocked_task_names_what_it_waits_for(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -183,6 +196,7 @@ async def test_a_blocked_task_names_what_it_waits_for(room: RunningRoom) -> None
     assert (line["state"], line["waiting_for"]) == ("blocked", "the design")
 
 
+@promise("TSK4")
 async def test_creator_owner_and_operator_edit_release_and_cancel_without_a_fence(room: RunningRoom) -> None:
     owner = await room.owner()
     creator, builder, other = await room.enroll("creator", "builder", "other")
@@ -201,6 +215,7 @@ async def test_creator_owner_and_operator_edit_release_and_cancel_without_a_fenc
     assert (await builder.refused("claim_task", task="T-1"))["code"] == "conflict"
 
 
+@promise("TSK4")
 async def test_a_holder_that_is_not_the_creator_may_not_change_the_task(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -210,6 +225,7 @@ async def test_a_holder_that_is_not_the_creator_may_not_change_the_task(room: Ru
     assert refusal["code"] == "not_allowed"
 
 
+@promise("TSK5")
 async def test_work_in_progress_is_capped(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -222,6 +238,7 @@ async def test_work_in_progress_is_capped(room: RunningRoom) -> None:
     await builder("claim_task", task="T-6")
 
 
+@promise("HND2")
 async def test_a_bare_claim_takes_the_best_task_that_the_member_can_do(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -245,6 +262,7 @@ async def claim_next(room: RunningRoom, member: Member) -> str:
     return str(claim["task"])
 
 
+@promise("LOG4")
 async def test_a_bare_claim_repeated_while_the_last_is_untouched_returns_the_same_task(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
@@ -258,6 +276,7 @@ async def test_a_bare_claim_repeated_while_the_last_is_untouched_returns_the_sam
     assert (await builder("claim_task"))["task"] == "T-2"
 
 
+@promise("TSK3")
 async def test_a_bare_claim_takes_an_overdue_task_when_nothing_is_open(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -270,6 +289,7 @@ async def test_a_bare_claim_takes_an_overdue_task_when_nothing_is_open(room: Run
     assert "took T-1 over" in wake["line"]
 
 
+@promise("HND2")
 async def test_a_claim_that_lacks_a_capability_is_told_what_and_who_has_it(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
@@ -281,6 +301,7 @@ async def test_a_claim_that_lacks_a_capability_is_told_what_and_who_has_it(room:
     assert "@tester" in refusal["fix"]
 
 
+@promise("TSK4")
 async def test_the_board_is_read_in_pages_by_state_and_by_word(room: RunningRoom) -> None:
     owner = await room.owner()
     for number in range(60):
@@ -295,6 +316,7 @@ async def test_the_board_is_read_in_pages_by_state_and_by_word(room: RunningRoom
     assert len((await owner("read_board", state="all"))["tasks"]) == 50
 
 
+@promise("TSK4")
 async def test_who_is_assigned_later_is_woken_too(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     task = (await builder("create_task", title="a wall"))["task"]

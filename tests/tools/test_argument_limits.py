@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from teamroom.resources.room import RESOURCES
 from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.tools.serve import TOOLS
+from tests.support.promises import promise
 from tests.support.raw import (
     Modern,
     RoomInThread,
@@ -20,6 +21,8 @@ from tests.support.raw import (
     room_in_thread,
     was_refused,
 )
+
+pytestmark = promise("SAF3")
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,12 @@ import pytest
 from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.support.plain_http import WITHOUT_TLS
+from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+
+pytestmark = promise("CTL7")
 
 Answer = Callable[[types.ElicitRequestParams], types.ElicitResult]
 
@@ -41,7 +45,7 @@ async def person(room: RunningRoom, token: str, answer: Answer) -> AsyncIterator
         return answer(params)
 
     async with (
-        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
+        httpx2.AsyncClient(verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {token}"}, timeout=60) as http,
         Client(
             streamable_http_client(f"{room.url}/mcp", http_client=http), mode=room.era, elicitation_callback=ask
         ) as client,
@@ -179,7 +183,9 @@ async def test_who_is_stopped_between_question_and_answer_does_nothing(room_of_e
             return yes(params)
 
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {room.tokens['second']}"}, timeout=60) as http,
+            httpx2.AsyncClient(
+                verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {room.tokens['second']}"}, timeout=60
+            ) as http,
             Client(
                 streamable_http_client(f"{room.url}/mcp", http_client=http), mode=room.era, elicitation_callback=ask
             ) as client,
@@ -273,7 +279,9 @@ async def test_a_person_that_never_answers_is_not_waited_for_for_ever(tmp_path: 
 
         async with (
             asyncio.timeout(BOUND_SECONDS),
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {room.owner_token}"}, timeout=60) as http,
+            httpx2.AsyncClient(
+                verify=WITHOUT_TLS, headers={"Authorization": f"Bearer {room.owner_token}"}, timeout=60
+            ) as http,
             Client(
                 streamable_http_client(f"{room.url}/mcp", http_client=http), mode="legacy", elicitation_callback=ask
             ) as client,

@@ -7,11 +7,14 @@ import pytest
 
 from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
-from teamroom.tools import words as tool_words
 from teamroom.tools.serve import TOOLS
+from teamroom.tools.words.phrases import quote
 from tests.support.descriptions import HELD, told
 from tests.support.hostile import EVIL, LINE, LINES, TEXT, Shown, control, fill, free_texts, look, plant, unmarked
+from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
+
+pytestmark = promise("SAF2")
 
 NAMES_AND_FILTERS = {
     *(
@@ -76,14 +79,14 @@ async def test_without_its_marks_a_members_text_would_be_found_out(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: quotations that are no quotations."""
-    from teamroom.tools import messages, presence
+    from teamroom.tools.words import messages, presence
 
-    monkeypatch.setattr(messages, "quoted", lambda text: text)
+    monkeypatch.setattr(messages, "quote", lambda text: text)
     monkeypatch.setattr(presence, "said", lambda text: text)
     words, _, _ = await walked(room)
     found = {where for where, said in words if unmarked(said)}
     assert {"read_messages", "check_in", "wait_for_wake"} <= found
-    assert tool_words.quoted("a\nb") == "> a\n> b"
+    assert quote("a\nb") == "> a\n> b"
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -2,13 +2,19 @@
 
 import json
 import string
+from types import ModuleType
+from typing import get_args
 
 import pytest
 from inline_snapshot import snapshot
 
+from teamroom.server.identity import Caller, Kind, Role
 from teamroom.tools.instructions import INSTRUCTIONS
-from teamroom.tools.serve import TOOLS
+from teamroom.tools.serve import NOUNS, TOOLS
+from tests.support.promises import house
 from tests.support.rooms import RunningRoom
+
+pytestmark = house
 
 AGENTS_CHARACTERS = 9_000
 INSTRUCTIONS_CHARACTERS = 2_048
@@ -41,6 +47,64 @@ async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_ea
     assert sum(len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) for tool in shown) <= AGENTS_CHARACTERS
 
 
+KINDS: tuple[Kind, Kind] = ("agent", "human")
+EVERYBODYS = 15
+"""How many tools everybody is shown, before those of roles and people."""
+
+
+def test_each_role_and_kind_is_shown_the_tools_of_everybody_and_its_own() -> None:
+    more = {}
+    for kind in KINDS:
+        for role in get_args(Role):
+            caller = Caller("", "", member=3, name="somebody", kind=kind, role=role, owner=2, owner_name="olga")
+            shown = [tool.name for tool in TOOLS.values() if tool.is_for(caller)]
+            assert shown[:EVERYBODYS] == list(TOOLS)[:EVERYBODYS]
+            more[f"{kind} {role}"] = "all" if shown == list(TOOLS) else " ".join(shown[EVERYBODYS:])
+    assert more == snapshot(
+        {
+            "agent member": "",
+            "agent owner": "all",
+            "agent operator": "pause repair resume enroll revoke plant notify read_receipts overnight",
+            "agent watchdog": "pause repair read_receipts",
+            "agent observer": "read_receipts",
+            "human member": "pause resume kill plant notify overnight",
+            "human owner": "all",
+            "human operator": "pause repair resume kill enroll revoke plant notify read_receipts overnight",
+            "human watchdog": "pause repair resume kill plant notify read_receipts overnight",
+            "human observer": "pause resume kill plant notify read_receipts overnight",
+        }
+    )
+
+
+def test_no_two_tools_have_one_place_and_new_ones_come_last() -> None:
+    assert list(TOOLS)[EVERYBODYS:] == snapshot(
+        [
+            "pause",
+            "repair",
+            "resume",
+            "kill",
+            "enroll",
+            "revoke",
+            "plant",
+            "set_policy",
+            "redact",
+            "notify",
+            "read_receipts",
+            "overnight",
+        ]
+    )
+    places = [tool.place for tool in TOOLS.values()]
+    assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.__name__.rpartition(".")[2])
+def test_a_tool_is_in_the_file_of_its_acts_noun(noun: ModuleType) -> None:
+    package = noun.__name__.replace("teamroom.tools", "teamroom.server.acts")
+    assert noun.TOOLS
+    for tool in noun.TOOLS:
+        assert tool.does.run.__module__.startswith(f"{package}.")
+
+
 @pytest.mark.parametrize(
     ("role", "more"),
     [
@@ -68,7 +132,7 @@ async def test_an_owner_sees_every_tool_and_a_person_the_switch(room: RunningRoo
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_tool_is_described_in_one_or_two_sentences_without_shouting(name: str) -> None:
-    tool = TOOLS[name].listed
+    tool = TOOLS[name].definition
     assert tool.description
     assert len(tool.description) <= DESCRIPTION_CHARACTERS
     assert tool.description[0] in string.ascii_uppercase
@@ -77,7 +141,7 @@ def test_a_tool_is_described_in_one_or_two_sentences_without_shouting(name: str)
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_schema_has_no_titles_and_no_unions_with_null(name: str) -> None:
-    text = json.dumps(TOOLS[name].listed.input_schema)
+    text = json.dumps(TOOLS[name].definition.input_schema)
     assert '"title":' not in text.replace('"title": {', "")
     assert "anyOf" not in text
     assert "$ref" not in text

@@ -11,7 +11,10 @@ from teamroom.server.acts.presence.presence import WAKES_SHOWN
 from teamroom.server.rules.text import LINE_CHARACTERS
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import ALWAYS_LOAD, Tool
+from tests.support.promises import house
 from tests.support.rooms import Member, RunningRoom, running_room
+
+pytestmark = house
 
 CORE = {"check_in", "wait_for_wake", "post_message", "claim_task", "update_task", "complete_task"}
 
@@ -139,15 +142,15 @@ async def test_a_check_in_names_wakes_before_offers_before_tasks_before_nothing(
     for title in ("mine", "theirs"):
         await giver("create_task", title=title)
     await builder("claim_task", task="T-1")
-    assert await advice(builder, "check_in") == "go on with your tasks."
+    assert await advice(builder, "check_in") == "continue with your tasks."
     fence = (await giver("claim_task", task="T-2"))["fence"]
     await giver("hand_off", task="T-2", fence=fence, to="builder", note="yours")
     seen = await builder("check_in")
     assert (len(seen["wakes"]), len(seen["offers"]), len(seen["tasks"])) == (1, 1, 1)
-    assert seen["next"] == f"act on your wakes; check_in with after {seen['cursor']} says that you have seen them."
+    assert seen["next"] == f"act on your wakes, then acknowledge them: check_in with after {seen['cursor']}."
     assert await advice(builder, "check_in", after=seen["cursor"]) == "answer_hand_off each offer to you."
     await builder("answer_hand_off", offer="O-1", accept=False)
-    assert await advice(builder, "check_in") == "go on with your tasks."
+    assert await advice(builder, "check_in") == "continue with your tasks."
 
 
 async def test_the_cursor_of_the_advice_acknowledges_exactly_what_was_shown(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -146,5 +147,5 @@ def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 
 
-PLANT = Act("plant", Plant, Planted, plant)
+PLANT = Act("plant", Plant, Planted, plant, shown_to_agents=ROOM_OPERATORS)
 READ_PLANTS = Read("plants", ReadPlants, read_plants)

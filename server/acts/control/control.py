@@ -12,7 +12,7 @@ from teamroom.server.acts.tasks.release import release_everything, tell_givers
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.reviewer import replace_killed_reviewer
-from teamroom.server.facts.roles import WORKERS
+from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
 from teamroom.server.facts.timers import check_leases_by
 from teamroom.server.facts.wakes import notify_person, wake_members
@@ -303,6 +303,6 @@ def _acknowledged(target: Target) -> int:
     return 0 if target.member is None else target.member.acknowledged
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, roles=WORKERS, when_full=True)
-RESUME = Act("resume", Resume, Controlled, resume, roles=WORKERS, when_full=True)
-KILL = Act("kill", Kill, Controlled, kill, roles=WORKERS, when_full=True)
+PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, when_full=True)
+RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, when_full=True)
+KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, when_full=True)

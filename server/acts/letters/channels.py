@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.roles import LOG_READERS
+from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
@@ -139,5 +139,5 @@ def _channel(tx: Reading, member: int, channel: int, kind: str) -> Channel:
 
 ENDED = ("delivered", "failed")
 
-NOTIFY = Act("notify", Notify, Notified, notify, repeats=True)
+NOTIFY = Act("notify", Notify, Notified, notify, shown_to_agents=ROOM_OPERATORS, repeats=True)
 READ_CHANNELS = Read("channels", ReadChannels, read_channels)

@@ -16,11 +16,11 @@ from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stor
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.rules.letters import GONE, Day, Letter, Matter, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import Day, Letter, Matter, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.standing import Level
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import REDACTED, one_line
 from teamroom.server.settings import CHANNELS, PEOPLE
 from teamroom.server.store.rows.control import StandingCount
 from teamroom.server.store.rows.hand_offs import OfferRow
@@ -232,7 +232,7 @@ def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
 
 def _matter(tx: Reading, notice: NoticeRow) -> Matter:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
-    said = (notice.line if notice.line is not None else notice.summary) or GONE
+    said = (notice.line if notice.line is not None else notice.summary) or REDACTED
     line = line_of(reason, subject, notice.sender_name, said, notice.sender == ROOM_MEMBER)
     return Matter(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, author
-from teamroom.server.acts.presence.presence import Mode
+from teamroom.server.acts.act import Act, Arguments, Line, Mode, Reply, author
 from teamroom.server.acts.reminders.reminders import remind_again
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER

@@ -3,10 +3,10 @@
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
-from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.member import facts_of, find_member
+from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found

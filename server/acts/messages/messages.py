@@ -7,16 +7,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
-from teamroom.server.acts.messages.alerts import forecast_with_others, helpers, needs_of_any
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import address, tell_owners
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
-from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.forecast import forecast_with_others, helpers, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, find_member
-from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log

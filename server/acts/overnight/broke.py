@@ -8,11 +8,10 @@ from typing import Literal
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind
-from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import REDACTED, one_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
 from teamroom.server.store.rows.tasks import TaskRow
@@ -98,7 +97,7 @@ def _entry(tx: Reading, kind: BrokenKind, row: SubjectCount, became_of: Became) 
     return Broken(
         kind=kind,
         subject=row.subject,
-        line=entry.summary or TAKEN_AWAY,
+        line=entry.summary or REDACTED,
         by=entry.actor,
         at=rfc3339(entry.at),
         times=row.times,
@@ -121,7 +120,7 @@ def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     task = task_now(tx, row)
     over = task.overdue_seconds(tx.now, tx.settings) <= 0
     holder = f" by @{row.holder_name}" if task.holder is not None and task.state in ("claimed", "blocked") else ""
-    return over, f"now {task.state.replace('_', ' ')}{holder}" if over else "still overdue"
+    return over, f"now {state_in_words(task.state)}{holder}" if over else "still overdue"
 
 
 def _failing(duties: int, now: float) -> Broken:
@@ -159,7 +158,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="recovered",
                 subject=row.subject,
-                line=entry.summary or TAKEN_AWAY,
+                line=entry.summary or REDACTED,
                 by=ROOM_NAME,
                 at=rfc3339(entry.at),
                 times=row.times,
@@ -177,7 +176,7 @@ def _repair(tx: Reading, task: int) -> str:
         return f"repaired by @{row.completer_name} ({task_name(task)})"
     if row.holder is not None:
         return f"@{row.holder_name} repairs it ({task_name(task)})"
-    return f"its repair is {row.state} ({task_name(task)})"
+    return f"its repair is {state_in_words(row.state)} ({task_name(task)})"
 
 
 # ------------------------------------------------------------------ what members noticed
@@ -204,11 +203,11 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="sent_back",
                 subject=task_name(row.task),
-                line=row.summary or TAKEN_AWAY,
+                line=row.summary or REDACTED,
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),
-                became=f"now {state.replace('_', ' ')}, completed before by @{row.completer}",
+                became=f"now {state_in_words(state)}, completed before by @{row.completer}",
             )
         )
     return found

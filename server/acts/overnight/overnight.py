@@ -15,6 +15,7 @@ from teamroom.server.acts.overnight.stops import Stopped, stops
 from teamroom.server.acts.overnight.waits import Waiting, waits
 from teamroom.server.acts.overnight.work import Doer, Held, done, has, unfinished
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
 from teamroom.server.rules.overnight import Look, bars, fold, next_look, step_seconds
@@ -137,4 +138,4 @@ def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
-OVERNIGHT = Read("overnight", Overnight, overnight, beside=note_look)
+OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, beside=note_look)

@@ -6,8 +6,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
-from teamroom.server.rules.overnight import kinds_in_words
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ class Section(BaseModel, Generic[T]):
     @property
     def rest(self) -> str:
         """How many are not shown, by kind, in words."""
-        return kinds_in_words(self.left_out)
+        return ", ".join(f"{count} {state_in_words(kind)}" for kind, count in self.left_out.items())
 
 
 def shown(kinds: Sequence[Kind[T]], numbers: Sequence[int]) -> Section[T]:

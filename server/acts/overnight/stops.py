@@ -35,7 +35,7 @@ class Stopped(BaseModel):
     @property
     def let_go(self) -> str:
         """What whoever ended it did."""
-        return "revived" if self.revived else "let go"
+        return "revived" if self.revived else "resumed"
 
 
 def stops(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:

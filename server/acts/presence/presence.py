@@ -5,9 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Read, Reply, Seq, TaskId, always, author
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Line,
+    Mode,
+    Read,
+    Reply,
+    Seq,
+    Span,
+    TaskId,
+    always,
+    author,
+    from_now,
+)
 from teamroom.server.acts.capabilities.probes import Probe, open_probes
 from teamroom.server.acts.presence.trouble import answer_challenge, answered_for_itself, open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
@@ -27,7 +40,6 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
 from teamroom.server.rules.leases import Pause, lease_seconds
-from teamroom.server.rules.presence import parse_mode
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
@@ -40,20 +52,6 @@ WAKES_READ = 200
 """How many wakes are told in one reply, and how many are read for it: equal ones and those of a digest are one."""
 
 ROOM_NAME = "room"
-
-UNIX_TIME_FROM = 1_000_000_000
-"""A number of seconds from here on is taken as a Unix time, not as a span."""
-
-
-def _mode(mode: str) -> str:
-    parsed = parse_mode(mode)
-    if parsed is None:
-        raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
-    return parsed
-
-
-Mode = Annotated[str, Field(max_length=12), AfterValidator(_mode)]
-Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
 
 
 class CheckIn(Arguments):
@@ -312,11 +310,6 @@ def tasks_of(tx: Reading, member: int) -> list[TaskHeld]:
             )
         )
     return held
-
-
-def from_now(span: float, now: float) -> float:
-    """A time from an argument in seconds: a span from now, or a Unix time where the number is that large."""
-    return span if span >= UNIX_TIME_FROM else now + span
 
 
 def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: int) -> int:

@@ -43,7 +43,7 @@ def watch(tx: Writing, due: Timer) -> None:
         _note_listening(tx, row, interval)
         row = tx.only(WatchedMember, "watched", member=due.member)
     facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
-    judgement = judge(facts, row.connected_since, _unanswered(tx, row), _challenge(row), tx.now, tx.settings)
+    judgement = judge(facts, row.connected_since, unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
     if judgement is None or row.trouble == "gone":  # it is watched again once it calls
         cancel_timer(tx, "presence", due.member, due.member)
         return
@@ -109,7 +109,7 @@ def tell_of_take_overs(tx: Writing, caller: Caller) -> None:
     wake_members(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
-def _unanswered(tx: Reading, row: WatchedMember) -> float | None:
+def unanswered_since(tx: Reading, row: WatchedMember) -> float | None:
     """Since when the oldest wake waits that the member should have answered; watchdogs and observers are not asked."""
     if row.role in UNCHALLENGED:
         return None
@@ -204,7 +204,7 @@ def _question(tx: Reading, row: WatchedMember) -> tuple[str, list[str]]:
 
 def _owes(tx: Reading, row: WatchedMember) -> bool:
     """Whether anybody waits for a silent member."""
-    return bool(tx.number("count_held", member=row.id)) or _unanswered(tx, row) is not None
+    return bool(tx.number("count_held", member=row.id)) or unanswered_since(tx, row) is not None
 
 
 def _tell_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) -> None:

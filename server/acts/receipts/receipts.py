@@ -11,6 +11,7 @@ from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
+from teamroom.server.rules.text import REDACTED
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import ReceiptRow, StreamRow
 from teamroom.server.store.rows.members import MemberRow
@@ -20,9 +21,6 @@ PAGE_RECEIPTS = 100
 PAGE_STREAM = 100
 END_ENTRIES = 500
 """How many entries the end of the stream is looked for in, so that folded ones do not fill it."""
-
-TAKEN_AWAY = "(taken away)"
-"""What stands in the place of a line whose content was redacted."""
 
 
 class ReadReceipts(Arguments):
@@ -154,7 +152,7 @@ def _entry(rows: list[StreamRow], previous: int) -> StreamEntry:
         kind=newest.kind,
         act=newest.act,
         subject=newest.subject,
-        line=notes_line([row.actor for row in rows]) if folded else newest.summary or TAKEN_AWAY,
+        line=notes_line([row.actor for row in rows]) if folded else newest.summary or REDACTED,
         folded=folded,
         count=len(rows),
     )

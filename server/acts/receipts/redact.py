@@ -6,13 +6,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
-from teamroom.server.acts.receipts.receipts import TAKEN_AWAY
 from teamroom.server.facts.ids import Kind, offer_name, parse
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import named, one_line
+from teamroom.server.rules.text import REDACTED, named, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.messages import MessageRow
@@ -95,7 +94,7 @@ def _take(tx: Writing, what: str) -> list[int]:
         raise not_found(kind, what, "read_messages and read_board show their ids.")
     taken = _take_subject(tx, what)
     if kind == "task":
-        tx.run("take_task", id=number, taken=TAKEN_AWAY)
+        tx.run("take_task", id=number, taken=REDACTED)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer)
             taken += _take_subject(tx, offer_name(offer))
@@ -105,7 +104,7 @@ def _take(tx: Writing, what: str) -> list[int]:
 
 
 def _take_subject(tx: Writing, subject: str) -> list[int]:
-    tx.run("take_wakes_about", subject=subject, taken=TAKEN_AWAY)
+    tx.run("take_wakes_about", subject=subject, taken=REDACTED)
     return _take_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
 
 
@@ -116,7 +115,7 @@ def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | 
     going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
     for entry in going:
         if (found := parse(entry.subject, "task")) is not None:
-            tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=TAKEN_AWAY)
+            tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
     more = len(page) == ENTRIES and len(old) == len(page)
     return _take_entries(tx, going), page[-1].seq if more else None
 
@@ -135,11 +134,11 @@ def _take_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[
         seq = entry.seq
         tx.run("take_content", seq=seq)
         tx.run("unindex_message", seq=seq)
-        tx.run("take_message", seq=seq, taken=TAKEN_AWAY)
-        tx.run("take_wakes", seq=seq, taken=TAKEN_AWAY)
+        tx.run("take_message", seq=seq, taken=REDACTED)
+        tx.run("take_wakes", seq=seq, taken=REDACTED)
         tx.run("take_task_entries", seq=seq)
         if entry.act in ("pause", "resume", "kill"):
-            tx.run("take_reason", at=entry.at, taken=TAKEN_AWAY)
+            tx.run("take_reason", at=entry.at, taken=REDACTED)
         elif (found := parse(entry.subject, "offer")) is not None:
             tx.run("take_offer", id=found[1])
     return [entry.seq for entry in entries]

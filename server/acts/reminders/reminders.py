@@ -1,7 +1,5 @@
 """Reminders of what members owe: a task that stands still, a question, an offer, a review, a proof to renew."""
 
-from typing import Literal
-
 from pydantic import BaseModel
 
 from teamroom.server.clock import rfc3339
@@ -27,7 +25,7 @@ from teamroom.server.rules.reminders import (
 )
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
-from teamroom.server.store.rows.supervisor import EndedReminder, OpenReminder, ReminderRow, WatchedMember
+from teamroom.server.store.rows.supervisor import EndedReminder, OpenReminder, WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
 SHOWN, LOOKED_AT = 10, 50
@@ -50,23 +48,6 @@ class Reminder(BaseModel):
     at: str
     since: str
     times: int
-
-
-class Slot(BaseModel):
-    """A reminder that was sent, held or left out, and why."""
-
-    rule: str
-    member: str
-    at: str
-    outcome: Literal["sent", "held", "silent"]
-    reason: str
-    missed: int
-
-    def line(self) -> str:
-        """The slot in words, as every view of it says it."""
-        why = f", {self.reason}" if self.reason else ""
-        missed = f", {self.missed} slot{'s' if self.missed != 1 else ''} before it missed" if self.missed else ""
-        return f"{self.at} {self.rule} of @{self.member}: {self.outcome}{why}{missed}"
 
 
 def remind(tx: Writing, timer: Timer) -> None:
@@ -132,21 +113,6 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
             times=row.times,
         )
         for row in [row for row in rows if is_still_owed(tx, row.rule, row.subject, member, row.since)][:SHOWN]
-    ]
-
-
-def slots_of(tx: Reading, rule: str, subject: int) -> list[Slot]:
-    """The newest decisions about something: what was sent, and what was left out for which reason."""
-    return [
-        Slot(
-            rule=row.rule,
-            member=row.member,
-            at=rfc3339(row.at),
-            outcome=row.outcome,
-            reason=row.reason,
-            missed=row.missed,
-        )
-        for row in tx.all(ReminderRow, "reminders_of_subject", rule=rule, subject=subject, limit=SHOWN)
     ]
 
 

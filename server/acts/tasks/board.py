@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Line, Read, TaskId
-from teamroom.server.acts.reminders.reminders import Slot, slots_of
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
+from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import (
     Entry,

@@ -20,7 +20,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.transaction import Reading, Writing
 
 OVERDUE_LOOKED_AT = 20
@@ -56,7 +56,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
     task = find_current(tx, _best(tx, caller) if arguments.task is None else arguments.task)
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
         return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
-    _check_free(tx, caller, task)
+    check_free(tx, caller, task)
     _check_able(tx, caller, task)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     fence = task.fence + 1
@@ -103,7 +103,7 @@ def _best(tx: Writing, caller: Caller) -> int:
     ):
         task = find_task(tx, id_)
         try:
-            _check_free(tx, caller, task)
+            check_free(tx, caller, task)
             _check_able(tx, caller, task)
         except Refusal:
             continue
@@ -118,7 +118,7 @@ def _best(tx: Writing, caller: Caller) -> int:
     )
 
 
-def _check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
+def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
     """Refuse unless the task is open, or overdue for longer than the grace its holder has."""
     row = task.row
     if task.state == "claimed":
@@ -138,7 +138,7 @@ def _check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
         holder = row.holder_name if task.state in ("blocked", "offered") else None
         raise Refusal(
             "taken" if holder else "conflict",
-            f"{task.name} is {task.state.replace('_', ' ')}" + (f" with @{holder}." if holder else "."),
+            f"{task.name} is {state_in_words(task.state)}" + (f" with @{holder}." if holder else "."),
             "Claim another: claim_task without a task.",
             subject=task.name,
             holder=holder,

@@ -21,10 +21,10 @@ from teamroom.server.acts.act import (
     Value,
     author,
 )
-from teamroom.server.acts.messages.alerts import forecast_with_others
 from teamroom.server.acts.tasks.claims import require_free_hands
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import require
+from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
@@ -37,7 +37,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import code, cut, named, one_line
+from teamroom.server.rules.text import code, cut, named, one_line, state_in_words
 from teamroom.server.store.rows.hand_offs import OfferRow, OfferToMember
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
@@ -370,7 +370,7 @@ def _what_stands(
         )
     raise Refusal(
         "expired" if state == "expired" else "conflict",
-        f"{offer_name(arguments.offer)} is {state} already.",
+        f"{offer_name(arguments.offer)} is {state_in_words(state)} already.",
         "Call check_in to see what is open for you now.",
         subject=offer_name(arguments.offer),
         holder=task.row.holder_name,
@@ -378,7 +378,7 @@ def _what_stands(
 
 
 def _not_yours_to_offer(task: StoredTask) -> Refusal:
-    state: str = task.state
+    state = state_in_words(task.state)
     fix = "Call read_board to see it."
     if task.row.offer is not None and task.state == "offered":
         offer = offer_name(task.row.offer)

@@ -17,7 +17,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -77,7 +77,9 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
     brought = {"summary": arguments.summary, "evidence": [e.model_dump() for e in arguments.evidence]}
     require_fence(task, caller, arguments.fence, brought, tx.now)
     if task.state not in ("claimed", "blocked"):
-        raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
+        raise Refusal(
+            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Call read_board to see it.", subject=task.name
+        )
     reviewer = who_is_asked(tx, row.review, task.id, caller.member, caller.owner)
     state: Literal["in_review", "done"] = "done" if row.review == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""
@@ -116,7 +118,10 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     task = find_current(tx, arguments.task)
     if task.state != "in_review":
         raise Refusal(
-            "conflict", f"{task.name} is {task.state}, not in review.", "Call read_board to see it.", subject=task.name
+            "conflict",
+            f"{task.name} is {state_in_words(task.state)}, not in review.",
+            "Call read_board to see it.",
+            subject=task.name,
         )
     _may_review(tx, caller, task)
     accepted = arguments.verdict == "accept"

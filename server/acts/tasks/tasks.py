@@ -4,8 +4,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from teamroom.server.acts.act import Act, Arguments, Fence, Line, Name, NameOrNone, Need, Reply, TaskId, Text, author
-from teamroom.server.acts.presence.presence import Span, from_now
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Fence,
+    Line,
+    Name,
+    NameOrNone,
+    Need,
+    Reply,
+    Span,
+    TaskId,
+    Text,
+    author,
+    from_now,
+)
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
@@ -18,7 +31,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -135,7 +148,9 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
     """Report what moved (with the fence), or edit, release or cancel a task that is one's own or one runs."""
     task = find_current(tx, arguments.task)
     if task.state in ("done", "cancelled"):
-        raise Refusal("conflict", f"{task.name} is {task.state}.", "Create a new task.", subject=task.name)
+        raise Refusal(
+            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Create a new task.", subject=task.name
+        )
     if arguments.fence is not None or not _runs(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
         require_fence(task, caller, arguments.fence, late, tx.now)
@@ -217,7 +232,9 @@ def _what_moved(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
 def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
     """Progress renews the lease; under `blocked` its clock stands."""
     if task.state not in ("claimed", "blocked"):
-        raise Refusal("conflict", f"{task.name} is {task.state}.", "Call read_board to see it.", subject=task.name)
+        raise Refusal(
+            "conflict", f"{task.name} is {state_in_words(task.state)}.", "Call read_board to see it.", subject=task.name
+        )
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
     tx.run(
@@ -239,7 +256,7 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
     if arguments.status == "released" and task.state not in ("claimed", "blocked", "offered"):
         raise Refusal(
             "conflict",
-            f"{task.name} is {task.state.replace('_', ' ')}: nobody works on it.",
+            f"{task.name} is {state_in_words(task.state)}: nobody works on it.",
             "Claim it if it is open; judge it if it is in review.",
             subject=task.name,
         )

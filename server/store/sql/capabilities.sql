@@ -1,4 +1,4 @@
--- What members reach, what was planted to prove it, and what they are asked.
+-- Capabilities, the values planted to prove them, and open probes.
 
 -- name: capabilities
 select capability.capability, capability.since, capability.proven_at, capability.proven_until,
@@ -11,7 +11,7 @@ where capability.member = :member and capability.withdrawn_at is null
 order by capability.capability
 
 -- name: with_capability
--- Who says that it reaches something, and can still be asked.
+-- The members that declare a capability and can still be probed.
 select member.name, capability.proven_until, capability.attested_until, capability.failed_at
 from capability
 join member on member.id = capability.member
@@ -26,7 +26,7 @@ values (:member, :capability, :now)
 on conflict (member, capability) do update set since = :now, withdrawn_at = null
 
 -- name: forget_capability
--- Nothing is kept of a capability that is withdrawn, unless it failed or somebody else vouched for it.
+-- A withdrawn capability is deleted, unless it failed or another member attested it.
 delete from capability
 where member = :member and capability = :capability and failed_at is null and attested_until is null
 
@@ -51,7 +51,7 @@ update capability set attested_at = null, attested_until = null, attested_by = n
 where member = :member and capability = :capability
 
 -- name: end_proofs
--- Another value stands there now, or none: what was answered before counts no more.
+-- The planted value was replaced or removed, so earlier proofs no longer count.
 update capability
 set proven_until = case when proven_until > :now then :now else proven_until end, failed_at = null
 where capability = :capability
@@ -66,7 +66,7 @@ set value = :value, reads = :reads, hint = :hint, planted_by = :planter, planted
 delete from plant where capability = :capability
 
 -- name: plants
--- All but the values.
+-- Everything except the values.
 select plant.capability, plant.reads, plant.hint, plant.planted_at, planter.name as planter
 from plant
 join member as planter on planter.id = plant.planted_by
@@ -77,14 +77,14 @@ limit :limit
 select value, planted_by from plant where capability = :capability
 
 -- name: declared_by
--- Who says that it reaches something, for whoever asks it to prove that.
+-- The members that declare a capability, for a probe.
 select member from capability
 where capability = :capability and withdrawn_at is null and member <> :planter
 order by member
 limit :limit
 
 -- name: provable
--- What a member declares and somebody else has planted, with what it is asked at the moment.
+-- The capabilities that a member declares and another has planted, with the member's open probe.
 select capability.capability, capability.proven_until, plant.reads, plant.hint, planter.name as planter,
     probe.nonce, probe.opened_at
 from capability
@@ -95,7 +95,7 @@ where capability.member = :member and capability.withdrawn_at is null and plant.
 order by capability.capability
 
 -- name: earliest_proof
--- When the first of a member's proofs ends.
+-- When a member's earliest proof expires.
 select min(proven_until) as until from capability
 where member = :member and withdrawn_at is null and proven_until is not null
 

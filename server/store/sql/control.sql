@@ -1,4 +1,4 @@
--- Standing in force, the pauses there were, refusals counted, requests remembered.
+-- Standing, past and present pauses, counted refusals, and remembered requests.
 
 -- name: open_standing
 insert into standing (scope, target, state, since, until, by_member, by_role, reason)
@@ -27,7 +27,7 @@ on conflict (scope, target, since) do update set until = :until
 update pause set until = :now where scope = :scope and target = :target and (until is null or until > :now)
 
 -- name: pauses
--- The pauses that touch a member's lease since some time. Who answers for itself is a person: its own alone bind it.
+-- The pauses that affect a member's lease since some time. A person is bound by its own pauses only.
 select scope, since, until
 from pause
 where (until is null or until > :since)

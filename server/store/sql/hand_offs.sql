@@ -32,7 +32,7 @@ select count(*) as offers from offer where receiver = :member and state = 'offer
 update offer set state = :state, answered_at = :now, reason = :reason where id = :id
 
 -- name: open_offers_of
--- Offers that a member gave or was given.
+-- Offers that a member made or received.
 select offer.id, offer.task, offer.giver, offer.receiver
 from offer
 where (offer.giver = :member or offer.receiver = :member) and offer.state = 'offered'

@@ -1,7 +1,7 @@
 -- The head row: number, hash and epoch of the log, and the counters of ids.
 
 -- name: lock_head
--- PostgreSQL locks the row here; SQLite holds its one write lock already.
+-- PostgreSQL locks the row here. SQLite already holds its one write lock.
 select epoch, seq, hash, members, messages, tasks, offers from head where id = 1
 
 -- name: read_head

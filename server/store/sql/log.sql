@@ -18,7 +18,7 @@ select id, author, at, kind, summary, text from message where seq = :seq
 select title, detail, summary, evidence from task where id = :id
 
 -- name: receipts
--- Filters that are empty do not filter.
+-- An empty filter matches everything.
 select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
     log.summary, log.detail, log.hash
 from log
@@ -32,7 +32,7 @@ order by log.seq
 limit :limit
 
 -- name: latest_receipts
--- The same from the end, newest first.
+-- The same page, counted from the end, newest first.
 select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
     log.summary, log.detail, log.hash
 from log
@@ -53,8 +53,8 @@ join member as owner on owner.id = log.owner
 where log.seq = :seq
 
 -- name: stream_page
--- What everybody sees: acts that were carried out, and what the room could not do, one line each; `folded` ones are
--- shown together.
+-- The stream: the acts that were carried out, and what the room could not do, one line each. `folded` entries are
+-- shown as one line.
 select log.seq, log.at, actor.name as actor, actor.kind as kind, log.act, log.subject, log.summary,
     coalesce(message.folded, 0) as folded
 from log
@@ -84,7 +84,7 @@ values (:member, :seq, :reason, :subject, :sender, :line, :at, :folded)
 on conflict do nothing
 
 -- name: nth_newest_wake
--- When a sender woke a member, of the times that were not folded, newest first.
+-- When a sender woke a member, newest first. Folded wakes do not count.
 select at from wake
 where member = :member and sender = :sender and folded = 0
 order by seq desc
@@ -112,5 +112,5 @@ order by wake.seq desc
 limit :limit
 
 -- name: unanswered_senders
--- Who waits for a member: the senders of wakes that it has not acknowledged.
+-- The senders of the wakes that a member has not acknowledged.
 select distinct sender from wake where member = :member and seq > :after and sender <> :member

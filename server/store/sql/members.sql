@@ -57,7 +57,7 @@ insert into presence (member, last_call_at, last_progress_at, last_note, busy_un
 values (:member, null, null, null, null)
 
 -- name: touch_presence
--- Calls that follow each other without a gap are one connection.
+-- Calls without a gap between them count as one connection.
 update presence
 set last_call_at = :now,
     connected_since = case
@@ -94,7 +94,7 @@ select seconds from answer_time where member = :member order by seq desc limit :
 update member set mode = :mode where id = :member
 
 -- name: roster
--- Everybody but the room itself, with what their presence and standing are computed from.
+-- Every member except the room, with the facts behind its presence and standing.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until,
     presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
@@ -124,7 +124,7 @@ select id from member where kind = 'agent'
 select distinct owner from member where kind = 'agent' order by owner
 
 -- name: count_active_room_owners
--- Room owners that could still act if one of them could not.
+-- Room owners that may act, without one of them.
 select count(*) as owners
 from member
 join standing on standing.scope = 'member' and standing.target = member.id

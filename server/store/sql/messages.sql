@@ -15,7 +15,7 @@ join member as author on author.id = message.author
 where message.id = :id
 
 -- name: messages_after
--- In order after a log number.
+-- Messages after a log number, in order.
 select message.id, message.seq, author.name as author, author.kind as author_kind, message.at, message.kind,
     message.summary, message.text, message.reply_to, message.thread, message.task
 from message
@@ -65,7 +65,7 @@ select message from addressee where member = :mention and message >= :first orde
 select message from addressee where member = :mention and message < :end order by message desc limit :limit
 
 -- name: nth_newest_of_kind
--- When a member posted, of its messages of a kind that were not folded, newest first.
+-- When a member posted a message of a kind, newest first. Folded messages do not count.
 select at from message
 where author = :author and kind = :kind and folded = 0
 order by id desc
@@ -81,7 +81,7 @@ order by addressee.message desc
 limit 1
 
 -- name: exchange_end
--- Whether, since a message, a task of either of two members moved, or a person spoke to them or in the thread.
+-- Whether a task of either member moved since a message, or a person wrote to them or in the thread.
 select 1 as ended
 where exists (select 1 from addressee where member = :one and turn = 0 and message > :message)
     or exists (select 1 from addressee where member = :other and turn = 0 and message > :message)
@@ -96,7 +96,7 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
     )
 
 -- name: member_facts
--- What a forecast is made of, for one addressee.
+-- The facts behind the forecast for one addressee.
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
@@ -109,7 +109,7 @@ join member_standing as levels on levels.member = member.id
 where member.name = :name and member.kind <> 'room'
 
 -- name: live_members
--- Who may be live now, who called last first; the exact answer needs each one's standing and presence.
+-- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,

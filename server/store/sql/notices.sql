@@ -1,11 +1,11 @@
--- What people are told outside the room, and the letters that tell it.
+-- Notices for people outside the room, and the letters that carry them.
 
 -- name: add_notice
 insert into notice (member, seq, reason, subject, kind) values (:member, :seq, :reason, :subject, :kind)
 on conflict do nothing
 
 -- name: schedule_letter
--- The first of several sets the time at which all of them are looked at.
+-- The first of several notices sets the time at which all of them are considered.
 insert into due (rule, subject, member, at, since, span)
 values ('notice', :member, :member, :at, :now, 0)
 on conflict (rule, subject, member) do nothing
@@ -34,7 +34,7 @@ delete from notice where member = :member and seq = :seq and reason = :reason an
 delete from notice where member = :member and letter = :letter
 
 -- name: drop_told_notices
--- What a letter tells goes once no channel waits for it any more.
+-- The notices of a letter are deleted once no delivery of it is pending.
 delete from notice
 where member = :member and letter = :letter
     and not exists (select 1 from delivery where delivery.letter = :letter and delivery.state = 'pending')
@@ -91,14 +91,14 @@ order by letter desc
 limit 1
 
 -- name: newest_delivery
--- The newest letter by a channel that is in a state; in any where it is empty.
+-- The newest letter of a channel in a state; an empty state matches every one.
 select letter, state, reason, ended_at from delivery
 where member = :member and channel = :channel and (cast(:state as text) = '' or state = :state)
 order by letter desc
 limit 1
 
 -- name: forget_deliveries
--- Old letters go, the oldest first, but the newest of each kind of a person and what still waits.
+-- Deletes old letters, the oldest first, except pending ones and a person's newest of each kind.
 delete from delivery
 where (letter, channel) in (
     select old.letter, old.channel from delivery as old
@@ -111,7 +111,7 @@ where (letter, channel) in (
 )
 
 -- name: day_in_numbers
--- What happened in a part of the log; the room itself is no member that did something.
+-- What members did in a part of the log. The room itself is left out.
 select count(case when actor <> 1 then 1 end) as acts,
     count(distinct case when actor <> 1 then actor end) as members,
     count(case when act = 'complete_task' then 1 end) as completed,

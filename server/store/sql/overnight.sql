@@ -1,4 +1,4 @@
--- Overnight: who did what in a span, who has what now, what broke, who is stopped, what waits for a person.
+-- Overnight: who did what, who has what now, what broke, who is stopped, and what waits for a person.
 
 -- name: last_look
 select at, upto, since, after from look where member = :member
@@ -13,7 +13,7 @@ on conflict (member) do update set at = :at, upto = :upto, since = :since, after
 select name from member where kind = 'human' order by name
 
 -- name: asks_to_people
--- Questions that a person was asked and has not answered, the oldest first; who was killed answers none.
+-- Asks that a person has not answered, the oldest first. Killed members are left out.
 select message.id, message.summary, author.name as author, person.name as person, due.since
 from member as person
 join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
@@ -39,7 +39,7 @@ where person.kind = 'human' and not exists (
 )
 
 -- name: reviews_by_people
--- Completions that a person is to judge: who was asked, or the owner once the time for that is over. Null: anybody.
+-- Completions that a person must review: the requested reviewer, or the owner once that is overdue. Null: anyone.
 select task.id, task.title, task.completed_at, completer.name as completer,
     case
         when task.completed_at <= :before and completer.owner <> task.completed_by
@@ -78,7 +78,7 @@ order by task.touched_at, task.id
 limit :limit
 
 -- name: tasks_for_people
--- Work that is a person's to begin, and waits for nothing else.
+-- Tasks that are assigned to a person and wait for nothing else.
 select task.id, task.title, task.created_at, creator.name as creator, person.name as person
 from member as person
 join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
@@ -145,14 +145,14 @@ select count(distinct subject) as things from log
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 
 -- name: newest_repair
--- The newest task that was put on the board since a number to have a member repaired.
+-- The newest repair of a member that was created since a number.
 select detail from log
 where act = 'repair' and subject = :subject and outcome = 'ok' and seq > :after
 order by seq desc
 limit 1
 
 -- name: troubled
--- The repair beside a trouble is the one that goes on, or that was asked for since.
+-- The repair shown with a suspicion is the open one, or one requested since.
 select member.name, trouble.verdict, trouble.since, trouble.reason, (
         select max(repair.task) from repair
         join task on task.id = repair.task
@@ -168,7 +168,7 @@ limit :limit
 select count(*) as members from trouble
 
 -- name: recovered
--- Members whose presence was in question since a number, and is not any more.
+-- Members that were suspected since a number, and no longer are.
 select subject, count(*) as times, max(seq) as seq
 from log
 where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
@@ -208,7 +208,7 @@ limit :limit
 select count(*) as alerts from message where kind = 'alert' and seq > :after
 
 -- name: refusals_by_member
--- Entries of refusals; equal ones within ten minutes share them.
+-- Log entries of refusals. Equal refusals within ten minutes share one.
 select member.name, log.act, count(*) as entries, max(log.at) as at
 from member
 cross join log
@@ -222,7 +222,7 @@ select count(*) as duties from due where failures > 0
 -- ------------------------------------------------------------------ who is stopped
 
 -- name: who_is_stopped
--- Who is paused, and who is killed, the newest first.
+-- Paused and killed members, the newest first.
 select standing.scope, member.name, standing.state, standing.since, standing.until, setter.name as by_name,
     standing.reason
 from standing
@@ -238,7 +238,7 @@ select count(*) as targets from standing
 where state = :state and (until is null or until > :now) and since > :since and since <= :upto
 
 -- name: let_go
--- Who was stopped, resumed or revived since a number, and may act now.
+-- Members that were resumed or revived since a number, and may act now.
 select subject, count(*) as times, max(seq) as seq
 from log
 where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'
@@ -268,7 +268,7 @@ where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from 
     )
 
 -- name: newest_stop
--- The newest time that something was stopped; where it never was, when a restored room took that over.
+-- When something was last stopped, or, if it never was here, when the restored room took that over.
 select log.seq, log.at, log.detail, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
@@ -277,7 +277,7 @@ order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
 
 -- name: resumed_after
--- Who let go what was stopped: by a resume, or, of a member that was killed, by reviving it.
+-- Who ended a stop: by a resume, or by reviving a killed member.
 select log.act, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
@@ -289,7 +289,7 @@ limit 1
 -- ------------------------------------------------------------------ who has what, and who did what
 
 -- name: tasks_in_work
--- Whose lease ends first comes first; tasks whose clock stands come last.
+-- The lease that expires first comes first. Tasks whose lease is paused come last.
 select id from task
 where state in ('claimed', 'blocked', 'offered', 'in_review')
 order by case when lease_from is null then 1 else 0 end, lease_from + lease_seconds, touched_at, id

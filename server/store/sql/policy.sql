@@ -8,7 +8,7 @@ insert into policy (id, document) values (1, :document)
 on conflict (id) do update set document = :document
 
 -- name: newest_on
--- Who last did something to a subject, and when.
+-- Who last acted on a subject, and when.
 select log.seq, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor

@@ -1,4 +1,4 @@
--- Content taken away: what members wrote goes, numbers, names and hashes stay.
+-- Redaction: what members wrote is deleted; numbers, names and hashes remain.
 
 -- name: entries_about
 select seq, at, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
@@ -7,7 +7,7 @@ select seq, at, act, subject from log where subject = :subject and salt is not n
 select seq, at, act, subject from log where seq = :seq and salt is not null
 
 -- name: entries_of_page
--- A page of the log from its beginning, whatever was taken away of it already.
+-- A page of the log, with entries that are already redacted.
 select seq, at, act, subject, case when salt is null then 0 else 1 end as has_content
 from log
 where seq > :after
@@ -36,7 +36,7 @@ update standing set reason = :taken where since = :at
 update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = '' where id = :id
 
 -- name: take_finished_task
--- A finished task goes with the entry that changed it last.
+-- A finished task is redacted with the entry that last changed it.
 update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = ''
 where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
 
@@ -47,5 +47,5 @@ select id from offer where task = :task order by id limit :limit
 update offer set note = '', reason = '', artifacts = '[]' where id = :id
 
 -- name: forget_claims
--- A remembered claim has the whole task in it; to repeat one gives what stands.
+-- A remembered claim contains the whole task. Repeating one returns the current task.
 delete from request where act = 'claim_task'

@@ -4,7 +4,7 @@
 insert into repair (task, member) values (:task, :member)
 
 -- name: is_repair
--- Of whom a task is the repair, if it is one, and what stands of that member.
+-- The member that a repair is for, and its standing.
 select repair.task, member.name, standing.state as standing
 from repair
 join member on member.id = repair.member
@@ -39,7 +39,7 @@ order by task_entry.at desc
 limit :limit
 
 -- name: repairs_held
--- The repairs that a watchdog has in hand, with the runtime's name and standing.
+-- The repairs that a watchdog holds, with the runtime's name and standing.
 select repair.task, member.name, standing.state as standing
 from repair
 join task on task.id = repair.task

@@ -33,7 +33,7 @@ delete from probe
 update presence set busy_until = null
 
 -- name: stopped
--- Every standing that is not active, with the name of whom it binds.
+-- Every standing that is not active, with the name of its target.
 select standing.scope, coalesce(member.name, 'room') as name, standing.state, standing.until, standing.by_role
 from standing
 left join member on member.id = standing.target and standing.scope <> 'room'

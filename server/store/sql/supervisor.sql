@@ -1,4 +1,4 @@
--- What is due, what members are reminded of, and members the room worries about.
+-- Timers, reminders and suspicions.
 
 -- name: due_now
 select rule, subject, member, at, since, span, slot, counted, escalated, failures
@@ -16,7 +16,7 @@ from due
 where rule = :rule and subject = :subject and member = :member
 
 -- name: schedule
--- Starts over, whatever was counted before.
+-- Starts the timer again; earlier counts are dropped.
 insert into due (rule, subject, member, at, since, span)
 values (:rule, :subject, :member, :at, :since, :span)
 on conflict (rule, subject, member) do update
@@ -52,7 +52,7 @@ select 1 as found from due where rule = 'presence' and at > :now + :intervals * 
 update due set at = :now where rule = 'presence' and at > :now + :intervals * span
 
 -- name: oldest_ask
--- Since when the oldest question waits that a member was asked after some time and after some number.
+-- Since when a member's oldest ask waits, of those after a time and a number.
 select min(due.since) as since
 from due
 join message on message.id = due.subject
@@ -63,7 +63,7 @@ insert into reminder (rule, subject, member, since, slot, at, outcome, reason, m
 values (:rule, :subject, :member, :since, :slot, :now, :outcome, :reason, :missed)
 
 -- name: ended_with_kill
--- What a member was no longer reminded of once it was killed, with its last slot; the newest first.
+-- What a member owed when it was killed, with the last slot of each, the newest first.
 select rule, subject, since, max(slot) as slot
 from reminder
 where member = :member
@@ -126,7 +126,7 @@ select max(at) from (
 ) as sign
 
 -- name: watched
--- What is known of a member that the room watches.
+-- The facts about a member that the supervisor looks at.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.seen, presence.last_call_at, presence.last_progress_at, presence.busy_until,
     presence.connected_at, presence.connected_since, presence.evidence_at,
@@ -171,7 +171,7 @@ select id from message where author = :member order by id desc limit :limit
 select 1 as found from message where thread = :thread and author = :member and id > :message limit 1
 
 -- name: watchdogs
--- Who repairs a runtime: members with the role that say they reach it, and may act.
+-- Watchdogs that declare a runtime's capability and may act.
 select member.id
 from capability
 join member on member.id = capability.member

@@ -92,7 +92,7 @@ order by case when task.assigned = :member then 0 else 1 end, task.priority desc
 limit 1
 
 -- name: first_open_task
--- The first open task that this member could have if it reached what the task needs.
+-- The first open task that this member could claim with the capabilities that the task needs.
 select task.id
 from task
 where task.state = 'open'
@@ -108,7 +108,7 @@ order by case when task.assigned = :member then 0 else 1 end, task.priority desc
 limit 1
 
 -- name: perhaps_overdue
--- Claimed tasks whose lease may have run out; the exact answer needs the pauses of each holder.
+-- Claimed tasks whose lease may have expired. The caller takes each holder's pauses into account.
 select task.id
 from task
 join standing on standing.scope = 'member' and standing.target = task.holder
@@ -136,7 +136,7 @@ set state = :state, holder = null, lease_from = null, lease_seconds = 0, blocked
 where id = :id
 
 -- name: hold_again
--- Back with its holder, the lease going on where it stood.
+-- Returns a task to its holder; the lease continues where it stopped.
 update task
 set state = 'claimed', lease_from = :lease_from, lease_seconds = :lease_seconds, changed_seq = :seq
 where id = :id
@@ -198,7 +198,7 @@ where dependency.task between :first and :last and before.state not in ('done', 
 order by dependency.task, dependency.needs_task
 
 -- name: depends_on
--- Whether a task waits, directly or not, for another: what would make a circle.
+-- Whether a task depends on another, directly or not. A dependency the other way would make a cycle.
 with recursive before (task) as (
     select needs_task from dependency where task = :task
     union
@@ -207,7 +207,7 @@ with recursive before (task) as (
 select 1 as found from before where task = :other
 
 -- name: freed_by
--- Tasks that wait for this one and for no other unfinished one.
+-- Tasks whose only unfinished dependency is this one.
 select task.id, task.assigned, task.creator
 from dependency
 join task on task.id = dependency.task

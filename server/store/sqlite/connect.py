@@ -1,25 +1,20 @@
-"""Connections to the room's SQLite file, and the migrations that bring it up to this release."""
+"""Connections to the room's SQLite file, and the migrations that update it to this release."""
 
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from teamroom.server.store.statements import HERE, SQLITE, split_script, sqlite_statements
-from teamroom.server.store.transaction import StorageError
+from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
-MIGRATIONS = HERE / "migrations"
 OWN_MIGRATIONS = SQLITE / "migrations"
-"""What only SQLite understands of a migration, in a file of the same name; it runs right after the shared one."""
+"""The part of a migration that only SQLite understands, in a file of the same name. It runs after the shared part."""
+
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
 
 
-class NewerRoomError(StorageError):
-    """The room was written by a newer release than this one."""
-
-
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """The one connection that writes: durable at each commit, and never checkpointing by itself."""
+    """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
     for name in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
         connection.execute(sqlite_statements()[name])
@@ -27,7 +22,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write."""
+    """Returns a connection that cannot write."""
     connection = _connect(path)
     for name in ("only_reads", "no_checkpoint_by_itself"):
         connection.execute(sqlite_statements()[name])
@@ -43,34 +38,21 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], None] = lambda: None) -> list[str]:
-    """Bring the database up to this release, forward only, one transaction each; returns what was applied.
+    """Apply the missing migrations, each in a transaction; returns their names.
 
-    `before` runs first where a room is to be changed. Raises NewerRoomError when the database is ahead of this release.
+    `before` runs first if the database holds a room. Raises NewerRoomError if a newer release wrote the database.
     """
     run = sqlite_statements()
     connection.execute(run["create_migrations"])
-    applied = {row["number"]: row["name"] for row in connection.execute(run["migrations"])}
-    known = known_migrations()
-    if ahead := sorted(set(applied) - set(known)):
-        raise NewerRoomError(
-            f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
-            "Install that release or a later one; nothing was changed."
-        )
-    if applied and set(known) - set(applied) and connection.execute(run["read_head"]).fetchone() is not None:
+    applied = [row["number"] for row in connection.execute(run["migrations"])]
+    missing = missing_migrations(applied)
+    if applied and missing and connection.execute(run["read_head"]).fetchone() is not None:
         before()
-    names: list[str] = []
-    for number, path in known.items():
-        if number not in applied:
-            connection.execute(run["begin_write"])
-            for script in (path, OWN_MIGRATIONS / path.name):
-                for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
-                    connection.execute(statement)
-            connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
-            connection.execute(run["commit"])
-            names.append(path.stem)
-    return names
-
-
-def known_migrations() -> dict[int, Path]:
-    """This release's migrations by number."""
-    return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}
+    for number, path in missing.items():
+        connection.execute(run["begin_write"])
+        for script in (path, OWN_MIGRATIONS / path.name):
+            for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
+                connection.execute(statement)
+        connection.execute(run["record_migration"], {"number": number, "name": path.stem, "applied_at": now})
+        connection.execute(run["commit"])
+    return [path.stem for path in missing.values()]

@@ -10,7 +10,7 @@ pragma synchronous = full
 pragma foreign_keys = on
 
 -- name: overwrite_what_goes
--- What is deleted is written over, so that content which was taken away is not found in the file.
+-- Deleted content is overwritten, so that redacted content is not found in the file.
 pragma secure_delete = on
 
 -- name: no_checkpoint_by_itself
@@ -53,15 +53,15 @@ commit
 rollback
 
 -- name: snapshot
--- The first read begins the snapshot that a deferred transaction announced.
+-- The first read of a deferred transaction takes the snapshot.
 select count(*) from sqlite_schema
 
 -- name: one_file
--- A copy that nobody writes needs no log beside it.
+-- A copy that is never written needs no write-ahead log.
 pragma journal_mode = delete
 
 -- name: look_at_pages
--- As far as time allows, without comparing indexes with their tables.
+-- Checks pages as long as time allows, and does not compare indexes with their tables.
 pragma quick_check(10)
 
 -- name: check_pages

@@ -1,4 +1,4 @@
-"""A copy of the room's database while its server goes on writing, and the check of such a copy."""
+"""Online copies of the room's database, and their check."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ COPIED_PAGES = 1024
 """Pages between two reports of how far a copy is."""
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is to do."""
+"""Gets how much is done, and how much there is."""
 
 
 def copy_database(source: Path, target: Path, progress: Progress) -> None:
-    """Copy the database as it is at this moment into a file of its own; its server goes on writing meanwhile.
+    """Copy the database as it is now into a new file. Its server can write meanwhile.
 
-    Raises sqlite3.Error or OSError; `target` may then hold a part.
+    Raises sqlite3.Error or OSError; `target` may then contain a part.
     """
     run = sqlite_statements()
     target.touch(mode=PRIVATE_FILE, exist_ok=False)
@@ -31,7 +31,7 @@ def copy_database(source: Path, target: Path, progress: Progress) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that can write nothing, not even a checkpoint."""
+    """Returns a connection that cannot write, not even a checkpoint."""
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection
@@ -39,9 +39,9 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def checked(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database file whose every page was looked at. Raises sqlite3.DatabaseError when one is not as it must be."""
+    """Open a database file after a check of every page. Raises sqlite3.DatabaseError if a page is damaged."""
     with closing(open_to_read(path)) as connection:
-        found = connection.execute(sqlite_statements()["check_pages"]).fetchone()[0]
+        found = connection.execute(sqlite_statements()["check_pages"]).fetchone()["integrity_check"]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         yield connection

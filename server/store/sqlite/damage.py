@@ -1,33 +1,30 @@
-"""What is wrong with a room's database, found before anything is written to it."""
+"""Finds damage in a room's database before anything is written to it."""
 
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from teamroom.server.store.engine import Vouch
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
 
 CHECK_SECONDS = 1.0
-"""Looking at the pages ends after this long, so that a large room opens in time; a backup looks at every page."""
+"""The check of pages ends after this long, so that a large room opens in time. A backup checks every page."""
 
 STEPS = 10_000
-"""Instructions of SQLite between two looks at the time."""
+"""Instructions of SQLite between two checks of the time."""
 
 INDEX_OF_WORDS = "fts5"
-"""What SQLite says of the index of words is no damage: it can be built again from what stands."""
-
-Vouch = Callable[[ReadHead | None], str | None]
-"""What somebody who remembers the room misses in it, in words; told the head row, None where there is none."""
+"""What SQLite reports about the search index is not damage, because the index can be rebuilt."""
 
 
 def find_damage(path: Path, vouch: Vouch) -> str | None:
-    """What is wrong with a room's database, in words; None where nothing was found. Changes nothing.
+    """Returns what is wrong with a room's database, in words; None if nothing was found. Changes nothing.
 
-    Raises sqlite3.Error when it cannot be told.
+    Raises sqlite3.Error if the check is not possible.
     """
     if not path.exists():
         return vouch(None)
@@ -54,7 +51,7 @@ def _bad_page(connection: sqlite3.Connection) -> str | None:
     end = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     try:
-        found = [row[0] for row in connection.execute(sqlite_statements()["look_at_pages"])]
+        found = [row["quick_check"] for row in connection.execute(sqlite_statements()["look_at_pages"])]
     except sqlite3.OperationalError as error:
         if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise

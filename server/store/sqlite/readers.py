@@ -1,4 +1,4 @@
-"""Readers: each read is one function in one snapshot, on a connection and a thread of its own."""
+"""Readers: each read is one function in one snapshot, on one connection and its thread."""
 
 import asyncio
 import sqlite3
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 class Reader(aiosqlite.Connection):
-    """An aiosqlite connection that runs a whole read in one hop to its thread, instead of one a statement.
+    """An aiosqlite connection that runs a whole read on its thread, instead of one statement at a time.
 
-    A read is thereby one snapshot, and costs one switch of threads however many statements it has.
+    So a read is one snapshot, and costs one switch of threads for any number of statements.
     """
 
     context: Context
 
     async def run(self, work: Callable[[Reading], T]) -> T:
-        """Run a read function in a snapshot of its own."""
+        """Run a read function in one snapshot."""
         return await self._execute(self._in_snapshot, work)  # type: ignore[no-untyped-call, no-any-return]
 
     def _in_snapshot(self, work: Callable[[Reading], T]) -> T:

@@ -2,18 +2,18 @@
 -- each is a quoted phrase and never syntax; the last one may be the beginning of a word.
 
 -- name: index_messages
--- Before each commit: what was posted in it becomes searchable.
+-- Runs before each commit, so that its messages can be searched.
 insert into message_text (rowid, summary, text) select id, summary, text from message where id > :after
 
 -- name: unindex_message
--- Take a message out of the index; to be run before its text changes, or else the index would not find what to take.
+-- Removes a message from the index. It must run before the text changes, because the index needs the old text.
 insert into message_text (message_text, rowid, summary, text)
 select 'delete', message.id, message.summary, message.text
 from message
 where message.seq = :seq and exists (select 1 from message_text_docsize as indexed where indexed.id = message.id)
 
 -- name: tidy_index
--- Write the index anew in one piece, without what was taken out of it: half a second for 200,000 messages.
+-- Rebuilds the index without what was removed from it. It takes half a second for 200,000 messages.
 insert into message_text (message_text) values ('optimize')
 
 -- name: best_matches
@@ -42,7 +42,7 @@ order by message_text.rowid desc
 limit :limit
 
 -- name: matches_from
--- The same in order.
+-- The same, oldest first.
 select message.id
 from message_text
 cross join message on message.id = message_text.rowid

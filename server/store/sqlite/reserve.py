@@ -1,4 +1,4 @@
-"""The reserve: space put aside on the room's disk, so that agents can be stopped when nothing else can be written."""
+"""The reserve: disk space set aside so that agents can be stopped when the disk is full."""
 
 import logging
 import os
@@ -11,30 +11,30 @@ log = logging.getLogger("teamroom.store")
 RESERVE = "reserve"
 
 LEAST_FREE_BYTES = 1_048_576
-"""A room that starts with less space than this lives on its reserve from the beginning."""
+"""A room that starts with less free space than this releases its reserve at once."""
 
 
 class Reserve:
-    """A file in the data folder that is given up when the disk is full, and made again when there is room.
+    """A file in the data folder that is released when the disk is full, and allocated again when there is space.
 
-    Of size 0, there is none, and it always counts as held. Used by one thread at a time.
+    A reserve of size 0 has no file and counts as held. One thread at a time uses it.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
         self._path = folder / RESERVE
-        self._size = size
+        self.size = size
         self.is_held = size == 0
 
     def open(self) -> None:
-        """Put the space aside, or give it up where the disk is already full."""
-        if self._size and self.free() < LEAST_FREE_BYTES:
+        """Allocate the space, or release it if the disk is already full."""
+        if self.size and self.free() < LEAST_FREE_BYTES:
             self.is_held = True
             self.give_up("it is full at the start")
         elif not self.take():
             log.error("the disk is too full for a reserve: %s", self.wanted())
 
     def take(self) -> bool:
-        """Whether the space is put aside; it is done now if twice as much is free."""
+        """Whether the space is allocated. It is allocated now if twice as much is free."""
         if self.is_held:
             return True
         try:
@@ -45,8 +45,8 @@ class Reserve:
         return self.is_held
 
     def give_up(self, why: str) -> bool:
-        """Let the disk have the space back; whether there was some to give."""
-        if not self.is_held or not self._size:
+        """Release the space; returns whether there was any."""
+        if not self.is_held or not self.size:
             return False
         self.is_held = False
         log.error("the disk is full (%s): only pause, kill and resume go on, on the reserve", why)
@@ -59,22 +59,23 @@ class Reserve:
         return True
 
     def calls_for_a_checkpoint(self, growth: int) -> bool:
-        """Whether the database must grow now by what was committed: while it all fits, or at once on a full disk.
+        """Whether to checkpoint now, which lets the database grow by `growth` bytes.
 
-        On a full disk a checkpoint makes the log of writes start anew, so that further acts need no more space.
+        While the reserve is held: before the growth no longer fits. On a full disk: at once, because a checkpoint lets
+        the write-ahead log start over, and further acts need no more space.
         """
-        return growth * 2 > self._size > 0 if self.is_held else self.has_room_for(growth)
+        return growth * 2 > self.size > 0 if self.is_held else self.has_room_for(growth)
 
     def has_room_for(self, growth: int) -> bool:
-        """Whether the database may grow by so much: on a full disk, half of what is left stays for further acts."""
+        """Whether the database may grow by that many bytes. On a full disk, half of the free space is kept for acts."""
         return self.is_held or growth * 2 <= self.free()
 
     def wanted(self) -> str:
-        """How much must be free before everything goes on, in words."""
-        return f"{self.free() / 1e6:.1f} MB are free, and {2 * self._size / 1e6:.1f} MB must be"
+        """How much space must be free before every act is carried out again, in words."""
+        return f"{self.free() / 1e6:.1f} MB are free, and {2 * self.size / 1e6:.1f} MB must be"
 
     def free(self) -> int:
-        """The bytes that the room may still take of its disk; 0 where they cannot be told."""
+        """The bytes that are free for the room on its disk; 0 if that is not known."""
         try:
             disk = os.statvfs(self._path.parent)
         except OSError:
@@ -86,18 +87,18 @@ class Reserve:
             found = self._path.stat()
         except FileNotFoundError:
             return False
-        return found.st_size == self._size and found.st_blocks * 512 >= self._size
+        return found.st_size == self.size and found.st_blocks * 512 >= self.size
 
     def _allocate(self) -> bool:
-        if self.free() < 2 * self._size:
+        if self.free() < 2 * self.size:
             return False
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
         try:
             os.ftruncate(descriptor, 0)
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, self._size)
+                os.posix_fallocate(descriptor, 0, self.size)
             else:
-                os.write(descriptor, bytes(self._size))
+                os.write(descriptor, bytes(self.size))
                 os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, 0)

@@ -1,0 +1,77 @@
+"""Words for what only resources show."""
+
+from teamroom.server.acts.capabilities.plants import Plants
+from teamroom.server.acts.control.policy import Policy
+from teamroom.server.acts.letters.channels import Channels
+from teamroom.server.acts.presence.me import Inbox, Me
+from teamroom.server.acts.receipts.receipts import Receipt, Stream
+from teamroom.server.rules.text import code, logged, named, said
+from teamroom.tools.words.capabilities import render_capability
+from teamroom.tools.words.phrases import count, list_lines
+from teamroom.tools.words.presence import render_pending, render_wake
+from teamroom.tools.words.tasks import render_held_task
+
+
+def render_me(reply: Me) -> str:
+    """The caller: name, standing, tasks and capabilities."""
+    until = f" until {reply.until}" if reply.until else ""
+    bound = f" by @{reply.by}{until}: {said(reply.reason or '')}" if reply.by else ""
+    return (
+        f"You are @{reply.name}, {reply.kind} of @{reply.owner}, role {reply.role}, mode {reply.mode}. "
+        f"You are {reply.standing}{bound}. cursor {reply.cursor}"
+        + list_lines("Your tasks", [render_held_task(task) for task in reply.tasks])
+        + list_lines("Your capabilities", [render_capability(c) for c in reply.capabilities])
+    )
+
+
+def render_inbox(reply: Inbox) -> str:
+    """What waits for the caller."""
+    return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes]) + render_pending(reply)
+
+
+def render_stream(reply: Stream) -> str:
+    """A page of the stream, one line per entry."""
+    return "\n".join([*(f"{e.seq} {e.at[11:16]} {logged(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"])
+
+
+def render_receipt(reply: Receipt) -> str:
+    """One receipt."""
+    return (
+        f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
+        f"{logged(reply.summary)}\nhash {reply.hash}"
+    )
+
+
+def render_plants(reply: Plants) -> str:
+    """Planted capabilities, one line each, without the values."""
+    lines = [
+        f"{named(p.capability)}, planted by @{p.by} at {p.at}"
+        + (f": {code(p.read)}" if p.read else "")
+        + (f" {said(p.where)}" if p.where else "")
+        for p in reply.plants
+    ]
+    more = ["There are more."] if reply.more else []
+    return "\n".join([*lines, *more]) or "Nothing is planted."
+
+
+def render_policy(reply: Policy) -> str:
+    """The policy, one line per value; unreadable values come first."""
+    lines = [
+        f"UNREADABLE: {name}. The room refuses what needs it until you set it with set_policy."
+        for name in reply.unreadable
+    ]
+    for line in reply.values:
+        by = f", set by @{line.by} at {line.at}" if line.by else ""
+        lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
+    return "\n".join(lines)
+
+
+def render_channels(reply: Channels) -> str:
+    """The people who are reached outside the room, one line per channel: its kind and its newest deliveries."""
+    lines = [
+        f"@{person.name} {at} {channel.kind}: {channel.words}"
+        for person in reply.people
+        for at, channel in enumerate(person.channels, 1)
+    ]
+    held = [f"{count(reply.held, 'notice')} waiting"] if reply.held else []
+    return "\n".join([*lines, *held]) or "Nobody is notified outside the room."

@@ -1,0 +1,236 @@
+"""Commits acts: many in one transaction, each in a savepoint, on the one connection that writes.
+
+Acts that wait share a transaction and its one sync. The writer has the thread and answers the callers. If SQLite
+itself ends a batch (a full disk rolls back released savepoints too), each act runs again alone. On a full disk, the
+reserve is released, and only the acts that it is kept for run until there is space again.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from teamroom.server.store.engine import DamagedError, DiskFullError, Recover, Work
+from teamroom.server.store.sqlite.connect import connect_writer
+from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
+from teamroom.server.store.sqlite.reserve import Reserve
+from teamroom.server.store.transaction import Context, Effects, Head, Writing
+
+log = logging.getLogger("teamroom.store")
+
+
+@dataclass(slots=True)
+class Job:
+    """An act on its way: what to run, what to run in its place if it raises, and what came of it."""
+
+    work: Work
+    recover: Recover
+    answer: asyncio.Future[tuple[Any, int]]
+    """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
+    when_full: bool = False
+    result: Any = None
+    error: Exception | None = None
+    effects: Effects | None = None
+    seq: int = 0
+
+    def clear(self) -> None:
+        """Drop what an attempt left that was not committed."""
+        self.result, self.error, self.effects = None, None, None
+
+    def fail(self, error: Exception) -> None:
+        """SQLite did not carry the act out."""
+        self.clear()
+        self.error = as_storage_error(error)
+        if not isinstance(self.error, DiskFullError):  # a full disk is logged once, where the reserve is released
+            log.error("the store failed", exc_info=error)
+
+
+class Committer:
+    """The connection that writes, and the steps of a commit. One thread uses it."""
+
+    connection: sqlite3.Connection
+
+    def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
+        self._path = path
+        self.context = context
+        self._statements = context.statements
+        self._reserve = reserve
+        self._batch_acts = context.settings.batch_acts
+        self._batch_seconds = context.settings.batch_seconds
+        self.damage: str | None = None
+        """What is wrong with the database. Nothing is written to a damaged one."""
+        self.commits = 0
+        self.committed: Head | None = None
+        self.is_to_be_scrubbed = False
+
+    def open(self) -> None:
+        """Connect. Raises sqlite3.Error."""
+        self.connection = connect_writer(self._path)
+        self._page_bytes = self._execute("page_size").fetchone()["page_size"]
+
+    def close(self) -> None:
+        """Checkpoint, and disconnect."""
+        self.checkpoint("checkpoint_and_cut")
+        self.connection.close()
+
+    def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
+        """Run acts in one transaction until none waits or a bound is reached; returns them, each with its outcome."""
+        batch: list[Job] = []
+        job: Job | None = first
+        end = time.monotonic() + self._batch_seconds
+        try:
+            opened = self._begin()
+            head = opened.copy()
+            while job is not None:
+                batch.append(job)
+                self.run_act(job, head)
+                is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
+                job = None if is_over else next_job()
+            self.commit(batch, opened, head)
+        except Exception as error:
+            self._abandon()
+            batch = batch or [first]
+            self._note_damage(error)
+            if len(batch) == 1 and not self._may_run_again(first, error):
+                first.fail(error)
+            else:
+                for job in batch:
+                    self.commit_alone(job)
+        return batch
+
+    def commit_alone(self, job: Job) -> None:
+        """Run an act again, in a transaction without others."""
+        job.clear()
+        try:
+            opened = self._begin()
+            head = opened.copy()
+            self.run_act(job, head)
+            self.commit([job], opened, head)
+        except Exception as error:
+            self._abandon()
+            self._note_damage(error)
+            if self._may_run_again(job, error):
+                self.commit_alone(job)
+            else:
+                job.fail(error)
+
+    def run_act(self, job: Job, head: Head) -> None:
+        """Run one act in its savepoint. `head` is changed in place, or restored if the act is undone."""
+        if job.answer.cancelled():
+            return
+        if not job.when_full and not self._reserve.take():
+            job.error = DiskFullError(self._reserve.wanted())
+            return
+        try:
+            self.attempt(job, head, job.work)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self._recover(job, head, error)
+
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError."""
+        before = head.copy()
+        self._execute("savepoint")
+        tx = Writing(self.connection, self.context, head)
+        try:
+            job.result = work(tx)
+        except sqlite3.IntegrityError as error:
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
+        except sqlite3.Error:
+            raise
+        except Exception:
+            self._undo(head, before)
+            raise
+        except BaseException as error:  # a panic of compiled code must not end the thread
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke off: {error!r}") from error
+        self._execute("release")
+        job.effects, job.seq = tx.effects, head.seq
+
+    def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
+        """Save the head, and commit; `opened` is the head as the transaction found it."""
+        if head.messages != opened.messages:  # once a batch: the search index writes a segment at each savepoint
+            self._execute("index_messages", {"after": opened.messages})
+        if head != opened:
+            self._execute("save_head", asdict(head))
+        self._execute("commit")
+        self.commits += 1
+        self.is_to_be_scrubbed |= any(job.effects is not None and job.effects.scrub for job in batch)
+        if head != opened:
+            self.committed = head.copy()
+
+    def is_checkpoint_due(self) -> bool:
+        """Whether the space of the disk calls for a checkpoint now."""
+        return self._reserve.calls_for_a_checkpoint(self._growth())
+
+    def checkpoint(self, how: str) -> None:
+        """Copy what was committed into the database file, if the disk has space for it."""
+        if not self._reserve.has_room_for(self._growth()):
+            return
+        try:
+            self._execute(how).fetchall()
+        except sqlite3.Error as error:
+            if not is_full(error) or not self._reserve.give_up(str(error)):
+                log.exception("the checkpoint failed; the next one tries again")
+
+    def scrub(self) -> None:
+        """Rewrite the search index and cut the write-ahead log, which still hold redacted content.
+
+        It is tried again later if a reader uses the log.
+        """
+        try:
+            self._execute("tidy_index")
+            self.is_to_be_scrubbed = bool(self._execute("checkpoint_and_cut").fetchone()["busy"])
+        except sqlite3.Error:
+            log.exception("redacted content stays in the write-ahead log until the next checkpoint")
+
+    def _begin(self) -> Head:
+        if self.damage is not None:
+            raise DamagedError(self.damage)
+        self._execute("begin_write")
+        return Head(**self._execute("lock_head").fetchone())
+
+    def _recover(self, job: Job, head: Head, first: Exception) -> None:
+        try:
+            self.attempt(job, head, lambda tx: job.recover(tx, first))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            job.error = error
+
+    def _undo(self, head: Head, before: Head) -> None:
+        self._execute("undo")
+        self._execute("release")
+        head.restore(before)
+
+    def _abandon(self) -> None:
+        if self.connection.in_transaction:
+            try:
+                self._execute("rollback")
+            except sqlite3.Error:
+                log.exception("the rollback failed")
+
+    def _may_run_again(self, job: Job, error: Exception) -> bool:
+        """Whether an act that met a full disk has space now: the reserve was just released, and is kept for it."""
+        return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
+
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error) and self.damage is None:
+            self.damage = str(error)
+
+    def _growth(self) -> int:
+        """The bytes by which the next checkpoint makes the database file longer; 0 if they are not known."""
+        try:
+            pages = self._execute("page_count").fetchone()["page_count"]
+            return int(pages * self._page_bytes - self._path.stat().st_size)
+        except (sqlite3.Error, OSError):
+            return 0
+
+    def _execute(self, name: str, parameters: dict[str, Any] | None = None) -> sqlite3.Cursor:
+        return self.connection.execute(self._statements[name], parameters or {})

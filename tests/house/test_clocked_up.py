@@ -1,0 +1,57 @@
+"""A room whose wall clock a file shifts: a command on which programs outside this repository rely."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.harness.room import RoomOfProcesses, stop
+from tests.support.clocked_up import READ_EVERY_SECONDS, ShiftedClock
+from tests.support.promises import house
+from tests.support.repository import ROOT
+
+pytestmark = house
+
+A_DAY = 86_400
+NOW = 1_795_000_000.0
+
+
+def test_the_room_goes_by_the_wall_clock_and_the_seconds_in_a_file(tmp_path: Path) -> None:
+    shift = tmp_path / "shift"
+    shift.write_text("0")
+    command = [sys.executable, "-m", "tests.support.clocked_up", str(tmp_path / "room"), "0", "olga"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", "ATK_CLOCK": str(shift)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            opened, url = process.stdout.readline().decode().split()
+            room = RoomOfProcesses(tmp_path / "room", int(url.rpartition(":")[2]))
+            assert opened == "open"
+            began = time_of(room, 1)
+            for days in (1, -1):
+                draft = shift.with_suffix(".new")
+                draft.write_text(str(days * A_DAY))
+                draft.replace(shift)
+                posted = time_of(room, room.owner("post_message", text=f"{days} days from now")["receipt"])
+                assert abs(posted - began - days * A_DAY) < A_DAY / 2
+        finally:
+            stop(process)
+    assert process.returncode == 0
+
+
+def time_of(room: RoomOfProcesses, seq: int) -> float:
+    """When an entry of the log was written, in seconds."""
+    (entry,) = room.owner("read_receipts", after=seq - 1, limit=1)["receipts"]
+    return datetime.fromisoformat(entry["at"]).astimezone(UTC).timestamp()
+
+
+def test_a_shift_stays_while_its_file_cannot_be_read(tmp_path: Path) -> None:
+    shift, steady = tmp_path / "shift", [0.0]
+    clock = ShiftedClock(shift, wall=lambda: NOW, steady=lambda: steady[0])
+    times = []
+    for text in ("60", "no number", None, "-60", ""):
+        shift.unlink(missing_ok=True) if text is None else shift.write_text(text)
+        steady[0] += 2 * READ_EVERY_SECONDS
+        times.append(clock() - NOW)
+    assert times == [60, 60, 60, -60, 0]

@@ -1,0 +1,196 @@
+"""The parts of the pages that programs write, so that no count and no list is kept by hand.
+
+python -m tests.support.generated writes them all, and `docs/tools.md`. A test compares the pages with what it writes.
+"""
+
+import asyncio
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from teamroom.server.settings import Settings
+from tests.house.attacks import ATTACKS, row
+from tests.support import pictures, tools_page
+from tests.support.pages import PAGES, read, with_parts
+from tests.support.promises import PLANNED, PROMISES
+from tests.support.repository import ROOT
+from tests.support.rooms import RunningRoom, running_room
+from tests.support.shells import ESCAPE, Shell
+
+TERMINAL_COLUMNS = 90
+ROUND_CHARACTERS = 1000
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+A_TIME = "2026-11-23T11:24:13Z"
+
+
+async def written(folder: Path) -> dict[str, str]:
+    """Each generated part by name, as this release writes it; `folder` holds the rooms that are needed for it."""
+    texts = {
+        "packages": pictures.draw_packages(),
+        "steps": pictures.draw_steps(),
+        "attacks": _table(("#", "attacker", "attack", "what stops it", "tests"), [])
+        + "\n".join(map(row, ATTACKS))
+        + "\n",
+        "settings": settings(),
+        "campaigns": campaigns(),
+        "promises": promises(),
+        "commands": commands(Shell(folder)),
+    }
+    async with running_room(folder / "room") as room:
+        return {**texts, **await of_a_room(room)}
+
+
+# ------------------------------------------------------------------ read off the code
+
+
+def settings() -> str:
+    """Every setting with its default, its bounds and what it controls."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        bounds = {type(bound).__name__: bound for bound in field.metadata}
+        low, high = getattr(bounds.get("Ge"), "ge", None), getattr(bounds.get("Le"), "le", None)
+        between = f"{low:,} to {high:,}" if low is not None and high is not None else ""
+        default = json.dumps(field.get_default(call_default_factory=True))
+        rows.append((f"`{name}`", f"`{default}`", between, field.description or ""))
+    return _table(("setting", "default", "from … to", "what it controls"), rows)
+
+
+def campaigns() -> str:
+    """Every campaign that the Makefile runs, and how long it is there."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rows = []
+    for target, body in re.findall(r"^([a-z-]+):.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE):
+        for module, number in re.findall(r"-m tests\.(campaigns\.\w+|simulation|models) (\d+)", body):
+            rows.append((f"`make {target}`", f"`tests.{module}`", f"{int(number):,}"))
+    return _table(("run", "program", "size"), rows)
+
+
+def promises() -> str:
+    """Every promise, and what of it is not kept yet."""
+    rows = [(id_, text, PLANNED.get(id_, "")) for id_, text in PROMISES.items()]
+    return _table(("id", "promise", "not kept yet"), rows)
+
+
+def commands(shell: Shell) -> str:
+    """Every command of the shell with the first sentence of its help."""
+    rows = []
+    for name, text in helps(shell).items():
+        about = " ".join(text.split("\n\n")[1].split())
+        rows.append((f"`teamroom {name}`", about))
+    return _table(("command", "what it does"), rows)
+
+
+def helps(shell: Shell) -> dict[str, str]:
+    """What `--help` prints for each command of the shell."""
+    listed = shell.now("--help").out.partition("Commands:")[2]
+    names = re.findall(r"^ {2,4}([a-z][a-z-]*)\s", listed, flags=re.MULTILINE)
+    return {name: shell.now(name, "--help").out for name in names}
+
+
+# ------------------------------------------------------------------ asked of a room
+
+
+async def of_a_room(room: RunningRoom) -> dict[str, str]:
+    """The parts that only a running room can tell: what it lists, shows and refuses."""
+    owner = await room.owner()
+    builder, *_ = await play(room)
+    listed = {
+        "agents-tools": _agents_tools((await builder.client.list_tools()).tools),
+        "resources": _resources(
+            (await builder.client.list_resources()).resources,
+            (await builder.client.list_resource_templates()).resource_templates,
+        ),
+        "prompts": _table(
+            ("command", "what it does"),
+            [(f"`{prompt.name}`", str(prompt.description)) for prompt in (await owner.client.list_prompts()).prompts],
+        ),
+        "policy": _policy(await owner.client.read_resource("teamroom://policy")),
+        "board": await _board(room),
+    }
+    await owner("pause", target="builder", reason="wrong repository")
+    _, words, _ = await builder.said("update_task", task="T-1", fence=1, note="half done")
+    words = TIME.sub(A_TIME, words).replace(" Fix: ", "\nFix: ")
+    return {**listed, "refusal": f"```text\n{words}\n```\n"}
+
+
+async def play(room: RunningRoom) -> list[Any]:
+    """Put on the board what the README shows: one task in each state that a person meets first."""
+    owner = await room.owner()
+    builder, tester, scribe = await room.enroll("builder", "tester", "scribe")
+    for member in (builder, tester, scribe):
+        await member("check_in", mode="live")
+    await owner("create_task", title="Rate-limit the login route", priority=5)
+    await owner("create_task", title="Load-test the login route", depends_on=["T-1"])
+    await owner("create_task", title="Release notes for 2.4", review="tester")
+    await owner("create_task", title="Upgrade the build image to Python 3.13", priority=1)
+    await owner("create_task", title="Rotate the staging certificates")
+    await builder("claim_task", task="T-1")
+    fence = (await scribe("claim_task", task="T-3"))["fence"]
+    evidence = [{"kind": "file", "ref": "CHANGELOG.md"}]
+    await scribe("complete_task", task="T-3", fence=fence, summary="the notes are written", evidence=evidence)
+    fence = (await tester("claim_task", task="T-4"))["fence"]
+    await tester("update_task", task="T-4", fence=fence, status="blocked", blocked_on="the registry mirror")
+    await owner("pause", target="scribe", reason="waiting for the release date")
+    return [builder, tester, scribe]
+
+
+async def _board(room: RunningRoom) -> str:
+    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    shown = await anyio.to_thread.run_sync(lambda: shell.on_terminal("board", columns=TERMINAL_COLUMNS))
+    assert shown.code == 0, shown.out
+    lines = (line.rstrip() for line in ESCAPE.sub("", shown.out).strip().splitlines())
+    return "\n".join(["```text", "$ teamroom board", *lines, "```", ""])
+
+
+def _agents_tools(tools: list[Any]) -> str:
+    names = ", ".join(f"`{tool.name}`" for tool in tools)
+    cost = sum(
+        len(json.dumps([tool.name, tool.description, tool.input_schema], separators=(",", ":"))) for tool in tools
+    )
+    at_most = -(-cost // ROUND_CHARACTERS) * ROUND_CHARACTERS
+    return (
+        f"An agent sees {len(tools)} tools: {names}. "
+        f"Their names, descriptions and schemas cost its model fewer than {at_most:,} characters.\n"
+    )
+
+
+def _resources(fixed: list[Any], templates: list[Any]) -> str:
+    rows = [(f"`{found.uri}`", str(found.description)) for found in fixed]
+    rows += [(f"`{found.uri_template}`", str(found.description)) for found in templates]
+    return _table(("resource", "content"), sorted(rows))
+
+
+def _policy(result: Any) -> str:
+    (text,) = (content.text for content in result.contents if content.mime_type == "application/json")
+    rows = [(f"`{line['name']}`", f"`{line['value']}`", line["about"]) for line in json.loads(text)["values"]]
+    return _table(("policy", "default", "what it controls"), rows)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in (head, ("---",) * len(head), *rows))
+    return "".join(f"| {line} |\n".replace("| --- ", "|---").replace("--- |", "---|") for line in cells)
+
+
+# ------------------------------------------------------------------ writing the pages
+
+
+async def write(folder: Path) -> list[Path]:
+    """Bring every page up to what this release writes; returns the pages that changed."""
+    texts = await written(folder)
+    pages = {page: with_parts(read(page), texts) for page in PAGES}
+    pages[ROOT / "docs" / "tools.md"] = await tools_page.written(folder / "tools")
+    changed = [page for page, text in pages.items() if text != read(page)]
+    for page in changed:
+        page.write_text(pages[page], encoding="utf-8")
+    return changed
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        for page in asyncio.run(write(Path(home))):
+            print(f"wrote {page.relative_to(ROOT)}")

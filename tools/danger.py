@@ -1,0 +1,28 @@
+"""What a person confirms before a dangerous act."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Danger:
+    """The question that a person confirms, and the shell command that does the same.
+
+    `always`: ask in every client that can; otherwise only for tokens of chat clients.
+    """
+
+    question: Callable[[Any], str]
+    shell: Callable[[Any], str]
+    always: bool = False
+
+
+def write_command(name: str, *words: str | None, **options: Any) -> str:
+    """A command line of the shell. Options that are None or False are left out; True is written without a value."""
+    parts = ["teamroom", name, *(word for word in words if word is not None)]
+    for option, value in options.items():
+        if value is not None and value is not False:
+            parts.append(f"--{option.replace('_', '-')}")
+            parts += [] if value is True else [str(value)]
+    return shlex.join(parts)

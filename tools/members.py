@@ -1,0 +1,84 @@
+"""The tools of members: see who is here, enroll, revoke."""
+
+from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolled, Revoke, Revoked
+from teamroom.server.acts.members.roster import WHO
+from teamroom.server.rules.text import named
+from teamroom.tools.danger import Danger, write_command
+from teamroom.tools.tool import Tool
+from teamroom.tools.words.members import render_roster
+from teamroom.tools.words.phrases import cite_receipt
+
+
+def render_enrolled(reply: Enrolled) -> str:
+    """The reply of `enroll`."""
+    if reply.token is None:
+        once = "its token was shown only then. For a new token, call enroll with rotate"
+        return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
+    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){cite_receipt(reply)}."
+
+
+def render_revoked(reply: Revoked) -> str:
+    """The reply of `revoke`."""
+    return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{cite_receipt(reply)}."
+
+
+def _ask_to_enroll(asked: Enroll) -> str:
+    what = (
+        f"Give @{asked.name} a new token?"
+        if asked.rotate
+        else f"Revive @{asked.name} and give it a token?"
+        if asked.revive
+        else f"Add @{asked.name} as {asked.kind or 'agent'} with the role {asked.role or 'member'}, and show its token?"
+    )
+    return f"{what} Anyone with the token can act as @{asked.name}."
+
+
+def _ask_to_revoke(asked: Revoke) -> str:
+    which = f"the token labelled {named(asked.label)}" if asked.label else "every token"
+    return f"Revoke {which} of @{asked.name}? Its open connections end at once."
+
+
+ENROLLING = Danger(
+    _ask_to_enroll,
+    lambda asked: write_command(
+        "enroll",
+        asked.name,
+        kind=asked.kind,
+        role=asked.role,
+        owner=asked.owner,
+        mode=asked.mode,
+        label=asked.label,
+        expires=None if asked.expires_seconds is None else f"{asked.expires_seconds:.0f}s",
+        rotate=asked.rotate,
+        revive=asked.revive,
+    ),
+)
+
+
+REVOKING = Danger(_ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label))
+
+
+TOOLS = (
+    Tool(
+        WHO,
+        "See who is in the room, by name or by capability. Returns mode, presence, standing, capabilities, "
+        "expected response.",
+        render_roster,
+        place=40,
+    ),
+    Tool(
+        ENROLL,
+        "Add a member and get its token, shown once; rotate for a new token, revive after a kill.",
+        render_enrolled,
+        place=200,
+        danger=ENROLLING,
+    ),
+    Tool(
+        REVOKE,
+        "Revoke a member's tokens, or those with a label.",
+        render_revoked,
+        place=210,
+        destroys=True,
+        danger=REVOKING,
+    ),
+)

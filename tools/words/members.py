@@ -1,0 +1,26 @@
+"""Members in words."""
+
+from teamroom.server.acts.members.roster import MemberShown, Roster
+from teamroom.tools.words.capabilities import render_capability
+from teamroom.tools.words.reminders import render_reminders
+
+
+def render_roster(reply: Roster) -> str:
+    """The members, one line each."""
+    more = f"\nMore: who after {reply.next}" if reply.next else ""
+    return ("\n".join(render_member(m) + render_reminders(m.reminders) for m in reply.members) or "No members.") + more
+
+
+def render_member(member: MemberShown) -> str:
+    """A member in one line."""
+    can = ", ".join(render_capability(c) for c in member.capabilities)
+    upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
+    return (
+        f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
+        f"{member.reason}"
+        + ("; listening now" if member.listening else "")
+        + (f"; next wake {member.next_wake}" if member.next_wake else "")
+        + (f"; last progress {member.last_progress}" if member.last_progress else "")
+        + (f"; {upheld}" if member.completions_reviewed else "")
+        + (f"; {can}" if can else "")
+    )

@@ -1,0 +1,36 @@
+"""Messages in words."""
+
+from teamroom.server.acts.messages.messages import Message, Messages
+from teamroom.server.facts.member import Forecast
+from teamroom.server.rules.presence import duration
+from teamroom.tools.words.phrases import quote
+from teamroom.tools.words.reminders import render_reminders
+
+
+def render_messages(reply: Messages) -> str:
+    """Messages in full, with the cursor after them."""
+    if not reply.messages:
+        return f"No messages. cursor {reply.cursor}"
+    rest = f"\nToo long for this reply, read next: {', '.join(reply.left_out)}" if reply.left_out else ""
+    return "\n\n".join(render_message(message) for message in reply.messages) + f"\n\ncursor {reply.cursor}{rest}"
+
+
+def render_message(message: Message) -> str:
+    """A message, its text quoted as its author's."""
+    about = f" on {message.task}" if message.task else ""
+    answer = f" answering {message.reply_to}" if message.reply_to else ""
+    head = f"{message.id} @{message.author} ({message.author_kind}) {message.kind}{about}{answer}, {message.at}:"
+    return f"{head}\n{quote(message.text)}{render_reminders(message.reminders)}"
+
+
+def render_forecasts(forecasts: list[Forecast]) -> str:
+    """When each addressee is expected to answer."""
+    return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_render_forecast(f)}" for f in forecasts)
+
+
+def _render_forecast(forecast: Forecast) -> str:
+    if forecast.expected_seconds is None or forecast.p90_seconds is None:
+        others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
+        return f"no estimate; {forecast.note}{others}"
+    slow = duration(forecast.p90_seconds)
+    return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"

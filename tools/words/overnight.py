@@ -1,0 +1,134 @@
+"""What happened while a person was away, in at most sixty lines."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from teamroom.server.acts.overnight.broke import Broken
+from teamroom.server.acts.overnight.overnight import Night
+from teamroom.server.acts.overnight.sections import Section
+from teamroom.server.acts.overnight.stops import Stopped
+from teamroom.server.acts.overnight.waits import Waiting
+from teamroom.server.acts.overnight.work import Doer, Held
+from teamroom.server.rules.presence import duration
+from teamroom.server.rules.text import logged, said, state_in_words
+from teamroom.tools.words.phrases import count
+
+Ago = Callable[[str], str]
+
+
+def render_night(night: Night) -> str:
+    """A night, in at most sixty lines."""
+    ago = partial(_span_since, until=night.until)
+    receipts = f"read_receipts after {night.after}"
+    return "\n".join(
+        [
+            _render_head(night),
+            _render_pace(night),
+            *_render_section("Waits for a person", night.waits, partial(_render_waiting, ago=ago), "read_board"),
+            *_render_section("Broke, and who noticed", night.broke, partial(_render_broken, ago=ago), receipts),
+            *_render_section("Stopped", night.stopped, partial(_render_stopped, ago=ago), receipts),
+            *_render_section("Has what now", night.has, partial(_render_held, ago=ago), "read_board"),
+            *_render_section("Done", night.done, _render_doer, receipts),
+        ]
+    )
+
+
+def _render_head(night: Night) -> str:
+    looked = ", since you last looked" if night.since_last_look else ""
+    opened = count(night.tasks.get("open", 0), "open task")
+    span = duration(_seconds(night.since, night.until))
+    return f"{night.since} to {night.until} ({span}{looked}): {count(night.entries, 'log entry')}; {opened}."
+
+
+def _render_pace(night: Night) -> str:
+    pace = night.pace
+    most = max(pace.entries, default=0)
+    return f"Log entries in steps of {duration(pace.step_seconds)}, at most {most} in one: {pace.bars}"
+
+
+def _render_section(title: str, section: Section[Any], line: Callable[[Any], str], see: str) -> list[str]:
+    if not section.total:
+        return [f"{title}: nothing."]
+    lines = [f"{title} ({section.total}):", *(f"- {line(thing)}" for thing in section.shown)]
+    if section.left_out:
+        lines.append(f"- and {sum(section.left_out.values())} more ({section.rest}): {see}")
+    return lines
+
+
+def _render_waiting(waiting: Waiting, ago: Ago) -> str:
+    """One line for something that waits for a person."""
+    person = f"@{waiting.person}" if waiting.person else "anybody"
+    since, by = f"since {ago(waiting.since)}", f"@{waiting.by}"
+    what = {
+        "escalation": f"of {by} has not moved {since}, reminded {count(waiting.times, 'time')}; {person} was told",
+        "ask": f"waits for an answer of {person} {since}, asked by {by}",
+        "review": f"waits for the review of {person} {since}, completed by {by}",
+        "blocked": f"of {by} waits for {person} {since}",
+        "offer": f"is offered to {person} {since}, until {waiting.until}, by {by}",
+        "assigned": f"waits for {person} to start it {since}, from {by}",
+    }[waiting.kind]
+    return f"{waiting.subject} {what}" + (f": {said(waiting.text)}" if waiting.text else "")
+
+
+def _render_broken(broken: Broken, ago: Ago) -> str:
+    """One line for something that broke."""
+    over = "over: " if broken.over else ""
+    times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
+    became = f"; {broken.became}" if broken.became else ""
+    return f"{over}{broken.subject}, noticed by @{broken.by} {ago(broken.at)} ago{times}{became}. {logged(broken.line)}"
+
+
+def _render_stopped(stopped: Stopped, ago: Ago) -> str:
+    """One line for a member, owner or room that is or was stopped."""
+    until = f" until {stopped.until}" if stopped.until else ""
+    why = f": {said(stopped.reason)}"
+    if stopped.standing != "active":
+        return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
+    ended = f"was {stopped.let_go} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
+    when = f" {ago(stopped.ended_at)} ago" if stopped.ended_at else ""
+    return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
+
+
+def _render_held(held: Held, ago: Ago) -> str:
+    """One line for a task, its holder and its last progress."""
+    late = " OVERDUE" if held.overdue else ""
+    until = f" until {held.lease_until}" if held.lease_until else ""
+    waits = said(held.waits_for or "") if held.state == "blocked" else held.waits_for
+    return (
+        f"{held.task} {state_in_words(held.state)} @{held.holder} ({held.presence}){until}"
+        + (f" for {waits}" if held.waits_for else "")
+        + f"{late}: {said(held.title)}{_render_last(held, ago)}"
+    )
+
+
+def _render_last(held: Held, ago: Ago) -> str:
+    last = held.last
+    if last is None:
+        return ""
+    evidence = f", {said(last.evidence)}" if last.evidence else ""
+    text = f": {said(last.text)}" if last.text else ""
+    return f"; {state_in_words(last.kind)} {ago(last.at)} ago by @{last.by}{text}{evidence}"
+
+
+def _render_doer(doer: Doer) -> str:
+    """One line for what a member did."""
+    numbers = {
+        "completed": doer.completed,
+        "reviewed": doer.reviewed,
+        "handed over": doer.handed_over,
+        "took over": doer.took_over,
+        "reports": doer.reports,
+    }
+    did = ", ".join(f"{name} {number}" for name, number in numbers.items() if number)
+    newest = ", ".join(f"{task.task} {said(task.title)}" for task in doer.newest)
+    return f"@{doer.member} {did}" + (f"; newest {newest}" if newest else "")
+
+
+def _span_since(at: str, until: str) -> str:
+    return duration(max(_seconds(at, until), 0.0))
+
+
+def _seconds(since: str, until: str) -> float:
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()

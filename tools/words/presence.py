@@ -1,0 +1,31 @@
+"""Wakes, and what else waits for a member, in words."""
+
+from teamroom.server.acts.presence.me import Inbox
+from teamroom.server.acts.presence.presence import CheckedIn, Wake
+from teamroom.server.rules.text import said
+from teamroom.tools.words.capabilities import PROVE, render_probe
+from teamroom.tools.words.phrases import list_lines
+from teamroom.tools.words.reminders import render_owed
+from teamroom.tools.words.tasks import render_offer, render_review
+
+REMINDED = "You still owe (report on it, hand it off, or snooze it with update_task)"
+
+
+def render_wake(wake: Wake) -> str:
+    """A wake in one line."""
+    times = f" ({wake.count} wakes)" if wake.count > 1 else ""
+    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {said(wake.line)}"
+
+
+def render_pending(reply: CheckedIn | Inbox) -> str:
+    """What waits for a member, other than its wakes and tasks."""
+    return (
+        list_lines("Offered to you (answer_hand_off)", [render_offer(o) for o in reply.offers])
+        + list_lines(PROVE, map(render_probe, reply.probes))
+        + list_lines(REMINDED, map(render_owed, reply.reminders))
+        + list_lines("Challenge (answer it with heartbeat)", [] if reply.challenge is None else [said(reply.challenge)])
+        + list_lines(
+            "Waiting for your review (read_board shows the evidence, review_task judges)",
+            map(render_review, reply.reviews),
+        )
+    )
