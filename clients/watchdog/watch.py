@@ -171,10 +171,10 @@ class Watchdog:
             await self._join(stack)
             async with anyio.create_task_group() as self._tasks:
                 await self._round(True)
-            with self._reporting(COUNTING):
+            with self.reporting(COUNTING):
                 is_well = await self._audit.round(self._busy) == 0
             for name in self._config.runtime:
-                with self._reporting(name):
+                with self.reporting(name):
                     is_well = (await self._machine.look(name)).is_well is not False and is_well
         return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
@@ -224,7 +224,7 @@ class Watchdog:
     async def _listen(self, cursor: int | None) -> None:
         """Wait for wakes, so that requested repairs start immediately."""
         while True:
-            with self._reporting(WAITING):
+            with self.reporting(WAITING):
                 cursor = (await self._wait(cursor))["cursor"]
                 self._reported.pop(WAITING, None)
                 continue
@@ -261,7 +261,7 @@ class Watchdog:
         """Count listeners at their interval, and ask the room for repairs in case a wake was lost."""
         while True:
             await anyio.sleep(self._config.audit_every)
-            with self._reporting(COUNTING):
+            with self.reporting(COUNTING):
                 await self._audit.round(self._busy)
                 self._reported.pop(COUNTING, None)
             self._nudged.set()
@@ -271,7 +271,7 @@ class Watchdog:
 
         async def look_at(name: str) -> None:
             async with limiter:
-                with self._reporting(name):
+                with self.reporting(name):
                     look = await self._machine.look(name)
                     is_wanted = look.is_well is False or is_asked or name in self._again
                     if is_wanted and name not in self._busy:
@@ -289,7 +289,7 @@ class Watchdog:
     async def _repair(self, name: str, found: str | None) -> None:
         outcome: Outcome = "again"
         try:
-            with self._reporting(name):
+            with self.reporting(name):
                 outcome = await self._repairs.carry_out(name, found)
         finally:
             self._busy.discard(name)
@@ -300,7 +300,7 @@ class Watchdog:
             self._again.discard(name)
 
     @contextlib.contextmanager
-    def _reporting(self, name: str) -> Iterator[None]:
+    def reporting(self, name: str) -> Iterator[None]:
         """Report a failure of some work once for as long as it persists, and continue with the rest."""
         try:
             yield

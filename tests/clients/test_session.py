@@ -217,17 +217,30 @@ def test_a_room_elsewhere_is_reached_through_the_proxy_and_one_on_this_machine_n
         assert len(seen) == 1
 
 
-async def test_a_connection_that_was_idle_for_long_is_opened_again(
-    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def work() -> None:
-        with Connection(f"{room.url}/mcp") as connection:
-            assert connection.get("/healthz").status == 200
-            first = connection._http
-            assert connection.get("/healthz").status == 200
-            assert connection._http is first, "the twin: soon after it serves again"
+def test_a_connection_that_was_idle_for_long_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            opened.append(self.client_address[1])
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Connection(f"http://127.0.0.1:{server.server_port}/mcp") as connection:
+            assert [connection.get("/healthz").status for _ in range(2)] == [200, 200]
+            assert len(opened) == 1, "the twin: soon after it serves again"
             monkeypatch.setattr("teamroom.clients.session.connection.IDLE_SECONDS", 0.0)
             assert connection.get("/healthz").status == 200
-            assert connection._http is not first
-
-    await anyio.to_thread.run_sync(work)
+            assert len(opened) == 2
+        server.shutdown()

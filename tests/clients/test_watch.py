@@ -524,7 +524,7 @@ def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
         *(Failure(f"No code, in {words} words.", "") for words in ("some", "other", "some")),
     ]
     for fault in faults:
-        with dog._reporting("builder"):
+        with dog.reporting("builder"):
             raise fault
     said = [json.loads(line)["why"] for line in capsys.readouterr().out.splitlines()]
     assert said == [
