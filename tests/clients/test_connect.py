@@ -346,7 +346,7 @@ async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
         async with pipe(shell, "--as", "builder") as bridge:
             answer = await bridge.call("post_message", text="I am somebody else")
             assert answer["error"]["data"]["code"] == "not_allowed"
-            assert "The token is @reviewer's, and --as says builder" in answer["error"]["message"]
+            assert "The token belongs to @reviewer, but --as names builder" in answer["error"]["message"]
             code, _, _ = await bridge.end()
         assert code == 3
         assert len(room.entries()) == before
