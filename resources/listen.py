@@ -3,12 +3,19 @@
 Each address is authorised when it is followed, and again before each frame. A client of the newest protocol
 has a stream for each call of `subscriptions/listen`; an older one has one for its session, on which all that
 it subscribed to is told.
+
+A stream or subscription on an agent's inbox is its listener, and the registry of listeners knows it; one on other
+addresses is not. A superseded stream ends, and its result says so. A superseded session stays, for its other addresses,
+and is not told of the inbox: the older protocol has no word for the end of a subscription. Subscribing again makes it
+the newest listener.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mcp import types
@@ -24,6 +31,7 @@ from mcp.shared.subscriptions import (
 
 from teamroom.resources.errors import told
 from teamroom.resources.serve import find
+from teamroom.server import topics
 from teamroom.server.acts.act import AnyRead
 from teamroom.server.acts.presence.me import LISTEN, Nothing
 from teamroom.server.door.door import Door
@@ -31,7 +39,9 @@ from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.wake.bus import Bus
-from teamroom.server.wake.push import Listener, Push
+from teamroom.server.wake.listeners import Listeners, Listening, Origin
+from teamroom.server.wake.newest import listener_name
+from teamroom.server.wake.push import Follower, Push
 
 logger = logging.getLogger("teamroom.listen")
 
@@ -56,11 +66,12 @@ class Followed:
 
 @dataclass(eq=False)
 class Session:
-    """What an older client follows, and the task that tells it."""
+    """What an older client follows, the task that tells it, and its place among the listeners of its member."""
 
-    listener: Listener
+    follower: Follower
     followed: dict[str, Followed]
     telling: asyncio.Task[None]
+    listening: Listening | None = None
 
 
 class ListenServer:
@@ -71,15 +82,17 @@ class ListenServer:
         door: Door,
         push: Push,
         bus: Bus,
+        listeners: Listeners,
         caller_of: Callable[[Context], Caller],
-        connection_of: Callable[[Context], Connection],
+        session_of: Callable[[Context], Connection | None],
         faults: Faults,
     ) -> None:
         self._door = door
         self._push = push
         self._bus = bus
+        self._listeners = listeners
         self._caller_of = caller_of
-        self._connection_of = connection_of
+        self._session_of = session_of
         self._faults = faults
         self._sessions: dict[Connection, Session] = {}
 
@@ -100,25 +113,42 @@ class ListenServer:
     ) -> types.SubscriptionsListenResult:
         meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
         await self._door.read(caller, LISTEN, Nothing())
-        listener = self._push.join(caller.member)
+        origin = _origin(ctx, None)
+        follower = self._push.join(caller.member)
         try:
             with self._bus.running(caller.member):
                 followed = await self._honoured(caller, asked)
-                self._follow(caller, listener, topics_of(followed))
-                await _acknowledge(ctx, followed, meta)
+                async with self._as_listener(caller, origin, follower, topics_of(followed)) as listening:
+                    await _acknowledge(ctx, followed, meta)
 
-                async def send(event: ServerEvent) -> None:
-                    await ctx.session.send_notification(event_to_notification(event, meta), ctx.request_id)
+                    async def send(event: ServerEvent) -> None:
+                        await ctx.session.send_notification(event_to_notification(event, meta), ctx.request_id)
 
-                while not self._push.is_stopping and not listener.superseded:
-                    await self._tell(caller, listener, followed, send)
-                if listener.superseded:
-                    meta[SUPERSEDED_META_KEY] = True
-                return types.SubscriptionsListenResult(_meta=meta)
+                    while not self._push.is_stopping and not follower.superseded:
+                        await self._tell(caller, follower, followed, send, lambda: listening)
+                    if follower.superseded:
+                        meta[SUPERSEDED_META_KEY] = True
+                    return types.SubscriptionsListenResult(_meta=meta)
         finally:
-            self._push.leave(listener)
+            self._push.leave(follower)
         await self._door.read(caller, LISTEN, Nothing())  # refused, with who stopped it and why
         raise Refusal("busy", "Your standing changed while you listened.", "Listen again.", retry_after_seconds=1)
+
+    @contextlib.asynccontextmanager
+    async def _as_listener(
+        self, caller: Caller, origin: Origin, follower: Follower, wanted: set[str]
+    ) -> AsyncIterator[Listening | None]:
+        """Follow topics; with the inbox of the caller among them, as its newest listener."""
+        inbox = topics.inbox(caller.member)
+        if inbox not in wanted:
+            self._push.follow(follower, wanted)
+            yield None
+            return
+        superseded = partial(self._push.supersede, follower, {inbox})
+        async with self._listeners.listening(caller, "stream", origin, superseded) as listening:
+            if not listening.superseded:
+                self._push.follow(follower, wanted)
+            yield listening
 
     async def _honoured(self, caller: Caller, asked: types.SubscriptionFilter) -> list[Followed]:
         """What of it the caller is told of. What is unknown, never changes or is not its own is left out.
@@ -129,7 +159,7 @@ class ListenServer:
         _limit(len(addresses))
         followed, refused = [], None
         if asked.tools_list_changed:
-            followed.append(Followed(ToolsListChanged(), frozenset({f"tools:{caller.member}"}), LISTEN))
+            followed.append(Followed(ToolsListChanged(), frozenset({topics.tools(caller.member)}), LISTEN))
         for uri in addresses:
             try:
                 followed.append(await self._authorised(caller, uri))
@@ -145,36 +175,66 @@ class ListenServer:
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         """Tell this session when a resource changes, on the stream that it keeps open. Raises MCPError."""
-        caller, connection, uri = self._caller_of(ctx), self._connection_of(ctx), str(params.uri)
+        caller, connection, uri = self._caller_of(ctx), self._connection(ctx), str(params.uri)
         with told(self._faults, "a subscription"):
+            origin = _origin(ctx, connection)
             followed = await self._authorised(caller, uri)
             session = self._sessions.get(connection)
             if session is None:
                 session = self._open(connection, caller, ctx)
             elif uri not in session.followed:
                 _limit(len(session.followed) + 1)
+            if topics.inbox(caller.member) in followed.topics:
+                await self._be_listener(caller, origin, session)
         session.followed[uri] = followed
-        self._follow(caller, session.listener, followed.topics)
+        self._push.follow(session.follower, followed.topics)
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
         """Tell it no more. What was not subscribed to is no fault."""
-        session = self._sessions.get(self._connection_of(ctx))
+        session = self._sessions.get(self._connection(ctx))
         if session is not None and session.followed.pop(str(params.uri), None) is not None:
-            self._push.unfollow(session.listener, session.listener.topics - topics_of(session.followed.values()))
+            self._unfollow(session)
         return types.EmptyResult()
 
-    def _follow(self, caller: Caller, listener: Listener, topics: Iterable[str]) -> None:
-        """Follow topics. Of the agent's streams that follow its inbox, the newest alone is told of it (PRS5)."""
-        topics, inbox = set(topics), f"inbox:{caller.member}"
-        self._push.follow(listener, topics)
-        if caller.kind == "agent" and inbox in topics:
-            self._push.supersede(inbox, listener)
+    def _connection(self, ctx: Context) -> Connection:
+        connection = self._session_of(ctx)
+        if connection is None:
+            raise LookupError("a subscription outside a session reached the server")
+        return connection
+
+    async def _be_listener(self, caller: Caller, origin: Origin, session: Session) -> None:
+        """Make a session the newest listener of its member. Raises Refusal where one that began later is there."""
+        if session.listening is not None and not session.listening.superseded:
+            return
+        superseded = partial(self._forget_inbox, caller, session)
+        session.listening = await self._listeners.join(caller, "subscription", origin, superseded)
+        if session.listening.superseded:
+            raise Refusal(
+                "conflict",
+                "A newer listener of yours is live.",
+                "End this listener; one listener for each agent is enough.",
+            )
+
+    def _forget_inbox(self, caller: Caller, session: Session) -> None:
+        """A newer listener is told of the inbox; the session goes on with what else it follows."""
+        inbox = topics.inbox(caller.member)
+        for uri in [uri for uri, one in session.followed.items() if inbox in one.topics]:
+            del session.followed[uri]
+        self._unfollow(session)
+
+    def _unfollow(self, session: Session) -> None:
+        """Follow the topics of what is left; without an inbox, the session is no listener."""
+        left = topics_of(session.followed.values())
+        self._push.unfollow(session.follower, session.follower.topics - left)
+        if session.listening is not None and topics.inbox(session.listening.caller.member) not in left:
+            self._listeners.leave(session.listening)
+            session.listening = None
 
     def _open(self, connection: Connection, caller: Caller, ctx: Context) -> Session:
         """Begin to tell a session; it ends with the session, or with the right to listen. Raises Refusal."""
         self._make_room(caller.member)
-        listener = self._push.join(caller.member)
+        follower = self._push.join(caller.member)
         followed: dict[str, Followed] = {}
 
         async def send(event: ServerEvent) -> None:
@@ -184,7 +244,7 @@ class ListenServer:
         async def tell() -> None:
             while not self._push.is_stopping:
                 try:
-                    await self._tell(caller, listener, followed.values(), send)
+                    await self._tell(caller, follower, followed.values(), send, lambda: session.listening)
                 except Refusal as refusal:
                     if refusal.code in ("killed", "not_allowed"):
                         return  # a pause ends its stream only: the session goes on after it
@@ -192,11 +252,13 @@ class ListenServer:
         def ended(task: asyncio.Task[None]) -> None:
             if self._sessions.get(connection) is session:
                 del self._sessions[connection]
-            self._push.leave(listener)
+            self._push.leave(follower)
+            if session.listening is not None:
+                self._listeners.leave(session.listening)
             if not task.cancelled() and (fault := task.exception()) is not None:
                 logger.error("a session is told nothing more", exc_info=fault)
 
-        session = Session(listener, followed, asyncio.get_running_loop().create_task(tell()))
+        session = Session(follower, followed, asyncio.get_running_loop().create_task(tell()))
         session.telling.add_done_callback(ended)
         connection.exit_stack.callback(session.telling.cancel)
         self._sessions[connection] = session
@@ -206,9 +268,9 @@ class ListenServer:
         """The newest session wins: an older client that crashed leaves its session behind, and nobody ends it."""
         if self._push.is_full(member):
             for connection, session in self._sessions.items():
-                if session.listener.member == member:
+                if session.follower.member == member:
                     del self._sessions[connection]
-                    self._push.leave(session.listener)
+                    self._push.leave(session.follower)
                     session.telling.cancel()
                     return
 
@@ -220,13 +282,23 @@ class ListenServer:
         if resource.topics is None:
             raise Refusal("invalid", f"{uri[:80]} does not change.", "Read it once: resources/read.", subject=uri[:80])
         found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
-        topics = resource.topics(caller, arguments, found)
-        return Followed(ResourceUpdated(uri=uri), frozenset(topics), resource.pushed_by)
+        changes = resource.topics(caller, arguments, found)
+        return Followed(ResourceUpdated(uri=uri), frozenset(changes), resource.pushed_by)
 
-    async def _tell(self, caller: Caller, listener: Listener, followed: Iterable[Followed], send: Send) -> None:
+    async def _tell(
+        self,
+        caller: Caller,
+        follower: Follower,
+        followed: Iterable[Followed],
+        send: Send,
+        listening_now: Callable[[], Listening | None],
+    ) -> None:
         """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
-        due = await self._push.due(listener)
+        due = await self._push.due(follower)
         await self._door.check(caller, LISTEN)
+        listening, inbox = listening_now(), topics.inbox(caller.member)
+        if listening is not None and (not due or inbox in due) and not await self._listeners.is_live(listening):
+            due.discard(inbox)
         if not due:
             return
         for one in list(followed):
@@ -234,6 +306,10 @@ class ListenServer:
                 await self._door.check(caller, one.read)
                 await send(one.event)
         await self._push.rest()
+
+
+def _origin(ctx: Context, session: Connection | None) -> Origin:
+    return Origin(listener_name((ctx.params or {}).get("_meta")), session)
 
 
 def topics_of(followed: Iterable[Followed]) -> set[str]:

@@ -13,6 +13,7 @@ from teamroom.resources.words import (
     render_receipt,
     render_stream,
 )
+from teamroom.server import topics
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
@@ -37,9 +38,9 @@ def _after(text: str) -> dict[str, Any]:
     return {"after": _whole_number(text)}
 
 
-def always(*topics: str) -> Topics:
+def always(*changes: str) -> Topics:
     """The same topics for every reader."""
-    return lambda caller, arguments, found: topics
+    return lambda caller, arguments, found: changes
 
 
 def _hours(text: str) -> dict[str, Any]:
@@ -47,19 +48,19 @@ def _hours(text: str) -> dict[str, Any]:
 
 
 def _my_inbox(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"inbox:{caller.member}",)
+    return (topics.inbox(caller.member),)
 
 
 def _my_state(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"me:{caller.member}", f"owner:{caller.owner}", "room:0")
+    return (topics.me(caller.member), topics.owner(caller.owner), topics.ROOM)
 
 
 def _task_changes(caller: Caller, arguments: Any, found: Any) -> tuple[str, ...]:
-    return (f"task:{arguments.task}",)
+    return (topics.task(arguments.task),)
 
 
 def _member_changes(caller: Caller, arguments: Any, found: Place) -> tuple[str, ...]:
-    return (f"member:{found.member}", f"owner:{found.owner}", "room:0")
+    return (topics.member(found.member), topics.owner(found.owner), topics.ROOM)
 
 
 RESOURCES = (
@@ -78,7 +79,7 @@ RESOURCES = (
         "The newest entries of the room's one stream.",
         READ_STREAM,
         render_stream,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
     ),
     Resource(
         "stream/{after}",
@@ -87,9 +88,9 @@ RESOURCES = (
         READ_STREAM,
         render_stream,
         _after,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
     ),
-    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, render_board, topics=always("board")),
+    Resource("board", "Board", "The unfinished tasks.", READ_BOARD, render_board, topics=always(topics.BOARD)),
     Resource(
         "tasks/{id}",
         "Task",
@@ -99,7 +100,7 @@ RESOURCES = (
         lambda id_: {"task": id_},
         topics=_task_changes,
     ),
-    Resource("roster", "Roster", "Who is in the room.", WHO, render_roster, topics=always("roster")),
+    Resource("roster", "Roster", "Who is in the room.", WHO, render_roster, topics=always(topics.ROSTER)),
     Resource(
         "members/{name}",
         "Member",
@@ -119,7 +120,7 @@ RESOURCES = (
         "What happened since you last looked: what waits for a person, what broke, who is stopped, who has what.",
         OVERNIGHT,
         render_night,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
         found_by=LISTEN,
     ),
     Resource(
@@ -129,7 +130,7 @@ RESOURCES = (
         OVERNIGHT,
         render_night,
         _hours,
-        topics=always("stream"),
+        topics=always(topics.STREAM),
         found_by=LISTEN,
     ),
     Resource(
@@ -138,7 +139,7 @@ RESOURCES = (
         "Capabilities that can be proven, and who planted their values.",
         READ_PLANTS,
         render_plants,
-        topics=always("plants"),
+        topics=always(topics.PLANTS),
     ),
     Resource(
         "policy",
@@ -146,7 +147,7 @@ RESOURCES = (
         "The values of the room's policy, and who set them.",
         READ_POLICY,
         render_policy,
-        topics=always("policy"),
+        topics=always(topics.POLICY),
     ),
     Resource(
         "channels",
@@ -154,7 +155,7 @@ RESOURCES = (
         "The people who are notified outside the room, and whether letters arrive.",
         READ_CHANNELS,
         render_channels,
-        topics=always("channels"),
+        topics=always(topics.CHANNELS),
     ),
     Resource(
         "receipts/{seq}",

@@ -25,7 +25,7 @@ from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.gate import Gate
-from teamroom.server.http.transports import Transports, caller_of, connection_of, mcp_server
+from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
@@ -42,6 +42,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.listeners import Listeners
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
@@ -83,14 +84,15 @@ class Room:
         self.folder = folder
         self.settings = settings
         self.clock = Watch(clock, steady, settings.clock_step_seconds)
-        self.bus = Bus(self.clock, steady)
+        self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
         self.door = Door(self.store, self.clock, self.metrics, lambda: way_back(folder))
-        self.waiting = Waiting(self.door, self.bus, settings)
+        self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
+        self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
@@ -156,10 +158,10 @@ class Room:
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
         asking = Asking(self.door, self.bus, self.settings)
-        tools = ToolServer(self.door, self.waiting, asking, caller_of, self.faults)
+        tools = ToolServer(self.door, self.waiting, asking, caller_of, session_of, self.faults)
         resources = ResourceServer(self.door, caller_of, self.faults)
         prompts = PromptServer(self.door, caller_of, self.faults)
-        listening = ListenServer(self.door, self.push, self.bus, caller_of, connection_of, self.faults)
+        listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
             seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),

@@ -1,6 +1,5 @@
 """Serves `tools/list` and `tools/call`: checks the arguments, makes one call through the door, renders the reply."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,8 @@ from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named
+from teamroom.server.wake.listeners import Origin
+from teamroom.server.wake.newest import listener_name
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.asking import Asking
@@ -32,10 +33,6 @@ TOOLS: dict[str, Tool] = {
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
 
-LISTENER = "teamroom/listener"
-LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
-"""Which listener of a member calls: when it began, as a Unix time in milliseconds, so that they sort by age."""
-
 WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
 
 Context = ServerRequestContext[Any, Any]
@@ -45,13 +42,20 @@ class ToolServer:
     """The tools as the SDK calls them."""
 
     def __init__(
-        self, door: Door, waiting: Waiting, asking: Asking, caller_of: Callable[[Context], Caller], faults: Faults
+        self,
+        door: Door,
+        waiting: Waiting,
+        asking: Asking,
+        caller_of: Callable[[Context], Caller],
+        session_of: Callable[[Context], object | None],
+        faults: Faults,
     ) -> None:
         self._door = door
         self._faults = faults
         self._asking = asking
         self._waiting = waiting
         self._caller_of = caller_of
+        self._session_of = session_of
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that the caller is shown."""
@@ -86,22 +90,23 @@ class ToolServer:
         caller = self._caller_of(ctx)
         if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
             return question
-        reply = await self._run(tool, caller, arguments, _request_id(ctx), _listener(ctx))
+        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx))
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
 
-    async def _run(
-        self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, listener: str | None
-    ) -> Any:
+    async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
         if tool.waits:
-            return await self._waiting.wait_for_wake(caller, arguments, listener)
-        if listener is not None:
-            self._waiting.hear(caller, listener)
+            return await self._waiting.wait_for_wake(caller, arguments, origin)
+        if origin.name is not None:
+            self._waiting.note_call(caller, origin.name)
         if isinstance(tool.does, Act):
             return await self._door.act(caller, tool.does, arguments, request_id)
         return await self._door.read(caller, tool.does, arguments)
+
+    def _origin(self, ctx: Context) -> Origin:
+        return Origin(listener_name(_meta(ctx)), self._session_of(ctx))
 
 
 def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:
@@ -139,7 +144,8 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _request_id(ctx: Context) -> str | None:
-    value = _said_beside(ctx, REQUEST_ID)
+    meta = _meta(ctx)
+    value = meta.get(REQUEST_ID) if isinstance(meta, dict) else None
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
@@ -151,20 +157,6 @@ def _request_id(ctx: Context) -> str | None:
     return value
 
 
-def _listener(ctx: Context) -> str | None:
-    value = _said_beside(ctx, LISTENER)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not LISTENER_FORM.fullmatch(value):
-        raise Refusal(
-            "invalid",
-            f"_meta {LISTENER} is no time of 13 digits, a dash, and 1 to 16 small letters or digits.",
-            "Send the Unix time in milliseconds at which your listener began, and a suffix, the same with each call.",
-        )
-    return value
-
-
-def _said_beside(ctx: Context, key: str) -> Any:
-    """What a call carries beside its arguments, under a key of `_meta`."""
-    meta = (ctx.params or {}).get("_meta")
-    return meta.get(key) if isinstance(meta, dict) else None
+def _meta(ctx: Context) -> Any:
+    """What a call carries next to its arguments."""
+    return (ctx.params or {}).get("_meta")

@@ -1,8 +1,9 @@
 """What changes who holds a task, or for how long: shared by claims, offers, reviews and kills."""
 
+from teamroom.server import topics
 from teamroom.server.facts.ids import offer_name
 from teamroom.server.facts.owed import schedule_reminder
-from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, find_task
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, find_task, task_changed
 from teamroom.server.facts.timers import schedule
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
@@ -27,6 +28,8 @@ def find_current(tx: Writing, number: int) -> StoredTask:
         detail={"task": task.name},
     )
     tx.run("close_offer", id=row.offer, state="expired", now=tx.now, reason="")
+    if row.receiver is not None:
+        tx.changed(topics.inbox(row.receiver))
     give_back(tx, task, task.lease.since or tx.now, seq)
     wake_members(
         tx,
@@ -44,6 +47,7 @@ def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
     assert task.holder is not None
     seconds = task.lease.seconds
     tx.run("hold_again", id=task.id, lease_from=since, lease_seconds=seconds, seq=seq)
+    task_changed(tx, task.id, task.holder)
     schedule_reminder(tx, "task", task.id, task.holder, tx.only(WatchedMember, "watched", member=task.holder).mode)
     schedule(tx, "lease", task.id, task.holder, seconds, at=since + seconds)
 

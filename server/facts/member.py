@@ -4,13 +4,14 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
+from teamroom.server import topics
 from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, expectation, presence
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.transaction import Reading, Writing
 
 
 class PresenceFacts(Levels, Protocol):
@@ -106,6 +107,11 @@ def find_member(tx: Reading, name: str) -> MemberFacts:
     if row is None:
         raise not_found("member", f"@{name.removeprefix('@')}", "Call who to see the names, then call again.")
     return row
+
+
+def member_changed(tx: Writing, member: int) -> None:
+    """State that what is shown of a member changed: in the roster, on its own page, and for itself."""
+    tx.changed(topics.ROSTER, topics.member(member), topics.me(member))
 
 
 def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:

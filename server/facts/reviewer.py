@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from teamroom.server import topics
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.standing import is_killed
-from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.presence import Verdict, presence
@@ -243,6 +244,8 @@ def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
         detail={"before": row.reviewer_name},
     )
     tx.run("set_reviewer", id=row.id, reviewer=found.id, seq=seq)
+    task_changed(tx, row.id)
+    tx.changed(topics.inbox(found.id), *([] if row.reviewer is None else [topics.inbox(row.reviewer)]))
     schedule_review(tx, row.id, found.id)
     add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} in place of {before}")
     wake_members(

@@ -2,13 +2,14 @@
 
 from typing import NoReturn, Protocol
 
+from teamroom.server import topics
 from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.standing import Level, Setting, Standing, State, decide
 from teamroom.server.rules.text import said
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import Principal
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.transaction import Reading, Writing
 
 ROOM = 0
 """The target of a standing that binds the whole room."""
@@ -99,6 +100,12 @@ def stored_standing(tx: Reading, level: Level, target: int) -> StandingRow:
 def stored_state(row: StandingRow, now: float) -> State | None:
     """The state of one level at this moment. None: it is unreadable, which denies."""
     return Setting(row.state, row.until).in_force(now)
+
+
+def standing_changed(tx: Writing, level: Level, target: int) -> None:
+    """State that a standing changed: in the roster, and for all whom it binds."""
+    own = (topics.member(target), topics.me(target))
+    tx.changed(topics.ROSTER, *{"member": own, "owner": (topics.owner(target),), "room": (topics.ROOM,)}[level])
 
 
 def pause_in_force(tx: Reading, row: Principal) -> StandingRow | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from teamroom.server import topics
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.identity import Caller
@@ -24,6 +25,8 @@ from teamroom.server.store.transaction import Reading, Writing
 ROOM_MEMBER = log.ROOM_MEMBER
 
 HISTORY_SHOWN = 30
+DEPENDENTS_TOLD = 100
+"""The pages of this many tasks that wait for a task are read again when it changes."""
 HISTORY_CHARACTERS = 12_000
 
 ROOM_AUTHOR = log.ROOM_AUTHOR
@@ -159,6 +162,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
             text=str(late.get("summary") or late.get("note") or ""),
             detail=json.dumps({**late, "fence": fence}, ensure_ascii=False),
         )
+        tx.changed(topics.task(task.id))
 
     raise Refusal(
         "stale_fence",
@@ -169,6 +173,12 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
         holder=task.row.holder_name,
         lease_until=task.lease_until(now),
     )
+
+
+def task_changed(tx: Writing, task: int, *holders: int | None) -> None:
+    """State that a task changed: on the board, its own page and its dependents', and for who holds it or just did."""
+    tx.changed(topics.BOARD, topics.task(task), *(topics.me(holder) for holder in holders if holder is not None))
+    tx.changed(*map(topics.task, tx.column(int, "dependents", task=task, limit=DEPENDENTS_TOLD)))
 
 
 def add_entry(
@@ -190,6 +200,7 @@ def add_entry(
         text=text,
         detail=json.dumps(detail or {}, ensure_ascii=False),
     )
+    tx.changed(topics.task(task))
 
 
 def history(tx: Reading, task: int) -> list[Entry]:

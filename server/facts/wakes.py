@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from teamroom.server import topics
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
@@ -11,6 +12,9 @@ from teamroom.server.rules.notices import Kind, kind_of
 from teamroom.server.store.rows.log import WakeTime
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.transaction import Reading, Writing
+
+WORK = ("T-", "O-")
+"""A wake about a task or an offer: the member may have got it, or lost it."""
 
 
 def wake_members(
@@ -34,6 +38,7 @@ def wake_members(
             at=tx.now,
             folded=int(_is_beyond_share(tx, member, sender)),
         )
+        tx.changed(topics.inbox(member), *([topics.me(member)] if subject[:2] in WORK else []))
         tx.effects.woken.add(member)
         if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
             tx.effects.due = min(tx.effects.due, tx.now)
@@ -49,6 +54,7 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
     if row.kind != "human" or row.name not in tx.settings.notify:
         return
     tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
+    tx.changed(topics.CHANNELS)
     at = tx.now + tx.settings.notify_group_seconds
     if tx.run("schedule_letter", member=member, at=at, now=tx.now):
         tx.effects.due = min(tx.effects.due, at)

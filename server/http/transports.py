@@ -70,11 +70,13 @@ def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handle
     return server
 
 
-def connection_of(ctx: Context) -> Connection:
-    """The connection behind an older client's session: the same for all its requests, with a stack that its end
-    unwinds. The SDK keeps it private; a test holds that it is there.
+def session_of(ctx: Context) -> Connection | None:
+    """The connection behind an older client's session; None for a client of the newest protocol, which has none.
+
+    It is the same for all calls of the session, with a stack that its end unwinds. The SDK keeps it private; a test
+    holds that it is there.
     """
-    return ctx.session._connection
+    return ctx.session._connection if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS else None
 
 
 class _Server(Server[Any]):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from teamroom.server import topics
 from teamroom.server.record.texts import StoredTexts
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import EntryTime, LogEntry
@@ -85,6 +86,7 @@ def append(
         digest=digest,
         hash=head.hash,
     )
+    tx.changed(topics.STREAM)
     return seq
 
 

@@ -10,7 +10,6 @@ from teamroom.server.clock import Clock, Gap, Watch, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
-from teamroom.server.store.changes import CHANGES
 from teamroom.server.store.rows.members import Principal
 
 R = TypeVar("R")
@@ -231,8 +230,10 @@ class Writing(Reading):
         self.head = head
         self.effects = Effects()
 
+    def changed(self, *topics: str) -> None:
+        """State what changed for those who look at the room; they are told after the commit."""
+        self.effects.changed.update(topics)
+
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many."""
-        if (change := CHANGES.get(name)) is not None:
-            self.effects.changed.update(change(parameters, self.caller_row))
         return self._connection.execute(self._statements[name], parameters).rowcount

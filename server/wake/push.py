@@ -25,8 +25,8 @@ IDLE_SECONDS = 60.0
 """A listener that nothing happens for looks up this often whether it still may listen."""
 
 
-class Listener:
-    """Somebody who is told when one of its topics changes."""
+class Follower:
+    """A stream or session that is told when one of its topics changes."""
 
     __slots__ = ("member", "seen", "superseded", "topics", "turn")
 
@@ -43,19 +43,19 @@ class Push:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open: set[Listener] = set()
+        self._open: set[Follower] = set()
         self._open_of: Counter[int] = Counter()
-        self._following: dict[str, set[Listener]] = {}
-        self._idle: dict[str, set[Listener]] = {}
+        self._following: dict[str, set[Follower]] = {}
+        self._idle: dict[str, set[Follower]] = {}
         self._moment = 0
         self._changed_at: dict[str, int] = {}
-        self._queue: dict[Listener, None] = {}
+        self._queue: dict[Follower, None] = {}
         self._giving_turns: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
     # -------------------------------------------------------------- who listens
 
-    def join(self, member: int) -> Listener:
+    def join(self, member: int) -> Follower:
         """A new listener of a member, until it leaves. Raises Refusal when there are too many."""
         if self.count >= self._settings.listeners:
             raise Refusal(
@@ -68,13 +68,13 @@ class Push:
                 "End one of your streams, then listen again.",
                 retry_after_seconds=1,
             )
-        listener = Listener(member)
+        listener = Follower(member)
         listener.seen = self._moment
         self._open.add(listener)
         self._open_of[member] += 1
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Follower) -> None:
         """It is told no more; once is enough."""
         if listener not in self._open:
             return
@@ -99,18 +99,18 @@ class Push:
         """Whether nothing is kept of any topic or turn, as when nobody listens any more."""
         return not (self._following or self._idle or self._changed_at or self._queue)
 
-    def followers(self, topic: str) -> Set[Listener]:
+    def followers(self, topic: str) -> Set[Follower]:
         """Who follows a topic now."""
         return frozenset(self._following.get(topic, ()))
 
-    def follow(self, listener: Listener, topics: Iterable[str]) -> None:
+    def follow(self, listener: Follower, topics: Iterable[str]) -> None:
         """Tell a listener of these topics, too, from their next change on."""
         for topic in topics:
             listener.topics.add(topic)
             self._following.setdefault(topic, set()).add(listener)
             self._idle.setdefault(topic, set()).add(listener)
 
-    def unfollow(self, listener: Listener, topics: Iterable[str]) -> None:
+    def unfollow(self, listener: Follower, topics: Iterable[str]) -> None:
         """Tell it of these no more."""
         for topic in topics:
             listener.topics.discard(topic)
@@ -122,12 +122,11 @@ class Push:
             if topic not in self._following:
                 self._changed_at.pop(topic, None)
 
-    def supersede(self, topic: str, newest: Listener) -> None:
-        """Nobody but the newest is told of a topic any more."""
-        for listener in self.followers(topic) - {newest}:
-            listener.superseded = True
-            self.unfollow(listener, {topic})
-            listener.turn.set()
+    def supersede(self, listener: Follower, topics: Iterable[str]) -> None:
+        """A newer listener is told of these topics instead; this one has a last turn to say so."""
+        listener.superseded = True
+        self.unfollow(listener, topics)
+        listener.turn.set()
 
     # -------------------------------------------------------------- what changed
 
@@ -142,7 +141,7 @@ class Push:
         if self._queue:
             self._give_turns()
 
-    async def due(self, listener: Listener) -> set[str]:
+    async def due(self, listener: Follower) -> set[str]:
         """Wait for a change and for a turn; the topics that changed since the last time.
 
         None of them after `IDLE_SECONDS`, or when the room stops.
@@ -176,7 +175,7 @@ class Push:
         for listener in self._open:
             listener.turn.set()
 
-    def _due(self, listener: Listener) -> set[str]:
+    def _due(self, listener: Follower) -> set[str]:
         return {topic for topic in listener.topics if self._changed_at.get(topic, 0) > listener.seen}
 
     def _give_turns(self) -> None:

@@ -19,10 +19,13 @@ from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import CODES, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.listeners import Listeners
+from teamroom.server.wake.newest import LISTENER
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import CONFIRM, Asking
-from teamroom.tools.serve import LISTENER, REQUEST_ID, TOOLS, ToolServer
+from teamroom.tools.serve import REQUEST_ID, TOOLS, ToolServer
 from teamroom.tools.tool import Tool
 from tests.campaigns.fuzz_bytes import Choices
 from tests.campaigns.invariants import chain_faults, half_acts
@@ -60,6 +63,11 @@ def calls(data: bytes) -> None:
 
 class FurnishedRoom(World):
     """A room with tasks in several states, an offer, a message and a review."""
+
+    @property
+    def store(self) -> SqliteStore:
+        """The store behind the room's door."""
+        return self._store
 
     def check(self) -> None:
         """The log verifies, and no act stands half."""
@@ -103,10 +111,16 @@ class Client:
     """What calls come in on: the servers of tools and of resources, and who calls."""
 
     def __init__(self, room: FurnishedRoom) -> None:
-        bus, settings = Bus(wall_clock, steady_clock), Settings()
+        bus, settings = Bus(), Settings()
+        listeners = Listeners(room.door, room.store, wall_clock, steady_clock, settings)
         bus.stopping = True  # a call that waits for a wake is answered at once
         self._tools = ToolServer(
-            room.door, Waiting(room.door, bus, settings), Asking(room.door, bus, settings), _caller_of, Raised()
+            room.door,
+            Waiting(room.door, bus, listeners, settings),
+            Asking(room.door, bus, settings),
+            _caller_of,
+            lambda ctx: None,
+            Raised(),
         )
         self._resources = ResourceServer(room.door, _caller_of, Raised())
         self._room = room

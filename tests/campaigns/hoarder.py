@@ -14,7 +14,7 @@ def hoard(room: Room) -> None:
     held: list[Any] = []
     leave = push.Push.leave
 
-    def kept(self: push.Push, listener: push.Listener) -> None:
+    def kept(self: push.Push, listener: push.Follower) -> None:
         held.append((listener, bytearray(HELD_BYTES)))
         leave(self, listener)
 

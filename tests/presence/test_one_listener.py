@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
-from teamroom.server.wake.bus import HEARD_SECONDS, LISTENERS_KNOWN, Bus
+from teamroom.server.wake.newest import HEARD_SECONDS, LISTENERS_KNOWN, Ages
 from tests.support.listeners import listening
 from tests.support.promises import promise
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
@@ -153,14 +153,14 @@ def test_a_listener_that_beats_is_heard_of_twice_before_it_counts_as_gone() -> N
 
 async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembers_so_many() -> None:
     time = Time()
-    bus = Bus(time, time.steady)
-    assert bus.hear(1, NEWER)
-    assert not bus.hear(1, OLDER)
-    assert bus.hear(2, OLDER)
+    ages = Ages(time, time.steady)
+    assert ages.note_call(1, NEWER)
+    assert not ages.note_call(1, OLDER)
+    assert ages.note_call(2, OLDER)
     for number in range(2 * LISTENERS_KNOWN):
-        bus.hear(1, f"1764000002000-{number}")
-    assert len(bus._began[1]) == LISTENERS_KNOWN
-    assert not bus.hear(1, NEWER)
+        ages.note_call(1, f"1764000002000-{number}")
+    assert len(ages._began[1]) == LISTENERS_KNOWN
+    assert not ages.note_call(1, NEWER)
 
 
 def began(room: RunningRoom, ahead: float = 0.0) -> str:

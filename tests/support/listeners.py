@@ -24,6 +24,8 @@ class Told:
         self.opened = asyncio.Event()
         """An older client's stream opens beside its first calls, and again after it was ended."""
         self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        self.client: Client
+        """The client that is told."""
 
     async def open(self) -> None:
         """Wait until the stream is open."""
@@ -79,6 +81,7 @@ async def told_over(transport: Any, era: Era, told: Told, *uris: str) -> AsyncIt
             told.addresses.put_nowait(str(message.params.uri))
 
     async with Client(transport, mode=era, message_handler=take) as client:
+        told.client = client
         if era == "legacy":
             for uri in uris:
                 await subscribe(client, uri)

@@ -17,7 +17,8 @@ from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import CODES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.store.folder import DATABASE
-from teamroom.tools.serve import LISTENER, REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
+from teamroom.server.wake.newest import LISTENER
+from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.support.bad_arguments import arguments_of, as_json, bad
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, Answer, Modern, Raw, RoomInThread, modern_headers, reply, room_in_thread

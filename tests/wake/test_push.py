@@ -12,8 +12,6 @@ from mcp.shared.exceptions import MCPError
 from teamroom.resources.listen import FOLLOWED
 from teamroom.resources.room import RESOURCES
 from teamroom.server.settings import Settings
-from teamroom.server.store.changes import CHANGES
-from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.wake.push import SLICES, Push
 from tests.support.listeners import Told, listening, subscribe, unsubscribe
 from tests.support.promises import house, promise
@@ -92,54 +90,6 @@ async def test_each_act_tells_of_what_it_changed_and_of_nothing_else(
             await told.all(*(f"teamroom://{path}" for path in expected.split()))
             await owner("post_message", text="@builder the end")
             await told.all("teamroom://stream", "teamroom://inbox")
-
-
-def test_every_statement_that_writes_is_told_of_or_is_silent_for_a_reason() -> None:
-    """A statement that is added later must say what it changes."""
-    silent = {
-        "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
-        "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
-        "one's own cursor, and what is kept for repeats": {
-            *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims", "note_look"),
-        },
-        "what goes with a statement that tells": {
-            *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
-            *("unindex_message", "tidy_index", "take_offer", "take_task_entries", "take_content", "take_message"),
-            *("take_wakes", "take_wakes_about", "take_reason", "close_refusal", "open_refusal", "count_refusal"),
-        },
-        "tokens and probes, which no page shows": {
-            *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
-        },
-        "what will be due, and the ledger of reminders, which are read with what they are about": {
-            *("schedule", "postpone", "postpone_failed", "count_slot", "cancel_timer", "look_sooner", "look_again"),
-            *(
-                "add_reminder",
-                "check_leases_by",
-                "note_connected",
-                "note_evidence",
-                "ask_later",
-                "take_supervisor",
-                "keep_supervisor",
-            ),
-        },
-        "what people are to be told outside the room, of which letters tell; old ones go": {
-            *("add_notice", "schedule_letter", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
-            "forget_deliveries",
-        },
-        "which member a task repairs, which goes with the task": {"add_repair"},
-        "the store's own": {"open_head", "save_head", "record_migration"},
-        "a room that is restored has no listeners yet": {
-            *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),
-            *("forget_every_request", "forget_every_probe", "end_declared_work", "revoke_by_id"),
-            *("forget_every_notice", "forget_every_letter"),
-        },
-    }
-    first_words = ("insert", "update", "delete", "replace")
-    writing = {name for name, text in sqlite_statements().items() if text.lower().startswith(first_words)}
-    quiet = set[str]().union(*silent.values())
-    assert writing - set(CHANGES) == quiet & writing
-    assert not quiet & set(CHANGES)
-    assert set(CHANGES) <= writing
 
 
 async def test_changes_while_a_listener_rests_are_told_once(tmp_path: Any) -> None:
@@ -355,7 +305,7 @@ async def test_a_room_that_stops_ends_its_streams_in_good_order(tmp_path: Any) -
 
 
 async def test_the_sdk_keeps_what_we_take_of_an_older_clients_connection() -> None:
-    """The private attribute that `transports.connection_of` reads, and what is used of it."""
+    """The private attribute that `transports.session_of` reads, and what is used of it."""
     from mcp.server.connection import Connection
     from mcp.server.session import ServerSession
 

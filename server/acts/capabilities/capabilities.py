@@ -8,7 +8,7 @@ from teamroom.server.acts.act import Act, Arguments, Name, Need, Reply, author
 from teamroom.server.acts.capabilities.probes import CapabilityProof, Probe, open_probes, prove
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
-from teamroom.server.facts.member import find_member
+from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
@@ -70,6 +70,8 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         tx.run("close_probe", member=caller.member, capability=capability)
     for capability in sorted(wanted - before):
         tx.run("declare_capability", member=caller.member, capability=capability, now=tx.now)
+    if before != wanted:
+        member_changed(tx, caller.member)
     proven = prove(tx, caller, arguments.proofs or [])
     seq = None
     if before != wanted or proven:
@@ -117,6 +119,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
             until=until,
             attester=caller.member,
         )
+        member_changed(tx, member.id)
     seq = log.append(
         tx,
         author(caller),
@@ -153,6 +156,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
             )
     for capability in reached:
         tx.run("withdraw_attestation", member=member.id, capability=capability)
+        member_changed(tx, member.id)
     seq = log.append(
         tx,
         author(caller),

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -18,6 +20,9 @@ from teamroom.server.store.rows.capabilities import PlantRow
 from teamroom.server.store.transaction import Reading, Writing
 
 VALUE_BYTES = 32
+MEMBERS_TOLD = 100
+"""The pages of this many members that proved a capability are read again when its value changes."""
+
 ASKED_AT_ONCE = 200
 """How many members that declare a capability are told of a new value; the others find it when they check in."""
 
@@ -79,8 +84,8 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
     reads = arguments.read or (_cat(arguments.file) if arguments.file else "")
     hint = arguments.where or ""
     tx.run("add_plant", capability=capability, value=value, reads=reads, hint=hint, planter=caller.member, now=tx.now)
-    tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=tx.now)
+    tx.changed(topics.PLANTS, topics.ROSTER)
+    _end_proofs(tx, capability)
     seq = log.append(
         tx,
         author(caller),
@@ -137,11 +142,19 @@ def _may_plant(caller: Caller, arguments: Plant) -> None:
         raise Refusal("invalid", "Give file or read, not both.", "Leave one of them out.")
 
 
+def _end_proofs(tx: Writing, capability: str) -> None:
+    """Forget the answers to the value that stood there before."""
+    tx.run("close_probes", capability=capability)
+    tx.run("end_proofs", capability=capability, now=tx.now)
+    for member in tx.column(int, "tried_to_prove", capability=capability, limit=MEMBERS_TOLD):
+        member_changed(tx, member)
+
+
 def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
     if tx.run("remove_plant", capability=capability) == 0:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
-    tx.run("close_probes", capability=capability)
-    tx.run("end_proofs", capability=capability, now=tx.now)
+    tx.changed(topics.PLANTS, topics.ROSTER)
+    _end_proofs(tx, capability)
     summary = one_line(f"@{caller.name} made provable no longer: {capability}")
     seq = log.append(tx, author(caller), act="plant", subject=capability, summary=summary, detail={"removed": True})
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)

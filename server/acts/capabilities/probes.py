@@ -5,9 +5,11 @@ import json
 
 from pydantic import BaseModel, ConfigDict
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Need, Value
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import probes_due
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.timers import schedule
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Code, Refusal
@@ -93,6 +95,8 @@ def prove(tx: Writing, caller: Caller, proofs: list[CapabilityProof]) -> list[st
             until=until,
             planter=planted.planted_by,
         )
+        member_changed(tx, caller.member)
+        tx.changed(topics.inbox(caller.member))
         proven.append(proof.capability)
     if proven:
         earliest = tx.value(float, "earliest_proof", member=caller.member) or until
@@ -124,6 +128,7 @@ def _wrong(tx: Writing, caller: Caller, row: ProbeRow) -> Refusal:
 
     def keep(tx: Writing) -> None:
         tx.run("fail_capability", member=caller.member, capability=capability, now=tx.now)
+        member_changed(tx, caller.member)
         tx.run("open_probe", member=caller.member, capability=capability, nonce=nonce, now=tx.now)
 
     where = f" ({said(row.hint)})" if row.hint else ""

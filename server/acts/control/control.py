@@ -13,7 +13,7 @@ from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.reviewer import replace_killed_reviewer
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
-from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
+from teamroom.server.facts.standing import ROOM, pauses_above, standing_changed, stored_standing, stored_state
 from teamroom.server.facts.timers import check_leases_by
 from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.identity import Caller
@@ -264,6 +264,7 @@ def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: floa
     )
     if changed != 1:
         raise RuntimeError(f"no standing is stored for {target.text}")
+    standing_changed(tx, target.level, target.id)
     name = "room" if target.member is None else target.member.name
     tx.effects.journal.append(asdict(Stop(target.level, name, state, until, caller.role)))
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, author
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OWNERS
@@ -79,6 +80,7 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
     if after == values and not unreadable:
         return PolicySet(name=name, before=before, value=value, origin=origin, note="it was so already")
     tx.run("set_policy", document=json.dumps(after, sort_keys=True))
+    tx.changed(topics.POLICY)
     did = f"@{caller.name} set {name} from {before} to {value} ({origin})"
     seq = log.append(
         tx,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from teamroom.server import topics
 from teamroom.server.facts.ids import number_of, parse, task_name
 from teamroom.server.facts.owed import RULES, is_still_owed
 from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stored_standing, stored_state
@@ -75,6 +76,7 @@ def write_notices(tx: Writing, due: Timer) -> None:
     row = tx.only(WatchedMember, "watched", member=due.member)
     if row.name not in tx.settings.notify or is_killed(row):
         tx.run("drop_notices", member=due.member, letter=0)
+        tx.changed(topics.CHANNELS)
         cancel_timer(tx, "notice", due.member, due.member)
         return
     rows = tx.all(NoticeRow, "notices_of", member=due.member, letter=0, limit=NOTICES)
@@ -121,6 +123,7 @@ def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> i
     id_ = _next_letter(tx)
     for channel in range(len(tx.settings.notify[name])):
         tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=tx.now)
+        tx.changed(topics.CHANNELS)
     tx.effects.letters = True
     return id_
 
@@ -179,6 +182,7 @@ def note_left_out(tx: Writing, found: Delivery, reason: str) -> None:
 def note_put_off(tx: Writing, found: Delivery, at: float) -> None:
     """A letter waits."""
     tx.run("try_delivery_again", **found.key, tries=found.tries, reason="", at=at)
+    tx.changed(topics.CHANNELS)
 
 
 def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bool:
@@ -190,6 +194,7 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
     at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
     if at is not None:
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
+        tx.changed(topics.CHANNELS)
         return False
     last = tx.one(EndedDelivery, "last_told", member=found.member, channel=found.channel)
     said = last is None or last.state == "delivered" or tx.now - (last.ended_at or 0.0) >= DAY_SECONDS
@@ -218,6 +223,7 @@ def _say_failed(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
 
 def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, said: bool) -> None:
     tx.run("end_delivery", **found.key, state=state, reason=reason, tries=tries, said=int(said), now=tx.now)
+    tx.changed(topics.CHANNELS)
     tx.run("drop_told_notices", member=found.member, letter=found.letter)
 
 
@@ -283,6 +289,7 @@ def _still_open(tx: Writing, row: WatchedMember, notices: Sequence[NoticeRow]) -
             standing.append(notice)
         else:
             tx.run("drop_notice", **_key(row.id, notice))
+            tx.changed(topics.CHANNELS)
     return standing
 
 

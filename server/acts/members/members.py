@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Mode, Reply, author
 from teamroom.server.acts.reminders.reminders import remind_again
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import schedule_digest, schedule_presence_check
@@ -196,6 +198,7 @@ def insert_member(
         acknowledged=tx.head.seq,
         epoch=tx.head.epoch,
     )
+    member_changed(tx, id_)
     tx.run("add_presence", member=id_)
     tx.run("open_standing", scope="member", target=id_, now=now, by_member=by, by_role="room")
     if owner is None:
@@ -286,6 +289,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             by_role=caller.role,
             reason="revived",
         )
+        member_changed(tx, member.id)
         if member.kind == "agent":  # while it was dead, nobody watched it
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
@@ -315,6 +319,8 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
     mode = arguments.mode or member.mode
     if (role, mode) != (member.role, member.mode):
         tx.run("change_member", id=member.id, role=role, mode=mode)
+        member_changed(tx, member.id)
+        tx.changed(topics.tools(member.id), topics.CHANNELS)
         if member.kind == "agent" and mode != member.mode:
             schedule_presence_check(tx, member.id, mode)
 

@@ -28,10 +28,11 @@ from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
-from teamroom.server.facts.task import add_entry, task_now
+from teamroom.server.facts.task import add_entry, task_changed, task_now
 from teamroom.server.facts.timers import schedule_presence_check
 from teamroom.server.facts.wakes import measure
 from teamroom.server.identity import Caller
@@ -171,6 +172,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
     if arguments.mode is not None and arguments.mode != mode:
         mode = arguments.mode
         tx.run("set_mode", member=caller.member, mode=mode)
+        member_changed(tx, caller.member)
         if caller.kind == "agent":
             schedule_presence_check(tx, caller.member, mode)
         receipt = log.append(
@@ -383,6 +385,7 @@ def _renew(
         blocked_on="",
         seq=seq,
     )
+    task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, row.mode, seconds)
     add_entry(tx, task.id, caller, "note", arguments.note or "")
     return seq

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
 from teamroom.server.facts.ids import message_name, task_name
-from teamroom.server.facts.member import facts_of
+from teamroom.server.facts.member import facts_of, member_changed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, schedule_presence_check
 from teamroom.server.facts.wakes import wake_members
@@ -75,6 +75,7 @@ def end_with_kill(tx: Writing, member: int, name: str, seq: int) -> None:
     What a watchdog works on is left to it.
     """
     tx.run("end_trouble", member=member)
+    member_changed(tx, member)
     cancel_repair(tx, member, f"@{name} was killed", seq, states=("open", "blocked"))
 
 
@@ -180,6 +181,7 @@ def _note(tx: Writing, row: WatchedMember, judgement: Judgement) -> None:
         asked_at=asked_at,
         **found,
     )
+    member_changed(tx, row.id)
 
 
 def _ask(tx: Writing, row: WatchedMember) -> dict[str, str]:
@@ -217,6 +219,7 @@ def _end(tx: Writing, caller: Caller, how: str) -> None:
     if row is None:
         return
     tx.run("end_trouble", member=caller.member)
+    member_changed(tx, caller.member)
     if row.verdict != "gone":  # that it calls again says nothing about what waits for it
         tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = log.append(

@@ -8,6 +8,7 @@ from pydantic import Field
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
 from teamroom.server.facts.ids import Kind, offer_name, parse
 from teamroom.server.facts.roles import ROOM_OWNERS
+from teamroom.server.facts.task import task_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
@@ -95,6 +96,7 @@ def _take(tx: Writing, what: str) -> list[int]:
     taken = _take_subject(tx, what)
     if kind == "task":
         tx.run("take_task", id=number, taken=REDACTED)
+        task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer)
             taken += _take_subject(tx, offer_name(offer))
@@ -116,6 +118,7 @@ def _take_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | 
     for entry in going:
         if (found := parse(entry.subject, "task")) is not None:
             tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+            task_changed(tx, found[1])
     more = len(page) == ENTRIES and len(old) == len(page)
     return _take_entries(tx, going), page[-1].seq if more else None
 

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 
+from teamroom.server import topics
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current
 from teamroom.server.facts.member import facts_of
@@ -150,6 +151,8 @@ def circumstances(tx: Reading, row: WatchedMember, found: Open) -> Circumstances
 
 
 def _record_slot(tx: Writing, timer: Timer, slot: int, outcome: str, reason: str, missed: int) -> None:
+    if RULES[timer.rule].subject == "task":
+        tx.changed(topics.task(timer.subject))
     tx.run(
         "add_reminder",
         **timer.key,

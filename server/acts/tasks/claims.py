@@ -13,6 +13,7 @@ from teamroom.server.facts.task import (
     find_task,
     history,
     needs_of,
+    task_changed,
     unfinished_dependencies,
 )
 from teamroom.server.facts.wakes import wake_members
@@ -79,6 +80,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         hops=task.row.hops,
         seq=seq,
     )
+    task_changed(tx, task.id, task.holder, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
     add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row.holder_name})
     if task.state == "claimed" and task.holder is not None:

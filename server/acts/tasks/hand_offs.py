@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import (
     Act,
     Arguments,
@@ -29,7 +30,7 @@ from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
 from teamroom.server.facts.standing import is_killed
-from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence
+from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence, task_changed
 from teamroom.server.facts.timers import schedule
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -169,8 +170,10 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
         now=tx.now,
         expires_at=expires_at,
     )
+    tx.changed(topics.inbox(receiver.id))
     standing_lease = task.lease.stopped(task.pauses, tx.now)
     tx.run("offer_task", id=task.id, lease_seconds=standing_lease.seconds, now=tx.now, seq=seq)
+    task_changed(tx, task.id, task.holder)
     schedule(tx, "offer", tx.head.offers, receiver.id, (expires_at - tx.now) / 2)
     add_entry(tx, task.id, caller, "offered", arguments.note, {"offer": name, "to": receiver.name})
     wake_members(tx, [receiver.id], reason="offer", subject=name, sender=caller.member, line=one_line(arguments.note))
@@ -269,6 +272,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     )
     fence = task.fence + 1
     tx.run("close_offer", id=offer.id, state="accepted", now=tx.now, reason=arguments.reason or "")
+    tx.changed(topics.inbox(offer.receiver))
     tx.run(
         "claim",
         id=task.id,
@@ -279,6 +283,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         hops=task.row.hops + 1,
         seq=seq,
     )
+    task_changed(tx, task.id, task.holder, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
     add_entry(
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
@@ -312,6 +317,7 @@ def _close(
         detail={"task": task.name, "accept": False, "reason": reason},
     )
     tx.run("close_offer", id=offer.id, state=state, now=tx.now, reason=reason)
+    tx.changed(topics.inbox(offer.receiver))
     give_back(tx, task, tx.now, seq)
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from teamroom.server import topics
 from teamroom.server.facts.holding import give_back, remind_assigned
 from teamroom.server.facts.ids import offer_name, task_name
-from teamroom.server.facts.task import task_now
+from teamroom.server.facts.task import task_changed, task_now
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.store.rows.hand_offs import OfferRow, OpenOffer
 from teamroom.server.store.rows.tasks import TaskRow
@@ -23,12 +24,16 @@ def release_everything(tx: Writing, member: int) -> dict[str, Any]:
         task = task_now(tx, tx.only(TaskRow, "task", id=offer.task))
         over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", tx.now)
         tx.run("close_offer", id=offer.id, state=over, now=tx.now, reason="killed")
+        task_changed(tx, task.id, task.holder)
+        if task.row.receiver is not None:
+            tx.changed(topics.inbox(task.row.receiver))
         if offer.giver != member:
             give_back(tx, task, since or tx.now, next_seq)
             tx.effects.woken.add(offer.giver)
     tasks = tx.column(int, "tasks_held", member=member)
     for id_ in tasks:
         tx.run("free_task", id=id_, state="open", seq=next_seq)
+        task_changed(tx, id_, member)
         remind_assigned(tx, tx.only(TaskRow, "task", id=id_))
     return {"offers": [offer_name(offer.id) for offer in offers], "tasks": [task_name(id_) for id_ in tasks]}
 

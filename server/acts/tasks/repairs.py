@@ -11,7 +11,7 @@ from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import STOPPERS
 from teamroom.server.facts.standing import state_of
-from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -21,6 +21,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import named, one_line
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
+from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WATCHDOGS_WOKEN = 5
@@ -116,6 +117,7 @@ def cancel_repair(tx: Writing, member: int, why: str, seq: int, states: Sequence
     """Take back a repair that nobody works on: the member is well again, or was killed."""
     row = _unfinished(tx, member)
     if row is not None and row.state in states:
+        task_changed(tx, row.task, tx.only(TaskRow, "task", id=row.task).holder)
         tx.run("free_task", id=row.task, state="cancelled", seq=seq)
         add_entry(tx, row.task, ROOM_AUTHOR, "cancelled", why)
 
@@ -152,6 +154,7 @@ def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> Non
     line = one_line(f"{task} is {what}, {why}: the repair of @{row.name}{', which was killed' if is_over else ''}")
     seq = log.append(tx, ROOM_AUTHOR, act="repair", subject=f"@{row.name}", summary=line, detail={"task": task})
     tx.run("free_task", id=row.task, state=state, seq=seq)
+    task_changed(tx, row.task, watchdog)
     add_entry(tx, row.task, ROOM_AUTHOR, "cancelled" if is_over else "freed", why)
     if not is_over:
         _wake(tx, row.name, watchdog, task, line, ROOM_MEMBER)
@@ -231,6 +234,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
         assigned=None,
         review="none",
     )
+    task_changed(tx, id_)
     tx.run("add_repair", task=id_, member=wanted.member)
     tx.run("add_need", task=id_, need=f"runtime:{wanted.name}")
     add_entry(tx, id_, wanted.by, "created", wanted.title)

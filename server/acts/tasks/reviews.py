@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.tasks.tasks import tell_freed
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, who_is_asked
 from teamroom.server.facts.standing import is_killed
-from teamroom.server.facts.task import StoredTask, add_entry, require_fence
+from teamroom.server.facts.task import StoredTask, add_entry, require_fence, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -102,6 +104,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
         evidence=json.dumps(brought["evidence"], ensure_ascii=False),
         seq=seq,
     )
+    task_changed(tx, task.id, task.holder)
     add_entry(tx, task.id, caller, "completed", arguments.summary, {"evidence": brought["evidence"]})
     if state == "in_review":
         schedule_review(tx, task.id, caller.owner if reviewer is None else reviewer.id)
@@ -141,9 +144,13 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
         reviewer=caller.member,
         upheld=int(accepted),
     )
+    tx.changed(topics.inbox(caller.member), *([] if task.row.reviewer is None else [topics.inbox(task.row.reviewer)]))
+    if task.row.completed_by is not None:
+        member_changed(tx, task.row.completed_by)
     state = "done"
     if accepted:
         tx.run("accept_task", id=task.id, reviewer=caller.member, seq=seq)
+        task_changed(tx, task.id)
     else:
         state = _send_back(tx, task, seq)
     add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
@@ -170,6 +177,7 @@ def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
         lease_seconds=seconds,
         seq=seq,
     )
+    task_changed(tx, task.id, None if back is None else back.id)
     if back is None:
         return "open"
     schedule_task(tx, task.id, back.id, back.mode, seconds)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import (
     Act,
     Arguments,
@@ -24,7 +25,7 @@ from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
-from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence
+from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -128,6 +129,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         assigned=assigned.id if assigned is not None else None,
         review=arguments.review.removeprefix("@"),
     )
+    task_changed(tx, id_)
     for need in arguments.needs or ():
         tx.run("add_need", task=id_, need=need)
     _set_dependencies(tx, id_, arguments.depends_on or [])
@@ -247,6 +249,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         blocked_on=(arguments.blocked_on or task.row.blocked_on) if state == "blocked" else "",
         seq=seq,
     )
+    task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
     if arguments.note:
         tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
@@ -262,7 +265,10 @@ def _let_go(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller
         )
     if task.state == "offered":
         tx.run("close_offer", id=task.row.offer, state="voided", now=tx.now, reason=arguments.status)
+        if task.row.receiver is not None:
+            tx.changed(topics.inbox(task.row.receiver))
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
+    task_changed(tx, task.id, task.holder)
     told = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {caller.member}
     line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
     wake_members(tx, told, reason="control", subject=task.name, sender=caller.member, line=line)
@@ -298,6 +304,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
         seq=seq,
     )
+    task_changed(tx, task.id, task.holder)
     if changes.review is not None and task.state == "in_review":
         ask_again(tx, as_review(row), changes.review.removeprefix("@"))
     if changes.needs is not None:

@@ -50,6 +50,12 @@ where member = :member and capability = :capability
 update capability set attested_at = null, attested_until = null, attested_by = null
 where member = :member and capability = :capability
 
+-- name: tried_to_prove
+select member from capability
+where capability = :capability and (proven_until is not null or failed_at is not null)
+order by member
+limit :limit
+
 -- name: end_proofs
 -- The planted value was replaced or removed, so earlier proofs no longer count.
 update capability

@@ -176,6 +176,10 @@ delete from need where task = :task
 -- name: needs
 select need from need where task = :task order by need
 
+-- name: dependents
+-- The tasks that name a task among those that they wait for; their pages show its state.
+select task from dependency where needs_task = :task order by task limit :limit
+
 -- name: add_dependency
 insert into dependency (task, needs_task) values (:task, :needs_task) on conflict do nothing
 

@@ -1,0 +1,13 @@
+"""What is read of listeners."""
+
+from typing import NamedTuple
+
+
+class ListenerRow(NamedTuple):
+    """The one live listener of an agent."""
+
+    fence: int
+    mechanism: str
+    listener: str | None
+    server: str
+    began_at: float

@@ -1,0 +1,44 @@
+"""The names of what can change in the room. Acts state them next to what they write; listeners follow them.
+
+A topic names what is read, not who reads it. It is a hint to read again: what comes due by time alone states nothing,
+and neither does presence, which every call moves.
+"""
+
+STREAM = "stream"
+BOARD = "board"
+ROSTER = "roster"
+PLANTS = "plants"
+POLICY = "policy"
+CHANNELS = "channels"
+ROOM = "room:0"
+"""What is set for the whole room."""
+
+
+def task(id_: int) -> str:
+    """A task's own page."""
+    return f"task:{id_}"
+
+
+def inbox(member: int) -> str:
+    """What waits for a member. Only who follows it is a listener."""
+    return f"inbox:{member}"
+
+
+def me(member: int) -> str:
+    """What a member sees of itself: its standing, mode, tasks and capabilities."""
+    return f"me:{member}"
+
+
+def member(id_: int) -> str:
+    """A member as others see it."""
+    return f"member:{id_}"
+
+
+def owner(id_: int) -> str:
+    """What is set for all agents of an owner."""
+    return f"owner:{id_}"
+
+
+def tools(member: int) -> str:
+    """The tools that a member may call."""
+    return f"tools:{member}"

@@ -1,0 +1,311 @@
+"""The one registry of listeners: which long poll, stream or subscription is the live one of each agent (PRS5).
+
+Every mechanism asks here before it tells an agent of its wakes. The newest listener wins: the one that began last where
+both say when they began, else the one that called last. The older one is superseded, whatever its mechanism.
+
+Who listens is also in the store, where another server sees it. The fence there rises when a listener changes hands; a
+poll of the same listener writes nothing. A listener whose fence is no longer the stored one is superseded, too.
+"""
+
+import contextlib
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from teamroom.server.acts.presence.trouble import tell_of_take_overs
+from teamroom.server.clock import Clock
+from teamroom.server.door.door import Door
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.settings import Settings
+from teamroom.server.store.engine import StorageError, Store
+from teamroom.server.store.rows.listeners import ListenerRow
+from teamroom.server.store.transaction import Writing
+from teamroom.server.wake.newest import LISTENERS_KNOWN, Ages
+
+TAKE_OVER_SECONDS = 60.0
+"""The window in which take-overs are counted: some are usual, as a client that lost its connection calls again."""
+
+ONLY_SERVER = "only"
+"""The name of the server of a room that has one. It stays the same when the server starts again."""
+
+Mechanism = Literal["long poll", "stream", "subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who listens, as far as the room can tell: the name that the listener gives, and its session.
+
+    `session`: the connection of an older client, the same for all its calls; None for a client of the newest protocol.
+    """
+
+    name: str | None = None
+    session: object | None = None
+
+
+class Listening:
+    """One call, stream or subscription that waits for a member's wakes."""
+
+    __slots__ = ("_on_superseded", "caller", "live", "mechanism", "superseded")
+
+    def __init__(self, caller: Caller, mechanism: Mechanism, on_superseded: Callable[[], None]) -> None:
+        self.caller, self.mechanism = caller, mechanism
+        self.live: Live | None = None
+        """The listener that this is a part of; None for a person, who may listen in many places."""
+        self.superseded = False
+        self._on_superseded = on_superseded
+
+    def supersede(self) -> None:
+        """A newer listener is told of the wakes from now on."""
+        if not self.superseded:
+            self.superseded = True
+            self._on_superseded()
+
+
+@dataclass(slots=True)
+class Live:
+    """The live listener of an agent, and what of it waits now: at most one of each mechanism.
+
+    `fence`: the stored number of its turn; None while that is not written. `told`: the names, newest last, of those
+    that were superseded since it or its predecessors began to wait.
+    """
+
+    mechanism: Mechanism
+    name: str | None
+    session: object | None
+    told: tuple[str, ...] = ()
+    fence: int | None = None
+    is_writing: bool = False
+    waits: dict[Mechanism, Listening] = field(default_factory=dict)
+
+    def is_same(self, mechanism: Mechanism, origin: Origin) -> bool:
+        """Whether a call is of this very listener: by its name, its session, or because nothing else waits."""
+        if self.name is not None and origin.name is not None:
+            return self.name == origin.name
+        if self.session is not None and self.session is origin.session:
+            return True
+        return not self.waits and (self.mechanism, self.name) == (mechanism, origin.name)
+
+    def supersede(self) -> None:
+        """End all that waits."""
+        for listening in list(self.waits.values()):
+            listening.supersede()
+
+
+class Listeners:
+    """The one live listener of each agent, on this server."""
+
+    def __init__(
+        self, door: Door, store: Store, clock: Clock, steady: Clock, settings: Settings, server: str = ONLY_SERVER
+    ) -> None:
+        self._door, self._store, self._steady, self._server = door, store, steady, server
+        self._ages = Ages(clock, steady)
+        self._live: dict[int, Live] = {}
+        self._take_overs = TakeOvers(settings)
+
+    def note_call(self, caller: Caller, name: str) -> None:
+        """Note that a named listener is there although it does not wait, as while its command runs."""
+        self._ages.note_call(caller.member, name, self._waiting_name(caller.member))
+
+    @contextlib.asynccontextmanager
+    async def listening(
+        self, caller: Caller, mechanism: Mechanism, origin: Origin, on_superseded: Callable[[], None]
+    ) -> AsyncIterator[Listening]:
+        """Listen as long as the block runs; see `join`."""
+        mine, is_answered = await self.join(caller, mechanism, origin, on_superseded), False
+        try:
+            yield mine
+            is_answered = True
+        finally:
+            self.leave(mine, is_answered)
+
+    async def join(
+        self, caller: Caller, mechanism: Mechanism, origin: Origin, on_superseded: Callable[[], None]
+    ) -> Listening:
+        """Listen as the newest listener of an agent, until `leave`; `on_superseded` runs once another one is.
+
+        A listener that began before a live one is superseded from the start. So is one that was superseded already,
+        as long as the listener that took its place waits.
+        """
+        mine = Listening(caller, mechanism, on_superseded)
+        if caller.kind != "agent":
+            return mine
+        live = self._live.get(caller.member)
+        if self._is_older(caller.member, origin.name, live):
+            mine.supersede()
+            return mine
+        try:
+            is_same = (
+                live is not None and live.is_same(mechanism, origin) and await self._is_stored(caller.member, live)
+            )
+            if live is not None and is_same and self._is_current(live, caller.member):
+                await self._go_on(mine, live, origin)
+            else:
+                await self._take_over(mine, self._live.get(caller.member), origin)
+        except BaseException:
+            self.leave(mine)
+            raise
+        return mine
+
+    def leave(self, mine: Listening, is_answered: bool = False) -> None:
+        """It waits no more; `is_answered`: because it was told something, so that it calls again soon."""
+        live = mine.live
+        if live is None or live.waits.get(mine.mechanism) is not mine:
+            return
+        del live.waits[mine.mechanism]
+        if not live.waits:
+            live.session, live.told = None, ()
+            if self._live.get(mine.caller.member) is live:
+                self._ages.note_end(mine.caller.member, live.name, is_answered)
+
+    async def is_live(self, mine: Listening) -> bool:
+        """Whether a listener may be told of a wake: no newer one took its place, here or on another server."""
+        live, member = mine.live, mine.caller.member
+        if mine.superseded or live is None or await self._is_stored(member, live):
+            return not mine.superseded
+        self._end(member, live)
+        if self._take_overs.is_alarming(member, self._steady()):
+            with contextlib.suppress(Refusal):
+                await self._door.act_as_room(lambda tx: tell_of_take_overs(tx, mine.caller))
+        return False
+
+    def _is_current(self, live: Live, member: int) -> bool:
+        return self._live.get(member) is live
+
+    async def _is_stored(self, member: int, live: Live) -> bool:
+        """Whether a listener's turn is still the stored one; also where it could not be stored, or cannot be read."""
+        if live.fence is None:
+            return True
+        try:
+            return await self._store.look_up(lambda tx: tx.value(int, "listener_fence", member=member)) == live.fence
+        except StorageError:
+            return True
+
+    def _is_older(self, member: int, name: str | None, live: Live | None) -> bool:
+        if name is None:
+            return False
+        if live is not None and live.waits and live.name != name and name in live.told:
+            return True
+        return not self._ages.note_call(member, name, self._waiting_name(member))
+
+    def _waiting_name(self, member: int) -> str | None:
+        live = self._live.get(member)
+        return live.name if live is not None and live.waits else None
+
+    async def _go_on(self, mine: Listening, live: Live, origin: Origin) -> None:
+        """Another call of the live listener. Its last call of the same mechanism ends: its connection was lost."""
+        earlier = live.waits.get(mine.mechanism)
+        mine.live, live.waits[mine.mechanism] = live, mine
+        live.name, live.session = live.name or origin.name, live.session or origin.session
+        if earlier is not None:
+            earlier.supersede()
+        if live.fence is None and not live.is_writing:
+            await self._write_down(mine, live)
+
+    async def _take_over(self, mine: Listening, older: Live | None, origin: Origin) -> None:
+        live, was_waiting = Live(mine.mechanism, origin.name, origin.session), older is not None and bool(older.waits)
+        mine.live, live.waits[mine.mechanism] = live, mine
+        self._live[mine.caller.member] = live
+        is_alarming = False
+        if older is not None and was_waiting:
+            names = (*older.told, older.name) if older.name is not None else older.told
+            live.told = tuple(name for name in names if name != live.name)[-LISTENERS_KNOWN:]
+            older.supersede()
+            is_alarming = self._take_overs.is_alarming(mine.caller.member, self._steady())
+        await self._write_down(mine, live, is_change=was_waiting, is_alarming=is_alarming)
+
+    async def _write_down(
+        self, mine: Listening, live: Live, is_change: bool = False, is_alarming: bool = False
+    ) -> None:
+        """Store who listens now, unless that is stored already. Where nothing can be written, listening goes on (SAF4).
+
+        `is_change`: another listener of this server waited until now, so that a row of the same words is another turn.
+        """
+        caller = mine.caller
+        wanted = Stored(live.mechanism, live.name, self._server, self._ages.began_at(caller.member, live.name))
+
+        def take(tx: Writing) -> int | None:
+            if is_alarming:
+                tell_of_take_overs(tx, caller)
+            return wanted.take(tx, caller.member)
+
+        live.is_writing = True
+        try:
+            stored = await self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+            if self._live.get(caller.member) is not live:
+                return  # superseded meanwhile
+            if stored is not None and not is_change and wanted.is_same(stored):
+                live.fence = stored.fence
+            elif (fence := await self._door.act_as_room(take)) is not None:
+                live.fence = fence
+            else:
+                self._end(caller.member, live)
+        except (Refusal, StorageError):
+            pass
+        finally:
+            live.is_writing = False
+
+    def _end(self, member: int, live: Live) -> None:
+        """A listener on another server took its place."""
+        live.supersede()
+        if self._live.get(member) is live:
+            del self._live[member]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A listener as the store knows it, for every server of the room."""
+
+    mechanism: Mechanism
+    name: str | None
+    server: str
+    began_at: float
+
+    def is_same(self, row: ListenerRow) -> bool:
+        """Whether a stored row is of this very listener: a name says which one it is, also on another server."""
+        if self.name is not None:
+            return bool(row.listener == self.name)
+        return (row.mechanism, row.listener, row.server) == (self.mechanism, None, self.server)
+
+    def take(self, tx: Writing, member: int) -> int | None:
+        """Take the place of the stored listener; returns the new fence, or None where that began later elsewhere."""
+        row = tx.one(ListenerRow, "listener", member=member)
+        if row is not None and self._is_older(row):
+            return None
+        tx.run(
+            "take_listener",
+            member=member,
+            mechanism=self.mechanism,
+            listener=self.name,
+            server=self.server,
+            began_at=self.began_at,
+        )
+        return tx.number("listener_fence", member=member)
+
+    def _is_older(self, row: ListenerRow) -> bool:
+        """Whether it began before a listener of another server; what is live on its own server, that server knows."""
+        if row.server == self.server or self.name is None or row.listener is None:
+            return False
+        return bool((self.began_at, self.name) < (row.began_at, row.listener))
+
+
+class TakeOvers:
+    """How often a member's newest listener ended an older one, of late."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._newest: dict[int, deque[float]] = {}
+        self._alarmed: dict[int, float] = {}
+
+    def is_alarming(self, member: int, now: float) -> bool:
+        """Note a take-over; returns whether these are too many, and nobody was told of them in a while."""
+        newest = self._newest.setdefault(member, deque(maxlen=self._settings.take_overs + 1))
+        newest.append(now)
+        if len(newest) <= self._settings.take_overs or now - newest[0] > TAKE_OVER_SECONDS:
+            return False
+        if now - self._alarmed.get(member, -math.inf) < self._settings.take_over_alarm_seconds:
+            return False
+        self._alarmed[member] = now
+        return True

@@ -1,0 +1,92 @@
+"""Which listener of a member is the newest: when each one began, and until when it counts as there."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from teamroom.server.clock import Clock
+from teamroom.server.refusals import Refusal
+
+LISTENER = "teamroom/listener"
+"""The key of `_meta` under which a listener gives its name with each call."""
+
+LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
+"""A listener's name: when it began, as a Unix time in milliseconds, and a suffix. Names sort by age."""
+
+HEARD_SECONDS = 25.0
+"""A listener that does not wait counts as there for so long after its last call: it beats more than twice as often."""
+
+LISTENERS_KNOWN = 16
+"""The room remembers when this many of a member's listeners began, and which of them it superseded."""
+
+MILLISECONDS = 1000
+
+
+def listener_name(meta: Any) -> str | None:
+    """The name that a listener gives itself in the `_meta` of a call. Raises Refusal `invalid`."""
+    value = meta.get(LISTENER) if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    if not isinstance(value, str) or not LISTENER_FORM.fullmatch(value):
+        raise Refusal(
+            "invalid",
+            f"_meta {LISTENER} is no time of 13 digits, a dash, and 1 to 16 small letters or digits.",
+            "Send the Unix time in milliseconds at which your listener began, and a suffix, the same with each call.",
+        )
+    return value
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest named listener of a member, and until when it counts as there without a call that waits."""
+
+    name: str
+    began: float
+    until: float
+
+
+class Ages:
+    """When the named listeners of each member began, and which is the newest."""
+
+    def __init__(self, clock: Clock, steady: Clock) -> None:
+        self._clock, self._steady = clock, steady
+        self._newest: dict[int, Newest] = {}
+        self._began: dict[int, dict[str, float]] = defaultdict(dict)
+
+    def note_call(self, member: int, name: str, waits: str | None = None) -> bool:
+        """Note a call of a named listener; returns False if a listener that began later is there.
+
+        `waits`: the name of the member's live listener, while it waits.
+        """
+        now, began = self._steady(), self._began_at(member, name)
+        newest = self._newest.get(member)
+        is_older = newest is not None and (began, name) < (newest.began, newest.name)
+        if newest is not None and is_older and (now < newest.until or waits == newest.name):
+            return False
+        self._newest[member] = Newest(name, began, now + HEARD_SECONDS)
+        return True
+
+    def note_end(self, member: int, name: str | None, is_answered: bool) -> None:
+        """A listener waits no more: one that was answered calls soon, one that hung up is gone until it calls again."""
+        newest = self._newest.get(member)
+        if newest is not None and newest.name == name:
+            newest.until = self._steady() + (HEARD_SECONDS if is_answered else 0)
+
+    def began_at(self, member: int, name: str | None) -> float:
+        """When a listener began, as a Unix time; now for one without a name."""
+        ago = 0.0 if name is None else self._steady() - self._began_at(member, name)
+        return self._clock() - ago
+
+    def _began_at(self, member: int, name: str) -> float:
+        """When a listener began, by the room's steady clock: as it says, and at its first call at the latest.
+
+        A later step of either clock changes nothing about it.
+        """
+        known = self._began[member]
+        if name not in known:
+            said = int(name.partition("-")[0]) / MILLISECONDS
+            known[name] = self._steady() - max(0.0, self._clock() - said)
+            if len(known) > LISTENERS_KNOWN:
+                del known[next(iter(known))]
+        return known[name]
