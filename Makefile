@@ -50,6 +50,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.ticks
+	$(BIN)/python -m tests.bench.start
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
 	$(BIN)/python -m tests.campaigns.claims 200

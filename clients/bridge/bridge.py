@@ -1,8 +1,8 @@
-"""Frames of JSON-RPC on their way between one client and the room, in both protocol eras.
+"""Carries JSON-RPC frames between one client and the room, in both protocol eras.
 
-A modern request (2026-07-28) says its version in itself; what it says is repeated in headers. An older
-client opens a session with `initialize`: the bridge keeps the session's id, opens the stream on which
-the room pushes, and opens the session again when the room has forgotten it, say because it restarted.
+A modern request (2026-07-28) contains its version, and headers repeat it. An older client opens a session with
+`initialize`. For it, the bridge keeps the session's id and opens the stream on which the room pushes. If the room has
+forgotten the session, for example after a restart, the bridge opens it again.
 """
 
 import json
@@ -13,35 +13,33 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 import httpx2
-from mcp.shared.inbound import (
-    MCP_PROTOCOL_VERSION_HEADER,
-)
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
+
+from teamroom.clients.bridge.frames import Frame, error, refused
+from teamroom.clients.session.connection import CONNECT_SECONDS
+from teamroom.clients.session.failure import Failure, UnreachableError
+from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
     PARSE_ERROR,
-    PROTOCOL_VERSION_META_KEY,
+    SESSION_HEADER,
+    VERSION_HEADER,
+    read_answer,
+    read_resource,
+    resource_json,
+    token_headers,
 )
-from mcp_types.version import LATEST_MODERN_VERSION
+from teamroom.clients.session.streams import http_client
 
-from teamroom.clients.bridge.frames import Frame, error, refused
-from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError, refusal
-from teamroom.clients.session.place import Place, member_token
-from teamroom.clients.session.room import http_client
-
-CONNECT_SECONDS = 5.0
 SEND_SECONDS = 30.0
 NOTIFY_SECONDS = 10.0
-"""How long a connection, sending a body, and a notification may take. Answers may take any time."""
+"""The timeouts of sending a body and of a notification. Answers have no timeout."""
 
 DRAIN_SECONDS = 1.0
-"""What calls in flight still have once standard input has ended."""
+"""How long calls in flight may take after standard input has ended."""
 
 LISTEN_AGAIN_SECONDS = (1.0, 15.0)
-"""The pause before the room's push stream is opened again: at first, and at most."""
-
-SESSION_HEADER = "mcp-session-id"
+"""The first and the longest wait before the push stream is reopened."""
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -57,7 +55,7 @@ class InFlight:
 
 @dataclass
 class Session:
-    """What an older client opened and follows, and how to open it again."""
+    """The session of an older client: its id, its subscriptions and how to reopen it."""
 
     initialize: Frame
     id: str | None
@@ -65,7 +63,7 @@ class Session:
     followed: dict[str, Frame] = field(default_factory=dict)
 
     def note(self, frame: Frame) -> None:
-        """Note what the room has granted: it forgets that with the session, and with the token."""
+        """Note a subscription that the room granted. The room forgets it with the session or the token."""
         params = frame.message.get("params")
         uri = str(params.get("uri") if isinstance(params, dict) else None)
         if frame.method == "resources/subscribe":
@@ -74,13 +72,13 @@ class Session:
             self.followed.pop(uri, None)
 
     def headers(self) -> dict[str, str]:
-        """The headers of every message in the session."""
-        found = {MCP_PROTOCOL_VERSION_HEADER: self.version}
+        """Return the headers of every message in the session."""
+        found = {VERSION_HEADER: self.version}
         return found if self.id is None else {**found, SESSION_HEADER: self.id}
 
 
 class Bridge:
-    """One client's way to its room. `failure` is what keeps it from the room at the moment."""
+    """Connects one client to its room. `failure` is why the room cannot be reached at the moment."""
 
     def __init__(self, place: Place, name: str, write: Write, say: Callable[[str], None]) -> None:
         self.failure: Failure | None = None
@@ -100,14 +98,14 @@ class Bridge:
         self._tasks: anyio.abc.TaskGroup
 
     async def run(self, lines: AsyncIterable[bytes | None]) -> None:
-        """Carry the client's frames until they end; then what is in flight has a second more.
+        """Carry the client's frames until they end; then wait up to a second for the calls in flight.
 
-        None stands for a line that was too long to be read.
+        None represents a line that was too long.
         """
         timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS, write=SEND_SECONDS)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=16)
         async with (
-            http_client(self._place.endpoint, {}, timeout, limits) as self._http,
+            http_client(self._place.endpoint, timeout, limits) as self._http,
             anyio.create_task_group() as self._tasks,
         ):
             async for line in lines:
@@ -119,22 +117,22 @@ class Bridge:
                 await self._end_session()
 
     async def _until_answered(self) -> None:
-        """Wait for the calls in flight, but not for streams and what was cancelled."""
+        """Wait for the calls in flight, except for streams and cancelled calls."""
         while any(not (flight.is_cancelled or flight.frame.is_stream) for flight in self._in_flight.values()):
             self._answered = anyio.Event()
             await self._answered.wait()
 
     async def _take(self, line: bytes | None) -> None:
         if line is None:
-            await self._write(error(None, INVALID_REQUEST, "This line is too long to be carried."))
+            await self._write(error(None, INVALID_REQUEST, "This line is too long."))
             return
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            await self._write(error(None, PARSE_ERROR, "This line is no JSON."))
+            await self._write(error(None, PARSE_ERROR, "This line is not JSON."))
             return
         if not isinstance(message, dict):
-            await self._write(error(None, INVALID_REQUEST, "Send one JSON-RPC message a line."))
+            await self._write(error(None, INVALID_REQUEST, "Send one JSON-RPC message per line."))
             return
         frame = Frame(line, message)
         if frame.is_request:
@@ -145,7 +143,7 @@ class Bridge:
             await self._pass_on(frame)
 
     def _is_cancelled_here(self, frame: Frame) -> bool:
-        """Over modern HTTP a call is cancelled by closing its stream; older sessions are told so by the frame."""
+        """Cancel a modern call by closing its stream. Older sessions get the frame itself."""
         if frame.method != "notifications/cancelled":
             return False
         params = frame.message.get("params")
@@ -180,19 +178,19 @@ class Bridge:
     async def _ask(self, frame: Frame, flight: InFlight) -> None:
         session = self._session
         async with self._post(frame) as response:
-            if not self._must_ask_again(response, frame):
+            if not self._must_retry(response, frame):
                 await self._carry_back(response, frame, flight)
                 return
         if response.status_code == 401:
             await self._admit()
-            await self._follow_again()
+            await self._subscribe_again()
         elif session is not None:
             await self._renew(session)
         async with self._post(frame) as response:
             await self._carry_back(response, frame, flight)
 
-    def _must_ask_again(self, response: httpx2.Response, frame: Frame) -> bool:
-        """Once more after a token that was replaced in its file, or a session that the room has forgotten."""
+    def _must_retry(self, response: httpx2.Response, frame: Frame) -> bool:
+        """Whether to retry: the token was replaced in its file, or the room has forgotten the session."""
         if response.status_code == 401:
             self._is_admitted = False
             return self._read_token() != self._token
@@ -201,7 +199,7 @@ class Bridge:
 
     @asynccontextmanager
     async def _post(self, frame: Frame) -> AsyncIterator[httpx2.Response]:
-        headers = self._headers()
+        headers = token_headers(self._token)
         if frame.modern_version is not None:
             headers |= frame.modern_headers()
         elif frame.method != "initialize" and self._session is not None:
@@ -224,7 +222,7 @@ class Bridge:
             await self._write(error(frame.message["id"], CONNECTION_CLOSED, why))
 
     async def _hand_over(self, data: bytes, frame: Frame, response: httpx2.Response) -> bool:
-        """Write what the room sent; returns whether it was the answer to this frame."""
+        """Pass on a message of the room; returns whether it answers this frame."""
         try:
             message = json.loads(data)
         except (ValueError, RecursionError):
@@ -233,7 +231,7 @@ class Bridge:
             return False
         is_answer = "method" not in message and ("result" in message or "error" in message)
         if is_answer and message.get("id") != frame.message["id"]:
-            message["id"] = frame.message["id"]  # refused before its id was read
+            message["id"] = frame.message["id"]  # the room refused it before reading its id
             data = json.dumps(message).encode()
         if is_answer and frame.method == "initialize" and isinstance(message.get("result"), dict):
             version = str(message["result"].get("protocolVersion", ""))
@@ -247,7 +245,7 @@ class Bridge:
     # -------------------------------------------------------------- notifications, answers of the client, sessions
 
     async def _pass_on(self, frame: Frame) -> None:
-        """A message that nobody waits for. Without a session there is nowhere it could go."""
+        """Send a message that needs no answer. Without a session, there is no recipient."""
         if self._session is None and frame.modern_version is None:
             return
         try:
@@ -266,12 +264,12 @@ class Bridge:
         self._tasks.start_soon(self._carry_pushes, self._listening)
 
     async def _carry_pushes(self, scope: anyio.CancelScope) -> None:
-        """Keep the stream open on which the room pushes to an older client."""
+        """Keep the push stream of an older client open."""
         pause, longest = LISTEN_AGAIN_SECONDS
         with scope:
             while (session := self._session) is not None and session.id is not None:
                 try:
-                    headers = {**self._headers(), **session.headers()}
+                    headers = {**token_headers(self._token), **session.headers()}
                     async with self._http.stream("GET", self._place.endpoint, headers=headers) as response:
                         if response.status_code == 200:
                             pause = LISTEN_AGAIN_SECONDS[0]
@@ -281,16 +279,16 @@ class Bridge:
                         return
                     if response.status_code == 404:
                         await self._renew(session)
-                    elif response.status_code == 401 and self._must_ask_again(response, session.initialize):
+                    elif response.status_code == 401 and self._must_retry(response, session.initialize):
                         await self._admit()
-                        await self._follow_again()
+                        await self._subscribe_again()
                 except (httpx2.TransportError, Failure):
-                    pass  # the room is away: ask again, at a pace that it can bear
+                    pass  # the room cannot be reached: back off and retry
                 await anyio.sleep(pause)
                 pause = min(2 * pause, longest)
 
     async def _renew(self, forgotten: Session) -> None:
-        """Open a session again that the room has forgotten. Raises Failure."""
+        """Reopen a session that the room has forgotten. Raises Failure."""
         async with self._renewing:
             if self._session is not forgotten:
                 return
@@ -298,16 +296,16 @@ class Bridge:
                 session_id = response.headers.get(SESSION_HEADER)
                 await response.aread()
             if response.status_code != 200 or session_id is None:
-                raise Failure("The room did not open the session again.", "Connect again.")
+                raise Failure("The room did not reopen the session.", "Connect again.")
             self._session = Session(forgotten.initialize, session_id, forgotten.version, forgotten.followed)
-            told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-            async with self._post(Frame(json.dumps(told).encode(), told)) as response:
+            initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            async with self._post(Frame(json.dumps(initialized).encode(), initialized)) as response:
                 await response.aread()
-            self._say("teamroom: the session was opened again.")
-            await self._follow_again()
+            self._say("teamroom: the session was reopened.")
+            await self._subscribe_again()
 
-    async def _follow_again(self) -> None:
-        """Subscribe once more to what the client follows."""
+    async def _subscribe_again(self) -> None:
+        """Renew the client's subscriptions."""
         for frame in list(self._session.followed.values()) if self._session is not None else ():
             async with self._post(frame) as response:
                 await response.aread()
@@ -316,7 +314,7 @@ class Bridge:
         session, self._session = self._session, None
         if session is not None and session.id is not None:
             try:
-                headers = {**self._headers(), **session.headers()}
+                headers = {**token_headers(self._token), **session.headers()}
                 await self._http.delete(self._place.endpoint, headers=headers)
             except (httpx2.TransportError, Failure):
                 pass
@@ -324,19 +322,13 @@ class Bridge:
     # -------------------------------------------------------------- who we are
 
     async def _admit(self) -> None:
-        """Make sure that the token is the named member's, once. Raises Failure."""
+        """Check once that the token belongs to the named member. Raises Failure."""
         async with self._admitting:
             if self._is_admitted:
                 return
             self._token = self._read_token()
             name = await self._who_am_i()
-            if name.casefold() != self._name.casefold():
-                raise Failure(
-                    f"The token is @{name}'s, and --as says {self._name}.",
-                    f"Connect as {name}, or give the token of {self._name}: teamroom enroll {self._name} --save",
-                    NOT_AUTHORISED,
-                    {"code": "not_allowed"},
-                )
+            check_member(self._name, name, "Connect", {"code": "not_allowed"})
             self._is_admitted = True
             self.failure = None
             self._say(f"teamroom: connected to {self._place.endpoint} as @{name}.")
@@ -345,52 +337,29 @@ class Bridge:
         return member_token(self._place, self._name)
 
     async def _who_am_i(self) -> str:
-        envelope = {PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION, CLIENT_CAPABILITIES_META_KEY: {}}
-        ask = {
-            "jsonrpc": "2.0",
-            "id": 0,
-            "method": "resources/read",
-            "params": {"uri": "teamroom://me", "_meta": envelope},
-        }
-        async with self._post(Frame(json.dumps(ask).encode(), ask)) as response:
-            text = await response.aread()
-        try:
-            body = json.loads(text)
-            if "error" not in body:
-                contents = body["result"]["contents"]
-                json_text = next(c["text"] for c in contents if c.get("mimeType") == "application/json")
-                return str(json.loads(json_text)["name"])
-            data = body["error"].get("data")
-        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-            data = None
-        if isinstance(data, dict) and "code" in data:
-            raise refusal(data)
-        raise Failure(f"What answers at {self._place.endpoint} is no room.", "Name the room with --url or --data.")
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._token}",
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-        }
+        request = read_resource("teamroom://me")
+        url, headers = self._place.endpoint, request.headers(self._token)
+        answer = await self._http.post(url, content=request.body(0), headers=headers)
+        me = resource_json(read_answer(url, answer.headers.get("content-type", ""), answer.content))
+        return str(me["name"])
 
     def _transport_failure(self, fault: httpx2.TransportError) -> Failure:
         if isinstance(fault, httpx2.ConnectError | httpx2.ConnectTimeout):
             return UnreachableError(self._place.endpoint)
         return Failure(
-            "The room went away before it answered.",
-            "Look at what stands before you repeat the call; if no room answers, run `teamroom up`.",
+            "The connection was lost before the room answered.",
+            "Check whether the call was carried out before you repeat it. If no room answers, run `teamroom up`.",
         )
 
     def _note(self, failure: Failure) -> None:
-        """Say on standard error what keeps the client from its room, once."""
+        """Report a failure on standard error, once."""
         if self.failure is None or self.failure.why != failure.why:
             self._say(failure.text())
         self.failure = failure
 
 
 async def _events(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The messages of an event stream."""
+    """Yield the messages of an event stream."""
     async for event in httpx2.EventSource(response, max_event_size=None):
         if event.event == "message" and event.data:
             yield event.data.encode()

@@ -1,7 +1,7 @@
-"""`teamroom connect`: a client's stdin and stdout on one side, the room's HTTP endpoint on the other.
+"""`teamroom connect`: connects a client's standard input and output to the room's HTTP endpoint.
 
-Every frame is carried as it is, in both protocol eras, pushes included. Standard output carries protocol
-and nothing else; words go to standard error. It ends when standard input does.
+Every frame is carried unchanged, in both protocol eras, pushes included. Standard output carries only the protocol;
+messages go to standard error. The bridge ends when standard input ends.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.terminal import say
 
 FRAME_BYTES = 8 * 1024 * 1024
-"""The longest line that is read from the client; the room itself takes far less."""
+"""The longest line that is read from the client. The room accepts far less."""
 
 FRAMES_WAITING = 16
 
@@ -29,7 +29,7 @@ Frames = MemoryObjectSendStream[bytes | None]
 
 
 def connect(place: Place, name: str) -> Failure | None:
-    """Carry frames until standard input ends; returns what kept the bridge from its room to the end, if anything."""
+    """Carry frames until standard input ends; returns why the room could not be reached at the end, if it could not."""
     return anyio.run(partial(_carry, place, name))
 
 
@@ -38,7 +38,7 @@ async def _carry(place: Place, name: str) -> Failure | None:
     bridge = Bridge(place, name, write, say)
     send, receive = anyio.create_memory_object_stream[bytes | None](FRAMES_WAITING)
     loop = asyncio.get_running_loop()
-    # A daemon: a read that blocks on a terminal must not hold the process when a signal ends it.
+    # A daemon thread: a blocking read of a terminal must not keep the process alive after a signal.
     threading.Thread(target=_read_frames, args=(send, loop), daemon=True).start()
     async with receive:
         await bridge.run(receive)
@@ -46,7 +46,7 @@ async def _carry(place: Place, name: str) -> Failure | None:
 
 
 def _read_frames(frames: Frames, loop: asyncio.AbstractEventLoop) -> None:
-    """Hand each line of standard input to the loop, at the pace at which it takes them."""
+    """Send each line of standard input to the loop, with backpressure."""
     with open(sys.stdin.fileno(), "rb", closefd=False) as lines:
         while line := lines.readline(FRAME_BYTES):
             frame: bytes | None = line.strip()
@@ -60,7 +60,7 @@ def _read_frames(frames: Frames, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def protocol_only_on_stdout() -> Write:
-    """The way to the client. What else writes to standard output goes to standard error from now on."""
+    """Return the function that writes to the client. All other standard output goes to standard error from now on."""
     out = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lock = anyio.Lock()
@@ -74,6 +74,6 @@ def protocol_only_on_stdout() -> Write:
 
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
-    with contextlib.suppress(BrokenPipeError):  # the client left; standard input will say so
+    with contextlib.suppress(BrokenPipeError):  # the client is gone, and standard input ends too
         while view:
             view = view[os.write(descriptor, view) :]

@@ -1,30 +1,21 @@
-"""One message of a client: what it says, the headers that repeat it, and the errors that answer it."""
+"""One message of a client, the headers that repeat it, and error answers."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp.shared.inbound import (
-    MCP_METHOD_HEADER,
-    MCP_NAME_HEADER,
-    MCP_PROTOCOL_VERSION_HEADER,
-    NAME_BEARING_METHODS,
-    encode_header_value,
-)
-from mcp_types import CONNECTION_CLOSED, PROTOCOL_VERSION_META_KEY
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.protocol import CONNECTION_CLOSED, NAMED_BY, VERSION, VERSION_META, repeated_headers
 from teamroom.server.refusals import REFUSED
 
 STREAMS = frozenset({"subscriptions/listen", "events/stream"})
-"""Requests that stay open until their client leaves."""
+"""Requests that stay open until their client closes them."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One message of the client: its bytes, and what they say."""
+    """One message of the client: its bytes and its parsed content."""
 
     raw: bytes
     message: Mapping[str, Any]
@@ -37,46 +28,41 @@ class Frame:
 
     @property
     def is_request(self) -> bool:
-        """Whether somebody waits for an answer."""
+        """Whether the message needs an answer."""
         return self.method is not None and "id" in self.message
 
     @property
     def key(self) -> str:
-        """Its id, as a key under which 1 and "1" differ."""
+        """The id as JSON, so that 1 and "1" differ."""
         return json.dumps(self.message.get("id"))
 
     @property
     def modern_version(self) -> str | None:
-        """The version that a modern message says in itself."""
+        """The protocol version in a modern message."""
         params = self.message.get("params")
         meta = params.get("_meta") if isinstance(params, dict) else None
-        version = meta.get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, dict) else None
+        version = meta.get(VERSION_META) if isinstance(meta, dict) else None
         return version if isinstance(version, str) else None
 
     @property
     def is_modern(self) -> bool:
-        """Whether closing its HTTP stream is what cancels it."""
-        return self.modern_version in MODERN_PROTOCOL_VERSIONS
+        """Whether closing its HTTP stream cancels it."""
+        return self.modern_version == VERSION
 
     @property
     def is_stream(self) -> bool:
-        """Whether its answer comes when its client leaves, not before."""
+        """Whether its answer comes only when its client closes it."""
         return self.method in STREAMS
 
     def modern_headers(self) -> dict[str, str]:
-        """The headers that repeat a modern message."""
-        headers = {MCP_PROTOCOL_VERSION_HEADER: encode_header_value(self.modern_version or "")}
-        if self.method is not None:
-            headers[MCP_METHOD_HEADER] = encode_header_value(self.method)
+        """Return the headers that repeat a modern message."""
         params = self.message.get("params")
-        name = params.get(NAME_BEARING_METHODS.get(self.method or "", "")) if isinstance(params, dict) else None
-        if isinstance(name, str):
-            headers[MCP_NAME_HEADER] = encode_header_value(name)
-        return headers
+        name = params.get(NAMED_BY.get(self.method or "", "")) if isinstance(params, dict) else None
+        return repeated_headers(self.modern_version or "", self.method, name)
 
 
 def refused(frame: Frame, failure: Failure) -> bytes:
-    """The answer to a request that does not reach the room: why, and what to do, in words and as data."""
+    """Return the error answer to a request that did not reach the room, with why and fix."""
     code = failure.body.get("code")
     first = f"Refused ({code}): {failure.why}" if code else failure.why
     data = {**failure.body, "why": failure.why, "fix": failure.fix}
@@ -85,6 +71,6 @@ def refused(frame: Frame, failure: Failure) -> bytes:
 
 
 def error(id_: Any, code: int, message: str, data: dict[str, Any] | None = None) -> bytes:
-    """A JSON-RPC error."""
+    """Return a JSON-RPC error."""
     error = {"code": code, "message": message, **({"data": data} if data else {})}
     return json.dumps({"jsonrpc": "2.0", "id": id_, "error": error}).encode()

@@ -1,84 +1,85 @@
-"""A drill of the switch: a member made for it is killed, and its token must be dead at once."""
+"""A drill of the kill switch: kills a temporary member, whose token must stop working immediately."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import httpx2
-
-from teamroom.clients.doctor.findings import Finding
-from teamroom.clients.session.failure import Failure
+from teamroom.clients.local.findings import Finding
+from teamroom.clients.session.connection import Answer, Connection
+from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import Room, connected, run
+from teamroom.clients.session.protocol import token_headers
+from teamroom.clients.session.room import Room, connected
 
 NAME = "kill-drill"
-"""The member that each drill revives and kills, so that drills leave one behind in all."""
+"""The member that every drill revives and kills, so that drills leave only one member behind."""
 
 LABEL = "drill"
-REASON = "a drill of the switch by teamroom doctor"
+REASON = "a drill of the kill switch by teamroom doctor"
+UNAUTHORIZED = 401
 REFUSED_SECONDS = 5.0
-"""How long the dead token's call may take to be refused."""
+"""The timeout of the call with the killed member's token."""
 
 
 def kill_drill(place: Place) -> Iterator[Finding]:
-    """Enroll a member, let it act, kill it, and call once more with its token. Raises Failure."""
-    started, killed, answer = run(lambda: _drill(place))
-    if answer.status_code == httpx2.codes.UNAUTHORIZED and _code(answer) == "killed":
+    """Enroll a member, let it act, kill it, and call again with its token. Raises Failure."""
+    started, killed, answer = _drill(place)
+    if answer.status == UNAUTHORIZED and _code(answer) == "killed":
         found = (
             f"@{NAME} acted and was killed in {(killed - started) * 1000:.0f} ms; its next call was refused "
             f"(401 killed) {(time.perf_counter() - started) * 1000:.0f} ms after the kill was sent."
         )
         yield Finding("ok", "drill", found)
     else:
-        found = f"@{NAME} was killed, and its next call got HTTP {answer.status_code}, not 401 killed."
-        yield Finding("problem", "drill", found, "Stop the room: a kill does not bind here. Then tell its makers.")
+        found = f"@{NAME} was killed, and its next call got HTTP {answer.status}, not 401 killed."
+        yield Finding("problem", "drill", found, "Stop the room: kills do not take effect. Then report this bug.")
 
 
-async def _drill(place: Place) -> tuple[float, float, httpx2.Response]:
-    """When the kill was sent and when it was answered, and what the dead token's next call got."""
-    async with connected(place) as room:
-        token = await enroll(room)
+def _drill(place: Place) -> tuple[float, float, Answer]:
+    """Return when the kill was sent, when it was answered, and the answer to the killed member's next call."""
+    with connected(place) as room:
+        token = enroll(room)
         as_member = replace(place, token_file=None, environment={**place.environment, "TEAMROOM_TOKEN": token})
         try:
-            async with connected(as_member) as agent:
-                await agent.call("heartbeat")
+            with connected(as_member) as agent:
+                agent.call("heartbeat")
         finally:
             started = time.perf_counter()
-            await room.call("kill", target=NAME, reason=REASON)
+            room.call("kill", target=NAME, reason=REASON)
             killed = time.perf_counter()
-        return started, killed, await _call_again(place.endpoint, token)
+        return started, killed, _call_again(place.endpoint, token)
 
 
-async def enroll(room: Room) -> str:
-    """The drill's member, made or brought back; its token. Raises Failure where one of that name lives."""
+def enroll(room: Room) -> str:
+    """Enroll or revive the drill's member; returns its token. Raises Failure if a live member has its name."""
     try:
-        there = (await room.call("who", name=NAME))["members"]
+        there = (room.call("who", name=NAME))["members"]
     except Failure as failure:
         if failure.body.get("code") != "not_found":
             raise
         there = []
     if there and there[0]["standing"] != "killed":
         raise Failure(
-            f"A member called {NAME} is in the room, and not killed: a drill that broke off, or somebody's.",
-            f"If nobody uses it: teamroom kill {NAME} --reason 'left by a drill'",
+            f"The room has a live member {NAME}, from an interrupted drill or of somebody else.",
+            f"If nobody uses it, run: teamroom kill {NAME} --reason 'left by a drill'",
         )
-    reply = await room.call("enroll", name=NAME, label=LABEL, revive=bool(there))
+    reply = room.call("enroll", name=NAME, label=LABEL, revive=bool(there))
     return str(reply["token"])
 
 
-async def _call_again(url: str, token: str) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
-    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+def _call_again(url: str, token: str) -> Answer:
+    ping = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
     try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=REFUSED_SECONDS) as http:
-            return await http.post(url, headers=headers, json=ping)
-    except httpx2.HTTPError as error:
-        raise Failure(f"The dead token's call got no answer ({type(error).__name__}).", "Drill again.") from None
+        with Connection(url, REFUSED_SECONDS) as connection:
+            return connection.post(ping, token_headers(token))
+    except UnreachableError as failure:
+        raise Failure(f"The killed member's call got no answer ({failure.fault}).", "Run the drill again.") from None
 
 
-def _code(answer: httpx2.Response) -> Any:
+def _code(answer: Answer) -> Any:
     try:
-        return answer.json()["error"]["data"]["code"]
+        return json.loads(answer.body)["error"]["data"]["code"]
     except (ValueError, KeyError, TypeError):
         return None

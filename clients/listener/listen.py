@@ -1,7 +1,7 @@
-"""`teamroom listen`: the one live listener of an agent, which runs a command for what wakes it.
+"""`teamroom listen`: the one live listener of an agent. It runs a command for the agent's wakes.
 
-The command gets the wakes as JSON on standard input, and one line of text; they count as seen once it has ended with
-0. While it runs the listener beats: whether somebody thinks behind it, the room finds out by itself.
+The command gets the wakes as JSON on standard input and as one line of text. The wakes are acknowledged once the
+command exits with 0. While it runs, the listener sends heartbeats; the room itself finds out whether work progresses.
 """
 
 import asyncio
@@ -17,40 +17,40 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from teamroom.clients.session.failure import INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
-from teamroom.clients.session.place import Place, member_token
+from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
+from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 from teamroom.server.rules.text import inline
 
 BEAT_SECONDS = 10.0
-"""How often a listener says that it is there while its command runs."""
+"""How often the listener sends a heartbeat while its command runs."""
 
 PARENT_SECONDS = 1.0
-"""How often it looks whether who started it is still there."""
+"""How often the listener checks that the program that started it still runs."""
 
 END_SECONDS = 10.0
-"""How long a command has to end by itself, once it was asked to."""
+"""How long a command may take to exit after SIGTERM."""
 
 FAILED_SECONDS = (5.0, 300.0)
-"""How long until a command that failed is run again: at first, and at most."""
+"""The first and the longest wait before a failed command is run again."""
 
 PLACEHOLDER = "{wake}"
 LINE = "TEAMROOM_WAKE"
-"""What stands for the line in a command, and the variable that has it too."""
+"""The placeholder for the line in a command, and the variable that contains it too."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
-"""What a check-in may find that an agent has to look at."""
+"""The fields of a check-in that an agent has to look at."""
 
 
 def listen(place: Place, name: str, command: Sequence[str], parent: int | None) -> int:
-    """Listen for a member until a signal, its kill or a newer listener ends it; returns the exit code.
+    """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
-    `parent`: the process that started it, and whose end ends it; None: it goes on then. Raises Failure.
+    The listener also ends with its `parent`, the id of the process that started it. Raises Failure.
     """
     if shutil.which(command[0]) is None:
-        raise Failure(f"There is no command {plain(command[0])}.", "Give what to run for a wake behind --", USAGE)
+        raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
 
     def tell(event: str, words: str, /, **facts: Any) -> None:
         say(f"teamroom: {plain(words)}")
@@ -61,7 +61,7 @@ def listen(place: Place, name: str, command: Sequence[str], parent: int | None) 
 
 
 class Listener:
-    """One listener, and the command that it runs."""
+    """A listener and the command that it runs."""
 
     def __init__(
         self,
@@ -79,32 +79,18 @@ class Listener:
 
     async def run(self) -> int:
         """Listen; returns the exit code."""
-        try:
+        with ungrouped():
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._until_signal)
                 if self._parent is not None:
                     self._tasks.start_soon(self._until_parent_ends, self._parent)
-                await self._be_the_member()
+                check_member(self._name, str((await self._room.me())["name"]), "Listen")
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
-        except* Failure as group:
-            error: BaseException = group
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
 
-    async def _be_the_member(self) -> None:
-        me = await self._room.me()
-        if str(me["name"]).casefold() != self._name.casefold():
-            raise Failure(
-                f"The token is @{me['name']}'s, and --as says {self._name}.",
-                f"Listen as {me['name']}, or give the token of {self._name}: teamroom enroll {self._name} --save",
-                NOT_AUTHORISED,
-            )
-
     async def _listen(self) -> None:
-        """Wait for wakes and run the command for them, until a newer listener takes this one's place."""
+        """Wait for wakes and run the command for them, until a newer listener supersedes this one."""
         after = await self._begin()
         pause, longest = FAILED_SECONDS
         while True:
@@ -116,7 +102,7 @@ class Listener:
                 after = await self._begin()
                 continue
             if waited["superseded"]:
-                say(f"teamroom: A newer listener of @{plain(self._name)} took this one's place; this one ends.")
+                say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which ends.")
                 return
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
                 await self._rest(pause)
@@ -125,7 +111,7 @@ class Listener:
             pause, after = FAILED_SECONDS[0], waited["cursor"]
 
     async def _begin(self) -> int:
-        """Run the command for what waits already, say after a crash; returns the cursor behind what it was told."""
+        """Run the command for work that already waits, for example after a crash; returns the cursor after it."""
         pause, longest = FAILED_SECONDS
         while True:
             found = await self._room.call("check_in", mode="live")
@@ -139,9 +125,9 @@ class Listener:
     # -------------------------------------------------------------- the command
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
-        """Run the command for some wakes to its end; returns whether it ended with 0."""
+        """Run the command for some wakes until it ends; returns whether it exited with 0."""
         line = _line(self._name, wakes)
-        told = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
+        message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
         is_leader = os.getpgrp() == os.getpid()
         process = await asyncio.create_subprocess_exec(
@@ -151,19 +137,21 @@ class Listener:
             process_group=None if is_leader else 0,
         )
         try:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._beat)
-                await process.communicate(told)
-                beside.cancel_scope.cancel()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._beat)
+                await process.communicate(message)
+                tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process, is_leader)
         if process.returncode != 0:
-            say(f"teamroom: the command ended with {process.returncode}; the wakes wait, and it is run again.")
+            say(
+                f"teamroom: the command exited with {process.returncode}. The wakes wait, and the command is run again."
+            )
         return process.returncode == 0
 
     async def _rest(self, seconds: float) -> None:
-        """Let a command that failed rest; the listener beats on."""
+        """Wait before a failed command is run again, with heartbeats."""
         with anyio.move_on_after(seconds):
             await self._beat()
 
@@ -175,11 +163,8 @@ class Listener:
     # -------------------------------------------------------------- its own end
 
     async def _until_signal(self) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                self._ended_by = number
-                self._tasks.cancel_scope.cancel()
-                return
+        self._ended_by = await ending_signal()
+        self._tasks.cancel_scope.cancel()
 
     async def _until_parent_ends(self, parent: int) -> None:
         while True:
@@ -190,7 +175,7 @@ class Listener:
 
 
 async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> None:
-    """End a command that still runs by its id, by force where it must be, and its group where it has one of its own."""
+    """End a command that still runs, by force after END_SECONDS; with its process group if that is not ours."""
     if process.returncode is not None:
         return
 
@@ -210,9 +195,9 @@ async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> No
 
 
 def _line(name: str, wakes: list[dict[str, Any]]) -> str:
-    """What wakes a member, in one line for its model; what others wrote stands in it as a quotation."""
+    """Return one line for the member's model about what woke it. Texts of others are quoted."""
     if not wakes:
-        return f"You are @{name} in the room. Work of yours waits there: call check_in first."
+        return f"You are @{name} in the room. Work waits for you there. Call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
     what = f"{first['reason']} {first['subject']} from @{first['from']}: {inline(first['line'])}{more}"

@@ -1,10 +1,11 @@
-"""`teamroom up`: makes the room at its first run, and serves it until a signal ends it."""
+"""`teamroom up`: serves the folder's room until a signal ends it. The first run creates the room."""
 
 import asyncio
 import contextlib
 import errno
 import gc
 import getpass
+import json
 import re
 import signal
 import socket
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx2
 from pydantic import ValidationError
 
-from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.connection import Connection
+from teamroom.clients.session.failure import USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import is_name
+from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
 from teamroom.server.app import Room, listen, serve
@@ -30,17 +32,17 @@ from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 
 NAMELESS_OWNER = "host"
-"""The first owner's name where the user's own makes none."""
+"""The first owner's name if the user's name is not a valid one."""
 
 HEALTH_SECONDS = 1.0
 
 COLLECTED_EVERY = (50_000, 10, 10)
-"""New objects between two collections, and collections between two deeper ones: an answer makes a thousand."""
+"""Thresholds of garbage collection. Each answer creates about a thousand objects."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A room that answers: where, and whose it is if this run made it."""
+    """A running room: its address, its folder and, if this run created it, its owner."""
 
     url: str
     folder: Path
@@ -55,7 +57,7 @@ def up(
     *,
     clock: Clock = wall_clock,
 ) -> None:
-    """Serve the folder's room until SIGINT or SIGTERM; `opened` is called once it answers. Raises Failure."""
+    """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
     first_owner = owner_name(owner)
     try:
         settings = _settings(folder, port)
@@ -67,9 +69,9 @@ def up(
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(room, listener, first_owner, opened))
     except SettingsError as error:
-        raise Failure(str(error), "Correct it and start again; `teamroom doctor` shows every value.") from None
+        raise Failure(str(error), "Correct it, then start again. `teamroom doctor` shows every value.") from None
     except data_folder.FolderError as error:
-        raise Failure(str(error), "Do that, then start again; or choose another folder with --data.") from None
+        raise Failure(str(error), "Do that, then start again. Or choose another folder with --data.") from None
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
     except DamagedError as error:
@@ -77,11 +79,11 @@ def up(
     except StorageError as error:
         raise Failure(
             f"The room's database cannot be used: {error}",
-            "Look at it with `teamroom doctor`; put back a copy of room.db if it is damaged.",
+            "Check it with `teamroom doctor`. If it is damaged, restore a backup.",
         ) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Mend that, then start again.") from None
+        raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
 
 
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
@@ -92,7 +94,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
     with contextlib.ExitStack() as announcing:
 
         def is_open() -> None:
-            gc.freeze()  # what start-up made stays: leave it out of each collection
+            collect_garbage()
             gc.set_threshold(*COLLECTED_EVERY)
             announcing.enter_context(announce(room.folder, room.settings.url))
             opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
@@ -119,28 +121,30 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
                 f"The room cannot listen on {settings.host}:{settings.port}: {error.strerror}.",
                 "Choose another with --port N, or host and port in room.toml.",
             ) from None
-        with data_folder.locked(folder, settings.url):  # this folder's own server is named instead
+        with data_folder.locked(
+            folder, settings.url
+        ):  # fails with the name of this folder's own server, if that is the one
             raise Failure(
-                f"Port {settings.port} is taken by {_who_answers(settings.url)}.",
+                f"Port {settings.port} is in use by {_who_answers(settings.url)}.",
                 "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml.",
             ) from None
 
 
 def _who_answers(url: str) -> str:
     try:
-        answer = httpx2.get(f"{url}/healthz", timeout=HEALTH_SECONDS, trust_env=False)
-        is_room = answer.json() == {"ok": True}
-    except (httpx2.HTTPError, ValueError):
+        with Connection(url, HEALTH_SECONDS) as connection:
+            is_room = json.loads(connection.get("/healthz").body) == {"ok": True}
+    except (UnreachableError, ValueError):
         is_room = False
     return "a room with another data folder" if is_room else "another program"
 
 
 def owner_name(owner: str | None) -> str:
-    """The first owner's name: as given, else the user's own made valid."""
+    """Return the first owner's name: as given, else the user's name made valid. Raises Failure."""
     if owner is not None:
         if not _is_free_name(owner):
             raise Failure(
-                f"--owner {owner!r} is no name: letters, digits and . _ - , at most 32, and no word of the room.",
+                f"--owner {owner!r} is not a valid name, or is reserved. Use at most 32 letters, digits and . _ -",
                 "Choose another name.",
                 USAGE,
             )
@@ -168,7 +172,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """End with exit code 0 on SIGINT and SIGTERM: uvicorn raises them again once it has stopped in order."""
+    """Exit with code 0 on SIGINT and SIGTERM. Uvicorn raises them again after it has shut down."""
 
     def end(number: int, frame: Any) -> NoReturn:
         raise SystemExit(0)

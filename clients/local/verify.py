@@ -1,82 +1,76 @@
-"""`teamroom verify`: the log checked against its chain and its seal, straight from the folder, changing nothing."""
+"""`teamroom verify`: checks the log in the data folder against its hash chain and its seal, and changes nothing."""
 
 import json
-import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from rich.progress import Progress
-
+from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.session.failure import FAILED, Failure
-from teamroom.clients.session.terminal import console, plain, print_json
+from teamroom.clients.session.progress import Report, progress
+from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Seal, Verification, Verifier
-from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.store.transaction import Reading
 
 QUIET_SECONDS = 2.0
-"""A verification that takes longer than this shows how far it is."""
+"""A verification that takes longer than this shows its progress."""
 
 SEAL_WAIT_SECONDS = 2.0
 SEAL_PACE_SECONDS = 0.2
-"""A room seals itself a second after its first act: as long a missing seal is waited for."""
+"""How long, and how often, to look for a missing seal. A room writes its first seal a second after its first act."""
 
-NO_SEAL = "no seal stands beside the database, so a cut at its end could not be noticed"
+NO_SEAL = "there is no seal next to the database, so a truncated log would not be noticed"
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found: the chain's verdict, and the seal it was held against."""
+    """The result of verifying the chain, and the seal that it was compared with."""
 
     verification: Verification
     seal: Seal | None
 
     @property
     def good(self) -> bool:
-        """Whether every entry stands, and a seal vouches for the end."""
+        """Whether every entry verifies, and a seal proves the end of the log."""
         return self.verification.good and self.seal is not None
 
     @property
     def why(self) -> str:
-        """What is wrong, in words."""
+        """What is wrong, in words; empty if nothing is."""
         return self.verification.why if not self.verification.good else "" if self.seal is not None else NO_SEAL
 
 
 def verify(folder: Path, as_json: bool) -> int:
-    """Verify the folder's log and say what was found; returns the exit code. Raises Failure."""
-    with _progress() as progress:
-        found = verified(folder, progress)
+    """Verify the folder's log and print the result; returns the exit code. Raises Failure."""
+    with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
+        found = verified(folder, report)
     _show(found, as_json)
     return 0 if found.good else FAILED
 
 
 def verified(
     folder: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
 ) -> Verified:
-    """Verify the folder's log, also while its server runs. Raises Failure when it cannot be read."""
-    seal = _seal(folder, seal_wait_seconds)  # before the log: what the seal saw, the log must hold
+    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read."""
+    seal = _seal(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
     verifier = Verifier(seal, _key(folder))
     verdict = None
     while verdict is None:
-        with reading(folder) as tx:  # a snapshot a page, so that the server's checkpoints need not wait
+        with snapshot(folder) as tx:  # one snapshot per page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
-            progress(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
+            report(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
     return Verified(verdict, seal)
 
 
 def _step(verifier: Verifier, tx: Reading) -> Verification | None:
-    """The next page; where it cannot be read, entry by entry up to the one that cannot."""
+    """Verify the next page. An unreadable page is verified entry by entry, up to the unreadable one."""
     try:
         return verifier.step(tx)
     except sqlite3.Error:
@@ -87,27 +81,6 @@ def _step(verifier: Verifier, tx: Reading) -> Verification | None:
         except sqlite3.Error as error:
             verdict = verifier.unreadable(str(error))
     return verdict
-
-
-@contextmanager
-def reading(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
-    """One snapshot of the folder's database, in which nothing can be written, not even a checkpoint.
-
-    Raises Failure when it cannot be read.
-    """
-    path, run = folder / DATABASE, sqlite_statements()
-    if not path.exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or make one: teamroom up")
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute(run["begin_read"])
-            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
-            if tx.one(ReadHead, "read_head") is None:
-                raise Failure(f"{path} contains no room yet.", "Its first start did not end: run `teamroom up` again.")
-            yield tx
-    except sqlite3.Error as error:
-        raise Failure(f"{path} cannot be read: {error}.", "Put back a copy of the folder that can.") from None
 
 
 def _seal(folder: Path, wait_seconds: float) -> Seal | None:
@@ -121,7 +94,9 @@ def _seal(folder: Path, wait_seconds: float) -> Seal | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
-        raise Failure(f"{path} holds no seal.", "The file was changed: put back a copy, and verify again.") from None
+        raise Failure(
+            f"{path} contains no valid seal.", "The file was changed. Put back a copy, then verify again."
+        ) from None
 
 
 def _key(folder: Path) -> bytes | None:
@@ -131,28 +106,8 @@ def _key(folder: Path) -> bytes | None:
         return None
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, once the work has taken a while."""
-    out = console(stderr=True)
-    started = time.monotonic()
-    bar = Progress(console=out, transient=True)
-    task = bar.add_task("Verifying", total=None)
-
-    def show(done: int, total: int) -> None:
-        if out.is_terminal and time.monotonic() - started > QUIET_SECONDS:
-            bar.start()
-            bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
 def as_data(found: Verified) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Return the result as JSON values."""
     verdict, seal = found.verification, found.seal
     return {
         "good": found.good,
@@ -171,13 +126,13 @@ def _show(found: Verified, as_json: bool) -> None:
     verdict, seal = found.verification, found.seal
     if not verdict.good:
         print(f"BAD: entry {verdict.first_bad}: {plain(verdict.why)}.")
-        print(f"The {verdict.entries} entries before it stand; what comes after it is not vouched for.")
+        print(f"The {verdict.entries} entries before it verify. The entries after it are not proven.")
     else:
-        print(f"{verdict.entries} entries stand, each on the one before it.")
+        print(f"{verdict.entries} entries verify.")
     print(f"last hash  {verdict.hash}")
     if seal is None:
         print(f"seal       missing: {NO_SEAL}.")
     elif verdict.good:
-        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, made with the room's key")
+        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, signed with the room's key")
     else:
         print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}")

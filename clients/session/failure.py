@@ -1,9 +1,10 @@
-"""How a command fails: why, what to do, and the exit code. Never a traceback, never a token."""
+"""How a command fails: why, the fix and the exit code. It never prints a traceback or a token."""
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from teamroom.clients.session.terminal import plain, print_json, say
@@ -23,14 +24,14 @@ COMMANDS = {
     "set_policy": "policy",
     "teamroom://plants": "plant",
 }
-"""What the room's refusals tell agents to call or to read, and the command that does it here."""
+"""The tools and resources that refusals name, and the shell command for each."""
 
-TOLD = re.compile(rf"\b(?:(?P<verb>Call|Read) )?(?<![@:/.-])\b(?P<tool>{'|'.join(COMMANDS)})\b(?![/-])")
+NAMED_TOOL = re.compile(rf"\b(?:(?P<verb>Call|Read) )?(?<![@:/.-])\b(?P<tool>{'|'.join(COMMANDS)})\b(?![/-])")
 TAKES = re.compile(r"(?P<tool>\w+) takes ")
 
 
 class Failure(Exception):
-    """A command ends without having done its work. `body` is what `--json` prints; `exit_code` what the shell gets."""
+    """A command failed. `--json` prints `body`; the process exits with `exit_code`."""
 
     def __init__(self, why: str, fix: str, exit_code: int = FAILED, body: Mapping[str, Any] | None = None) -> None:
         super().__init__(why)
@@ -38,43 +39,56 @@ class Failure(Exception):
         self.body = dict(body) if body is not None else {"why": why, "fix": fix}
 
     def text(self, at_shell: bool = False) -> str:
-        """Why, and what to do. `at_shell`: for a person, who has the shell's commands and not the room's tools."""
+        """Return why it failed and the fix. `at_shell`: the fix names shell commands instead of tools."""
         code = self.body.get("code")
         first = f"Refused ({plain(str(code))}): {plain(self.why)}" if code else f"teamroom: {plain(self.why)}"
         return f"{first}\nFix: {plain(with_commands(self.fix) if at_shell and code else self.fix)}"
 
 
 class UnreachableError(Failure):
-    """No room answers."""
+    """No room answers. `fault` names the underlying error."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fault: str = "") -> None:
         super().__init__(f"No room answers at {url}.", "Run `teamroom up`, or name the room with --url or --data.")
+        self.fault = fault
 
 
 def refusal(body: Mapping[str, Any]) -> Failure:
-    """A refusal of the room, as its structured body says it."""
+    """Return a refusal of the room as a Failure."""
     code = body.get("code")
     exit_code = {"not_allowed": NOT_AUTHORISED, "killed": NOT_AUTHORISED, "paused": PAUSED}.get(str(code), FAILED)
     return Failure(str(body.get("why", "")), str(body.get("fix", "")), exit_code, body)
 
 
+@contextlib.contextmanager
+def ungrouped() -> Iterator[None]:
+    """Run a block with task groups; raise the first Failure without the exception groups around it."""
+    try:
+        yield
+    except* Failure as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
 def with_commands(fix: str) -> str:
-    """What to do about a refusal, with the shell's commands in the place of the room's tools."""
+    """Return the fix of a refusal with shell commands instead of tools."""
     takes = TAKES.match(fix)
     if takes is not None and takes["tool"] in COMMANDS:
-        return f"Run `teamroom {COMMANDS[takes['tool']]} --help` to see what it takes."
-    return TOLD.sub(_command, fix)
+        return f"Run `teamroom {COMMANDS[takes['tool']]} --help` to see its options."
+    return NAMED_TOOL.sub(_command, fix)
 
 
-def _command(told: re.Match[str]) -> str:
-    tool, verb = told["tool"], told["verb"]
-    if verb is None and tool.isalpha():  # a word of English too: wait for its resume
-        return told[0]
+def _command(named: re.Match[str]) -> str:
+    tool, verb = named["tool"], named["verb"]
+    if verb is None and tool.isalpha():  # also an English word, as in "wait for its resume"
+        return named[0]
     return f"{'Run ' if verb else ''}`teamroom {COMMANDS[tool]}`"
 
 
 def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
-    """Run a command line; what goes wrong is said in words, and as JSON where that was asked for."""
+    """Run a command line; returns its exit code. Errors are printed in words, and with `--json` as JSON."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -89,14 +103,16 @@ def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; so does the last flush
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader of the pipe is gone, so drop the last flush too
         return FAILED
     except Exception as error:
-        say(f"teamroom: a fault of the shell itself: {type(error).__name__}: {without_tokens(plain(str(error)))}")
+        say(f"teamroom: internal error: {type(error).__name__}: {without_tokens(plain(str(error)))}")
         return FAILED
     return 0
 
 
 def without_tokens(text: str) -> str:
-    """A text in which every token is struck out."""
+    """Return a text with every token replaced."""
     return TOKEN.sub("tr_…", text)

@@ -1,6 +1,6 @@
-"""Where the room is and who calls: from the command line, the environment and the data folder.
+"""Where the room is and who calls, from the command line, the environment and the data folder.
 
-An agent that runs the shell is that agent, never its owner: see `token`.
+An agent that runs the shell acts as that agent, never as its owner: see `token`.
 """
 
 import os
@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.private import make_private_folder, write_private
 from teamroom.clients.session.terminal import plain
-from teamroom.server.announcement import announced
-from teamroom.server.settings import SettingsError, load
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
@@ -40,16 +37,16 @@ HARNESS_VARIABLES = (
     "CLINE_ACTIVE",
     "AI_AGENT",
 )
-"""Variables that a harness sets for the commands which its agent runs."""
+"""Variables that harnesses set for the commands that their agents run."""
 
 HARNESS_PREFIX = "CODEX_"
 PEOPLES_VARIABLES = frozenset({"CODEX_HOME"})
-"""Codex sets several (CODEX_SANDBOX, CODEX_THREAD_ID, CODEX_CI); this one people set for themselves."""
+"""Codex sets several (CODEX_SANDBOX, CODEX_THREAD_ID, CODEX_CI). People set this one themselves."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """What the command line and the environment say about where the room is and who calls."""
+    """The options and variables that say where the room is and who calls."""
 
     data: Path | None = None
     url: str | None = None
@@ -59,90 +56,121 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        """The data folder: named, else the user's own."""
+        """The data folder: as named, else the user's default."""
         named = self.data or self.environment.get("TEAMROOM_DATA")
-        return (Path(named) if named else platformdirs.user_data_path("teamroom")).expanduser().absolute()
+        return (Path(named) if named else _users_folder()).expanduser().absolute()
 
     @property
     def names_folder(self) -> bool:
-        """Whether somebody said which folder, rather than leaving it to the default."""
+        """Whether the folder was named, and is not the default."""
         return self.data is not None or bool(self.environment.get("TEAMROOM_DATA"))
 
     @property
+    def as_option(self) -> str:
+        """The option that names the folder in another command; empty for the default."""
+        return f" --data {self.folder}" if self.names_folder else ""
+
+    @property
     def endpoint(self) -> str:
-        """Where MCP is spoken: `--url`, else what the folder's server announced, else the port in its settings."""
-        url = self.url or self.environment.get("TEAMROOM_URL") or announced(self.folder)
-        if not url:
-            try:
-                url = load(self.folder, dict(self.environment)).url
-            except SettingsError as error:
-                raise Failure(str(error), "Correct it, or name the room with --url.") from None
+        """The MCP endpoint: from `--url`, the folder's running server or its settings. Raises Failure."""
+        url = self.url or self.environment.get("TEAMROOM_URL") or self._announced()
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise Failure(f"{url} is no address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
+            raise Failure(f"{url} is not the address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
         return url.rstrip("/") if parts.path.rstrip("/").endswith("/mcp") else url.rstrip("/") + "/mcp"
+
+    def _announced(self) -> str:
+        """The address that the folder's server announced, else the one in its settings."""
+        from teamroom.server.announcement import announced
+
+        return announced(self.folder) or self._in_settings()
+
+    def _in_settings(self) -> str:
+        from teamroom.server.settings import SettingsError, load  # loads slowly, and is rarely needed
+
+        try:
+            return load(self.folder, dict(self.environment)).url
+        except SettingsError as error:
+            raise Failure(str(error), "Correct it, or name the room with --url.") from None
+
+
+def _users_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("teamroom")
 
 
 def token(place: Place) -> str:
-    """The bearer token of whoever runs the shell. Raises Failure.
+    """Return the bearer token of the caller. Raises Failure.
 
-    `--token-file`, else `TEAMROOM_TOKEN`, else the owner's token file; that last one only for a person:
-    never inside an agent's session, and only where the folder is named or standard input is a terminal.
+    The order is `--token-file`, `TEAMROOM_TOKEN`, the owner's token file. Only a person gets the last one:
+    outside of agents' sessions, and if the folder is named or standard input is a terminal.
     """
     if place.token_file is not None:
         return read_token(place.token_file)
     if "TEAMROOM_TOKEN" in place.environment:
         return _checked(place.environment["TEAMROOM_TOKEN"], "TEAMROOM_TOKEN")
-    give = "Give your own token: --token-file FILE, or TEAMROOM_TOKEN."
+    give = "Give your own token with --token-file FILE or TEAMROOM_TOKEN."
     if (harness := inside_harness(place.environment)) is not None:
         raise Failure(
-            f"This runs inside an agent's session ({harness} is set), so it is not the owner.", give, NOT_AUTHORISED
+            f"This is an agent's session ({harness} is set), so the owner's token is not used.", give, NOT_AUTHORISED
         )
     if not place.names_folder and not place.on_terminal:
         raise Failure(
-            "No token is given, and the owner's is used only at a terminal or with the folder named.",
-            f"{give} As the owner: --data {place.folder}",
+            "No token is given. The owner's token is used only at a terminal or if the folder is named.",
+            f"{give} To act as the owner, add --data {place.folder}",
             NOT_AUTHORISED,
         )
     return read_token(place.folder / OWNER_TOKEN)
 
 
 def member_token(place: Place, name: str) -> str:
-    """The bearer token of the member `name`: as given, else the one kept in the data folder. Raises Failure."""
+    """Return the token of a member: as given, else from the data folder. Raises Failure."""
     if place.token_file is not None or "TEAMROOM_TOKEN" in place.environment:
         return token(place)
     if not is_name(name):
-        raise Failure(f"{plain(name)} is no member's name.", "Use letters, digits and . _ -", USAGE)
+        raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
     path = member_token_file(place.folder, name)
     if not path.exists():
         raise Failure(
-            f"There is no token of {name} in {path.parent}.",
-            f"Keep one there: teamroom enroll {name} --save. Or give --token-file, or TEAMROOM_TOKEN.",
+            f"{path.parent} contains no token of {name}.",
+            f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
     return read_token(path)
 
 
 def agents_token(place: Place, name: str | None) -> str:
-    """The token of a program that is a member of its own: a kept one by name, else as given, never the owner's."""
+    """Return the token of a program: by name from the data folder, else as given; never the owner's. Raises Failure."""
     if name is not None:
         return member_token(place, name)
     if place.token_file is None and "TEAMROOM_TOKEN" not in place.environment:
         raise Failure(
-            "No token is given, and this never runs as the owner.",
-            "Give --as NAME, after: teamroom enroll NAME --role watchdog --save. Or --token-file, or TEAMROOM_TOKEN.",
+            "No token is given, and this program never runs as the owner.",
+            "Run `teamroom enroll NAME --role watchdog --save`, then add --as NAME. Or set TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
     return token(place)
 
 
+def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | None = None) -> None:
+    """Raise Failure if the token of a program that should act as `name` belongs to another member."""
+    if actual.casefold() != name.casefold():
+        raise Failure(
+            f"The token belongs to @{actual}, but --as names {name}.",
+            f"{verb} as {actual}, or save a token of {name}: teamroom enroll {name} --save",
+            NOT_AUTHORISED,
+            body,
+        )
+
+
 def is_name(text: str) -> bool:
-    """Whether this can be a member's name, so that a file can carry it."""
+    """Whether a text is a valid member name, and so a safe file name."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None
 
 
 def inside_harness(environment: Mapping[str, str]) -> str | None:
-    """The variable that shows that an agent's harness runs this, if one does."""
+    """Return the variable that shows that an agent's harness runs this process, if there is one."""
     for name in HARNESS_VARIABLES:
         if environment.get(name):
             return name
@@ -151,17 +179,19 @@ def inside_harness(environment: Mapping[str, str]) -> str | None:
 
 
 def read_token(path: Path) -> str:
-    """The token in a file that only its user may read. Raises Failure with the command that mends it."""
+    """Read a token from a file that only its user may read. Raises Failure with the command that fixes it."""
     try:
         mode = path.stat().st_mode & 0o777
         text = path.read_text(encoding="ascii")
     except FileNotFoundError:
         raise Failure(
-            f"There is no token file {path}.", "Run `teamroom up` there once, or give --token-file.", NOT_AUTHORISED
+            f"There is no token file {path}.",
+            "Run `teamroom up` with that folder once, or give --token-file.",
+            NOT_AUTHORISED,
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it holds no token"
-        raise Failure(f"{path} cannot be read: {why}.", "Give another --token-file.", NOT_AUTHORISED) from None
+        why = error.strerror if isinstance(error, OSError) else "it contains no token"
+        raise Failure(f"{path} cannot be read: {why}.", "Choose another --token-file.", NOT_AUTHORISED) from None
     if mode & 0o077:
         raise Failure(
             f"{path} can be read by other users of this machine (mode {mode:03o}).",
@@ -174,32 +204,28 @@ def read_token(path: Path) -> str:
 def _checked(text: str, source: str) -> str:
     found = text.strip()
     if not found or len(found) > LONGEST_TOKEN or not found.isascii() or not found.isprintable() or " " in found:
-        raise Failure(f"{source} holds no token.", "Get one with `teamroom enroll NAME`.", NOT_AUTHORISED)
+        raise Failure(f"{source} contains no token.", "Get one with `teamroom enroll NAME`.", NOT_AUTHORISED)
     return found
 
 
-# ------------------------------------------------------------------ keeping members' tokens
+# ------------------------------------------------------------------ saved tokens of members
 
 
 def member_token_file(folder: Path, name: str) -> Path:
-    """Where the token of a member that joins from this machine is kept."""
+    """Return the file with the token of a member that joins from this machine."""
     return folder / MEMBERS / f"{name}.token"
 
 
 def make_members_folder(folder: Path) -> None:
-    """Make the private folder of members' tokens. Raises Failure, before any token was made."""
+    """Create the private folder of members' tokens. Raises Failure before a token is issued."""
     try:
-        (folder / MEMBERS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder / MEMBERS)
     except OSError as error:
         raise Failure(
-            f"{folder / MEMBERS} cannot be made: {error.strerror}.", "Name the room's folder with --data."
+            f"{folder / MEMBERS} cannot be created: {error.strerror}.", "Name the room's folder with --data."
         ) from None
 
 
 def save_token(path: Path, text: str) -> None:
-    """Write a token for its user alone, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text + "\n")
-    draft.replace(path)
+    """Write a token to a private file, completely or not at all."""
+    write_private(path, text + "\n")

@@ -1,129 +1,103 @@
-"""The room as the shell calls it: an MCP client like any other, and what goes wrong on the way."""
+"""The Python client of a room: each call of a tool or read of a resource is one request."""
 
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from ipaddress import ip_address
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Any, Self
 
-import anyio
-import httpx2
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.exceptions import MCPError
-from mcp_types.version import LATEST_MODERN_VERSION
-
-from teamroom.clients.session.failure import Failure, UnreachableError, refusal
+from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
+from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place, token
+from teamroom.clients.session.protocol import (
+    Request,
+    call_tool,
+    read_answer,
+    read_resource,
+    resource_json,
+    tool_reply,
+)
 
-T = TypeVar("T")
+__all__ = ["Failure", "Place", "Room", "ask", "connected"]
 
-CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
-"""How long the shell waits for a connection, and for an answer."""
+ROUNDS = 10
+"""The most questions that the room may ask before it carries out one call."""
 
-REQUEST_ID = "teamroom/request-id"
-LISTENER = "teamroom/listener"
+Confirm = Callable[[str], bool]
+"""Asks a person a question; returns whether they said yes."""
 
 
 class Room:
-    """A connected room: its tools and resources as Python calls. Every method raises Failure.
+    """A room that is called with a member's token. Every method raises Failure.
 
-    `listener`: which listener of its member calls, as each call says.
+    With `confirm`, the room has a person asked before acts that cannot be undone.
     """
 
-    def __init__(self, client: Client, listener: str | None = None) -> None:
-        self._client, self._listener = client, listener
+    def __init__(
+        self, url: str, bearer: str, answer_seconds: float = ANSWER_SECONDS, confirm: Confirm | None = None
+    ) -> None:
+        self._url, self._bearer, self._confirm = url, bearer, confirm
+        self._connection = Connection(url, answer_seconds)
+        self._numbers = count(1)
 
-    async def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call a tool with the arguments that are not None; returns its structured reply.
 
-        The same call with the same `request_id` is carried out once, however often it is sent.
+        The room carries out calls with the same `request_id` once.
         """
-        said = {REQUEST_ID: request_id, LISTENER: self._listener}
-        meta: Any = {key: value for key, value in said.items() if value is not None} or None
-        given = {name: value for name, value in arguments.items() if value is not None}
-        result = await self._client.call_tool(tool, given, meta=meta)
-        body = result.structured_content
-        if result.is_error:
-            raise refusal(body if body and "code" in body else {"code": "invalid", "why": _text(result), "fix": ""})
-        return dict(body or {})
+        return tool_reply(self._result(call_tool(tool, arguments, request_id)))
 
-    async def read(self, uri: str) -> dict[str, Any]:
+    def read(self, uri: str) -> dict[str, Any]:
         """Read a resource; returns its JSON."""
-        result = await self._client.read_resource(uri)
-        found = [content for content in result.contents if content.mime_type == "application/json"]
-        return dict(json.loads(getattr(found[0], "text", "{}")))
+        return resource_json(self._result(read_resource(uri)))
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
-def _text(result: Any) -> str:
-    return " ".join(getattr(content, "text", "") for content in result.content)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-@contextlib.asynccontextmanager
-async def connected(
-    place: Place, bearer: str | None = None, answer_seconds: float = ANSWER_SECONDS, listener: str | None = None
-) -> AsyncIterator[Room]:
-    """The room, connected with the caller's token, or with the one that is given. Raises Failure."""
-    url = place.endpoint
-    headers = {"Authorization": f"Bearer {bearer or token(place)}"}
-    with _failures(url):
-        async with (
-            http_client(url, headers, httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)) as http,
-            Client(streamable_http_client(url, http_client=http), mode=LATEST_MODERN_VERSION, cache=None) as client,
-        ):
-            yield Room(client, listener)
+    def _result(self, request: Request) -> dict[str, Any]:
+        """Return the result of a request, after answering the room's questions."""
+        if self._confirm is not None:
+            request = replace(request, capabilities={"elicitation": {"form": {}}})
+        for _ in range(ROUNDS):
+            result = self._ask(request)
+            if result.get("resultType") != "input_required":
+                return result
+            answers = {"inputResponses": self._answers(result), "requestState": result.get("requestState")}
+            request = replace(request, params={**request.params, **answers})
+        raise Failure(f"The room asked more than {ROUNDS} questions.", "Check the room with `teamroom doctor`.")
 
+    def _ask(self, request: Request) -> dict[str, Any]:
+        answer = self._connection.post(request.body(next(self._numbers)), request.headers(self._bearer))
+        return read_answer(self._url, answer.kind, answer.body)
 
-def http_client(
-    url: str, headers: Mapping[str, str], timeout: httpx2.Timeout, limits: httpx2.Limits | None = None
-) -> httpx2.AsyncClient:
-    """An HTTP client that carries a token: to this machine never through a proxy."""
-    return httpx2.AsyncClient(
-        headers=dict(headers), timeout=timeout, limits=limits or httpx2.Limits(), trust_env=not _is_this_machine(url)
-    )
-
-
-def _is_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    def _answers(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return the person's answer to each question. A yes ticks every box of the form."""
+        answers = dict[str, Any]()
+        for name, asked in (result.get("inputRequests") or {}).items():
+            params = asked.get("params", {})
+            boxes = params.get("requestedSchema", {}).get("properties", {})
+            is_yes = self._confirm is not None and self._confirm(str(params.get("message", "")))
+            answers[name] = (
+                {"action": "accept", "content": dict.fromkeys(boxes, True)} if is_yes else {"action": "decline"}
+            )
+        return answers
 
 
 @contextlib.contextmanager
-def _failures(url: str) -> Iterator[None]:
-    """What goes wrong on the way, as a Failure; the SDK's task groups wrap it in groups."""
-    try:
-        yield
-    except Exception as error:
-        raise _failure(error, url) from None
-
-
-def _failure(error: BaseException, url: str) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, MCPError):
-        data = error.error.data
-        body = data if isinstance(data, dict) and "code" in data else None
-        return refusal(body) if body else Failure(error.error.message, "Look at the room: teamroom doctor")
-    if isinstance(error, httpx2.TransportError):
-        return UnreachableError(url)
-    return error
-
-
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run what a command does with the room."""
-    return anyio.run(work)
+def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
+    """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
+    with Room(place.endpoint, bearer or token(place), confirm=confirm) as room:
+        yield room
 
 
 def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    """One call of one tool. Raises Failure."""
-
-    async def one_call() -> dict[str, Any]:
-        async with connected(place) as room:
-            return await room.call(tool, **arguments)
-
-    return run(one_call)
+    """Call one tool once. Raises Failure."""
+    with connected(place) as room:
+        return room.call(tool, **arguments)

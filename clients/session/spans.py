@@ -1,6 +1,9 @@
-"""Spans of time as people write them."""
+"""Spans of time as people write and read them."""
 
 import re
+from datetime import datetime
+
+from teamroom.server.clock import wall_clock
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -8,8 +11,31 @@ SPANS = "like 3600, 90s, 30m, 12h or 30d"
 
 
 def parse_span(text: str) -> float | None:
-    """A span in seconds: a number, or a number with s, m, h, d or w; None where it is none, or nothing long."""
+    """Return a span in seconds; None if the text is not a positive number with an optional s, m, h, d or w."""
     found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)([smhdw]?)", text.strip())
     if found is None or float(found[1]) <= 0:
         return None
     return float(found[1]) * UNITS[found[2]]
+
+
+def span(seconds: float) -> str:
+    """Return a span of seconds in words."""
+    for name, unit in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * unit or (name == "min" and seconds >= unit):
+            return f"{seconds // unit:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def until(at: str, now: float | None = None) -> str:
+    """Return in words how long it is until a time of a reply."""
+    return span(datetime.fromisoformat(at).timestamp() - (wall_clock() if now is None else now))
+
+
+def seconds_between(since: str, until: str) -> float:
+    """Return the seconds between two times of a reply."""
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
+
+
+def day_and_time(at: str) -> str:
+    """Return the month, day, hour and minute of a time of a reply, in UTC."""
+    return at[5:16].replace("T", " ")

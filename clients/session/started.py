@@ -1,22 +1,32 @@
-"""Who started this process. The shell loads this before all else: in the second that the rest takes it may end."""
+"""The start of this process: which process started it, and when garbage collection begins.
 
+The shell loads this module first, as its parent may end while the rest loads.
+"""
+
+import gc
 import os
 
 NOBODY = -1
-"""The id of no process."""
+"""An id that no process has."""
 
 
 def _started_by() -> int:
-    """The process that started this one, or nobody where that has ended already.
+    """Return the id of the process that started this one, or NOBODY if that has ended.
 
-    Who leads no session shares that of who started it: a parent of another one has only adopted it.
+    A process that leads no session shares its starter's session. A parent with another session adopted it.
     """
     parent = os.getppid()
     try:
         is_adopted = os.getsid(0) not in (os.getpid(), os.getsid(parent))
-    except OSError:  # it ends right now, or may not be asked for
+    except OSError:  # the parent is ending, or may not be queried
         return parent
     return NOBODY if is_adopted else parent
 
 
 STARTED_BY = _started_by()
+
+
+def collect_garbage() -> None:
+    """Turn garbage collection on, in a long-running program. Loaded modules are left out of it."""
+    gc.freeze()
+    gc.enable()

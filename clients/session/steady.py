@@ -1,49 +1,61 @@
-"""The room for programs that stay: across its restarts, and still under a pause."""
+"""The asynchronous client of long-running programs: it waits through restarts of the room and through pauses."""
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+import httpx2
 
-from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.connection import ANSWER_SECONDS, CONNECT_SECONDS
+from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ANSWER_SECONDS, Room, connected
+from teamroom.clients.session.protocol import (
+    Request,
+    call_tool,
+    read_answer,
+    read_resource,
+    resource_json,
+    tool_reply,
+)
+from teamroom.clients.session.streams import http_client
 
 AGAIN_SECONDS = (0.5, 30.0)
-"""How long until a room that does not answer is called again: at first, and at most."""
+"""The first and the longest wait before calling a room that does not answer again."""
 
-HELD_SECONDS = 10.0
-"""How often a paused member asks at most whether it may go on."""
+PAUSED_SECONDS = 10.0
+"""How often a paused member asks whether it was resumed."""
 
 WAIT_SECONDS = 45.0
-"""How long one call waits for wakes."""
+"""How long one `wait_for_wake` waits."""
 
 REQUEST_ID_BYTES = 12
 LISTENER_BYTES = 4
 
 ASK_AGAIN = frozenset({"busy", "storage"})
-"""Refusals that pass by themselves."""
+"""Refusals that a later try may not get."""
 
 STALE_CURSOR = frozenset({"invalid", "expired", "conflict"})
-"""Refusals of a cursor that the room does not know any more, say because it was restored: check in anew."""
+"""Refusals of a cursor that the room no longer knows, for example after a restore. Check in again."""
 
 Tell = Callable[..., None]
-"""How the program says something: the event's name, its words, and facts for programs."""
+"""Reports an event: its name, its words, and facts for programs."""
+
+Read = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Reads the reply from a result. Raises Failure."""
 
 
 def new_listener() -> str:
-    """What a program that listens on for long says it is: when it began, so that the room knows the newest."""
+    """Return the id of a new listener. It begins with the time, so that the room knows the newest."""
     return f"{time.time_ns() // 1_000_000:013}-{secrets.token_hex(LISTENER_BYTES)}"
 
 
 class SteadyRoom:
-    """Calls that come through, however long it takes. Every method raises Failure where waiting does not help.
+    """A room whose calls are retried until they succeed. Methods raise Failure where waiting does not help.
 
-    A call that may have been carried out before its answer was lost is sent with the same request id, so that it is
-    carried out once. `is_steady` False: nothing is waited for, so that one round ends. `listener`: which listener of
-    its member calls, as `new_listener` says it.
+    A retry has the request id of the first try, so the room carries out the call once. With `is_steady` False, calls
+    are not retried. `listener` is the id of the calling listener, from `new_listener`.
     """
 
     def __init__(
@@ -51,13 +63,13 @@ class SteadyRoom:
         place: Place,
         token: Callable[[], str],
         tell: Tell,
-        held_seconds: float = HELD_SECONDS,
+        paused_seconds: float = PAUSED_SECONDS,
         is_steady: bool = True,
         listener: str | None = None,
     ) -> None:
         self._place, self._token, self._tell = place, token, tell
-        self._held_seconds, self._is_steady, self._listener = held_seconds, is_steady, listener
-        self._holding = anyio.Lock()
+        self._paused_seconds, self._is_steady, self._listener = paused_seconds, is_steady, listener
+        self._pausing = anyio.Lock()
         self._is_away = False
 
     async def call(
@@ -65,7 +77,7 @@ class SteadyRoom:
     ) -> dict[str, Any]:
         """Call a tool; returns its structured reply."""
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
-        return await self._through(lambda room: room.call(tool, request_id=request_id, **arguments), answer_seconds)
+        return await self._through(call_tool(tool, arguments, request_id, self._listener), tool_reply, answer_seconds)
 
     async def wait(self, after: int | None, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait for wakes; returns the reply of `wait_for_wake`."""
@@ -73,22 +85,20 @@ class SteadyRoom:
         return await self.call("wait_for_wake", answer_seconds=answer_seconds, after=after, timeout_seconds=seconds)
 
     async def me(self) -> dict[str, Any]:
-        """Who the caller is; a paused member may ask."""
-        return await self._through(lambda room: room.read("teamroom://me"))
+        """Read who the caller is. A paused member may ask."""
+        return await self._through(read_resource("teamroom://me"), resource_json)
 
-    async def _through(
-        self, work: Callable[[Room], Awaitable[dict[str, Any]]], answer_seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
+    async def _through(self, request: Request, read: Read, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         pause, longest = AGAIN_SECONDS
         while True:
             try:
-                reply = await self._once(work, answer_seconds)
+                reply = read(await self._once(request, answer_seconds))
             except Failure as failure:
                 code = failure.body.get("code")
                 if not self._is_steady or failure.exit_code in (USAGE, NOT_AUTHORISED):
                     raise
                 if code == "paused":
-                    await self._hold(failure)
+                    await self._wait_until_resumed(failure)
                     continue
                 if code is not None and code not in ASK_AGAIN:
                     raise
@@ -99,37 +109,42 @@ class SteadyRoom:
                 self._back()
                 return reply
 
-    async def _once(
-        self, work: Callable[[Room], Awaitable[dict[str, Any]]], answer_seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
-        async with connected(self._place, self._token(), answer_seconds, self._listener) as room:
-            return await work(room)
+    async def _once(self, request: Request, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Send a request once, with the current token; returns its result."""
+        url = self._place.endpoint
+        headers = request.headers(self._token())
+        try:
+            async with http_client(url, httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)) as http:
+                answer = await http.post(url, content=request.body(1), headers=headers)
+        except httpx2.TransportError:
+            raise UnreachableError(url) from None
+        return read_answer(url, answer.headers.get("content-type", ""), answer.content)
 
-    async def _hold(self, failure: Failure) -> None:
-        """Do nothing until the pause is over; of several calls that are held, one asks."""
-        async with self._holding:
-            is_told = False
+    async def _wait_until_resumed(self, failure: Failure) -> None:
+        """Wait until the pause is over. Of several waiting calls, only one asks."""
+        async with self._pausing:
+            is_reported = False
             while True:
                 try:
-                    beat = await self._once(lambda room: room.call("heartbeat"))
+                    beat = tool_reply(await self._once(call_tool("heartbeat", {}, listener=self._listener)))
                     if beat["standing"] != "paused":
                         break
                 except Failure as other:
                     if other.exit_code in (USAGE, NOT_AUTHORISED):
                         raise
-                if not is_told:
-                    self._tell("paused", f"Paused: {failure.why} Holding still until a resume.", why=failure.why)
-                    is_told = True
-                await anyio.sleep(self._held_seconds)
-            if is_told:
-                self._tell("resumed", "Going on.")
+                if not is_reported:
+                    self._tell("paused", f"Paused: {failure.why} Waiting for a resume.", why=failure.why)
+                    is_reported = True
+                await anyio.sleep(self._paused_seconds)
+            if is_reported:
+                self._tell("resumed", "Resumed.")
 
     def _away(self, failure: Failure) -> None:
         if not self._is_away:
-            self._tell("away", f"{failure.why} Going on once it answers.", why=failure.why)
+            self._tell("away", f"{failure.why} Waiting until it answers.", why=failure.why)
         self._is_away = True
 
     def _back(self) -> None:
         if self._is_away:
-            self._tell("back", "The room answers.")
+            self._tell("back", "The room answers again.")
         self._is_away = False

@@ -1,6 +1,7 @@
-"""What the shell writes: colours and tables only on a terminal, plain aligned text in a pipe.
+"""Output of the shell: colours and tables on a terminal, aligned plain text in a pipe.
 
-Whatever a member wrote is data: it is shown as text, and what could steer a terminal is made visible.
+Members' texts are data: they are shown as text, and control characters are made visible. Rich loads only on a
+terminal, so that scripts start fast.
 """
 
 import json
@@ -8,32 +9,29 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from teamroom.server.clock import wall_clock
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control and format characters (which turn writing round), surrogates, and line ends that are none to a person."""
+"""Unicode categories that can control a terminal: control and format characters, surrogates, line separators."""
 
 NARROWEST = 12
 WIDEST_COLUMN = 24
 GAP = 2
-"""Bounds of a column on a terminal, and what lies between two, in cells."""
+"""Bounds of a column on a terminal, and the gap between columns, in cells."""
 
 
 def plain(text: str) -> str:
-    """A text on one line without anything that steers a terminal: such characters are written as escapes."""
+    """Return a text on one line, with the characters that can control a terminal escaped."""
     return "".join(_visible(character) for character in " ".join(text.split()))
 
 
 def plain_lines(text: str) -> list[str]:
-    """The lines of a text, each made plain but for its indentation."""
+    """Return the lines of a text, each escaped like `plain`, with its indentation."""
     return ["".join(_visible(character) for character in line) for line in text.expandtabs(4).split("\n")]
 
 
@@ -43,8 +41,135 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def console(stderr: bool = False) -> Console:
-    """The terminal, or the pipe, that words go to. NO_COLOR takes the colours away."""
+class Styled:
+    """Text of one line in pieces, each with the style that a terminal shows it in.
+
+    `style` applies to the pieces without a style.
+    """
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, *pieces: "str | tuple[str, str] | Styled", style: str = "") -> None:
+        self.pieces: list[tuple[str, str]] = []
+        for piece in pieces:
+            if isinstance(piece, Styled):
+                self.pieces += [(text, own or style) for text, own in piece.pieces]
+            else:
+                self.pieces.append((piece, style) if isinstance(piece, str) else piece)
+
+    @property
+    def text(self) -> str:
+        """The text without styles."""
+        return "".join(text for text, _ in self.pieces)
+
+    def cut(self, cells: int) -> "Styled":
+        """Return the text cut to a width, with an ellipsis if something was cut off."""
+        if cell_len(self.text) <= cells:
+            return self
+        left, kept = cells - 1, list[tuple[str, str]]()
+        for text, style in self.pieces:
+            while cell_len(text) > left:
+                text = text[:-1]
+            kept.append((text, style))
+            left -= cell_len(text)
+            if left <= 0:
+                break
+        return Styled(*kept, "…")
+
+    def rich(self) -> "Text":
+        """Return the text as rich prints it."""
+        from rich.text import Text
+
+        return Text.assemble(*self.pieces)
+
+
+Row = Sequence[Styled]
+
+
+def cell_len(text: str) -> int:
+    """Return the width of a text on a terminal, in cells."""
+    if text.isascii():
+        return len(text)
+    from rich import cells
+
+    return cells.cell_len(text)
+
+
+# ------------------------------------------------------------------ for programs
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    sys.stdout.flush()
+
+
+def say(words: str) -> None:
+    """Print a message for a person on standard error."""
+    print(words, file=sys.stderr, flush=True)
+
+
+# ------------------------------------------------------------------ for people
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def print_line(line: Styled, is_cut: bool = False) -> None:
+    """Print one line. With `is_cut`, a narrow terminal shows only its beginning."""
+    if not is_terminal():
+        print(line.text)
+        return
+    out = console()
+    words = line.rich()
+    if is_cut:
+        words.truncate(out.width, overflow="ellipsis")
+    out.print(words)
+
+
+def print_rows(rows: Sequence[Row], free: int = -1, like: Sequence[Row] = ()) -> None:
+    """Print rows in columns, one line each. On a terminal, the column `free` takes the remaining width.
+
+    `like` gives the rows that determine the widths, so that several lists align.
+    """
+    if not rows:
+        return
+    if is_terminal():
+        out = console()
+        out.print(_grid(rows, out, free % len(rows[0]), like))
+        return
+    for line in aligned([[cell.text or "-" for cell in row] for row in rows]):
+        print(line)
+
+
+def print_hanging(head: Styled, text: Styled) -> None:
+    """Print a head and a text after it. On a terminal, further lines of the text are indented."""
+    if not is_terminal():
+        print(f"{head.text}{' ' * GAP}{text.text}")
+        return
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(head.rich(), text.rich())
+    console().print(table)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines of aligned columns. The last column is not padded."""
+    if not rows:
+        return []
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return ["  ".join([*map(_padded, row, widths), row[-1]]) for row in rows]
+
+
+def console(stderr: bool = False) -> "Console":
+    """Return the console of standard output or error. NO_COLOR turns colours off."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     on_terminal = stream.isatty()
     return Console(
@@ -58,66 +183,20 @@ def console(stderr: bool = False) -> Console:
     )
 
 
-def print_json(value: Any) -> None:
-    """Exactly one JSON value on a line of its own, for programs."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
-    sys.stdout.flush()
-
-
-def say(words: str) -> None:
-    """Words for a person beside what a program reads: on standard error."""
-    print(words, file=sys.stderr, flush=True)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as columns of plain text, the last column free."""
-    if not rows:
-        return []
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return ["  ".join([*map(_padded, row, widths), row[-1]]) for row in rows]
-
-
 def _padded(cell: str, width: int) -> str:
     return cell + " " * (width - cell_len(cell))
 
 
-def grid(rows: Sequence[Sequence[Text]], out: Console, free: int, like: Sequence[Sequence[Text]] = ()) -> Table:
-    """Rows as one line each within the terminal's width: the column `free` takes what the others leave.
+def _grid(rows: Sequence[Row], out: "Console", free: int, like: Sequence[Row]) -> "Table":
+    from rich.table import Table
 
-    `like` are the rows whose widths count, where several grids stand under each other.
-    """
     columns = len(rows[0])
-    widths = [min(max(row[column].cell_len for row in like or rows), WIDEST_COLUMN) for column in range(columns)]
+    widths = [min(max(cell_len(row[column].text) for row in like or rows), WIDEST_COLUMN) for column in range(columns)]
     others = sum(width for column, width in enumerate(widths) if column != free)
     widths[free] = max(out.width - others - GAP * (columns - 1), NARROWEST)
     table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
     for column in range(columns):
         table.add_column(width=widths[column], no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(cell.rich() for cell in row))
     return table
-
-
-def print_hanging(out: Console, head: Text, text: Text) -> None:
-    """A head and a text beside it; where a terminal needs more lines, they stand under the text's first."""
-    if not out.is_terminal:
-        out.print(Text.assemble(head, " " * GAP, text))
-        return
-    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(head, text)
-    out.print(table)
-
-
-def until(at: str, now: float | None = None) -> str:
-    """How long it is until a time of the room's replies, in words."""
-    return span(datetime.fromisoformat(at).timestamp() - (wall_clock() if now is None else now))
-
-
-def span(seconds: float) -> str:
-    """A span of seconds in words."""
-    for name, unit in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * unit or (name == "min" and seconds >= unit):
-            return f"{seconds // unit:.0f} {name}"
-    return f"{max(seconds, 0):.0f} s"

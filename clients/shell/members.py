@@ -1,18 +1,62 @@
-"""Members from the shell: brought in, their tokens kept on this machine, and ended."""
+"""Members: the roster, and the tokens with which members join."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, make_members_folder, member_token_file, save_token
-from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import plain, say
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask, connected
+from teamroom.clients.session.spans import span as in_words
+from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
+from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
+from teamroom.clients.shell.capabilities import describe
+from teamroom.clients.shell.colours import PRESENCE
+from teamroom.clients.shell.joining import how_to_join
+from teamroom.clients.shell.reading import pages
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.members.members import Enrolled, Revoked
+    from teamroom.server.acts.members.roster import MemberShown, Roster
+
+SECTION = "Members"
 
 
-def enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
-    """Enroll a member; returns the room's reply and, with `save`, the file that holds the token instead of it."""
+@command(SECTION)
+def enroll(
+    place: Place,
+    name: Name,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="agent or human.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ROLE", help="member, owner, operator, watchdog or observer.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The person who answers for it.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A label for this token.")] = None,
+    expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token by a new one.")] = False,
+    revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Add a member, or issue it a token. The token is shown once, or saved with --save."""
+    if rotate and revive:
+        raise typer.BadParameter("--rotate and --revive cannot be combined")
+    arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
+    reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
+    if json:
+        print_json(reply)
+    else:
+        _show_enrolled(reply, file, place)
+
+
+def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
+    """Enroll a member; returns the room's reply and, with `save`, the file that then contains the token."""
     if save:
         make_members_folder(place.folder)
     reply = ask(place, "enroll", **arguments)
@@ -24,26 +68,70 @@ def enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], 
     return {**reply, "token": None, "token_file": str(path)}, path
 
 
-def kill(place: Place, target: str, reason: str, yes: bool) -> dict[str, Any]:
-    """Kill a member, once a person at a terminal has said yes to exactly this one. Raises Failure."""
-    if not yes:
-        if not place.on_terminal:
-            raise Failure(
-                f"Nobody can be asked whether to kill @{plain(target)}: standard input is no terminal.",
-                f"Call again with --yes if it is meant: teamroom kill {plain(target)} --reason … --yes",
-                USAGE,
-            )
-        _confirm(place, target)
-    return ask(place, "kill", target=target, reason=reason)
+def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> None:
+    """Print the token, or the file that contains it, and how the member joins."""
+    member: Enrolled = shaped(reply)
+    name, here = plain(member.name), place.as_option
+    if file is not None:
+        print(f"@{name} can join. Its token is in {file}; only your user can read it.")
+        print(f"To join, it runs: teamroom connect --as {name}{here}")
+    elif member.token is None:
+        print(f"@{name} is already enrolled, and its token was shown once. For a new token, add --rotate.")
+    else:
+        print(f"@{name} can join. Its token is shown only once:\n")
+        print(f"  export TEAMROOM_TOKEN={plain(member.token)}\n")
+        print("Then join from your harness:")
+        print(how_to_join(plain(member.url), name, here))
 
 
-def _confirm(place: Place, target: str) -> None:
-    member = ask(place, "who", name=target)["members"][0]
-    name = plain(str(member["name"]))
-    say(
-        f"@{name} ({plain(str(member['kind']))} of @{plain(str(member['owner']))}, {plain(str(member['role']))}) "
-        "will be killed: its tokens die at once, its tasks are free again, its offers are void, and whoever waits "
-        "for it is told. Only an owner can bring it back."
-    )
-    if not typer.confirm(f"Kill @{name}?", default=False, err=True):
-        raise Failure(f"@{name} was not killed.", "Pause it instead: teamroom pause NAME --reason …")
+@command(SECTION)
+def revoke(
+    place: Place,
+    name: Name,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="TEXT", help="Revoke only the tokens with this label.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Revoke a member's tokens. Its next call is refused."""
+    reply = ask(place, "revoke", name=name, label=label)
+    if json:
+        print_json(reply)
+        return
+    done: Revoked = shaped(reply)
+    print(f"{done.tokens} token{'s' if done.tokens != 1 else ''} of @{plain(done.name)} revoked.")
+
+
+@command(SECTION)
+def roster(
+    place: Place,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
+    capability: Annotated[
+        str | None,
+        typer.Option("--capability", metavar="TEXT", help="Show only members that have it, such as repo:acme/api."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the members with their mode, presence and capabilities."""
+    with connected(place) as room:
+        reply = pages(room, "who", "members", name=name, capability=capability)
+    if json:
+        print_json(reply)
+        return
+    found: Roster = shaped(reply)
+    print_rows([_row(member) for member in found.members])
+    if found.next:
+        print(f"More members follow after @{plain(found.next)}.")
+
+
+def _row(member: "MemberShown") -> Row:
+    upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
+    can = "".join(f"; {describe(c)}" for c in member.capabilities)
+    answers = "" if member.expected_seconds is None else f"; answers in about {in_words(member.expected_seconds)}"
+    return [
+        Styled(f"@{plain(member.name)}", style="bold"),
+        Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),
+        Styled(plain(member.mode)),
+        Styled(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
+        Styled(f"{plain(member.reason)}{answers}" + (upheld if member.completions_reviewed else "") + can, style="dim"),
+    ]

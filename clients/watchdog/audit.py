@@ -1,4 +1,4 @@
-"""Whether each agent has exactly one live listener: what the room hears, beside what runs here."""
+"""Counts the listeners of each agent, in the room and on this machine. There should be exactly one."""
 
 import json
 from collections.abc import Callable
@@ -8,13 +8,14 @@ from typing import Any
 import anyio
 
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.private import write_private
 from teamroom.clients.session.steady import SteadyRoom, Tell
-from teamroom.clients.watchdog.machine import Machine, write_whole
+from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import Process
 from teamroom.clients.watchdog.runtimes import Runtimes
 
 LOOK_AGAIN_SECONDS = 3.0
-"""What is not so is looked at once more after this: one listener may just be taking the place of another."""
+"""A wrong count is checked again after this, as one listener may just be superseding another."""
 
 PROCESSES_NAMED = 5
 
@@ -22,7 +23,7 @@ Who = Callable[[str], Any]
 
 
 class Audit:
-    """Counts listeners, and says once per change where there is not exactly one."""
+    """Counts listeners, and reports each change to a wrong count once."""
 
     def __init__(self, room: SteadyRoom, who: Who, machine: Machine, config: Runtimes, tell: Tell) -> None:
         assert config.state is not None
@@ -31,10 +32,10 @@ class Audit:
         self._unwritten: dict[str, str] | None = None
 
     async def round(self, busy: set[str]) -> int:
-        """Look at every runtime that is not being repaired; returns how many have not exactly one listener.
+        """Count the listeners of every runtime that is not being repaired; returns how many counts are wrong.
 
-        While nothing is to be counted, say in a pause, what was told stays known. Raises the first Failure or OSError
-        of a runtime once the others were looked at, too.
+        If a count is not possible, for example in a pause, the last report stays known. After all runtimes are
+        checked, it raises the first Failure or OSError.
         """
         known, found, wrong = self._known(), dict[str, str](), 0
         errors: list[Failure | OSError] = []
@@ -59,9 +60,9 @@ class Audit:
         return wrong
 
     async def _wrong(self, name: str, known: str | None) -> str | None:
-        """In short what is wrong with a runtime's listeners, "" where nothing is, None where nothing is to be counted.
+        """Return in short what is wrong with a runtime's listeners: "" for nothing, None if they cannot be counted.
 
-        What is new is told to its owner.
+        A change is reported to the owner.
         """
         seen = await self._count(name)
         if seen is None or seen[1] in ("", known):
@@ -76,7 +77,7 @@ class Audit:
         return kind
 
     async def _count(self, name: str) -> tuple[str, str, str] | None:
-        """The owner, what is wrong in short ("" where nothing is) and in words; None where nothing is to be counted."""
+        """Return the owner and what is wrong, in short and in words; None if listeners cannot be counted."""
         member = await self._who(name)
         if member is None or member["standing"] != "active":
             return None
@@ -85,16 +86,16 @@ class Audit:
         if here is None and not stays:
             return None
         if here == [] and member["connected"] and not member["listening"]:
-            return None  # it called of late, and may have ended since
-        heard = bool(member["listening"] or member["connected"]) or not stays
-        kind, words = _judged(name, here, heard)
+            return None  # it called recently, and may have ended since
+        listens = bool(member["listening"] or member["connected"]) or not stays
+        kind, words = _judged(name, here, listens)
         return member["owner"], kind, words
 
     def _remember(self, found: dict[str, str], known: dict[str, str]) -> None:
-        """Remember what was told, here where the file cannot be written, so that nothing is told twice."""
+        """Remember the reports, in memory if the file cannot be written, so that none is repeated."""
         if found != known or self._unwritten is not None:
             self._unwritten = found
-            write_whole(self._file, json.dumps(found))
+            write_private(self._file, json.dumps(found))
             self._unwritten = None
 
     def _known(self) -> dict[str, str]:
@@ -108,22 +109,22 @@ class Audit:
 
     @property
     def file(self) -> Path:
-        """Where it is remembered what was told."""
+        """The file that remembers the reports."""
         return self._file
 
 
-def _judged(name: str, here: list[Process] | None, heard: bool) -> tuple[str, str]:
-    """What is wrong, in short and in words; two empty texts where there is exactly one listener.
+def _judged(name: str, here: list[Process] | None, listens: bool) -> tuple[str, str]:
+    """Return what is wrong, in short and in words; two empty texts for exactly one listener.
 
-    The member is named without @, so that it is not woken by what is said of it.
+    The words name the member without @, so that they do not wake it.
     """
     if here is not None and len(here) > 1:
         ids = ", ".join(str(one.id) for one in here[:PROCESSES_NAMED])
-        return f"{len(here)} here", f"{len(here)} listeners of {name} run here, of which one should: processes {ids}."
+        return f"{len(here)} here", f"{len(here)} listeners of {name} run here instead of one: processes {ids}."
     if here is not None and not here:
-        room = "though the room hears one from elsewhere" if heard else "and the room hears none"
-        return f"none here, heard: {heard}", f"No listener of {name} runs here, {room}."
-    if not heard:
+        room = "though the room sees one from elsewhere" if listens else "and the room sees none"
+        return f"none here, heard: {listens}", f"No listener of {name} runs here, {room}."
+    if not listens:
         where = "" if here is None else f", though process {here[0].id} looks like one"
-        return "unheard", f"The room hears no listener of {name}{where}."
+        return "unheard", f"The room sees no listener of {name}{where}."
     return "", ""

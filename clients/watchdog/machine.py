@@ -1,6 +1,6 @@
-"""Runtimes on this machine: whether they run, and how they are ended and started again.
+"""Runtimes on this machine: checks them, ends them and starts them.
 
-Only what `runtimes.toml` says is executed, and only what was started from it is ended.
+It executes only the commands in `runtimes.toml`, and ends only what it started from there.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.session.failure import TOKEN, Failure
-from teamroom.clients.session.terminal import span
+from teamroom.clients.session.private import make_private_folder, write_private
+from teamroom.clients.session.spans import span
 from teamroom.clients.watchdog.processes import (
     Process,
     Started,
@@ -28,10 +29,10 @@ from teamroom.clients.watchdog.processes import (
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
 
 LOG_BYTES = 8 * 1024 * 1024
-"""How long the output of a runtime grows before it begins anew."""
+"""The size at which a runtime's output file is emptied."""
 
 LOOK_AGAIN_SECONDS = 2.0
-"""A port or a check that fails is looked at once more after this; a process that is gone is not."""
+"""A failing port or check is checked again after this. A process that is gone is not."""
 
 NOT_STARTED = "it was not started here yet"
 
@@ -39,19 +40,19 @@ PORT_SECONDS = 3.0
 PID_FILE_BYTES = 64
 
 OWN_TOKEN = "TEAMROOM_TOKEN"
-"""The watchdog's own token, which no runtime gets. What a runtime gets under another name is that runtime's alone."""
+"""The watchdog's own token, which no runtime gets. A variable that one runtime gets renamed is passed to no other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What this machine shows of a runtime: well or not, None where it shows nothing; and what is wrong."""
+    """The state of a runtime on this machine: healthy or not, None if it cannot be seen here; and what is wrong."""
 
     is_well: bool | None
     found: str = ""
     is_certain: bool = True
-    """Whether a second look would show the same."""
+    """Whether a second check would find the same."""
     may_run_elsewhere: bool = False
-    """Whether it was not started from here, as far as is known: then the room knows whether it runs."""
+    """Whether it may have been started from elsewhere. Then only the room knows whether it runs."""
 
 
 class Machine:
@@ -68,16 +69,16 @@ class Machine:
         self._remembered: dict[str, Started] = {}
 
     def make_state_folder(self) -> None:
-        """Make the folder of what is remembered. Raises Failure."""
+        """Create the state folder. Raises Failure."""
         try:
-            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._state)
         except OSError as error:
             raise Failure(
-                f"{self._state} cannot be made: {error.strerror}.", 'Name another folder: state = "…"'
+                f"{self._state} cannot be created: {error.strerror}.", 'Name another folder: state = "…"'
             ) from None
 
     async def look(self, name: str) -> Look:
-        """Whether a runtime is well, by all that its config gives to see it by. Raises Failure."""
+        """Check a runtime in every way that its config names. Raises Failure."""
         self._shorten(self.log(name))
         look = await self._look(name)
         if look.is_well is False and not look.is_certain:
@@ -86,14 +87,14 @@ class Machine:
         return look
 
     def has_ended(self, name: str) -> str | None:
-        """How the process that was started last ended, if it is this program's and did."""
+        """Return how the last process of a runtime ended; None if it runs or is not this program's child."""
         child, started = self._children.get(name), self._started(name)
         if child is None or child.poll() is None or (started is not None and started.id != child.pid):
             return None
         return _ended(child.returncode)
 
     async def end(self, name: str) -> None:
-        """End what was started of a runtime before, with all that it started. What restarts by itself is left."""
+        """End the last process of a runtime and its children. Runtimes with a restart command are left running."""
         if self._config.runtime[name].start is None:
             return
         child, started = self._running_child(name), self._started(name)
@@ -105,7 +106,7 @@ class Machine:
         self._forget(name)
 
     async def start(self, name: str) -> str:
-        """Start a runtime, or let its command restart it; returns what was done, in words."""
+        """Start a runtime, or run its restart command; returns in words what was done."""
         runtime = self._config.runtime[name]
         try:
             if runtime.start is not None:
@@ -118,7 +119,7 @@ class Machine:
         return f"its restart command {_ended(code, seconds)}"
 
     def left_running(self) -> list[str]:
-        """What was started and goes on, in words."""
+        """Return in words the started runtimes that still run."""
         listed, left = processes(), list[str]()
         for name, runtime in self._config.runtime.items():
             child, started = self._running_child(name), self._started(name)
@@ -129,20 +130,20 @@ class Machine:
         return left
 
     def listeners(self, name: str) -> list[Process] | None:
-        """The processes that look like a runtime's listener; None where nothing says how that looks. Raises Failure."""
+        """Return the processes that match a runtime's listener; None if its config has no pattern. Raises Failure."""
         pattern = self._config.runtime[name].listener
         return None if pattern is None else matching(pattern, processes())
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a runtime gets of this program's environment: no token but its own."""
+        """Return the environment of a runtime, which contains no token except its own."""
         wanted = self._config.runtime[name].environment
         return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}}
 
     def log(self, name: str) -> Path:
-        """Where a runtime's output goes."""
+        """Return the file with a runtime's output."""
         return self._state / f"{name}.log"
 
-    # -------------------------------------------------------------- looking
+    # -------------------------------------------------------------- checks
 
     async def _look(self, name: str) -> Look:
         runtime = self._config.runtime[name]
@@ -164,7 +165,7 @@ class Machine:
         return Look(True)
 
     def _gone(self, name: str, runtime: Runtime) -> str | None:
-        """Which of its processes is gone, in words."""
+        """Return in words which process of a runtime is gone; None if none is."""
         if runtime.start is not None and self._running_child(name) is None:
             started, how = self._started(name), self.has_ended(name)
             if how is not None:
@@ -184,14 +185,14 @@ class Machine:
         return None
 
     def _running_child(self, name: str) -> subprocess.Popen[bytes] | None:
-        """The process that this program itself started last, while it runs."""
+        """Return the runtime's child process if it still runs."""
         child = self._children.get(name)
         return child if child is not None and child.poll() is None else None
 
     # -------------------------------------------------------------- starting
 
     def _start(self, name: str, runtime: Runtime) -> str:
-        """Start and remember in one go, so that nothing can come between; what cannot be remembered is ended again."""
+        """Start a runtime and record it without interruption. A process that cannot be recorded is ended again."""
         assert runtime.start is not None
         child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
         self._children[name] = child
@@ -200,7 +201,7 @@ class Machine:
             self._remember(name, Started.of(listed[child.pid], listed))
         except (Failure, OSError, KeyError) as error:
             kill_child(child)
-            return f"it could not be remembered: {_why(error)}, so it was ended again"
+            return f"it could not be recorded: {_why(error)}, so it was ended again"
         return f"it was started as process {child.pid}"
 
     def _folder(self, runtime: Runtime) -> Path:
@@ -210,9 +211,9 @@ class Machine:
         return self._state / f"{name}.json"
 
     def _started(self, name: str) -> Started | None:
-        """What was started last, by this program, an earlier run of it or another one with the same folder.
+        """Return the last recorded process of a runtime, also from an earlier run with the same state folder.
 
-        Records without a life were written by an earlier version, with a Unix time.
+        Records without a life are from an earlier version, and contain a Unix time.
         """
         try:
             found = json.loads(self._record(name).read_text(encoding="utf-8"))
@@ -222,11 +223,11 @@ class Machine:
         return started if started.id > 1 else None
 
     def _remember(self, name: str, started: Started) -> None:
-        write_whole(self._record(name), json.dumps(asdict(started)))
+        write_private(self._record(name), json.dumps(asdict(started)))
         self._remembered[name] = started
 
     def _forget(self, name: str) -> None:
-        """Forget what was ended; a record that stays names a process that is gone."""
+        """Remove the record of an ended process. If that fails, the record names a process that is gone."""
         if self._running_child(name) is None:
             self._children.pop(name, None)
             self._remembered.pop(name, None)
@@ -240,14 +241,6 @@ class Machine:
                 os.truncate(log, 0)
         except OSError:
             pass
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file for its user alone, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def _ended(code: int | None, seconds: float = 0.0) -> str:

@@ -1,6 +1,6 @@
-"""Processes of this machine: listed by ps, started in sessions of their own, and ended only by their ids.
+"""Processes of this machine: listed by ps, started in their own sessions, and ended only by id.
 
-`ps` is asked in the words that Linux and macOS share.
+The options of `ps` are those that Linux and macOS share.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from teamroom.clients.session.failure import Failure
 
 COLUMNS = ("pid", "ppid", "pgid", "stat", "lstart", "args")
 PS = ("ps", "-A", "-ww", *(word for column in COLUMNS for word in ("-o", f"{column}=")))
-"""Each column has an option of its own: by POSIX, what follows an = to the end of its word is a title."""
+"""Each column needs its own option: in POSIX, everything after = is a title."""
 
 PS_SECONDS = 10.0
 PROCESSES = 50_000
 COMMAND_CHARACTERS = 4096
 
 SAME_START_SECONDS = 2.0
-"""ps may round the time when a process began one way or the other."""
+"""ps may round the start time of a process up or down."""
 
 END_SECONDS = 10.0
-"""How long a process has to end by itself, once it was asked to."""
+"""How long a process may take to exit after SIGTERM."""
 
 PACE_SECONDS = 0.1
 
 FIRST = 1
-"""The process that began first, from which the others' beginnings are counted."""
+"""The id of the first process, the reference for start times."""
 
 BOOT_ID, FIRST_STAT, STAT_BEGAN = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/1/stat"), 19
-"""Where Linux says which boot this is and when process 1 began; the place of that behind the process's name."""
+"""The files with the boot id and the start of process 1 on Linux, and the field of that after the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class Process:
     command: str
 
     def is_of_group(self, group: int) -> bool:
-        """Whether it lives in a process group."""
+        """Whether it is alive and in a process group."""
         return self.group == group and not self.is_dead
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What names a process beyond its life: an id alone may be another's later.
+    """Identifies a process, even after its id is reused.
 
-    `began`: in seconds since process 1 began, because on Linux a step of the clock moves what ps shows of every
-    process. `life`: see `life_of_machine`; where it is "", a process keeps its time, and `began` is a Unix time.
+    `began` is in seconds since the start of process 1, because on Linux a clock step moves the start times that ps
+    shows. `life` is from `life_of_machine`. If it is "", start times do not move, and `began` is a Unix time.
     """
 
     id: int
@@ -71,21 +71,21 @@ class Started:
 
     @classmethod
     def of(cls, process: Process, processes: Mapping[int, Process]) -> "Started":
-        """What names a process of a listing."""
+        """Return the identity of a process in a listing."""
         life, first = life_of_machine(), processes.get(FIRST)
         if not life or first is None:
             return cls(process.id, process.began, "")
         return cls(process.id, process.began - first.began, life)
 
     def is_among(self, processes: Mapping[int, Process]) -> bool:
-        """Whether it still lives."""
+        """Whether the process is still alive."""
         found = processes.get(self.id)
         return found is not None and not found.is_dead and self._is(found, processes)
 
     def group_among(self, processes: Mapping[int, Process]) -> list[Process]:
-        """What lives of its process group: of a leader that is gone, what it left behind.
+        """Return the living processes of its group, also if the leader is gone.
 
-        While a group has a member the system gives its number to no other process.
+        The system does not reuse a group's id while the group has processes.
         """
         leader = processes.get(self.id)
         if leader is not None and not self._is(leader, processes):
@@ -98,7 +98,7 @@ class Started:
 
 
 def life_of_machine() -> str:
-    """Which life of the machine, or of the container, this is; "" where the system is no Linux or does not say."""
+    """Return an id of the current boot or container; "" if the system is not Linux or does not provide it."""
     try:
         boot = BOOT_ID.read_text(encoding="ascii").strip()
         began = FIRST_STAT.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[STAT_BEGAN]
@@ -108,7 +108,7 @@ def life_of_machine() -> str:
 
 
 def processes() -> dict[int, Process]:
-    """Every process of this machine by its id. Raises Failure."""
+    """Return all processes of this machine by id. Raises Failure."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     try:
         done = subprocess.run(
@@ -134,14 +134,14 @@ def _process(line: str) -> Process | None:
 
 
 def matching(pattern: str, among: Mapping[int, Process]) -> list[Process]:
-    """The processes whose command line a pattern is found in, but this one; one that starts another is one with it."""
+    """Return the processes whose command line matches a pattern, without this one and without children of matches."""
     found = {one.id: one for one in among.values() if not one.is_dead and re.search(pattern, one.command)}
     found.pop(os.getpid(), None)
     return sorted((one for one in found.values() if one.parent not in found), key=lambda one: one.id)
 
 
 def start(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a command that stays, in a session of its own; its output goes to the end of a file. Raises OSError."""
+    """Start a long-running command in its own session. Its output is appended to a file. Raises OSError."""
     with _open_log(log) as output:
         return subprocess.Popen(
             command,
@@ -157,9 +157,9 @@ def start(command: Sequence[str], folder: Path, environment: Mapping[str, str], 
 async def run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path | None, seconds: float
 ) -> int | None:
-    """Run a command to its end; returns its exit code, None where it took too long and was ended. Raises OSError.
+    """Run a command; returns its exit code, None if it took too long and was ended. Raises OSError.
 
-    What it writes goes to the end of a file, or nowhere: no pipe would break when something that it left behind writes.
+    Its output is appended to a file or discarded. A pipe would break for a process that the command leaves behind.
     """
     with contextlib.ExitStack() as stack:
         output: IO[bytes] | int = subprocess.DEVNULL if log is None else stack.enter_context(_open_log(log))
@@ -183,17 +183,17 @@ async def run(
 
 
 async def end(started: Started, seconds: float = END_SECONDS) -> bool:
-    """End a process and its group by their id, by force where it must be; returns whether anything had to end."""
+    """End a process and its group by id, by force after `seconds`; returns whether anything was running."""
     return await _end(started.id, started.group_among, seconds)
 
 
 async def end_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> bool:
-    """The same for a child that was not waited for: until then its id is its own, whatever ps says of its beginning."""
+    """End a child that was not waited for. Its id cannot be reused until then, so its start time does not matter."""
     return await _end(child.pid, lambda listed: [one for one in listed.values() if one.is_of_group(child.pid)], seconds)
 
 
 def kill_child(child: subprocess.Popen[bytes], seconds: float = END_SECONDS) -> None:
-    """End a child that was just started, with its group, by force and without asking ps."""
+    """Kill a child that was just started, with its group and without ps."""
     _signal(child.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(seconds)

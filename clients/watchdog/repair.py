@@ -1,7 +1,7 @@
-"""One repair: claimed in the room, tried on this machine, and done once the room saw the member act again.
+"""A repair: claimed in the room, tried on this machine, and completed once the room sees the member act again.
 
-Every restart is noted in the room before it is made, under the fence of the claim: who is paused, or lost the task,
-restarts nothing.
+Every restart is first noted in the room, with the fence of the claim. So a watchdog that is paused or has lost the
+task restarts nothing.
 """
 
 import time
@@ -12,25 +12,25 @@ from typing import Any, Literal
 import anyio
 
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import SteadyRoom, Tell
-from teamroom.clients.session.terminal import span
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.runtimes import Runtimes
 
 PACE_SECONDS = 1.0
 """How often the room is asked whether a restarted member acts."""
 
-WELL = frozenset({"live", "working", "asleep"})
-"""What the room says of a member that acts, or whose turn it is not."""
+HEALTHY = frozenset({"live", "working", "asleep"})
+"""The presence of a member that acts, or that is not expected to."""
 
 LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
-"""Refusals of a repair, its claim or of what follows it that say: this is not ours, or no longer."""
+"""Refusals which say that a repair belongs to another watchdog, or no longer to this one."""
 
 LOUDEST_FIRST = ("alert", "ask", "note")
-"""How an owner is told, beginning with what may be used up."""
+"""The kinds of message to an owner, in order of preference. The first ones have rate limits."""
 
 Outcome = Literal["well", "left", "again", "given up"]
-"""What came of a repair: it is well, others have it, it is to be tried later, or its owner was told."""
+"""The outcome of a repair: healthy, left to others, to be retried, or given up and reported to the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Before:
     listening: bool
 
     def sign(self, member: dict[str, Any]) -> str | None:
-        """What shows that the member acted since, in words; None where nothing does."""
-        if member["presence"] not in WELL:
+        """Return in words the sign that the member acted since; None without a sign."""
+        if member["presence"] not in HEALTHY:
             return None
         called, moved = member["last_call"] or "", member["last_progress"] or ""
         if moved > self.last_progress:
@@ -56,44 +56,44 @@ class Before:
 
 
 def before(member: dict[str, Any]) -> Before:
-    """What the room knows of a member now."""
+    """Return what the room knows of a member now."""
     return Before(member["last_call"] or "", member["last_progress"] or "", bool(member["listening"]))
 
 
 @dataclass(slots=True)
 class Claim:
-    """A repair that is in this watchdog's hands."""
+    """A repair that this watchdog has claimed."""
 
     name: str
     task: str
     fence: int
     ordered: bool
-    """Whether a person asked for it, and it was not restarted since.
+    """Whether a person requested it, and there was no restart since.
 
-    Then it is restarted, however well it looks and often it was, unless it runs from elsewhere.
+    Then the runtime is restarted even if it looks healthy or reached the limit, unless it was started elsewhere.
     """
     tried_at: str | None
     """When the room noted the last restart of an earlier run of this watchdog."""
     tried_ages: list[float]
     tried_before: int
-    """How many restarts this repair saw before it was claimed."""
+    """How many restarts this repair had before the claim."""
     claimed_at: float = field(default_factory=time.monotonic)
     tried: list[str] = field(default_factory=list)
     receipt: int | None = None
 
     @property
     def is_wanted(self) -> bool:
-        """Whether a person waits for the restart that was asked for."""
+        """Whether a requested restart was not made yet."""
         return self.ordered and not self.tried
 
     def recent(self, seconds: float) -> int:
-        """How many restarts of this runtime lie within a span, those of others too."""
+        """Return the number of restarts of this runtime within a span, by any watchdog."""
         since = time.monotonic() - self.claimed_at
         return len(self.tried) + sum(age + since < seconds for age in self.tried_ages)
 
 
 class Repairs:
-    """Repairs the runtimes of a config, one at a time each."""
+    """Repairs the runtimes of a config, one repair per runtime at a time."""
 
     def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
@@ -101,13 +101,13 @@ class Repairs:
         self._elsewhere: set[str] = set()
         self._left: set[str] = set()
 
-    async def settle(self, name: str, found: str | None) -> Outcome:
-        """Carry the repair of a runtime through: the one that is asked for, or a new one for what was found here."""
+    async def carry_out(self, name: str, found: str | None) -> Outcome:
+        """Carry out the requested repair of a runtime, or a new one for what was found here."""
         member = await self.who(name)
         if member is None:
             return "left"
         try:
-            return await self._settle(name, found, member)
+            return await self._carry_out(name, found, member)
         except Failure as failure:
             code = failure.body.get("code")
             if code == "wip_cap":
@@ -117,14 +117,14 @@ class Repairs:
             self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name)
             return "left"
 
-    async def _settle(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
+    async def _carry_out(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
         runs_elsewhere = await self._runs_elsewhere(name, member)
         if runs_elsewhere is None:
             return "again"
         wanted = found if is_active and not runs_elsewhere else None
         asked = await self._room.call("repair", name=name, found=wanted)
-        self._tell_elsewhere(name, runs_elsewhere)
+        self._report_elsewhere(name, runs_elsewhere)
         if asked["task"] is None or asked["holder"] not in (None, self._me):
             return "left"
         if not is_active and asked["holder"] is None:
@@ -139,44 +139,49 @@ class Repairs:
         return await self._carry_through(claim)
 
     async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
-        """Whether the room hears a member that is well, of whose start nothing is known here.
+        """Whether the room sees a healthy member whose runtime was not started here.
 
-        None where that is to be seen: it called of late, which it may have done before it ended.
+        None if that is unclear: it called recently, perhaps before it ended.
         """
-        is_heard = member["presence"] in WELL and (member["listening"] or member["connected"])
-        if not is_heard or not (await self._machine.look(name)).may_run_elsewhere:
+        is_reachable = member["presence"] in HEALTHY and (member["listening"] or member["connected"])
+        if not is_reachable or not (await self._machine.look(name)).may_run_elsewhere:
             return False
         return True if member["listening"] else None
 
-    def _tell_elsewhere(self, name: str, is_so: bool) -> None:
+    def _report_elsewhere(self, name: str, is_so: bool) -> None:
         if is_so and name not in self._elsewhere:
-            self._tell("elsewhere", f"{_from_elsewhere(name)} Or take it out of the config.", runtime=name)
+            self._tell("elsewhere", f"{_from_elsewhere(name)} Or remove it from the config.", runtime=name)
         (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
-        """Whether the owner was told of these very restarts, in an earlier repair: a member may come and go.
+        """Whether an earlier repair reported these restarts to the owner, as a member may fail repeatedly.
 
-        What a person ordered since is made.
+        A repair that a person ordered is not given up.
         """
         if asked["ordered"]:
             return False
-        within, told_ago = self._config.repairs_within, asked["given_up_seconds_ago"]
+        within, reported_ago = self._config.repairs_within, asked["given_up_seconds_ago"]
         recent = sum(age < within for age in asked["tried_seconds_ago"])
-        return not asked["released"] and told_ago is not None and told_ago < within and recent >= self._config.repairs
+        return (
+            not asked["released"]
+            and reported_ago is not None
+            and reported_ago < within
+            and recent >= self._config.repairs
+        )
 
     def _leave_given_up(self, name: str, task: str) -> Outcome:
-        """Leave a repair to people, which is said once of each."""
+        """Leave a repair to people, and report that once."""
         if task not in self._left:
             words = (
-                f"@{name} was given up ({task}), and its owner was told: it is left until it acts, or until a person "
-                f"asks for its repair (the tool repair)."
+                f"@{name} was given up ({task}), and its owner was notified. It is left alone until it acts, or until "
+                f"a person requests its repair (the tool repair)."
             )
             self._tell("left", words, runtime=name, task=task)
         self._left.add(task)
         return "left"
 
     async def who(self, name: str) -> dict[str, Any] | None:
-        """What the room knows of a member; None where it knows none, which is said once."""
+        """Return a member from the room; None if the room has none, which is reported once."""
         try:
             member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
         except Failure as failure:
@@ -199,7 +204,7 @@ class Repairs:
         ages = asked["tried_seconds_ago"]
         return Claim(name, claimed["task"], claimed["fence"], ordered, tried_at, ages, tried_before)
 
-    # -------------------------------------------------------------- the way of a repair
+    # -------------------------------------------------------------- the steps of a repair
 
     async def _carry_through(self, claim: Claim) -> Outcome:
         name, limit, within = claim.name, self._config.repairs, self._config.repairs_within
@@ -207,7 +212,7 @@ class Repairs:
         while sign is None:
             member = await self.who(name)
             if member is None or member["standing"] != "active":
-                return await self._rest(claim, member)
+                return await self._stop(claim, member)
             runs_elsewhere = await self._runs_elsewhere(name, member)
             if runs_elsewhere is None:
                 return "again"
@@ -221,7 +226,7 @@ class Repairs:
         return "well"
 
     async def _sign_without_restart(self, claim: Claim) -> str | None:
-        """Whether there is nothing to restart: it is well by itself, or since the restart of an earlier run."""
+        """Return the sign that no restart is needed: it is healthy, or was restarted by an earlier run."""
         member = await self.who(claim.name)
         if claim.ordered or member is None or member["standing"] != "active":
             return None
@@ -233,16 +238,16 @@ class Repairs:
             return None
         if claim.tried_at is not None:
             return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
-        acts = member["presence"] in WELL if is_well_here else await self._acts(member, claim.task)
+        acts = member["presence"] in HEALTHY if is_well_here else await self._acts(member, claim.task)
         return as_it_is if acts else None
 
     async def _acts(self, member: dict[str, Any], task: str) -> bool:
-        """Whether the room alone says that a member is well: of declared work, with a call since its repair was asked.
+        """Whether a member is healthy as far as the room can see.
 
-        What died in the middle of declared work may be shown as working. What is seen to run here did not.
+        A member that died during declared work may still be shown as working, so that needs a call since the request.
         """
         if member["presence"] != "working":
-            return member["presence"] in WELL
+            return member["presence"] in HEALTHY
         asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
         called: str = member["last_call"] or ""
         return called > asked_at
@@ -251,12 +256,12 @@ class Repairs:
         return await self._acts(member, task) and await self._runs(member["name"])
 
     async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
-        """Restart once, and wait for a sign of the member in the room; returns it, or None."""
+        """Restart once; returns the sign of the member in the room, or None."""
         name = claim.name
         look = await self._machine.look(name)
         why = look.found if look.is_well is False else f"the room says {member['presence']}"
         limit = self._config.repairs
-        count = f"{number} of {limit}" if number <= limit else f"{number}, which a person asked for,"
+        count = f"{number} of {limit}" if number <= limit else f"{number}, which a person requested,"
         noted = f"Restart {count} of @{name}: {why}"
         reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
         claim.receipt = reply["receipt"]
@@ -271,7 +276,7 @@ class Repairs:
         return sign
 
     async def _watch(self, name: str, known: Before) -> str | None:
-        """Wait for a sign of a member, for as long as it may take; None where none comes, or its process ended."""
+        """Wait for a sign of a member; returns None after the timeout, or if its process ended."""
         give_up_at = time.monotonic() + self._config.acts_within_of(name)
         while True:
             member = await self.who(name)
@@ -300,8 +305,8 @@ class Repairs:
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
         self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
 
-    async def _rest(self, claim: Claim, member: dict[str, Any] | None) -> Outcome:
-        """The member was paused or killed meanwhile: its runtime rests until a resume, or for good."""
+    async def _stop(self, claim: Claim, member: dict[str, Any] | None) -> Outcome:
+        """End a repair of a member that was paused or killed meanwhile."""
         standing = "not in the room" if member is None else member["standing"]
         if standing == "paused":
             blocked_on = f"@{claim.name}, which is paused"
@@ -314,14 +319,14 @@ class Repairs:
         return "left"
 
     async def _leave_elsewhere(self, claim: Claim) -> Outcome:
-        """A second process beside one that cannot be ended from here would be its twin, whoever asked for it."""
+        """End a repair of a runtime that was started elsewhere, as a restart here would run it twice."""
         name, summary = claim.name, f"{_from_elsewhere(claim.name)} Nothing was restarted."
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
         self._tell("left", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task)
         return "left"
 
     async def _give_up(self, claim: Claim, member: dict[str, Any]) -> Outcome:
-        """Tell the member's owner what was tried, once, and leave the task to people."""
+        """Report the restarts to the member's owner once, and release the task."""
         name, within = claim.name, span(self._config.repairs_within)
         count = claim.recent(self._config.repairs_within)
         tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
@@ -330,12 +335,12 @@ class Repairs:
         before_that = f"\n{in_this} of them earlier in this repair." if in_this else ""
         before_that += f"\n{earlier - in_this} of them in earlier repairs." if earlier > in_this else ""
         text = (
-            f"The runtime of {name} was restarted {count} times within {within}, and {name} does not act. Nobody "
-            f"restarts it any more until it does: look at it yourself, then ask for its repair, or start it yourself."
+            f"The runtime of {name} was restarted {count} times within {within}, and {name} still does not act. The "
+            f"watchdog does not restart it again until it acts. Check it, then request its repair or start it yourself."
             f"{tried}{before_that}{self._where_output_is(name)}"
         )
-        await self._tell_owner(claim, member["owner"], text)
-        note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was told."
+        await self._notify_owner(claim, member["owner"], text)
+        note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was notified."
         await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
         facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
@@ -346,7 +351,7 @@ class Repairs:
         started_here = self._config.runtime[name].start is not None
         return f"\nIts output: {self._machine.log(name)}, on the watchdog's machine." if started_here else ""
 
-    async def _tell_owner(self, claim: Claim, owner: str, text: str) -> None:
+    async def _notify_owner(self, claim: Claim, owner: str, text: str) -> None:
         for kind in LOUDEST_FIRST:
             request_id = f"given-up-{claim.task}-{claim.fence}-{kind}"
             try:
@@ -354,7 +359,7 @@ class Repairs:
                     "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
                 )
             except Failure as failure:
-                if failure.body.get("code") == "conflict":  # an earlier run told it, in words of its own
+                if failure.body.get("code") == "conflict":  # an earlier run sent another text
                     return
                 if failure.body.get("code") != "rate_limited":
                     raise
@@ -363,4 +368,4 @@ class Repairs:
 
 
 def _from_elsewhere(name: str) -> str:
-    return f"@{name} runs, but was not started from here: end it where it runs, then it is started here."
+    return f"@{name} runs, but was not started by this watchdog. End it there, and the watchdog starts it here."

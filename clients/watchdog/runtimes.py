@@ -1,6 +1,6 @@
-"""`runtimes.toml`: which runtimes a watchdog looks after, how it sees them and how it starts them again.
+"""`runtimes.toml`: the runtimes that a watchdog watches, how it checks them and how it starts them.
 
-The file is checked whole before anything is done. It holds no secret: those stay in the environment.
+The whole file is validated before anything is done. It contains no secrets, which stay in the environment.
 """
 
 import re
@@ -17,45 +17,45 @@ from teamroom.clients.session.place import is_name
 from teamroom.clients.session.spans import SPANS, parse_span
 
 RUNTIMES = 50
-"""How many runtimes one watchdog looks after: as many as a member may have capabilities."""
+"""The most runtimes of one watchdog, which is the number of capabilities that a member may have."""
 
 FILE_BYTES = 256 * 1024
 WORDS, WORD_CHARACTERS = 64, 4096
 """The longest command."""
 
 LINES = {
-    "every": 'every = "30s"            # how often it looks at its runtimes',
-    "audit_every": 'audit_every = "10m"      # how often it counts their listeners',
-    "repairs": "repairs = 3              # restarts of one runtime, then its owner is told",
-    "repairs_within": 'repairs_within = "15m"   # within this span',
-    "acts_within": 'acts_within = "2m"       # how soon a restarted member has to act in the room',
-    "commands_within": 'commands_within = "1m"   # how long check and restart may take',
-    "state": 'state = "runtimes.state" # where it keeps what it started, and their output',
-    "runtime": "[runtime.builder]        # a table for each, by the name of its member",
-    "start": 'start = ["builder", "--foreground"]     # started and ended by this watchdog',
+    "every": 'every = "30s"            # how often the runtimes are checked',
+    "audit_every": 'audit_every = "10m"      # how often their listeners are counted',
+    "repairs": "repairs = 3              # restarts of one runtime before its owner is notified",
+    "repairs_within": 'repairs_within = "15m"   # the span of these restarts',
+    "acts_within": 'acts_within = "2m"       # how soon a restarted member must act in the room',
+    "commands_within": 'commands_within = "1m"   # the timeout of check and restart',
+    "state": 'state = "runtimes.state" # the folder for records and output of the runtimes',
+    "runtime": "[runtime.builder]        # one table per runtime, named like its member",
+    "start": 'start = ["builder", "--foreground"]     # started and ended by the watchdog',
     "restart": 'restart = ["systemctl", "--user", "restart", "builder"]',
-    "check": 'check = ["builder-ctl", "status"]       # well while it ends with 0',
+    "check": 'check = ["builder-ctl", "status"]       # healthy while it exits with 0',
     "pid_file": 'pid_file = "/run/user/1000/builder.pid"',
-    "port": 'port = 8931                             # well while something listens there; or "HOST:PORT"',
-    "listener": "listener = 'listen --as builder( |$)'  # what its one listener looks like in ps",
-    "folder": 'folder = "/srv/builder"                 # where its commands run',
-    "environment": 'environment = { TEAMROOM_TOKEN = "BUILDER_TOKEN" } # its variable = the variable here that has it',
+    "port": 'port = 8931                             # healthy while something listens there; or "HOST:PORT"',
+    "listener": "listener = 'listen --as builder( |$)'  # matches its one listener in ps",
+    "folder": 'folder = "/srv/builder"                 # the folder where its commands run',
+    "environment": 'environment = { TEAMROOM_TOKEN = "BUILDER_TOKEN" } # its variable = the one here with its value',
 }
-"""Each key as it is written right."""
+"""A correct line for each key."""
 
-SAID = {
-    "tuple_type": "a command is a list of words",
-    "too_short": "something must stand in it",
-    "dict_type": "this is a table",
-    "model_type": "this is a table",
+MESSAGES = {
+    "tuple_type": "a command must be a list of words",
+    "too_short": "it must not be empty",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
 }
-"""What pydantic says in words of its own."""
+"""Our words for errors of pydantic."""
 
 
 def _seconds(value: Any) -> float:
     found = parse_span(value) if isinstance(value, str) else value
     if not isinstance(found, int | float) or isinstance(found, bool) or found <= 0:
-        raise ValueError(f"a span is written {SPANS}")
+        raise ValueError(f"write a span {SPANS}")
     return float(found)
 
 
@@ -63,26 +63,26 @@ def _pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
+        raise ValueError(f"it is not a regular expression: {error}") from None
     return value
 
 
 def _address(value: Any) -> tuple[str, int]:
     host, _, port = str(value).rpartition(":")
     if isinstance(value, bool) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ValueError('a port is a number, or "HOST:PORT"')
+        raise ValueError('a port must be a number, or "HOST:PORT"')
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _variable(value: str) -> str:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value) is None:
-        raise ValueError("this is the name of an environment variable, never its value")
+        raise ValueError("it must be the name of an environment variable, not its value")
     return value
 
 
 def _member(value: str) -> str:
     if not is_name(value):
-        raise ValueError("a runtime is named like its member, without @")
+        raise ValueError("name a runtime like its member, without @")
     return value
 
 
@@ -96,16 +96,16 @@ Member = Annotated[str, AfterValidator(_member)]
 
 
 class Table(BaseModel):
-    """A table of the file: nothing that is not known, nothing guessed."""
+    """A table of the file. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Runtime(Table):
-    """One runtime. It is well while all holds that is given to see it by.
+    """One runtime. It is healthy while every given check succeeds.
 
-    `start` is a command that stays, and is this watchdog's to end; `restart` is one that ends by itself.
-    `environment` names, for each variable that it gets, the variable of the watchdog that has its value.
+    `start` is a long-running command, which the watchdog also ends. `restart` is a command that exits. `environment`
+    maps each variable of the runtime to the watchdog's variable with its value.
     """
 
     start: Command | None = None
@@ -121,12 +121,12 @@ class Runtime(Table):
     @model_validator(mode="after")
     def _has_one_way_to_start(self) -> "Runtime":
         if (self.start is None) == (self.restart is None):
-            raise ValueError("give start or restart, one of them")
+            raise ValueError("give either start or restart")
         return self
 
     @property
     def is_seen_here(self) -> bool:
-        """Whether this machine shows if it runs; otherwise only the room does."""
+        """Whether this machine can check it. Otherwise only the room shows whether it runs."""
         return any(way is not None for way in (self.start, self.check, self.pid_file, self.port))
 
 
@@ -143,28 +143,28 @@ class Runtimes(Table):
     runtime: Annotated[dict[Member, Runtime], Field(min_length=1, max_length=RUNTIMES)]
 
     def acts_within_of(self, name: str) -> float:
-        """How soon a member has to act after a restart, in seconds."""
+        """How soon a member must act after a restart, in seconds."""
         return self.runtime[name].acts_within or self.acts_within
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Runtimes:
-    """The checked file; its paths count from its folder. Raises Failure that says which line is right."""
+    """Load and validate the file. Relative paths start at its folder. Raises Failure with a correct line."""
     text = _read(path)
     if TOKEN.search(text):
         fix = f"Keep it in the environment, and name the variable: {LINES['environment']}"
-        raise Failure(f"A token stands in {path}.", fix, USAGE)
+        raise Failure(f"{path} contains a token.", fix, USAGE)
     try:
         found = Runtimes.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise Failure(f"{path} is no TOML: {error}.", "Mend that line.", USAGE) from None
+        raise Failure(f"{path} is not valid TOML: {error}.", "Correct that line.", USAGE) from None
     except ValidationError as error:
         raise _wrong(path, error) from None
     for name, runtime in found.runtime.items():
         for variable in runtime.environment.values():
             if variable not in environment:
                 raise Failure(
-                    f"{path}: runtime.{name} gets its environment from {variable}, which is not set here.",
-                    f"Set {variable} where the watchdog runs, or take it out.",
+                    f"{path}: runtime.{name} gets a value from {variable}, which is not set here.",
+                    f"Set {variable} in the watchdog's environment, or remove it from the file.",
                     USAGE,
                 )
     return _with_whole_paths(found, path)
@@ -178,25 +178,25 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.", "Name the file with --config.", USAGE) from None
     except UnicodeDecodeError:
-        raise Failure(f"{path} is no UTF-8 text.", "Write it anew.", USAGE) from None
+        raise Failure(f"{path} is not UTF-8 text.", "Save it as UTF-8.", USAGE) from None
     if len(data) > FILE_BYTES:
-        raise Failure(f"{path} is longer than {FILE_BYTES} bytes.", "Name another --config.", USAGE)
+        raise Failure(f"{path} is longer than {FILE_BYTES} bytes.", "Choose another --config.", USAGE)
     return text
 
 
 def _wrong(path: Path, error: ValidationError) -> Failure:
-    """The first thing that is wrong, with the line that would be right."""
+    """Return a Failure for the first error, with a correct line."""
     first = error.errors()[0]
     names = [str(part) for part in first["loc"] if not isinstance(part, int) and part != "[key]"]
     where, key = ".".join(names), names[-1] if names else ""
     known = Runtime.model_fields if len(names) >= 3 else Runtimes.model_fields
     if first["type"] == "extra_forbidden":
         near = get_close_matches(key, known, 1, 0.5)
-        right = f"Write: {LINES[near[0]]}" if near else f"Keys here: {', '.join(known)}."
-        return Failure(f"{path}: {where} is no key.", right, USAGE)
+        right = f"Write: {LINES[near[0]]}" if near else f"The keys are: {', '.join(known)}."
+        return Failure(f"{path}: {where} is not a known key.", right, USAGE)
     if first["type"] == "missing":
         return Failure(f"{path}: {where} is missing.", f"Write: {LINES[key]}", USAGE)
-    what = SAID.get(first["type"], str(first["msg"])).removeprefix("Value error, ")
+    what = MESSAGES.get(first["type"], str(first["msg"])).removeprefix("Value error, ")
     field = next((name for name in reversed(names) if name in LINES), "runtime")
     if len(names) == 2 and is_name(key):
         field = "start"
@@ -205,7 +205,7 @@ def _wrong(path: Path, error: ValidationError) -> Failure:
 
 
 def _with_whole_paths(found: Runtimes, path: Path) -> Runtimes:
-    """The same with every path counted from the file's folder."""
+    """Make every path absolute, starting at the file's folder."""
     base = path.absolute().parent
 
     def whole(part: Path | None) -> Path | None:
@@ -220,17 +220,17 @@ def _with_whole_paths(found: Runtimes, path: Path) -> Runtimes:
 
 
 EXAMPLE = f"""\
-# What this watchdog looks after. A command is a list of words; no shell reads it. Nothing secret stands here.
+# The runtimes of this watchdog. A command is a list of words; no shell reads it. This file contains no secrets.
 {chr(10).join(LINES[key] for key in ("every", "audit_every", "repairs", "repairs_within", "acts_within"))}
 
-# A runtime that the watchdog starts, and ends when it has to: it stays in the foreground. Its member's token comes
-# from BUILDER_TOKEN; the watchdog's own never reaches it.
+# A runtime that the watchdog starts and ends. It stays in the foreground. Its member's token comes from
+# BUILDER_TOKEN; it never gets the watchdog's own token.
 [runtime.builder]
 start = ["teamroom", "listen", "--as", "builder", "--stay", "--", "claude", "-p", "{{wake}}"]
 listener = 'teamroom listen --as builder( |$)'
 environment = {{ TEAMROOM_TOKEN = "BUILDER_TOKEN" }}
 
-# A runtime that something else supervises.
+# A runtime with another supervisor.
 [runtime.tester]
 restart = ["systemctl", "--user", "restart", "tester"]
 pid_file = "/run/user/1000/tester.pid"

@@ -1,6 +1,6 @@
-"""`teamroom watch`: the watchdog. It runs where the runtimes run, repairs first, and counts their listeners.
+"""`teamroom watch`: the watchdog. It restarts failed runtimes on its machine, and counts their listeners.
 
-What is well is silent. Texts of the room are data: nothing that a member wrote decides what is executed.
+Healthy runtimes produce no output. Texts of the room are data: no member's text decides what is executed.
 """
 
 import contextlib
@@ -16,10 +16,12 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure, ungrouped
 from teamroom.clients.session.place import Place, agents_token
-from teamroom.clients.session.steady import HELD_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
-from teamroom.clients.session.terminal import plain, print_json, span
+from teamroom.clients.session.signals import ending_signal
+from teamroom.clients.session.spans import span
+from teamroom.clients.session.steady import PAUSED_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
+from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.watchdog.audit import Audit
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.repair import Outcome, Repairs
@@ -27,35 +29,33 @@ from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
 from teamroom.clients.watchdog.runtimes import load as load_runtimes
 
 LOOKS_AT_ONCE = 8
-"""How many runtimes are looked at at once."""
+"""How many runtimes are checked at the same time."""
 
 ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
-"""Exit codes of what no later try would mend; whatever else goes wrong at work is told, and tried again."""
+"""Exit codes of failures that no retry fixes. Other failures are reported and retried."""
 
 NUDGES = frozenset({"repair", "control"})
-"""Wakes at which the room is asked at once: of those that a pause held, one tells, with the reason `control`."""
+"""Wakes after which the room is asked immediately. A resume reports the wakes of a pause as one `control` wake."""
 
 COUNTING, WAITING = "Counting listeners", "Waiting for wakes"
-"""What is done for all runtimes, as it is named where it goes wrong; no member has such a name."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Names of the work for all runtimes, used in reports of failures. No member can have such a name."""
 
 
 def watch(place: Place, name: str | None, config: Path, once: bool, verbose: bool, as_json: bool) -> int:
-    """Look after the runtimes of a config until a signal ends it, or for one round; returns the exit code."""
+    """Watch the runtimes of a config until a signal ends it, or for one round; returns the exit code."""
     runtimes = load_runtimes(config, place.environment)
     machine = Machine(runtimes, place.environment)
     machine.make_state_folder()
     teller = Teller(verbose, as_json)
-    held_seconds = min(runtimes.every, HELD_SECONDS)
+    paused_seconds = min(runtimes.every, PAUSED_SECONDS)
     token, listener = partial(agents_token, place, name), None if once else new_listener()
-    room = SteadyRoom(place, token, teller.tell, held_seconds, is_steady=not once, listener=listener)
+    room = SteadyRoom(place, token, teller.tell, paused_seconds, is_steady=not once, listener=listener)
     watchdog = Watchdog(room, machine, runtimes, teller)
     return anyio.run(watchdog.once if once else watchdog.run)
 
 
 def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:
-    """Check a config, and show what a watchdog would do with it; nothing is started, nobody is asked."""
+    """Check a config, and print what a watchdog would do with it. Starts nothing and asks no room."""
     runtimes = load_runtimes(config, environment)
     machine = Machine(runtimes, environment)
     lines = [anyio.run(_checked, machine, runtimes, name) for name in runtimes.runtime]
@@ -63,9 +63,10 @@ def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:
         print_json({"config": str(config), "runtimes": lines})
     else:
         print(
-            f"{plain(str(config))} is right. It looks every {span(runtimes.every)}, and counts listeners every ", end=""
+            f"{plain(str(config))} is valid. It checks runtimes every {span(runtimes.every)} and listeners every ",
+            end="",
         )
-        print(f"{span(runtimes.audit_every)}; {runtimes.repairs} restarts within {span(runtimes.repairs_within)}.")
+        print(f"{span(runtimes.audit_every)}. At most {runtimes.repairs} restarts in {span(runtimes.repairs_within)}.")
         for line in lines:
             print(f"\n@{line['runtime']}: {line['now']}")
             for key in ("seen_by", "repaired_by", "output", "listeners", "problem"):
@@ -75,15 +76,15 @@ def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:
 
 
 async def _checked(machine: Machine, runtimes: Runtimes, name: str) -> dict[str, str]:
-    """A runtime as the config has it, and as it is now."""
+    """Return a runtime's config and its current state, in words."""
     runtime = runtimes.runtime[name]
     look = await machine.look(name)
-    now = {True: "well", False: f"not well, {look.found}", None: "not seen here, only by the room"}[look.is_well]
+    now = {True: "healthy", False: f"unhealthy, {look.found}", None: "not visible here, only in the room"}[look.is_well]
     here = machine.listeners(name)
     return {
         "runtime": name,
         "now": now,
-        "seen_by": ", ".join(_ways(runtime)) or "the room alone",
+        "seen_by": ", ".join(_ways(runtime)) or "the room only",
         "repaired_by": " ".join(runtime.start or runtime.restart or ()),
         "output": "" if runtime.start is None else str(machine.log(name)),
         "listeners": "" if here is None else f"{len(here)} now",
@@ -103,7 +104,7 @@ def _ways(runtime: Runtime) -> Iterator[str]:
 
 
 def _lacking(runtime: Runtime, environment: Mapping[str, str]) -> str:
-    """The first command that is not there."""
+    """Return in words the first command that does not exist; empty if all exist."""
     for command in (runtime.start, runtime.restart, runtime.check):
         if command is not None and not _found(command[0], runtime.folder, environment):
             return f"there is no command {command[0]}"
@@ -117,13 +118,13 @@ def _found(word: str, folder: Path | None, environment: Mapping[str, str]) -> bo
 
 
 class Teller:
-    """What the watchdog says: lines for people, or JSON lines for programs. What is well only when asked."""
+    """Reports of the watchdog: lines for people, or JSON lines for programs."""
 
     def __init__(self, verbose: bool, as_json: bool) -> None:
         self._verbose, self._as_json = verbose, as_json
 
     def tell(self, event: str, words: str, /, quiet: bool = False, **facts: Any) -> None:
-        """Say an event. `quiet`: nobody needs to know."""
+        """Report an event. `quiet` events are reported only with --verbose."""
         if quiet and not self._verbose:
             return
         if self._as_json:
@@ -133,7 +134,7 @@ class Teller:
 
 
 class Watchdog:
-    """Looks after the runtimes of a config."""
+    """Watches the runtimes of a config."""
 
     def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, teller: Teller) -> None:
         self._room, self._machine, self._config, self._tell = room, machine, config, teller.tell
@@ -141,66 +142,61 @@ class Watchdog:
         self._again: set[str] = set()
         self._nudged = anyio.Event()
         self._has_joined = self._gave_up = self._went_wrong = False
-        self._told: dict[str, set[str]] = {}
+        self._reported: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
         self._repairs: Repairs
         self._audit: Audit
 
     async def run(self) -> int:
-        """Watch until a signal, a kill or another watchdog in this one's place ends it; returns the exit code."""
-        with contextlib.ExitStack() as held:
+        """Watch until a signal, a kill or a newer watchdog ends it; returns the exit code."""
+        with contextlib.ExitStack() as stack, ungrouped():
             try:
                 async with anyio.create_task_group() as self._tasks:
                     self._tasks.start_soon(self._until_signal)
-                    await self._join(held)
+                    await self._join(stack)
                     cursor = (await self._room.call("check_in", mode="live"))["cursor"]
                     self._tasks.start_soon(self._listen, cursor)
-                    self._tasks.start_soon(self._audit_on)
+                    self._tasks.start_soon(self._audit_regularly)
                     self._nudged.set()
-                    await self._look_on()
-            except* Failure as group:
-                raise _first(group) from None
+                    await self._look_regularly()
             finally:
-                self._say_what_goes_on()
+                self._report_running()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
 
     async def once(self) -> int:
-        """One round: what is asked for and what is found here is repaired, listeners are counted."""
+        """Run one round of repairs and one count of listeners; returns the exit code."""
         is_well = True
-        with contextlib.ExitStack() as held:
-            try:
-                await self._join(held)
-                async with anyio.create_task_group() as self._tasks:
-                    await self._round(True)
-                with self._going_on(COUNTING):
-                    is_well = await self._audit.round(self._busy) == 0
-                for name in self._config.runtime:
-                    with self._going_on(name):
-                        is_well = (await self._machine.look(name)).is_well is not False and is_well
-            except* Failure as group:
-                raise _first(group) from None
+        with contextlib.ExitStack() as stack, ungrouped():
+            await self._join(stack)
+            async with anyio.create_task_group() as self._tasks:
+                await self._round(True)
+            with self.reporting(COUNTING):
+                is_well = await self._audit.round(self._busy) == 0
+            for name in self._config.runtime:
+                with self.reporting(name):
+                    is_well = (await self._machine.look(name)).is_well is not False and is_well
         return 0 if is_well and not self._gave_up and not self._went_wrong else FAILED
 
-    def _say_what_goes_on(self) -> None:
+    def _report_running(self) -> None:
         if not self._has_joined:
             return
         with contextlib.suppress(Failure):
             if left := self._machine.left_running():
-                self._tell("leaves", f"The watchdog ends, and leaves running: {', '.join(left)}.", left=left)
+                self._tell("leaves", f"The watchdog ends. Still running: {', '.join(left)}.", left=left)
 
     # -------------------------------------------------------------- beginning and end
 
-    async def _join(self, held: contextlib.ExitStack) -> None:
-        """Be a watchdog in the room, and the only one of this name on this machine. Raises Failure."""
+    async def _join(self, stack: contextlib.ExitStack) -> None:
+        """Join the room as a watchdog, the only one with this name on this machine. Raises Failure."""
         me = await self._room.me()
         if me["role"] != "watchdog":
             raise Failure(
-                f"This is the token of @{me['name']}, whose role is {me['role']}; a watchdog runs as nobody else.",
-                "Enroll one: teamroom enroll rex --role watchdog --save, then: teamroom watch --as rex",
+                f"The token belongs to @{me['name']}, whose role is {me['role']}. A watchdog needs the role watchdog.",
+                "Run `teamroom enroll rex --role watchdog --save`, then `teamroom watch --as rex`.",
                 NOT_AUTHORISED,
             )
-        self._hold_alone(str(me["name"]), held)
+        self._lock(str(me["name"]), stack)
         reaches = [f"runtime:{name}" for name in self._config.runtime]
         await self._room.call("declare_capabilities", capabilities=reaches)
         self._repairs = Repairs(self._room, self._machine, self._config, str(me["name"]), self._tell)
@@ -208,35 +204,34 @@ class Watchdog:
         self._has_joined = True
         self._tell("watches", f"@{me['name']} watches: {', '.join(self._config.runtime)}.", quiet=True)
 
-    def _hold_alone(self, me: str, held: contextlib.ExitStack) -> None:
+    def _lock(self, me: str, stack: contextlib.ExitStack) -> None:
         assert self._config.state is not None
         path = self._config.state / f"{me}.lock"
-        file = held.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w"))
+        file = stack.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Failure(f"@{me} watches here already.", "End that watchdog first, or enroll another.") from None
+            raise Failure(
+                f"@{me} already watches on this machine.", "End that watchdog first, or enroll another."
+            ) from None
 
     async def _until_signal(self) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                self._ended_by = number
-                self._tasks.cancel_scope.cancel()
-                return
+        self._ended_by = await ending_signal()
+        self._tasks.cancel_scope.cancel()
 
-    # -------------------------------------------------------------- what goes on at once
+    # -------------------------------------------------------------- concurrent work
 
     async def _listen(self, cursor: int | None) -> None:
-        """Wait for wakes: a repair that is asked for is looked at at once."""
+        """Wait for wakes, so that requested repairs start immediately."""
         while True:
-            with self._going_on(WAITING):
+            with self.reporting(WAITING):
                 cursor = (await self._wait(cursor))["cursor"]
-                self._told.pop(WAITING, None)
+                self._reported.pop(WAITING, None)
                 continue
             await anyio.sleep(self._config.every)
 
     async def _wait(self, cursor: int | None) -> dict[str, Any]:
-        """Wait once; returns the reply whose cursor is that of the next wait."""
+        """Wait once; returns the reply with the cursor for the next wait."""
         try:
             waited = await self._room.wait(cursor)
         except Failure as failure:
@@ -245,15 +240,15 @@ class Watchdog:
             self._nudged.set()
             return await self._room.call("check_in")
         if waited["superseded"]:
-            self._tell("superseded", "Another watchdog of this name listens now; this one ends.")
+            self._tell("superseded", "A newer watchdog of this name superseded this one, which ends.")
             self._tasks.cancel_scope.cancel()
             await anyio.sleep_forever()
         if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
             self._nudged.set()
         return waited
 
-    async def _look_on(self) -> None:
-        """Look at the runtimes at their pace, and at once when the room asks."""
+    async def _look_regularly(self) -> None:
+        """Check the runtimes at their interval, and immediately when the room asks."""
         while True:
             is_asked = self._nudged.is_set()
             if is_asked:
@@ -262,13 +257,13 @@ class Watchdog:
             with anyio.move_on_after(self._config.every):
                 await self._nudged.wait()
 
-    async def _audit_on(self) -> None:
-        """Count listeners at their pace, and ask the room too, should a wake have been lost."""
+    async def _audit_regularly(self) -> None:
+        """Count listeners at their interval, and ask the room for repairs in case a wake was lost."""
         while True:
             await anyio.sleep(self._config.audit_every)
-            with self._going_on(COUNTING):
+            with self.reporting(COUNTING):
                 await self._audit.round(self._busy)
-                self._told.pop(COUNTING, None)
+                self._reported.pop(COUNTING, None)
             self._nudged.set()
 
     async def _round(self, is_asked: bool) -> None:
@@ -276,26 +271,26 @@ class Watchdog:
 
         async def look_at(name: str) -> None:
             async with limiter:
-                with self._going_on(name):
+                with self.reporting(name):
                     look = await self._machine.look(name)
                     is_wanted = look.is_well is False or is_asked or name in self._again
                     if is_wanted and name not in self._busy:
                         self._busy.add(name)
-                        self._tasks.start_soon(self._settle, name, look.found if look.is_well is False else None)
+                        self._tasks.start_soon(self._repair, name, look.found if look.is_well is False else None)
                     elif name not in self._busy:
-                        self._told.pop(name, None)
+                        self._reported.pop(name, None)
 
         async with anyio.create_task_group() as looks:
             for name in self._config.runtime:
                 if name not in self._busy:
                     looks.start_soon(look_at, name)
-        self._tell("looked", "Looked at all runtimes.", quiet=True)
+        self._tell("looked", "Checked all runtimes.", quiet=True)
 
-    async def _settle(self, name: str, found: str | None) -> None:
+    async def _repair(self, name: str, found: str | None) -> None:
         outcome: Outcome = "again"
         try:
-            with self._going_on(name):
-                outcome = await self._repairs.settle(name, found)
+            with self.reporting(name):
+                outcome = await self._repairs.carry_out(name, found)
         finally:
             self._busy.discard(name)
         self._gave_up = self._gave_up or outcome == "given up"
@@ -305,8 +300,8 @@ class Watchdog:
             self._again.discard(name)
 
     @contextlib.contextmanager
-    def _going_on(self, name: str) -> Iterator[None]:
-        """Tell what goes wrong with a runtime, or with what is done for all, once while it does; the rest goes on."""
+    def reporting(self, name: str) -> Iterator[None]:
+        """Report a failure of some work once for as long as it persists, and continue with the rest."""
         try:
             yield
         except (Failure, OSError) as error:
@@ -314,26 +309,17 @@ class Watchdog:
                 raise
             self._went_wrong = True
             why, fix = (error.why, error.fix) if isinstance(error, Failure) else (f"{error.strerror or error}.", "")
-            told, fault = self._told.setdefault(name, set()), _fault(error)
-            if fault not in told:
+            reported, fault = self._reported.setdefault(name, set()), _fault(error)
+            if fault not in reported:
                 is_runtime = name in self._config.runtime
-                words = f"{'@' if is_runtime else ''}{name}: {why} It is tried again. {fix}".rstrip()
+                words = f"{'@' if is_runtime else ''}{name}: {why} It is retried. {fix}".rstrip()
                 self._tell("failed", words, runtime=name if is_runtime else None, why=why, fix=fix)
-            told.add(fault)
+            reported.add(fault)
 
 
 def _fault(error: Failure | OSError) -> str:
-    """What makes two errors the same fault: a text may hold a number or a time that differs each time."""
+    """Return what identifies a fault. Texts may contain numbers that change each time."""
     if isinstance(error, OSError):
         return f"{type(error).__name__} {error.errno}"
     kind = None if type(error) is Failure else type(error).__name__
     return str(error.body.get("code") or kind or error.why)
-
-
-def _first(group: BaseExceptionGroup[Failure]) -> Failure:
-    """What ended a group of tasks."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Failure)
-    return error

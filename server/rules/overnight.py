@@ -17,6 +17,8 @@ HEAD_LINES, SECTION_LINES = 2, 2
 STEPS = 48
 """How many steps the pace of a span is drawn in at most."""
 
+BARS = "▁▂▃▄▅▆▇█"
+
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 STEP_SECONDS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
 
@@ -71,6 +73,12 @@ def step_seconds(span: float) -> float:
 
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def bars(counts: Sequence[int]) -> str:
+    """Counts as bars, each one character wide; where nothing happened there is a gap."""
+    most = max(counts, default=0)
+    return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
 
 
 def find_named(text: str, people: Collection[str]) -> str | None:

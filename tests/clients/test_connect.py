@@ -223,7 +223,7 @@ async def test_frames_of_the_largest_size_pass_and_larger_ones_are_refused_as_th
             too_large = await bridge.call("post_message", text="x" * 1_000_000)
             assert too_large["error"]["data"]["code"] == "too_large"
             await bridge.send(b"x" * (9 * 1024 * 1024))
-            assert (await bridge.receive())["error"]["message"] == "This line is too long to be carried."
+            assert (await bridge.receive())["error"]["message"] == "This line is too long."
             await bridge.send(b"[" * 100_000)
             assert (await bridge.receive())["error"]["code"] == -32700
             await bridge.send([{"jsonrpc": "2.0", "id": 1, "method": "ping"}])
@@ -296,7 +296,7 @@ async def test_an_older_session_goes_on_after_the_room_was_started_again_on_anot
         async with running_room(folder) as room, announcing(room):
             assert (await bridge.old("heartbeat"))["result"]["structuredContent"]["standing"] == "active"
             _, rest, words = await bridge.end()
-    assert "the session was opened again" in words
+    assert "the session was reopened" in words
     assert rest == b"", "what the bridge asked for itself is not the client's"
 
 
@@ -346,7 +346,7 @@ async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
         async with pipe(shell, "--as", "builder") as bridge:
             answer = await bridge.call("post_message", text="I am somebody else")
             assert answer["error"]["data"]["code"] == "not_allowed"
-            assert "The token is @reviewer's, and --as says builder" in answer["error"]["message"]
+            assert "The token belongs to @reviewer, but --as names builder" in answer["error"]["message"]
             code, _, _ = await bridge.end()
         assert code == 3
         assert len(room.entries()) == before

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from teamroom.clients.doctor import kill_drill
-from teamroom.clients.doctor.folder import harnesses
+from teamroom.clients.doctor.machine import harnesses
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.settings import NOT_ABOVE, Settings, contradictions
@@ -102,7 +102,7 @@ def test_the_address_of_a_server_that_runs_is_never_removed(tmp_path: Path) -> N
         announced.write_text(json.dumps({**json.loads(before), "pid": FORGOTTEN_PROCESS}))
         [_, line] = lines(room.shell.now("doctor", "--fix", "--json"), "folder")
         assert line["level"] == "warning"
-        assert "a server has this folder" in line["found"]
+        assert "a server uses this folder" in line["found"]
         assert announced.exists()
 
 
@@ -153,8 +153,8 @@ async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeyp
         assert "not 401 killed" in line["found"]
 
 
-async def _enrolled(room: Any) -> str:
-    return str((await room.call("enroll", name=kill_drill.NAME))["token"])
+def _enrolled(room: Any) -> str:
+    return str((room.call("enroll", name=kill_drill.NAME))["token"])
 
 
 # ------------------------------------------------------------------ what else it looks at
@@ -164,7 +164,7 @@ async def test_the_newest_backup_is_told_with_its_age_and_one_that_was_changed_i
     async with running_room(tmp_path / "room") as room:
         shell = shell_of(room)
         [line] = lines(await shell.here("doctor", "--json"), "backups")
-        assert (line["level"], line["fix"]) == ("warning", f"Make one: teamroom backup --data {room.folder}")
+        assert (line["level"], line["fix"]) == ("warning", f"To create one, run: teamroom backup --data {room.folder}")
         assert (await shell.here("backup")).code == 0
         [line] = lines(await shell.here("doctor", "--json"), "backups")
         assert line["level"] == "ok"

@@ -144,7 +144,7 @@ def test_the_newest_listener_lives_and_the_older_says_so_and_ends(room: WatchedR
         with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
             assert older.wait(EVENT_SECONDS) == 0
             assert older.stderr is not None
-            assert "A newer listener of @builder took this one's place" in older.stderr.read()
+            assert "A newer listener of @builder superseded this one" in older.stderr.read()
             assert newer.poll() is None
 
 
@@ -160,7 +160,7 @@ def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(ro
             may_end.touch()
             assert older.wait(EVENT_SECONDS) == 0
             assert older.stderr is not None
-            assert "A newer listener of @builder took this one's place" in older.stderr.read()
+            assert "A newer listener of @builder superseded this one" in older.stderr.read()
             message = wake(room, "look again")
             until(lambda: len(told(room)) == 2, "the newer one is told")
             assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [message]
@@ -245,7 +245,7 @@ def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
         hears(room)
         room.running.stop()
         assert process.stderr is not None
-        assert "Going on" in process.stderr.readline()
+        assert "Waiting until it answers" in process.stderr.readline()
         with up(room.folder / "room", "--port", port) as again:
             room.running = again
             hears(room)

@@ -118,20 +118,20 @@ def test_each_line_that_a_refusal_shows_is_right(folder: Path, key: str) -> None
 @pytest.mark.parametrize(
     ("text", "why", "fix"),
     [
-        ('[runtime.b]\nrestrat = ["x"]', "runtime.b.restrat is no key", LINES["restart"]),
-        ('evry = "3s"\n[runtime.b]\nstart = ["x"]', "evry is no key", LINES["every"]),
-        ('[runtime.b]\nstart = ["x"]\nzzz = 0', "runtime.b.zzz is no key", "Keys here: start, restart"),
-        ('[runtime.b]\nstart = "x y"', "a command is a list of words", LINES["start"]),
-        ("[runtime.b]\nport = 1", "give start or restart, one of them", LINES["start"]),
-        ('[runtime.b]\nstart = ["x"]\nrestart = ["x"]', "give start or restart, one of them", LINES["start"]),
-        ('[runtime.b]\nstart = ["x"]\nport = 0', "a port is a number", LINES["port"]),
-        ('[runtime.b]\nstart = ["x"]\nlistener = "("', "no regular expression", LINES["listener"]),
-        ('[runtime.b]\nstart = ["x"]\nenvironment = { A = "a b" }', "never its value", LINES["environment"]),
-        ('[runtime."b c"]\nstart = ["x"]', "named like its member", LINES["runtime"]),
-        ('every = "soon"\n[runtime.b]\nstart = ["x"]', "a span is written", LINES["every"]),
+        ('[runtime.b]\nrestrat = ["x"]', "runtime.b.restrat is not a known key", LINES["restart"]),
+        ('evry = "3s"\n[runtime.b]\nstart = ["x"]', "evry is not a known key", LINES["every"]),
+        ('[runtime.b]\nstart = ["x"]\nzzz = 0', "runtime.b.zzz is not a known key", "The keys are: start, restart"),
+        ('[runtime.b]\nstart = "x y"', "a command must be a list of words", LINES["start"]),
+        ("[runtime.b]\nport = 1", "give either start or restart", LINES["start"]),
+        ('[runtime.b]\nstart = ["x"]\nrestart = ["x"]', "give either start or restart", LINES["start"]),
+        ('[runtime.b]\nstart = ["x"]\nport = 0', "a port must be a number", LINES["port"]),
+        ('[runtime.b]\nstart = ["x"]\nlistener = "("', "not a regular expression", LINES["listener"]),
+        ('[runtime.b]\nstart = ["x"]\nenvironment = { A = "a b" }', "not its value", LINES["environment"]),
+        ('[runtime."b c"]\nstart = ["x"]', "like its member", LINES["runtime"]),
+        ('every = "soon"\n[runtime.b]\nstart = ["x"]', "write a span", LINES["every"]),
         ("", "runtime is missing", LINES["runtime"]),
-        ("runtime = 3", "this is a table", LINES["runtime"]),
-        ("[runtime.b\n", "is no TOML", "Mend that line"),
+        ("runtime = 3", "it must be a table", LINES["runtime"]),
+        ("[runtime.b\n", "is not valid TOML", "Correct that line"),
     ],
 )
 def test_what_is_wrong_is_refused_with_the_line_that_is_right(folder: Path, text: str, why: str, fix: str) -> None:
@@ -153,7 +153,7 @@ def test_a_check_starts_nothing_and_says_what_would_be_done(folder: Path) -> Non
     (folder / "runtimes.toml").write_text(f"[runtime.builder]\nstart = {json.dumps(list(python(STAYS)))}\nport = 1\n")
     done = Shell(folder).now("watch", "--check", "--json", "--config", str(folder / "runtimes.toml"))
     (line,) = done.json["runtimes"]
-    assert (done.code, line["now"]) == (0, "not well, it was not started here yet")
+    assert (done.code, line["now"]) == (0, "unhealthy, it was not started here yet")
     assert line["seen_by"] == "its process, port 1"
     shown = Shell(folder).now("watch", "--check", "--config", str(folder / "runtimes.toml"))
     assert f"\n  output: {folder / 'runtimes.state' / 'builder.log'}\n" in shown.out
@@ -274,7 +274,7 @@ async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatc
         else:
             record.rmdir()
             flag.touch()
-        assert await dog.start("builder") == f"it could not be remembered: {why}, so it was ended again"
+        assert await dog.start("builder") == f"it could not be recorded: {why}, so it was ended again"
         assert dog.has_ended("builder") == "was ended by signal 9"
         assert dog._children["builder"].poll() == -signal.SIGKILL
         assert (await dog.look("builder")).found == "its process was ended by signal 9"

@@ -11,7 +11,8 @@ import pytest
 from rich.cells import cell_len
 
 from teamroom.clients.session.failure import COMMANDS, with_commands, without_tokens
-from teamroom.clients.session.terminal import plain, plain_lines, until
+from teamroom.clients.session.spans import until
+from teamroom.clients.session.terminal import plain, plain_lines
 from teamroom.clients.shell.main import app
 from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
@@ -226,7 +227,7 @@ async def test_kill_on_a_terminal_names_exactly_whom_and_asks(room: RunningRoom,
 
     code, shown = await kill("n")
     assert code == 1
-    assert "@builder (agent of @olga, member) will be killed: its tokens die at once" in shown
+    assert "@builder (agent of @olga, member) will be killed: its tokens are revoked" in shown
     assert "was not killed" in shown
     assert (await builder("heartbeat"))["standing"] == "active"
     code, shown = await kill("y")
@@ -256,8 +257,8 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
         (("redact", "M-99", "--reason", "x"), "Run `teamroom stream` or `teamroom board` to see the ids."),
         (("redact", "99999", "--reason", "x"), "Run `teamroom receipts` to see the numbers of entries."),
         (("plant", "repo:acme/api", "--remove"), "Run `teamroom plant` to see what is planted."),
-        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room instead."),
-        (("board", "--state", "lost"), "Run `teamroom board --help` to see what it takes."),
+        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room."),
+        (("board", "--state", "lost"), "Run `teamroom board --help` to see its options."),
     ],
 )
 async def test_what_to_do_about_a_refusal_names_commands_of_the_shell(
@@ -323,7 +324,7 @@ async def test_the_exit_code_says_what_kept_the_command(room: RunningRoom, shell
         (shell, ("no-such-command",), 2, ""),
         (shell, ("pause", "builder"), 2, "--reason"),
         (shell, ("stream", "--limit", "0"), 2, ""),
-        (shell, ("board", "--url", "file:///etc/passwd"), 2, "is no address"),
+        (shell, ("board", "--url", "file:///etc/passwd"), 2, "is not the address of a room"),
         (shell, ("enroll", "builder", "--rotate", "--revive"), 2, ""),
         (shell, ("board", "--token-file", str(wrong)), 3, "Refused (not_allowed)"),
         (agent, ("enroll", "another"), 3, "Refused (not_allowed)"),
@@ -351,7 +352,7 @@ async def test_a_server_that_is_no_room_is_said_in_words(tmp_path: Path) -> None
         done = await shell.here("board")
     assert done.code == 1
     assert "Fix: " in done.err
-    assert "fault of the shell" not in done.err
+    assert "internal error" not in done.err
 
 
 def test_a_token_in_an_unforeseen_error_is_struck_out() -> None:

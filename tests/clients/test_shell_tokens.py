@@ -50,7 +50,7 @@ def test_the_owners_token_of_the_default_folder_is_used_at_a_terminal_and_not_in
 ) -> None:
     monkeypatch.setattr("platformdirs.user_data_path", lambda name: folder)
     assert token(place(folder, named=False, on_terminal=True)) == OWNERS
-    assert "only at a terminal or with the folder named" in refused(place(folder, named=False)).why
+    assert "only at a terminal or if the folder is named" in refused(place(folder, named=False)).why
 
 
 @pytest.mark.parametrize("variable", [*HARNESS_VARIABLES, "CODEX_SANDBOX", "CODEX_THREAD_ID", "CODEX_CI"])
@@ -71,7 +71,7 @@ def test_inside_a_harness_an_agents_own_token_is_used(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize("value", ["", " ", "two words", "tr_\x1b[31m", "tr_é"])
 def test_a_token_variable_that_is_set_and_holds_none_never_means_the_owner(folder: Path, value: str) -> None:
     failure = refused(place(folder, on_terminal=True, environment={"TEAMROOM_TOKEN": value}))
-    assert failure.why == "TEAMROOM_TOKEN holds no token."
+    assert failure.why == "TEAMROOM_TOKEN contains no token."
 
 
 def test_a_token_file_goes_before_the_variable_and_the_variable_before_the_owner(folder: Path, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_token_file_that_is_missing_or_no_text_is_refused(folder: Path, tmp_pa
 
 
 def test_connect_takes_the_members_own_token_and_never_the_owners(folder: Path) -> None:
-    with pytest.raises(Failure, match=r"There is no token of builder") as raised:
+    with pytest.raises(Failure, match=r"contains no token of builder") as raised:
         member_token(place(folder, on_terminal=True), "builder")
     assert "teamroom enroll builder --save" in raised.value.fix
     (folder / "members").mkdir(mode=0o700)
@@ -113,7 +113,7 @@ def test_connect_takes_the_members_own_token_and_never_the_owners(folder: Path) 
 @pytest.mark.parametrize("name", ["../owner", "a/b", "", ".", "..", "-x", "x" * 33])
 def test_a_name_that_leads_out_of_the_members_folder_is_refused(folder: Path, name: str) -> None:
     (folder / "members").mkdir(mode=0o700)
-    with pytest.raises(Failure, match="is no member's name"):
+    with pytest.raises(Failure, match="is not a valid member name"):
         member_token(place(folder), name)
 
 

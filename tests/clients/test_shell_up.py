@@ -50,8 +50,8 @@ def test_the_first_run_makes_a_private_room_and_says_how_to_join_without_the_tok
         assert room.process.stdout is not None
         said = room.said[0] + room.process.stdout.read()
     for words in (
-        "its owner is @olga",
-        f"The owner's token lies in {folder}/owner.token",
+        "Its owner is @olga",
+        f"The owner's token is in {folder}/owner.token",
         f"teamroom enroll builder --data {folder}",
         f"claude mcp add -s user -t http teamroom {room.url}/mcp",
         f"codex mcp add teamroom --url {room.url}/mcp --bearer-token-env-var TEAMROOM_TOKEN",
@@ -145,13 +145,13 @@ async def test_on_a_taken_port_of_its_own_folder_the_running_server_is_named_too
 
         other = await shell.process("up", "--data", str(tmp_path / "other"), "--port", str(room.room.settings.port))
         assert other.code == 1
-        assert "is taken by a room with another data folder" in other.err
+        assert "is in use by a room with another data folder" in other.err
 
 
 def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, taken_port: int) -> None:
     done = shell.now("up", "--port", str(taken_port))
     assert done.code == 1
-    assert f"Port {taken_port} is taken by another program." in done.err
+    assert f"Port {taken_port} is in use by another program." in done.err
     assert "teamroom up --port N" in done.err
 
 

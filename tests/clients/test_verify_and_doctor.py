@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.clients.doctor.doctor import has_wal_reset_fix
+from teamroom.clients.doctor.machine import has_wal_reset_fix
 from teamroom.clients.local.verify import verified
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
@@ -71,8 +71,8 @@ async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path
     before = contents(folder)
     done = verify(folder)
     assert done.code == 0
-    assert "9 entries stand" in done.out
-    assert "made with the room's key" in done.out
+    assert "9 entries verify" in done.out
+    assert "signed with the room's key" in done.out
     found = verify(folder, "--json").json
     assert found["good"] is True
     assert found["entries"] == found["seal"]["seq"] == 9
@@ -137,7 +137,7 @@ async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: 
     without = verified(folder, seal_wait_seconds=0)
     assert without.verification.good, "without a seal this forgery would pass: so no seal is not good"
     assert not without.good
-    assert "no seal stands" in without.why
+    assert "there is no seal" in without.why
 
 
 @promise("LOG3")
@@ -149,7 +149,7 @@ async def test_a_seal_that_was_forged_or_is_none_is_found(tmp_path: Path) -> Non
     assert "not made with this room's key" in verify(folder).out
     seal.write_text("{}")
     broken = verify(folder)
-    assert (broken.code, "holds no seal" in broken.err) == (1, True)
+    assert (broken.code, "contains no valid seal" in broken.err) == (1, True)
 
 
 @promise("LOG3")
@@ -276,9 +276,9 @@ async def test_old_tokens_and_tokens_that_end_soon_are_warnings_with_the_command
         await owner("enroll", name="reviewer")
         outside(room.folder, f"update token set created_at = {time.time() - 300 * 86_400} where label = 'ci'")
         [ok, soon] = lines(await doctor(room), "tokens")
-        assert ok["found"].startswith("3 live; the oldest is @builder's (ci), 300 days old")
+        assert ok["found"].startswith("3 valid. The oldest is @builder's (ci), 300 days old")
         assert soon["level"] == "warning"
-        assert soon["fix"] == "Replace it: teamroom enroll builder --label 'ci' --rotate"
+        assert soon["fix"] == "To replace it, run: teamroom enroll builder --label 'ci' --rotate"
         outside(room.folder, "update token set expires_at = null")
         [_, old] = lines(await doctor(room), "tokens")
         assert old["found"] == "@builder's (ci) is 300 days old."

@@ -18,12 +18,11 @@ import anyio
 import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
-from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import connected
+from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.steady import SteadyRoom, new_listener
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import matching, processes
-from teamroom.clients.watchdog.repair import WELL, Repairs
+from teamroom.clients.watchdog.repair import HEALTHY, Repairs
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes, load
 from teamroom.clients.watchdog.watch import Teller, Watchdog
 from tests.support.promises import promise
@@ -106,8 +105,8 @@ def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: Watch
         begun(dog)
     first = int(room.pid_file("builder").read_text())
     with room.watching("rex", room.config(room.runtime("builder"), name="renamed.toml", every=0.2)) as dog:
-        words = "@builder runs, but was not started from here: end it where it runs, then it is started here."
-        assert dog.until("elsewhere")["words"] == f"{words} Or take it out of the config."
+        words = "@builder runs, but was not started by this watchdog. End it there, and the watchdog starts it here."
+        assert dog.until("elsewhere")["words"] == f"{words} Or remove it from the config."
         for _ in range(6):
             dog.until("looked")
         assert dog.said() == ["elsewhere"]
@@ -153,7 +152,7 @@ def test_a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_roo
 
 def is_heard(member: dict[str, Any]) -> bool:
     """Whether the room says that a member is well, and called of late."""
-    return member["presence"] in WELL and member["connected"]
+    return member["presence"] in HEALTHY and member["connected"]
 
 
 @promise("PRS4")
@@ -232,8 +231,8 @@ def done(room: WatchedRoom, since: int) -> bool:
 
 def left_given_up(task: str) -> str:
     return (
-        f"@builder was given up ({task}), and its owner was told: it is left until it acts, or until a person asks for "
-        f"its repair (the tool repair)."
+        f"@builder was given up ({task}), and its owner was notified. It is left alone until it acts, or until "
+        f"a person requests its repair (the tool repair)."
     )
 
 
@@ -254,7 +253,7 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
     assert (alert["reason"], message["task"]) == ("alert", task)
     assert message["text"].count("ended with 3") == 3
-    assert "look at it yourself, then ask for its repair, or start it yourself." in message["text"]
+    assert "Check it, then request its repair or start it yourself." in message["text"]
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
@@ -480,7 +479,7 @@ def test_a_member_that_is_paused_just_before_its_repair_is_left(room: WatchedRoo
     config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
     machine, quiet = Machine(config, {"TOKEN_OF_BUILDER": ""}), Teller(False, False).tell
     repairs = Repairs(cast(SteadyRoom, PausesAfterWho(room)), machine, config, "rex", quiet)
-    assert anyio.run(repairs.settle, "builder", "its process is gone") == "left"
+    assert anyio.run(repairs.carry_out, "builder", "its process is gone") == "left"
     assert room.owner("read_board")["tasks"] == []
 
 
@@ -507,7 +506,7 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
         dog._tasks.start_soon(dog._listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
-    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is tried again. Let some end."
+    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is retried. Let some end."
 
 
 @promise("PRS4")
@@ -525,7 +524,7 @@ def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
         *(Failure(f"No code, in {words} words.", "") for words in ("some", "other", "some")),
     ]
     for fault in faults:
-        with dog._going_on("builder"):
+        with dog.reporting("builder"):
             raise fault
     said = [json.loads(line)["why"] for line in capsys.readouterr().out.splitlines()]
     assert said == [
@@ -824,7 +823,7 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
     with room.watching("rex", config) as dog:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
-        assert (second.code, "watches here already" in second.err) == (1, True)
+        assert (second.code, "already watches on this machine" in second.err) == (1, True)
         assert second.out == "", "what the first looks after it does not leave"
         assert dog.stop() == 130
         dog.until("leaves")
@@ -836,8 +835,8 @@ def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_cal
     place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})
 
     async def call_late() -> dict[str, Any]:
-        async with connected(place, listener=earlier) as as_earlier:
-            return await as_earlier.call("wait_for_wake", timeout_seconds=5)
+        steady = SteadyRoom(place, lambda: token(place), lambda *_, **__: None, is_steady=False, listener=earlier)
+        return await steady.wait(None, seconds=5)
 
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)

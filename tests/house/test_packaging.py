@@ -1,5 +1,6 @@
 """The package: one importable name, the whole tree in it, whichever way it is built."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.promises import house
 from tests.support.repository import ROOT
+from tests.support.shells import Shell, up
 
 pytestmark = house
 
@@ -34,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree() -> set[str]:
     """The files of the four folders as the package holds them."""
     files = {f"teamroom/{folder}/{path.relative_to(ROOT / folder)}" for folder in FOLDERS for path in walk(folder)}
-    return files | {"teamroom/__init__.py", "teamroom/py.typed"}
+    return files | {"teamroom/__init__.py", "teamroom/client.py", "teamroom/py.typed"}
 
 
 def walk(folder: str) -> list[Path]:
@@ -70,6 +72,37 @@ def test_the_installed_wheel_has_a_shell_and_finds_its_sql(built: Path, tmp_path
     )
     assert run(sys.executable, "-c", code, str(tmp_path), cwd=tmp_path).strip() == "True"
     assert (tmp_path / "bin" / "teamroom").exists()
+
+
+def test_the_wheel_installed_as_a_tool_opens_a_room_that_answers(built: Path, tmp_path: Path) -> None:
+    """As `uv tool install` and `pipx install` do it: an environment of its own, outside the repository."""
+    shell = Shell(tmp_path, teamroom=install_as_tool(next(built.glob("*.whl")), tmp_path))
+    room = tmp_path / "room"
+    with up(room, "--owner", "olga", shell=shell) as opened:
+        assert Path(opened.shell.teamroom).is_relative_to(tmp_path)
+        enrolled = opened.shell.run("enroll", "builder", "--json")
+        assert enrolled.json["url"] == f"{opened.url}/mcp"
+        assert [member["name"] for member in opened.shell.run("roster", "--json").json["members"]] == [
+            "builder",
+            "olga",
+        ]
+        as_builder = opened.shell.with_(TEAMROOM_TOKEN=enrolled.json["token"])
+        assert as_builder.run("board", "--json").json["tasks"] == []
+        assert opened.stop()[0] == 0
+
+
+def install_as_tool(wheel: Path, folder: Path) -> str:
+    """Install a wheel with what it depends on, in the versions that are tested here; returns its console script."""
+    uv = Path(sys.executable).with_name("uv")
+    places = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / "bin")}
+    command = [uv, "tool", "install", "--python", sys.executable, "--constraints", ROOT / "requirements.lock", wheel]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **places}, capture_output=True, text=True, timeout=300, check=False
+    )
+    if "error sending request" in done.stderr:
+        pytest.skip("no package index can be reached, so nothing can be installed from one")
+    assert done.returncode == 0, done.stderr
+    return str(folder / "bin" / "teamroom")
 
 
 def test_the_links_lead_to_the_folders() -> None:

@@ -759,9 +759,9 @@ async def test_doctor_names_whom_a_channel_cannot_reach(tmp_path: Path, phone: R
         found = [(c["level"], c["found"]) for c in done.json["checks"] if c["about"] == "notify"]
         assert found == [
             ("ok", "@olga by json (1 of 2): nothing delivered yet."),
-            ("problem", "@olga by nowhere (2 of 2): nothing delivered yet. Its URL is not understood."),
-            ("warning", "@builder has channels, but is no person of this room."),
-            ("warning", "@nobody has channels, but is no person of this room."),
+            ("problem", "@olga by nowhere (2 of 2): nothing delivered yet. Its URL is not valid."),
+            ("warning", "Channels are configured for @builder, who is not a person in this room."),
+            ("warning", "Channels are configured for @nobody, who is not a person in this room."),
         ]
         assert "nowhere://" not in done.out + done.err
 

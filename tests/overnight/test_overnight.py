@@ -16,7 +16,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from rich.cells import cell_len
 
-from teamroom.clients.shell import show_overnight
+from teamroom.clients.shell.overnight import show
 from teamroom.server.record import chain as log
 from teamroom.server.rules.overnight import LINES
 from teamroom.server.store.engine import DiskFullError
@@ -628,7 +628,7 @@ async def test_nothing_that_members_write_steers_the_terminal(day: RunningRoom) 
     night = hostile(await read(await day.owner()))
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        show_overnight.overnight(night, as_json=False)
+        show(night)
     said = out.getvalue()
     assert "red" in said
     assert not set("\x1b\x07\x9b\u202e\r") & set(said)

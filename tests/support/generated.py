@@ -87,8 +87,7 @@ def commands(shell: Shell) -> str:
 
 def helps(shell: Shell) -> dict[str, str]:
     """What `--help` prints for each command of the shell."""
-    listed = shell.now("--help").out.partition("Commands:")[2]
-    names = re.findall(r"^ {2,4}([a-z][a-z-]*)\s", listed, flags=re.MULTILINE)
+    names = re.findall(r"^ {2,4}([a-z][a-z-]*) {2,}", shell.now("--help").out, flags=re.MULTILINE)
     return {name: shell.now(name, "--help").out for name in names}
 
 

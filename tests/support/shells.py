@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Shell:
 
     home: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    teamroom: str = TEAMROOM
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,12 +63,12 @@ class Shell:
 
     def with_(self, **variables: str) -> "Shell":
         """The same with more variables."""
-        return Shell(self.home, {**self.variables, **variables})
+        return replace(self, variables={**self.variables, **variables})
 
     def run(self, *words: str, stdin: str = "") -> Done:
         """The console script in a process, its input and output pipes."""
         done = subprocess.run(
-            [TEAMROOM, *words],
+            [self.teamroom, *words],
             env=self.environment,
             input=stdin,
             capture_output=True,
@@ -106,7 +107,7 @@ class Shell:
         parent, child = pty.openpty()
         environment = {"TERM": "xterm-256color", "COLUMNS": str(columns), **self.environment}
         process = subprocess.Popen(
-            [TEAMROOM, *words], env=environment, stdin=child, stdout=child, stderr=child, start_new_session=True
+            [self.teamroom, *words], env=environment, stdin=child, stdout=child, stderr=child, start_new_session=True
         )
         os.close(child)
         shown, typed = b"", False
@@ -153,10 +154,10 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(folder: Path, *words: str, **variables: str) -> Iterator[Up]:
-    """A room served by the real console script until the block ends."""
-    shell = Shell(folder.parent, {"TEAMROOM_DATA": str(folder), **variables})
-    command = [TEAMROOM, "up", "--port", "0", *words]
+def up(folder: Path, *words: str, shell: Shell | None = None, **variables: str) -> Iterator[Up]:
+    """A room served by the real console script, or by that of another shell, until the block ends."""
+    shell = (shell or Shell(folder.parent)).with_(TEAMROOM_DATA=str(folder), **variables)
+    command = [shell.teamroom, "up", "--port", "0", *words]
     with subprocess.Popen(
         command, env=shell.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,

@@ -18,7 +18,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
-from teamroom.server.rules.overnight import Look, allot_lines, next_look, step_seconds
+from teamroom.server.rules.overnight import Look, allot_lines, bars, next_look, step_seconds
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -26,8 +26,6 @@ LONGEST_HOURS = 876_000
 """A hundred years: any span."""
 
 HOUR_SECONDS = 3600.0
-
-BARS = "▁▂▃▄▅▆▇█"
 
 
 class Overnight(Arguments):
@@ -46,9 +44,8 @@ class Pace(BaseModel):
 
     @property
     def bars(self) -> str:
-        """The steps as bars, one character each; a step without entries is a space."""
-        most = max(self.entries, default=0)
-        return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in self.entries)
+        """The steps as bars, each one character wide; where nothing happened there is a gap."""
+        return bars(self.entries)
 
 
 class Night(BaseModel):

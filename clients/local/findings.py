@@ -1,4 +1,4 @@
-"""What `teamroom doctor` finds: one line each, with what mends it."""
+"""The findings of `teamroom doctor`, each with its fix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,9 +9,9 @@ Level = Literal["ok", "mended", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and what mends it.
+    """One line: what was checked, its state and the fix.
 
-    `mend` does so where that is safe, whatever else goes on; it may raise OSError.
+    `mend` applies the fix where that is always safe. It may raise OSError.
     """
 
     level: Level
@@ -21,16 +21,16 @@ class Finding:
     mend: Callable[[], object] | None = None
 
     def data(self) -> dict[str, str]:
-        """The line for programs."""
+        """Return the finding as JSON values."""
         return {"level": self.level, "about": self.about, "found": self.found, "fix": self.fix}
 
 
 def mended(finding: Finding) -> Finding:
-    """The finding, mended where that is safe; what was done stands in the place of what was to do."""
+    """Apply the fix of a finding where that is safe; returns the finding that then applies."""
     if finding.mend is None:
         return finding
     try:
         finding.mend()
     except OSError as error:
-        return replace(finding, found=f"{finding.found} It could not be mended: {error.strerror}.")
+        return replace(finding, found=f"{finding.found} The fix failed: {error.strerror}.")
     return replace(finding, level="mended", fix=f"Done. {finding.fix}")

@@ -1,0 +1,104 @@
+"""`teamroom backup` and `teamroom restore`, which open the data folder themselves."""
+
+from pathlib import Path
+
+from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.progress import progress
+from teamroom.clients.session.spans import span
+from teamroom.clients.session.terminal import aligned, plain, print_json
+from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.record.backups import BACKUPS, Backup, BackupError, backups, make_backup
+from teamroom.server.restore import Restored, RestoreError
+from teamroom.server.restore import restore as restore_backup
+from teamroom.server.settings import SettingsError, load
+from teamroom.server.store.folder import DATABASE, FolderError, locked, make_private
+
+
+def backup(folder: Path, into: Path | None, as_json: bool) -> int:
+    """Back up the folder's room, which may be running; returns the exit code. Raises Failure."""
+    if not (folder / DATABASE).exists():
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
+    try:
+        kept = load(folder).backups_kept
+        with progress("Copying", "Verifying") as (copying, verifying):
+            made = make_backup(folder, into or folder / BACKUPS, wall_clock(), kept, copying, verifying)
+    except (BackupError, FolderError) as error:
+        raise Failure(f"The backup failed: {error}.", "Fix that, then run the command again.") from None
+    except SettingsError as error:
+        raise Failure(str(error), "Correct it. `teamroom doctor` shows every value.") from None
+    if as_json:
+        print_json(_data(made))
+    else:
+        print(f"{plain(str(made.path))}")
+        print(f"{made.seq} entries and every page verified. Keep a copy on another machine.")
+        print(f"To restore it, run: teamroom restore {plain(str(made.path))}")
+    return 0
+
+
+def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
+    """List the backups, newest first; returns the exit code."""
+    found = backups(into or folder / BACKUPS)
+    if as_json:
+        print_json([_data(b) for b in found])
+    elif found:
+        now = wall_clock()
+        rows = [[rfc3339(b.at), f"{span(now - b.at)} ago", f"{b.seq} entries", plain(str(b.path))] for b in found]
+        print("\n".join(aligned(rows)))
+    else:
+        print("There are no backups. To create one, run: teamroom backup")
+    return 0
+
+
+def restore(folder: Path, path: Path, without_journal: bool, as_json: bool) -> int:
+    """Replace the folder's room by a backup; returns the exit code. Raises Failure, also if the room is running."""
+    if path.suffix != ".db":
+        raise Failure(f"{path} is not a backup.", "Name the .db file that `teamroom backup` wrote.", USAGE)
+    try:
+        make_private(folder)
+        with locked(folder, "restoring a backup"), progress("Restoring") as (report,):
+            done = restore_backup(
+                folder, path, wall_clock(), without_journal=without_journal, settings=load(folder), progress=report
+            )
+    except RestoreError as error:
+        raise Failure(error.why, error.fix) from None
+    except FolderError as error:
+        raise Failure(str(error), "Stop that server first, then restore.") from None
+    except SettingsError as error:
+        raise Failure(str(error), "Correct it. `teamroom doctor` shows every value.") from None
+    _show(folder, done, as_json)
+    return 0
+
+
+def _show(folder: Path, done: Restored, as_json: bool) -> None:
+    if as_json:
+        replaced = None if done.replaced is None else str(done.replaced)
+        print_json(
+            {
+                "epoch": done.epoch,
+                "entries": done.seq,
+                "stopped": done.stopped,
+                "replaced": replaced,
+                "new_owner_token": done.new_owner_token,
+            }
+        )
+        return
+    print(f"The room is restored to {rfc3339(done.backup.at)}. Epoch {done.epoch} begins.")
+    print("Tasks that were in work are open again. Earlier cursors, fences and offers are void.")
+    for line in done.stopped:
+        print(f"- {plain(line)}")
+    if done.new_owner_token:
+        print(f"{plain(str(folder / 'owner.token'))} contains a new token of the owner.")
+    if done.replaced is not None:
+        print(f"The replaced room is in {plain(str(done.replaced))}. Remove it when you no longer need it.")
+    print(f"To start the room, run: teamroom up --data {plain(str(folder))}")
+
+
+def _data(backup: Backup) -> dict[str, object]:
+    return {
+        "path": str(backup.path),
+        "at": rfc3339(backup.at),
+        "epoch": backup.epoch,
+        "entries": backup.seq,
+        "hash": backup.hash,
+        "sha256": backup.sha256,
+    }

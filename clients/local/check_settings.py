@@ -1,0 +1,93 @@
+"""Checks of the settings: their origins, contradictions and people's channels."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from teamroom.clients.local.findings import Finding
+from teamroom.clients.local.snapshot import snapshot
+from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.place import Place
+from teamroom.server.acts.letters.channels import channels_of
+from teamroom.server.notify.channels import INSTALL, is_installed, is_understood
+from teamroom.server.settings import (
+    Origin,
+    Settings,
+    SettingsError,
+    contradictions,
+    load,
+    load_with_origins,
+    policy_values,
+    shown,
+)
+from teamroom.server.store.folder import DATABASE
+
+
+def settings_table(place: Place) -> dict[str, dict[str, Any]]:
+    """Return the settings in force with their origins; empty if they cannot be read."""
+    try:
+        settings, origins = _in_force(place)
+    except (SettingsError, Failure):
+        return {}
+    values = {**settings.model_dump(mode="json"), "notify": shown("notify", settings.notify)}
+    return {name: {"value": values[name], "origin": origins[name]} for name in Settings.model_fields}
+
+
+def check_settings(place: Place) -> Iterator[Finding]:
+    """Check that the settings and the policy can be read and are consistent."""
+    try:
+        load_with_origins(place.folder, dict(place.environment))
+    except SettingsError as error:
+        yield Finding("problem", "settings", str(error), "Correct it. The room does not start until then.")
+        return
+    try:
+        settings, origins = _in_force(place)
+    except SettingsError as error:
+        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` lists the names."
+        yield Finding("problem", "settings", f"Acts are refused: {error}.", fix)
+        return
+    changed = [name for name, origin in origins.items() if origin != "default"]
+    for pair in contradictions(settings):
+        yield Finding("warning", "settings", f"{pair}.", "Correct one of them in room.toml or with `teamroom policy`.")
+    found = f"{len(origins)} in force, {len(changed)} of them changed" + (
+        ": " + ", ".join(f"{name} = {shown(name, getattr(settings, name))} ({origins[name]})" for name in changed)
+        if changed
+        else ""
+    )
+    yield Finding("ok", "settings", f"{found}.")
+
+
+def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
+    """Return the settings with the policy applied, and the origin of each value. Raises SettingsError."""
+    settings, origins = load_with_origins(place.folder, dict(place.environment))
+    if not (place.folder / DATABASE).exists():
+        return settings, origins
+    with snapshot(place.folder) as tx:
+        document = tx.value(str, "policy")
+    origins |= dict.fromkeys(policy_values(document), "policy")
+    return settings.model_copy(update=dict(policy_values(document))), origins
+
+
+def check_channels(place: Place) -> Iterator[Finding]:
+    """Check the channels of people and their newest deliveries. Without channels, there are no findings."""
+    try:
+        settings = load(place.folder, dict(place.environment))
+    except SettingsError:
+        return  # check_settings reports it
+    if not settings.notify:
+        return
+    if not is_installed():
+        yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
+    with snapshot(place.folder, settings) as tx:
+        found = channels_of(tx, None)
+    for person in found.people:
+        if not person.is_here:
+            missing = f"Channels are configured for @{person.name}, who is not a person in this room."
+            yield Finding("warning", "notify", missing, "Correct the name in room.toml.")
+        for number, channel in enumerate(person.channels if person.is_here else ()):
+            words = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
+            if is_installed() and not is_understood(settings.notify[person.name][number].get_secret_value()):
+                yield Finding("problem", "notify", f"{words} Its URL is not valid.", "Correct it in room.toml.")
+            elif channel.state == "failed":
+                yield Finding("warning", "notify", words, f"To test it, run: teamroom notify {person.name}")
+            else:
+                yield Finding("ok", "notify", words)

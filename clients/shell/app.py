@@ -1,0 +1,126 @@
+"""The shell's application, and the arguments and options that several commands share.
+
+Each command is one function in a file of this package, next to what it prints. `main` loads every file. A command
+imports heavy modules only when it runs, so that the other commands start fast.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.spans import SPANS, parse_span
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SECTIONS = ("The room", "Members", "The switch", "Work", "What happened", "Capabilities", "The record", "Programs")
+"""The headings of the help, in order. Each command names its own."""
+
+
+class Commands(TyperGroup):
+    """The commands, which the help lists by section."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a list for each section that has commands."""
+        commands = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+        widest = max(map(len, commands))
+        titles = dict.fromkeys((*SECTIONS, *(_section(command) for command in commands.values())))
+        for title in titles:
+            here = [(name, command) for name, command in commands.items() if _section(command) == title]
+            room = formatter.width - 6 - widest
+            rows = [(name.ljust(widest), command.get_short_help_str(room)) for name, command in here]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _section(command: Any) -> str:
+    return str(getattr(command, "rich_help_panel", ""))
+
+
+app = typer.Typer(
+    name="teamroom",
+    cls=Commands,
+    help="The room that long-running agents share with the people who answer for them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def command(section: str) -> Callable[[F], F]:
+    """Register a function as a command of the shell, in a section of the help.
+
+    A function with a `place` parameter gets the options `--data`, `--url` and `--token-file` for it.
+    """
+
+    def register(work: F) -> F:
+        app.command(rich_help_panel=section)(_with_place(work) if "place" in signature(work).parameters else work)
+        return work
+
+    return register
+
+
+def _with_place(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace `place` by its options, which follow the function's own and precede `--json`."""
+
+    @wraps(work)
+    def run(data: Path | None, url: str | None, token_file: Path | None, **arguments: Any) -> Any:
+        return work(Place(data, url, token_file), **arguments)
+
+    given = [one for one in signature(work, eval_str=True).parameters.values() if one.name != "place"]
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in (("data", Data), ("url", Url), ("token_file", TokenFile))
+    ]
+    own, last = [one for one in given if one.name != "json"], [one for one in given if one.name == "json"]
+    parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in (*own, *options, *last)]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+# ------------------------------------------------------------------ arguments and options
+
+
+def seconds(text: str) -> float:
+    """Convert a span that a person typed to seconds."""
+    found = parse_span(text)
+    if found is None:
+        raise typer.BadParameter(f"write it {SPANS}")
+    return found
+
+
+def bare(name: str) -> str:
+    """Remove the @ that people put before a name."""
+    return name.removeprefix("@")
+
+
+def span(*names: str, help: str) -> Any:
+    """Define an option that takes a span of time."""
+    return typer.Option(*names, metavar="SPAN", parser=seconds, help=help)
+
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The room's data folder (or set TEAMROOM_DATA).")
+]
+Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="The address of the room (or set TEAMROOM_URL).")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="The file with your token (or set TEAMROOM_TOKEN).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Span = float | None
+Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME")]
+Target = Annotated[
+    str,
+    typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),
+]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")]
+After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Show only entries after this number.")]

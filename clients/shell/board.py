@@ -1,0 +1,206 @@
+"""The board: the unfinished tasks by state, or one task in full."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import connected
+from teamroom.clients.session.spans import day_and_time, until
+from teamroom.clients.session.terminal import (
+    Row,
+    Styled,
+    is_terminal,
+    plain,
+    plain_lines,
+    print_hanging,
+    print_json,
+    print_line,
+    print_rows,
+)
+from teamroom.clients.shell.app import Json, command
+from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.text import state_in_words
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
+
+BAR_CELLS = 12
+
+Presence = Mapping[str, str]
+"""The presence of members by name."""
+
+
+@command("Work")
+def board(
+    place: Place,
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Show one task in full, such as T-12.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", metavar="TEXT", help="Show only tasks that contain this text.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the unfinished tasks, who holds them and what they wait for."""
+    reply, presence = _read(place, task, state, query)
+    if json:
+        print_json(reply)
+    else:
+        _show(shaped(reply), presence)
+
+
+def _read(place: Place, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
+    """Read the board or one task, and the presence of each holder. Raises Failure."""
+    with connected(place) as room:
+        if task is not None:
+            reply = room.call("read_board", task=task)
+            holders = {reply["task"]["holder"]} - {None}
+        else:
+            reply = pages(room, "read_board", "tasks", state=state, query=query)
+            holders = {line["holder"] for line in reply["tasks"]} - {None}
+        members = pages(room, "who", "members")["members"] if holders else []
+    return reply, {member["name"]: member["presence"] for member in members}
+
+
+def _show(found: "Board", presence: Presence) -> None:
+    if found.task is not None:
+        _show_task(found.task, presence)
+        return
+    if is_terminal():
+        _show_sections(found.tasks, presence)
+    else:
+        print_rows([_cells(task, presence) for task in found.tasks])
+    if found.next:
+        print(f"More tasks follow after {plain(found.next)}. Narrow the list with --state or --query.")
+
+
+# ------------------------------------------------------------------ the board
+
+
+def _show_sections(tasks: "Sequence[TaskLine]", presence: Presence) -> None:
+    """Print the tasks of each state under a heading."""
+    if not tasks:
+        print_line(Styled(""))
+        print("The board is empty. Agents and people add tasks with create_task.")
+        return
+    print_line(_counts(tasks))
+    rows = [_row(task, presence) for task in tasks]
+    for state, (words, style) in STATES.items():
+        section = [row for task, row in zip(tasks, rows, strict=True) if task.state == state]
+        if section:
+            print()
+            print_line(Styled(f"{words} {len(section)}", style=f"bold {style}"))
+            print_rows(section, free=1, like=rows)
+
+
+def _counts(tasks: "Sequence[TaskLine]") -> Styled:
+    """Return the number of tasks in each state, as bars."""
+    counts = Counter(task.state for task in tasks)
+    most = max(counts.values())
+    pieces: list[tuple[str, str]] = []
+    for state, (words, style) in STATES.items():
+        if counts[state]:
+            cells = max(1, round(BAR_CELLS * counts[state] / max(most, BAR_CELLS)))
+            pieces += [(f"{words} ", "dim"), ("▇" * cells, style), (f" {counts[state]}   ", "")]
+    overdue = sum(task.overdue for task in tasks)
+    return Styled(*pieces, (f"overdue {overdue}" if overdue else "", "bold red"))
+
+
+def _row(task: "TaskLine", presence: Presence) -> Row:
+    """Return a task as a row under its state."""
+    mark = f"↑{task.priority} " if task.priority > 0 else ""
+    return [
+        Styled(plain(task.task), style="bold"),
+        Styled((mark, "bold"), plain(task.title)),
+        _holder(task, presence),
+        Styled(_state_of_lease(task), style="bold red" if task.overdue else "dim"),
+    ]
+
+
+def _cells(task: "TaskLine", presence: Presence) -> Row:
+    """Return a task as a row with its state."""
+    return [
+        Styled(plain(task.task)),
+        Styled(state_in_words(plain(task.state))),
+        _holder(task, presence),
+        Styled(_state_of_lease(task)),
+        Styled(plain(task.title)),
+    ]
+
+
+def _holder(task: "TaskLine", presence: Presence) -> Styled:
+    if task.holder is None:
+        return Styled("")
+    now = presence.get(task.holder, "")
+    return Styled(f"@{plain(task.holder)}", (f" {plain(now)}" if now else "", PRESENCE.get(now, "dim")))
+
+
+def _state_of_lease(task: "TaskLine") -> str:
+    if task.waiting_for:
+        return f"waits: {plain(task.waiting_for)}"
+    if task.overdue:
+        return "overdue"
+    return f"{until(task.lease_until)} left" if task.lease_until and task.state == "claimed" else ""
+
+
+# ------------------------------------------------------------------ one task
+
+
+def _show_task(task: "TaskShown", presence: Presence) -> None:
+    """Print a task, its holder and its history."""
+    print_hanging(Styled(plain(task.task), style="bold"), Styled(plain(task.title), style="bold"))
+    for name, value in _facts(task, presence):
+        if value.text:
+            print_hanging(Styled(f"  {name:<12}", style="dim"), value)
+    if task.detail:
+        print()
+        for line in plain_lines(task.detail):
+            print_line(Styled(f"  {line}"))
+    print()
+    for entry in task.history:
+        what = f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}" + (
+            f": {plain(entry.text)}" if entry.text else ""
+        )
+        print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(what))
+
+
+def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
+    words, style = STATES.get(task.state, (task.state, "dim"))
+    before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
+    return [
+        ("state", Styled((words, style), (" overdue" if task.overdue else "", "bold red"))),
+        ("holder", _holder(task, presence)),
+        ("lease until", Styled(plain(task.lease_until or ""))),
+        ("waits for", Styled(plain(task.waiting_for or ""))),
+        ("assigned", Styled(plain(task.assigned or ""))),
+        ("created", Styled(f"{plain(task.created_at)} by @{plain(task.creator)}")),
+        ("due", Styled(plain(task.due or ""))),
+        ("needs", Styled(plain(", ".join(task.needs)))),
+        ("depends on", Styled(plain(before))),
+        ("completed by", Styled(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
+        ("reviewer", Styled(plain(task.reviewer or ""))),
+        ("summary", Styled(plain(task.summary))),
+        *(("evidence", Styled(_evidence(item))) for item in task.evidence),
+        *(("reminder", Styled(plain(line))) for line in _reminders(task)),
+    ]
+
+
+def _evidence(item: Mapping[str, Any]) -> str:
+    check = f"; check: {item['check']}" if item.get("check") else ""
+    return plain(f"{item.get('kind')} {item.get('ref')}{check}")
+
+
+def _reminders(task: "TaskShown") -> list[str]:
+    """Return the reminders of a task in the room's words. Their model loads only for a task that has any."""
+    if not task.reminders:
+        return []
+    from teamroom.server.facts.owed import Slot
+
+    return [Slot.model_validate(slot).line() for slot in task.reminders]

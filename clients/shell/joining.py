@@ -1,0 +1,10 @@
+"""The lines with which a member joins from its harness."""
+
+
+def how_to_join(mcp: str, name: str, here: str) -> str:
+    """Return a line for each kind of client. All except the last read the token from TEAMROOM_TOKEN."""
+    header = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
+    return f"""  Claude Code  claude mcp add -s user -t http teamroom {mcp} -H {header}
+  Codex        codex mcp add teamroom --url {mcp} --bearer-token-env-var TEAMROOM_TOKEN
+  any other    {mcp} with the header Authorization: Bearer $TEAMROOM_TOKEN
+  over stdio   teamroom connect --as {name}{here}   (after: teamroom enroll {name} --save{here})"""

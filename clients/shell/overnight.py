@@ -1,0 +1,178 @@
+"""The morning report: what happened since you last looked, on one screen."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.spans import day_and_time, seconds_between
+from teamroom.clients.session.spans import span as in_words
+from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows
+from teamroom.clients.shell.app import Json, Span, command, span
+from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.reading import read
+from teamroom.server.rules.overnight import bars
+from teamroom.server.rules.text import state_in_words
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.overnight.broke import Broken
+    from teamroom.server.acts.overnight.overnight import Night
+    from teamroom.server.acts.overnight.sections import Section
+    from teamroom.server.acts.overnight.stops import Stopped
+    from teamroom.server.acts.overnight.waits import Waiting
+    from teamroom.server.acts.overnight.work import Doer, Held
+
+Ago = Callable[[str], str]
+
+TITLE_CELLS = 30
+"""The width of a task's title, before its newest report."""
+
+
+@command("What happened")
+def overnight(
+    place: Place,
+    since: Annotated[Span, span("--since", help="How far back, such as 12h. Default: since you last looked.")] = None,
+    json: Json = False,
+) -> None:
+    """Show on one screen what waits for you, what broke, who is stopped and who did what."""
+    hours = "" if since is None else f"/{since / 3600:.6f}"
+    reply = read(place, f"teamroom://overnight{hours}")
+    if json:
+        print_json(reply)
+    else:
+        show(reply)
+
+
+def show(reply: dict[str, Any]) -> None:
+    """Print the report, at most 60 lines. What waits for a person comes first."""
+    night: Night = shaped(reply)
+    print_line(_head(night), is_cut=True)
+    print_line(_pace(night), is_cut=True)
+    ago = partial(_ago, until=night.until)
+    receipts = f"teamroom receipts --after {night.after}"
+    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), "teamroom board")
+    _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), receipts)
+    _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), receipts)
+    _section("who has what", "green", night.has, partial(_held, ago=ago), "teamroom board")
+    _section("done", "cyan", night.done, _doer, receipts)
+
+
+# ------------------------------------------------------------------ the head and the sections
+
+
+def _head(night: "Night") -> Styled:
+    looked = ", since you last looked" if night.since_last_look else ""
+    long = in_words(seconds_between(night.since, night.until))
+    words = f"{_time(night.since)} to {_time(night.until)} UTC ({long}{looked})"
+    opened = night.tasks.get("open", 0)
+    return Styled((words, "bold"), f"  {night.entries:,} entries, {opened} task{'s' * (opened != 1)} open")
+
+
+def _pace(night: "Night") -> Styled:
+    """Return the entries in each step as bars, with a gap for none."""
+    most, step = max(night.pace.entries, default=0), in_words(night.pace.step_seconds)
+    return Styled((f"steps of {step} ", "dim"), (bars(night.pace.entries), "cyan"), (f" at most {most:,}", "dim"))
+
+
+def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any], Row], see: str) -> None:
+    """Print a heading, a line for each thing shown, and the number of the others."""
+    total = sum(section.counts.values())
+    print()
+    if not total:
+        print_line(Styled(f"{title}: nothing", style="dim"))
+        return
+    print_line(Styled(f"{title} {total:,}", style=f"bold {style}"))
+    print_rows([row(thing) for thing in section.shown])
+    if section.left_out:
+        rest = ", ".join(f"{count} {state_in_words(kind)}" for kind, count in section.left_out.items())
+        more = f"and {sum(section.left_out.values()):,} more: {see}  ({rest})"
+        print_line(Styled(more, style="dim"), is_cut=True)
+
+
+# ------------------------------------------------------------------ one thing, in columns
+
+
+def _waiting(waiting: "Waiting", ago: Ago) -> Row:
+    by = f"@{plain(waiting.by)}"
+    what = {
+        "escalation": f"{by} has not moved it after {waiting.times} reminders",
+        "ask": f"{by} asks",
+        "review": f"{by} completed it, and it needs a review",
+        "blocked": f"blocks {by}",
+        "offer": f"{by} offers it until {_time(waiting.until or waiting.since)}",
+        "assigned": f"assigned by {by}, not started",
+    }[waiting.kind]
+    return [
+        Styled(plain(waiting.subject), style="bold"),
+        Styled(f"@{plain(waiting.person)}" if waiting.person else "anyone"),
+        Styled(ago(waiting.since), style="dim"),
+        _with_text(what, waiting.text),
+    ]
+
+
+def _broken(broken: "Broken", ago: Ago) -> Row:
+    times = f" ({broken.times} times)" if broken.times > 1 else ""
+    became = f"{plain(broken.became)}; " if broken.became else ""
+    kind = state_in_words(broken.kind)
+    return [
+        Styled(plain(broken.subject), style="bold"),
+        Styled("over", style="dim") if broken.over else Styled(kind, style="red"),
+        Styled(ago(broken.at), style="dim"),
+        Styled((f"@{plain(broken.by)} noticed{times}: ", "dim"), f"{became}{plain(broken.line)}"),
+    ]
+
+
+def _stopped(stopped: "Stopped", ago: Ago) -> Row:
+    until = f" until {_time(stopped.until)}" if stopped.until else ""
+    how = f"by @{plain(stopped.by)}{until}"
+    if stopped.standing == "active":
+        how_ended = "revived" if stopped.revived else "let go"
+        ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "expired"
+        how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
+    return [
+        Styled(plain(stopped.target), style="bold"),
+        Styled(stopped.standing, style=PRESENCE.get(stopped.standing, "green")),
+        Styled(ago(stopped.since), style="dim"),
+        _with_text(how, stopped.reason),
+    ]
+
+
+def _held(held: "Held", ago: Ago) -> Row:
+    words, style = STATES[held.state]
+    last = held.last
+    waits = f"; waits: {plain(held.waits_for)}" if held.waits_for else ""
+    text = "" if last is None else last.text or last.evidence
+    brought = "" if last is None else f"; {state_in_words(plain(last.kind))}" + (f" “{plain(text)}”" if text else "")
+    return [
+        Styled(plain(held.task), style="bold"),
+        Styled("overdue", style="bold red") if held.overdue else Styled(words, style=style),
+        Styled(f"@{plain(held.holder)} ", (plain(held.presence), PRESENCE.get(held.presence, "dim"))),
+        Styled("" if last is None else ago(last.at), style="dim"),
+        Styled(Styled(plain(held.title)).cut(TITLE_CELLS), waits, brought),
+    ]
+
+
+def _doer(doer: "Doer") -> Row:
+    numbers = (
+        ("completed", doer.completed),
+        ("reviewed", doer.reviewed),
+        ("handed over", doer.handed_over),
+        ("took over", doer.took_over),
+        ("reports", doer.reports),
+    )
+    did = ", ".join(f"{name} {number:,}" for name, number in numbers if number)
+    newest = "; ".join(f"{plain(task.task)} “{plain(task.title)}”" for task in doer.newest)
+    return [Styled(f"@{plain(doer.member)}", style="bold"), Styled(did + (f": {newest}" if newest else ""))]
+
+
+def _with_text(what: str, text: str) -> Styled:
+    return Styled(f"{what}: “{plain(text)}”" if text else what)
+
+
+def _time(at: str) -> str:
+    return plain(day_and_time(at))
+
+
+def _ago(at: str, until: str) -> str:
+    return in_words(seconds_between(at, until))

@@ -1,0 +1,133 @@
+"""Long-running programs and the doctor. Each is implemented in its own package."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from teamroom.clients.session.place import OWNER_TOKEN, Place
+from teamroom.clients.session.started import STARTED_BY, collect_garbage
+from teamroom.clients.session.terminal import print_json
+from teamroom.clients.shell.app import Data, Json, bare, command
+from teamroom.clients.shell.joining import how_to_join
+
+if TYPE_CHECKING:
+    from teamroom.clients.local.up import Opened
+
+SECTION = "Programs"
+
+
+@command("The room")
+def up(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="The port. 0 chooses a free one.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="The name of a new room's first owner.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Start the room and serve it until Ctrl-C. The first run creates it."""
+    from teamroom.clients.local.up import up
+
+    place = Place(data)
+    up(place.folder, port, owner, lambda room: _show_opened(room, place, json))
+
+
+def _show_opened(room: "Opened", place: Place, as_json: bool) -> None:
+    """Print where the room is and how to join. It never prints a token."""
+    url, new_owner, token_file, here = room.url, room.new_owner, place.folder / OWNER_TOKEN, place.as_option
+    if as_json:
+        found = {"url": url, "mcp": f"{url}/mcp", "data": str(place.folder), "owner_token_file": str(token_file)}
+        print_json({**found, "new_owner": new_owner})
+        return
+    made = f"This run created the room. Its owner is @{new_owner}.\n" if new_owner else ""
+    print(
+        f"""The room is open at {url}
+{made}The owner's token is in {token_file}; only your user can read it.
+
+Add an agent, and give it its token, which is shown once:
+  teamroom enroll builder{here}
+  export TEAMROOM_TOKEN=…
+
+Then join from your harness:
+{how_to_join(f"{url}/mcp", "builder", here)}
+
+See the board:
+  teamroom board{here}
+
+Press Ctrl-C to stop the room.""",
+        flush=True,
+    )
+
+
+@command("The room")
+def doctor(
+    place: Place,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, such as file permissions.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
+    json: Json = False,
+) -> None:
+    """Check the room, its data folder and this machine, and say how to fix problems."""
+    from teamroom.clients.doctor.doctor import doctor
+
+    raise typer.Exit(doctor(place, json, fix, drill))
+
+
+@command(SECTION)
+def connect(
+    place: Place,
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to connect as.")],
+) -> None:
+    """Connect a client that speaks MCP only over standard input and output."""
+    from teamroom.clients.bridge.connect import connect
+
+    collect_garbage()
+    failure = connect(place, name)
+    raise typer.Exit(failure.exit_code if failure is not None else 0)
+
+
+@command(SECTION)
+def listen(
+    place: Place,
+    name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to listen for.")],
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="-- COMMAND…", help="The command to run for each wake. {wake} becomes one line about it."
+        ),
+    ],
+    stay: Annotated[bool, typer.Option("--stay", help="Keep running when the program that started it ends.")] = False,
+) -> None:
+    """Listen for an agent's wakes, and run a command with each as JSON on standard input."""
+    from teamroom.clients.listener.listen import listen
+
+    collect_garbage()
+    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY))
+
+
+@command(SECTION)
+def watch(
+    place: Place,
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="The config: the runtimes and how to start them.")
+    ] = Path("runtimes.toml"),
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The watchdog, whose token is saved here.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Run one round, then exit. For cron.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check the config, and show what would be done.")] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print an example config.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also report what is healthy.")] = False,
+    json: Json = False,
+) -> None:
+    """Watch the agents on this machine: restart their runtimes, and count their listeners."""
+    from teamroom.clients.watchdog import watch as watching
+    from teamroom.clients.watchdog.runtimes import EXAMPLE
+
+    collect_garbage()
+    if example:
+        print(EXAMPLE, end="")
+    elif check:
+        raise typer.Exit(watching.check(config, place.environment, json))
+    else:
+        raise typer.Exit(watching.watch(place, name, config, once, verbose, json))

@@ -1,0 +1,97 @@
+"""The record: verify, back up, restore and redact."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.progress import progress
+from teamroom.clients.session.room import connected
+from teamroom.clients.session.terminal import plain, print_json
+from teamroom.clients.shell.app import Data, Json, Reason, Span, command, span
+
+SECTION = "The record"
+
+
+@command(SECTION)
+def verify(data: Data = None, json: Json = False) -> None:
+    """Verify the whole log against its hash chain and its seal. The room may be running."""
+    from teamroom.clients.local.verify import verify
+
+    raise typer.Exit(verify(Place(data).folder, json))
+
+
+@command(SECTION)
+def backup(
+    into: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="The folder for the backup. Default: backups in the data folder."),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the existing backups instead.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Back up the room, and verify every page and log entry of the copy. The room may be running."""
+    from teamroom.clients.local import backups
+
+    folder = Place(data).folder
+    raise typer.Exit(backups.list_backups(folder, into, json) if list_ else backups.backup(folder, into, json))
+
+
+@command(SECTION)
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` wrote.")],
+    without_journal: Annotated[
+        bool, typer.Option("--without-journal", help="Restore even if the record of later kills is missing.")
+    ] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Replace the room by a backup. The room must not be running. Killed members stay killed."""
+    from teamroom.clients.local import backups
+
+    raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, json))
+
+
+@command(SECTION)
+def redact(
+    place: Place,
+    reason: Reason,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of a log entry.")
+    ] = None,
+    older_than: Annotated[
+        Span, span("--older-than", help="Redact everything older than this instead, such as 90d.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Remove content permanently. Numbers and hashes stay, and the log still verifies."""
+    if (what is None) == (older_than is None):
+        raise typer.BadParameter("give WHAT, or --older-than SPAN")
+    done = _redact(place, what, older_than, reason)
+    if json:
+        print_json(done)
+        return
+    print(f"{done['entries']} entries were redacted. The log still verifies.")
+    if done["entries"]:
+        print(f"Earlier backups still contain it: {plain(str(place.folder / 'backups'))}")
+
+
+def _redact(place: Place, what: str | None, older_than: float | None, reason: str) -> dict[str, Any]:
+    """Redact content in as many calls as needed. A Failure leaves what was already redacted redacted."""
+    with connected(place) as room:
+        if what is not None:
+            reply = room.call("redact", what=what, reason=reason)
+            return {"entries": reply["entries"], "receipts": [reply["receipt"]] if reply["receipt"] else []}
+        entries, receipts, after = 0, list[int](), 0
+        end = room.read("teamroom://stream")["cursor"]
+        with progress("Redacting") as (report,):
+            while True:
+                reply = room.call("redact", older_than_seconds=older_than, after=after, reason=reason)
+                entries += reply["entries"]
+                receipts += [reply["receipt"]] if reply["receipt"] else []
+                if reply["after"] is None:
+                    return {"entries": entries, "receipts": receipts}
+                after = reply["after"]
+                report(after, end)

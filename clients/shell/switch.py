@@ -1,0 +1,86 @@
+"""The switch: pause, resume and kill."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask
+from teamroom.clients.session.terminal import plain, print_json, say
+from teamroom.clients.shell.app import Json, Reason, Span, Target, bare, command, span
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.control.control import Controlled
+    from teamroom.server.acts.members.roster import MemberShown
+
+SECTION = "The switch"
+
+
+@command(SECTION)
+def pause(
+    place: Place,
+    target: Target,
+    reason: Reason,
+    for_: Annotated[Span, span("--for", help="How long, such as 30m. Default: until a resume.")] = None,
+    json: Json = False,
+) -> None:
+    """Pause a member, an owner's agents or the room, effective immediately."""
+    _show(ask(place, "pause", target=target, reason=reason, for_seconds=for_), json)
+
+
+@command(SECTION)
+def resume(
+    place: Place,
+    target: Target,
+    reason: Reason,
+    json: Json = False,
+) -> None:
+    """Resume a paused member, owner or room."""
+    _show(ask(place, "resume", target=target, reason=reason), json)
+
+
+@command(SECTION)
+def kill(
+    place: Place,
+    target: Annotated[str, typer.Argument(parser=bare, metavar="NAME")],
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
+    json: Json = False,
+) -> None:
+    """Kill a member permanently: its tokens are revoked and its tasks reopened. Asks first."""
+    if not yes:
+        _confirm(place, target)
+    _show(ask(place, "kill", target=target, reason=reason), json)
+
+
+def _confirm(place: Place, target: str) -> None:
+    """Ask the person at the terminal to confirm the kill of this member. Raises Failure without a yes."""
+    if not place.on_terminal:
+        raise Failure(
+            f"Killing @{plain(target)} needs a confirmation, and standard input is not a terminal.",
+            f"To confirm without a terminal, run: teamroom kill {plain(target)} --reason … --yes",
+            USAGE,
+        )
+    member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])
+    name = plain(member.name)
+    say(
+        f"@{name} ({plain(member.kind)} of @{plain(member.owner)}, {plain(member.role)}) "
+        "will be killed: its tokens are revoked, its tasks reopened and its offers voided, and the members that wait "
+        "for it are woken. Only a room owner can revive it."
+    )
+    if not typer.confirm(f"Kill @{name}?", default=False, err=True):
+        raise Failure(f"@{name} was not killed.", "To pause it instead, run: teamroom pause NAME --reason …")
+
+
+def _show(reply: dict[str, Any], as_json: bool) -> None:
+    """Print the standing that now applies."""
+    if as_json:
+        print_json(reply)
+        return
+    done: Controlled = shaped(reply)
+    until_when = f" until {plain(done.until)}" if done.until else ""
+    note = f" ({plain(done.note)})" if done.note else ""
+    receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
+    print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{receipt}")
