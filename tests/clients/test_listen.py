@@ -275,7 +275,7 @@ def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None
 
 def test_it_listens_as_the_member_of_its_token_and_with_a_command_that_is_there(room: WatchedRoom) -> None:
     done = shell(room, "asker").run("listen", "--as", "builder", "--", "true")
-    assert (done.code, "@asker's" in done.err) == (NOT_AUTHORISED, True)
+    assert (done.code, "belongs to @asker" in done.err) == (NOT_AUTHORISED, True)
     done = shell(room).run("listen", "--as", "builder", "--", "no-such-command")
     assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)
 
