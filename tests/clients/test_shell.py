@@ -245,7 +245,7 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"
-    assert as_json.json["fix"] == "Call read_board to see the ids of the tasks.", "a program reads what the room said"
+    assert as_json.json["fix"] == "Call read_board to see the tasks.", "a program reads what the room said"
     assert as_json.err == done.err
 
 
@@ -257,7 +257,7 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
         (("redact", "M-99", "--reason", "x"), "Run `teamroom stream` or `teamroom board` to see the ids."),
         (("redact", "99999", "--reason", "x"), "Run `teamroom receipts` to see the numbers of entries."),
         (("plant", "repo:acme/api", "--remove"), "Run `teamroom plant` to see what is planted."),
-        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room."),
+        (("kill", "room", "--reason", "x", "--yes"), "Run `teamroom pause` with target room instead."),
         (("board", "--state", "lost"), "Run `teamroom board --help` to see its options."),
     ],
 )

@@ -87,7 +87,7 @@ async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path
     ("statements", "first_bad", "why"),
     [
         (["update log set summary = 'other' where seq = 5"], 5, "its content was changed"),
-        (["update log set actor = 1 where seq = 5"], 5, "does not follow"),
+        (["update log set actor = 1 where seq = 5"], 5, "does not match the entry before it"),
         (["delete from log where seq = 5"], 5, "number 5 is missing"),
         (["delete from log where seq > 5"], 6, "the head row says"),
         (

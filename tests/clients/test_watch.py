@@ -270,7 +270,7 @@ def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it
         task = dog.until("gave_up")["task"]
         asked = room.owner("repair", name="builder", found="try once more")
         assert (asked["task"], asked["ordered"]) == (task, True)
-        noted = "Restart 4, which a person asked for, of @builder: its process ended with 3"
+        noted = "Restart 4, which a person requested, of @builder: its process ended with 3"
         assert dog.until("restarts")["words"] == f"{noted} ({task})."
         assert dog.until("gave_up")["task"] == task
         mended.touch()
@@ -316,7 +316,7 @@ def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: W
         dog.until("gave_up")
         (alert,) = [w for w in room.owner("check_in")["wakes"] if w["from"] == "rex"]
         (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
-        assert message["text"].count("it could not be remembered: Is a directory, so it was ended again") == 3
+        assert message["text"].count("it could not be recorded: Is a directory, so it was ended again") == 3
         assert "was started as" not in message["text"]
         assert matching(re.escape(str(room.pid_file("builder"))), processes()) == []
         assert dog.process.poll() is None

@@ -283,7 +283,7 @@ async def test_a_backup_of_another_room_is_not_put_in_the_place_of_this_one(tmp_
     async with running_room(tmp_path / "one") as one, running_room(tmp_path / "two") as two:
         await two.owner()
         backup = back_up(one.folder)
-    with pytest.raises(RestoreError, match="another room"):
+    with pytest.raises(RestoreError, match="a different room"):
         put_back(two.folder, backup)
 
 
@@ -382,7 +382,7 @@ async def test_the_commands_make_list_and_bring_back_backups(tmp_path: Path) -> 
     assert [b["path"] for b in shell.run("backup", "--list", "--data", folder, "--json").json] == [path]
     done = shell.run("restore", path, "--data", folder)
     assert done.code == 0, done.err
-    assert "epoch 2 begins" in done.out
+    assert "Epoch 2 begins" in done.out
     nothing = shell.run("backup", "--data", str(tmp_path / "nowhere"))
     assert (nothing.code, "There is no room" in nothing.err) == (1, True)
     assert (tmp_path / "room" / OWNER_TOKEN).exists()

@@ -52,8 +52,16 @@ CHANGES = [
     ("update message set text = cast(text as blob) where id = 2", ("post_message", "M-2"), "text of M-2"),
     ("update message set text = cast(x'ff00' as text) where id = 2", ("post_message", "M-2"), "M-2 cannot be read"),
     ("update message set summary = 'other' where id = 2", ("post_message", "M-2"), "summary of M-2"),
-    ("update message set author = 2 where id = 2", ("post_message", "M-2"), "M-2 is not stored as the message of"),
-    ("update message set kind = 'ask' where id = 2", ("post_message", "M-2"), "M-2 is not stored as the message of"),
+    (
+        "update message set author = 2 where id = 2",
+        ("post_message", "M-2"),
+        "M-2 is stored with another author, time or kind",
+    ),
+    (
+        "update message set kind = 'ask' where id = 2",
+        ("post_message", "M-2"),
+        "M-2 is stored with another author, time or kind",
+    ),
     ("delete from message where id = 2", ("post_message", "M-2"), "M-2 is missing"),
     ("update task set title = 'first title' where id = 1", ("update_task", "T-1", 1), "title of T-1"),
     ("update task set detail = 'first detail' where id = 1", ("update_task", "T-1"), "detail of T-1"),

@@ -26,7 +26,7 @@ pytestmark = promise("QUI5")
 counts = st.one_of(st.integers(0, 12), st.integers(0, 10**9))
 sections = st.lists(st.lists(counts, min_size=1, max_size=12), min_size=5, max_size=5)
 
-Fold = Callable[[Sequence[Sequence[int]]], list[list[int]]]
+Allot = Callable[[Sequence[Sequence[int]]], list[list[int]]]
 
 FAIR = (LINES - HEAD_LINES - 5 * SECTION_LINES) // 5
 """The lines that each of five sections has at least, if it needs them."""
@@ -61,12 +61,10 @@ def test_no_more_is_shown_than_there_is_and_what_is_left_out_has_a_line_to_count
         assert lines(section, shown) >= min(sum(section), FAIR)
 
 
-def starves(fold: Fold) -> bool:
+def starves(allot: Allot) -> bool:
     """Whether one loud section takes the lines of the others."""
     night = [[1000], [1000], [3], [1000], [5]]
-    return [lines(*pair) < min(sum(pair[0]), FAIR) for pair in zip(night, allot_lines(night), strict=True)] != [
-        False
-    ] * 5
+    return [lines(*pair) < min(sum(pair[0]), FAIR) for pair in zip(night, allot(night), strict=True)] != [False] * 5
 
 
 def first_come(night: Sequence[Sequence[int]]) -> list[list[int]]:

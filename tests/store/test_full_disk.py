@@ -63,7 +63,7 @@ async def test_on_a_full_disk_pause_resume_and_kill_go_on_and_leave_their_receip
                 refusals = await refused_on(room, disk)
             owner = await room.owner()
             assert [refusal["code"] for refusal in refusals] == ["storage"]
-            assert "pause, kill and resume go on" in refusals[0]["fix"]
+            assert "Only reads, pause, kill and resume work" in refusals[0]["fix"]
             acts = [(entry["act"], entry["outcome"]) for entry in room.entries()]
             assert acts.count(("pause", "ok")) == acts.count(("resume", "ok")) == CYCLES
             assert (await owner("kill", target="builder", reason="it filled the disk"))["receipt"] == len(acts) + 1

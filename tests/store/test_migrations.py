@@ -129,7 +129,7 @@ async def test_without_a_backup_nothing_is_changed(old: Path, monkeypatch: pytes
         raise BackupError("the disk is full")
 
     monkeypatch.setattr("teamroom.server.app.make_backup", fails)
-    with pytest.raises(FolderError, match="no backup can be made before that: the disk is full"):
+    with pytest.raises(FolderError, match="no backup can be made first: the disk is full"):
         async with running_room(old):
             pass
     assert numbers(old / DATABASE) == [1]

@@ -286,7 +286,7 @@ async def test_a_bare_claim_takes_an_overdue_task_when_nothing_is_open(room: Run
     room.time.forward(3661)
     assert (await tester("claim_task"))["task"] == "T-1"
     (wake,) = (await builder("check_in"))["wakes"]
-    assert "took T-1 over" in wake["line"]
+    assert "claimed T-1 because your lease had expired" in wake["line"]
 
 
 @promise("HND2")

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from teamroom.resources.room import RESOURCES
-from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.acts.act import ID_CHARACTERS
+from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
 from teamroom.tools.serve import TOOLS
 from tests.support.promises import promise
 from tests.support.raw import (
@@ -81,6 +82,20 @@ FIELDS = {
 }
 
 
+IDS: dict[Any, str] = {TaskNumber: "T-", MessageNumber: "M-", OfferNumber: "O-"}
+"""The ids, which are written as texts and used as numbers, and how each begins."""
+
+
+def is_refused(field: str, value: Any) -> bool:
+    """Whether a field does not take a value."""
+    where, path, _, _ = FIELDS[field]
+    try:
+        MODELS[where].model_validate(arguments_with(where, path, value))
+    except ValidationError:
+        return True
+    return False
+
+
 def bound(constraints: list[Any], name: str) -> Any:
     return min((getattr(c, name) for c in constraints if getattr(c, name, None) is not None), default=None)
 
@@ -101,6 +116,8 @@ def test_every_field_has_a_limit(field: str) -> None:
     elif kind in (int, float):
         assert bound(constraints, "le") <= LARGEST_NUMBER
         assert any(bound(constraints, side) is not None for side in ("ge", "gt"))
+    elif kind in IDS:
+        assert is_refused(field, IDS[kind] + "1" * ID_CHARACTERS)
     else:
         assert kind is bool or get_origin(kind) is Literal, f"a field of a kind that this test does not know: {kind}"
 
@@ -182,16 +199,14 @@ def test_a_number_at_its_bound_is_taken_and_beyond_it_is_not(field: str) -> None
     smallest = bound(constraints, "ge")
     below = [smallest - 1] if smallest is not None else [bound(constraints, "gt"), -1]
     for wrong in (largest + 1, *below, float("inf"), float("nan"), 10**400, "1e400"):
-        with pytest.raises(ValidationError):
-            MODELS[where].model_validate(arguments_with(where, path, wrong))
+        assert is_refused(field, wrong)
 
 
-@pytest.mark.parametrize("field", [name for name, (_, _, kind, _) in FIELDS.items() if kind is str])
+@pytest.mark.parametrize("field", [name for name, (_, _, kind, _) in FIELDS.items() if kind is str or kind in IDS])
 def test_no_text_field_takes_control_characters(field: str) -> None:
-    where, path, _, _ = FIELDS[field]
     for character in ("\x00", "\x1b", "\x9b", "\u202e", "\u2066"):
-        with pytest.raises(ValidationError):
-            MODELS[where].model_validate(arguments_with(where, path, f"a{character}b"))
+        assert is_refused(field, f"a{character}b")
+        assert is_refused(field, f"{IDS.get(FIELDS[field][2], '')}1{character}")
 
 
 # ------------------------------------------------------------------ pages
