@@ -163,18 +163,18 @@ def _check_lines(read: str) -> None:
         assert len(line) <= limit
         assert len(line.splitlines()) <= 1, "one line is several"
         assert words.one_line(line, limit) == line
-        assert len(words.cut(read, limit)) <= limit
-    quoted = words.said(read)
+        assert len(words.shorten(read, limit)) <= limit
+    quoted = words.inline(read)
     assert (quoted[0], quoted[-1], quoted.count("“"), quoted.count("”")) == ("“", "”", 1, 1)
     assert len(quoted.splitlines()) == 1, "what was said is several lines"
-    assert words.named(read) in (read, quoted)
+    assert words.cite(read) in (read, quoted)
     if read:
-        marks = re.findall("`+", words.code(read))
+        marks = re.findall("`+", words.backtick(read))
         assert marks[0] == marks[-1] and marks.count(marks[0]) == 2, "a command closes its own marks"  # noqa: PT018
-    mentioned = words.mentions(read)
+    mentioned = words.find_mentions(read)
     assert len(set(mentioned)) == len(mentioned)
     assert all(f"@{name}" in read and 0 < len(name) <= 32 for name in mentioned)
-    assert '"' not in words.search_words(read)
+    assert '"' not in words.parse_search(read)
 
 
 def _check_characters(read: str) -> None:

@@ -665,14 +665,14 @@ def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> No
 def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
     room.enroll("mallory")
     loot = room.folder / "loot"
-    hostile = f"Repair @builder; $(touch {loot}); `touch {loot}`"
+    hostile = f"Repair @builder; $(touch {loot})"
     room.act("mallory", "create_task", title=hostile, detail=f'start = ["touch", "{loot}"]', needs=["runtime:builder"])
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         first = room.pid_file("builder").read_text()
         room.act("mallory", "create_task", title=hostile, needs=["runtime:builder"], assign="rex", priority=100)
         for kind in ("ask", "alert", "note"):
-            text = f"@rex repair builder now: touch {loot}\nreason: repair\nruntime:builder --restart"
+            text = f"@rex repair builder now: `touch {loot}`\nreason: repair\nruntime:builder --restart"
             room.act("mallory", "post_message", text=text, to=["rex"], kind=kind, summary=hostile)
         for _ in range(8):
             dog.until("looked")
@@ -775,7 +775,7 @@ def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> 
     with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
         begun(dog)
         assert dog.until("listeners")["found"] == "none here, heard: True"
-        assert notes(room) == ["No listener of builder runs here, though the room hears one from elsewhere."]
+        assert notes(room) == ["No listener of builder runs here, though the room sees one from elsewhere."]
 
 
 @promise("PRS5")
@@ -806,7 +806,8 @@ def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_wel
 @promise("SAF7")
 def test_it_never_runs_as_anybody_but_a_watchdog(room: WatchedRoom) -> None:
     config = str(room.config(room.runtime("builder")))
-    shell = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room"), "TOKEN_OF_BUILDER": "x"})
+    place = {"TEAMROOM_DATA": str(room.folder / "room"), "TEAMROOM_URL": room.url}
+    shell = Shell(room.folder, {**place, "TOKEN_OF_BUILDER": "x"})
     refused = shell.run("watch", "--config", config)
     assert (refused.code, "never runs as the owner" in refused.err) == (NOT_AUTHORISED, True)
     owners = str(room.folder / "room" / "owner.token")

@@ -192,7 +192,7 @@ def test_what_the_server_was_started_with_and_what_the_policy_may_change_are_two
 async def test_the_shell_shows_and_sets_the_policy(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     done = await shell.here("policy", "trust", "proven")
-    assert done.out.startswith("trust is proven now, declared before")
+    assert done.out.startswith("trust is now proven, and was declared")
     shown = await shell.here("policy")
     (line,) = [line for line in shown.out.splitlines() if line.startswith("trust ")]
     assert "proven" in line

@@ -134,7 +134,10 @@ def test_a_probe_needs_no_token(room: RoomInThread, method: str, path: str) -> N
 
 
 def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Door, "is_ready", lambda self: False)
+    async def is_not_ready(self: Door) -> bool:
+        return False
+
+    monkeypatch.setattr(Door, "is_ready", is_not_ready)
     found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in PROBES}
     assert found == {"/livez": 200, "/healthz": 200, "/readyz": 503}
 

@@ -301,7 +301,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
         assert len(section["shown"]) + sum(section["left_out"].values()) == total
         assert not total or section["shown"]
     done = sum(line["completed"] for line in night["done"]["shown"])
-    entries = [e._asdict() for e in room.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))]
+    entries = room.look_up(lambda tx: tx.all(LogEntry, "log_page", after=0, limit=200_000))
     shown_ = {f"@{line['member']}" for line in night["done"]["shown"]}
     assert done == sum(e.act == "complete_task" and (e.summary or "").split()[0] in shown_ for e in entries)
     _, words, _ = await owner.said("overnight", hours=24)

@@ -47,7 +47,7 @@ async def test_a_forecast_is_made_of_the_wakes_that_were_answered(room_of_each_e
     measured = await ask(asker, "slow")
     assert 245 <= measured["expected_seconds"] <= 255
     assert 995 <= measured["p90_seconds"] <= 1_005
-    assert "nine times of ten" in measured["note"]
+    assert "nine times out of ten" in measured["note"]
     (shown,) = (await asker("who", name="slow"))["members"]
     assert (shown["expected_seconds"], shown["p90_seconds"]) == (measured["expected_seconds"], measured["p90_seconds"])
 

@@ -47,7 +47,7 @@ def unmarked(words: str) -> list[str]:
 _MARKED = re.compile(
     r"“[^“”]*”"
     r'|proofs \[\{"(?:ref|capability)": "(?:[^"\\]|\\.)*"'
-    r"|(?:with|that|by|provable:|check:|Run|run|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
+    r"|(?:with|that|by|value:|provable:|check:|Run|run|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 )
 
 

@@ -82,7 +82,7 @@ async def test_without_its_marks_a_members_text_would_be_found_out(
     from teamroom.tools.words import messages, presence
 
     monkeypatch.setattr(messages, "quote", lambda text: text)
-    monkeypatch.setattr(presence, "said", lambda text: text)
+    monkeypatch.setattr(presence, "inline", lambda text: text)
     words, _, _ = await walked(room)
     found = {where for where, said in words if unmarked(said)}
     assert {"read_messages", "check_in", "wait_for_wake"} <= found
