@@ -33,8 +33,11 @@ from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.acts.receipts.receipts import Receipts, StreamEntry
 from teamroom.server.acts.tasks.board import Board
 from teamroom.server.facts.capability import CapabilityShown
+from tests.support.promises import house
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell, free_port, up
+
+pytestmark = house
 
 SHAPED: tuple[type[BaseModel], ...] = (
     Board, Broken, CapabilityShown, Controlled, Doer, Enrolled, Held, Night, Planted, Plants, PolicyLine, PolicySet,

@@ -53,14 +53,14 @@ def beats_are_progress() -> Iterator[None]:
 @contextlib.contextmanager
 def impatient() -> Iterator[None]:
     """A wake must be answered at once, and a challenge too."""
-    judge = trouble.judge
+    assess = trouble.assess
     hasty = {"suspect_intervals": 0.2, "challenge_intervals": 0.2}
 
-    def judged(*arguments: Any) -> Any:
+    def assessed(*arguments: Any) -> Any:
         *facts, settings = arguments
-        return judge(*facts, settings.model_copy(update=hasty))
+        return assess(*facts, settings.model_copy(update=hasty))
 
-    with patch.object(trouble, "judge", judged):
+    with patch.object(trouble, "assess", assessed):
         yield
 
 

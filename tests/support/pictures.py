@@ -116,7 +116,7 @@ STEPS = (
     Step("server.rules.standing.decide", "decides whether the caller may act now"),
     Step("server.acts.messages.messages.post_message", "carries out the act"),
     Step("server.record.chain.append", "appends the receipt to the log"),
-    Step("server.store.sqlite.writer.Writer._commit", "commits a batch of acts with one sync"),
+    Step("server.store.sqlite.commit.Committer.commit", "commits a batch of acts with one sync"),
     Step("server.wake.bus.Bus.nudge", "nudges the listeners of the members that were woken"),
     Step("tools.messages.render_posted", "puts the reply into words"),
 )
