@@ -102,6 +102,18 @@ class Door:
         done: T = await self._write(work, _reraise)
         return done
 
+    async def act_for(self, caller: Caller, read: AnyRead, work: Callable[[Writing], T]) -> T:
+        """Carry out what the room itself writes because of a call, unless the caller may not make it any more.
+
+        The call is refused where it is made, so this leaves no receipt. Raises Refusal.
+        """
+
+        def admitted(tx: Writing) -> T:
+            _check(tx, caller, read.roles, read.while_paused)
+            return work(tx)
+
+        return await self.act_as_room(admitted)
+
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
         """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
         recovered = self._recovery(caller, act)

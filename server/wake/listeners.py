@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from teamroom.server.acts.presence.presence import WAKES_WAITING
 from teamroom.server.acts.presence.trouble import report_competing_listeners
 from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door
@@ -168,7 +169,9 @@ class Listeners:
         self._end(member, live)
         if self._take_overs.is_alarming(member, self._steady()):
             with contextlib.suppress(Refusal):
-                await self._door.act_as_room(lambda tx: report_competing_listeners(tx, mine.caller))
+                await self._door.act_for(
+                    mine.caller, WAKES_WAITING, lambda tx: report_competing_listeners(tx, mine.caller)
+                )
         return False
 
     def _is_current(self, live: Live, member: int) -> bool:
@@ -221,6 +224,8 @@ class Listeners:
     ) -> None:
         """Store who listens now, unless that is stored already. Where nothing can be written, listening goes on (SAF4).
 
+        The caller's standing is read in the same transaction: after a pause or a kill, nothing is stored (CTL1).
+
         `is_change`: another listener of this server waited until now, so that a row of the same words is another turn.
         """
         caller = mine.caller
@@ -238,7 +243,7 @@ class Listeners:
                 return  # superseded meanwhile
             if stored is not None and not is_change and wanted.is_same(stored):
                 live.fence = stored.fence
-            elif (fence := await self._door.act_as_room(take)) is not None:
+            elif (fence := await self._door.act_for(caller, WAKES_WAITING, take)) is not None:
                 live.fence = fence
             else:
                 self._end(caller.member, live)

@@ -11,6 +11,7 @@ import pytest
 
 from teamroom.server.acts.messages.messages import POST_MESSAGE, PostMessage
 from teamroom.server.acts.presence.presence import WaitForWake
+from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.rows.listeners import ListenerRow
@@ -376,9 +377,37 @@ class FullDoor:
 
     tries = 0
 
-    async def act_as_room(self, work: Any) -> Any:
+    async def act_for(self, caller: Any, read: Any, work: Any) -> Any:
         self.tries += 1
         raise Refusal("storage", "The room's disk is full.", "Call again later.")
+
+
+# ------------------------------------------------------------------ the switch
+
+
+@promise("CTL1")
+@pytest.mark.parametrize("stop", ["pause", "kill"])
+async def test_a_stopped_agent_that_begins_to_listen_writes_nothing(room: RunningRoom, stop: str) -> None:
+    assert await listens_after(room, stop) == (None, 0)
+
+
+@promise("CTL1")
+async def test_a_registry_that_did_not_ask_the_switch_would_write(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Door, "act_for", lambda self, caller, read, work: self.act_as_room(work))
+    fence, alarmed = await listens_after(room, "pause")
+    assert (fence, alarmed) == (6, 1)
+
+
+async def listens_after(room: RunningRoom, stop: str) -> tuple[int | None, int]:
+    """Six listeners that were let in just before a stop begin after it; returns the stored fence, and the alarms."""
+    caller = await caller_of(room)
+    await (await room.owner())(stop, target="agent", reason="a look")
+    for number in range(6):
+        await room.room.listeners.join(caller, "stream" if number % 2 else "long poll", Origin(), perhaps)
+    row = room.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+    return None if row is None else row.fence, alarms(room)
 
 
 # ------------------------------------------------------------------ a second server
