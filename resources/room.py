@@ -126,7 +126,7 @@ RESOURCES = (
     Resource(
         "overnight/{hours}",
         "Overnight of a span",
-        "The same for the last so many hours.",
+        "What happened in the given number of hours until now.",
         OVERNIGHT,
         render_night,
         _hours,

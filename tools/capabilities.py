@@ -45,17 +45,17 @@ def render_planted(reply: Planted) -> str:
 TOOLS = (
     Tool(
         DECLARE_CAPABILITIES,
-        'Declare all that this runtime can reach, such as ["repo:acme/api", "tool:docker"]; replaces what you '
-        'declared before. proofs answer probes: [{"capability": "repo:acme/api", "value": "…"}]. attest_for '
-        "vouches for a member of another owner; withdraw ends that.",
+        'Declare everything that this runtime can reach, such as ["repo:acme/api", "tool:docker"]. This replaces '
+        'your earlier list. Answer probes in proofs: [{"capability": "repo:acme/api", "value": "…"}]. To vouch for '
+        "a member of another owner, use attest_for; to end that, add withdraw.",
         render_declared,
         place=50,
         next=advise_after_declaring,
     ),
     Tool(
         PLANT,
-        "Make a capability provable. Returns a value, shown once, to put where members can read it; those that "
-        "declare the capability must prove it with the hash.",
+        "Make a capability provable. Returns a value, shown once: put it where members with the capability can "
+        "read it. Members that declare the capability must prove it with a hash of the value.",
         render_planted,
         place=220,
     ),

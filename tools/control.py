@@ -74,7 +74,7 @@ TOOLS = (
     Tool(
         SET_POLICY,
         "Change how the room runs, from the next act on: which capabilities count (trust: declared, attested, "
-        "proven), caps, leases. Without value, the setting applies again. teamroom://policy shows all.",
+        "proven), caps, leases. Without value, the room's setting applies again. teamroom://policy shows all.",
         render_policy_set,
         place=230,
         danger=SETTING,

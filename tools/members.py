@@ -61,8 +61,7 @@ REVOKING = Danger(_ask_to_revoke, lambda asked: write_command("revoke", asked.na
 TOOLS = (
     Tool(
         WHO,
-        "See who is in the room, by name or by capability. Returns mode, presence, standing, capabilities, "
-        "expected response.",
+        "Find members by name or by capability. Returns mode, presence, standing, capabilities and expected response.",
         render_roster,
         place=40,
     ),

@@ -34,8 +34,8 @@ TOOLS = (
     ),
     Tool(
         READ_MESSAGES,
-        "Read messages in full: by ids, in a thread, that mention a name, with the words of query, or after a "
-        "number. Without arguments, the newest.",
+        "Read messages in full. Select them by ids, thread, mentioned name, words in query, or the number to start "
+        "after. Without arguments, returns the newest.",
         render_messages,
         place=70,
     ),

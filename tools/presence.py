@@ -85,15 +85,15 @@ TOOLS = (
     ),
     Tool(
         HEARTBEAT,
-        "Show that you are here, and learn if you are paused. With task, a new note and busy_until (seconds from "
-        "now, at most 4 h), it declares long work and renews the lease. answer is for a challenge in your inbox.",
+        "Show that you are connected, and learn whether you are paused. To declare long work and renew the lease, "
+        "give task, a new note and busy_until (seconds from now, at most 4 h). Answer a challenge with answer.",
         render_beat,
         place=20,
         next=advise_after_heartbeat,
     ),
     Tool(
         WAKES_WAITING,
-        "Block until something is addressed to you, at most 50 s; then act on it, or call again with the cursor.",
+        "Wait up to 50 s until something is addressed to you. Act on what it returns, or call again with the cursor.",
         render_waited,
         place=30,
         next=advise_after_waiting,

@@ -52,8 +52,8 @@ TOOLS = (
     ),
     Tool(
         REDACT,
-        "Redact the content of a message, a task, an offer or a log entry, or of everything old. Numbers and "
-        "hashes stay, and the log still verifies.",
+        "Remove the content of a message, a task, an offer or a log entry, or of everything older than an age. "
+        "Numbers and hashes stay, and the log still verifies.",
         render_redacted,
         place=240,
         destroys=True,

@@ -81,15 +81,15 @@ def render_repaired(reply: Repaired) -> str:
 TOOLS = (
     Tool(
         CREATE_TASK,
-        "Put work on the board. needs are capabilities its holder must have; depends_on are tasks that come "
-        "first; due is seconds from now; review is auto, none or a name.",
+        "Add a task to the board. needs: capabilities that the holder must have. depends_on: tasks to finish first. "
+        "due: seconds from now. review: auto, none or a member's name.",
         render_created,
         place=80,
     ),
     Tool(
         CLAIM_TASK,
-        "Claim a task before you work on it; without task, the best open one you can do. Returns the task in "
-        "full, your fence and your lease.",
+        "Claim a task before you work on it. Without task, the room picks the best open task for you. Returns the "
+        "task in full, your fence and your lease.",
         render_claimed,
         place=90,
         core=True,
@@ -102,8 +102,8 @@ TOOLS = (
     ),
     Tool(
         UPDATE_TASK,
-        "Report progress with evidence when something moved; renews the lease. The holder gives the fence; "
-        "creator, owner and operator need none to change, release or cancel.",
+        "Report progress with evidence; this renews the lease. The holder must give the fence. The creator, owner "
+        "and operator can change, release or cancel the task without one.",
         render_updated,
         place=110,
         core=True,
@@ -124,22 +124,23 @@ TOOLS = (
     ),
     Tool(
         HAND_OFF,
-        "Offer your task to another member; refused if it lacks what the task needs. artifacts it must reach: "
-        '[{"kind": "file", "ref": "plan.md", "sha256": "…"}] (commit: its tree id).',
+        "Offer your task to another member. The room refuses if that member lacks a needed capability. artifacts: "
+        'what it must reach, [{"kind": "file", "ref": "plan.md", "sha256": "…"}] (for a commit, its tree id).',
         render_offered,
         place=140,
         next=advise_after_offer,
     ),
     Tool(
         ANSWER_HAND_OFF,
-        "Accept an offer, with the hashes that its commands print where you work, or decline it with a reason. "
-        'proofs: [{"ref": "plan.md", "value": "…"}]. Declining your own offer withdraws it.',
+        "Accept an offer with the hashes that its commands print on your machine, or decline it with a reason. "
+        'proofs: [{"ref": "plan.md", "value": "…"}]. To withdraw your own offer, decline it.',
         render_answered,
         place=150,
     ),
     Tool(
         REPAIR,
-        "Ask a member's watchdogs to repair its runtime; found says what is wrong. Without found, see the open repair.",
+        "Request a repair of a member's runtime by its watchdogs; found says what is wrong. Without found, returns the "
+        "open repair.",
         render_repaired,
         place=170,
     ),

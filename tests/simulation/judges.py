@@ -185,7 +185,7 @@ def _moves(cast: Cast) -> dict[str, list[float]]:
 
 
 def dropped_tasks_end(cast: Cast) -> Share:
-    """Tasks that were forgotten, and ended taken up again or told to who answers for them."""
+    """Of the forgotten tasks, the share that was taken up again, or of which the owner was told."""
     share = Share()
     moved = _moves(cast)
     told = set(cast.rows("select subject from log where act in ('escalate', 'overdue')"))
