@@ -7,8 +7,8 @@ import pytest
 
 from teamroom.resources.prompts import PROMPTS
 from teamroom.server.acts.tasks import claims
-from teamroom.server.facts.task import State
 from teamroom.server.refusals import CODES
+from teamroom.server.store.rows.tasks import TaskState
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.words import tasks as words_of_tasks
 from tests.support.hostile import Shown
@@ -61,7 +61,7 @@ class Story:
     def words(self) -> list[tuple[str, str]]:
         return [pair for shown in (self.owner, self.builder, self.tester) for pair in shown.words]
 
-    async def bring(self, state: State) -> str:
+    async def bring(self, state: TaskState) -> str:
         """A new task in a state, held and completed by @builder where somebody holds it."""
         self.walls += 1
         task = str((await self.owner("create_task", title=f"wall {self.walls}", review="tester"))["task"])
@@ -99,7 +99,7 @@ def calls(task: str) -> dict[str, dict[str, Any]]:
     }
 
 
-async def told(room: RunningRoom, state: State) -> list[tuple[str, str]]:
+async def told(room: RunningRoom, state: TaskState) -> list[tuple[str, str]]:
     """All that three members are shown who try everything with a task in a state, and then look around."""
     await room.enroll("builder", "tester")
     story = Story(*[Shown(await room.connect(name)) for name in ("olga", "builder", "tester")])
@@ -123,8 +123,10 @@ async def told(room: RunningRoom, state: State) -> list[tuple[str, str]]:
     return story.words
 
 
-@pytest.mark.parametrize("state", get_args(State))
-async def test_each_reply_and_refusal_about_a_task_writes_its_state_in_words(room: RunningRoom, state: State) -> None:
+@pytest.mark.parametrize("state", get_args(TaskState))
+async def test_each_reply_and_refusal_about_a_task_writes_its_state_in_words(
+    room: RunningRoom, state: TaskState
+) -> None:
     words = await told(room, state)
     assert {name.partition(" ")[0] for name in calls("T-1")} <= {where.partition(" ")[0] for where, _ in words}
     assert raw_values(words) == set()
