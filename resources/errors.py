@@ -1,4 +1,4 @@
-"""JSON-RPC errors for refusals and faults where no tool's result can carry them."""
+"""The JSON-RPC errors for refusals and faults of requests that have no tool result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

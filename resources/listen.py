@@ -1,13 +1,12 @@
-"""Serves `subscriptions/listen`, and for older clients `resources/subscribe`: who is told that something changed.
+"""Serves `subscriptions/listen`, and `resources/subscribe` for older clients: pushes that something changed.
 
-Each address is authorised when it is followed, and again before each frame. A client of the newest protocol
-has a stream for each call of `subscriptions/listen`; an older one has one for its session, on which all that
-it subscribed to is told.
+The door authorises each address when a client subscribes, and again before each push. A client of the newest protocol
+has one stream for each call of `subscriptions/listen`. An older client has one stream for its session, with everything
+that it subscribed to.
 
-A stream or subscription on an agent's inbox is its listener, and the registry of listeners knows it; one on other
-addresses is not. A superseded stream ends, and its result says so. A superseded session stays, for its other addresses,
-and is not told of the inbox: the older protocol has no word for the end of a subscription. Subscribing again makes it
-the newest listener.
+A stream or subscription on an agent's inbox is a listener; see `server/wake/listeners.py`. A superseded stream ends,
+and its result says so. A superseded session stays for its other addresses, without the inbox: the older protocol has no
+message for the end of a subscription. Subscribing again makes it the newest listener.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where the running server answers: a file in the data folder, for the shell on the same machine."""
+"""The address of the running server: a file in the data folder, for the shell on the same machine."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Puts the parts together: a data folder becomes a room that answers over HTTP. The only file that knows them all."""
+"""Puts the parts together: a room that serves a data folder over HTTP. Only this file knows all parts."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The only place that asks what time it is."""
+"""The clocks. Only this file reads the time."""
 
 import time
 from collections.abc import Callable

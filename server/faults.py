@@ -1,4 +1,4 @@
-"""Faults of ours: written down with an id that the caller is told, and with nothing else of what stands in the log."""
+"""Faults of the server: logged with an id. The caller gets the id and no other detail."""
 
 import logging
 import secrets

@@ -1,4 +1,4 @@
-"""The metrics that are looked up at each request for the metrics: how full, how long, how many, at this moment."""
+"""The metrics that are measured at each request for them, such as sizes, ages and counts."""
 
 import asyncio
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""From a bearer token to a caller. Who calls is known from the token alone, never from an argument."""
+"""From a bearer token to a caller. The token alone says who calls, never an argument."""
 
 import hashlib
 import re

@@ -1,6 +1,6 @@
-"""The server's own log: a line for what an operator looks for, never a token, never a text of a member.
+"""The server's own log: one line for each event that an operator looks for, without tokens and members' texts.
 
-It goes to standard error, as plain lines or as JSON. What members do stands in the room's log, not here.
+It goes to standard error, as plain lines or as JSON. Members' acts are in the room's log instead.
 """
 
 import json

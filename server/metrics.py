@@ -1,4 +1,4 @@
-"""What the room counts and times, in Prometheus's words. Labels are names of ours and codes, never of members."""
+"""The counters and timers of the room, for Prometheus. Labels are fixed names and codes, never members."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain

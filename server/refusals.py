@@ -1,4 +1,4 @@
-"""The closed list of refusals: each has a code, says why, and says what to do instead."""
+"""The closed list of refusals. Each has a code, a reason and a fix."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args

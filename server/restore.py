@@ -1,4 +1,4 @@
-"""Restores a room from a backup: prepared beside the room that is there, and put in its place in one step.
+"""Restores a room from a backup: prepares it beside the current room, and replaces that in one step.
 
 A process that dies at any point leaves the old room or the new one, never a mixture and never none.
 """

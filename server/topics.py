@@ -1,7 +1,7 @@
-"""The names of what can change in the room. Acts state them next to what they write; listeners follow them.
+"""The names of what can change in the room. Acts state them next to their writes, and listeners subscribe to them.
 
-A topic names what is read, not who reads it. It is a hint to read again: what comes due by time alone states nothing,
-and neither does presence, which every call moves.
+A topic names what is read, not who reads it. A push is a hint to read again. Changes that only time causes have no
+topic, and neither does presence, which changes with every call.
 """
 
 STREAM = "stream"

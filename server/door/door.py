@@ -1,9 +1,8 @@
-"""The one door: every act, every read and every refusal passes here.
+"""The one door: every act, every read and every refusal passes it.
 
-An act is one write transaction on the writer's thread: the head is locked, the caller's token and its
-standing at three levels are read, the act runs or is refused, its receipt is appended, and only after
-the commit is anybody told. There is no cache of who may do what, so a pause binds the very next commit
-and a resume the very next call. A read is one snapshot that includes the same check.
+An act is one write transaction. It locks the head, reads the caller's token and its standing at three levels, runs the
+act or refuses it, and appends a receipt. Listeners are nudged after the commit. Nothing caches who may do what, so a
+pause binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The caller's row: read in each transaction, with its token, its roles and its standing; never cached."""
+"""The caller's row with its token, role and standing. Each transaction reads it, and nothing caches it."""
 
 from teamroom.server.acts.presence.trouble import note_return
 from teamroom.server.identity import Caller

@@ -1,4 +1,4 @@
-"""Receipts of refusals: the first of equal ones leaves one, the others are counted (LOG2)."""
+"""Receipts of refusals. Equal refusals share one receipt with a count (LOG2)."""
 
 from teamroom.server.acts.act import author
 from teamroom.server.door.principal import find_principal, is_live, is_stale, touch

@@ -1,4 +1,4 @@
-"""Repeats: a call that was already carried out gets its first reply again (LOG4)."""
+"""Repeated calls: a call with a known request id gets its first reply again (LOG4)."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""Every open HTTP connection and what runs on it, so that streams can be ended whatever their client does.
+"""Every open HTTP connection with its tasks, so that the server can end streams even if the client does nothing.
 
-A request's head is bounded here too, in length and in time: it comes before any token.
+The length and the time of a request's head are limited here, because the head comes before any token.
 
-A client that stops reading keeps a task, a socket and a full buffer for ever, even after its handler was
-cancelled; only aborting the transport ends it. The transport is reached through uvicorn's `http=`
-setting, which takes a protocol class; its `app_state` is not documented, so a test holds it.
+A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+cancelled. Only aborting the transport ends it. Uvicorn's `http=` setting takes the protocol class that reaches the
+transport. Its `app_state` is not documented, so a test checks it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The gate in front of every route: Host, Origin, token, size, depth. What passes has a caller."""
+"""The gate before every route: checks Host, Origin, token, size and depth, and finds the caller."""
 
 import asyncio
 import contextlib

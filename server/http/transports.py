@@ -1,9 +1,8 @@
-"""One MCP server behind one URL, for clients of both protocol eras. What touches the SDK's moving parts is here.
+"""One MCP server at one URL, for clients of both protocol eras. Uses of the SDK's unstable parts are here.
 
-Calls of 2026-07-28 are stateless and answered as one JSON body, at half the cost. What sends
-notifications or must notice that its caller went away (streams, blocking tools) is answered as SSE, and
-so is everything of older versions, with sessions and the GET stream. The choice needs only headers, and
-cannot be abused: the SDK refuses headers that contradict the body.
+Calls of 2026-07-28 are stateless and get one JSON body, at half the cost. Streams and blocking tools send notifications
+or must notice that the caller left, so they use SSE. All older versions use SSE too, with sessions and the GET stream.
+The headers alone decide this. The SDK refuses headers that contradict the body, so a client cannot abuse them.
 """
 
 import asyncio

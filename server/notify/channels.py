@@ -1,7 +1,7 @@
-"""Channels outside the room, by apprise: one letter to one URL, in a thread of its own that can be left alone.
+"""Channels outside the room: sends one letter to one URL with apprise, in a thread that the server can abandon.
 
-A URL has secrets in it. It goes to apprise and nowhere else: what apprise and the libraries below it log in these
-threads is dropped, and of what they raise nothing but that it failed is told.
+A URL contains secrets, and only apprise gets it. The log lines of apprise and its libraries in these threads are
+dropped. Of their exceptions, the room reports only that the delivery failed.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Sends the letters that wait: each channel by itself, outside any transaction, until it is taken or given up.
+"""Delivers pending letters, each channel independently, outside any transaction, until a letter arrives or expires.
 
-A letter waits in the database from the commit that wrote it to the commit that notes what became of it. A server that
-ends in between sends it again when it is back: at least once, never lost.
+A letter is pending in the database from the commit that wrote it to the commit that records the outcome. A server that
+stops in between sends the letter again when it starts: at least once, never lost.
 """
 
 import asyncio

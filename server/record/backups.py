@@ -1,6 +1,6 @@
-"""Backups: copies of the room's database, each opened and verified before it counts as one.
+"""Backups: copies of the room's database, each opened and verified before it counts.
 
-A backup is a database file and beside it what was found in it. It holds no token, no key and no seal.
+A backup is a database file with a description beside it. It contains no token, no key and no seal.
 """
 
 import hashlib

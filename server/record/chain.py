@@ -1,9 +1,8 @@
 """The log: numbered from 1 without a gap, and chained by SHA-256.
 
-An entry has a header (number, epoch, time, actor, owner, act, subject, outcome) and a content (summary
-and detail). The content is hashed under a salt of its own; the chain runs over the header and that
-digest. So content can be taken away, with its salt, and the chain still verifies; a guess at what was
-taken away cannot be checked against the digest.
+An entry has a header (number, epoch, time, actor, owner, act, subject, outcome) and content (summary and detail). The
+content is hashed with its own salt, and the chain covers the header and that digest. So content can be redacted with
+its salt, and the chain still verifies. Nobody can check a guess at redacted content against the digest.
 """
 
 import hashlib

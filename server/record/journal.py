@@ -1,7 +1,7 @@
-"""The control journal: who was stopped and which tokens ended, kept outside the database.
+"""The control journal: every stop and every ended token, kept outside the database.
 
-A backup knows nothing of what was stopped after it was made. The journal does, so that a restored room
-brings no killed member and no revoked token back to life. It holds names and token ids, no token, no reason.
+A backup does not contain later stops. The journal does, so killed members and revoked tokens stay so after a restore.
+It contains names and token ids, but no tokens and no reasons.
 """
 
 import json

@@ -1,9 +1,8 @@
-"""The stored texts of messages and tasks, held against what the log keeps of them.
+"""Compares the stored texts of messages and tasks with the log.
 
-What a member writes stands in the row that others read, and the entry of the act keeps a digest of it, or the words
-themselves. A message never changes, so it is compared at its entry; a task may be edited, so it is compared once the
-whole log was read. What was taken away cannot be compared any more: a message must then be empty, and a task of which
-any entry lost its content is left out.
+A row holds the text that members read. The entry of its act holds the text, or a digest of it. A message never changes,
+so it is compared at its entry. A task can be edited, so it is compared after the whole log was read. Redacted texts
+cannot be compared: a redacted message must be empty, and tasks with any redacted entry are skipped.
 """
 
 import hashlib

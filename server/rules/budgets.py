@@ -1,4 +1,4 @@
-"""Budgets: so many of a thing in a span of time that slides, and when there is room again."""
+"""Budgets: a number of things in a sliding span of time, and when the next one is allowed."""
 
 
 def seconds_until_free(nth_newest_at: float | None, window: float, now: float) -> float:

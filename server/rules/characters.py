@@ -1,6 +1,6 @@
-"""Characters that no text of a member may hold: what steers a terminal, hides, or forges what is seen.
+"""Characters that no text of a member may contain: those that control a terminal, hide, or imitate others.
 
-What emoji and the scripts of the world need is let in where it does that work, and nowhere else.
+Emoji and the world's scripts may use such characters where they need them, and nowhere else.
 """
 
 import re

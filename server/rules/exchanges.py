@@ -1,4 +1,4 @@
-"""The loop guard: two agents that answer each other without anything moving are stopped (QUI3)."""
+"""The loop guard: two agents that answer each other without any progress stop waking each other (QUI3)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Folding: what is shown in one line with a count. Pure display: the log stays dense, and cursors stay exact."""
+"""Folding: what is shown in one line with a count. The log stays complete, and cursors stay exact."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""How long a claim lasts: pure arithmetic on a lease that stands still under a pause."""
+"""How long a claim lasts: arithmetic on a lease that does not run during a pause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a letter reads that reaches a person outside the room: plain, short, and what to do about it at its end."""
+"""The text of a letter to a person outside the room: plain and short, with the next step at its end."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Names that look alike: what a reader could take for another member, or for a reserved name."""
+"""Names that look alike: which names a reader could confuse with another member or a reserved name."""
 
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
 """Words that mean something else where a name can stand."""

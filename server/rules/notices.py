@@ -1,7 +1,7 @@
-"""Of what a person is told outside the room, and when: pure functions.
+"""What a person is notified of outside the room, and when: pure functions.
 
-Four kinds of notice, and a daily digest beside them, leave the room. What a person is told of anyway in its inbox, and
-what asks nothing of it, does not.
+Four kinds of notice and a daily digest leave the room. Notices that need no action stay inside, and so does what the
+person sees in the inbox anyway.
 """
 
 from datetime import UTC, datetime, time, timedelta, tzinfo

@@ -1,6 +1,6 @@
-"""What one screen shows of a night: how much of each section, since when, and in what steps it is drawn.
+"""The layout of `overnight`: how many lines each section gets, the span it covers, and the steps of its chart.
 
-All of it is arithmetic on counts, so that the screen costs the same however much happened.
+It is all arithmetic on counts, so the cost does not depend on how much happened.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What is known of a member's presence, and when to expect it: pure functions of recorded facts."""
+"""A member's presence, and the forecast of its next reply: pure functions of recorded facts."""
 
 import math
 from collections.abc import Iterable, Sequence

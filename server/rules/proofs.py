@@ -1,4 +1,4 @@
-"""How anybody checks for themselves what another member says it reaches or has done."""
+"""The commands with which anybody can check a member's claims about artifacts, evidence and capabilities."""
 
 import hashlib
 import shlex

@@ -1,7 +1,7 @@
-"""When a member is reminded of what it owes, and when the room keeps silent about it: pure functions.
+"""When the room reminds a member of what it owes, and when it does not: pure functions.
 
-What is owed has slots: times that begin after a first span and lie twice as far apart each time, up to a day. Each
-slot is decided once. Slots that nobody looked at in time are one, which says how many it stands for.
+Each debt has slots: times after a first delay, with gaps that double up to a day. Each slot is decided once. Slots that
+were missed count as one, with their number.
 """
 
 from collections.abc import Sequence

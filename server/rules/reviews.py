@@ -1,4 +1,4 @@
-"""Who reviews a completion: pure functions of what is known of the members that could."""
+"""Who reviews a completion: pure functions of facts about the members that could."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

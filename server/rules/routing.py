@@ -1,4 +1,4 @@
-"""What counts as reaching something: pure functions of what is known of a member's capability."""
+"""Whether a capability counts: pure functions of what is known about it."""
 
 from dataclasses import dataclass
 from typing import Literal

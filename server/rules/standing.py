@@ -1,4 +1,4 @@
-"""Who may act now: standing at three levels, the most restrictive wins."""
+"""Who may act now: the standing at three levels, of which the most restrictive wins."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""One line for people: what the stream shows of a text."""
+"""Texts in one line for people: quoted, shortened or set as code."""
 
 import re
 from collections.abc import Iterable

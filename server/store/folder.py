@@ -1,4 +1,4 @@
-"""The data folder: private to its user, and locked by one server, whose name others can read."""
+"""The data folder: private to its user, and locked by one server, which others can identify."""
 
 import fcntl
 import os

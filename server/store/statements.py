@@ -1,4 +1,4 @@
-"""Named SQL, and the migrations: every statement of the store is in a `.sql` file, under `-- name: …` or in order."""
+"""Named SQL and migrations, read from `.sql` files: each statement follows a line `-- name: …`."""
 
 import re
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What an act sees of the store: named statements inside one transaction, and the head row it locked."""
+"""The store as an act sees it: named statements in one transaction, and the head row that it locked."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

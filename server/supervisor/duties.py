@@ -1,4 +1,4 @@
-"""The supervisor's duties: what is done about each thing whose time has come, inside one transaction of its own."""
+"""The supervisor's duties: what it does about each due timer, in a separate transaction."""
 
 from collections.abc import Callable, Mapping
 

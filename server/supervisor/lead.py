@@ -1,4 +1,4 @@
-"""Who supervises the room: one at a time, by a lease with a fence, so that an older one's acts count no more."""
+"""Who supervises the room: one server at a time, by a lease with a fence that excludes earlier ones."""
 
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing

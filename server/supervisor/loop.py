@@ -1,7 +1,7 @@
-"""The room's own loop: it sleeps until something is due, does it through the door, and reports what failed.
+"""The room's own loop: it sleeps until something is due, acts through the door, and reports failures.
 
-A tick reads what is due, a bounded number at a time, by an index; each thing is then decided by a pure rule and
-done in a transaction of its own, if it still is as it was seen. Where nothing is due, nothing is written.
+A tick reads a bounded number of due timers by an index. A pure rule decides each one, and each gets its own transaction,
+which first checks that nothing changed. When nothing is due, the loop writes nothing.
 """
 
 import asyncio

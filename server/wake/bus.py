@@ -1,6 +1,6 @@
-"""Nudges inside one server: who waits for whom, and which calls and streams are open.
+"""Nudges inside one server: which calls wait for a member, and which calls and streams are open.
 
-A nudge carries nothing and may be lost: the log is the truth, and whoever wakes reads from its cursor.
+A nudge carries no data and may be lost. The log is complete, and every reader continues from its cursor.
 """
 
 from collections import defaultdict

@@ -1,10 +1,10 @@
 """The one registry of listeners: which long poll, stream or subscription is the live one of each agent (PRS5).
 
-Every mechanism asks here before it tells an agent of its wakes. The newest listener wins: the one that began last where
-both say when they began, else the one that called last. The older one is superseded, whatever its mechanism.
+Every mechanism asks this registry before it passes on a wake. The newest listener wins: the one that began last if both
+give a time in their names, else the one that called last. The older one is superseded, also across mechanisms.
 
-Who listens is also in the store, where another server sees it. The fence there rises when a listener changes hands; a
-poll of the same listener writes nothing. A listener whose fence is no longer the stored one is superseded, too.
+The listener is also in the store, where another server sees it. Its fence rises when the listener changes, and repeated
+polls write nothing. A listener whose fence is no longer the stored one is superseded too.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Which listener of a member is the newest: when each one began, and until when it counts as there."""
+"""Which listener of a member is the newest: when each one began, and until when it counts as present."""
 
 import re
 from collections import defaultdict

@@ -1,8 +1,8 @@
-"""Who follows what in the room, and whose turn it is to be told that it changed.
+"""Who subscribed to which topics, and whose turn it is to get a push.
 
-A push carries nothing and may be lost: it is a hint to read again. What changes while a listener is being
-told, or rests, is told once afterwards. Listeners take turns, a few in each slice and a pause between two, so that
-a change that a thousand follow holds up nobody else. This is the one place that knows who listens to what.
+A push carries no data and may be lost: it is a hint to read again. Changes during a push or a rest are pushed once
+afterwards. Listeners take turns, a few at a time with a pause between, so that a change with a thousand subscribers
+does not delay other calls. Only this module knows all subscriptions.
 """
 
 import asyncio

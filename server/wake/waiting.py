@@ -1,4 +1,4 @@
-"""Calls that wait: blocked until something is addressed to the caller, and ended by its pause or kill."""
+"""Waiting calls: they block until a wake arrives, and a pause or kill ends them."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
 """The writer: one thread that commits acts in the order they come, and answers their callers.
 
-An act runs from its first statement to its last on this thread, so a caller that goes away in the middle cannot leave
-half of it behind. Nobody is answered before the commit.
+An act runs from its first statement to its last on this thread, so a caller that leaves in the middle cannot leave half
+of it. Callers get their answers after the commit.
 """
 
 import asyncio
