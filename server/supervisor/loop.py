@@ -1,7 +1,7 @@
 """The room's own loop: it sleeps until something is due, acts through the door, and reports failures.
 
-A tick reads a bounded number of due timers by an index. A pure rule decides each one, and each gets its own transaction,
-which first checks that nothing changed. When nothing is due, the loop writes nothing.
+A tick reads a bounded number of due timers by an index. A pure rule decides each one, in its own transaction, which
+first checks that nothing changed. When nothing is due, the loop writes nothing.
 """
 
 import asyncio
