@@ -212,7 +212,7 @@ class Effects:
     changed: set[str] = field(default_factory=set)
     """The topics of what members look at and have to read again."""
     scrub: bool = False
-    """Content was taken away: the write-ahead log that still holds it is cut."""
+    """Content was redacted: the write-ahead log is truncated, because it still contains it."""
     due: float = math.inf
     """When the next thing is due that this act added."""
     letters: bool = False
