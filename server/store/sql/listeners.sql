@@ -7,7 +7,7 @@ select fence, mechanism, listener, server, began_at from listener where member =
 select fence from listener where member = :member
 
 -- name: take_listener
--- The newest listener takes the place of the one before it, whichever that was.
+-- The newest listener replaces the stored one, whatever that is.
 insert into listener (member, fence, mechanism, listener, server, began_at)
 values (:member, 1, :mechanism, :listener, :server, :began_at)
 on conflict (member) do update

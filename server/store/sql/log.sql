@@ -103,7 +103,7 @@ limit :limit
 select count(*) as wakes from wake where member = :member and seq > :after
 
 -- name: wakes_between
--- The newest wakes of a member after one number and up to another, each once however many reasons it has.
+-- The newest wakes of a member in a range of numbers. A wake with several reasons appears once.
 select distinct wake.seq, log.at
 from wake
 join log on log.seq = wake.seq

@@ -11,7 +11,7 @@ values ('notice', :member, :member, :at, :now, 0)
 on conflict (rule, subject, member) do nothing
 
 -- name: notices_of
--- What a letter tells a person, or with letter 0 what no letter tells yet; the oldest first, with what was said of it.
+-- The notices of a letter, oldest first, with the texts behind them. Letter 0: notices that are in no letter yet.
 select notice.seq, notice.reason, notice.subject, notice.kind, log.act, log.summary, log.detail, wake.line,
     wake.sender, sender.name as sender_name
 from notice
@@ -84,7 +84,7 @@ update delivery set state = :state, tries = :tries, reason = :reason, ended_at =
 where letter = :letter and channel = :channel and state = 'pending'
 
 -- name: last_told
--- How the newest letter ended of a channel that was delivered, or whose failure has an entry in the log.
+-- How the newest letter of a channel ended, of those that were delivered or whose failure is in the log.
 select state, ended_at from delivery
 where member = :member and channel = :channel and (state = 'delivered' or said = 1)
 order by letter desc

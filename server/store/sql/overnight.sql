@@ -119,7 +119,7 @@ join offer on offer.receiver = person.id
 where person.kind = 'human' and offer.state = 'offered' and offer.expires_at > :now
 
 -- name: escalated
--- What agents were reminded of in vain, so that their owners were told; whether it still stands is looked up.
+-- Escalations to owners after reminders without effect. The caller checks whether each still applies.
 select due.rule, due.subject, due.since, due.counted, due.member, member.name, owner.name as owner_name
 from due
 join member on member.id = due.member
@@ -132,7 +132,7 @@ limit :limit
 -- ------------------------------------------------------------------ what broke
 
 -- name: newest_of_act
--- What an act of the room was about since a number, each thing with how often and its newest entry, the newest first.
+-- The subjects of an act of the room since a number, newest first, each with its count and its newest entry.
 select subject, count(*) as times, max(seq) as seq
 from log
 where act = :act and actor = :room and outcome = :outcome and seq > :after
@@ -268,7 +268,7 @@ where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from 
     )
 
 -- name: newest_stop
--- When something was last stopped, or, if it never was here, when the restored room took that over.
+-- When a target was last stopped. If that was before a restore, when the restored room took it over.
 select log.seq, log.at, log.detail, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
@@ -301,7 +301,7 @@ where state in ('open', 'claimed', 'blocked', 'offered', 'in_review')
 group by state
 
 -- name: last_brought
--- What was last brought to a task: a note, what it waits for, a completion, or that it was taken.
+-- The last progress of a task: a note, a block, a completion or a claim.
 select member.name as member, task_entry.at, task_entry.kind, task_entry.text, task_entry.detail
 from task_entry
 join member on member.id = task_entry.member
@@ -310,7 +310,7 @@ order by task_entry.seq desc
 limit 1
 
 -- name: done_by_member
--- How many tasks each member completed and judged since a number, and how often it reported after a message.
+-- How many tasks each member completed and reviewed since a number, and how many reports it posted.
 select member.id as member,
     (select count(*) from log
         where act = 'complete_task' and actor = member.id and seq > :after and outcome = 'ok') as completed,

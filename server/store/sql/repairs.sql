@@ -12,8 +12,8 @@ join standing on standing.scope = 'member' and standing.target = member.id
 where repair.task = :task
 
 -- name: repair_of
--- A member's newest repair, of what kind who asked for it is, when whoever had it gave it up last, and when a person
--- ordered it last though it was there.
+-- A member's newest repair: the kind of the member that requested it, when a watchdog last gave it up, and when a
+-- person last requested it again.
 select repair.task, task.state, holder.name as holder, creator.kind as asked_by,
     (
         select max(task_entry.seq) from task_entry where task_entry.task = repair.task and task_entry.kind = 'released'
@@ -30,7 +30,7 @@ order by repair.task desc
 limit 1
 
 -- name: repair_notes
--- When a member's runtime was restarted of late (working), or given up (released): notes on its repairs, newest first.
+-- Recent restarts (working) and give-ups (released) of a member's runtime: notes on its repairs, newest first.
 select task_entry.at
 from repair
 join task_entry on task_entry.task = repair.task

@@ -40,12 +40,12 @@ delete from due where rule = :rule and subject = :subject and member = :member
 update due set at = :at where member = :member and rule = 'lease' and at > :at
 
 -- name: look_sooner
--- Somebody wakes a member: whether it answers is looked at two of its intervals later.
+-- After a wake, the supervisor checks two of the member's intervals later whether it answered.
 update due set at = :now + :intervals * span
 where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :now + :intervals * span
 
 -- name: looks_too_late
--- Whether a member is to be looked at later than any judgement puts it off.
+-- Whether a member's timer is later than any assessment would set it.
 select 1 as found from due where rule = 'presence' and at > :now + :intervals * span limit 1
 
 -- name: look_again
@@ -63,7 +63,7 @@ insert into reminder (rule, subject, member, since, slot, at, outcome, reason, m
 values (:rule, :subject, :member, :since, :slot, :now, :outcome, :reason, :missed)
 
 -- name: ended_with_kill
--- What a member owed when it was killed, with the last slot of each, the newest first.
+-- What a member owed when it was killed, newest first, each with its last slot.
 select rule, subject, since, max(slot) as slot
 from reminder
 where member = :member
@@ -81,7 +81,7 @@ order by reminder.at desc
 limit :limit
 
 -- name: reminders_standing
--- What a member was reminded of, or would have been had it been awake, and still owes; the newest of each.
+-- The sent and held reminders of a member, the newest of each subject.
 select reminder.rule, reminder.subject, max(reminder.at) as at, reminder.since, count(*) as times
 from due
 join reminder on reminder.rule = due.rule and reminder.subject = due.subject and reminder.member = due.member
@@ -103,7 +103,7 @@ select at from reminder where member = :member and at > :since and outcome = 'se
 select at from reminder where outcome = 'sent' and at > :since order by at desc limit 1 offset :offset
 
 -- name: last_act
--- When a member last did something, and under which number; what it was refused, and that it checked in, is none of it.
+-- The time and number of a member's last act. Refusals and check-ins do not count.
 select seq, at from log where actor = :member and outcome = 'ok' and act <> 'check_in' order by seq desc limit 1
 
 -- name: entry_time

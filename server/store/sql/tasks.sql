@@ -238,7 +238,7 @@ order by task_entry.seq desc, task_entry.kind
 limit :limit
 
 -- name: possible_reviewers
--- Members but the completer that were seen in a while, those of another owner first, then who never held the task.
+-- Recently seen members except the completer: those of another owner first, then those that never held the task.
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,

@@ -1,5 +1,5 @@
--- Search by words, with the index that SQLite has for it. Words are separated by one space and hold no quote, so that
--- each is a quoted phrase and never syntax; the last one may be the beginning of a word.
+-- Search by words, with SQLite's full-text index. Words are separated by one space and contain no quote, so that each
+-- is a quoted phrase and never syntax. The last one may be the beginning of a word.
 
 -- name: index_messages
 -- Runs before each commit, so that its messages can be searched.
