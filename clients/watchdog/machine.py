@@ -65,7 +65,8 @@ class Machine:
         own = {OWN_TOKEN, *(theirs for mine, theirs in named if mine != theirs)}
         self._bare = {name: value for name, value in environment.items() if name not in own and not TOKEN.search(value)}
         self._environment = environment
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        """The processes that this watchdog started, by runtime, until they ended and were looked at."""
         self._remembered: dict[str, Started] = {}
 
     def make_state_folder(self) -> None:
@@ -88,7 +89,7 @@ class Machine:
 
     def has_ended(self, name: str) -> str | None:
         """Return how the last process of a runtime ended; None if it runs or is not this program's child."""
-        child, started = self._children.get(name), self._started(name)
+        child, started = self.children.get(name), self._started(name)
         if child is None or child.poll() is None or (started is not None and started.id != child.pid):
             return None
         return _ended(child.returncode)
@@ -186,7 +187,7 @@ class Machine:
 
     def _running_child(self, name: str) -> subprocess.Popen[bytes] | None:
         """Return the runtime's child process if it still runs."""
-        child = self._children.get(name)
+        child = self.children.get(name)
         return child if child is not None and child.poll() is None else None
 
     # -------------------------------------------------------------- starting
@@ -195,7 +196,7 @@ class Machine:
         """Start a runtime and record it without interruption. A process that cannot be recorded is ended again."""
         assert runtime.start is not None
         child = start(runtime.start, self._folder(runtime), self.environment(name), self.log(name))
-        self._children[name] = child
+        self.children[name] = child
         try:
             listed = processes()
             self._remember(name, Started.of(listed[child.pid], listed))
@@ -229,7 +230,7 @@ class Machine:
     def _forget(self, name: str) -> None:
         """Remove the record of an ended process. If that fails, the record names a process that is gone."""
         if self._running_child(name) is None:
-            self._children.pop(name, None)
+            self.children.pop(name, None)
             self._remembered.pop(name, None)
             with contextlib.suppress(OSError):
                 self._record(name).unlink(missing_ok=True)

@@ -144,7 +144,8 @@ class Watchdog:
         self._has_joined = self._gave_up = self._went_wrong = False
         self._reported: dict[str, set[str]] = {}
         self._ended_by: signal.Signals | None = None
-        self._tasks: anyio.abc.TaskGroup
+        self.tasks: anyio.abc.TaskGroup
+        """Everything that runs concurrently; set while the watchdog runs."""
         self._repairs: Repairs
         self._audit: Audit
 
@@ -152,12 +153,12 @@ class Watchdog:
         """Watch until a signal, a kill or a newer watchdog ends it; returns the exit code."""
         with contextlib.ExitStack() as stack, ungrouped():
             try:
-                async with anyio.create_task_group() as self._tasks:
-                    self._tasks.start_soon(self._until_signal)
+                async with anyio.create_task_group() as self.tasks:
+                    self.tasks.start_soon(self._until_signal)
                     await self._join(stack)
                     cursor = (await self._room.call("check_in", mode="live"))["cursor"]
-                    self._tasks.start_soon(self._listen, cursor)
-                    self._tasks.start_soon(self._audit_regularly)
+                    self.tasks.start_soon(self.listen, cursor)
+                    self.tasks.start_soon(self._audit_regularly)
                     self._nudged.set()
                     await self._look_regularly()
             finally:
@@ -169,7 +170,7 @@ class Watchdog:
         is_well = True
         with contextlib.ExitStack() as stack, ungrouped():
             await self._join(stack)
-            async with anyio.create_task_group() as self._tasks:
+            async with anyio.create_task_group() as self.tasks:
                 await self._round(True)
             with self.reporting(COUNTING):
                 is_well = await self._audit.round(self._busy) == 0
@@ -217,11 +218,11 @@ class Watchdog:
 
     async def _until_signal(self) -> None:
         self._ended_by = await ending_signal()
-        self._tasks.cancel_scope.cancel()
+        self.tasks.cancel_scope.cancel()
 
     # -------------------------------------------------------------- concurrent work
 
-    async def _listen(self, cursor: int | None) -> None:
+    async def listen(self, cursor: int | None) -> None:
         """Wait for wakes, so that requested repairs start immediately."""
         while True:
             with self.reporting(WAITING):
@@ -241,7 +242,7 @@ class Watchdog:
             return await self._room.call("check_in")
         if waited["superseded"]:
             self._tell("superseded", "A newer watchdog of this name superseded this one, which ends.")
-            self._tasks.cancel_scope.cancel()
+            self.tasks.cancel_scope.cancel()
             await anyio.sleep_forever()
         if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
             self._nudged.set()
@@ -276,7 +277,7 @@ class Watchdog:
                     is_wanted = look.is_well is False or is_asked or name in self._again
                     if is_wanted and name not in self._busy:
                         self._busy.add(name)
-                        self._tasks.start_soon(self._repair, name, look.found if look.is_well is False else None)
+                        self.tasks.start_soon(self._repair, name, look.found if look.is_well is False else None)
                     elif name not in self._busy:
                         self._reported.pop(name, None)
 

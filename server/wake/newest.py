@@ -52,7 +52,8 @@ class Ages:
     def __init__(self, clock: Clock, steady: Clock) -> None:
         self._clock, self._steady = clock, steady
         self._newest: dict[int, Newest] = {}
-        self._began: dict[int, dict[str, float]] = defaultdict(dict)
+        self.began: dict[int, dict[str, float]] = defaultdict(dict)
+        """When each known listener of a member began, by name; at most `LISTENERS_KNOWN` of a member."""
 
     def note_call(self, member: int, name: str, waits: str | None = None) -> bool:
         """Note a call of a named listener; returns False if a listener that began later is there.
@@ -83,7 +84,7 @@ class Ages:
 
         A later step of either clock changes nothing about it.
         """
-        known = self._began[member]
+        known = self.began[member]
         if name not in known:
             said = int(name.partition("-")[0]) / MILLISECONDS
             known[name] = self._steady() - max(0.0, self._clock() - said)

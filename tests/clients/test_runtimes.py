@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for a config; what was started from it is ended."""
     yield tmp_path
     while MADE:
-        for child in MADE.pop()._children.values():
+        for child in MADE.pop().children.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -276,7 +276,7 @@ async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatc
             flag.touch()
         assert await dog.start("builder") == f"it could not be recorded: {why}, so it was ended again"
         assert dog.has_ended("builder") == "was ended by signal 9"
-        assert dog._children["builder"].poll() == -signal.SIGKILL
+        assert dog.children["builder"].poll() == -signal.SIGKILL
         assert (await dog.look("builder")).found == "its process was ended by signal 9"
     flag.unlink()
     assert dog.left_running() == []
@@ -289,7 +289,7 @@ async def test_a_child_whose_record_was_taken_away_is_known_and_ended(folder: Pa
     await dog.start("builder")
     (folder / "runtimes.state" / "builder.json").unlink()
     assert (await dog.look("builder")).is_well is True
-    child = dog._children["builder"]
+    child = dog.children["builder"]
     await dog.end("builder")
     assert child.poll() is not None
     assert (await dog.look("builder")).found == "it was not started here yet"

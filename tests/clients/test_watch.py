@@ -502,8 +502,8 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
     config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
     room = RefusesWaits([2, 0, 1])
     dog = Watchdog(cast(SteadyRoom, room), Machine(config, {}), config, Teller(False, True))
-    async with anyio.create_task_group() as dog._tasks:
-        dog._tasks.start_soon(dog._listen, 0)
+    async with anyio.create_task_group() as dog.tasks:
+        dog.tasks.start_soon(dog.listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
     assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is retried. Let some end."

@@ -21,8 +21,6 @@ ALLOWED: dict[str, str] = {
     "_fields": "the same",
     "_transport": "asyncio gives no other way to close one pipe of a process",
 }
-ALLOWED |= dict.fromkeys(("_began", "_open"), "the registry of listeners is about to take the place of both")
-ALLOWED |= dict.fromkeys(("_children", "_listen", "_tasks"), "the watchdog is about to be divided")
 """A private name that may be used, and why there is no other way."""
 
 

@@ -159,7 +159,7 @@ async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembe
     assert ages.note_call(2, OLDER)
     for number in range(2 * LISTENERS_KNOWN):
         ages.note_call(1, f"1764000002000-{number}")
-    assert len(ages._began[1]) == LISTENERS_KNOWN
+    assert len(ages.began[1]) == LISTENERS_KNOWN
     assert not ages.note_call(1, NEWER)
 
 
