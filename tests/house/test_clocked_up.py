@@ -14,6 +14,9 @@ from tests.support.repository import ROOT
 pytestmark = house
 
 A_DAY = 86_400
+CALLS = 100
+"""How many calls the room may answer before it has read the file again."""
+
 NOW = 1_795_000_000.0
 
 
@@ -33,11 +36,16 @@ def test_the_room_goes_by_the_wall_clock_and_the_seconds_in_a_file(tmp_path: Pat
                 draft = shift.with_suffix(".new")
                 draft.write_text(str(days * A_DAY))
                 draft.replace(shift)
-                posted = time_of(room, room.owner("post_message", text=f"{days} days from now")["receipt"])
-                assert abs(posted - began - days * A_DAY) < A_DAY / 2
+                assert any(is_near(began + days * A_DAY, room) for _ in range(CALLS))
         finally:
             stop(process)
     assert process.returncode == 0
+
+
+def is_near(at: float, room: RoomOfProcesses) -> bool:
+    """Whether the room writes down an act within half a day of a time."""
+    posted = room.owner("post_message", text=f"near {at}")["receipt"]
+    return abs(time_of(room, posted) - at) < A_DAY / 2
 
 
 def time_of(room: RoomOfProcesses, seq: int) -> float:
