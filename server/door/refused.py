@@ -16,7 +16,7 @@ CLOSED_REFUSALS = 8
 def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> int | None:
     """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
 
-    It was a call all the same: whoever is refused is there.
+    It was still a call, so it shows that the member is connected.
     """
     row = find_principal(tx, caller)
     if row is not None and not is_killed(row) and is_live(row, tx.now) and is_stale(tx, row):

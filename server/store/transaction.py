@@ -131,7 +131,7 @@ class Reading:
 
     @property
     def policy(self) -> Policy:
-        """The policy in force, read once in this transaction by whoever needs it.
+        """The policy in force, read at most once in this transaction.
 
         Raises Refusal `not_allowed` when the policy is missing or cannot be read (CTL8).
         """

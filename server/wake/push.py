@@ -96,7 +96,7 @@ class Push:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is kept of any topic or turn, as when nobody listens any more."""
+        """Whether no topic and no turn is kept, as after the last listener has left."""
         return not (self._following or self._idle or self._changed_at or self._queue)
 
     def followers(self, topic: str) -> Set[Follower]:

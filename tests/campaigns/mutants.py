@@ -37,7 +37,7 @@ EQUIVALENT = {
     ("exchanges.x_step", "Turn(0, None)"): "no member has this number either",
     ("presence.x_next_wake_at", "mode, None)"): "the interval of who wakes by itself stands in its mode",
     ("presence.x_next_wake_at", "or 1.0)"): "who wakes by itself has an interval",
-    ("presence.x_find_presence", "last_seen_at or 1.0"): "whoever called was seen, and not in 1970",
+    ("presence.x_find_presence", "last_seen_at or 1.0"): "a member that called has a last call, and not in 1970",
     ("presence.x_assess", "connected_since or 1.0"): "no wake is as old as 1970",
     ("reminders.x_slots_passed", "at < now and"): "a slot that is now is counted behind the loop, too",
     ("reminders.x_slots_passed", "gap <= longest"): "once the gap is the longest, it stays so",

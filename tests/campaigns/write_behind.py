@@ -42,7 +42,7 @@ def _answer(caller: asyncio.Future[Any], error: Exception | None, result: tuple[
 
 
 def write_behind(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore:
-    """The room's engine, but for its answers."""
+    """The room's engine, except that it answers before the commit."""
     return SqliteStore(folder, make_context(sqlite_statements()), carry_out, make_committer=AnswersFirst)
 
 
