@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,11 +16,31 @@ from tests.support.raw import (
     Answer,
     RoomInThread,
     Wire,
+    is_within,
     message,
+    room_in_thread,
 )
 from tests.support.wire import CALL, PARSER, assert_refused, exchange, in_session, sent
 
 pytestmark = promise("SAF6")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
+    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1) as room:
+        room.enroll("bot", "rival", "ghost")
+        room.legacy("bot").close()  # the first stream of events starts a task that stays
+        yield room
+
+
+@pytest.fixture
+def room(served: RoomInThread) -> Iterator[RoomInThread]:
+    """The room of this file; after each test it serves, has logged no error, and nothing is left open."""
+    before = served.open_now()
+    yield served
+    assert exchange(served, sent(served)).json["result"]["structuredContent"]["members"]
+    assert served.log.lines == []
+    assert is_within(served.until_open(before), before)
 
 
 # ------------------------------------------------------------------ how long a body is
