@@ -114,16 +114,27 @@ def live(order: dict[str, Any], seen: mmap.mmap, out: int) -> None:
 
 
 def kill(process: int, order: dict[str, Any], seen: mmap.mmap) -> None:
-    """Wait for the moment that was ordered, and kill."""
-    give_up = time.monotonic() + (order["after_seconds"] if order["place"] == 0 else WAIT_SECONDS)
-    place, times = order["place"], order["times"]
-    while time.monotonic() < give_up and not (place and seen[0] == place and seen[place] >= times):
+    """Wait for the moment that was ordered, and kill: at a place only while the process is seen to stand there."""
+    place, times, after_seconds = order["place"], order["times"], order["after_seconds"]
+    give_up = time.monotonic() + (WAIT_SECONDS if place else after_seconds)
+    while time.monotonic() < give_up:
         if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return
+        if place and seen[0] == place and seen[place] >= times:
+            time.sleep(after_seconds)
+            if _stands_still(process) and seen[0] == place:
+                break
+            os.kill(process, signal.SIGCONT)
+            after_seconds /= 2
         time.sleep(POLL_SECONDS)
-    if place:
-        time.sleep(order["after_seconds"])
     os.kill(process, signal.SIGKILL)
+
+
+def _stands_still(process: int) -> bool:
+    """Stop the process where it is; whether it still runs."""
+    os.kill(process, signal.SIGSTOP)
+    stopped = os.waitid(os.P_PID, process, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return stopped is not None and stopped.si_code == os.CLD_STOPPED
 
 
 def serve(read: Callable[[], str], out: int, live: Life = live, places: Sequence[str] = PLACES) -> None:

@@ -13,10 +13,10 @@ SEED = 20_261_123
 
 @promise("LOG4")
 async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledged_act(tmp_path: Path) -> None:
-    outcome = await store_kills.campaign(tmp_path / "room", 200, seed=SEED)
+    outcome = await store_kills.campaign(tmp_path / "room", 80, seed=SEED)
     assert outcome.faults == []
     assert outcome.figures["acknowledged acts"] > 200
-    assert sum(outcome.figures["kills"][place] for place in ("in a commit", "in a checkpoint")) > 10
+    assert all(outcome.figures["kills"][place] > 10 for place in ("in a commit", "in a checkpoint"))
 
 
 @promise("LOG4")
