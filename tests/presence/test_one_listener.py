@@ -1,6 +1,8 @@
 """Exactly one live listener for each agent: the newest is told, the older one is ended with `superseded` (PRS5)."""
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import anyio.lowlevel
@@ -10,6 +12,7 @@ from teamroom.clients.listener.listen import BEAT_SECONDS
 from teamroom.server.wake.newest import HEARD_SECONDS, LISTENERS_KNOWN, Ages
 from tests.support.listeners import listening
 from tests.support.promises import promise
+from tests.support.raw import ENVELOPE, message, modern_headers, posted, room_in_thread
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
 
 pytestmark = promise("PRS5")
@@ -206,6 +209,29 @@ async def test_more_than_three_take_overs_a_minute_are_an_alarm_and_three_are_no
             await room.until_waiting()
         assert len(await alarms()) == (1 if count > 3 else 0)
     calls[-1].cancel()
+
+
+def test_the_result_of_a_superseded_stream_says_so_on_the_wire(tmp_path: Path) -> None:
+    """Twin: the result of a stream that ends with the room does not."""
+    with contextlib.ExitStack() as wires:
+        with room_in_thread(tmp_path / "room") as room:
+            room.enroll("agent")
+            params = {"notifications": {"resourceSubscriptions": ["teamroom://inbox"]}, "_meta": ENVELOPE}
+            listen = message("subscriptions/listen", params)
+            headers = modern_headers("subscriptions/listen")
+            older, newer = (wires.enter_context(room.wire()) for _ in range(2))
+            for wire in (older, newer):
+                wire.send(posted(room.port, room.token("agent"), listen, headers))
+                room.run(until_followed, room.running)
+            assert older.answer().json["result"]["_meta"]["teamroom/superseded"] is True
+        assert "teamroom/superseded" not in newer.answer().json["result"]["_meta"]
+
+
+async def until_followed(room: RunningRoom) -> None:
+    """Wait until a stream follows."""
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not room.room.push.count:
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_of_two_streams_that_follow_an_inbox_the_older_one_ends(room: RunningRoom) -> None:
