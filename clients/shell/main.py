@@ -7,8 +7,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from teamroom.clients import shell
-from teamroom.clients.session.failure import guarded
 from teamroom.clients.shell.app import app
+from teamroom.clients.shell.run import guarded
 
 for _file in iter_modules(shell.__path__, f"{shell.__name__}."):
     if _file.name != __name__:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from teamroom.clients.session.failure import COMMANDS, with_commands, without_tokens
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import plain, plain_lines
 from teamroom.clients.shell.main import app
+from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
 from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.support.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up

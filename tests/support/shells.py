@@ -21,9 +21,9 @@ import anyio.to_thread
 import httpx2
 import pytest
 
-from teamroom.clients.session.failure import guarded
 from teamroom.clients.session.place import HARNESS_PREFIX, HARNESS_VARIABLES
 from teamroom.clients.shell.main import app
+from teamroom.clients.shell.run import guarded
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.stopwatch import Stopwatch
 

@@ -1,0 +1,69 @@
+"""Run a command line: what fails is printed in words, with the shell's commands, and never as a traceback."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from teamroom.clients.session.failure import FAILED, INTERRUPTED, TOKEN, Failure
+from teamroom.clients.session.terminal import plain, print_json, say
+
+COMMANDS = {
+    **{name: name for name in ("pause", "resume", "kill", "enroll", "revoke", "plant", "redact", "notify")},
+    "overnight": "overnight",
+    "who": "roster",
+    "read_board": "board",
+    "read_messages": "stream",
+    "read_receipts": "receipts",
+    "set_policy": "policy",
+    "teamroom://plants": "plant",
+}
+"""The tools and resources that refusals name, and the shell command for each."""
+
+NAMED_TOOL = re.compile(rf"\b(?:(?P<verb>Call|Read) )?(?<![@:/.-])\b(?P<tool>{'|'.join(COMMANDS)})\b(?![/-])")
+TAKES = re.compile(r"(?P<tool>\w+) takes ")
+
+
+def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
+    """Run a command line; returns its exit code. Errors are printed in words, and with `--json` as JSON."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        command(arguments)
+    except Failure as failure:
+        if "--json" in arguments:
+            print_json(failure.body)
+        say(failure.text(with_commands))
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone: drop the last flush too
+        return FAILED
+    except Exception as error:
+        say(f"teamroom: internal error: {type(error).__name__}: {without_tokens(plain(str(error)))}")
+        return FAILED
+    return 0
+
+
+def with_commands(fix: str) -> str:
+    """Return the fix of a refusal with shell commands instead of tools."""
+    takes = TAKES.match(fix)
+    if takes is not None and takes["tool"] in COMMANDS:
+        return f"Run `teamroom {COMMANDS[takes['tool']]} --help` to see its options."
+    return NAMED_TOOL.sub(_command, fix)
+
+
+def _command(named: re.Match[str]) -> str:
+    tool, verb = named["tool"], named["verb"]
+    if verb is None and tool.isalpha():  # also an English word, as in "wait for its resume"
+        return named[0]
+    return f"{'Run ' if verb else ''}`teamroom {COMMANDS[tool]}`"
+
+
+def without_tokens(text: str) -> str:
+    """Return a text with every token replaced."""
+    return TOKEN.sub("tr_…", text)
