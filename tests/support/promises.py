@@ -146,7 +146,6 @@ PLANNED: dict[str, str] = {
     "SAF8": ALL,
     "SAF9": ALL,
     "SAF10": ALL,
-    "SAF11": ALL,
     "SAF12": ALL,
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""
