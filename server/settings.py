@@ -305,7 +305,7 @@ class FixedSettings(BaseModel):
     )
     push_seconds: float = Field(1, ge=0, le=60, description="Seconds between two pushes to one listener.")
     strangers: int = Field(
-        256,
+        512,
         ge=16,
         le=16_384,
         description="Connections without a valid token that may be open at once; for a further one, the longest idle "

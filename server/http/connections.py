@@ -28,6 +28,9 @@ logger = logging.getLogger("teamroom.connections")
 GRACE_SECONDS = 1.0
 """What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
 
+ARRIVAL_SECONDS = 0.1
+"""How long a new connection is left to send its first request, however many wait behind it."""
+
 STATE_KEY = "connection"
 
 
@@ -49,6 +52,7 @@ class Connection:
     """Who called on it last; None of a stranger."""
     is_checked: bool = False
     """Whether the room is looking at a request of it, which takes the client nothing: it is not idle then."""
+    since: float = field(default_factory=time.monotonic)
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
@@ -82,10 +86,11 @@ class Connections:
         return len(self._strangers)
 
     def make_room(self) -> bool:
-        """Close strangers that are idle until one more has room; False while the room itself is busy with all."""
+        """Close strangers that are idle until one more has room; False if all are new, or busy through the room."""
+        arrived = time.monotonic() - ARRIVAL_SECONDS
         while len(self._strangers) >= self.shares.strangers:
             idle = next((connection for connection in self._strangers if not connection.is_checked), None)
-            if idle is None:
+            if idle is None or idle.since > arrived:
                 return False
             self._displace(idle)
         return True

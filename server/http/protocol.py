@@ -15,16 +15,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from teamroom.server.http.connections import GRACE_SECONDS, STATE_KEY, Connection, Connections
 from teamroom.server.http.strangers import Rejection
 
-HEAD_BYTES = 65_536
+HEAD_BYTES = 32_768
 """The longest head of a request: its line and headers. As much may come at the end of its body, and is thrown away."""
 
 HEADERS = 128
 """Headers that a request may have."""
 
-RECEIVE_BYTES = 65_536
+RECEIVE_BYTES = 16_384
 """What the operating system is asked to keep of a connection until it is read."""
 
-PARSED_BYTES = 512
+PARSED_BYTES = 64
 """What is parsed at once at least, up to the end of a head: so few requests of one packet are taken in too early."""
 
 THROWN_AWAY_BYTES = 4 << 20
@@ -33,7 +33,7 @@ THROWN_AWAY_BYTES = 4 << 20
 NOT_HTTP = Rejection(
     400, "invalid", "This is not a request of HTTP/1.1.", "Send one: a line, headers, and a body of the stated length."
 )
-HEAD_TOO_LARGE = Rejection(431, "too_large", "The headers are too long.", "Send at most 64 KiB of headers.")
+HEAD_TOO_LARGE = Rejection(431, "too_large", "The headers are too long.", "Send at most 32 KiB of headers.")
 TOO_MANY_HEADERS = Rejection(
     431, "too_large", f"There are more than {HEADERS} headers.", f"Send at most {HEADERS} headers."
 )
@@ -91,6 +91,7 @@ class Protocol(HttpToolsProtocol):
         self._let_go()
         super().connection_lost(exc)
         self._line.detach()
+        self.cycle = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as the room is ready for it."""
@@ -172,6 +173,8 @@ class Protocol(HttpToolsProtocol):
         """It is answered: the next one is parsed, or the rest of this one thrown away."""
         self.connection.is_checked = False
         super().on_response_complete()
+        if self._is_deaf:
+            return
         if self._rejection is not None and self.cycle.response_complete:
             self._reject(self._rejection)
         elif self._unparsed:
@@ -248,7 +251,9 @@ class Protocol(HttpToolsProtocol):
         self._close_in(GRACE_SECONDS)
 
     def _let_go(self) -> None:
-        self._is_deaf, self._unparsed = True, b""
+        """Keep nothing of what was sent."""
+        self._is_deaf, self._unparsed, self.url, self.headers = True, b"", b"", []
+        self.pipeline.clear()
         if self.cycle is not None:
             self.cycle.body = bytearray()
 

@@ -292,6 +292,9 @@ def caller(number: int) -> Caller:
     return Caller(f"t{number}", "first", number, f"m{number}", "agent", "member", 1, "olga")
 
 
+LONG_AGO = -1e9
+
+
 @given(st.integers(32, 1 << 20), st.integers(16, 16_384))
 def test_some_descriptors_are_left_to_the_rest_of_the_server(files: int, most: int) -> None:
     found = shares(files, most)
@@ -306,7 +309,7 @@ def test_never_more_is_open_than_there_are_descriptors_for(steps: list[tuple[int
     connections = Connections(Settings(strangers=16, connections=16), Rejections(Metrics()), files=64)
     for number, works in steps:
         assert connections.make_room()
-        connection = Connection(Nothing())
+        connection = Connection(Nothing(), since=LONG_AGO)
         connections.add(connection)
         if number:
             scope = {"method": "POST", "state": {"connection": connection}}
@@ -320,13 +323,23 @@ def test_never_more_is_open_than_there_are_descriptors_for(steps: list[tuple[int
 
 def test_who_is_being_looked_at_is_never_closed_for_another() -> None:
     connections = Connections(Settings(strangers=16), Rejections(Metrics()))
-    asked = [Connection(Nothing(), is_checked=True) for _ in range(16)]
+    asked = [Connection(Nothing(), is_checked=True, since=LONG_AGO) for _ in range(16)]
     for connection in asked:
         connections.add(connection)
     assert not connections.make_room(), "the next one waits in the operating system's queue"
     connections.turn_away({"state": {"connection": asked[5]}})
     assert connections.make_room()
     assert set(asked) - connections.open == {asked[5]}
+
+
+def test_who_has_just_arrived_is_left_to_send_its_request() -> None:
+    connections = Connections(Settings(strangers=16), Rejections(Metrics()))
+    for _ in range(16):
+        connections.add(Connection(Nothing(), since=time.monotonic() + 1))
+    assert not connections.make_room()
+    for connection in connections.open:
+        connection.since = LONG_AGO
+    assert connections.make_room()
 
 
 class Exhausted(socket.socket):
