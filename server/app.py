@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
@@ -21,6 +20,7 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
+from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
 from teamroom.server.http.connections import Connections
@@ -86,11 +86,19 @@ class Room:
         self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
         self.bus = Bus()
         self.push = Push(settings)
-        make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
+        make_context = partial(
+            Context,
+            settings=settings,
+            entropy=entropy,
+            clock=self.clock,
+            listens=self.bus.is_open,
+            write_down=self._write_down,
+        )
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder))
+        self.rates = Rates(settings, steady)
+        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder), self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
@@ -190,17 +198,15 @@ class Room:
             self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
             self.bus.revoke(effects.revoked)
-        if effects.journal:
-            self._write_down(effects.journal)
-            for note in effects.journal:
-                logger.info("%s", journal.line(note))
 
-    def _write_down(self, notes: list[dict[str, Any]]) -> None:
+    def _write_down(self, effects: Effects) -> None:
         """Stopping goes on where the journal cannot be written: the room brings it up to date when it opens again."""
         try:
-            journal.append(self.folder, notes)
+            journal.append(self.folder, effects.journal)
         except OSError:
             logger.exception("the control journal cannot be written; a backup restored now would undo this")
+        for note in effects.journal:
+            logger.info("%s", journal.line(note))
 
     async def keep_sealed(self) -> None:
         """Write the signed head outside the database after commits, at most once in `seal_seconds`."""

@@ -297,6 +297,28 @@ class FixedSettings(BaseModel):
         le=1024,
         description="Calls and streams that a member may have open at once; further ones are refused.",
     )
+    acts_per_second: float = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        description="Acts that an agent may make in a second on average; a person ten times that.",
+    )
+    acts_burst: int = Field(
+        600, ge=1, le=10_000_000, description="Acts that an agent may make at once; a person ten times that."
+    )
+    bytes_per_day: int = Field(
+        200_000_000,
+        ge=1_000_000,
+        le=1_000_000_000_000,
+        description="Bytes of requests that an agent may send in a day; a person ten times that.",
+    )
+    refusals_per_minute: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="Refused calls of an agent in a minute, after which its calls are refused at once; "
+        "a person may have ten times that.",
+    )
     listeners: int = Field(
         4096,
         ge=1,
@@ -321,6 +343,7 @@ class FixedSettings(BaseModel):
 
     # the store
     batch_acts: int = Field(64, ge=1, le=1024, description="Acts that share one commit at most.")
+    batch_member_acts: int = Field(8, ge=1, le=1024, description="Acts of one member that share one commit at most.")
     batch_seconds: float = Field(0.005, ge=0, le=1, description="Seconds for which one commit collects acts at most.")
     queue_acts: int = Field(
         1024, ge=16, le=65_536, description="Acts that may wait for the writer; further ones are refused with busy."
@@ -329,7 +352,7 @@ class FixedSettings(BaseModel):
         8_388_608,
         ge=0,
         le=1_073_741_824,
-        description="Disk space reserved for pause, kill and resume, in bytes; 0 reserves none.",
+        description="Disk space reserved for pause, resume, kill and revoke, in bytes; 0 reserves none.",
     )
     readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
     seal_seconds: float = Field(1, ge=0.1, le=60, description="Seconds between two seals of the log.")

@@ -85,9 +85,8 @@ class ToolServer:
     async def _carry_out(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        tool = _find(params.name)
-        arguments = validate_arguments(tool, params.arguments)
         caller = self._caller_of(ctx)
+        tool, arguments = self._understand(caller, params)
         if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
             return question
         reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx))
@@ -95,6 +94,16 @@ class ToolServer:
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
+
+    def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Any]:
+        """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
+        try:
+            tool = _find(params.name)
+            return tool, validate_arguments(tool, params.arguments)
+        except Refusal as refusal:
+            self._door.rates.require_care(caller)
+            self._door.rates.note_refusal(caller, refusal)
+            raise
 
     async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
         if tool.waits:

@@ -131,8 +131,9 @@ class Act(Generic[A, R]):
 
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
-    call, even without a request id. `when_full`: it works while the disk is full. `is_evidence`: its receipt shows that
-    the model acts, and not only a program that listens (PRS2).
+    call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts
+    and works while the disk is full (CTL9). `is_evidence`: its receipt shows that the model acts, and not only a
+    program that listens (PRS2).
     """
 
     name: str
@@ -143,7 +144,7 @@ class Act(Generic[A, R]):
     shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
-    when_full: bool = False
+    is_switch: bool = False
     is_evidence: bool = True
 
 

@@ -8,15 +8,17 @@ pause binds the very next commit and a resume the very next call. A read is one 
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
@@ -25,7 +27,15 @@ from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
-from teamroom.server.store.engine import DamagedError, DiskFullError, QueueFullError, StorageError, Store
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    DamagedError,
+    DiskFullError,
+    QueueFullError,
+    StorageError,
+    Store,
+    Turn,
+)
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -50,7 +60,10 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str], rates: Rates
+    ) -> None:
+        self.rates = rates
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -93,12 +106,15 @@ class Door:
             return reply
 
         with self._timed("act", act.name) as timed:
-            timed.reply = await self._write(work, self._recovery(caller, act), act.when_full)
+            turn = await self._turn(caller, act, arguments)
+            timed.reply = await self._counted(
+                caller, self._write(work, self._recovery(caller, act), turn, act.is_switch)
+            )
             return timed.reply
 
     async def act_as_room(self, work: Callable[[Writing], T]) -> T:
         """Carry out what the room itself does, durably: nobody's standing binds it. Raises Refusal."""
-        done: T = await self._write(work, _reraise)
+        done: T = await self._write(work, _reraise, ROOMS_TURN)
         return done
 
     async def act_for(self, caller: Caller, read: AnyRead, work: Callable[[Writing], T]) -> T:
@@ -111,7 +127,8 @@ class Door:
             _check(tx, caller, read.roles, read.while_paused)
             return work(tx)
 
-        return await self.act_as_room(admitted)
+        done: T = await self._write(admitted, _reraise, Turn(caller.member))
+        return done
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
         """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
@@ -124,7 +141,30 @@ class Door:
         def recover(tx: Writing, error: Exception) -> Refusal | None:
             return None if isinstance(error, _RehearsedError) else recovered(tx, error)
 
-        await self._write(work, recover, act.when_full)
+        turn = await self._turn(caller, act, arguments)
+        await self._counted(caller, self._write(work, recover, turn, act.is_switch))
+
+    async def _turn(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Turn:
+        """The turn of an act, which its member's rates allow. Raises Refusal `rate_limited`."""
+        if act.is_switch and self.rates.may_overtake(caller):
+            return Turn(caller.member, overtakes=True)
+        try:
+            self.rates.take_act(caller, len(to_json(arguments)))
+        except Refusal as refusal:
+            if self.rates.is_news(caller):
+                await self._leave_receipt(caller, act.name, refusal)
+            raise
+        return Turn(caller.member)
+
+    async def _counted(self, caller: Caller, work: Awaitable[T]) -> T:
+        """Do an act; a refusal counts against its member's rate of refused calls, and one for a pause is free."""
+        try:
+            return await work
+        except Refusal as refusal:
+            if refusal.code == "paused":
+                self.rates.give_back(caller)
+            self.rates.note_refusal(caller, refusal)
+            raise
 
     def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
         """What runs in place of an act that was refused: its receipt, and what it keeps."""
@@ -148,11 +188,13 @@ class Door:
             return read.run(tx, _caller(row), arguments), row if is_stale(tx, row) else None
 
         with self._timed("read", read.name):
+            self.rates.require_care(caller)
             try:
                 reply, stale = await self._store.read(work, read.is_small(arguments))
             except StorageError as error:
                 raise self.storage_refusal(error) from error
             except Refusal as refusal:
+                self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
         if stale is not None or read.after_read is not None:
@@ -163,7 +205,7 @@ class Door:
                 if read.after_read is not None:
                     read.after_read(tx, caller, arguments, reply)
 
-            await self._write_beside(beside)
+            await self._write_beside(caller, beside)
         return reply
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
@@ -183,12 +225,12 @@ class Door:
         def record(tx: Writing) -> None:
             refusal.receipt = record_refusal(tx, caller, name, refusal)
 
-        await self._write_beside(record)
+        await self._write_beside(caller, record)
 
-    async def _write_beside(self, work: Callable[[Writing], None]) -> None:
+    async def _write_beside(self, caller: Caller, work: Callable[[Writing], None]) -> None:
         """Write down what goes with a read. A read goes on where nothing can be written (SAF4)."""
         with contextlib.suppress(Refusal):
-            await self._write(work, _reraise)
+            await self._write(work, _reraise, Turn(caller.member))
 
     def storage_refusal(self, error: StorageError) -> Refusal:
         """The refusal of what the store could not do, with what its failure calls for."""
@@ -196,8 +238,8 @@ class Door:
             return Refusal(
                 "storage",
                 f"The room's disk is full ({error}).",
-                "Nothing was changed. Only reads, pause, kill and resume work. Tell your owner to free space on that "
-                "disk, and call again later.",
+                "Nothing was changed. Only reads, pause, resume, kill and revoke work. Tell your owner to free space "
+                "on that disk, and call again later.",
                 retry_after_seconds=30,
             )
         if isinstance(error, DamagedError):
@@ -216,10 +258,14 @@ class Door:
         )
 
     async def _write(
-        self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any], when_full: bool = False
+        self,
+        work: Callable[[Writing], Any],
+        recover: Callable[[Writing, Exception], Any],
+        turn: Turn,
+        when_full: bool = False,
     ) -> Any:
         try:
-            result, _ = await self._store.write(work, recover, when_full)
+            result, _ = await self._store.write(work, recover, when_full, turn)
         except QueueFullError:
             raise Refusal(
                 "busy",

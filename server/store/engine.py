@@ -12,11 +12,16 @@ what this file says. The rules that all engines keep:
   and before the caller of `write` gets its result. A caller that has left does not prevent them.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
+- **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
+  that overtakes is run next, and its batch is committed at once.
+- **Several loops.** Any event loop may call `write`. Effects are carried out on the loop that opened the store; a
+  caller on another loop may be answered meanwhile. `Context.write_down` is called before anybody is answered.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -36,6 +41,17 @@ CarryOut = Callable[[Effects], None]
 
 Vouch = Callable[[ReadHead | None], str | None]
 """What is missing from a room according to its seal, in words; None if nothing is. Gets the head, None without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose act it is, by the member's id; 0 is the room itself. An act that `overtakes` waits for no other act."""
+
+    member: int = 0
+    overtakes: bool = False
+
+
+ROOMS_TURN = Turn()
 
 
 class StorageError(Exception):
@@ -90,12 +106,15 @@ class Store(Protocol):
         """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
         ...
 
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
         """Run an act in a transaction; returns its result and the number of the log's end, both durable.
 
         If `work` raises, its changes are undone, and `recover` runs in its place. If that raises too, its changes are
         undone and the error goes to the caller. The functions may run twice; only the last run counts.
         `when_full` marks an act that may use the space reserved for a full disk, if the engine reserves some.
+        `turn` says whose act it is, and whether it overtakes; one that does never raises QueueFullError for its number.
         Raises QueueFullError at once, StorageError, DiskFullError, DamagedError, and what `recover` raises.
         """
         ...

@@ -63,6 +63,8 @@ class Context:
     clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
+    write_down: Callable[["Effects"], None] = lambda effects: None
+    """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
 
 
 @dataclass(slots=True)

@@ -649,11 +649,11 @@ async def test_what_became_of_a_letter_is_written_down_once_the_disk_has_room_an
         await room.room.supervisor.tick()
         write, refused = room.room.store.write, []
 
-        async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+        async def full(work: Any, recover: Any, *which: Any) -> Any:
             if len(refused) < 3:
                 refused.append(work)
                 raise DiskFullError("a test's disk")
-            return await write(work, recover, when_full)
+            return await write(work, recover, *which)
 
         monkeypatch.setattr(room.room.store, "write", full)
         await room.delivered()

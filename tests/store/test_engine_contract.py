@@ -15,7 +15,15 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.engine import CarryOut, DamagedError, NewerRoomError, QueueFullError, StorageError, Store
+from teamroom.server.store.engine import (
+    CarryOut,
+    DamagedError,
+    NewerRoomError,
+    QueueFullError,
+    StorageError,
+    Store,
+    Turn,
+)
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
@@ -323,6 +331,58 @@ async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp
         bench.gate.set()
         assert await asyncio.gather(first, *waiting) == list(range(3, 4 + len(waiting)))
         assert len(bench.runs) == 1 + len(waiting)
+
+
+async def test_members_are_served_in_turn_however_much_one_of_them_sent(bench: Bench) -> None:
+    first = bench.write(bench.held(bench.entry("first")), turn=Turn(1))
+    await bench.until_reached()
+    many = [bench.write(bench.entry(f"many {n}"), turn=Turn(1)) for n in range(40)]
+    few = [bench.write(bench.entry(f"few {n}"), turn=Turn(n)) for n in (2, 3)]
+    await bench.let_go()
+    await asyncio.gather(first, *many, *few)
+    assert [name for name in bench.logged() if name.startswith("many")] == [f"many {n}" for n in range(40)]
+    assert max(bench.logged().index(f"few {n}") for n in (2, 3)) <= 4
+
+
+@promise("CTL9")
+async def test_an_act_that_overtakes_is_next_however_many_acts_wait(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
+        first = bench.write(bench.held(bench.entry("first")))
+        await bench.until_reached()
+        waiting = [bench.write(bench.entry(f"{n}"), turn=Turn(n)) for n in range(1, 40)]
+        await handed_over()
+        stops = [bench.write(bench.entry(f"stop {n}"), turn=Turn(50, overtakes=True)) for n in range(2)]
+        await bench.let_go()
+        answers = await asyncio.gather(first, *stops, *waiting, return_exceptions=True)
+        assert answers[:3] == [3, 4, 5]
+        assert bench.logged()[:3] == ["first", "stop 0", "stop 1"]
+
+
+async def test_another_event_loop_may_write_and_effects_stay_on_the_stores_own(bench: Bench) -> None:
+    def in_a_loop_of_its_own() -> Any:
+        return asyncio.run(bench.store.write(bench.entry("from elsewhere"), reraise))
+
+    others = [bench.write(bench.entry(f"{n}")) for n in range(5)]
+    _, seq = await asyncio.to_thread(in_a_loop_of_its_own)
+    assert await asyncio.gather(*others)
+    assert bench.logged()[seq - 3] == "from elsewhere"
+    assert len(bench.nudges()) == 6
+    assert bench.store.waiting == 0
+
+
+async def test_what_goes_outside_the_database_is_written_before_the_answer(tmp_path: Path, engine: Engine) -> None:
+    """Twin: the same act without anything to write down."""
+    written: list[Effects] = []
+
+    def stops(tx: Writing) -> int:
+        tx.effects.journal.append({"token": "t"})
+        return entry("stop")(tx)
+
+    async with open_store(tmp_path / "room", engine, write_down=written.append) as bench:
+        await bench.write(entry("nothing to write down"))
+        assert written == []
+        await bench.write(stops)
+        assert [effects.journal for effects in written] == [[{"token": "t"}]]
 
 
 # ------------------------------------------------------------------ what an act causes

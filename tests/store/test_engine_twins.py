@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, Work
+from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.commit import Committer, Job
 from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.transaction import Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Head, Reading, Writing
 from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
 from tests.support.engines import Engine, altered, sqlite_with
@@ -87,6 +88,20 @@ class BeginsForWhoLeft(Committer):
 
     def run_act(self, job: Job, head: Head) -> None:
         self.attempt(job, head, job.work)
+
+
+class ServesAsTheyCome(Writer):
+    """All acts wait in one queue, whoever sent them and whatever they are."""
+
+    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
+        return await super().run(work, recover, when_full, ROOMS_TURN)
+
+
+class WritesDownLater(Committer):
+    """What goes outside the database is written some time later."""
+
+    def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
+        super().__init__(path, replace(context, write_down=lambda effects: None), reserve)
 
 
 def queues_without_end(committer: Committer, settings: Settings, carry_out: CarryOut) -> Writer:
@@ -198,6 +213,21 @@ TWINS = (
         "queues without end",
         sqlite_with(make_writer=queues_without_end),
         contract.test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out,
+    ),
+    Twin(
+        "serves acts as they come",
+        sqlite_with(make_writer=ServesAsTheyCome),
+        contract.test_members_are_served_in_turn_however_much_one_of_them_sent,
+    ),
+    Twin(
+        "lets nothing overtake",
+        sqlite_with(make_writer=ServesAsTheyCome),
+        contract.test_an_act_that_overtakes_is_next_however_many_acts_wait,
+    ),
+    Twin(
+        "writes down later",
+        sqlite_with(WritesDownLater),
+        contract.test_what_goes_outside_the_database_is_written_before_the_answer,
     ),
     Twin(
         "reads without a snapshot",

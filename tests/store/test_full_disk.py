@@ -56,17 +56,18 @@ async def refused_on(room: RunningRoom, disk: Any) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------ a real disk
 
 
-async def test_on_a_full_disk_pause_resume_and_kill_go_on_and_leave_their_receipts(tmp_path: Path) -> None:
+async def test_on_a_full_disk_pause_resume_kill_and_revoke_go_on_and_leave_their_receipts(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         async with running_room(disk.folder / "room", reserve_bytes=RESERVE_BYTES) as room:
             with logged() as complaints:
                 refusals = await refused_on(room, disk)
             owner = await room.owner()
             assert [refusal["code"] for refusal in refusals] == ["storage"]
-            assert "Only reads, pause, kill and resume work" in refusals[0]["fix"]
+            assert "Only reads, pause, resume, kill and revoke work" in refusals[0]["fix"]
             acts = [(entry["act"], entry["outcome"]) for entry in room.entries()]
             assert acts.count(("pause", "ok")) == acts.count(("resume", "ok")) == CYCLES
-            assert (await owner("kill", target="builder", reason="it filled the disk"))["receipt"] == len(acts) + 1
+            assert (await owner("revoke", name="builder"))["receipt"] == len(acts) + 1
+            assert (await owner("kill", target="builder", reason="it filled the disk"))["receipt"] == len(acts) + 2
             assert (await owner("read_board"))["tasks"] == []
             assert (await owner.refused("post_message", text="still full"))["code"] == "storage"
             assert len([line for line in complaints.lines if "the disk is full" in line]) == 1

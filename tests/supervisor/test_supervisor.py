@@ -205,10 +205,10 @@ async def test_on_a_full_disk_what_is_due_waits_and_none_of_it_counts_as_a_fault
         await holder("claim_task", task=task)
     write, asked = room.room.store.write, []
 
-    async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+    async def full(work: Any, recover: Any, *which: Any) -> Any:
         asked.append(work)
         if len(asked) == 1:
-            return await write(work, recover, when_full)  # it leads, and then the disk is full
+            return await write(work, recover, *which)  # it leads, and then the disk is full
         raise DiskFullError("a test's disk")
 
     with monkeypatch.context() as disk, logged() as complaints:

@@ -112,7 +112,8 @@ PLANNED: dict[str, str] = {
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
-    "CTL9": ALL,
+    "CTL9": "the machine's own socket; a bound on every act and read that may be in the way; releases and "
+    "notifications in pages; no effect of a stopped member's call, no matter who is named as its author",
     "TSK6": ALL,
     "TSK7": ALL,
     "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
@@ -145,7 +146,7 @@ PLANNED: dict[str, str] = {
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
     "SAF9": ALL,
-    "SAF10": ALL,
+    "SAF10": "readers and sessions of older clients in turn; the measured p99 of other members",
     "SAF11": ALL,
     "SAF12": ALL,
 }

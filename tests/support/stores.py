@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Store, Turn
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -48,15 +48,17 @@ class Bench:
     reached: threading.Event = field(default_factory=threading.Event)
     gate: threading.Event = field(default_factory=threading.Event)
 
-    def write(self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None) -> asyncio.Task[Any]:
+    def write(
+        self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None, turn: Turn = ROOMS_TURN
+    ) -> asyncio.Task[Any]:
         """Let an act wait for the writer; its task is what the caller gets."""
-        task = self.loop.create_task(self._answer(work, recover or reraise))
+        task = self.loop.create_task(self._answer(work, recover or reraise, turn))
         self.callers.append(task)
         return task
 
-    async def _answer(self, work: Callable[[Writing], Any], recover: Callable[..., Any]) -> Any:
+    async def _answer(self, work: Callable[[Writing], Any], recover: Callable[..., Any], turn: Turn) -> Any:
         async with asyncio.timeout(BOUND_SECONDS):
-            result, _ = await self.store.write(work, recover)
+            result, _ = await self.store.write(work, recover, turn=turn)
         return result
 
     def entry(self, name: str, text: str = "") -> Callable[[Writing], int]:
@@ -137,11 +139,15 @@ def reraise(tx: Writing, error: Exception) -> None:
 
 @contextlib.asynccontextmanager
 async def open_store(
-    folder: Path, engine: Engine = SQLITE, carry_out: CarryOut | None = None, **settings: Any
+    folder: Path,
+    engine: Engine = SQLITE,
+    carry_out: CarryOut | None = None,
+    write_down: CarryOut = lambda _: None,
+    **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A store of a new room; a batch may take long, so that a test decides what shares one."""
     caused: list[Effects] = []
-    store = make_store(folder, engine, carry_out or caused.append, **settings)
+    store = make_store(folder, engine, carry_out or caused.append, write_down, **settings)
     await store.open()
     await store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
     data_folder.write_private(folder / data_folder.KEY, "00" * 32)
@@ -153,11 +159,21 @@ async def open_store(
         await store.close()
 
 
-def make_store(folder: Path, engine: Engine = SQLITE, carry_out: CarryOut = lambda _: None, **settings: Any) -> Store:
+def make_store(
+    folder: Path,
+    engine: Engine = SQLITE,
+    carry_out: CarryOut = lambda _: None,
+    write_down: CarryOut = lambda _: None,
+    **settings: Any,
+) -> Store:
     """A store that is not open yet, in a folder that is made if there is none."""
     data_folder.make_private(folder)
     found = Settings(**{"batch_seconds": 1, **settings})
-    return engine.choose(folder, lambda sql: Context(sql, found, secrets.token_bytes, lambda: NOW), carry_out)
+
+    def context(statements: Mapping[str, str]) -> Context:
+        return Context(statements, found, secrets.token_bytes, lambda: NOW, write_down=write_down)
+
+    return engine.choose(folder, context, carry_out)
 
 
 async def limit_pages(store: SqliteStore, spare: int) -> None:

@@ -21,6 +21,7 @@ from teamroom.server.wake.newest import LISTENER
 from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.support.bad_arguments import arguments_of, as_json, bad
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, Answer, Modern, Raw, RoomInThread, modern_headers, reply, room_in_thread
 
 pytestmark = promise("SAF6")
@@ -196,7 +197,7 @@ def assert_is_refusal(body: dict[str, Any] | None, text: str) -> None:
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("bad") / "room"
-    limits = {"wait_seconds": 1, "wait_max_seconds": 1, "refusals_per_hour": 1000, "wip_cap": 100}
+    limits = {"wait_seconds": 1, "wait_max_seconds": 1, "refusals_per_hour": 1000, "wip_cap": 100, **LIMITLESS}
     with room_in_thread(folder, **limits) as room, contextlib.closing(House(room)) as house:
         yield house
 

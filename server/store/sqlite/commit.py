@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.store.engine import DamagedError, DiskFullError, Recover, Work
+from teamroom.server.store.engine import ROOMS_TURN, DamagedError, DiskFullError, Recover, Turn, Work
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
@@ -32,6 +32,7 @@ class Job:
     answer: asyncio.Future[tuple[Any, int]]
     """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
     when_full: bool = False
+    turn: Turn = ROOMS_TURN
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -161,6 +162,9 @@ class Committer:
             self._execute("save_head", asdict(head))
         self._execute("commit")
         self.commits += 1
+        for job in batch:
+            if job.effects is not None and job.effects.journal:
+                self.context.write_down(job.effects)
         self.is_to_be_scrubbed |= any(job.effects is not None and job.effects.scrub for job in batch)
         if head != opened:
             self.committed = head.copy()

@@ -49,7 +49,7 @@ class Reserve:
         if not self.is_held or not self.size:
             return False
         self.is_held = False
-        log.error("the disk is full (%s): only pause, kill and resume go on, on the reserve", why)
+        log.error("the disk is full (%s): only pause, resume, kill and revoke go on, on the reserve", why)
         try:
             os.truncate(self._path, 0)
         except FileNotFoundError:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, DamagedError, Recover, StorageError, Vouch, Work
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    CarryOut,
+    DamagedError,
+    Recover,
+    StorageError,
+    Turn,
+    Vouch,
+    Work,
+)
 from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
 from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
@@ -103,9 +112,11 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise as_storage_error(error) from error
 
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
         """Run an act on the writer's thread."""
-        return await self.writer.run(work, recover, when_full)
+        return await self.writer.run(work, recover, when_full, turn)
 
     async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
         """Run a read in one snapshot: a small one on the event loop, one that may scan on a reader's thread.
