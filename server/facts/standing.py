@@ -106,7 +106,7 @@ def stored_state(row: StandingRow, now: float) -> State | None:
 
 
 def standing_changed(tx: Writing, level: Level, target: int) -> None:
-    """State that a standing changed: in the roster, and for all whom it binds."""
+    """State that a standing changed: in the roster, and for every member that it binds."""
     own = (topics.member(target), topics.me(target))
     tx.changed(topics.ROSTER, *{"member": own, "owner": (topics.owner(target),), "room": (topics.ROOM,)}[level])
 

@@ -33,7 +33,7 @@ class Timer:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What names it in a statement."""
+        """Its key, as parameters of a statement."""
         return {"rule": self.rule, "subject": self.subject, "member": self.member}
 
 
@@ -88,7 +88,7 @@ def cancel_timer(tx: Writing, rule: str, subject: int, member: int) -> None:
 
 
 def postpone(tx: Writing, timer: Timer, at: float) -> None:
-    """Look at a timer again at another time."""
+    """Move a timer to another time."""
     tx.run("postpone", **timer.key, at=at)
 
 
