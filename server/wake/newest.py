@@ -69,7 +69,7 @@ class Ages:
         return True
 
     def note_end(self, member: int, name: str | None, is_answered: bool) -> None:
-        """Note that a listener stopped waiting. If it was answered, it stays present for a while; if not, it is gone."""
+        """Note that a listener stopped waiting. If it was answered, it stays present for a while; else it is gone."""
         newest = self._newest.get(member)
         if newest is not None and newest.name == name:
             newest.until = self._steady() + (PRESENT_SECONDS if is_answered else 0)

@@ -134,7 +134,7 @@ class Push:
     # -------------------------------------------------------------- what changed
 
     def changed(self, topics: Iterable[str]) -> None:
-        """Note the topics that an act changed, and queue their idle listeners. Topics without listeners cost nothing."""
+        """Note topics that an act changed, and queue their idle listeners. Topics without listeners cost nothing."""
         for topic in topics:
             if topic in self._following:
                 self._moment += 1

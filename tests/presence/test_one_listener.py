@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
-from teamroom.server.wake.newest import PRESENT_SECONDS, LISTENERS_KNOWN, Ages
+from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 from tests.support.listeners import listening
 from tests.support.promises import promise
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
