@@ -25,7 +25,7 @@ IDLE_SECONDS = 1.0
 
 
 class Writer:
-    """Runs acts on its thread; see the module for how."""
+    """Runs acts on its thread."""
 
     def __init__(self, committer: Committer, settings: Settings, carry_out: CarryOut) -> None:
         self.committer = committer
