@@ -127,7 +127,7 @@ class Door:
         await self._write(work, recover, act.when_full)
 
     def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
-        """The function that runs after a refused act was undone: it records the receipt, and `also`."""
+        """The function that runs after a refused act was undone: it records the receipt, and runs `also`."""
 
         def recover(tx: Writing, error: Exception) -> Refusal:
             if not isinstance(error, Refusal):

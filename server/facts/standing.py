@@ -162,8 +162,8 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     raise Refusal(
         "paused",
         f"{subject} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
-        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
-        "says your standing is active.",
+        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; continue once "
+        "it says that your standing is active.",
         by=stored.by_name,
         reason=stored.reason,
         since=rfc3339(stored.since),

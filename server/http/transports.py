@@ -79,7 +79,7 @@ def session_of(ctx: Context) -> Connection | None:
 
 
 class _Server(Server[Any]):
-    """The SDK's server, without a deep copy of its name for every answer, and without capabilities that it lacks."""
+    """The SDK's server. It does not deep-copy its name for every answer, and announces only what it can do."""
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
         """What the server can do. Its lists of resources and prompts never change, and are the same for everyone."""

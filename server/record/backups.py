@@ -79,9 +79,9 @@ def verified(path: Path, at: float, progress: Progress) -> Backup:
             head = tx.only(ReadHead, "read_head")
             if head is None:
                 raise BackupError(f"{path.name} contains no room")
-            verdict = _walk(tx, head.seq, progress)
-            if not verdict.good:
-                raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
+            result = _walk(tx, head.seq, progress)
+            if not result.good:
+                raise BackupError(f"entry {result.first_bad}: {result.why}")
             return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path))
     except sqlite3.Error as error:
         raise BackupError(f"{path.name} is damaged: {error}") from error
@@ -145,9 +145,9 @@ def _read(found: Path) -> Backup | None:
 
 def _walk(tx: Reading, end: int, progress: Progress) -> Verification:
     verifier = Verifier(seal=None, key=None)
-    while (verdict := verifier.step(tx)) is None:
+    while (result := verifier.step(tx)) is None:
         progress(verifier.seq, end)
-    return verdict
+    return result
 
 
 def _digest(path: Path) -> str:

@@ -32,8 +32,7 @@ class Step:
 def step(last: Turn | None, author: int, rounds: int) -> Step:
     """The effect of a message from one agent to the other, after the last turn that counts.
 
-    `last` is None when they start over: they have said nothing to each other since a task of either moved, or since a
-    person took part.
+    `last` is None when they start over. They do so when a task of either moves, or a person takes part.
     """
     if last is None or last.number == 0:
         last = Turn(0, NOBODY)

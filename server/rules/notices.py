@@ -16,7 +16,7 @@ Kind = Literal["needs you", "stuck", "stopped", "review waiting"]
 HOUR_SECONDS = 3_600.0
 
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 30.0, 3_600.0
-"""How long a failed delivery waits before its first retry, and at most. The wait doubles with each retry."""
+"""The first and the longest wait before a failed delivery is retried. The wait doubles with each retry."""
 
 WORK: frozenset[str] = frozenset({"assigned", "offer", "answer", "repair"})
 

@@ -49,7 +49,7 @@ def answer_command(nonce: str, member: str, reads: str) -> str:
 
     `reads` is a command that prints the value; if it is empty, the member puts the value in place of VALUE.
 
-    It has no quotes of its own: hosts that show a model JSON escape them, and models copy what they see. None of
+    It adds no quotes: hosts that show a model JSON escape them, and models copy what they see. None of
     the three words has white space.
     """
     return f"printf %s:%s:%s {nonce} {member} {f'$({reads})' if reads else VALUE_WORD} | sha256sum"

@@ -32,7 +32,7 @@ LOOK_UP_SECONDS = 30.0
 """A sleep is cut into spans of this length, to notice if the room itself did not run."""
 
 FAILED_SECONDS, FAILED_LONGEST_SECONDS = 30.0, 3_600.0
-"""How long a failed timer waits before its first retry, and at most. The wait doubles with each failure."""
+"""The first and the longest wait before a failed timer is retried. The wait doubles with each failure."""
 
 
 class Supervisor:

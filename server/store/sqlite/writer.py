@@ -1,7 +1,7 @@
 """The writer: one thread that commits acts in the order they come, and answers their callers.
 
-An act runs from its first statement to its last on this thread, so a caller that leaves in the middle cannot leave half
-of it. Callers get their answers after the commit.
+An act runs from its first statement to its last on this thread, so no caller can leave half of an act behind. Callers
+get their answers after the commit.
 """
 
 import asyncio
