@@ -245,7 +245,7 @@ def is_deeper(body: bytes, depth: int) -> bool:
 
 
 def _single_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name. Raises GateRefusal if one that identifies the caller or the body occurs twice."""
+    """The headers by name. Raises GateRefusal if one that the gate relies on occurs twice."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
