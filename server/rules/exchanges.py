@@ -22,7 +22,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The effect of one more message: its turn, whether it wakes the other agent, and whether it is the last one to."""
+    """The effect of one more message: its turn, and whether it wakes the other agent.
+
+    `is_last`: no later message wakes the other agent until they start over.
+    """
 
     turn: Turn
     wakes: bool

@@ -39,7 +39,7 @@ def allot_lines(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[l
 
 
 def distribute(wanted: Sequence[int], room: int) -> list[int]:
-    """How much each gets of the room: as evenly as possible, never more than it wants, the first ones first."""
+    """How many lines of `room` each gets: as evenly as possible, never more than it wants, the first ones first."""
     given = [0] * len(wanted)
     while room > 0 and (hungry := [i for i, want in enumerate(wanted) if given[i] < want]):
         for i in hungry[:room]:

@@ -162,7 +162,7 @@ def assess(
 
     A silent agent is gone. A connected agent that leaves a wake waiting is suspect, and is challenged. After
     `challenge_misses` unanswered challenges it is a zombie. During declared work it is none of these, and silence
-    counts from the end of that work. Only time counts in which the room was awake and the member could see the wake.
+    counts from the end of that work. Time while the room slept, or the member could not see the wake, does not count.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:

@@ -9,7 +9,7 @@ LIVENESS: dict[PresenceState, int] = {"live": 0, "working": 0, "asleep": 1, "ove
 """The states in which a member can be asked, the likeliest to answer first. In any other state it would not answer."""
 
 NAMED_LOST: frozenset[PresenceState] = frozenset({"killed", "gone"})
-"""The states in which a named reviewer is replaced. The room waits for it during a pause, unlike for a chosen one."""
+"""The states in which a named reviewer is replaced. Unlike a chosen one, it is kept while it is paused."""
 
 
 @dataclass(frozen=True, slots=True)
