@@ -1,4 +1,4 @@
-"""The metrics that are measured at each request for them, such as sizes, ages and counts."""
+"""The metrics that are measured whenever they are requested, such as sizes, ages and counts."""
 
 import asyncio
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,8 @@
 """The one door: every act, every read and every refusal passes it.
 
 An act is one write transaction. It locks the head, reads the caller's token and its standing at three levels, runs the
-act or refuses it, and appends a receipt. Listeners are nudged after the commit. Nothing caches who may do what, so a
-pause binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
+act or refuses it, and appends a receipt. Listeners are nudged after the commit. No permission is cached, so a pause
+binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 
 DAMAGED_SECONDS = 600
-"""When to call again a room that a person must restore first."""
+"""After how long to retry if a person must restore the room first."""
 
 
 class UnauthorisedError(Exception):
@@ -93,7 +93,7 @@ class Door:
             return False
 
     async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
-        """Carry an act out, durably, and return its reply. Raises Refusal; nothing else of it stays then."""
+        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then."""
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
@@ -113,14 +113,14 @@ class Door:
             return timed.reply
 
     async def act_as_room(self, work: Callable[[Writing], T]) -> T:
-        """Carry out what the room itself does, durably: nobody's standing binds it. Raises Refusal."""
+        """Carry out an act of the room itself, durably. No standing applies to it. Raises Refusal."""
         done: T = await self._write(work, _reraise, ROOMS_TURN)
         return done
 
     async def act_for(self, caller: Caller, read: AnyRead, work: Callable[[Writing], T]) -> T:
-        """Carry out what the room itself writes because of a call, unless the caller may not make it any more.
+        """Carry out what the room writes because of a call, if the caller may still make that call.
 
-        The call is refused where it is made, so this leaves no receipt. Raises Refusal.
+        Raises Refusal, which leaves no receipt, because the call itself leaves one.
         """
 
         def admitted(tx: Writing) -> T:
@@ -131,7 +131,7 @@ class Door:
         return done
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
-        """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
+        """Try an act and undo it. Raises the Refusal that the act would raise."""
         recovered = self._recovery(caller, act)
 
         def work(tx: Writing) -> None:
@@ -167,7 +167,7 @@ class Door:
             raise
 
     def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
-        """What runs in place of an act that was refused: its receipt, and what it keeps."""
+        """The function that runs after a refused act was undone: it records the receipt, and runs `also`."""
 
         def recover(tx: Writing, error: Exception) -> Refusal:
             if not isinstance(error, Refusal):
@@ -199,17 +199,17 @@ class Door:
                 raise
         if stale is not None or read.after_read is not None:
 
-            def beside(tx: Writing) -> None:
+            def afterwards(tx: Writing) -> None:
                 if stale is not None:
                     touch(tx, caller, stale)
                 if read.after_read is not None:
                     read.after_read(tx, caller, arguments, reply)
 
-            await self._write_beside(caller, beside)
+            await self._write_after_read(caller, afterwards)
         return reply
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
-        """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
+        """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
         try:
             await self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
@@ -225,15 +225,15 @@ class Door:
         def record(tx: Writing) -> None:
             refusal.receipt = record_refusal(tx, caller, name, refusal)
 
-        await self._write_beside(caller, record)
+        await self._write_after_read(caller, record)
 
-    async def _write_beside(self, caller: Caller, work: Callable[[Writing], None]) -> None:
-        """Write down what goes with a read. A read goes on where nothing can be written (SAF4)."""
+    async def _write_after_read(self, caller: Caller, work: Callable[[Writing], None]) -> None:
+        """Write what a read causes. If nothing can be written, the read still succeeds (SAF4)."""
         with contextlib.suppress(Refusal):
             await self._write(work, _reraise, Turn(caller.member))
 
     def storage_refusal(self, error: StorageError) -> Refusal:
-        """The refusal of what the store could not do, with what its failure calls for."""
+        """The refusal for a failure of the store, with what to do about it."""
         if isinstance(error, DiskFullError):
             return Refusal(
                 "storage",
@@ -281,7 +281,7 @@ class Door:
 
 
 class _RehearsedError(Exception):
-    """An act that was tried out would have been carried out."""
+    """Undoes a rehearsed act that was not refused."""
 
 
 class _Timed:
@@ -316,11 +316,11 @@ def _reraise(tx: Writing, error: Exception) -> None:
     raise error
 
 
-# ------------------------------------------------------------------ who may, inside the transaction
+# ------------------------------------------------------------------ admission, inside the transaction
 
 
 def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Caller:
-    """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
+    """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
     row = _check(tx, caller, roles, while_paused)
     if is_stale(tx, row):
         touch(tx, caller, row)
@@ -328,7 +328,7 @@ def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Cal
 
 
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
-    """Run an act; what leaves a receipt is evidence of whom the room suspects."""
+    """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None

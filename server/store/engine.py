@@ -8,8 +8,8 @@ what this file says. The rules that all engines keep:
 - **Whole acts.** An act is one function, from its first statement to its last. A caller that goes away in the middle
   leaves the whole act or nothing.
 - **Group commit.** An engine may commit several acts at once. An act that fails in such a batch is undone alone.
-- **Commit, then effects, then the answer.** `CarryOut` gets an act's effects on the event loop, after the commit
-  and before the caller of `write` gets its result. A caller that has left does not prevent them.
+- **Commit, then effects, then the answer.** After the commit, `CarryOut` gets an act's effects on the event loop. Then
+  the caller of `write` gets its result. A caller that has left does not prevent the effects.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
 - **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
@@ -58,7 +58,7 @@ class StorageError(Exception):
     """The engine could not do its work: a lost connection, a closed store, a statement that failed.
 
     Any method may raise it. The transaction has then changed nothing, unless the connection was lost in the commit
-    itself: then nobody knows, and a call that is repeated with its request id finds out.
+    itself. The outcome is unknown then, and a call that is repeated with its request id finds out.
     """
 
 

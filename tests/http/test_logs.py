@@ -45,7 +45,7 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
         "@agent: active",
         "the room: paused",
         "@agent: killed",
-        "ended",
+        "was revoked",
         "request rejected with 401",
     ):
         assert line in text, line

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.door.door import Door
-from teamroom.server.http.gate import PROBES
+from teamroom.server.http.gate import HEALTH_PATHS
 from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
@@ -138,7 +138,7 @@ def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monk
         return False
 
     monkeypatch.setattr(Door, "is_ready", is_not_ready)
-    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in PROBES}
+    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in HEALTH_PATHS}
     assert found == {"/livez": 200, "/healthz": 200, "/readyz": 503}
 
 

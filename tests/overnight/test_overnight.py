@@ -635,8 +635,8 @@ async def test_nothing_that_members_write_steers_the_terminal(day: RunningRoom) 
     assert len(said.splitlines()) <= LINES
 
 
-COUNTED = ("newest_of_act", "count_of_act", "recovered", "count_recovered", "let_go", "count_let_go", "done_by_member",
-           "refusals_by_member", "newest_completions")  # fmt: skip
+COUNTED = ("newest_of_act", "count_of_act", "recovered", "count_recovered", "resumed", "count_resumed",
+           "done_by_member", "refusals_by_member", "newest_completions")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
-from teamroom.server.wake.newest import HEARD_SECONDS, LISTENERS_KNOWN, Ages
+from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 from tests.support.listeners import listening
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, message, modern_headers, posted, room_in_thread
@@ -92,7 +92,7 @@ async def test_a_listener_that_began_while_the_clock_was_ahead_ends_no_later_one
     room.time.forward(1)
     lives = asyncio.create_task(successor("wait_for_wake", listener=began(room), after=after))
     await room.until_waiting()
-    room.time.forward(HEARD_SECONDS)
+    room.time.forward(PRESENT_SECONDS)
     again = await asyncio.wait_for(agent("wait_for_wake", listener=ahead, after=after), BOUND_SECONDS)
     assert again["superseded"], "it is the older one, should it not have crashed but been busy"
     await is_told(room, lives)
@@ -121,7 +121,7 @@ async def test_an_older_listener_lives_once_the_newer_one_is_heard_of_no_more(ro
     newer = await room.connect("agent")
     after = (await agent("check_in", listener=OLDER))["cursor"]
     await newer("check_in", listener=NEWER)
-    room.time.forward(HEARD_SECONDS)
+    room.time.forward(PRESENT_SECONDS)
     if beats:
         await newer("heartbeat", listener=NEWER)
         ended = await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS)
@@ -143,7 +143,7 @@ async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_fir
     after = (await agent("check_in", listener=OLDER))["cursor"]
     waits = asyncio.create_task(newer("wait_for_wake", listener=NEWER, after=after))
     await room.until_waiting()
-    room.time.forward(2 * HEARD_SECONDS)
+    room.time.forward(2 * PRESENT_SECONDS)
     assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
     await is_told(room, waits)
     room.time.forward(BEAT_SECONDS)
@@ -151,7 +151,7 @@ async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_fir
 
 
 def test_a_listener_that_beats_is_heard_of_twice_before_it_counts_as_gone() -> None:
-    assert 2 * BEAT_SECONDS < HEARD_SECONDS < 3 * BEAT_SECONDS
+    assert 2 * BEAT_SECONDS < PRESENT_SECONDS < 3 * BEAT_SECONDS
 
 
 async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembers_so_many() -> None:

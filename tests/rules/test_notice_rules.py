@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.acts.presence.presence import Wake
-from teamroom.server.rules.letters import KINDS, LINES, Day, Matter, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import Kind, held_until, kind_of, next_time, quiet_until, retry_at
 from teamroom.server.settings import Settings
 from tests.support.promises import house, promise
@@ -185,24 +185,24 @@ def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, 
 
 @promise("SAF3")
 @given(
-    st.lists(st.builds(Matter, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
+    st.lists(st.builds(Notice, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
              min_size=1, max_size=40)
 )  # fmt: skip
-def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters: list[Matter]) -> None:
-    found = letter(matters, "acme", "https://room.example")
+def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(notices: list[Notice]) -> None:
+    found = letter(notices, "acme", "https://room.example")
     lines = found.body.splitlines()
     assert found.title.startswith("[Teamroom acme] ")
-    assert len(lines) == min(len(matters), LINES) + (len(matters) > LINES) + 2
+    assert len(lines) == min(len(notices), LINES) + (len(notices) > LINES) + 2
     assert lines[-1] == "https://room.example"
-    commands = {matter.command for matter in matters}
-    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {matters[0].seq - 1}"
+    commands = {notice.command for notice in notices}
+    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {notices[0].seq - 1}"
     assert lines[-2] == expected
-    more = int(lines[LINES].split()[2]) if len(matters) > LINES else 0
-    assert len([line for line in lines if line.endswith(": what")]) + more == len(matters)
+    more = int(lines[LINES].split()[2]) if len(notices) > LINES else 0
+    assert len([line for line in lines if line.endswith(": what")]) + more == len(notices)
     numbers = [
         part.partition(" (")[2].rstrip(")") or "1" for part in found.title.removeprefix("[Teamroom acme] ").split(", ")
     ]
-    assert sum(map(int, numbers)) == len(matters)
+    assert sum(map(int, numbers)) == len(notices)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +239,6 @@ def test_letters_in_figures() -> None:
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
     words = "@olga sent this test letter. You need not do anything."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
-    two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
+    two = [Notice("stuck", 4, "a", "x"), Notice("needs you", 5, "b", "x"), Notice("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"
     assert letter(two, "", "").body == "stuck: a\nneeds you: b\nstuck: c\nx"

@@ -11,9 +11,9 @@ from teamroom.server.rules.folding import (
     HELD,
     Cause,
     digest_line,
+    join_wakes,
     notes_line,
     runs,
-    told,
 )
 from teamroom.server.rules.text import LINE_CHARACTERS
 from tests.support.promises import promise
@@ -124,7 +124,7 @@ causes_ = st.lists(
 def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
     causes: list[Cause], limit: int, paused_until: float
 ) -> None:
-    found = told(causes, lambda at: at < paused_until, limit)
+    found = join_wakes(causes, lambda at: at < paused_until, limit)
     newest = max((wake.newest.seq for wake in found), default=0)
     assert sorted(cause for wake in found for cause in wake.causes) == sorted(c for c in causes if c.seq <= newest)
     assert bool(found) == bool(causes)
@@ -136,7 +136,7 @@ def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
 @promise("QUI4")
 @given(causes_, st.floats(0, 10))
 def test_what_is_joined_belongs_together(causes: list[Cause], paused_until: float) -> None:
-    for wake in told(causes, lambda at: at < paused_until, 50):
+    for wake in join_wakes(causes, lambda at: at < paused_until, 50):
         if wake.digest == HELD:
             assert all(cause.at < paused_until for cause in wake.causes)
         elif wake.digest == BEYOND:

@@ -9,7 +9,16 @@ from teamroom.server.clock import Gap
 from teamroom.server.facts.owed import RULES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
-from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
+from teamroom.server.rules.folding import (
+    BEYOND,
+    DIGEST_CHARACTERS,
+    HELD,
+    Cause,
+    ShownWake,
+    digest_line,
+    join_wakes,
+    notes_line,
+)
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
 from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
@@ -655,49 +664,56 @@ def cause(seq: int, subject: str, *, sender: str = "olga", reason: str = "mentio
 def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> None:
     wakes = [cause(1, "M-1"), cause(2, "M-2", folded=1), cause(3, "M-1"), cause(4, "M-4", folded=1), cause(5, "M-5")]
     one, beyond, late = [wakes[0], wakes[2]], [wakes[1], wakes[3]], [wakes[4]]
-    assert told(wakes, None, 9) == [Told(one), Told(beyond, BEYOND), Told(late)]
-    assert told(wakes, lambda at: at in (2, 5), 9) == [Told(one), Told([wakes[3]]), Told([wakes[1], wakes[4]], HELD)]
-    assert told(wakes, lambda at: at == 2, 9)[0] == Told([wakes[1]])
-    assert told(wakes, None, 2) == [Told(one), Told(beyond, BEYOND)]
-    assert told(wakes, None, 1) == [Told([wakes[0]])]
-    assert told([cause(1, "M-1"), cause(2, "M-1"), cause(2, "M-2")], None, 1) == [Told([cause(1, "M-1")])]
-    assert told([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [Told([cause(1, "M-1")]), Told([cause(1, "M-2")])]
+    assert join_wakes(wakes, None, 9) == [ShownWake(one), ShownWake(beyond, BEYOND), ShownWake(late)]
+    assert join_wakes(wakes, lambda at: at in (2, 5), 9) == [
+        ShownWake(one),
+        ShownWake([wakes[3]]),
+        ShownWake([wakes[1], wakes[4]], HELD),
+    ]
+    assert join_wakes(wakes, lambda at: at == 2, 9)[0] == ShownWake([wakes[1]])
+    assert join_wakes(wakes, None, 2) == [ShownWake(one), ShownWake(beyond, BEYOND)]
+    assert join_wakes(wakes, None, 1) == [ShownWake([wakes[0]])]
+    assert join_wakes([cause(1, "M-1"), cause(2, "M-1"), cause(2, "M-2")], None, 1) == [ShownWake([cause(1, "M-1")])]
+    assert join_wakes([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [
+        ShownWake([cause(1, "M-1")]),
+        ShownWake([cause(1, "M-2")]),
+    ]
 
 
 @pytest.mark.parametrize(
     ("wake", "line"),
     [
         (
-            Told([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
+            ShownWake([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
             "3 wakes arrived while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
             "In full: read_messages mentions ann, after 6",
         ),
         (
-            Told([cause(7, "M-1"), cause(8, "T-2", reason="assigned"), cause(9, "M-1")], BEYOND),
+            ShownWake([cause(7, "M-1"), cause(8, "T-2", reason="assigned"), cause(9, "M-1")], BEYOND),
             "3 more from @olga: mention M-1; assigned T-2. In full: read_messages mentions ann, after 6",
         ),
         (
-            Told([cause(7, "T-1"), cause(8, "T-2")], BEYOND),
+            ShownWake([cause(7, "T-1"), cause(8, "T-2")], BEYOND),
             "2 more from @olga: mention T-1, T-2. In full: read_board",
         ),
         (
-            Told([cause(n, f"T-{n}") for n in range(1, 13)], BEYOND),
+            ShownWake([cause(n, f"T-{n}") for n in range(1, 13)], BEYOND),
             "12 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12. "
             "In full: read_board",
         ),
         (
-            Told([cause(n, f"T-{n}") for n in range(1, 16)], BEYOND),
+            ShownWake([cause(n, f"T-{n}") for n in range(1, 16)], BEYOND),
             "15 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12 and 3 others. "
             "In full: read_board",
         ),
     ],
 )
-def test_the_line_of_a_digest(wake: Told, line: str) -> None:
+def test_the_line_of_a_digest(wake: ShownWake, line: str) -> None:
     assert digest_line(wake, "ann") == line
 
 
 def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
-    wake = Told([cause(n, f"M-{n}", sender=f"{n}" + "a" * 30) for n in range(1, 14)], HELD)
+    wake = ShownWake([cause(n, f"M-{n}", sender=f"{n}" + "a" * 30) for n in range(1, 14)], HELD)
     line = digest_line(wake, "ann")
     assert len(line) == DIGEST_CHARACTERS
     assert line.endswith("… and 1 others. In full: read_messages mentions ann, after 0")

@@ -111,7 +111,7 @@ async def test_a_room_whose_last_commits_are_spoilt_is_read_only_and_left_as_it_
     image, token = await a_crashed_room_with_a_spoilt_log(tmp_path)
     before = kept(image)
     async with running_room(image) as room:
-        assert "the seal saw entry" in str(room.room.store.damage)
+        assert "the seal covers entry" in str(room.room.store.damage)
         owner = await room.connect("olga", token)
         assert (await owner.refused("enroll", name="tester"))["code"] == "storage"
         assert (await owner("who"))["members"]
@@ -182,7 +182,7 @@ async def test_a_restore_over_an_old_copy_begins_an_epoch_that_never_was(tmp_pat
     assert [shell(folder, "restore", made["path"], "--json").json["epoch"] for _ in range(2)] == [2, 3]
     shutil.copyfile(copy, folder / DATABASE)
     async with running_room(folder) as room:
-        assert "the seal saw epoch 3" in str(room.room.store.damage)
+        assert "the seal is of epoch 3" in str(room.room.store.damage)
     assert shell(folder, "restore", made["path"], "--json").json["epoch"] == 4
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger("teamroom.store")
 
 @dataclass(slots=True)
 class Job:
-    """An act on its way: what to run, what to run in its place if it raises, and what came of it."""
+    """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
 
     work: Work
     recover: Recover
@@ -221,7 +221,7 @@ class Committer:
                 log.exception("the rollback failed")
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        """Whether an act that met a full disk has space now: the reserve was just released, and is kept for it."""
+        """Whether an act that met a full disk can run again: it may use the reserve, which was just released."""
         return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
     def _note_damage(self, error: Exception) -> None:

@@ -1,7 +1,7 @@
 """The writer: one thread that commits the acts of all members in turn, and answers their callers.
 
-An act runs from its first statement to its last on this thread, so a caller that leaves in the middle cannot leave half
-of it. Callers get their answers after the commit. `server/store/line.py` decides which act is next.
+An act runs from its first statement to its last on this thread, so no caller can leave half of an act behind. Callers
+get their answers after the commit. `server/store/line.py` decides which act is next.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ IDLE_SECONDS = 1.0
 
 
 class Writer:
-    """Runs acts on its thread; see the module for how."""
+    """Runs acts on its thread."""
 
     def __init__(self, committer: Committer, settings: Settings, carry_out: CarryOut) -> None:
         self.committer = committer
