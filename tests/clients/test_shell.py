@@ -482,6 +482,14 @@ async def test_help_names_every_command(shell: Shell) -> None:
     for command in ("up", "enroll", "revoke", "pause", "resume", "kill", "board", "stream", "roster", "receipts",
                     "verify", "doctor", "connect"):  # fmt: skip
         assert f"\n  {command} " in done.out
+    assert not [line for line in done.out.splitlines() if line.startswith("  ") and line.endswith("...")]
+
+
+async def test_help_names_arguments_without_the_types_of_python(shell: Shell) -> None:
+    done = await shell.here("attest", "--help")
+    assert "attest [OPTIONS] NAME CAPABILITY…" in done.out
+    assert "[OPTIONS] [TASK]" in (await shell.here("board", "--help")).out
+    assert "<" not in done.out
 
 
 async def test_the_shell_finds_the_room_by_its_settings_where_nothing_else_says_where(tmp_path: Path) -> None:

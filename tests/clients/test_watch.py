@@ -231,8 +231,8 @@ def done(room: WatchedRoom, since: int) -> bool:
 
 def left_given_up(task: str) -> str:
     return (
-        f"@builder was given up ({task}), and its owner was notified. It is left alone until it acts, or until "
-        f"a person requests its repair (the tool repair)."
+        f"The watchdog gave up on @builder ({task}), and its owner was notified. It does nothing more until "
+        f"@builder acts or a person requests a repair (the tool repair)."
     )
 
 
@@ -253,7 +253,7 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
     assert (alert["reason"], message["task"]) == ("alert", task)
     assert message["text"].count("ended with 3") == 3
-    assert "Check it, then request its repair or start it yourself." in message["text"]
+    assert "Check it, then request a repair or start it yourself." in message["text"]
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
@@ -293,12 +293,12 @@ def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_o
         kill_9(room, "builder")
         dog.until("gave_up")
         output = f"Its output: {room.folder / 'runtimes.state' / 'builder.log'}, on the watchdog's machine."
-        assert told_last(room).splitlines()[-2:] == ["1 of them in earlier repairs.", output]
+        assert told_last(room).splitlines()[-2:] == ["Restarts in earlier repairs: 1.", output]
         assert told_last(room).count("ended with 3") == 2
         room.owner("repair", name="builder", found="try once more")
         dog.until("gave_up")
         lines = told_last(room).splitlines()
-        assert lines[-3:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs.", output]
+        assert lines[-3:] == ["Restarts earlier in this repair: 2.", "Restarts in earlier repairs: 1.", output]
 
 
 def told_last(room: WatchedRoom) -> str:
@@ -506,7 +506,7 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
         dog.tasks.start_soon(dog.listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
-    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is retried. Let some end."
+    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. Retrying. Let some end."
 
 
 @promise("PRS4")
@@ -824,7 +824,7 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
     with room.watching("rex", config) as dog:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
-        assert (second.code, "already watches on this machine" in second.err) == (1, True)
+        assert (second.code, "is already watching on this machine" in second.err) == (1, True)
         assert second.out == "", "what the first looks after it does not leave"
         assert dog.stop() == 130
         dog.until("leaves")
