@@ -66,7 +66,7 @@ async def test_each_change_leaves_a_receipt_with_both_values_and_none_where_noth
     assert (receipt["detail"]["before"], receipt["detail"]["value"]) == ("declared", "attested")
     assert "from declared to attested" in receipt["summary"]
     again = await owner("set_policy", name="trust", value="attested")
-    assert (again["receipt"], again["note"]) == (None, "it had this value already")
+    assert (again["receipt"], again["note"]) == (None, "it already had this value")
 
 
 async def test_only_a_room_owner_sets_policy_and_no_agent_can_be_one(room: RunningRoom) -> None:
@@ -192,7 +192,7 @@ def test_what_the_server_was_started_with_and_what_the_policy_may_change_are_two
 async def test_the_shell_shows_and_sets_the_policy(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     done = await shell.here("policy", "trust", "proven")
-    assert done.out.startswith("trust is now proven, and was declared")
+    assert done.out.startswith("trust is now proven (was declared")
     shown = await shell.here("policy")
     (line,) = [line for line in shown.out.splitlines() if line.startswith("trust ")]
     assert "proven" in line

@@ -158,7 +158,7 @@ def test_no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_data
             room.stop()
             assert room.process.stdout is not None
             written = room.process.stdout.read() + metrics.text + "".join(done.out + done.err for done in said)
-        assert "was not reached by channel 2 of 2" in written
+        assert "could not be reached on channel 2 of 2" in written
         assert found(canaries, written) == []
         for copy in (room.folder / "room.db", *(room.folder / "backups").glob("*.db")):
             assert found(canaries, database(copy)) == [], copy.name

@@ -112,7 +112,10 @@ async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, ph
             ("[Teamroom] needs you", "needs you: @builder assigned T-1 to you: “paint”\nteamroom board T-1"),
             ("[Teamroom] needs you", "needs you: @builder declined T-1: “no brush”\nteamroom board T-1"),
             ("[Teamroom] needs you", "needs you: @builder offers you O-2: “too high”\nteamroom board T-3"),
-            ("[Teamroom] needs you", "needs you: @builder alerts in M-1: “the paint is on fire”\nteamroom board T-1"),
+            (
+                "[Teamroom] needs you",
+                "needs you: @builder raised an alert in M-1: “the paint is on fire”\nteamroom board T-1",
+            ),
         ]
 
 
@@ -203,8 +206,8 @@ async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phon
             await live("heartbeat", note=f"thinking {quarter}")
             await room.later(900)
         (reminded,) = phone.letters
-        assert reminded[1].endswith(" reminded 5 times\nteamroom board T-1")
-        assert reminded[1].startswith("stuck: @live owes T-1 since ")
+        assert reminded[1].endswith(" despite 5 reminders\nteamroom board T-1")
+        assert reminded[1].startswith("stuck: @live has not acted on T-1 for ")
 
 
 @promise("PRS4")
@@ -237,7 +240,7 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         lines = [
             "who did this: 2 members, 3 acts, 0 completed",
             "who has it now: 1 claimed, 0 blocked, 0 in review, 0 open; 0 waiting for you",
-            "who noticed it broke: members got stuck 0 times, 0 letters not delivered",
+            "who noticed it broke: 0 reports of stuck members, 0 letters not delivered",
             "who can stop it: stopped 0 times; 0 members paused now",
             "teamroom overnight",
         ]
@@ -335,10 +338,10 @@ async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_
                 await member("heartbeat", note=f"at {room.time()}", busy_until=2 * HOUR)
             await room.later(HOUR)
         ((_, body),) = phone.letters
-        assert f"@asker alerts in {alerts[1]}" in body
-        assert f"@slow owes {asks[1]}" in body
+        assert f"@asker raised an alert in {alerts[1]}" in body
+        assert f"@slow has not acted on {asks[1]}" in body
         assert f"in {alerts[0]}" not in body
-        assert f"owes {asks[0]}" not in body
+        assert f"acted on {asks[0]}" not in body
 
 
 @pytest.mark.parametrize("how", ["renewed", "killed", "still owed"])
@@ -543,7 +546,7 @@ async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tm
                 await room.later(61)
         (failed,) = entries(room, "notify")
         assert (failed["subject"], failed["outcome"], failed["actor"]) == ("@olga", "failed", 1)
-        line = "@olga was not reached by channel 1 of 1 after 3 tries in 2 min (the service did not accept it); "
+        line = "@olga could not be reached on channel 1 of 1 after 3 tries in 2 min (the service did not accept it); "
         assert failed["summary"].startswith(line)
         shown = (await owner.client.read_resource("teamroom://stream")).contents
         assert line in shown[0].text
@@ -572,7 +575,7 @@ async def test_a_channel_that_fails_holds_up_no_other(tmp_path: Path, phone: Rec
             assert phone.titles == ["[Teamroom] needs you"]
             await room.later(61)
             (failed,) = entries(room, "notify")
-            assert "by channel 2 of 2 after 2 tries" in failed["summary"]
+            assert "on channel 2 of 2 after 2 tries" in failed["summary"]
             assert (phone.tries, second.tries) == (1, 2)
 
 
@@ -714,7 +717,7 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
     async with running_room(tmp_path / "room", supervised=True, **settings) as room:
         done = await shell_of(room).here("notify", "olga")
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
-        body = "@olga sent this test letter. You need not do anything.\nteamroom board"
+        body = "@olga sent this test letter. No action is needed.\nteamroom board"
         assert phone.letters == [("[Teamroom] test", body)]
         phone.status = 500
         again = await shell_of(room).here("notify", "@olga", "--json")

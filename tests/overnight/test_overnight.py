@@ -190,11 +190,11 @@ async def test_a_day_of_five_agents_answers_what_broke_and_who_noticed(day: Runn
     assert shown(night, "broke", "presence") == [("@hollow", "room", "")]
     assert shown(night, "broke", "recovered") == [("@crashed", "room", "repaired by @rex (T-9)")]
     assert {subject for subject, *_ in shown(night, "broke", "overdue")} == {"T-5", "T-6"}
-    assert shown(night, "broke", "sent_back") == [("T-2", "tester", "now claimed, completed before by @builder")]
+    assert shown(night, "broke", "sent_back") == [("T-2", "tester", "now claimed, after @builder had completed it")]
     assert shown(night, "broke", "alert") == [("M-4", "tester", "")]
     (refused,) = [line for line in night["broke"]["shown"] if line["kind"] == "refused"]
     assert (refused["subject"], refused["times"]) == ("@builder", 3)
-    assert refused["line"] == "@builder was refused claim_task 3"
+    assert refused["line"] == "@builder was refused: claim_task (3)"
 
 
 async def test_a_day_of_five_agents_answers_who_is_stopped_by_whom_why_and_until_when(day: RunningRoom) -> None:
@@ -223,9 +223,9 @@ async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_perso
     owner = await day.owner()
     _, words, _ = await owner.said("overnight", hours=24)
     for expected in (
-        "- M-2 waits for an answer of @olga since 1 h, asked by @scribe: “which version is it?”",
+        "- M-2 has waited 1 h for an answer from @olga, asked by @scribe: “which version is it?”",
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
-        "- T-2, noticed by @tester 1 h ago; now claimed, completed before by @builder. @tester sent back T-2: “it does",
+        "- T-2, noticed by @tester 1 h ago; now claimed, after @builder had completed it. @tester sent back T-2: “it",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
         "- T-4 blocked @tester (live) for “the password of @olga”: “keys”",
         "- @builder completed 2, handed over 1, reports 1; newest T-2 “load test”, T-1 “limiter”",
@@ -566,13 +566,13 @@ async def test_a_notice_that_was_not_delivered_is_what_broke(room: RunningRoom) 
     owner = await room.owner()
 
     def fail(tx: Any) -> None:
-        line = "@olga was not reached by channel 1 of 1 after 3 tries"
+        line = "@olga could not be reached on channel 1 of 1 after 3 tries"
         log.append(tx, log.ROOM_AUTHOR, act="notify", subject="@olga", outcome="failed", summary=line)
 
     await room.room.door.act_as_room(fail)
     (broken,) = (await read(owner))["broke"]["shown"]
     assert (broken["kind"], broken["subject"], broken["by"]) == ("undelivered", "@olga", "room")
-    assert "not reached" in broken["line"]
+    assert "could not be reached" in broken["line"]
 
 
 async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:

@@ -223,7 +223,7 @@ def test_each_matter_has_the_command_that_acts_on_it(reason: str, subject: str, 
 
 def test_letters_in_figures() -> None:
     assert line_of("alert", "@builder", "room", "@builder is gone: silent", True) == "@builder is gone: silent"
-    assert line_of("alert", "M-1", "builder", "fire", False) == "@builder alerts in M-1: “fire”"
+    assert line_of("alert", "M-1", "builder", "fire", False) == "@builder raised an alert in M-1: “fire”"
     assert line_of("offer", "O-1", "builder", "yours", False) == "@builder offers you O-1: “yours”"
     assert line_of("overdue", "T-1", None, "The lease is over: paint", False) == "The lease is over: “paint”"
     found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "acme", "https://room.example")
@@ -231,13 +231,13 @@ def test_letters_in_figures() -> None:
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
         "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 waiting for you",
-        "who noticed it broke: members got stuck 9 times, 10 letters not delivered",
+        "who noticed it broke: 9 reports of stuck members, 10 letters not delivered",
         "who can stop it: stopped 11 times; 12 members paused now",
         "teamroom overnight",
         "https://room.example",
     ]
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
-    words = "@olga sent this test letter. You need not do anything."
+    words = "@olga sent this test letter. No action is needed."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
     two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"

@@ -133,7 +133,7 @@ async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_i
     asked = await owner("repair", name="crashed", found="its disk is mended")
     assert (asked["task"], asked["released"], asked["ordered"]) == (task, False, True)
     assert asked["receipt"] is not None
-    line = f"{task}, the repair of @crashed, is ordered: its disk is mended"
+    line = f"{task}, the repair of @crashed, was ordered: its disk is mended"
     assert [(w["reason"], w["line"]) for w in (await rex("check_in", after=seen))["wakes"]] == [("repair", line)]
     newest = (await owner("read_board", task=task))["task"]["history"][0]
     assert (newest["kind"], newest["member"], newest["text"]) == ("ordered", "olga", "its disk is mended")

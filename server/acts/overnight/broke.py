@@ -207,7 +207,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),
-                became=f"now {state_in_words(state)}, completed before by @{row.completer}",
+                became=f"now {state_in_words(state)}, after @{row.completer} had completed it",
             )
         )
     return found
@@ -233,5 +233,5 @@ def _refused(tx: Reading, since: float) -> Sequence[Broken]:
 
 
 def _refusals(name: str, rows: list[RefusalCount]) -> str:
-    acts = ", ".join(f"{row.act} {row.entries}" for row in rows)
-    return one_line(f"@{name} was refused {acts}")
+    acts = ", ".join(f"{row.act} ({row.entries})" for row in rows)
+    return one_line(f"@{name} was refused: {acts}")
