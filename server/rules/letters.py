@@ -73,7 +73,7 @@ def digest(day: Day, room: str, link: str) -> Letter:
 
 
 def trial(sender: str, room: str, link: str) -> Letter:
-    """A letter that only shows that it arrives."""
+    """A test letter, which needs no action."""
     return _letter("test", [f"@{sender} sent this test letter. No action is needed."], "teamroom board", room, link)
 
 

@@ -1,4 +1,4 @@
-"""Enrols members, and gives, rotates and revokes their tokens."""
+"""Enrolls members, and gives, rotates and revokes their tokens."""
 
 import re
 from dataclasses import asdict
@@ -87,7 +87,7 @@ class Revoked(Reply):
 
 
 def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
-    """Enrol a member, add or rotate a token of one, or revive one. Raises Refusal."""
+    """Enroll a member, add or rotate a token of one, or revive one. Raises Refusal."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
     if normalize_name(name) in RESERVED:

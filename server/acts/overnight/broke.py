@@ -24,7 +24,7 @@ ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
 """Suspicions whose end the log does not record."""
 
 Became = Callable[[Reading, ReceiptRow], tuple[bool, str]]
-"""From a log entry to whether its matter is over, and the outcome in words."""
+"""Returns whether the problem in a log entry is over, and the outcome in words."""
 
 BrokenKind = Literal[
     "restore",
