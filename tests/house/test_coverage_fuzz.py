@@ -52,7 +52,7 @@ def changed(name: str, count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_whatever_bytes_come_the_room_answers_or_refuses(name: str) -> None:
+def test_the_room_answers_or_refuses_any_bytes(name: str) -> None:
     for data in [*TARGETS[name].seeds, *changed(name, CHANGED[name])]:
         TARGETS[name].check(data)
 

@@ -64,7 +64,7 @@ async def test_the_page_of_the_tools_is_what_the_room_answers(tmp_path: Path) ->
 
 
 @by_page
-def test_no_page_counts_by_hand_what_changes(page: Path) -> None:
+def test_no_page_contains_a_hand_written_count_that_can_change(page: Path) -> None:
     if page != TOOLS_PAGE:
         assert re.findall(rf"\b{NUMBER} (?:more |further )?{COUNTED}\b", by_hand(read(page)), re.IGNORECASE) == []
 

@@ -92,7 +92,7 @@ async def test_a_question_arrives_once_and_says_who_asks_and_what_to_do(tmp_path
 
 
 @promise("HND6")
-async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, phone: Receiver) -> None:
+async def test_work_that_is_assigned_to_a_person_causes_a_notice(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_group_seconds=0, notify_per_hour=100)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -119,7 +119,7 @@ async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, ph
         ]
 
 
-async def test_what_asks_nothing_of_a_person_rings_nowhere(tmp_path: Path, phone: Receiver) -> None:
+async def test_events_that_need_no_action_of_a_person_cause_no_notice(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -147,7 +147,7 @@ async def test_a_review_that_waits_for_a_person_arrives_once(tmp_path: Path, pho
         assert phone.letters == [("[Teamroom] review waiting", body)]
 
 
-async def test_who_answers_for_a_member_is_told_that_somebody_else_stopped_it(tmp_path: Path, phone: Receiver) -> None:
+async def test_the_owner_of_a_member_is_notified_when_somebody_else_stops_it(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_group_seconds=1)) as room:
         owner = await room.owner()
         (hanna,) = await room.enroll("hanna", kind="human", role="owner")
@@ -175,7 +175,7 @@ async def test_who_answers_for_a_member_is_told_that_somebody_else_stopped_it(tm
 
 
 @promise("PRS4")
-async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_gone_member_and_an_expired_lease_are_reported_as_stuck(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         live, slow = await room.enroll("live", "slow")
         await live("check_in", mode="live")
@@ -196,7 +196,7 @@ async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path
 
 
 @promise("REM2")
-async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_task_with_unanswered_reminders_is_reported_as_stuck(tmp_path: Path, phone: Receiver) -> None:
     settings = told(phone, lease_seconds=DAY, lease_max_seconds=DAY)
     async with running_room(tmp_path / "room", **settings) as room:
         (live,) = await room.enroll("live", mode="live")
@@ -211,7 +211,9 @@ async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phon
 
 
 @promise("PRS4")
-async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_zombie_that_acts_again_before_the_letter_is_not_mentioned_in_it(
+    tmp_path: Path, phone: Receiver
+) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (live,) = await room.enroll("live")
         await live("check_in", mode="live")
@@ -226,7 +228,7 @@ async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: P
 
 
 @promise("QUI1")
-async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_anything(
+async def test_the_daily_digest_comes_at_its_time_and_only_after_a_day_with_events(
     tmp_path: Path, phone: Receiver
 ) -> None:
     settings = told(phone, notify_digest="08:00", notify_zone="Europe/Berlin")
@@ -256,7 +258,7 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
 
 
 @pytest.mark.parametrize(("clock", "known"), [("", 6), ("08:00", 3)])
-async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest(
+async def test_old_letters_are_deleted_with_the_next_one(
     tmp_path: Path, phone: Receiver, clock: str, known: int
 ) -> None:
     """The newest letter, a digest where there is one, takes with it what is older than thirty days."""
@@ -276,7 +278,7 @@ async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest
 # ------------------------------------------------------------------ grouped, capped, quiet, left out
 
 
-async def test_what_comes_within_the_span_is_one_letter_with_a_line_each(tmp_path: Path, phone: Receiver) -> None:
+async def test_notices_within_the_span_share_one_letter_with_a_line_each(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
         for number in range(12):
@@ -292,7 +294,7 @@ async def test_what_comes_within_the_span_is_one_letter_with_a_line_each(tmp_pat
         assert lines[10:] == ["… and 3 more", f"teamroom stream --after {first - 1}"]
 
 
-async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
+async def test_notices_beyond_the_hourly_cap_are_held_and_then_sent_as_one_letter(
     tmp_path: Path, phone: Receiver
 ) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_per_hour=2)) as room:
@@ -310,7 +312,7 @@ async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
         assert (found["teamroom_notices_held"], found["teamroom_deliveries_total outcome=delivered"]) == (0, 3)
 
 
-async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_are_in_no_letter(
+async def test_debts_and_alerts_that_were_settled_in_quiet_hours_are_in_no_letter(
     tmp_path: Path, phone: Receiver
 ) -> None:
     settings = told(phone, notify_quiet="22:00-07:00", reminders_per_task=1, notify_per_hour=100)
@@ -407,7 +409,7 @@ async def test_a_letter_that_was_written_before_the_quiet_hours_waits_through_th
         assert phone.titles == ["[Teamroom] needs you"]
 
 
-async def test_who_read_it_in_the_room_first_is_not_told_any_more(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_notice_that_was_read_in_the_room_is_not_sent(tmp_path: Path, phone: Receiver) -> None:
     phone.status = 503
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
@@ -427,7 +429,7 @@ async def test_who_read_it_in_the_room_first_is_not_told_any_more(tmp_path: Path
 
 
 @promise("SAF2")
-async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver) -> None:
+async def test_redacted_content_is_in_no_letter(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -438,7 +440,9 @@ async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver
         assert "swordfish" not in phone.letters[0][1]
 
 
-async def test_a_paused_person_is_told_that_alone_and_a_killed_one_nothing(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_paused_person_gets_only_the_letter_about_the_pause_and_a_killed_one_none(
+    tmp_path: Path, phone: Receiver
+) -> None:
     async with running_room(tmp_path / "room", **{**told(), "notify": {"hanna": [phone.url]}}) as room:
         owner = await room.owner()
         await room.enroll("hanna", kind="human")
@@ -478,7 +482,7 @@ async def a_night(room: RunningRoom) -> None:
 
 
 @promise("QUI1")
-async def test_without_a_channel_nothing_is_written_and_with_one_it_is(tmp_path: Path, phone: Receiver) -> None:
+async def test_letters_are_written_only_for_people_with_a_channel(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "silent") as room:
         await a_night(room)
         assert kept(room) == {"notice": 0, "delivery": 0, "due": 0}
@@ -490,7 +494,7 @@ async def test_without_a_channel_nothing_is_written_and_with_one_it_is(tmp_path:
         assert phone.tries >= 2
 
 
-async def test_a_channel_that_was_taken_out_of_the_settings_leaves_nothing_behind(
+async def test_a_channel_that_was_removed_from_the_settings_leaves_nothing_behind(
     tmp_path: Path, phone: Receiver
 ) -> None:
     phone.status = 503
@@ -512,7 +516,7 @@ async def test_a_channel_that_was_taken_out_of_the_settings_leaves_nothing_behin
 # ------------------------------------------------------------------ what does not arrive
 
 
-async def test_a_receiver_that_was_down_gets_the_letter_once_it_is_up(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_service_that_was_down_gets_the_letter_once_it_is_up(tmp_path: Path, phone: Receiver) -> None:
     phone.status = 503
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
@@ -565,7 +569,7 @@ async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tm
         assert len(entries(room, "notify")) == 2, "equal failures are said once a day"
 
 
-async def test_a_channel_that_fails_holds_up_no_other(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_channel_that_fails_does_not_delay_the_others(tmp_path: Path, phone: Receiver) -> None:
     with receiver() as second:
         second.status = 500
         async with running_room(tmp_path / "room", **told(phone, second, notify_tries=2)) as room:
@@ -641,7 +645,7 @@ def test_a_server_killed_before_and_while_a_letter_is_sent_loses_none(tmp_path: 
     assert phone.titles == ["[Teamroom] stopped"]
 
 
-async def test_what_became_of_a_letter_is_written_down_once_the_disk_has_room_and_it_is_not_sent_again(
+async def test_the_outcome_of_a_letter_is_recorded_once_the_disk_has_room_and_it_is_not_sent_twice(
     tmp_path: Path, phone: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliver, "AGAIN_SECONDS", 0.01)
@@ -706,13 +710,13 @@ async def test_a_room_restored_from_a_backup_sends_nothing_of_what_was_before(tm
 
 
 @promise("SAF2")
-async def test_no_tool_sets_a_channel(room: RunningRoom) -> None:
+async def test_no_tool_changes_a_channel(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name="notify", value='{"olga": ["json://elsewhere"]}')
     assert "not a policy setting" in refusal["why"]
 
 
-async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path, phone: Receiver) -> None:
+async def test_the_shell_sends_a_test_letter_and_says_whether_it_arrived(tmp_path: Path, phone: Receiver) -> None:
     settings = {"notify": {"olga": [phone.url]}, "notify_quiet": "00:00-23:59"}
     async with running_room(tmp_path / "room", supervised=True, **settings) as room:
         done = await shell_of(room).here("notify", "olga")
@@ -731,7 +735,7 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
         assert "127.0.0.1" not in shown.out
 
 
-async def test_only_who_runs_the_room_tries_the_channels_of_others(tmp_path: Path, phone: Receiver) -> None:
+async def test_only_operators_test_the_channels_of_others(tmp_path: Path, phone: Receiver) -> None:
     with receiver() as hannas:
         async with running_room(tmp_path / "room", notify={"olga": [phone.url], "hanna": [hannas.url]}) as room:
             (hanna,) = await room.enroll("hanna", kind="human")
@@ -751,7 +755,7 @@ async def test_only_who_runs_the_room_tries_the_channels_of_others(tmp_path: Pat
             assert [person["name"] for person in seen["people"]] == ["olga", "hanna"]
 
 
-async def test_doctor_names_whom_a_channel_cannot_reach(tmp_path: Path, phone: Receiver) -> None:
+async def test_doctor_names_people_that_a_channel_cannot_reach(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room") as room:
         await room.enroll("builder")
         toml = (
@@ -789,7 +793,7 @@ async def test_without_the_extra_the_room_says_how_to_install_it(
         assert phone.tries == 0
 
 
-def test_what_libraries_log_of_a_channel_is_kept_nowhere(phone: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_of_libraries_about_channels_are_discarded(phone: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: from another thread the same call would leave its path in the log."""
     root = logging.getLogger()
     before = root.handlers[:], root.level

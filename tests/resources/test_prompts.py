@@ -64,7 +64,7 @@ async def test_stop_everything_leads_to_one_call_of_pause(room_of_each_era: Runn
     assert 'pause with target "room" and reason "the \\"wrong\\" branch was pushed"' in text
 
 
-async def test_a_paused_member_is_refused_and_told_why(room_of_each_era: RunningRoom) -> None:
+async def test_a_paused_member_is_refused_with_the_reason(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     (agent,) = await room.enroll("agent")
@@ -81,7 +81,7 @@ async def test_a_paused_member_is_refused_and_told_why(room_of_each_era: Running
         ("hand-over", {"task": "x" * 201}, "too_large"),
     ],
 )
-async def test_what_a_prompt_does_not_take_is_refused(
+async def test_an_unknown_argument_of_a_prompt_is_refused(
     room: RunningRoom, name: str, given: dict[str, str], code: str
 ) -> None:
     owner = await room.owner()

@@ -121,7 +121,7 @@ def test_quiet_hours_in_figures(quiet: str, clock: str, ends: float | None) -> N
 
 @promise("SAF3")
 @given(st.lists(st.floats(1, 3 * HOUR), min_size=1, max_size=30), moments, settings_of)
-def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
+def test_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
     gaps: list[float], now: float, settings: Settings
 ) -> None:
     letters: list[float] = []
@@ -141,7 +141,7 @@ def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_
     assert all(late - early > HOUR - 1 for early, late in zip(letters, letters[cap:], strict=False))
 
 
-def test_what_is_held_in_figures() -> None:
+def test_letters_are_held_until_the_right_time() -> None:
     settings = Settings(notify_quiet="00:00-02:00", notify_per_hour=2)
     three = NEW_YEAR + 3 * HOUR
     assert held_until(None, three, settings) is None
@@ -151,7 +151,7 @@ def test_what_is_held_in_figures() -> None:
     assert held_until(NEW_YEAR - 1200, NEW_YEAR - 600, settings) == NEW_YEAR + 2 * HOUR, "the cap ends in quiet hours"
 
 
-def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> None:
+def test_the_gap_between_tries_doubles_up_to_an_hour_and_then_they_end() -> None:
     settings = Settings(notify_tries=10)
     gaps = [(retry_at(tries, NEW_YEAR, settings) or 0) - NEW_YEAR for tries in range(1, 10)]
     assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
@@ -169,7 +169,7 @@ def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> 
     st.text(min_size=1),
     st.sampled_from([None, "builder"]),
 )
-def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, sender: str | None) -> None:
+def test_a_text_of_a_member_cannot_close_its_quotation(reason: str, text: str, sender: str | None) -> None:
     text = " ".join(text.split())
     told = text if reason in ("mention", "alert", "offer") else f"@builder did T-1: {text}"
     if sender is None and reason in ("mention", "alert", "offer"):
@@ -217,7 +217,7 @@ def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters
         ("alert", "@builder", None, "teamroom roster builder"),
     ],
 )
-def test_each_matter_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
+def test_each_notice_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
     assert command_of(reason, subject, task, 7) == command
 
 
