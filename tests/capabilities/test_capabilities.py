@@ -100,7 +100,7 @@ async def test_a_proof_of_another_member_proves_nothing(room: RunningRoom, tmp_p
     assert (await builder.refused("declare_capabilities", proofs=stolen))["code"] == "bad_proof"
 
 
-async def test_an_answer_made_of_that_members_own_probe_does_prove(room: RunningRoom, tmp_path: Path) -> None:
+async def test_an_answer_to_the_probe_of_the_member_itself_is_accepted(room: RunningRoom, tmp_path: Path) -> None:
     """The twin: what stops the thief is its own nonce and name, not that it comes second."""
     builder, second = await planted(room, tmp_path / "proof", "builder", "second")
     await prove(builder, tmp_path)
@@ -244,7 +244,7 @@ async def test_planting_a_value_proves_nothing_and_its_planter_is_not_probed(roo
     assert refusal["code"] == "not_allowed"
 
 
-async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(
+async def test_the_planted_value_is_shown_once_and_is_nowhere_else(
     room: RunningRoom, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -334,9 +334,7 @@ def test_an_answer_fits_one_nonce_one_member_and_one_value(
 
 @settings(deadline=None, max_examples=50)
 @given(hexes, names, st.text("abc 'd\\$`\"*-~", min_size=1, max_size=20), hexes)
-def test_the_command_prints_the_answer_whatever_the_file_is_called(
-    nonce: str, name: str, file: str, value: str
-) -> None:
+def test_the_command_prints_the_answer_for_any_file_name(nonce: str, name: str, file: str, value: str) -> None:
     with TemporaryDirectory() as folder:
         stands(Path(folder) / file, value)
         printed = run(answer_command(nonce, name, f"cat < {shlex.quote(file)}"), Path(folder))

@@ -109,7 +109,7 @@ def test_the_address_of_a_server_that_runs_is_never_removed(tmp_path: Path) -> N
 # ------------------------------------------------------------------ --drill
 
 
-async def test_a_drill_shows_that_a_kill_binds_and_leaves_one_killed_member_however_often(tmp_path: Path) -> None:
+async def test_a_drill_shows_that_a_kill_takes_effect_and_leaves_only_one_killed_member(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         for _ in range(2):
             done = await shell_of(room).here("doctor", "--drill", "--json")
@@ -160,7 +160,7 @@ def _enrolled(room: Any) -> str:
 # ------------------------------------------------------------------ what else it looks at
 
 
-async def test_the_newest_backup_is_told_with_its_age_and_one_that_was_changed_is_a_problem(tmp_path: Path) -> None:
+async def test_the_newest_backup_is_shown_with_its_age_and_a_changed_one_is_a_problem(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         shell = shell_of(room)
         [line] = lines(await shell.here("doctor", "--json"), "backups")

@@ -167,7 +167,7 @@ def test_a_check_starts_nothing_and_shows_what_would_be_done(folder: Path) -> No
 # ------------------------------------------------------------------ the machine
 
 
-async def test_a_runtime_gets_no_token_but_its_own(folder: Path) -> None:
+async def test_a_runtime_gets_only_its_own_token(folder: Path) -> None:
     given = {"PATH": os.environ["PATH"], "TEAMROOM_TOKEN": "the watchdog's", "MINE": "mine", "HARMLESS": "yes"}
     out = folder / "out"
     script = f"import json, os; open({str(out)!r}, 'w').write(json.dumps(dict(os.environ)))"

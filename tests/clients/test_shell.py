@@ -216,7 +216,7 @@ async def test_kill_without_a_terminal_needs_yes_and_does_nothing_without(room: 
 
 
 @promise("CTL7")
-async def test_kill_on_a_terminal_names_exactly_whom_and_asks(room: RunningRoom, shell: Shell) -> None:
+async def test_kill_on_a_terminal_names_the_member_and_asks(room: RunningRoom, shell: Shell) -> None:
     [builder] = await room.enroll("builder")
 
     async def kill(answer: str) -> tuple[int, str]:

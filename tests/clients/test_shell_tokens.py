@@ -82,7 +82,7 @@ def test_a_token_file_overrides_the_variable_and_the_variable_overrides_the_owne
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_token_file_that_others_can_read_is_refused_with_the_command_that_mends_it(folder: Path, mode: int) -> None:
+def test_a_token_file_that_others_can_read_is_refused_with_the_command_that_fixes_it(folder: Path, mode: int) -> None:
     path = folder / OWNER_TOKEN
     path.chmod(mode)
     failure = refused(place(folder))

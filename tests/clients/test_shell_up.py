@@ -155,7 +155,7 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, take
     assert "teamroom up --port N" in done.err
 
 
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
     (tmp_path / "room").chmod(0o755)
     done = shell.now("up", "--port", "0")

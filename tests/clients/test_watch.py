@@ -237,7 +237,7 @@ def left_given_up(task: str) -> str:
 
 
 @promise("PRS4")
-def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
+def test_after_three_restarts_the_owner_is_notified_once_and_no_more_restarts_follow(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", DIES))
     with room.watching("rex", config) as dog:
         task = dog.until("gave_up")["task"]
@@ -284,7 +284,7 @@ def test_a_repair_that_was_given_up_is_made_once_more_for_each_request_of_a_pers
 
 
 @promise("PRS4")
-def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
+def test_the_owner_learns_which_restarts_are_from_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
     ends = room.folder / "ends"
     script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
     with room.watching("rex", room.config(room.runtime("builder", script))) as dog:

@@ -73,7 +73,7 @@ ATTACKS: dict[int, Attack] = {
         "the database read or changed behind the room's back",
         "the folder must have mode 0700; the log is chained, with a signed end outside the database",
         {
-            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it",),
+            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
             "test_verify_and_doctor": (
                 "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
                 "a_chain_that_was_rewritten_to_fit_is_found_by_the_seal",
@@ -223,10 +223,10 @@ ATTACKS: dict[int, Attack] = {
         "budgets, joined wakes, digests and a loop guard",
         {
             "test_quiet": (
-                "notes_beyond_the_budget_share_one_line_and_their_author_is_told",
+                "notes_beyond_the_budget_share_one_line_and_their_author_learns_it",
                 "wakes_beyond_ten_in_five_minutes_from_one_sender_become_one_digest",
                 "alerts_and_asks_are_refused_beyond_their_limit_until_there_is_room_again",
-                "two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once",
+                "two_agents_that_only_answer_each_other_are_stopped_and_their_owners_notified_once",
             )
         },
     ),
@@ -258,7 +258,7 @@ ATTACKS: dict[int, Attack] = {
         "refused as conflict; an id names one call of one member",
         {
             "test_log": ("the_same_request_id_with_other_arguments_is_refused",),
-            "test_bad_input": ("a_request_id_stands_for_one_call_of_one_member",),
+            "test_bad_input": ("a_request_id_identifies_one_call_of_one_member",),
         },
     ),
     26: Attack(
@@ -390,7 +390,7 @@ ATTACKS: dict[int, Attack] = {
             "test_logs": ("logs_contain_nothing_that_members_send", "without_the_filter_a_token_would_be_found"),
             "test_metrics": ("metrics_contain_no_name_and_no_text_of_a_member",),
             "test_backups": ("a_backup_contains_no_token_and_no_key",),
-            "test_capabilities": ("the_planted_value_is_shown_once_and_stands_nowhere_else",),
+            "test_capabilities": ("the_planted_value_is_shown_once_and_is_nowhere_else",),
         },
     ),
     40: Attack(

@@ -77,7 +77,7 @@ def test_the_command_says_how_to_install_the_fuzzer_where_it_is_missing(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
-def test_the_fuzzer_finds_the_fault_in_the_texts_by_itself() -> None:
+def test_the_fuzzer_finds_the_fault_in_the_texts_without_help() -> None:
     command = [
         sys.executable,
         "-m",

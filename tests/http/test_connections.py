@@ -157,7 +157,7 @@ def test_an_upgrade_to_another_protocol_is_not_made(room: RoomInThread, protocol
         assert 400 <= answer.status < 500
 
 
-def test_a_client_that_asks_before_it_sends_is_told_to_go_on(room: RoomInThread) -> None:
+def test_a_client_that_expects_a_continue_gets_it(room: RoomInThread) -> None:
     data = sent(room, expect="100-continue")
     with room.wire() as wire:
         wire.send(data[: -len(CALL)])
@@ -166,7 +166,7 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on(room: RoomInThread)
         assert wire.answer().status == 200
 
 
-def test_a_client_that_asks_without_a_token_is_not_told_to_go_on(room: RoomInThread) -> None:
+def test_a_client_that_expects_a_continue_without_a_token_is_refused(room: RoomInThread) -> None:
     with room.wire() as wire:
         wire.send(sent(room, expect="100-continue", authorization=None)[: -len(CALL)])
         assert wire.answer().status == 401

@@ -366,7 +366,7 @@ def test_the_revoked_token_of_a_revived_member_does_not_mention_the_kill(room: R
     assert "phoenix" not in answer.body.decode()
 
 
-def test_a_reason_that_ends_a_sentence_is_told_as_it_was_given(
+def test_a_reason_that_ends_with_an_exclamation_mark_is_shown_unchanged(
     room: RoomInThread, turned_away: dict[str, Turned]
 ) -> None:
     answer, _ = asked(room, call(room, turned_away["killed"].token, 1))

@@ -351,7 +351,7 @@ def test_listeners_that_never_read_cannot_exceed_the_cap_of_their_member(tmp_pat
 
 
 @promise("SAF3")
-def test_sessions_that_nobody_ended_do_not_keep_a_member_from_listening(tmp_path: Path) -> None:
+def test_abandoned_sessions_do_not_keep_a_member_from_listening(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", open_calls=5) as room, ExitStack() as stack:
         room.enroll("bot", "other")
         sessions = [stack.enter_context(room.legacy("bot")) for _ in range(8)]

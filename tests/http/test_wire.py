@@ -144,7 +144,7 @@ def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monk
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
-def test_only_reading_is_served_beside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
+def test_only_reads_are_served_outside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
     answer = exchange(room, sent(room, f"{method} {path} HTTP/1.1"))
     assert_refused(answer, 405, "invalid")
     assert answer.headers["allow"] == "GET, HEAD"

@@ -369,9 +369,7 @@ async def test_a_proof_that_was_renewed_or_whose_member_was_killed_is_in_no_lett
         assert (kept(room)["notice"], len(phone.letters)) == (0, int(how == "still owed"))
 
 
-async def test_in_quiet_hours_nothing_is_sent_and_then_one_letter_without_what_was_answered(
-    tmp_path: Path, phone: Receiver
-) -> None:
+async def test_after_quiet_hours_one_letter_has_everything_that_is_still_open(tmp_path: Path, phone: Receiver) -> None:
     settings = told(phone, notify_quiet="22:00-07:00", notify_zone="Europe/Berlin")
     async with running_room(tmp_path / "room", time=at("2026-11-23T20:58:30"), **settings) as room:
         owner = await room.owner()

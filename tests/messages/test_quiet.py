@@ -49,7 +49,7 @@ async def wakes(member: Member) -> list[dict[str, Any]]:
 
 
 @promise("QUI2")
-async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(room: RunningRoom) -> None:
+async def test_notes_beyond_the_budget_share_one_line_and_their_author_learns_it(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     for number in range(NOTES):
@@ -174,7 +174,9 @@ async def answer_each_other(one: Member, other: Member, messages: int) -> list[d
 
 
 @promise("QUI3")
-async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once(room: RunningRoom) -> None:
+async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_notified_once(
+    room: RunningRoom,
+) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
     (builder,) = await room.enroll("builder")

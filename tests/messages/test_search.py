@@ -65,7 +65,7 @@ async def test_the_best_matches_come_first_and_of_equal_ones_the_newest(room: Ru
 
 
 @promise("LOG1")
-async def test_a_search_goes_on_after_a_number_in_order_and_names_the_match_before(room: RunningRoom) -> None:
+async def test_a_search_continues_after_a_number_in_order_and_names_the_previous_match(room: RunningRoom) -> None:
     owner = await room.owner()
     (tester,) = await room.enroll("tester")
     start = (await owner("post_message", text="match 0"))["message"]

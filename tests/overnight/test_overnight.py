@@ -533,7 +533,7 @@ async def test_an_escalation_waits_for_the_owner_until_the_task_moves(room: Runn
     assert shown(await read(owner), "waits", "escalation") == []
 
 
-async def test_an_answered_question_an_answered_offer_and_begun_work_wait_for_nobody(room: RunningRoom) -> None:
+async def test_an_answered_ask_an_answered_offer_and_started_work_are_not_shown_as_waiting(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner(

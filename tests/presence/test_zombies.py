@@ -132,7 +132,7 @@ async def test_a_member_that_answers_its_wakes_is_never_suspect(room: RunningRoo
 
 
 @promise("PRS2")
-async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_same_note_is(room: RunningRoom) -> None:
+async def test_declared_work_prevents_suspicion_only_while_its_notes_change(room: RunningRoom) -> None:
     asker, busy, stuck = await room.enroll("asker", "busy", "stuck", mode="live")
     await busy("check_in")
     await stuck("check_in")

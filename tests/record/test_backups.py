@@ -105,7 +105,7 @@ async def test_only_the_newest_backups_of_a_room_are_kept(room: RunningRoom) -> 
     assert len(list((room.folder / BACKUPS).iterdir())) == 4
 
 
-async def test_a_copy_that_does_not_verify_is_no_backup_and_is_removed(tmp_path: Path) -> None:
+async def test_a_copy_that_does_not_verify_is_removed(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         await a_team(room)
     with closing(sqlite3.connect(room.folder / DATABASE)) as connection:

@@ -330,7 +330,7 @@ async def test_the_reason_for_a_missing_reminder_of_a_proof_is_shown_with_the_me
     assert listed["reminders"] == [], "a page of the roster stays small"
 
 
-async def test_a_review_is_reminded_and_after_an_hour_the_owner_is_asked_by_itself(room: RunningRoom) -> None:
+async def test_a_reviewer_is_reminded_and_after_an_hour_the_owner_is_asked_automatically(room: RunningRoom) -> None:
     owner = await room.owner()
     reviewer, other = await room.enroll("reviewer", "worker", mode="live")
     await reviewer("check_in")
@@ -345,7 +345,7 @@ async def test_a_review_is_reminded_and_after_an_hour_the_owner_is_asked_by_itse
     assert [(w["reason"], w["subject"]) for w in wakes if w["reason"] == "review"] == [("review", task)]
 
 
-async def test_a_member_has_at_most_twelve_reminders_a_day_and_its_owner_is_told_once(tmp_path: Path) -> None:
+async def test_a_member_gets_at_most_twelve_reminders_a_day_and_its_owner_is_notified_once(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", reminders_per_day=6, wip_cap=10) as room:
         owner = await room.owner()
         (holder,) = await room.enroll("holder", mode="live")

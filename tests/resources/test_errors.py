@@ -61,7 +61,7 @@ async def test_a_missing_resource_or_prompt_gets_the_error_code_for_invalid_para
         assert refused.value.error.code == INVALID_PARAMS
 
 
-def test_the_code_is_in_the_range_of_servers_and_nobody_elses() -> None:
+def test_the_code_is_in_the_range_that_is_reserved_for_servers() -> None:
     retired = {-32002}
     of_the_sdk = {value for value in vars(mcp_types).values() if isinstance(value, int)}
     assert {-32000, -32020, -32602} <= of_the_sdk

@@ -34,7 +34,7 @@ async def test_each_prompt_names_the_tool_that_does_the_same(room_of_each_era: R
         assert any(name in text for name in TOOLS)
 
 
-async def test_catch_up_shows_what_waits_for_whoever_asks_and_nobody_else(room_of_each_era: RunningRoom) -> None:
+async def test_catch_up_shows_only_what_waits_for_its_caller(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     agent, other = await room.enroll("agent", "other")
@@ -43,7 +43,7 @@ async def test_catch_up_shows_what_waits_for_whoever_asks_and_nobody_else(room_o
     assert "which port is it?" not in await prompt(other, "catch-up")
 
 
-async def test_hand_over_and_stand_up_say_how_things_stand(room_of_each_era: RunningRoom) -> None:
+async def test_hand_over_and_stand_up_show_the_current_state(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     (agent,) = await room.enroll("agent")

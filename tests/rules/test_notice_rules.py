@@ -37,7 +37,7 @@ def wall(at: float, settings: Settings) -> str:
     return datetime.fromtimestamp(at, zone).strftime("%H:%M")
 
 
-def test_every_reason_of_a_wake_rings_or_is_said_not_to() -> None:
+def test_every_reason_of_a_wake_causes_a_notice_or_is_known_not_to() -> None:
     rings = {
         (reason, by_room, asks): kind
         for reason in ("mention", "assigned", "offer", "answer", "review", "reminder", "challenge", "control", "repair")

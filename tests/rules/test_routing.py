@@ -46,7 +46,7 @@ async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: R
 
 
 @promise("CAP1")
-async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure(
+async def test_a_failed_proof_ends_an_attestation_and_an_attestation_clears_a_failure(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     owner = await room.owner()

@@ -376,7 +376,7 @@ def test_a_text_on_one_line() -> None:
     assert shorten("ab\u200dcde", 4) == "ab…"
 
 
-def test_how_a_members_words_stand_in_a_line() -> None:
+def test_a_text_of_a_member_is_quoted_inside_a_line() -> None:
     assert inline(' a “b”\n"c" ') == '“a "b" "c"”'
     assert cite("repo:acme/api") == "repo:acme/api"
     assert cite("a b") == "“a b”"

@@ -264,7 +264,7 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_act
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone(bench: Bench) -> None:
+async def test_numbers_are_dense_and_end_at_the_head_despite_rollbacks(bench: Bench) -> None:
     works = [broken(f"{n}") if n % 3 == 0 else bench.entry(f"{n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*(bench.write(work) for work in works), return_exceptions=True)
     kept = [answer for answer in answers if isinstance(answer, int)]

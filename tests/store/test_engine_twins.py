@@ -174,7 +174,7 @@ TWINS = (
     Twin(
         "forgets the head",
         sqlite_with(ForgetsTheHead),
-        contract.test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone,
+        contract.test_numbers_are_dense_and_end_at_the_head_despite_rollbacks,
     ),
     Twin(
         "forgets to scrub",

@@ -131,7 +131,7 @@ async def test_a_disk_that_is_too_small_for_the_reserve_is_refused_with_the_size
 # ------------------------------------------------------------------ a pretended disk, where none can be mounted
 
 
-async def test_acts_that_share_a_batch_with_a_pause_are_refused_and_the_pause_stands(
+async def test_acts_that_share_a_batch_with_a_pause_are_refused_and_the_pause_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_store(tmp_path / "room", reserve_bytes=RESERVE_BYTES) as bench:

@@ -55,7 +55,7 @@ def test_a_second_server_on_the_same_folder_is_refused_with_the_address_of_the_f
 
 @promise("SAF1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "room"
     folder.mkdir()
     folder.chmod(mode)

@@ -114,7 +114,7 @@ async def test_a_repair_that_was_given_up_stays_open_until_the_member_is_healthy
     assert (found["task"], round(found["given_up_seconds_ago"])) == (None, 17 * 60)
 
 
-async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_it_and_by_nobody_else(
+async def test_a_repair_that_was_given_up_is_made_again_only_when_a_person_requests_it(
     room: RunningRoom,
 ) -> None:
     owner = await room.owner()

@@ -214,7 +214,7 @@ def test_no_text_field_accepts_control_characters(field: str) -> None:
 # ------------------------------------------------------------------ pages
 
 
-def test_every_page_is_bounded_and_the_next_goes_on_where_it_ends(tmp_path: Path) -> None:
+def test_every_page_is_bounded_and_the_next_continues_where_it_ends(tmp_path: Path) -> None:
     many = {"batch_seconds": 0, "wakes_from_one": 1000}
     with room_in_thread(tmp_path / "room", **many) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(101)))

@@ -326,7 +326,7 @@ def check_request_ids(house: House, calls: list[tuple[str, tuple[str, dict[str, 
 
 
 @promise("LOG4")
-def test_a_request_id_stands_for_one_call_of_one_member(house: House) -> None:
+def test_a_request_id_identifies_one_call_of_one_member(house: House) -> None:
     check_request_ids(house)
 
 

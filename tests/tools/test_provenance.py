@@ -90,7 +90,7 @@ async def test_without_its_marks_a_members_text_would_be_found_out(
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_every_hostile_line_would_be_found_where_it_stands_alone(line: str) -> None:
+def test_every_hostile_line_would_be_found_on_its_own(line: str) -> None:
     assert unmarked(line) == ([] if line.startswith("> ") else [line])
 
 
