@@ -160,7 +160,7 @@ def _request_id(ctx: Context) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
         raise Refusal(
             "invalid",
-            f"_meta {REQUEST_ID} is no text of 1 to {REQUEST_ID_CHARACTERS} printable characters.",
+            f"_meta {REQUEST_ID} must be a text of 1 to {REQUEST_ID_CHARACTERS} printable characters.",
             "Send a UUID, a new one for each new call.",
         )
     return value

@@ -65,7 +65,7 @@ def digest(day: Day, room: str, link: str) -> Letter:
         f"who did this: {_count(day.members, 'member')}, {_count(day.acts, 'act')}, {day.completed} completed",
         f"who has it now: {day.claimed} claimed, {day.blocked} blocked, {day.in_review} in review, {day.open} open; "
         f"{day.waiting} waiting for you",
-        f"who noticed it broke: members got stuck {_count(day.stuck, 'time')}, "
+        f"who noticed it broke: {_count(day.stuck, 'report')} of stuck members, "
         f"{_count(day.undelivered, 'letter')} not delivered",
         f"who can stop it: stopped {_count(day.stops, 'time')}; {_count(day.stopped, 'member')} paused now",
     ]
@@ -74,9 +74,7 @@ def digest(day: Day, room: str, link: str) -> Letter:
 
 def trial(sender: str, room: str, link: str) -> Letter:
     """A test letter, which needs no action."""
-    return _letter(
-        "test", [f"@{sender} sent this test letter. You need not do anything."], "teamroom board", room, link
-    )
+    return _letter("test", [f"@{sender} sent this test letter. No action is needed."], "teamroom board", room, link)
 
 
 def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: bool) -> str:
@@ -87,7 +85,7 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
     if sender is not None and reason == "mention":
         return f"@{sender} asks in {subject}: {inline(line)}"
     if sender is not None and reason == "alert" and not by_room:
-        return f"@{sender} alerts in {subject}: {inline(line)}"
+        return f"@{sender} raised an alert in {subject}: {inline(line)}"
     if reason == "offer":
         return f"@{sender} offers you {subject}: {inline(line)}"
     return line if reason == "alert" else inline_log(line)

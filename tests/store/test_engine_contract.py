@@ -125,7 +125,7 @@ async def test_a_new_room_is_created_whole_and_found_again(tmp_path: Path, engin
         assert await again.write(entry("next"), reraise) == (3, 3)
 
 
-async def test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_then(
+async def test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later(
     tmp_path: Path, engine: Engine
 ) -> None:
     def fails(tx: Writing) -> None:
@@ -157,7 +157,7 @@ async def test_migrations_are_applied_once_in_order_and_recorded(tmp_path: Path,
     assert asked == [], "no room was there to be changed"
 
 
-async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_from_a_newer_release_is_refused_and_left_unchanged(tmp_path: Path, engine: Engine) -> None:
     def from_the_future(tx: Writing) -> None:
         tx.run("record_migration", number=999, name="from_the_future", applied_at=NOW)
 
@@ -172,7 +172,7 @@ async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Pat
     assert engine.look(tmp_path / "room", "select number, name from migration order by number") == before
 
 
-async def test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_that_lacks_sealed_entries_is_read_only(tmp_path: Path, engine: Engine) -> None:
     seen: list[Any] = []
 
     def vouch(head: ReadHead | None) -> str | None:
@@ -205,7 +205,7 @@ async def test_a_closed_store_refuses_everything(tmp_path: Path, engine: Engine)
     await store.close()
 
 
-async def test_a_stop_answers_every_act_that_waits(tmp_path: Path, engine: Engine) -> None:
+async def test_a_stop_answers_every_waiting_act(tmp_path: Path, engine: Engine) -> None:
     async with open_store(tmp_path / "room", engine) as bench:
         waiting = [bench.write(entry(f"{n}")) for n in range(AT_ONCE)]
         await handed_over()
@@ -243,7 +243,7 @@ async def test_recover_runs_in_place_of_an_act_that_raised_and_sees_nothing_of_i
     assert bench.store.commits == commits + 1
 
 
-async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
+async def test_an_exception_of_recover_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
     def recover(tx: Writing, error: Exception) -> None:
         entry("receipt")(tx)
         raise KeyError(str(error))
@@ -254,14 +254,14 @@ async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: 
     assert await bench.write(entry("next")) == 3
 
 
-async def test_an_act_that_raises_among_others_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_raises_in_a_batch_does_not_affect_other_acts(bench: Bench) -> None:
     first, bug, last = await bench.batch(bench.entry("first"), broken("bug"), bench.entry("last"))
     assert isinstance(bug, ZeroDivisionError)
     assert (first, last) == (3, 4)
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_acts(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
         wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
@@ -272,7 +272,7 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone(bench: Bench) -> None:
+async def test_numbers_are_dense_and_end_at_the_head_despite_rollbacks(bench: Bench) -> None:
     works = [broken(f"{n}") if n % 3 == 0 else bench.entry(f"{n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*(bench.write(work) for work in works), return_exceptions=True)
     kept = [answer for answer in answers if isinstance(answer, int)]
@@ -307,7 +307,7 @@ async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> No
     assert bench.logged() == ["a", "refused", "d"]
 
 
-async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench: Bench) -> None:
+async def test_the_store_reports_the_end_of_the_log_and_the_number_of_commits(bench: Bench) -> None:
     assert bench.store.committed is None, "this process has moved nothing yet"
     assert await bench.store.write(entry("one"), reraise) == (3, 3)
     commits, head = bench.store.commits, bench.store.committed
@@ -318,7 +318,9 @@ async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench:
     assert bench.store.waiting == 0
 
 
-async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp_path: Path, engine: Engine) -> None:
+async def test_a_full_queue_refuses_new_acts_at_once_and_carries_out_those_that_wait(
+    tmp_path: Path, engine: Engine
+) -> None:
     async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
         first = bench.write(bench.held(bench.entry("first")))
         await bench.until_reached()
@@ -328,7 +330,7 @@ async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp
         waiting = [task for task in rest if not task.done()]
         assert [type(task.exception()) for task in refused] == [QueueFullError] * len(refused)
         assert len(waiting) in (15, 16)  # with the one that runs, or without it
-        bench.gate.set()
+        bench.barrier.set()
         assert await asyncio.gather(first, *waiting) == list(range(3, 4 + len(waiting)))
         assert len(bench.runs) == 1 + len(waiting)
 
@@ -403,7 +405,7 @@ async def test_effects_are_carried_out_on_the_event_loop_after_the_commit_and_be
     assert seen == [(["act"], False, True)]
 
 
-async def test_effects_follow_the_commit_once_and_only_for_what_remains(bench: Bench) -> None:
+async def test_effects_follow_the_commit_once_and_only_for_acts_that_were_committed(bench: Bench) -> None:
     def undone(tx: Writing) -> None:
         tx.effects.ended.add(7)
         raise ZeroDivisionError
@@ -447,7 +449,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
     await handed_over()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert [await first, await last] == [3, 4]
     assert gone.cancelled()
     assert bench.runs == ["first", "last"]
@@ -458,7 +460,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     def halfway(tx: Writing) -> int:
         seq = entry("gone")(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
@@ -466,7 +468,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     await bench.until_reached()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert gone.cancelled()
     assert bench.logged() == bench.woken() == ["gone", "next"]
@@ -481,7 +483,7 @@ async def test_a_batch_whose_callers_all_left_answers_the_next_one(bench: Bench)
     for task in crowd:
         task.cancel()
     await asyncio.wait(crowd)
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert bench.logged() == ["first", "next"]
 
@@ -496,7 +498,7 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     def slow(tx: Reading) -> list[tuple[int, str]]:
         first = look(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         return [first, look(tx)]
 
     def pause(tx: Writing) -> None:
@@ -507,13 +509,13 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     reading = asyncio.ensure_future(bench.store.read(slow, is_small=False))
     await bench.until_reached()
     await bench.write(pause)
-    bench.gate.set()
+    bench.barrier.set()
     assert await reading == [(2, "active"), (2, "active")]
     assert await bench.store.read(look, is_small=True) == (3, "paused")
 
 
 @pytest.mark.parametrize("how", ["small", "large", "look up"])
-async def test_what_was_answered_is_seen_by_every_read_after_it(bench: Bench, how: str) -> None:
+async def test_every_read_sees_all_acts_acknowledged_before_it(bench: Bench, how: str) -> None:
     for number in range(10):
         await bench.write(entry(f"{number}"))
         if how == "look up":
@@ -528,12 +530,12 @@ async def test_reads_that_come_at_once_are_all_answered_while_an_act_runs(bench:
     await bench.until_reached()
     reads = [bench.store.read(named_log, is_small=n % 2 == 0) for n in range(AT_ONCE)]
     assert await asyncio.wait_for(asyncio.gather(*reads), BOUND_SECONDS) == [[]] * AT_ONCE
-    bench.gate.set()
+    bench.barrier.set()
     assert await act == 3
 
 
 @pytest.mark.parametrize("is_small", [True, False])
-async def test_a_read_changes_nothing_and_what_it_raises_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
+async def test_a_read_changes_nothing_and_its_exception_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
     def writes(tx: Reading) -> None:
         tx.value(int, "record_migration", number=998, name="by a read", applied_at=NOW)
 

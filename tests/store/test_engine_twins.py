@@ -177,7 +177,9 @@ class Twin:
 TWINS = (
     Twin("answers first", sqlite_with(AnswersFirst), contract.test_an_act_that_was_answered_is_durable_and_whole),
     Twin(
-        "undoes nothing", sqlite_with(UndoesNothing), contract.test_an_act_that_raises_among_others_spoils_nobody_elses
+        "undoes nothing",
+        sqlite_with(UndoesNothing),
+        contract.test_an_act_that_raises_in_a_batch_does_not_affect_other_acts,
     ),
     Twin(
         "undoes nothing before recover",
@@ -187,7 +189,7 @@ TWINS = (
     Twin(
         "forgets the head",
         sqlite_with(ForgetsTheHead),
-        contract.test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone,
+        contract.test_numbers_are_dense_and_end_at_the_head_despite_rollbacks,
     ),
     Twin(
         "forgets to scrub",
@@ -212,7 +214,7 @@ TWINS = (
     Twin(
         "queues without end",
         sqlite_with(make_writer=queues_without_end),
-        contract.test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out,
+        contract.test_a_full_queue_refuses_new_acts_at_once_and_carries_out_those_that_wait,
     ),
     Twin(
         "serves acts as they come",
@@ -237,18 +239,18 @@ TWINS = (
     Twin(
         "reads what was",
         altered(ReadsWhatWas),
-        contract.test_what_was_answered_is_seen_by_every_read_after_it,
+        contract.test_every_read_sees_all_acts_acknowledged_before_it,
         {"how": "look up"},
     ),
     Twin(
         "ignores the seal",
         altered(IgnoresTheSeal),
-        contract.test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written,
+        contract.test_a_room_that_lacks_sealed_entries_is_read_only,
     ),
     Twin(
         "keeps what it could not create",
         altered(KeepsWhatItCouldNotCreate),
-        contract.test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_then,
+        contract.test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later,
     ),
 )
 

@@ -35,7 +35,7 @@ TURNS = 5
 
 @dataclass
 class Bench:
-    """A room's store without a room around it, and a gate at which an act holds the writer up."""
+    """A room's store without a room around it, and a barrier at which an act holds the writer up."""
 
     store: Any
     """A `Store`; tests of one engine use what only that one has."""
@@ -46,7 +46,7 @@ class Bench:
     callers: list[asyncio.Task[Any]] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
-    gate: threading.Event = field(default_factory=threading.Event)
+    barrier: threading.Event = field(default_factory=threading.Event)
 
     def write(
         self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None, turn: Turn = ROOMS_TURN
@@ -73,34 +73,34 @@ class Bench:
         return work
 
     def held(self, work: Callable[[Writing], Any]) -> Callable[[Writing], Any]:
-        """The same act, but the first time it runs the writer waits at the gate."""
+        """The same act, but the first time it runs the writer waits at the barrier."""
 
         def waiting(tx: Writing) -> Any:
             self.reached.set()
-            assert self.gate.wait(BOUND_SECONDS)
+            assert self.barrier.wait(BOUND_SECONDS)
             return work(tx)
 
         return waiting
 
     async def until_reached(self) -> None:
-        """Wait until an act holds the writer at the gate."""
+        """Wait until an act holds the writer at the barrier."""
         await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
 
     async def let_go(self) -> None:
-        """Open the gate once everything that was begun waits behind it."""
+        """Open the barrier once everything that was begun waits behind it."""
         await handed_over()
-        self.gate.set()
+        self.barrier.set()
 
     async def batch(self, *works: Callable[[Writing], Any] | tuple[Callable[..., Any], ...]) -> list[Any]:
         """Acts that share one transaction: the first holds the writer until all the others wait."""
         self.reached.clear()
-        self.gate.clear()
+        self.barrier.clear()
         pairs = [work if isinstance(work, tuple) else (work, reraise) for work in works]
         first = self.write(self.held(pairs[0][0]), pairs[0][1])
         await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
         rest = [self.write(work, recover) for work, recover in pairs[1:]]
         await handed_over()
-        self.gate.set()
+        self.barrier.set()
         return await asyncio.gather(first, *rest, return_exceptions=True)
 
     def turns(self) -> None:
@@ -155,7 +155,7 @@ async def open_store(
     try:
         yield bench
     finally:
-        bench.gate.set()
+        bench.barrier.set()
         await store.close()
 
 

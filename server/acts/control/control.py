@@ -153,7 +153,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
-        return _unchanged(target, "killed", "was killed already")
+        return _unchanged(target, "killed", "was already killed")
     _set(tx, caller, target, "killed", until=None, reason=arguments.reason)
     tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]

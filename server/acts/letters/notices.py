@@ -214,8 +214,8 @@ def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
         subject=f"@{found.name}",
         outcome="failed",
         summary=one_line(
-            f"@{found.name} was not reached by channel {found.channel + 1} of {channels} after {count} ({reason}); "
-            "its notices wait in the room"
+            f"@{found.name} could not be reached on channel {found.channel + 1} of {channels} after {count} "
+            f"({reason}); its notices remain in the room"
         ),
         detail={"kind": found.kind, "channel": found.channel + 1, "tries": tries, "reason": reason},
     )

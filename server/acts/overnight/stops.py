@@ -11,7 +11,7 @@ from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedR
 from teamroom.server.store.transaction import Reading
 
 REVIVAL = '%"revive":true%'
-"""A pattern of the detail of an enrolment that revived a member. Quotes in a label are escaped, so none matches."""
+"""A pattern of the detail of an enrollment that revived a member. Quotes in a label are escaped, so none matches."""
 
 
 class Stopped(BaseModel):
