@@ -18,7 +18,7 @@ from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
-from tests.support.rooms import running_room
+from tests.support.rooms import BOUND_SECONDS, running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
 
 pytestmark = house
@@ -104,9 +104,9 @@ def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path,
 
             thread = threading.Thread(target=listen)
             thread.start()
-            assert opened.wait(10)
+            assert opened.wait(BOUND_SECONDS)
             code, took = room.stop(number)
-            thread.join(10)
+            thread.join(BOUND_SECONDS)
         assert code == 0
         assert took < 2
         assert ended.is_set()

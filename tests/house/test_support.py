@@ -107,7 +107,7 @@ def test_a_stopwatch_leaves_out_delays_of_a_busy_machine() -> None:
         work(0.2)
         measured, passed = stopwatch.seconds, time.monotonic() - began
     assert passed > 0.3
-    assert 0.19 < measured < (0.2 + passed) / 2
+    assert 0.1 < measured < (0.2 + passed) / 2
 
 
 def test_a_stopwatch_counts_time_spent_waiting() -> None:

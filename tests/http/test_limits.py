@@ -26,6 +26,7 @@ from tests.support.raw import (
     room_in_thread,
     was_refused,
 )
+from tests.support.rooms import BOUND_SECONDS
 from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF3")
@@ -152,7 +153,7 @@ def waiting_call(room: RoomInThread, name: str, seconds: float = 50) -> bytes:
 
 def answering(room: RoomInThread, count: int) -> None:
     """Wait until this many requests are being answered."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + BOUND_SECONDS
     while room.look(lambda _: room.connections.answering_now) != count:
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -271,7 +272,7 @@ class HeldWriter:
     async def _hold(self) -> None:
         def work(_: Any) -> None:
             self._holds.set()
-            self._go.wait(10)
+            self._go.wait(BOUND_SECONDS)
 
         def recover(_: Any, error: Exception) -> None:
             raise error
@@ -280,7 +281,7 @@ class HeldWriter:
 
     def __enter__(self) -> "HeldWriter":
         self._thread.start()
-        assert self._holds.wait(10)
+        assert self._holds.wait(BOUND_SECONDS)
         return self
 
     def let_go(self) -> None:
@@ -300,7 +301,7 @@ def full_queue(room: RoomInThread, stack: ExitStack) -> list[Wire]:
         wire.send(posted(room.port, token, message("tools/call", params), modern_headers("tools/call", "post_message")))
     refused: list[Wire] = []
     while len(refused) < 24 - 16:
-        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], 10)[0]
+        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], BOUND_SECONDS)[0]
         assert ready, "nobody was refused"
         for wire in [wire for wire in wires if wire.socket in ready]:
             busy = refusal(wire.answer())

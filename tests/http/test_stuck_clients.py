@@ -29,6 +29,7 @@ from tests.support.raw import (
 from tests.support.raw import (
     refusal as said,
 )
+from tests.support.rooms import BOUND_SECONDS
 from tests.support.stopwatch import Stopwatch
 
 GONE_SECONDS = 2.0
@@ -163,7 +164,7 @@ def full(room: RoomInThread) -> int:
 
 
 def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + BOUND_SECONDS
     while not true():
         assert time.monotonic() < end
         time.sleep(0.005)

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.support.promises import promise
-from tests.support.rooms import RunningRoom
+from tests.support.rooms import BOUND_SECONDS, RunningRoom
 
 pytestmark = promise("QUI1")
 
@@ -100,7 +100,7 @@ async def test_a_waiting_member_wakes_at_once(room_of_each_era: RunningRoom) -> 
     waiting = asyncio.create_task(tester("wait_for_wake", timeout_seconds=20))
     await room.until_waiting()
     await builder("post_message", text="@tester now")
-    reply = await asyncio.wait_for(waiting, 5)
+    reply = await asyncio.wait_for(waiting, BOUND_SECONDS)
     assert [w["subject"] for w in reply["wakes"]] == ["M-1"]
     assert (await tester("wait_for_wake", after=reply["cursor"], timeout_seconds=0))["wakes"] == []
 
