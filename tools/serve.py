@@ -108,11 +108,13 @@ class ToolServer:
     async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
         if tool.waits:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
-        if origin.name is not None:
-            self._waiting.note_call(caller, origin.name)
         if isinstance(tool.does, Act):
-            return await self._door.act(caller, tool.does, arguments, request_id)
-        return await self._door.read(caller, tool.does, arguments)
+            reply = await self._door.act(caller, tool.does, arguments, request_id)
+        else:
+            reply = await self._door.read(caller, tool.does, arguments)
+        if origin.name is not None and getattr(reply, "standing", "active") == "active":
+            self._waiting.note_call(caller, origin.name)
+        return reply
 
     def _origin(self, ctx: Context) -> Origin:
         return Origin(listener_name(_meta(ctx)), self._session_of(ctx))

@@ -22,7 +22,7 @@ from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
-from teamroom.server.facts.standing import is_killed, require_active
+from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
@@ -102,7 +102,8 @@ class Door:
                 return _carry_out(tx, present, act, arguments)
             if (reply := replay(tx, present, act, repeat)) is None:
                 reply = _carry_out(tx, present, act, arguments)
-                remember(tx, present, act, repeat, reply)
+                if state_of(tx.principal, tx.now) == "active":
+                    remember(tx, present, act, repeat, reply)
             return reply
 
         with self._timed("act", act.name) as timed:
@@ -183,25 +184,24 @@ class Door:
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
-        def work(tx: Reading) -> tuple[Any, Any]:
+        def work(tx: Reading) -> tuple[Any, bool]:
             row = _check(tx, caller, read.roles, read.while_paused)
-            return read.run(tx, _caller(row), arguments), row if is_stale(tx, row) else None
+            return read.run(tx, _caller(row), arguments), is_stale(tx, row)
 
         with self._timed("read", read.name):
             self.rates.require_care(caller)
             try:
-                reply, stale = await self._store.read(work, read.is_small(arguments))
+                reply, is_due = await self._store.read(work, read.is_small(arguments))
             except StorageError as error:
                 raise self.storage_refusal(error) from error
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if stale is not None or read.after_read is not None:
+        if is_due or read.after_read is not None:
 
             def afterwards(tx: Writing) -> None:
-                if stale is not None:
-                    touch(tx, caller, stale)
+                _admit(tx, caller, read.roles, read.while_paused)
                 if read.after_read is not None:
                     read.after_read(tx, caller, arguments, reply)
 

@@ -34,6 +34,8 @@ class Waiting:
         """
         if arguments.after is not None:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after))
+        else:
+            await self._read(caller, arguments)
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         seconds = min(seconds, self._settings.wait_max_seconds)
         nudge = partial(self._bus.nudge, caller.member)

@@ -210,7 +210,7 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     row = tx.principal
     active = state_of(row, tx.now) == "active"
     receipt = None
-    if arguments.answer is not None and row.trouble:
+    if active and arguments.answer is not None and row.trouble:
         answer_challenge(tx, caller, arguments.answer)
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments)
