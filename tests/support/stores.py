@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,11 +153,30 @@ async def open_store(
         await store.close()
 
 
+COUNT_UPTO = (
+    "with recursive n (i) as (select 1 as i union all select i + 1 from n where i < :upto) select count(*) as n from n"
+)
+"""A statement of tests, named `count_upto`: it reads for as long as a test wants, and writes nothing."""
+
+WAKE_UPTO = (
+    "insert into wake (member, seq, reason, subject, sender, line) "
+    "select 2, n.i, 'control', 'x', 1, 'x' from "
+    "(with recursive m (i) as (select 1 as i union all select i + 1 from m where i < :upto) select i from m) as n"
+)
+"""Another, named `wake_upto`: it writes for as long as a test wants."""
+
+TEST_STATEMENTS = {"count_upto": COUNT_UPTO, "wake_upto": WAKE_UPTO}
+
+
 def make_store(folder: Path, engine: Engine = SQLITE, carry_out: CarryOut = lambda _: None, **settings: Any) -> Store:
     """A store that is not open yet, in a folder that is made if there is none."""
     data_folder.make_private(folder)
     found = Settings(**{"batch_seconds": 1, **settings})
-    return engine.choose(folder, lambda sql: Context(sql, found, secrets.token_bytes, lambda: NOW), carry_out)
+
+    def context(sql: Mapping[str, str]) -> Context:
+        return Context({**sql, **TEST_STATEMENTS}, found, secrets.token_bytes, lambda: NOW)
+
+    return engine.choose(folder, context, carry_out)
 
 
 async def limit_pages(store: SqliteStore, spare: int) -> None:

@@ -316,6 +316,6 @@ def _acknowledged(target: Target) -> int:
     return 0 if target.member is None else target.member.acknowledged
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, when_full=True)
-RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, when_full=True)
-KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, when_full=True)
+PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, when_full=True, is_switch=True)
+RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, when_full=True, is_switch=True)
+KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, when_full=True, is_switch=True)

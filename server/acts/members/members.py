@@ -344,4 +344,4 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)
-REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS)
+REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS, is_switch=True)
