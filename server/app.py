@@ -266,6 +266,7 @@ class WebRoom:
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
         room.bus.on_ended.append(self._transports.end_sessions)
+        room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
         room.metrics.measure(
             lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())

@@ -24,7 +24,7 @@ async def gauges(
 ) -> list[Metric]:
     """Every metric that is not counted call by call."""
     try:
-        stored = await store.look_up(_stored)
+        stored = await store.read(_stored, is_small=False)
     except StorageError:
         stored = [gauge("teamroom_readable", "Whether the database can be read.", 0)]
     return [*_running(store, bus, push, connections), *_files(folder, store, now), *stored]

@@ -370,7 +370,16 @@ class FixedSettings(BaseModel):
         le=1_073_741_824,
         description="Disk space reserved for pause, resume, kill and revoke, in bytes; 0 reserves none.",
     )
-    readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
+    act_steps: int = Field(
+        250_000,
+        ge=20_000,
+        le=1_000_000_000,
+        description="Steps of the database that one act may read with; a larger act is refused with too_large.",
+    )
+    readers: int = Field(2, ge=1, le=16, description="Connections that serve reads; each member uses one at a time.")
+    read_seconds: float = Field(
+        2, ge=0.1, le=60, description="Seconds after which a read is ended and refused with too_large."
+    )
     seal_seconds: float = Field(1, ge=0.1, le=60, description="Seconds between two seals of the log.")
     backups_kept: int = Field(7, ge=1, le=1000, description="Backups kept in a folder; older ones are deleted.")
 

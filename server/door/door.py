@@ -32,8 +32,10 @@ from teamroom.server.store.engine import (
     DamagedError,
     DiskFullError,
     QueueFullError,
+    ReadEndedError,
     StorageError,
     Store,
+    TooLargeError,
     Turn,
 )
 from teamroom.server.store.rows.head import ReadHead
@@ -97,6 +99,8 @@ class Door:
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
+            if act.is_switch:
+                tx.lift_limit()
             present = _admit(tx, caller, act.roles, act.while_paused)
             if repeat is None:
                 return _carry_out(tx, present, act, arguments)
@@ -136,6 +140,8 @@ class Door:
         recovered = self._recovery(caller, act)
 
         def work(tx: Writing) -> None:
+            if act.is_switch:
+                tx.lift_limit()
             act.run(tx, _admit(tx, caller, act.roles, act.while_paused), arguments)
             raise _RehearsedError
 
@@ -171,6 +177,8 @@ class Door:
         """The function that runs after a refused act was undone: it records the receipt, and runs `also`."""
 
         def recover(tx: Writing, error: Exception) -> Refusal:
+            if isinstance(error, TooLargeError):
+                error = _too_large(act.name, error)
             if not isinstance(error, Refusal):
                 raise error
             if error.code not in UNRECORDED:
@@ -191,9 +199,7 @@ class Door:
         with self._timed("read", read.name):
             self.rates.require_care(caller)
             try:
-                reply, is_due = await self._store.read(work, read.is_small(arguments))
-            except StorageError as error:
-                raise self.storage_refusal(error) from error
+                reply, is_due = await self._read(caller, read, arguments, work)
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
@@ -207,6 +213,30 @@ class Door:
 
             await self._write_after_read(caller, afterwards)
         return reply
+
+    async def _read(self, caller: Caller, read: AnyRead, arguments: BaseModel, work: Callable[[Reading], T]) -> T:
+        """Run a read for a member. Raises Refusal."""
+        try:
+            return await self._store.read(work, read.is_small(arguments), caller.member)
+        except QueueFullError:
+            raise Refusal(
+                "busy",
+                "Too many reads of yours wait already.",
+                "Wait for their answers, then call again.",
+                retry_after_seconds=1,
+            ) from None
+        except ReadEndedError:
+            await self.check(caller, read)
+            raise Refusal("conflict", "The read was ended when you were stopped.", "Call again.") from None
+        except TooLargeError as error:
+            raise Refusal(
+                "too_large",
+                f"The answer takes too long to find: {error}.",
+                read.narrow,
+                subject=read.name,
+            ) from None
+        except StorageError as error:
+            raise self.storage_refusal(error) from error
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
         """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
@@ -234,6 +264,8 @@ class Door:
 
     def storage_refusal(self, error: StorageError) -> Refusal:
         """The refusal for a failure of the store, with what to do about it."""
+        if isinstance(error, TooLargeError):
+            return _too_large("this call", error)
         if isinstance(error, DiskFullError):
             return Refusal(
                 "storage",
@@ -310,6 +342,14 @@ class _Timed:
 def _killed(row: TokenRow) -> UnauthorisedError:
     why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
+
+
+def _too_large(what: str, error: TooLargeError) -> Refusal:
+    return Refusal(
+        "too_large",
+        f"The room would have to look at too much for {what}: {error}.",
+        "Nothing was changed. Call again with less: fewer dependencies, addressees or items, or a smaller page.",
+    )
 
 
 def _reraise(tx: Writing, error: Exception) -> None:

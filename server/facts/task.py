@@ -1,7 +1,6 @@
 """One task as it is stored, and as it is now: leases and offers are computed at each read."""
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from teamroom.server.rules.leases import Lease, Pause
 from teamroom.server.rules.text import count_fitting, state_in_words
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.control import PauseRow
-from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState, UnfinishedDependency
+from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState
 from teamroom.server.store.transaction import Reading, Writing
 
 ROOM_MEMBER = log.ROOM_MEMBER
@@ -124,12 +123,9 @@ def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]
     return [Pause(row.scope, row.since, row.until) for row in rows]
 
 
-def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
-    """The unfinished dependencies of each task in a range."""
-    before: dict[int, list[str]] = defaultdict(list)
-    for row in tx.all(UnfinishedDependency, "unfinished_before", first=first, last=last):
-        before[row.task].append(task_name(row.needs_task))
-    return before
+def unfinished_dependencies(tx: Reading, row: TaskRow) -> list[str]:
+    """The names of the unfinished tasks that a task depends on."""
+    return [task_name(id_) for id_ in tx.column(int, "unfinished_before", task=row.id)] if row.waits else []
 
 
 def needs_of(tx: Reading, task: int) -> list[str]:

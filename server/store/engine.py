@@ -8,6 +8,9 @@ what this file says. The rules that all engines keep:
 - **Whole acts.** An act is one function, from its first statement to its last. A caller that goes away in the middle
   leaves the whole act or nothing.
 - **Group commit.** An engine may commit several acts at once. An act that fails in such a batch is undone alone.
+- **Bounded.** What an act reads has a budget, counted in work and never in time. An act that needs more is undone
+  alone and raises TooLargeError; it interrupts no statement that writes, and the other acts of its batch do not run
+  again. `Writing.lift_limit` lifts the budget of one act. A read has a time, after which it is ended.
 - **Commit, then effects, then the answer.** After the commit, `CarryOut` gets an act's effects on the event loop. Then
   the caller of `write` gets its result. A caller that has left does not prevent the effects.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
@@ -20,7 +23,7 @@ what this file says. The rules that all engines keep:
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -77,8 +80,22 @@ class NewerRoomError(StorageError):
     """A newer release wrote this room. Raised by `open`, which then has changed nothing."""
 
 
+class TooLargeError(StorageError):
+    """An act reads more than one act may, or a read took longer than it may; it was ended, and nothing was changed.
+
+    Raised by `read` and `look_up`; given to `recover`, and raised by `write` if that reads too much as well.
+    """
+
+
+class ReadEndedError(StorageError):
+    """A read was ended by `end_reads`."""
+
+
 class QueueFullError(Exception):
-    """`write` takes no act now: too many wait, or the store is closing. The act did not run."""
+    """`write` takes no act now: too many wait, or the store is closing. The act did not run.
+
+    `read` takes no read now, because too many reads of the same member wait.
+    """
 
 
 class Store(Protocol):
@@ -119,19 +136,27 @@ class Store(Protocol):
         """
         ...
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot, which includes the caller's standing; returns its result.
 
-        `is_small` marks a page that an index leads to; an engine may run it on the event loop. The snapshot holds
-        every act that was answered before this call. Raises StorageError, DamagedError, and what `work` raises.
+        `is_small` marks a page that an index leads to; an engine may run it on the event loop, and must run it
+        elsewhere once it turns out to be larger. The snapshot holds every act that was answered before this call. The
+        function may run twice. `member` is who reads, None for the room itself: of one member's large reads one runs
+        at a time, so that the reads of others pass those that wait. A read ends after `read_seconds`, when its caller
+        leaves, and by `end_reads`. Raises StorageError, DamagedError, TooLargeError, ReadEndedError, QueueFullError,
+        and what `work` raises.
         """
+        ...
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running. Call it on the event loop."""
         ...
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows, found by an index; returns its result.
 
         It is the cheapest read: each statement may have a snapshot of its own. It holds every act that was answered
-        before this call. Raises StorageError, DamagedError, and what `work` raises.
+        before this call. Raises StorageError, DamagedError, TooLargeError, and what `work` raises.
         """
         ...
 

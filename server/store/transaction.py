@@ -229,8 +229,12 @@ class Effects:
 class Writing(Reading):
     """A write transaction. It has locked the head row, so it is the only one in the room."""
 
-    def __init__(self, connection: Connection, context: Context, head: Head) -> None:
+    def __init__(
+        self, connection: Connection, context: Context, head: Head, lift_limit: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(connection, context)
+        self.lift_limit = lift_limit
+        """Lets this act read as much as it needs: a stop is never refused for its size."""
         self.entropy = context.entropy
         self.head = head
         self.effects = Effects()

@@ -231,6 +231,9 @@ class Connection:
             raise sqlite3.OperationalError(str(error)) from error
         return Rows(rows, self._connection.changes())
 
+    def set_progress_handler(self, handler: Any, steps: int) -> None:
+        """No act reads too much here."""
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

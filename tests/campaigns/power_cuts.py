@@ -118,9 +118,12 @@ class Acting:
     def __init__(self, writer: writers.Writer) -> None:
         self.write = writer.run
 
-    async def read(self, work: Any, is_small: bool) -> Any:
+    async def read(self, work: Any, is_small: bool, member: int | None = None) -> Any:
         """Nobody reads here."""
         raise NotImplementedError
+
+    def end_reads(self, members: Any) -> None:
+        """Nobody reads here."""
 
     async def look_up(self, work: Any) -> Any:
         """Nobody reads here."""

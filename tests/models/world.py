@@ -236,7 +236,7 @@ class StoreWithoutThreads(SqliteStore):
         super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
         self.readers = NoReaders(context)
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await super().read(work, is_small=True)
 
 

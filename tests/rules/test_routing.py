@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.routing import COUNTS, Reach
 from teamroom.server.settings import TrustLevel
-from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
+from teamroom.server.store.sqlite.connect import migrate
+from teamroom.server.store.statements import sqlite_statements
 from tests.support.planting import API, DAY, planted, probe, prove, stands, state
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
@@ -225,10 +226,9 @@ def test_a_capability_that_counts_at_a_stricter_level_counts_at_every_looser_one
 @pytest.fixture(scope="module")
 def board() -> Iterator[sqlite3.Connection]:
     """A database with one open task and one member that declares what it needs."""
-    connection = sqlite3.connect(":memory:")
-    for path in known_migrations().values():
-        for statement in split_script(path.read_text()):
-            connection.execute(statement)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    migrate(connection, 0.0)
     add = sqlite_statements()
     task = {"id": 1, "title": "", "detail": "", "priority": 0, "due": None, "creator": 2, "now": 0, "seq": 1}
     connection.execute(add["add_task"], {**task, "assigned": None, "review": "auto"})
@@ -251,7 +251,8 @@ def test_the_statement_that_finds_work_matches_the_rule(
     facts = "update capability set proven_until = ?, attested_until = ?, failed_at = ?"
     board.execute(facts, [proven, attested, failed])
     best = sqlite_statements()["best_open_task"]
-    found = board.execute(best, {"member": 3, "now": now, "trust": trust}).fetchone()
+    about = {"member": 3, "assigned": 0, "first_need": API, "looked_at": 1}
+    found = board.execute(best, {**about, "now": now, "trust": trust}).fetchone()
     assert (found is not None) == Reach(proven, attested, failed).counts(trust, now)
 
 

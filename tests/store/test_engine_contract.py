@@ -20,8 +20,10 @@ from teamroom.server.store.engine import (
     DamagedError,
     NewerRoomError,
     QueueFullError,
+    ReadEndedError,
     StorageError,
     Store,
+    TooLargeError,
     Turn,
 )
 from teamroom.server.store.rows.control import StandingRow
@@ -437,6 +439,166 @@ async def test_redacted_content_is_nowhere_once_a_later_act_is_answered(bench: B
     await bench.write(redact)
     await bench.write(bench.entry("later"))
     assert not bench.engine.holds(bench.folder, SECRET.encode())
+
+
+# ------------------------------------------------------------------ what an act and a read may take
+
+
+A_FEW, TOO_MANY, ENDLESS = 100, 200_000, 2**60
+"""How far a statement of tests counts: each number takes some steps, and an act may take 250,000."""
+
+
+def count(upto: int) -> Callable[[Reading], int]:
+    return lambda tx: tx.number("count_upto", upto=upto)
+
+
+@promise("SAF9")
+async def test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from(bench: Bench) -> None:
+    def large(tx: Writing) -> int:
+        bench.entry("large")(tx)
+        return count(TOO_MANY)(tx)
+
+    def recover(tx: Writing, error: Exception) -> Any:
+        bench.entry("receipt")(tx)
+        return error
+
+    first, refused, last = await bench.batch(bench.entry("first"), (large, recover), bench.entry("last"))
+    assert isinstance(refused, TooLargeError)
+    assert (first, last) == (3, 5)
+    assert bench.logged() == bench.woken() == ["first", "receipt", "last"]
+    assert bench.runs == ["first", "large", "receipt", "last"], "nothing ran twice"
+
+
+@promise("SAF9")
+async def test_many_small_reads_of_one_act_share_its_budget(bench: Bench) -> None:
+    def many(tx: Writing) -> None:
+        for _ in range(TOO_MANY // A_FEW):
+            count(A_FEW)(tx)
+
+    with pytest.raises(TooLargeError):
+        await bench.write(many)
+    for _ in range(TOO_MANY // A_FEW // 10):
+        assert await bench.write(count(A_FEW)) == A_FEW, "each act has a budget of its own"
+
+
+@promise("SAF9")
+async def test_a_recovery_that_reads_too_much_leaves_nothing_either(bench: Bench) -> None:
+    with pytest.raises(TooLargeError):
+        await bench.write(broken("a bug"), lambda tx, error: count(TOO_MANY)(tx))
+    assert await bench.write(bench.entry("next")) == 3
+
+
+@promise("SAF9")
+async def test_a_statement_that_writes_is_never_ended(bench: Bench) -> None:
+    def writes(tx: Writing) -> int:
+        tx.run("wake_upto", upto=TOO_MANY)
+        return bench.entry("written")(tx)
+
+    first, written, last = await bench.batch(bench.entry("first"), writes, bench.entry("last"))
+    assert (first, written, last) == (3, 4, 5)
+    assert bench.runs == ["first", "written", "last"]
+
+
+@promise("SAF9")
+async def test_an_act_whose_limit_is_lifted_reads_as_much_as_it_needs(bench: Bench) -> None:
+    def stops(tx: Writing) -> int:
+        tx.lift_limit()
+        return count(TOO_MANY)(tx)
+
+    assert await bench.write(stops) == TOO_MANY
+    with pytest.raises(TooLargeError):
+        await bench.write(count(TOO_MANY))
+
+
+@promise("SAF9")
+async def test_a_read_on_the_event_loop_is_ended_there_and_a_page_goes_on_elsewhere(bench: Bench) -> None:
+    with pytest.raises(TooLargeError):
+        await bench.store.look_up(count(ENDLESS))
+    where: list[str] = []
+
+    def page(tx: Reading) -> int:
+        where.append(threading.current_thread().name)
+        return count(TOO_MANY)(tx)
+
+    assert await bench.store.read(page, is_small=True) == TOO_MANY
+    assert len(set(where)) == len(where) == 2
+    assert await bench.store.look_up(named_log) == []
+
+
+@promise("SAF9")
+async def test_a_read_ends_after_its_time(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path / "room", engine, read_seconds=0.1) as bench:
+        for is_small in (True, False):
+            with pytest.raises(TooLargeError):
+                await asyncio.wait_for(bench.store.read(count(ENDLESS), is_small), BOUND_SECONDS)
+        assert await bench.store.read(named_log, is_small=False) == []
+
+
+@promise("SAF9")
+@pytest.mark.parametrize("how", ["is stopped", "leaves"])
+async def test_a_read_ends_when_its_member_is_stopped_or_its_caller_leaves(
+    tmp_path: Path, engine: Engine, how: str
+) -> None:
+    async with open_store(tmp_path / "room", engine, readers=1, read_seconds=BOUND_SECONDS * 2) as bench:
+
+        def endless(tx: Reading) -> int:
+            bench.loop.call_soon_threadsafe(began.set)
+            return count(ENDLESS)(tx)
+
+        began = asyncio.Event()
+        reading = asyncio.ensure_future(bench.store.read(endless, is_small=False, member=2))
+        await asyncio.wait_for(began.wait(), BOUND_SECONDS)
+        if how == "leaves":
+            reading.cancel()
+        else:
+            bench.store.end_reads({3})
+            bench.store.end_reads({2})
+        outcome = await asyncio.gather(reading, return_exceptions=True)
+        assert isinstance(outcome[0], asyncio.CancelledError if how == "leaves" else ReadEndedError)
+        for member in (2, 3):
+            read = bench.store.read(named_log, is_small=False, member=member)
+            assert await asyncio.wait_for(read, BOUND_SECONDS) == []
+
+
+async def test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait(bench: Bench) -> None:
+    runs, crowd = [], []
+
+    def held(tx: Reading) -> None:
+        if runs and not bench.barrier.is_set():
+            crowd.append("a second read of the member runs")
+            bench.barrier.set()
+        runs.append("a read")
+        bench.reached.set()
+        assert bench.barrier.wait(BOUND_SECONDS)
+
+    greedy = [asyncio.ensure_future(bench.store.read(held, is_small=False, member=2)) for _ in range(8)]
+    await bench.until_reached()
+    for _ in range(3):
+        other = bench.store.read(named_log, is_small=False, member=3)
+        assert await asyncio.wait_for(other, BOUND_SECONDS) == []
+    greedy[3].cancel()
+    bench.barrier.set()
+    done = await asyncio.wait_for(asyncio.gather(*greedy, return_exceptions=True), BOUND_SECONDS)
+    assert [type(outcome) for outcome in done].count(asyncio.CancelledError) == 1
+    assert (len(runs), crowd) == (7, [])
+
+
+@promise("SAF3")
+async def test_the_line_of_one_member_has_an_end(bench: Bench) -> None:
+    def held(tx: Reading) -> None:
+        bench.reached.set()
+        assert bench.barrier.wait(BOUND_SECONDS)
+
+    first = asyncio.ensure_future(bench.store.read(held, is_small=False, member=2))
+    await bench.until_reached()
+    rest = [asyncio.ensure_future(bench.store.read(named_log, is_small=False, member=2)) for _ in range(500)]
+    await handed_over()
+    assert any(read.done() for read in rest)
+    bench.barrier.set()
+    outcomes = await asyncio.wait_for(asyncio.gather(first, *rest, return_exceptions=True), BOUND_SECONDS)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFullError)]
+    assert 0 < len(refused) < 500
+    assert outcomes.count([]) == 500 - len(refused)
 
 
 # ------------------------------------------------------------------ callers that go away

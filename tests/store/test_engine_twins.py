@@ -1,6 +1,7 @@
 """Engines that break one rule of the contract each: the suite finds every one of them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
+from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, TooLargeError, Turn, Work
 from teamroom.server.store.sqlite.commit import Committer, Job
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.sqlite.reserve import Reserve
+from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
@@ -61,6 +63,37 @@ class ForgetsToScrub(Committer):
 
     def scrub(self) -> None:
         self.is_to_be_scrubbed = False
+
+
+class ReadsWithoutEnd(Committer):
+    """An act reads as much as it likes."""
+
+    def open(self) -> None:
+        super().open()
+        self.stepped = SteppedConnection(self.connection, 2**62)
+
+
+class EndsWhatWrites(Committer):
+    """The budget of an act counts its statements that write, too, and ends them."""
+
+    def open(self) -> None:
+        super().open()
+        self.stepped = _EndsAnything(self.connection, self.context.settings.act_steps)
+
+
+class _EndsAnything(SteppedConnection):
+    def execute(self, sql: str, parameters: Mapping[str, Any], /) -> sqlite3.Cursor:
+        return self.connection.execute(sql, parameters)
+
+
+class BreaksTheBatch(Committer):
+    """An act that reads too much ends the batch, so that all of it runs again."""
+
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        try:
+            super().attempt(job, head, work)
+        except TooLargeError as error:
+            raise sqlite3.OperationalError("interrupted") from error
 
 
 class AnswersBeforeEffects(Writer):
@@ -112,12 +145,19 @@ def queues_without_end(committer: Committer, settings: Settings, carry_out: Carr
 class ReadsWithoutSnapshot(SqliteStore):
     """Each statement of a read sees what was committed by then, and may write."""
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await asyncio.to_thread(self._loose, work)
 
     def _loose(self, work: Callable[[Reading], Any]) -> Any:
         with closing(connect_reader(self.path)) as connection:
             return work(Reading(connection, self.context))
+
+
+class LetsReadersCrowd(SqliteStore):
+    """A member's reads take every reader."""
+
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
+        return await super().read(work, is_small)
 
 
 class ReadsWhatWas(SqliteStore):
@@ -230,6 +270,22 @@ TWINS = (
         "writes down later",
         sqlite_with(WritesDownLater),
         contract.test_what_goes_outside_the_database_is_written_before_the_answer,
+    ),
+    Twin(
+        "reads without end",
+        sqlite_with(ReadsWithoutEnd),
+        contract.test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from,
+    ),
+    Twin(
+        "breaks the batch",
+        sqlite_with(BreaksTheBatch),
+        contract.test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from,
+    ),
+    Twin("ends what writes", sqlite_with(EndsWhatWrites), contract.test_a_statement_that_writes_is_never_ended),
+    Twin(
+        "lets readers crowd",
+        altered(LetsReadersCrowd),
+        contract.test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait,
     ),
     Twin(
         "reads without a snapshot",

@@ -145,8 +145,8 @@ PLANNED: dict[str, str] = {
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
-    "SAF9": ALL,
-    "SAF10": "readers and sessions of older clients in turn; the measured p99 of other members",
+    "SAF9": "the size of every act and duty, by design",
+    "SAF10": "sessions of older clients; the measured p99 of other members",
     "SAF11": ALL,
     "SAF12": ALL,
 }

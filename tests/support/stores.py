@@ -159,6 +159,21 @@ async def open_store(
         await store.close()
 
 
+COUNT_UPTO = (
+    "with recursive n (i) as (select 1 as i union all select i + 1 from n where i < :upto) select count(*) as n from n"
+)
+"""A statement of tests, named `count_upto`: it reads for as long as a test wants, and writes nothing."""
+
+WAKE_UPTO = (
+    "insert into wake (member, seq, reason, subject, sender, line) "
+    "select 2, n.i, 'control', 'x', 1, 'x' from "
+    "(with recursive m (i) as (select 1 as i union all select i + 1 from m where i < :upto) select i from m) as n"
+)
+"""Another, named `wake_upto`: it writes for as long as a test wants."""
+
+TEST_STATEMENTS = {"count_upto": COUNT_UPTO, "wake_upto": WAKE_UPTO}
+
+
 def make_store(
     folder: Path,
     engine: Engine = SQLITE,
@@ -171,7 +186,8 @@ def make_store(
     found = Settings(**{"batch_seconds": 1, **settings})
 
     def context(statements: Mapping[str, str]) -> Context:
-        return Context(statements, found, secrets.token_bytes, lambda: NOW, write_down=write_down)
+        known = {**statements, **TEST_STATEMENTS}
+        return Context(known, found, secrets.token_bytes, lambda: NOW, write_down=write_down)
 
     return engine.choose(folder, context, carry_out)
 
