@@ -4,7 +4,7 @@ Connections are counted: strangers, who have shown no valid token, together, and
 than may be open, the one that is idle longest is closed. So accepting never runs out of descriptors, and whoever floods
 loses only its own connections.
 
-A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
 cancelled. Only aborting the transport ends it.
 """
 
@@ -26,7 +26,7 @@ from teamroom.server.settings import Settings
 logger = logging.getLogger("teamroom.connections")
 
 GRACE_SECONDS = 1.0
-"""What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
+"""How long an ended stream has to send its last frame. So everything ends within 2 s (CTL4)."""
 
 ARRIVAL_SECONDS = 0.1
 """How long a new connection is left to send its first request, however many wait behind it."""
@@ -49,9 +49,9 @@ class Connection:
     transport: asyncio.Transport
     request: Request | None = None
     caller: Caller | None = None
-    """Who called on it last; None of a stranger."""
+    """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
-    """Whether the room is looking at a request of it, which takes the client nothing: it is not idle then."""
+    """Whether its request waits for the room and not for the client. It is not idle then."""
     since: float = field(default_factory=time.monotonic)
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
@@ -150,7 +150,7 @@ class Connections:
 
     @contextmanager
     def answering(self, scope: Scope, caller: Caller) -> Iterator[None]:
-        """Note what a caller's request runs on, as long as it is being answered."""
+        """Count a caller's request, and note its connection, while it is being answered."""
         connection = _connection_of(scope)
         if connection is not None:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
@@ -167,7 +167,7 @@ class Connections:
 
     @property
     def answering_now(self) -> int:
-        """How many requests of anybody are being answered."""
+        """How many requests of all members are being answered."""
         return self._answering.total()
 
     def open_calls(self, member: int) -> int:
@@ -175,9 +175,9 @@ class Connections:
         return self._answering[member]
 
     def end_members(self, members: Set[int], killed: Set[int]) -> None:
-        """End what members have open: streams at once, whatever else is not over after the grace.
+        """End what members have open: streams at once, other requests after the grace period.
 
-        Of who was killed every connection is closed too, once it holds the answer that says why.
+        All connections of killed members are closed too, after the answer that says why.
         """
         self._end([c for c in self.open if c.request is not None and c.request.caller.member in members - killed])
         self._end([c for c in self.open if c.caller is not None and c.caller.member in killed], for_good=True)
@@ -187,13 +187,13 @@ class Connections:
         self._end([c for c in self.open if c.caller is not None and c.caller.token_id in tokens], for_good=True)
 
     def end_streams(self) -> None:
-        """The server stops: close every stream that only pushes."""
+        """Close every stream that only pushes, because the server stops."""
         for connection in self.open:
             if connection.request is not None and connection.request.is_stream:
                 connection.transport.close()
 
     async def cut_stalled(self) -> None:
-        """Cut off clients that take nothing of what waits for them; runs as long as the server."""
+        """Disconnect clients that read nothing of what waits for them; runs as long as the server."""
         while True:
             await asyncio.sleep(self._stall_seconds / 10)
             now = time.monotonic()
@@ -204,7 +204,7 @@ class Connections:
                 connection.waiting_bytes = size
                 if now - connection.moved_at > self._stall_seconds:
                     self.cut += 1
-                    logger.warning("a client took nothing for %.0f s and was cut off", self._stall_seconds)
+                    logger.warning("a client read nothing for %.0f s and was disconnected", self._stall_seconds)
                     connection.transport.abort()
 
     def _end(self, connections: list[Connection], for_good: bool = False) -> None:
@@ -224,7 +224,7 @@ class Connections:
         await asyncio.sleep(GRACE_SECONDS)
         for connection, request, caller in connections:
             if connection not in self.open or connection.caller is not caller:
-                continue  # it is gone, or somebody else's by now: a proxy hands connections on
+                continue  # it is closed, or another caller's by now: proxies reuse connections
             if connection.request is not None and connection.request is request:
                 connection.transport.abort()
             elif for_good:
@@ -238,7 +238,7 @@ def _connection_of(scope: Scope) -> Connection | None:
 
 
 def _close(transport: asyncio.Transport) -> None:
-    """Close at once, without losing what the operating system has taken already."""
+    """Close at once, without losing what the operating system has already accepted."""
     if transport.get_write_buffer_size():
         transport.abort()
     else:

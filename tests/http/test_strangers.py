@@ -21,7 +21,7 @@ from teamroom.server.http import accepting
 from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connection, Connections
 from teamroom.server.http.files import RESERVED_FILES, shares
-from teamroom.server.http.gate import PROBES
+from teamroom.server.http.gate import HEALTH_PATHS
 from teamroom.server.http.protocol import HEAD_BYTES, HEADERS, THROWN_AWAY_BYTES
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.identity import Caller
@@ -194,7 +194,7 @@ def strange_calls(room: RoomInThread) -> dict[str, bytes]:
         "metrics": sent(room, "GET /metrics HTTP/1.1", b"", **nobody),
         "the end of a session": sent(room, "DELETE /mcp HTTP/1.1", b"", **nobody),
     }
-    return asked | {path: sent(room, f"GET {path} HTTP/1.1", b"", **nobody) for path in PROBES}
+    return asked | {path: sent(room, f"GET {path} HTTP/1.1", b"", **nobody) for path in HEALTH_PATHS}
 
 
 def test_after_any_answer_to_a_stranger_the_connection_is_closed(room: RoomInThread) -> None:
@@ -231,7 +231,7 @@ def test_for_a_further_stranger_the_longest_idle_one_is_closed(room: RoomInThrea
         for oldest in silent[:5]:
             assert stack.enter_context(room.modern("rival")).call("heartbeat", {}).status == 200
             assert oldest.ended()
-        for probe in PROBES:
+        for probe in HEALTH_PATHS:
             assert exchange(room, sent(room, f"GET {probe} HTTP/1.1", b"", authorization=None), "GET").status == 200
         member.send(sent(room))
         assert member.answer().status == 200, "whose token was seen is not closed for strangers"
