@@ -234,7 +234,7 @@ class StoreWithoutThreads(SqliteStore):
 
     def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
         super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
-        self.readers = NoReaders(context)
+        self.reads.readers = NoReaders(context)
 
     async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await super().read(work, is_small=True)
