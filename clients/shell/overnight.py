@@ -127,7 +127,7 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
     until = f" until {_time(stopped.until)}" if stopped.until else ""
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
-        how_ended = "revived" if stopped.revived else "let go"
+        how_ended = "revived" if stopped.revived else "resumed"
         ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "expired"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [
