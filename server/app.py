@@ -236,7 +236,7 @@ class Room:
         self._sealed = head.seq
 
     async def close(self) -> None:
-        """Finish what waits, seal, close."""
+        """Finish what waits, seal, close. A room that is closed already, or never opened, stays so."""
         await self.store.close()
         self.seal()
 
