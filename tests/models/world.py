@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -61,7 +61,7 @@ class Plan:
 class World:
     """One room, from its beginning to the end of one run."""
 
-    _rooms: dict[int, tuple[Path, dict[str, str]]] = {}  # noqa: RUF012
+    _rooms: ClassVar[dict[int, tuple[Path, dict[str, str]]]] = {}
     _statements = sqlite_statements()
 
     def __init__(self, plan: Plan) -> None:
