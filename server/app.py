@@ -246,7 +246,7 @@ class Room:
         self._sealed = head.seq
 
     async def close(self) -> None:
-        """Finish the acts that wait, close the store, and seal the log."""
+        """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
         await self.store.close()
         self.seal()
 
