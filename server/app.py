@@ -256,6 +256,7 @@ class WebRoom:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.connections = Connections(room.settings)
+        room.door.on_lost = self.connections.on_lost
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -55,8 +56,14 @@ class Connection:
     request: Request | None = None
     caller: Caller | None = None
     """Who called on it last."""
+    when_lost: set[Callable[[], object]] = field(default_factory=set)
+    """What is called once the connection is lost."""
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
+
+
+_ANSWERED: ContextVar[Connection | None] = ContextVar("answered", default=None)
+"""The connection of the request that is being answered."""
 
 
 class Connections:
@@ -88,6 +95,8 @@ class Connections:
 
             def connection_lost(self, exc: Exception | None) -> None:
                 connections.open.discard(self.connection)
+                for left in list(self.connection.when_lost):
+                    left()
                 self._keep_open()
                 super().connection_lost(exc)
 
@@ -134,14 +143,29 @@ class Connections:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
             connection.caller = caller
         self._answering[caller.member] += 1
+        answered = _ANSWERED.set(connection)
         try:
             yield
         finally:
+            _ANSWERED.reset(answered)
             self._answering[caller.member] -= 1
             if not self._answering[caller.member]:
                 del self._answering[caller.member]
             if connection is not None:
                 connection.request = None
+
+    @contextmanager
+    def on_lost(self, left: Callable[[], object]) -> Iterator[None]:
+        """Call a function if the connection of the request that is being answered is lost in this block."""
+        connection = _ANSWERED.get()
+        if connection is None:
+            yield
+            return
+        connection.when_lost.add(left)
+        try:
+            yield
+        finally:
+            connection.when_lost.discard(left)
 
     @property
     def answering_now(self) -> int:

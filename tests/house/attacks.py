@@ -548,6 +548,19 @@ ATTACKS: dict[int, Attack] = {
         "each check reads the body once, without backtracking",
         {"test_gate_answers": ("what_has_no_id_is_refused_without_one",)},
     ),
+    58: Attack(
+        AGENT,
+        "an act or a search so expensive that everybody else waits, the switch included",
+        "indexes and pages bound each act; its SELECTs share a budget of steps, and a read has a time and one reader",
+        {
+            "test_engine_contract": (
+                "an_act_that_reads_too_much_is_undone_alone_and_recovered_from",
+                "a_read_ends_after_its_time",
+                "a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait",
+            ),
+            "test_sizes": ("no_act_or_duty_takes_more_the_larger_the_room_is",),
+        },
+    ),
 }
 
 

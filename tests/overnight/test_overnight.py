@@ -504,7 +504,8 @@ async def test_a_member_that_was_killed_is_no_longer_what_broke(room: RunningRoo
     entries = len(room.entries())
     for name in ("hollow", "lost"):
         await owner("kill", target=name, reason="nobody is there")
-    assert [entry["act"] for entry in room.entries()[entries:]] == ["kill", "kill"], "the kill is the line"
+    acts = [entry["act"] for entry in room.entries()[entries:]]
+    assert acts == ["kill", "release", "kill"], "the kill is the line, and one says that the asker was told"
     night = await read(owner, 1)
     assert shown(night, "broke", "presence") == []
     assert set(shown(night, "broke", "recovered")) == {

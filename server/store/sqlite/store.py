@@ -121,7 +121,7 @@ class SqliteStore:
         fifty rows costs three times as much there as on the event loop. A read that takes more than
         `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
         """
-        connection = self._open_connection()
+        connection = self.open_connection()
         if is_small:
             try:
                 return self._in_snapshot(connection, work)
@@ -134,7 +134,7 @@ class SqliteStore:
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read on the event loop itself, which costs less than the way to a thread and back."""
-        return self._on_loop(self._open_connection(), work)
+        return self._on_loop(self.open_connection(), work)
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
@@ -169,7 +169,8 @@ class SqliteStore:
             self.committer.damage = str(error)
         return as_storage_error(error)
 
-    def _open_connection(self) -> SteppedConnection:
+    def open_connection(self) -> SteppedConnection:
+        """The connection for small reads on the event loop. Raises StorageError once the store is closed."""
         if self._stepped is None:
             raise StorageError("the store is closed")
         return self._stepped
