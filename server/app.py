@@ -1,4 +1,4 @@
-"""Puts the parts together: a room that serves a data folder over HTTP. Only this file knows all parts."""
+"""Assembles the parts into a room that serves a data folder over HTTP. Only this file knows all parts."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
@@ -21,10 +20,15 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
+from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
+from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connections
+from teamroom.server.http.files import raise_file_limit
 from teamroom.server.http.gate import Gate
+from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -55,7 +59,7 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 
 SUPERVISOR_BYTES = 8
-"""How long the random name is under which a server supervises its room."""
+"""The length of the random name under which a server supervises its room."""
 
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
@@ -65,7 +69,7 @@ ChooseEngine = Callable[[Path, MakeContext, CarryOut], Store]
 
 
 def sqlite_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
-    """The room in one SQLite file in its data folder. A second engine is chosen here, and nowhere else."""
+    """The room in one SQLite file in its data folder. A second engine would be chosen here, and nowhere else."""
     return SqliteStore(folder, make_context(sqlite_statements()), carry_out)
 
 
@@ -86,11 +90,19 @@ class Room:
         self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
         self.bus = Bus()
         self.push = Push(settings)
-        make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
+        make_context = partial(
+            Context,
+            settings=settings,
+            entropy=entropy,
+            clock=self.clock,
+            listens=self.bus.is_open,
+            write_down=self._write_down,
+        )
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder))
+        self.rates = Rates(settings, steady)
+        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder), self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
@@ -103,9 +115,9 @@ class Room:
         self._seals = True
 
     async def open(self, owner: str) -> str | None:
-        """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
+        """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
 
-        The folder must be locked by the caller. A damaged room is opened to be read only: see `store.damage`.
+        The caller must have locked the folder. A damaged room is opened for reading only: see `store.damage`.
         Raises StorageError, FolderError; nothing stays open then.
         """
         self._key = sealing.read_key(self.folder, self._entropy)
@@ -131,7 +143,7 @@ class Room:
         return sealing.missed(self.folder, self._key, head)
 
     def _back_up(self) -> None:
-        """A verified backup of the room as the release before wrote it. Raises FolderError."""
+        """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
             made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
@@ -140,17 +152,17 @@ class Room:
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
                 "Nothing was changed."
             ) from None
-        logger.warning("the room is upgraded to this release; a backup from before is at %s", made.path)
+        logger.warning("the room is being upgraded to this release; the backup made before is at %s", made.path)
 
     def _bring_files_up(self, tx: Reading) -> None:
-        """Make the journal say what the database says; seal what is new, or restored and never sealed."""
+        """Update the journal from the database, and seal a room that is new, or was restored but not sealed."""
         journal.reconcile(self.folder, tx)
         head = tx.only(Head, "lock_head")
         if sealing.epoch_of(self.folder) != head.epoch:
             self._seal(head)
 
     def _make(self, tx: Writing, owner: str) -> str:
-        """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
+        """Write the room's first entries. The owner's token is in its file before the commit, so it is never lost."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         return token
@@ -179,7 +191,7 @@ class Room:
         )
 
     def _carry_out(self, effects: Effects) -> None:
-        """What an act caused outside the store, once it is durable and before it is answered."""
+        """Carry out what an act causes outside the store, after its commit and before its reply."""
         for member in effects.woken:
             self.bus.nudge(member)
         self.push.changed(effects.changed)
@@ -190,31 +202,29 @@ class Room:
             self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
             self.bus.revoke(effects.revoked)
-        if effects.journal:
-            self._write_down(effects.journal)
-            for note in effects.journal:
-                logger.info("%s", journal.line(note))
 
-    def _write_down(self, notes: list[dict[str, Any]]) -> None:
-        """Stopping goes on where the journal cannot be written: the room brings it up to date when it opens again."""
+    def _write_down(self, effects: Effects) -> None:
+        """Write to the journal. If that fails, the stop still counts: the room updates the journal when it opens."""
         try:
-            journal.append(self.folder, notes)
+            journal.append(self.folder, effects.journal)
         except OSError:
             logger.exception("the control journal cannot be written; a backup restored now would undo this")
+        for note in effects.journal:
+            logger.info("%s", journal.line(note))
 
     async def keep_sealed(self) -> None:
-        """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
+        """Write the signed head outside the database after commits, at most once every `seal_seconds`."""
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
 
     async def supervise(self) -> None:
-        """Do what falls due by itself; in a room that is only read, nothing does."""
+        """Run the supervisor, unless the room is read-only."""
         if self.store.is_writing:
             await self.supervisor.run()
 
     async def deliver(self) -> None:
-        """Send people what they are told outside the room; of a room that is only read, nothing."""
+        """Send letters to people outside the room, unless it is read-only."""
         if self.store.is_writing:
             await self.deliverer.run()
 
@@ -236,7 +246,7 @@ class Room:
         self._sealed = head.seq
 
     async def close(self) -> None:
-        """Finish what waits, seal, close."""
+        """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
         await self.store.close()
         self.seal()
 
@@ -247,7 +257,7 @@ def _last_sign(tx: Reading) -> float:
 
 
 def _silent(done: int, total: int) -> None:
-    """Say nothing of how far something is."""
+    """Report no progress."""
 
 
 class WebRoom:
@@ -255,7 +265,7 @@ class WebRoom:
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.connections = Connections(room.settings)
+        self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         room.door.on_lost = self.connections.on_lost
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
@@ -290,7 +300,7 @@ class WebRoom:
             await self.room.close()
 
     def end_streams(self) -> None:
-        """Answer who waits and close who listens: the server stops."""
+        """Answer waiting calls and close streams, because the server stops."""
         self.room.bus.stop()
         self.room.push.stop()
         self.connections.end_streams()
@@ -305,10 +315,22 @@ class WebServer(uvicorn.Server):
         self._opened = opened
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
+        """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
+        await super().startup([])
+        for listener in sockets or []:
+            accepting = Accepting(listener, self._make_protocol, self._web.connections)
+            accepting.start(self.config.backlog)
+            self.servers.append(accepting)  # type: ignore[arg-type]
         if not self.should_exit:
             self._opened()
+
+    def _make_protocol(self) -> Protocol:
+        return Protocol(
+            self._web.connections,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop within two seconds, with streams open or not."""
@@ -317,14 +339,15 @@ class WebServer(uvicorn.Server):
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """Bind the room's address; the settings with the port that was given, where port 0 asked for a free one.
+    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
 
-    Raises OSError when the port is taken.
+    Raises OSError if the port is taken.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With its protocol named, asyncio sends small answers at once; without, each waits 40 ms for an ACK.
+    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
     try:
         listener.bind((settings.host, settings.port))
     except OSError:
@@ -340,7 +363,7 @@ async def serve(
     web = WebRoom(room)
     config = uvicorn.Config(
         web,
-        http=web.connections.protocol(),
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

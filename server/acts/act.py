@@ -131,10 +131,10 @@ class Act(Generic[A, R]):
 
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
-    call, even without a request id. `when_full`: it works while the disk is full. `is_switch`: it stops or resumes
-    members or ends tokens, so it is never refused for what it has to read. `is_evidence`: its receipt shows that the
-    model acts, and not only a program that listens (PRS2). `afterwards`: what follows in a transaction of its own, once
-    the act is committed; a duty of the supervisor does it where this cannot.
+    call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts,
+    works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: its receipt shows
+    that the model acts, and not only a program that listens (PRS2). `afterwards`: what follows in a transaction of its
+    own, once the act is committed; a duty of the supervisor does it where this cannot.
     """
 
     name: str
@@ -145,7 +145,6 @@ class Act(Generic[A, R]):
     shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
-    when_full: bool = False
     is_switch: bool = False
     is_evidence: bool = True
     afterwards: Callable[[Writing, Caller, A], None] | None = None

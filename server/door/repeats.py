@@ -24,7 +24,7 @@ FORGET_AT_ONCE, FORGET_SECONDS = 500, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
+    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
 
     key: str
     arguments: str
@@ -32,7 +32,7 @@ class Repeat:
 
 
 def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
-    """Under what a call is remembered; None for an act whose equal calls are separate calls."""
+    """The key under which a call is remembered; None for an act whose equal calls are separate calls."""
     if request_id is None and not act.repeats:
         return None
     fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
@@ -41,7 +41,10 @@ def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repe
 
 
 def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
-    """The first result of this very call, marked with its time, or None."""
+    """The first reply to this call, marked with its time; None if there is none.
+
+    Raises Refusal `conflict` if another call has used the request id.
+    """
     first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
     if first is None or not first.at <= tx.now < first.until:
         return None

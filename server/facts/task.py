@@ -28,8 +28,8 @@ HISTORY_SHOWN = 30
 PAUSES_KNOWN = 300
 """How many of the newest pauses count, at each of the three levels."""
 
-DEPENDENTS_TOLD = 100
-"""The pages of this many tasks that wait for a task are read again when it changes."""
+DEPENDENTS_CHANGED = 100
+"""When a task changes, at most this many tasks that wait for it count as changed too."""
 HISTORY_CHARACTERS = 12_000
 
 ROOM_AUTHOR = log.ROOM_AUTHOR
@@ -181,9 +181,9 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
 
 
 def task_changed(tx: Writing, task: int, *holders: int | None) -> None:
-    """State that a task changed: on the board, its own page and its dependents', and for who holds it or just did."""
+    """State that a task changed: on the board, its own page and its dependents', and for the given holders."""
     tx.changed(topics.BOARD, topics.task(task), *(topics.me(holder) for holder in holders if holder is not None))
-    tx.changed(*map(topics.task, tx.column(int, "dependents", task=task, limit=DEPENDENTS_TOLD)))
+    tx.changed(*map(topics.task, tx.column(int, "dependents", task=task, limit=DEPENDENTS_CHANGED)))
 
 
 def add_entry(

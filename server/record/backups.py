@@ -22,21 +22,21 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
 BACKUPS = "backups"
-"""The folder of the backups in the data folder, where no other is named."""
+"""The folder for backups inside the data folder, unless another one is named."""
 
 FOUND = ".json"
 
 
 class BackupError(Exception):
-    """A backup that could not be made, or that is none; the text says why."""
+    """A backup could not be made, or a file is not a backup; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A backup and what was found in it when it was verified.
 
-    `room` is when the room was made, which tells rooms apart; `at` when the copy was taken. Times are seconds
-    since 1970-01-01 UTC.
+    `room` is when the room was created, which identifies it; `at` is when the copy was taken. Times are seconds since
+    1970-01-01 UTC.
     """
 
     path: Path
@@ -49,9 +49,9 @@ class Backup:
 
 
 def make_backup(folder: Path, into: Path, now: float, kept: int, copying: Progress, verifying: Progress) -> Backup:
-    """Copy the folder's room, verify the copy, and keep the newest `kept` of this room; the server may run.
+    """Copy the folder's room, verify the copy, and keep the newest `kept` backups of this room.
 
-    Raises BackupError, and leaves no part of a copy behind.
+    The server may be running. Raises BackupError, and leaves no part of a copy behind.
     """
     try:
         make_private(into)
@@ -69,9 +69,9 @@ def make_backup(folder: Path, into: Path, now: float, kept: int, copying: Progre
 
 
 def verified(path: Path, at: float, progress: Progress) -> Backup:
-    """Look at every page of a copy and every entry of its log; what was found.
+    """Check every page of a copy and every entry of its log; returns the backup with what was found.
 
-    Raises BackupError when something is not as it must be.
+    Raises BackupError if anything is wrong.
     """
     try:
         with checked(path) as connection:
@@ -79,16 +79,19 @@ def verified(path: Path, at: float, progress: Progress) -> Backup:
             head = tx.only(ReadHead, "read_head")
             if head is None:
                 raise BackupError(f"{path.name} contains no room")
-            verdict = _walk(tx, head.seq, progress)
-            if not verdict.good:
-                raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
+            result = _walk(tx, head.seq, progress)
+            if not result.good:
+                raise BackupError(f"entry {result.first_bad}: {result.why}")
             return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path))
     except sqlite3.Error as error:
         raise BackupError(f"{path.name} is damaged: {error}") from error
 
 
 def backups(into: Path, room: float | None = None) -> list[Backup]:
-    """The backups in a folder that were verified when they were made, the newest first; of one room, or of any."""
+    """The backups in a folder, newest first. Each was verified when it was made.
+
+    `room`: when their room was created; None: any room.
+    """
     found = filter(None, map(_read, into.glob(f"*{FOUND}")))
     return sorted(
         (b for b in found if room in (None, b.room)), key=lambda backup: (backup.at, backup.seq), reverse=True
@@ -96,11 +99,11 @@ def backups(into: Path, room: float | None = None) -> list[Backup]:
 
 
 def restore_command(folder: Path) -> str:
-    """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
+    """What to do about a damaged room, in words, with the command that restores its newest backup."""
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
-        held = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
-        return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({held})."
+        contents = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
+        return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({contents})."
     return (
         f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
         f"with a backup from elsewhere, or with one that `teamroom backup --data {where}` can still make."
@@ -108,7 +111,7 @@ def restore_command(folder: Path) -> str:
 
 
 def known(path: Path) -> Backup:
-    """The backup in a file. Raises BackupError when nothing beside it says that it is one, or when it was changed."""
+    """The backup in a file. Raises BackupError if the file has no description beside it, or was changed."""
     backup = _read(path.with_suffix(FOUND))
     if backup is None or not path.exists():
         raise BackupError(f"{path} is not a backup: `teamroom backup` did not make it, or a part of it is missing")
@@ -118,13 +121,13 @@ def known(path: Path) -> Backup:
 
 
 def forget(backup: Backup) -> None:
-    """Remove a backup."""
+    """Delete a backup."""
     backup.path.unlink(missing_ok=True)
     backup.path.with_suffix(FOUND).unlink(missing_ok=True)
 
 
 def _named(draft: Path, found: Backup) -> Backup:
-    """Give a verified copy its name; what was found in it is written last, and makes it a backup."""
+    """Give a verified copy its name. Its description is written last: only that makes the file a backup."""
     name = f"room-{datetime.fromtimestamp(found.at, UTC):%Y%m%dT%H%M%SZ}-{found.seq}.db"
     path = draft.with_name(name)
     draft.replace(path)
@@ -142,9 +145,9 @@ def _read(found: Path) -> Backup | None:
 
 def _walk(tx: Reading, end: int, progress: Progress) -> Verification:
     verifier = Verifier(seal=None, key=None)
-    while (verdict := verifier.step(tx)) is None:
+    while (result := verifier.step(tx)) is None:
         progress(verifier.seq, end)
-    return verdict
+    return result
 
 
 def _digest(path: Path) -> str:

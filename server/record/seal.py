@@ -14,7 +14,7 @@ KEY_BYTES = 32
 
 
 def read_key(folder: Path, entropy: Entropy) -> bytes:
-    """The folder's key, made where there is none. Raises FolderError when the file holds none."""
+    """The folder's key; creates one if there is none. Raises FolderError if the file contains no key."""
     path = folder / KEY
     if not path.exists():
         write_private(path, entropy(KEY_BYTES).hex() + "\n")
@@ -31,9 +31,9 @@ def write(folder: Path, key: bytes, head: Head, now: float) -> None:
 
 
 def missed(folder: Path, key: bytes, head: ReadHead | None) -> str | None:
-    """What the folder's seal saw and its database does not hold, in words; None where it holds everything.
+    """What the seal covers and the database does not contain, in words; None if nothing is missing.
 
-    `head` is the head row, None where the database has none.
+    `head` is the head row; None if the database has none.
     """
     try:
         seal = log.Seal(**json.loads((folder / SEAL).read_text(encoding="utf-8")))
@@ -42,16 +42,16 @@ def missed(folder: Path, key: bytes, head: ReadHead | None) -> str | None:
     if not log.is_genuine(key, seal):
         return None
     if head is None:
-        return f"it is missing or empty, and the seal saw {seal.seq} entries in it"
+        return f"it is missing or empty, but the seal covers {seal.seq} entries"
     if seal.epoch > head.epoch:
-        return f"it is of epoch {head.epoch}, and the seal saw epoch {seal.epoch}"
+        return f"it is of epoch {head.epoch}, but the seal is of epoch {seal.epoch}"
     if seal.epoch == head.epoch and seal.seq > head.seq:
-        return f"its log ends at entry {head.seq}, and the seal saw entry {seal.seq}"
+        return f"its log ends at entry {head.seq}, but the seal covers entry {seal.seq}"
     return None
 
 
 def epoch_of(folder: Path) -> int | None:
-    """The epoch that the folder's seal is of; None where it has none that can be read."""
+    """The epoch of the folder's seal; None if there is no readable seal."""
     try:
         return int(json.loads((folder / SEAL).read_text(encoding="utf-8"))["epoch"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,15 +11,20 @@ what this file says. The rules that all engines keep:
 - **Bounded.** What an act reads has a budget, counted in work and never in time. An act that needs more is undone
   alone and raises TooLargeError; it interrupts no statement that writes, and the other acts of its batch do not run
   again. `Writing.lift_limit` lifts the budget of one act. A read has a time, after which it is ended.
-- **Commit, then effects, then the answer.** `CarryOut` gets an act's effects on the event loop, after the commit
-  and before the caller of `write` gets its result. A caller that has left does not prevent them.
+- **Commit, then effects, then the answer.** After the commit, `CarryOut` gets an act's effects on the event loop. Then
+  the caller of `write` gets its result. A caller that has left does not prevent the effects.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
+- **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
+  that overtakes is run next, and its batch is committed at once.
+- **Several loops.** Any event loop may call `write`. Effects are carried out on the loop that opened the store; a
+  caller on another loop may be answered meanwhile. `Context.write_down` is called before anybody is answered.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
 
 from collections.abc import Callable, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -41,11 +46,22 @@ Vouch = Callable[[ReadHead | None], str | None]
 """What is missing from a room according to its seal, in words; None if nothing is. Gets the head, None without one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose act it is, by the member's id; 0 is the room itself. An act that `overtakes` waits for no other act."""
+
+    member: int = 0
+    overtakes: bool = False
+
+
+ROOMS_TURN = Turn()
+
+
 class StorageError(Exception):
     """The engine could not do its work: a lost connection, a closed store, a statement that failed.
 
     Any method may raise it. The transaction has then changed nothing, unless the connection was lost in the commit
-    itself: then nobody knows, and a call that is repeated with its request id finds out.
+    itself. The outcome is unknown then, and a call that is repeated with its request id finds out.
     """
 
 
@@ -82,37 +98,18 @@ class QueueFullError(Exception):
     """
 
 
-class Store(Protocol):
-    """The store of one room: opened once, used by one event loop, closed once."""
+class Transactions(Protocol):
+    """What the door needs of a store, on one event loop."""
 
-    async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
-        """Open the database and apply this release's migrations, forward only.
-
-        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
-        opened for reading only: see `damage`.
-        `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
-        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
-        """
-        ...
-
-    async def create(self, work: Callable[[Writing], T], first_hash: str) -> T:
-        """Write a new room's head row and its first acts, in one transaction; returns the result of `work`.
-
-        Call it after `open`, if the database has no head row. No effects are carried out. Raises StorageError,
-        DiskFullError, and what `work` raises; the database still has no room then.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
-        ...
-
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
         """Run an act in a transaction; returns its result and the number of the log's end, both durable.
 
         If `work` raises, its changes are undone, and `recover` runs in its place. If that raises too, its changes are
         undone and the error goes to the caller. The functions may run twice; only the last run counts.
         `when_full` marks an act that may use the space reserved for a full disk, if the engine reserves some.
+        `turn` says whose act it is, and whether it overtakes; one that does never raises QueueFullError for its number.
         Raises QueueFullError at once, StorageError, DiskFullError, DamagedError, and what `recover` raises.
         """
         ...
@@ -142,23 +139,64 @@ class Store(Protocol):
         ...
 
     @property
-    def damage(self) -> str | None:
-        """What is wrong with the database, in words; None if nothing was found. Nothing is written to a damaged one."""
-        ...
-
-    @property
     def is_writing(self) -> bool:
         """Whether the store is open and takes acts."""
         ...
 
     @property
-    def committed(self) -> Head | None:
-        """The head as of the last commit of this process that moved it."""
+    def waiting(self) -> int:
+        """How many acts wait to be committed."""
+        ...
+
+
+class AttachedStore(Transactions, Protocol):
+    """A store for one more event loop."""
+
+    async def close(self) -> None:
+        """Close what this loop reads with."""
+        ...
+
+
+class Store(Transactions, Protocol):
+    """The store of one room: opened once, used by one event loop, closed once."""
+
+    async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
+        """Open the database and apply this release's migrations, forward only.
+
+        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
+        opened for reading only: see `damage`.
+        `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
+        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
+        """
+        ...
+
+    async def create(self, work: Callable[[Writing], T], first_hash: str) -> T:
+        """Write a new room's head row and its first acts, in one transaction; returns the result of `work`.
+
+        Call it after `open`, if the database has no head row. No effects are carried out. Raises StorageError,
+        DiskFullError, and what `work` raises; the database still has no room then.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
+        ...
+
+    async def attach(self) -> "AttachedStore":
+        """This store for the event loop of the caller: it reads with connections of its own, and writes as this one.
+
+        Close it on that loop, before this store. Raises StorageError.
+        """
         ...
 
     @property
-    def waiting(self) -> int:
-        """How many acts wait to be committed."""
+    def damage(self) -> str | None:
+        """What is wrong with the database, in words; None if nothing was found. Nothing is written to a damaged one."""
+        ...
+
+    @property
+    def committed(self) -> Head | None:
+        """The head as of the last commit of this process that moved it."""
         ...
 
     @property

@@ -216,7 +216,7 @@ class Connection:
         self._connection = apsw.Connection(name, vfs=f"disk-{id(disk)}")
         self._connection.set_row_trace(_row)
         self.execute("pragma locking_mode = exclusive")
-        for pragma in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
+        for pragma in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
             self.execute(statements[pragma])
         if without == "durable":
             self.execute("pragma synchronous = normal")

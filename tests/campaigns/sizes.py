@@ -155,7 +155,7 @@ class LargeWorld(World):
             steps += COUNTED
             return False
 
-        connections = (self._store.committer.stepped, self._store.open_connection())
+        connections = (self._store.committer.stepped, self._store.reads.open_connection())
         for connection in connections:
             connection.connection.set_progress_handler(count, COUNTED)
         began = time.thread_time()

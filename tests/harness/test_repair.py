@@ -23,9 +23,8 @@ from tests.harness.scripted_model import ScriptedModel
 from tests.support.promises import promise
 from tests.support.watching import Dog, dog_at_work
 
-pytestmark = promise("PRS4")
-
 pytestmark = [
+    promise("PRS4"),
     pytest.mark.harness,
     pytest.mark.skipif(bool(lacking()), reason=f"make test-harnesses installs them: {'; '.join(lacking())}"),
 ]
@@ -80,7 +79,7 @@ def room(tmp_path: Path) -> Iterator[RoomOfProcesses]:
 
 
 @pytest.mark.parametrize("harness", [CLAUDE_CODE, CODEX], ids=lambda harness: harness.name.split()[0].lower())
-def test_a_frozen_model_is_found_restarted_and_its_task_goes_on_to_done(
+def test_an_agent_with_a_frozen_model_is_found_and_restarted_and_finishes_its_task(
     room: RoomOfProcesses, tmp_path: Path, harness: Harness
 ) -> None:
     builder = room.enroll("builder", "--mode", "live")

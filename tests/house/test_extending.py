@@ -171,7 +171,7 @@ async def test_the_act_is_logged_and_its_own_statement_counts_it(room: RunningRo
     }
 
 
-async def test_the_act_is_pushed_to_those_who_follow_what_it_changed(room: RunningRoom) -> None:
+async def test_the_act_is_pushed_to_followers_of_what_it_changed(room: RunningRoom) -> None:
     olga = await room.owner()
     async with listening(room, "builder", "teamroom://tasks/T-1") as told:
         await olga("praise", task="T-1", words="it stands")
@@ -213,7 +213,7 @@ GREETING = ReminderRule("member", owes_a_greeting, lambda settings, _: Delay(set
 
 
 async def test_one_entry_in_the_table_is_a_rule_by_which_the_supervisor_reminds(tmp_path: Path) -> None:
-    with patch.dict(RULES, {"greeting": GREETING}), patch.dict(DUTIES, {"greeting": DUTIES["task"]}):  # type: ignore[arg-type]
+    with patch.dict(RULES, {"greeting": GREETING}), patch.dict(DUTIES, {"greeting": DUTIES["task"]}):
         async with running_room(tmp_path / "room") as room:
             (builder,) = await room.enroll("builder")
             await builder("check_in")

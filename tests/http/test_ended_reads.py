@@ -47,7 +47,7 @@ def room(tmp_path: Path) -> Iterator[RoomInThread]:
 def until_busy(room: RoomInThread, count: int) -> None:
     """Wait until so many reads run."""
     end = time.monotonic() + BOUND_SECONDS
-    while room.look(lambda running: running.room.store.readers.busy) != count:
+    while room.look(lambda running: running.room.store.reads.readers.busy) != count:
         assert time.monotonic() < end, "a read goes on"
         time.sleep(0.01)
 

@@ -1,5 +1,6 @@
 """Each limit: just within it is served, beyond it is refused in words, and nothing of it is kept (SAF3)."""
 
+import asyncio
 import select
 import threading
 import time
@@ -14,7 +15,6 @@ from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
-    LEGACY,
     Modern,
     RoomInThread,
     Wire,
@@ -26,6 +26,7 @@ from tests.support.raw import (
     room_in_thread,
     was_refused,
 )
+from tests.support.rooms import BOUND_SECONDS
 from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF3")
@@ -68,7 +69,7 @@ def bot(room: RoomInThread) -> Iterator[Modern]:
 # ------------------------------------------------------------------ the body
 
 
-def test_the_limits_are_what_is_promised() -> None:
+def test_the_limits_are_the_promised_ones() -> None:
     assert (DEFAULTS.body_bytes, DEFAULTS.json_depth) == (256 * 1024, 32)
     assert (DEFAULTS.open_calls, DEFAULTS.wait_seconds, DEFAULTS.wait_max_seconds) == (64, 45, 50)
 
@@ -81,7 +82,7 @@ def body_of(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_256_kib_is_read_and_one_byte_more_is_not(room: RoomInThread, chunked: bool) -> None:
+def test_a_body_of_256_kib_is_read_and_one_of_a_byte_more_is_refused(room: RoomInThread, chunked: bool) -> None:
     for size, status in ((DEFAULTS.body_bytes, 200), (DEFAULTS.body_bytes + 1, 413)):
         body = body_of(size)
         assert len(body) == size
@@ -96,7 +97,7 @@ def test_a_body_of_256_kib_is_read_and_one_byte_more_is_not(room: RoomInThread, 
         assert refusal(answer)["code"] == ("invalid" if status == 200 else "too_large")
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(room: RoomInThread) -> None:
+def test_a_body_that_is_declared_too_large_is_refused_before_it_arrives(room: RoomInThread) -> None:
     data = posted(room.port, room.token("bot"), b"", [("content-length", str(DEFAULTS.body_bytes + 1))])
     with room.wire() as wire:
         wire.send(data)
@@ -115,7 +116,7 @@ def test_json_of_depth_32_is_read_and_of_depth_33_is_not(room: RoomInThread, ope
             assert refusal(answer)["code"] == code
 
 
-def test_brackets_in_texts_are_no_depth(bot: Modern) -> None:
+def test_brackets_in_texts_do_not_count_as_depth(bot: Modern) -> None:
     for text in ("[" * 5000, '\\"[{' * 500, '"' + "[" * 100, "\\" * 99 + "[" * 100):
         assert reply(bot.call("post_message", {"text": text}))["message"]
 
@@ -130,7 +131,7 @@ def test_depth_cannot_hide_in_another_encoding(room: RoomInThread, bot: Modern, 
     assert refusal(answer)["code"] == "invalid"
 
 
-def test_a_body_that_does_not_arrive_is_given_up(small: RoomInThread) -> None:
+def test_the_room_stops_waiting_for_a_body_that_does_not_arrive(small: RoomInThread) -> None:
     data = posted(small.port, small.token("bot"), body_of(1000), modern_headers("tools/call", "who"))
     with small.wire() as slow, small.wire() as quick:
         slow.send(data[:-1])
@@ -152,7 +153,7 @@ def waiting_call(room: RoomInThread, name: str, seconds: float = 50) -> bytes:
 
 def answering(room: RoomInThread, count: int) -> None:
     """Wait until this many requests are being answered."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + BOUND_SECONDS
     while room.look(lambda _: room.connections.answering_now) != count:
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -214,19 +215,48 @@ def get_stream(room: RoomInThread, name: str, session: list[tuple[str, str]]) ->
     return f"GET /mcp HTTP/1.1\r\n{lines}accept: text/event-stream\r\n\r\n".encode()
 
 
-def test_older_clients_have_as_many_sessions_as_there_may_be(small: RoomInThread) -> None:
-    params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
+def test_for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended(small: RoomInThread) -> None:
+    """Only its own: another member's session is never ended to make room."""
     with ExitStack() as stack:
+        others = [stack.enter_context(small.legacy("rival")) for _ in range(3)]
         sessions = [stack.enter_context(small.legacy("bot")) for _ in range(10)]
-        with small.wire() as wire:
-            wire.send(posted(small.port, small.token("rival"), message("initialize", params)))
-            answer = wire.answer()
-        assert answer.status == 429, "a limit is the callers' load, never a 5xx"
-        assert "Too many open sessions" in answer.json["error"]["message"]
-        with small.modern("rival") as modern:
-            assert modern.call("who", {}).status == 200, "who needs no session is not concerned"
-        sessions[0].close()
-        stack.enter_context(small.legacy("rival"))
+        sessions[1].wire.send(get_stream(small, "bot", sessions[1].session))
+        answering(small, 1)
+        assert sessions[0].call("who", {}).status == 200, "it was opened first, and used last"
+        sessions += [stack.enter_context(small.legacy("bot")) for _ in range(4)]
+        found = [session.call("who", {}).status for n, session in enumerate(sessions) if n != 1]
+        assert found == [200, *[404] * 4, *[200] * 8], "one has an open stream, and one was used last"
+        assert [session.call("who", {}).status for session in others] == [200] * 3
+        answering(small, 1)  # the stream is open
+        sessions[1].wire.socket.close()
+
+
+def test_a_member_that_opens_sessions_without_end_has_ten_of_them(small: RoomInThread) -> None:
+    with ExitStack() as stack:
+        other = stack.enter_context(small.legacy("rival"))
+        for _ in range(50):
+            newest = small.legacy("bot")
+            assert newest.call("who", {}).status == 200
+            newest.wire.socket.close()
+        tasks = small.look(lambda _: len(asyncio.all_tasks()))
+        for _ in range(50):
+            small.legacy("bot").wire.socket.close()
+        small.until_open((10_000, 0, tasks))
+        assert small.open_now()[2] <= tasks
+        assert other.call("who", {}).status == 200
+
+
+def test_a_session_that_nobody_uses_ends(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", session_idle_seconds=1) as room:
+        room.enroll("bot")
+        room.legacy("bot").close()  # the first one starts a task that stays
+        before = room.open_now()[2]
+        session = room.legacy("bot")
+        assert session.call("who", {}).status == 200
+        room.until_open((10_000, 0, before))
+        assert session.call("who", {}).status == 404
+        session.wire.socket.close()
+    assert (DEFAULTS.sessions, DEFAULTS.session_idle_seconds) == (64, 3600)
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(50, None), (50.01, "invalid"), (1e9, "invalid"), (-1, "invalid")])
@@ -242,7 +272,7 @@ def test_a_call_waits_for_50_seconds_at_most(small: RoomInThread, seconds: float
         assert reply(wire.answer())["wakes"]
 
 
-def test_a_call_that_names_no_time_waits_as_long_as_the_room_says(small: RoomInThread) -> None:
+def test_a_call_without_a_time_waits_as_long_as_the_room_decides(small: RoomInThread) -> None:
     with small.modern("bot") as bot:
         start, stopwatch = time.monotonic(), Stopwatch()
         assert reply(bot.call("wait_for_wake", {}))["wakes"] == []
@@ -271,7 +301,7 @@ class HeldWriter:
     async def _hold(self) -> None:
         def work(_: Any) -> None:
             self._holds.set()
-            self._go.wait(10)
+            self._go.wait(BOUND_SECONDS)
 
         def recover(_: Any, error: Exception) -> None:
             raise error
@@ -280,7 +310,7 @@ class HeldWriter:
 
     def __enter__(self) -> "HeldWriter":
         self._thread.start()
-        assert self._holds.wait(10)
+        assert self._holds.wait(BOUND_SECONDS)
         return self
 
     def let_go(self) -> None:
@@ -300,7 +330,7 @@ def full_queue(room: RoomInThread, stack: ExitStack) -> list[Wire]:
         wire.send(posted(room.port, token, message("tools/call", params), modern_headers("tools/call", "post_message")))
     refused: list[Wire] = []
     while len(refused) < 24 - 16:
-        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], 10)[0]
+        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], BOUND_SECONDS)[0]
         assert ready, "nobody was refused"
         for wire in [wire for wire in wires if wire.socket in ready]:
             busy = refusal(wire.answer())

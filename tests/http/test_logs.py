@@ -29,7 +29,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     root.setLevel(level)
 
 
-async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+async def test_stops_and_refusals_at_the_gate_are_logged(written: io.StringIO, room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("agent")
     await owner("pause", target="agent", reason="a private reason")
@@ -45,7 +45,7 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
         "@agent: active",
         "the room: paused",
         "@agent: killed",
-        "ended",
+        "was revoked",
         "request rejected with 401",
     ):
         assert line in text, line
@@ -53,7 +53,7 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
     assert "private" not in text
 
 
-async def test_nothing_that_members_send_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+async def test_logs_contain_nothing_that_members_send(written: io.StringIO, room: RunningRoom) -> None:
     (agent,) = await room.enroll("agent")
     await agent("post_message", text="a secret text")
     await agent.refused("read_board", task="a secret task")
@@ -66,7 +66,7 @@ async def test_nothing_that_members_send_is_written_down(written: io.StringIO, r
     assert room.tokens["agent"] not in text
 
 
-async def test_a_fault_is_told_by_an_id_that_stands_in_the_log(
+async def test_a_fault_is_reported_with_an_id_that_is_in_the_log(
     written: io.StringIO, room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (agent,) = await room.enroll("agent")
@@ -85,12 +85,62 @@ async def test_a_fault_is_told_by_an_id_that_stands_in_the_log(
     assert room.tokens["agent"] not in text
 
 
-def test_json_is_one_object_a_line_whatever_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_in_json_have_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("teamroom", logging.INFO, __file__, 1, "two\nlines %s", ("Bearer abc",), None)
     event = json.loads(logs.Json().format(record))
     assert (event["level"], event["event"]) == ("info", "two\nlines Bearer …")
     assert "\n" not in logs.Json().format(record)
     assert logs.Plain().format(record).splitlines()[1].startswith("  "), "no line of a log forges another"
+
+
+def lines_of(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+@promise("SAF11")
+def test_one_kind_of_line_is_written_so_often_a_minute_and_others_as_before() -> None:
+    stream = io.StringIO()
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(logs.Plain())
+    bounded.addFilter(logs.Bounded(lambda: 1000.0))
+    logger = logging.Logger("somebody")
+    logger.addHandler(bounded)
+    for number in range(100_000):
+        logger.warning("a stranger came: %d", number)
+    logger.warning("something else")
+    assert len(lines_of(stream)) == logs.LINES_OF_KIND + 1
+    assert "further ones are left out for a minute" in lines_of(stream)[-2]
+    assert lines_of(stream)[-1].endswith("something else")
+
+
+@promise("SAF11")
+@pytest.mark.parametrize("form", [logs.Plain(), logs.Json()], ids=["plain", "json"])
+def test_the_first_line_of_a_kind_after_a_minute_says_how_many_were_left_out(form: logging.Formatter) -> None:
+    stream, now = io.StringIO(), 1000.0
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(form)
+    bounded.addFilter(logs.Bounded(lambda: now))
+    logger = logging.Logger("somebody")
+    logger.addHandler(bounded)
+    for number in range(101):
+        if number == 100:
+            now += logs.WINDOW_SECONDS
+        logger.warning("a stranger came")
+    assert len(lines_of(stream)) == logs.LINES_OF_KIND + 1
+    assert f"({100 - logs.LINES_OF_KIND} lines like this one were left out before it)" in lines_of(stream)[-1]
+
+
+@promise("SAF11")
+def test_all_kinds_of_lines_together_are_bounded_and_each_line_in_its_length() -> None:
+    stream = io.StringIO()
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(logs.Plain())
+    bounded.addFilter(logs.Bounded(lambda: 1000.0))
+    for place in range(10_000):
+        record = logging.LogRecord("x", logging.ERROR, "somewhere.py", place, "x" * 1_000_000, (), None)
+        bounded.handle(record)
+    assert len(lines_of(stream)) == logs.LINES
+    assert max(map(len, lines_of(stream))) < 2 * logs.LINE_CHARACTERS
 
 
 def test_without_the_filter_a_token_would_be_found() -> None:

@@ -18,9 +18,7 @@ from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom
 
-pytestmark = house
-
-pytestmark = pytest.mark.libraries
+pytestmark = [house, pytest.mark.libraries]
 
 HERE = Path(__file__).parent
 
@@ -51,7 +49,7 @@ class Told:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-async def test_a_member_written_with_another_library_does_a_whole_task(library: str, room: RunningRoom) -> None:
+async def test_a_member_that_uses_another_library_completes_a_task(library: str, room: RunningRoom) -> None:
     if not installed(library):
         pytest.skip(f"make test-libraries installs {library}: it is not in {cache_folder()} as it is pinned")
     olga = await room.owner()

@@ -24,6 +24,7 @@ from teamroom.server.store.engine import (
     StorageError,
     Store,
     TooLargeError,
+    Turn,
 )
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.head import ReadHead
@@ -126,7 +127,7 @@ async def test_a_new_room_is_created_whole_and_found_again(tmp_path: Path, engin
         assert await again.write(entry("next"), reraise) == (3, 3)
 
 
-async def test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_then(
+async def test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later(
     tmp_path: Path, engine: Engine
 ) -> None:
     def fails(tx: Writing) -> None:
@@ -158,7 +159,7 @@ async def test_migrations_are_applied_once_in_order_and_recorded(tmp_path: Path,
     assert asked == [], "no room was there to be changed"
 
 
-async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_from_a_newer_release_is_refused_and_left_unchanged(tmp_path: Path, engine: Engine) -> None:
     def from_the_future(tx: Writing) -> None:
         tx.run("record_migration", number=999, name="from_the_future", applied_at=NOW)
 
@@ -173,7 +174,7 @@ async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Pat
     assert engine.look(tmp_path / "room", "select number, name from migration order by number") == before
 
 
-async def test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_that_lacks_sealed_entries_is_read_only(tmp_path: Path, engine: Engine) -> None:
     seen: list[Any] = []
 
     def vouch(head: ReadHead | None) -> str | None:
@@ -206,7 +207,7 @@ async def test_a_closed_store_refuses_everything(tmp_path: Path, engine: Engine)
     await store.close()
 
 
-async def test_a_stop_answers_every_act_that_waits(tmp_path: Path, engine: Engine) -> None:
+async def test_a_stop_answers_every_waiting_act(tmp_path: Path, engine: Engine) -> None:
     async with open_store(tmp_path / "room", engine) as bench:
         waiting = [bench.write(entry(f"{n}")) for n in range(AT_ONCE)]
         await handed_over()
@@ -244,7 +245,7 @@ async def test_recover_runs_in_place_of_an_act_that_raised_and_sees_nothing_of_i
     assert bench.store.commits == commits + 1
 
 
-async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
+async def test_an_exception_of_recover_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
     def recover(tx: Writing, error: Exception) -> None:
         entry("receipt")(tx)
         raise KeyError(str(error))
@@ -255,14 +256,14 @@ async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: 
     assert await bench.write(entry("next")) == 3
 
 
-async def test_an_act_that_raises_among_others_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_raises_in_a_batch_does_not_affect_other_acts(bench: Bench) -> None:
     first, bug, last = await bench.batch(bench.entry("first"), broken("bug"), bench.entry("last"))
     assert isinstance(bug, ZeroDivisionError)
     assert (first, last) == (3, 4)
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_acts(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
         wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
@@ -273,7 +274,7 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone(bench: Bench) -> None:
+async def test_numbers_are_dense_and_end_at_the_head_despite_rollbacks(bench: Bench) -> None:
     works = [broken(f"{n}") if n % 3 == 0 else bench.entry(f"{n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*(bench.write(work) for work in works), return_exceptions=True)
     kept = [answer for answer in answers if isinstance(answer, int)]
@@ -308,7 +309,7 @@ async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> No
     assert bench.logged() == ["a", "refused", "d"]
 
 
-async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench: Bench) -> None:
+async def test_the_store_reports_the_end_of_the_log_and_the_number_of_commits(bench: Bench) -> None:
     assert bench.store.committed is None, "this process has moved nothing yet"
     assert await bench.store.write(entry("one"), reraise) == (3, 3)
     commits, head = bench.store.commits, bench.store.committed
@@ -319,7 +320,9 @@ async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench:
     assert bench.store.waiting == 0
 
 
-async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp_path: Path, engine: Engine) -> None:
+async def test_a_full_queue_refuses_new_acts_at_once_and_carries_out_those_that_wait(
+    tmp_path: Path, engine: Engine
+) -> None:
     async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
         first = bench.write(bench.held(bench.entry("first")))
         await bench.until_reached()
@@ -329,9 +332,81 @@ async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp
         waiting = [task for task in rest if not task.done()]
         assert [type(task.exception()) for task in refused] == [QueueFullError] * len(refused)
         assert len(waiting) in (15, 16)  # with the one that runs, or without it
-        bench.gate.set()
+        bench.barrier.set()
         assert await asyncio.gather(first, *waiting) == list(range(3, 4 + len(waiting)))
         assert len(bench.runs) == 1 + len(waiting)
+
+
+async def test_members_are_served_in_turn_however_much_one_of_them_sent(bench: Bench) -> None:
+    first = bench.write(bench.held(bench.entry("first")), turn=Turn(1))
+    await bench.until_reached()
+    many = [bench.write(bench.entry(f"many {n}"), turn=Turn(1)) for n in range(40)]
+    few = [bench.write(bench.entry(f"few {n}"), turn=Turn(n)) for n in (2, 3)]
+    await bench.let_go()
+    await asyncio.gather(first, *many, *few)
+    assert [name for name in bench.logged() if name.startswith("many")] == [f"many {n}" for n in range(40)]
+    assert max(bench.logged().index(f"few {n}") for n in (2, 3)) <= 4
+
+
+@promise("CTL9")
+async def test_an_act_that_overtakes_is_next_however_many_acts_wait(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
+        first = bench.write(bench.held(bench.entry("first")))
+        await bench.until_reached()
+        waiting = [bench.write(bench.entry(f"{n}"), turn=Turn(n)) for n in range(1, 40)]
+        await handed_over()
+        stops = [bench.write(bench.entry(f"stop {n}"), turn=Turn(50, overtakes=True)) for n in range(2)]
+        await bench.let_go()
+        answers = await asyncio.gather(first, *stops, *waiting, return_exceptions=True)
+        assert answers[:3] == [3, 4, 5]
+        assert bench.logged()[:3] == ["first", "stop 0", "stop 1"]
+
+
+async def test_another_event_loop_may_write_and_effects_stay_on_the_stores_own(bench: Bench) -> None:
+    def in_a_loop_of_its_own() -> Any:
+        return asyncio.run(bench.store.write(bench.entry("from elsewhere"), reraise))
+
+    others = [bench.write(bench.entry(f"{n}")) for n in range(5)]
+    _, seq = await asyncio.to_thread(in_a_loop_of_its_own)
+    assert await asyncio.gather(*others)
+    assert bench.logged()[seq - 3] == "from elsewhere"
+    assert len(bench.nudges()) == 6
+    assert bench.store.waiting == 0
+
+
+async def test_another_event_loop_reads_with_connections_of_its_own(bench: Bench) -> None:
+    await bench.write(bench.entry("before"))
+
+    async def elsewhere() -> list[list[str]]:
+        attached = await bench.store.attach()
+        try:
+            await attached.write(bench.entry("from elsewhere"), reraise)
+            return [
+                await attached.look_up(named_log),
+                await attached.read(named_log, is_small=True),
+                await attached.read(named_log, is_small=False, member=1),
+            ]
+        finally:
+            await attached.close()
+
+    found = await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+    assert found == [["before", "from elsewhere"]] * 3
+    assert await bench.store.look_up(named_log) == found[0]
+
+
+async def test_what_goes_outside_the_database_is_written_before_the_answer(tmp_path: Path, engine: Engine) -> None:
+    """Twin: the same act without anything to write down."""
+    written: list[Effects] = []
+
+    def stops(tx: Writing) -> int:
+        tx.effects.journal.append({"token": "t"})
+        return entry("stop")(tx)
+
+    async with open_store(tmp_path / "room", engine, write_down=written.append) as bench:
+        await bench.write(entry("nothing to write down"))
+        assert written == []
+        await bench.write(stops)
+        assert [effects.journal for effects in written] == [[{"token": "t"}]]
 
 
 # ------------------------------------------------------------------ what an act causes
@@ -352,7 +427,7 @@ async def test_effects_are_carried_out_on_the_event_loop_after_the_commit_and_be
     assert seen == [(["act"], False, True)]
 
 
-async def test_effects_follow_the_commit_once_and_only_for_what_remains(bench: Bench) -> None:
+async def test_effects_follow_the_commit_once_and_only_for_acts_that_were_committed(bench: Bench) -> None:
     def undone(tx: Writing) -> None:
         tx.effects.ended.add(7)
         raise ZeroDivisionError
@@ -509,12 +584,12 @@ async def test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_w
     runs, crowd = [], []
 
     def held(tx: Reading) -> None:
-        if runs and not bench.gate.is_set():
+        if runs and not bench.barrier.is_set():
             crowd.append("a second read of the member runs")
-            bench.gate.set()
+            bench.barrier.set()
         runs.append("a read")
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
 
     greedy = [asyncio.ensure_future(bench.store.read(held, is_small=False, member=2)) for _ in range(8)]
     await bench.until_reached()
@@ -522,7 +597,7 @@ async def test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_w
         other = bench.store.read(named_log, is_small=False, member=3)
         assert await asyncio.wait_for(other, BOUND_SECONDS) == []
     greedy[3].cancel()
-    bench.gate.set()
+    bench.barrier.set()
     done = await asyncio.wait_for(asyncio.gather(*greedy, return_exceptions=True), BOUND_SECONDS)
     assert [type(outcome) for outcome in done].count(asyncio.CancelledError) == 1
     assert (len(runs), crowd) == (7, [])
@@ -532,14 +607,14 @@ async def test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_w
 async def test_the_line_of_one_member_has_an_end(bench: Bench) -> None:
     def held(tx: Reading) -> None:
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
 
     first = asyncio.ensure_future(bench.store.read(held, is_small=False, member=2))
     await bench.until_reached()
     rest = [asyncio.ensure_future(bench.store.read(named_log, is_small=False, member=2)) for _ in range(500)]
     await handed_over()
     assert any(read.done() for read in rest)
-    bench.gate.set()
+    bench.barrier.set()
     outcomes = await asyncio.wait_for(asyncio.gather(first, *rest, return_exceptions=True), BOUND_SECONDS)
     refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFullError)]
     assert 0 < len(refused) < 500
@@ -556,7 +631,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
     await handed_over()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert [await first, await last] == [3, 4]
     assert gone.cancelled()
     assert bench.runs == ["first", "last"]
@@ -567,7 +642,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     def halfway(tx: Writing) -> int:
         seq = entry("gone")(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
@@ -575,7 +650,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     await bench.until_reached()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert gone.cancelled()
     assert bench.logged() == bench.woken() == ["gone", "next"]
@@ -590,7 +665,7 @@ async def test_a_batch_whose_callers_all_left_answers_the_next_one(bench: Bench)
     for task in crowd:
         task.cancel()
     await asyncio.wait(crowd)
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert bench.logged() == ["first", "next"]
 
@@ -605,7 +680,7 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     def slow(tx: Reading) -> list[tuple[int, str]]:
         first = look(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         return [first, look(tx)]
 
     def pause(tx: Writing) -> None:
@@ -616,13 +691,13 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     reading = asyncio.ensure_future(bench.store.read(slow, is_small=False))
     await bench.until_reached()
     await bench.write(pause)
-    bench.gate.set()
+    bench.barrier.set()
     assert await reading == [(2, "active"), (2, "active")]
     assert await bench.store.read(look, is_small=True) == (3, "paused")
 
 
 @pytest.mark.parametrize("how", ["small", "large", "look up"])
-async def test_what_was_answered_is_seen_by_every_read_after_it(bench: Bench, how: str) -> None:
+async def test_every_read_sees_all_acts_acknowledged_before_it(bench: Bench, how: str) -> None:
     for number in range(10):
         await bench.write(entry(f"{number}"))
         if how == "look up":
@@ -637,12 +712,12 @@ async def test_reads_that_come_at_once_are_all_answered_while_an_act_runs(bench:
     await bench.until_reached()
     reads = [bench.store.read(named_log, is_small=n % 2 == 0) for n in range(AT_ONCE)]
     assert await asyncio.wait_for(asyncio.gather(*reads), BOUND_SECONDS) == [[]] * AT_ONCE
-    bench.gate.set()
+    bench.barrier.set()
     assert await act == 3
 
 
 @pytest.mark.parametrize("is_small", [True, False])
-async def test_a_read_changes_nothing_and_what_it_raises_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
+async def test_a_read_changes_nothing_and_its_exception_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
     def writes(tx: Reading) -> None:
         tx.value(int, "record_migration", number=998, name="by a read", applied_at=NOW)
 

@@ -1,4 +1,4 @@
-"""What is read of tasks."""
+"""Row types of tasks."""
 
 from typing import Literal, NamedTuple
 

@@ -289,7 +289,7 @@ limit :limit
 update task set place = :place where id = :id
 
 -- name: count_dependents
-select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as some
+select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as found
 
 -- name: freed_by
 -- Tasks that waited for this one only. It is finished already.

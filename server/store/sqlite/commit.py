@@ -15,7 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.store.engine import DamagedError, DiskFullError, Recover, TooLargeError, Work
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    DamagedError,
+    DiskFullError,
+    Recover,
+    TooLargeError,
+    Turn,
+    Work,
+)
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
@@ -36,13 +44,14 @@ SCRUB_AGAIN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Job:
-    """An act on its way: what to run, what to run in its place if it raises, and what came of it."""
+    """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
 
     work: Work
     recover: Recover
     answer: asyncio.Future[tuple[Any, int]]
     """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
     when_full: bool = False
+    turn: Turn = ROOMS_TURN
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -186,6 +195,9 @@ class Committer:
             self._execute("save_head", asdict(head))
         self._execute("commit")
         self.commits += 1
+        for job in batch:
+            if job.effects is not None and job.effects.journal:
+                self.context.write_down(job.effects)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._is_tidy, self._is_merging, self._scrub_from = True, False, False, 0.0
         if head != opened:
@@ -273,7 +285,7 @@ class Committer:
                 log.exception("the rollback failed")
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        """Whether an act that met a full disk has space now: the reserve was just released, and is kept for it."""
+        """Whether an act that met a full disk can run again: it may use the reserve, which was just released."""
         return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
     def _note_damage(self, error: Exception) -> None:
