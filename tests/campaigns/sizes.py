@@ -10,6 +10,7 @@ take more than half as many again.
 The twin looks at every open task to find the best one.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -231,7 +232,8 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
     """A room of `number` tasks and messages."""
     outcome = Outcome()
     with looking_at_all(twin):
-        writes, reads = costs(Size(number, number, max(number // 100, MEMBERS)), advance)
+        size = Size(number, number, max(number // 100, MEMBERS))
+        writes, reads = await asyncio.to_thread(costs, size, advance)  # a loop of its own runs the supervisor there
     budget = Settings().act_steps
     for cost in worst(writes).values():
         outcome.figures[cost.what] = f"{cost.steps:,} steps, {cost.milliseconds:.1f} ms of the writer, {cost.outcome}"

@@ -58,10 +58,14 @@ class Redact(Arguments):
 
 
 class Redacted(Reply):
-    """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any."""
+    """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any.
+
+    `more`: the room redacts further entries about the thing now, page by page.
+    """
 
     what: str
     entries: int
+    more: bool = False
     after: int | None = None
 
 
@@ -94,7 +98,8 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
     if following is None:
         _forget_claims_now(tx)
         tx.effects.scrub = True
-    return Redacted(receipt=seq, what=what, entries=len(redacted), after=following)
+    more = arguments.what is not None and _is_going_on(tx, arguments.what)
+    return Redacted(receipt=seq, what=what, entries=len(redacted), more=more, after=following)
 
 
 def _redact_one(tx: Writing, what: str) -> list[int]:
@@ -135,6 +140,12 @@ def _redact_subject(tx: Writing, subject: str) -> list[int]:
         assert timer is not None
         tx.run("count_slot", **timer.key, at=tx.now, span=0, slot=upto, counted=0, escalated=0)
     return redacted
+
+
+def _is_going_on(tx: Reading, subject: str) -> bool:
+    """Whether a duty redacts more about a thing."""
+    kind, number = parse(subject) or (None, 0)
+    return kind is not None and find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER) is not None
 
 
 def redact_more(tx: Writing, due: Timer) -> None:
