@@ -274,6 +274,7 @@ class WebRoom:
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         self.room = room
         self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
+        room.door.on_lost = self.connections.on_lost
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)

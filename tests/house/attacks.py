@@ -602,6 +602,19 @@ ATTACKS: dict[int, Attack] = {
             "test_limits": ("for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended",),
         },
     ),
+    62: Attack(
+        AGENT,
+        "an act or a search so expensive that everybody else waits, the switch included",
+        "indexes and pages bound each act; its SELECTs share a budget of steps, and a read has a time and one reader",
+        {
+            "test_engine_contract": (
+                "an_act_that_reads_too_much_is_undone_alone_and_recovered_from",
+                "a_read_ends_after_its_time",
+                "a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait",
+            ),
+            "test_sizes": ("no_act_or_duty_takes_more_the_larger_the_room_is",),
+        },
+    ),
 }
 
 

@@ -144,7 +144,6 @@ PLANNED: dict[str, str] = {
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
-    "SAF9": "the size of every act and duty, by design",
     "SAF10": "the measured p99 of other members",
     "SAF12": ALL,
 }
