@@ -31,15 +31,15 @@ from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
-from teamroom.server.record import seal as sealing
-from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
+from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.notary import Notary
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.engine import CHANGED, CarryOut, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners
@@ -87,20 +87,18 @@ class Room:
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
+        self.notary = Notary(folder, self.clock, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder))
+        self.door = Door(self.store, self.clock, self.metrics, self.remedy)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
-        self._entropy = entropy
         self._made_at = 0.0
-        self._sealed = 0
-        self._seals = True
 
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
@@ -108,16 +106,17 @@ class Room:
         The folder must be locked by the caller. A damaged room is opened to be read only: see `store.damage`.
         Raises StorageError, FolderError; nothing stays open then.
         """
-        self._key = sealing.read_key(self.folder, self._entropy)
-        await self.store.open(self._missed, self._back_up)
+        await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
             if (head := await self._read_head()) is None:
+                self.notary.begin_new()
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
                 head = await self._read_head()
             self._made_at = 0.0 if head is None else head.created_at
             if self.store.damage is None:
-                await self.store.look_up(self._bring_files_up)
+                await self.store.look_up(partial(journal.reconcile, self.folder))
+                self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
             return token
         except BaseException:
@@ -127,14 +126,25 @@ class Room:
     async def _read_head(self) -> ReadHead | None:
         return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
-    def _missed(self, head: ReadHead | None) -> str | None:
-        return sealing.missed(self.folder, self._key, head)
+    def remedy(self) -> str:
+        """What a person does about the room's damage: the commands."""
+        command = restore_command(self.folder)
+        if self.notary.contradiction is None and self.store.damage != CHANGED:
+            return command
+        return f"{command} {accept_command(self.folder)}"
+
+    def _upgrade(self) -> None:
+        """A verified backup of the room as the release before wrote it, and its first seal of this release.
+
+        Raises FolderError.
+        """
+        self._back_up()
+        self.notary.begin()
 
     def _back_up(self) -> None:
-        """A verified backup of the room as the release before wrote it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
-            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
+            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent, True)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
@@ -142,17 +152,11 @@ class Room:
             ) from None
         logger.warning("the room is upgraded to this release; a backup from before is at %s", made.path)
 
-    def _bring_files_up(self, tx: Reading) -> None:
-        """Make the journal say what the database says; seal what is new, or restored and never sealed."""
-        journal.reconcile(self.folder, tx)
-        head = tx.only(Head, "lock_head")
-        if sealing.epoch_of(self.folder) != head.epoch:
-            self._seal(head)
-
     def _make(self, tx: Writing, owner: str) -> str:
-        """The room's first entries. The owner's token is in its file before they are committed, so it is never lost."""
+        """The room's first entries. The owner's token is in its file before they are committed, like their seal."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        self.notary.prepare(tx.head)
         return token
 
     def mcp(self) -> Server[object]:
@@ -164,7 +168,7 @@ class Room:
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,
@@ -218,27 +222,14 @@ class Room:
         if self.store.is_writing:
             await self.deliverer.run()
 
-    def seal(self) -> None:
-        """Write the signed head now, if the log has moved since."""
-        head = self.store.committed
-        if head is None or head.seq == self._sealed:
-            return
-        try:
-            self._seal(head)
-            self._seals = True
-        except OSError as error:
-            if self._seals:
-                logger.error("the seal cannot be written (%s); the room keeps trying", error)
-            self._seals = False
-
-    def _seal(self, head: Head) -> None:
-        sealing.write(self.folder, self._key, head, self.clock())
-        self._sealed = head.seq
+    def seal(self, *, stops: bool = False) -> None:
+        """Write the signed head now, if the log has moved since; `stops`: the room stops."""
+        self.notary.seal(self.store.committed, self.store.damage, stops=stops)
 
     async def close(self) -> None:
         """Finish what waits, seal, close."""
         await self.store.close()
-        self.seal()
+        self.seal(stops=True)
 
 
 def _last_sign(tx: Reading) -> float:

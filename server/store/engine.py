@@ -12,6 +12,8 @@ what this file says. The rules that all engines keep:
   and before the caller of `write` gets its result. A caller that has left does not prevent them.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
+- **One history.** Only the room writes its head row. If a transaction finds another head than the last one that this
+  server read or wrote, that is damage. Where several servers share a room, the entries since then must chain from it.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
@@ -20,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 
 T = TypeVar("T")
@@ -34,8 +35,15 @@ Recover = Callable[[Writing, Exception], Any]
 CarryOut = Callable[[Effects], None]
 """Carries out what an act causes outside the database. An error in it is logged, and the act remains."""
 
-Vouch = Callable[[ReadHead | None], str | None]
-"""What is missing from a room according to its seal, in words; None if nothing is. Gets the head, None without one."""
+Vouch = Callable[[Reading | None], str | None]
+"""What contradicts the room that a database holds, in words; None if nothing does. Gets None if it holds no room.
+
+The database may be of an earlier release: it is read before it is migrated.
+"""
+
+
+CHANGED = "its head is not the one that this server wrote last: the database was changed behind the server's back"
+"""The damage of a database whose head somebody else wrote."""
 
 
 class StorageError(Exception):
@@ -71,8 +79,8 @@ class Store(Protocol):
     async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
         """Open the database and apply this release's migrations, forward only.
 
-        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
-        opened for reading only: see `damage`.
+        `vouch` is asked before anything is changed. If it finds a contradiction, or the engine finds damage, the room
+        is opened for reading only: see `damage`.
         `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
         Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
         """
