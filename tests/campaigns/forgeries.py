@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -381,7 +381,7 @@ async def make_places(folder: Path) -> Place:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, engine: Engine = SQLITE) -> Any:
+async def opened(folder: Path, engine: Engine = SQLITE) -> AsyncIterator[Room]:
     """The folder's room without its web server."""
     room = Room(folder, Settings(readers=1), choose_engine=engine.choose)
     await room.open("olga")

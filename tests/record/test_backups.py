@@ -13,12 +13,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from teamroom.clients.local.verify import verified
 from teamroom.server import restore as restoring
 from teamroom.server.record.backups import BACKUPS, Backup, BackupError, backups, known, make_backup
 from teamroom.server.record.journal import JOURNAL
 from teamroom.server.restore import RestoreError, restore
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, make_private
+from tests.campaigns.forgeries import opened
 from tests.support.planting import API, planted, probe, prove, run, state
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -400,6 +402,9 @@ async def test_a_restore_that_dies_anywhere_leaves_the_old_room_or_the_new(tmp_p
         died = dies_at(folder, folder / BACKUPS / backup.path.name, step)
         outcome = which_room(folder)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        async with opened(folder) as restored:
+            assert restored.store.damage is None, step
+        assert verified(folder, seal_wait_seconds=0).good, step
         if not died:
             break
     assert not died, "the restore takes more steps than were tried"

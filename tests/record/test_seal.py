@@ -1,6 +1,5 @@
 """The seal grows only from what it sealed, and a reader needs no secret to check it (LOG3, LOG6)."""
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -8,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +26,7 @@ from teamroom.server.record.seal import HISTORY, NEXT, read_seals
 from teamroom.server.record.sealed import Seal, is_genuine
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, OWNER_TOKEN, SEAL, make_private
-from tests.campaigns.forgeries import RESUMED, chain_again
+from tests.campaigns.forgeries import RESUMED, chain_again, opened
 from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import RunningRoom, Time, running_room
@@ -64,17 +63,6 @@ def outside(folder: Path, *statements: str, chained: bool = False) -> None:
             database.execute(statement)
         if chained:
             chain_again(database)
-
-
-@contextlib.asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Room]:
-    """The room without its web server."""
-    room = Room(folder, Settings(readers=1))
-    await room.open("olga")
-    try:
-        yield room
-    finally:
-        await room.close()
 
 
 # ------------------------------------------------------------------ the seal of a new room
