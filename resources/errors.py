@@ -10,12 +10,12 @@ from teamroom.server.faults import Faults
 from teamroom.server.refusals import REFUSED, Refusal
 
 MALFORMED = ("not_found", "invalid")
-"""Refusals of the request itself: MCP asks for `INVALID_PARAMS`, also where an address or a prompt does not exist."""
+"""Codes for which MCP requires `INVALID_PARAMS`, also if an address or a prompt does not exist."""
 
 
 @contextmanager
-def told(faults: Faults, what: str) -> Iterator[None]:
-    """Raises MCPError with a refusal of the block, or for a fault of ours, which is logged and stays inside."""
+def as_mcp_errors(faults: Faults, what: str) -> Iterator[None]:
+    """Turn refusals and faults of a block into MCPError. A fault is logged, and the caller gets only its id."""
     try:
         yield
     except Refusal as refusal:

@@ -5,8 +5,8 @@ has one stream for each call of `subscriptions/listen`. An older client has one 
 that it subscribed to.
 
 A stream or subscription on an agent's inbox is a listener; see `server/wake/listeners.py`. A superseded stream ends,
-and its result says so. A superseded session stays for its other addresses, without the inbox: the older protocol has no
-message for the end of a subscription. Subscribing again makes it the newest listener.
+and its result says that. A superseded session keeps its other subscriptions and loses the one on the inbox, because the
+older protocol has no message that ends a subscription. It becomes the newest listener when it subscribes again.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from mcp.shared.subscriptions import (
     event_to_notification,
 )
 
-from teamroom.resources.errors import told
+from teamroom.resources.errors import as_mcp_errors
 from teamroom.resources.serve import find
 from teamroom.server import topics
 from teamroom.server.acts.act import AnyRead
@@ -48,15 +48,15 @@ Context = ServerRequestContext[Any, Any]
 Send = Callable[[ServerEvent], Awaitable[None]]
 
 SUPERSEDED_META_KEY = "teamroom/superseded"
-"""Marks the end of a stream because a newer one of the same agent follows its inbox."""
+"""Marks a stream that ended because the agent has a newer listener."""
 
 FOLLOWED = 64
-"""How many addresses a stream or a session may follow."""
+"""The most addresses that one stream or session can follow."""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Something that a listener follows: what it is told, the topics behind it, and the read it must be allowed."""
+    """A subscription: the event to push, the topics that cause it, and the read that the caller needs."""
 
     event: ServerEvent
     topics: frozenset[str]
@@ -65,16 +65,16 @@ class Followed:
 
 @dataclass(eq=False)
 class Session:
-    """What an older client follows, the task that tells it, and its place among the listeners of its member."""
+    """The session of an older client: its subscriptions, the task that pushes, and its place as a listener."""
 
     follower: Follower
     followed: dict[str, Followed]
-    telling: asyncio.Task[None]
+    pushing: asyncio.Task[None]
     listening: Listening | None = None
 
 
 class ListenServer:
-    """Subscriptions as the SDK calls them, in both protocol eras."""
+    """The handlers that the SDK calls for subscriptions, in both protocol eras."""
 
     def __init__(
         self,
@@ -100,11 +100,11 @@ class ListenServer:
     async def listen(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """One stream: what is honoured first, then a frame for each change, until either side ends it.
+        """Serve one stream: first the subscriptions that were granted, then a frame for each change.
 
-        Raises MCPError with the refusal, also when the caller is paused or killed while it listens.
+        Raises MCPError with the refusal, also if the caller is paused or killed while it listens.
         """
-        with told(self._faults, "a stream"):
+        with as_mcp_errors(self._faults, "a stream"):
             return await self._listen(ctx, self._caller_of(ctx), params.notifications)
 
     async def _listen(
@@ -124,20 +124,25 @@ class ListenServer:
                         await ctx.session.send_notification(event_to_notification(event, meta), ctx.request_id)
 
                     while not self._push.is_stopping and not follower.superseded:
-                        await self._tell(caller, follower, followed, send, lambda: listening)
+                        await self._push_changes(caller, follower, followed, send, lambda: listening)
                     if follower.superseded:
                         meta[SUPERSEDED_META_KEY] = True
                     return types.SubscriptionsListenResult(_meta=meta)
         finally:
             self._push.leave(follower)
-        await self._door.read(caller, LISTEN, Nothing())  # refused, with who stopped it and why
-        raise Refusal("busy", "Your standing changed while you listened.", "Listen again.", retry_after_seconds=1)
+        await self._door.read(caller, LISTEN, Nothing())  # raises the refusal that names who stopped it and why
+        raise Refusal(
+            "busy",
+            "Your standing changed while you listened.",
+            "Call subscriptions/listen again.",
+            retry_after_seconds=1,
+        )
 
     @contextlib.asynccontextmanager
     async def _as_listener(
         self, caller: Caller, origin: Origin, follower: Follower, wanted: set[str]
     ) -> AsyncIterator[Listening | None]:
-        """Follow topics; with the inbox of the caller among them, as its newest listener."""
+        """Follow topics. If the caller's inbox is among them, the stream becomes its newest listener."""
         inbox = topics.inbox(caller.member)
         if inbox not in wanted:
             self._push.follow(follower, wanted)
@@ -150,9 +155,9 @@ class ListenServer:
             yield listening
 
     async def _honoured(self, caller: Caller, asked: types.SubscriptionFilter) -> list[Followed]:
-        """What of it the caller is told of. What is unknown, never changes or is not its own is left out.
+        """Return the subscriptions to grant, without addresses that do not exist, never change or are not readable.
 
-        Raises Refusal when addresses were asked for, and nothing is left.
+        Raises Refusal if no requested address is left.
         """
         addresses = list(dict.fromkeys(asked.resource_subscriptions or ()))
         _limit(len(addresses))
@@ -173,9 +178,9 @@ class ListenServer:
     # -------------------------------------------------------------- older clients
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        """Tell this session when a resource changes, on the stream that it keeps open. Raises MCPError."""
+        """Subscribe a session to a resource. Changes are pushed on the stream that it keeps open. Raises MCPError."""
         caller, connection, uri = self._caller_of(ctx), self._connection(ctx), str(params.uri)
-        with told(self._faults, "a subscription"):
+        with as_mcp_errors(self._faults, "a subscription"):
             origin = _origin(ctx, connection)
             followed = await self._authorised(caller, uri)
             session = self._sessions.get(connection)
@@ -190,7 +195,7 @@ class ListenServer:
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        """Tell it no more. What was not subscribed to is no fault."""
+        """End a subscription. Ending one that does not exist is not an error."""
         session = self._sessions.get(self._connection(ctx))
         if session is not None and session.followed.pop(str(params.uri), None) is not None:
             self._unfollow(session)
@@ -203,7 +208,7 @@ class ListenServer:
         return connection
 
     async def _be_listener(self, caller: Caller, origin: Origin, session: Session) -> None:
-        """Make a session the newest listener of its member. Raises Refusal where one that began later is there."""
+        """Make a session the newest listener of its member. Raises Refusal if a listener that began later is live."""
         if session.listening is not None and not session.listening.superseded:
             return
         superseded = partial(self._forget_inbox, caller, session)
@@ -212,18 +217,18 @@ class ListenServer:
             raise Refusal(
                 "conflict",
                 "A newer listener of yours is live.",
-                "End this listener; one listener for each agent is enough.",
+                "End this listener: an agent has exactly one.",
             )
 
     def _forget_inbox(self, caller: Caller, session: Session) -> None:
-        """A newer listener is told of the inbox; the session goes on with what else it follows."""
+        """End the session's subscription on the inbox, which a newer listener follows now."""
         inbox = topics.inbox(caller.member)
         for uri in [uri for uri, one in session.followed.items() if inbox in one.topics]:
             del session.followed[uri]
         self._unfollow(session)
 
     def _unfollow(self, session: Session) -> None:
-        """Follow the topics of what is left; without an inbox, the session is no listener."""
+        """Follow only the topics of the remaining subscriptions. Without the inbox, the session is not a listener."""
         left = topics_of(session.followed.values())
         self._push.unfollow(session.follower, session.follower.topics - left)
         if session.listening is not None and topics.inbox(session.listening.caller.member) not in left:
@@ -231,7 +236,7 @@ class ListenServer:
             session.listening = None
 
     def _open(self, connection: Connection, caller: Caller, ctx: Context) -> Session:
-        """Begin to tell a session; it ends with the session, or with the right to listen. Raises Refusal."""
+        """Start to push to a session, until it ends or its member is no longer allowed to listen. Raises Refusal."""
         self._make_room(caller.member)
         follower = self._push.join(caller.member)
         followed: dict[str, Followed] = {}
@@ -240,13 +245,13 @@ class ListenServer:
             if isinstance(event, ResourceUpdated):
                 await ctx.session.send_resource_updated(event.uri)
 
-        async def tell() -> None:
+        async def push() -> None:
             while not self._push.is_stopping:
                 try:
-                    await self._tell(caller, follower, followed.values(), send, lambda: session.listening)
+                    await self._push_changes(caller, follower, followed.values(), send, lambda: session.listening)
                 except Refusal as refusal:
                     if refusal.code in ("killed", "not_allowed"):
-                        return  # a pause ends its stream only: the session goes on after it
+                        return  # a pause ends only its stream; the session continues after it
 
         def ended(task: asyncio.Task[None]) -> None:
             if self._sessions.get(connection) is session:
@@ -255,36 +260,38 @@ class ListenServer:
             if session.listening is not None:
                 self._listeners.leave(session.listening)
             if not task.cancelled() and (fault := task.exception()) is not None:
-                logger.error("a session is told nothing more", exc_info=fault)
+                logger.error("pushing to a session failed", exc_info=fault)
 
-        session = Session(follower, followed, asyncio.get_running_loop().create_task(tell()))
-        session.telling.add_done_callback(ended)
-        connection.exit_stack.callback(session.telling.cancel)
+        session = Session(follower, followed, asyncio.get_running_loop().create_task(push()))
+        session.pushing.add_done_callback(ended)
+        connection.exit_stack.callback(session.pushing.cancel)
         self._sessions[connection] = session
         return session
 
     def _make_room(self, member: int) -> None:
-        """The newest session wins: an older client that crashed leaves its session behind, and nobody ends it."""
+        """End the member's oldest session if it has too many: a client that crashed never ends its session."""
         if self._push.is_full(member):
             for connection, session in self._sessions.items():
                 if session.follower.member == member:
                     del self._sessions[connection]
                     self._push.leave(session.follower)
-                    session.telling.cancel()
+                    session.pushing.cancel()
                     return
 
     # -------------------------------------------------------------- both
 
     async def _authorised(self, caller: Caller, uri: str) -> Followed:
-        """Follow an address that exists, changes, and that the caller may read. Raises Refusal."""
+        """Return the subscription for an address that the caller may read and that can change. Raises Refusal."""
         resource, arguments = find(uri)
         if resource.topics is None:
-            raise Refusal("invalid", f"{uri[:80]} does not change.", "Read it once: resources/read.", subject=uri[:80])
+            raise Refusal(
+                "invalid", f"{uri[:80]} does not change.", "Read it once with resources/read.", subject=uri[:80]
+            )
         found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
         changes = resource.topics(caller, arguments, found)
         return Followed(ResourceUpdated(uri=uri), frozenset(changes), resource.pushed_by)
 
-    async def _tell(
+    async def _push_changes(
         self,
         caller: Caller,
         follower: Follower,
@@ -292,7 +299,7 @@ class ListenServer:
         send: Send,
         listening_now: Callable[[], Listening | None],
     ) -> None:
-        """Wait for a change and tell it, each frame only if the caller still may know. Raises Refusal."""
+        """Wait for changes and push them, each only while the caller may still read it. Raises Refusal."""
         due = await self._push.due(follower)
         await self._door.check(caller, LISTEN)
         listening, inbox = listening_now(), topics.inbox(caller.member)
@@ -312,19 +319,21 @@ def _origin(ctx: Context, session: Connection | None) -> Origin:
 
 
 def topics_of(followed: Iterable[Followed]) -> set[str]:
-    """All topics behind what is followed."""
+    """Return the topics of all subscriptions."""
     return {topic for one in followed for topic in one.topics}
 
 
 def _limit(count: int) -> None:
     if count > FOLLOWED:
         raise Refusal(
-            "too_large", f"{count} addresses are more than {FOLLOWED}.", "Follow the board or the stream instead."
+            "too_large",
+            f"You follow {count} addresses; the limit is {FOLLOWED}.",
+            "Follow the board or the stream instead.",
         )
 
 
 async def _acknowledge(ctx: Context, followed: Iterable[Followed], meta: dict[str, Any]) -> None:
-    """Say first what of it is honoured."""
+    """Send the first frame, which lists the subscriptions that were granted."""
     events = [one.event for one in followed]
     honoured = types.SubscriptionFilter(
         tools_list_changed=True if ToolsListChanged() in events else None,

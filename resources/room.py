@@ -125,7 +125,7 @@ RESOURCES = (
     ),
     Resource(
         "overnight/{hours}",
-        "Overnight of a span",
+        "Overnight, by hours",
         "What happened in the given number of hours until now.",
         OVERNIGHT,
         render_night,

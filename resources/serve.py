@@ -7,7 +7,7 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 from pydantic import ValidationError
 
-from teamroom.resources.errors import told
+from teamroom.resources.errors import as_mcp_errors
 from teamroom.resources.resource import Resource
 from teamroom.resources.room import RESOURCES
 from teamroom.server.door.door import Door
@@ -61,7 +61,7 @@ class ResourceServer:
     async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         """Read one resource, as words and as JSON. Raises MCPError."""
         uri = str(params.uri)
-        with told(self._faults, f"the resource {uri[:80]!r}"):
+        with as_mcp_errors(self._faults, f"the resource {uri[:80]!r}"):
             return await self.read_as(uri, self._caller_of(ctx))
 
     async def read_as(self, uri: str, caller: Caller) -> types.ReadResourceResult:

@@ -6,7 +6,7 @@ from typing import Any
 from mcp import types
 from mcp.server.context import ServerRequestContext
 
-from teamroom.resources.errors import told
+from teamroom.resources.errors import as_mcp_errors
 from teamroom.resources.prompts import PROMPTS, Prompt, check_arguments, complete
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
@@ -33,7 +33,7 @@ class PromptServer:
 
     async def get(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """One prompt, filled with what the caller may see now. Raises MCPError."""
-        with told(self._faults, f"the prompt {params.name[:60]!r}"):
+        with as_mcp_errors(self._faults, f"the prompt {params.name[:60]!r}"):
             prompt = _find(params.name)
             text = await prompt.text(self._door, self._caller_of(ctx), check_arguments(prompt, params.arguments))
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
@@ -41,7 +41,7 @@ class PromptServer:
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Completions for an argument of a prompt. Raises MCPError."""
-        with told(self._faults, "a completion"):
+        with as_mcp_errors(self._faults, "a completion"):
             of = _argument_of(params)
             found = await complete(self._door, self._caller_of(ctx), of, params.argument.value)
         shown = found[:COMPLETIONS]

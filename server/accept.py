@@ -1,6 +1,6 @@
 """Accepts a room that its seal contradicts, as it is: a person decides that, and every later check names it.
 
-A new epoch starts if the seal saw entries that the log does not hold any more. What the control journal says was
+A new epoch starts if the seal covers entries that the log no longer contains. What the control journal says was
 stopped is stopped again.
 """
 
@@ -39,7 +39,7 @@ class AcceptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What contradicts a room, in words, and whether its log lost entries that a seal saw."""
+    """What contradicts a room, in words, and whether its log lost entries that a seal covers."""
 
     what: str
     has_lost: bool

@@ -13,7 +13,7 @@ SERVER = "server.json"
 
 @contextmanager
 def announce(folder: Path, url: str) -> Iterator[None]:
-    """Leave the server's address in its folder as long as the block runs; a crash leaves it behind."""
+    """Write the server's address into its folder while the block runs; a crash leaves it behind."""
     path = folder / SERVER
     write_private(path, json.dumps({"url": url, "pid": os.getpid()}) + "\n")
     try:
@@ -23,7 +23,7 @@ def announce(folder: Path, url: str) -> Iterator[None]:
 
 
 def announced(folder: Path) -> str | None:
-    """The address that the folder's server left, running or crashed; None where none stands."""
+    """The address that the folder's server wrote, even if that has crashed; None if there is none."""
     try:
         url = json.loads((folder / SERVER).read_text(encoding="utf-8"))["url"]
     except (OSError, ValueError, KeyError, TypeError):

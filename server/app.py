@@ -1,4 +1,4 @@
-"""Puts the parts together: a room that serves a data folder over HTTP. Only this file knows all parts."""
+"""Assembles the parts into a room that serves a data folder over HTTP. Only this file knows all parts."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
@@ -21,6 +20,7 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
+from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
 from teamroom.server.http.connections import Connections
@@ -55,7 +55,7 @@ BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 
 SUPERVISOR_BYTES = 8
-"""How long the random name is under which a server supervises its room."""
+"""The length of the random name under which a server supervises its room."""
 
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
@@ -65,7 +65,7 @@ ChooseEngine = Callable[[Path, MakeContext, CarryOut], Store]
 
 
 def sqlite_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
-    """The room in one SQLite file in its data folder. A second engine is chosen here, and nowhere else."""
+    """The room in one SQLite file in its data folder. A second engine would be chosen here, and nowhere else."""
     return SqliteStore(folder, make_context(sqlite_statements()), carry_out)
 
 
@@ -86,12 +86,20 @@ class Room:
         self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
         self.bus = Bus()
         self.push = Push(settings)
-        make_context = partial(Context, settings=settings, entropy=entropy, clock=self.clock, listens=self.bus.is_open)
+        make_context = partial(
+            Context,
+            settings=settings,
+            entropy=entropy,
+            clock=self.clock,
+            listens=self.bus.is_open,
+            write_down=self._write_down,
+        )
         self.notary = Notary(folder, self.clock, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
-        self.door = Door(self.store, self.clock, self.metrics, self.remedy)
+        self.rates = Rates(settings, steady)
+        self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
@@ -101,9 +109,9 @@ class Room:
         self._made_at = 0.0
 
     async def open(self, owner: str) -> str | None:
-        """Open the folder's room, or make it with its first human owner; returns that owner's token if it is new.
+        """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
 
-        The folder must be locked by the caller. A damaged room is opened to be read only: see `store.damage`.
+        The caller must have locked the folder. A damaged room is opened for reading only: see `store.damage`.
         Raises StorageError, FolderError; nothing stays open then.
         """
         await self.store.open(self.notary.vouch, self._upgrade)
@@ -142,6 +150,7 @@ class Room:
         self.notary.begin()
 
     def _back_up(self) -> None:
+        """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
             made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent, True)
@@ -150,10 +159,10 @@ class Room:
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
                 "Nothing was changed."
             ) from None
-        logger.warning("the room is upgraded to this release; a backup from before is at %s", made.path)
+        logger.warning("the room is being upgraded to this release; the backup made before is at %s", made.path)
 
     def _make(self, tx: Writing, owner: str) -> str:
-        """The room's first entries. The owner's token is in its file before they are committed, like their seal."""
+        """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         self.notary.prepare(tx.head)
@@ -183,7 +192,7 @@ class Room:
         )
 
     def _carry_out(self, effects: Effects) -> None:
-        """What an act caused outside the store, once it is durable and before it is answered."""
+        """Carry out what an act causes outside the store, after its commit and before its reply."""
         for member in effects.woken:
             self.bus.nudge(member)
         self.push.changed(effects.changed)
@@ -194,31 +203,29 @@ class Room:
             self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
             self.bus.revoke(effects.revoked)
-        if effects.journal:
-            self._write_down(effects.journal)
-            for note in effects.journal:
-                logger.info("%s", journal.line(note))
 
-    def _write_down(self, notes: list[dict[str, Any]]) -> None:
-        """Stopping goes on where the journal cannot be written: the room brings it up to date when it opens again."""
+    def _write_down(self, effects: Effects) -> None:
+        """Write to the journal. If that fails, the stop still counts: the room updates the journal when it opens."""
         try:
-            journal.append(self.folder, notes)
+            journal.append(self.folder, effects.journal)
         except OSError:
             logger.exception("the control journal cannot be written; a backup restored now would undo this")
+        for note in effects.journal:
+            logger.info("%s", journal.line(note))
 
     async def keep_sealed(self) -> None:
-        """Write the signed head outside the database after commits, at most once in `seal_seconds`."""
+        """Write the signed head outside the database after commits, at most once every `seal_seconds`."""
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
 
     async def supervise(self) -> None:
-        """Do what falls due by itself; in a room that is only read, nothing does."""
+        """Run the supervisor, unless the room is read-only."""
         if self.store.is_writing:
             await self.supervisor.run()
 
     async def deliver(self) -> None:
-        """Send people what they are told outside the room; of a room that is only read, nothing."""
+        """Send letters to people outside the room, unless it is read-only."""
         if self.store.is_writing:
             await self.deliverer.run()
 
@@ -227,7 +234,7 @@ class Room:
         self.notary.seal(self.store.committed, self.store.damage, stops=stops)
 
     async def close(self) -> None:
-        """Finish what waits, seal, close."""
+        """Finish the acts that wait, close the store, and seal the log."""
         await self.store.close()
         self.seal(stops=True)
 
@@ -238,7 +245,7 @@ def _last_sign(tx: Reading) -> float:
 
 
 def _silent(done: int, total: int) -> None:
-    """Say nothing of how far something is."""
+    """Report no progress."""
 
 
 class WebRoom:
@@ -251,6 +258,7 @@ class WebRoom:
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
         room.bus.on_ended.append(self._transports.end_sessions)
+        room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
         room.metrics.measure(
             lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())
@@ -279,7 +287,7 @@ class WebRoom:
             await self.room.close()
 
     def end_streams(self) -> None:
-        """Answer who waits and close who listens: the server stops."""
+        """Answer waiting calls and close streams, because the server stops."""
         self.room.bus.stop()
         self.room.push.stop()
         self.connections.end_streams()
@@ -306,12 +314,12 @@ class WebServer(uvicorn.Server):
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """Bind the room's address; the settings with the port that was given, where port 0 asked for a free one.
+    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
 
-    Raises OSError when the port is taken.
+    Raises OSError if the port is taken.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With its protocol named, asyncio sends small answers at once; without, each waits 40 ms for an ACK.
+    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

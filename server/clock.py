@@ -8,10 +8,10 @@ Clock = Callable[[], float]
 """Returns the time as seconds since 1970-01-01 UTC."""
 
 Gap = tuple[float, float]
-"""A span, from when until when, in which the room saw nothing."""
+"""A span that the room missed: when it began, and when it ended."""
 
 GAPS_KNOWN = 16
-"""So many gaps, the newest, are remembered."""
+"""How many gaps are remembered, the newest ones."""
 
 
 def wall_clock() -> float:
@@ -20,15 +20,14 @@ def wall_clock() -> float:
 
 
 def steady_clock() -> float:
-    """Seconds from some moment on, as they really pass; it stands still while the machine sleeps."""
+    """Seconds since some moment, whatever happens to the wall clock; it stops while the machine sleeps."""
     return time.monotonic()
 
 
 class RoomClock:
-    """The room's clock, which notices when it was stepped or the machine slept.
+    """The room's clock, which notices if it was stepped or the machine slept.
 
-    `since`: from when on the room has seen all time pass; what happened before it may have missed (PRS6). `gaps`: the
-    spans that it missed, as far as it knows when they began.
+    `since`: since when the room has been awake without a gap (PRS6). `gaps`: the newest spans that it missed.
     """
 
     def __init__(self, wall: Clock, steady: Clock, step_seconds: float) -> None:
@@ -38,7 +37,7 @@ class RoomClock:
         self.gaps: tuple[Gap, ...] = ()
 
     def was_away_since(self, at: float) -> None:
-        """The room begins now, and was last seen at a time."""
+        """Note the gap before the room started: it was last seen at a time."""
         self._missed(at, self.since)
 
     def __call__(self) -> float:
@@ -50,12 +49,12 @@ class RoomClock:
         return now
 
     def slept(self, seconds: float) -> None:
-        """The room itself stood still for a while, though all clocks went on."""
+        """Note that the room itself did not run for some seconds, although all clocks did."""
         now = self()
         self._missed(now - seconds, now)
 
     def _missed(self, since: float, until: float) -> None:
-        """Note a gap. One that a clock that was set back since has made to lie ahead is forgotten."""
+        """Note a gap. Gaps that lie in the future, because the clock was set back, are forgotten."""
         self.since = until
         gaps = (*self.gaps, (since, until))[-GAPS_KNOWN:]
         self.gaps = tuple(gap for gap in gaps if gap[0] < gap[1] <= until)

@@ -12,14 +12,14 @@ ID_BYTES = 4
 
 
 class Faults:
-    """Where a fault is reported, once, by whoever answers the call that it broke."""
+    """Reports faults. The code that answers a failed call reports its fault, once."""
 
     def __init__(self, metrics: Metrics, entropy: Entropy = secrets.token_bytes) -> None:
         self._metrics = metrics
         self._entropy = entropy
 
     def report(self, what: str) -> str:
-        """Log the exception that is being handled, and count it; what the caller is told."""
+        """Log and count the exception that is being handled; returns the text for the caller."""
         id_ = self._entropy(ID_BYTES).hex()
         self._metrics.fault()
         logger.exception("fault %s: %s failed", id_, what, extra={"fault": id_})

@@ -1,4 +1,4 @@
-"""The metrics that are measured at each request for them, such as sizes, ages and counts."""
+"""The metrics that are measured whenever they are requested, such as sizes, ages and counts."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ async def gauges(
 ) -> list[Metric]:
     """Every metric that is not counted call by call."""
     try:
-        stored = await store.look_up(_stored)
+        stored = await store.read(_stored, is_small=False)
     except StorageError:
         stored = [gauge("teamroom_readable", "Whether the database can be read.", 0)]
     return [*_running(store, bus, push, connections), *_files(folder, store, now), *stored]

@@ -1,4 +1,4 @@
-"""From a bearer token to a caller. The token alone says who calls, never an argument."""
+"""Tokens and callers. Only the bearer token identifies the caller, never an argument."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ TOKEN_BYTES = 32
 """256 bits, as ID4 promises."""
 
 TOKEN_PREFIX = "tr_"
-"""Lets secret scanners recognise a token of ours."""
+"""Lets secret scanners recognise the room's tokens."""
 
 TOKEN = re.compile(rf"{TOKEN_PREFIX}[0-9a-fA-F]{{{2 * TOKEN_BYTES}}}")
 """What a token looks like inside a text."""
@@ -25,7 +25,7 @@ Entropy = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The member behind a token, and the human who answers for it."""
+    """The member behind a token, and the person who is accountable for it."""
 
     token_id: str
     token_label: str
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def is_operator(self) -> bool:
-        """Whether this caller may run the room: operators and owners."""
+        """Whether this caller may operate the room: room owners and operators may."""
         return self.role in ("operator", "owner")
 
 

@@ -18,10 +18,10 @@ TOKEN = re.compile(r"tr_[0-9a-fA-F]{8,}")
 BEARER = re.compile(r"(?i)(bearer\s+)\S+")
 
 SILENT_THREADS = "teamroom-channel"
-"""Threads in which people's channels are called. Nothing logged there is kept: it may hold an address."""
+"""The name of the threads that call people's channels. Their log lines are dropped: they may contain an address."""
 
 LIBRARIES = ("mcp", "uvicorn", "asyncio", "httpx2", "aiosqlite")
-"""Loggers that know nothing of what may be said: only their warnings are taken in."""
+"""Loggers that do not know what is secret, so only their warnings are logged."""
 
 
 def configure(form: Format, level: Level) -> None:
@@ -35,12 +35,12 @@ def configure(form: Format, level: Level) -> None:
 
 
 def without_secrets(text: str) -> str:
-    """A text in which every token is struck out: the second line of defence, behind not logging any."""
+    """A text with every token removed: a second line of defence, because no token should be logged at all."""
     return BEARER.sub(r"\1…", TOKEN.sub("tr_…", text))
 
 
 class Plain(logging.Formatter):
-    """One line an event; what belongs to an exception follows, indented."""
+    """One line for each event, followed by its traceback, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The event as a person reads it."""
@@ -51,7 +51,7 @@ class Plain(logging.Formatter):
 
 
 class Json(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object for each event, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The event as a program reads it."""

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 Look = Callable[[], Awaitable[Iterable[Metric]]]
-"""Looks metrics up that are not counted call by call."""
+"""Looks up the metrics that are not counted call by call."""
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -76,11 +76,11 @@ class Metrics:
         self._deliveries.labels(outcome).inc()
 
     def fault(self) -> None:
-        """Count a fault of ours."""
+        """Count a fault of the server."""
         self._faults.inc()
 
     def measure(self, look: Look) -> None:
-        """Add metrics that are looked up at each request for the metrics."""
+        """Add metrics that are looked up whenever the metrics are requested."""
         self._looks.append(look)
 
     async def text(self) -> bytes:

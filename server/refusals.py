@@ -35,7 +35,7 @@ MCP leaves -32000 to -32019 to servers; the SDK uses -32000 and -32001, and -320
 """
 
 UNRECORDED: frozenset[str] = frozenset({"busy", "storage"})
-"""Refusals that leave no receipt: the log is what cannot be reached then."""
+"""Refusals that leave no receipt, because the log cannot be written then."""
 
 
 class RefusalBody(BaseModel):
@@ -49,11 +49,10 @@ class RefusalBody(BaseModel):
 
 
 class Refusal(Exception):
-    """An act or a read that the room does not carry out; nothing of it stays but a receipt.
+    """An act or a read that the room does not carry out. Only its receipt is recorded.
 
-    `needs` is what the code calls for: `missing`, `holder`, `lease_until`, `retry_after_seconds`.
-    `also` is work that the refused act still leaves behind, such as late evidence; it runs in the
-    transaction that records the refusal.
+    `needs`: further members of the reply, such as `missing`, `holder`, `lease_until` or `retry_after_seconds`.
+    `also` records what a refused act still leaves, such as late evidence, in the transaction that records the refusal.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Refusal(Exception):
         self.head: str | None = None
 
     def body(self) -> dict[str, Any]:
-        """The refusal as structured data, with its receipt and the log's end after it, where it left one."""
+        """The refusal as structured data, with its receipt and the log's end after it, if it left one."""
         left = {"receipt": self.receipt} if self.receipt is None else {"receipt": self.receipt, "head": self.head}
         return {"code": self.code, "why": self.why, "fix": self.fix, **left, **self.needs}
 
@@ -92,5 +91,5 @@ def not_found(what: str, name: str, fix: str) -> Refusal:
 
 
 def stopping() -> Refusal:
-    """The refusal of work that reached a room which is closing."""
+    """The refusal of a call to a room that is stopping."""
     return Refusal("busy", "The room is stopping.", "Call again in a few seconds.", retry_after_seconds=5)

@@ -1,6 +1,6 @@
-"""Restores a room from a backup: prepares it beside the current room, and replaces that in one step.
+"""Restores a room from a backup: prepares it next to the current room, and replaces that in one step.
 
-A process that dies at any point leaves the old room or the new one, never a mixture and never none.
+If the process dies at any point, the folder has the old room or the new one, never a mixture and never none.
 """
 
 import os
@@ -39,12 +39,12 @@ from teamroom.server.store.transaction import Context, Head, Reading, Writing
 T = TypeVar("T")
 
 DRAFT = "restoring.db"
-BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a database."""
+SUFFIXES = ("-wal", "-shm")
+"""The suffixes of the files that SQLite keeps next to a database."""
 
 
 class RestoreError(Exception):
-    """A restore that was not made; the text says why. The room in the folder is as it was."""
+    """The restore failed; the text says why. The room in the folder is unchanged."""
 
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
@@ -77,7 +77,7 @@ def restore(
     progress: Progress,
     unsigned: bool = False,
 ) -> Restored:
-    """Put the room of a backup into the folder, which the caller has locked. Raises RestoreError."""
+    """Restore a backup into the folder, which the caller has locked. Raises RestoreError."""
     draft = folder / DRAFT
     try:
         backup = known(path)
@@ -101,7 +101,7 @@ def restore(
             f"The backup cannot be put in place: {error}.", "Fix the cause, then restore again."
         ) from error
     finally:
-        for name in (draft, *(draft.with_name(draft.name + end) for end in BESIDE)):
+        for name in (draft, *(draft.with_name(draft.name + end) for end in SUFFIXES)):
             name.unlink(missing_ok=True)
     return Restored(backup, epoch, done.head.seq, done.stopped, replaced, done.token is not None, done.revoked)
 
@@ -198,13 +198,13 @@ class Start:
 def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: float, settings: Settings) -> Begun:
     """Bring the copy up to this release, and begin its new epoch in one transaction."""
     context = Context(sqlite_statements(), settings, secrets.token_bytes)
-    kept = folder / OWNER_TOKEN
-    held = kept.read_text(encoding="ascii").strip() if kept.exists() else None
+    file = folder / OWNER_TOKEN
+    current = file.read_text(encoding="ascii").strip() if file.exists() else None
 
     def work(tx: Writing) -> Begun:
         stopped = start_new_epoch(tx, start.epoch, backup.at, start.stops)
         revoked = revoke_everything(tx) if start.revokes else 0
-        token = owner_token(tx, held)
+        token = owner_token(tx, current)
         return Begun(tx.head, stopped, token, revoked)
 
     with closing(connect_writer(draft)) as connection:
@@ -216,19 +216,19 @@ def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: float, 
 
 
 def _put_in_place(folder: Path, draft: Path, now: float) -> Path | None:
-    """Keep the room that is there aside, and put the draft in its place; returns where the old one lies."""
+    """Move the current room aside, and put the draft in its place; returns the folder of the old room."""
     database = folder / DATABASE
     replaced = None
     if database.exists():
-        _fold_in(database)
+        _checkpoint(database)
         replaced = folder / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         replaced.mkdir(mode=PRIVATE_FOLDER)
         os.link(database, replaced / DATABASE)
-        for end in BESIDE:
-            beside = folder / (DATABASE + end)
-            if beside.exists():
-                shutil.copyfile(beside, replaced / beside.name)
-    for end in BESIDE:  # a log that is not its own would be played into the new database
+        for end in SUFFIXES:
+            extra = folder / (DATABASE + end)
+            if extra.exists():
+                shutil.copyfile(extra, replaced / extra.name)
+    for end in SUFFIXES:  # SQLite would apply the old write-ahead log to the new database
         (folder / (DATABASE + end)).unlink(missing_ok=True)
     _sync(draft)
     draft.replace(database)
@@ -236,8 +236,8 @@ def _put_in_place(folder: Path, draft: Path, now: float) -> Path | None:
     return replaced
 
 
-def _fold_in(database: Path) -> None:
-    """Bring what stands in the old room's log into its database; one that is damaged is kept as it is."""
+def _checkpoint(database: Path) -> None:
+    """Copy the old room's write-ahead log into its database; a damaged room stays as it is."""
     try:
         with closing(connect_writer(database)) as connection:
             connection.execute(sqlite_statements()["checkpoint_and_cut"]).fetchall()

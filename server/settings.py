@@ -64,14 +64,14 @@ class Policy(BaseModel):
         5, ge=1, le=100, description="Tasks that a member may hold at once; a further claim is refused."
     )
     hop_limit: int = Field(
-        5, ge=1, le=50, description="Hand-offs of one task; after that only the owner can receive it."
+        5, ge=1, le=50, description="Hand-offs of one task; after these, only the owner can receive it."
     )
     lease_seconds: float = Field(3600, ge=60, le=86_400, description="Shortest lease of a claimed task, in seconds.")
     lease_max_seconds: float = Field(
         86_400, ge=60, le=604_800, description="Longest lease of a claimed task, in seconds."
     )
     busy_max_seconds: float = Field(
-        14_400, ge=60, le=86_400, description="How many seconds ahead a member may declare long work."
+        14_400, ge=60, le=86_400, description="Longest work that a member may declare, in seconds."
     )
     offer_seconds: float = Field(900, ge=60, le=86_400, description="Shortest time an offer stays open, in seconds.")
     review_seconds: float = Field(
@@ -102,7 +102,7 @@ class Policy(BaseModel):
         6,
         ge=1,
         le=100,
-        description="Rounds of two agents while no task moves; after that they no longer wake each other.",
+        description="Rounds between two agents while no task moves; after these, they no longer wake each other.",
     )
 
 
@@ -111,12 +111,12 @@ POLICY = tuple(Policy.model_fields)
 
 
 class FixedSettings(BaseModel):
-    """The settings that stay as they are while the server runs. Acts read them from `tx.settings`."""
+    """The settings that do not change while the server runs. Acts read them from `tx.settings`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # leases and work
-    lease_intervals: int = Field(3, ge=1, le=100, description="Check-in intervals that a lease lasts at least.")
+    lease_intervals: int = Field(3, ge=1, le=100, description="Shortest lease, in check-in intervals of the holder.")
     lease_grace_seconds: float = Field(
         60, ge=0, le=3600, description="Seconds after expiry before another member can claim an overdue task."
     )
@@ -126,7 +126,7 @@ class FixedSettings(BaseModel):
 
     # hand-offs and reviews
     offer_intervals: int = Field(
-        3, ge=1, le=100, description="Check-in intervals of the receiver that an offer stays open at least."
+        3, ge=1, le=100, description="Shortest time an offer stays open, in check-in intervals of its receiver."
     )
 
     # capabilities
@@ -166,7 +166,12 @@ class FixedSettings(BaseModel):
         le=20,
         description="Measured answers from which forecasts are made; with fewer, the declared interval is used.",
     )
-    forecast_kept: int = Field(20, ge=3, le=100, description="Newest answers that a forecast is made of.")
+    forecast_kept: int = Field(
+        20,
+        ge=3,
+        le=100,
+        description="Maximum number of answers from which a forecast is made; the newest ones are used.",
+    )
     presence_write_seconds: float = Field(
         5, ge=0, le=60, description="Seconds between two writes of a member's presence."
     )
@@ -188,10 +193,13 @@ class FixedSettings(BaseModel):
         3600, ge=60, le=604_800, description="Seconds before the first reminder of a proof to renew."
     )
     remind_intervals: float = Field(
-        1.5, ge=1, le=100, description="Check-in intervals before the first reminder at least."
+        1.5,
+        ge=1,
+        le=100,
+        description="Shortest time before a first reminder, in check-in intervals; asks have their own.",
     )
     remind_ask_intervals: float = Field(
-        3, ge=1, le=100, description="Check-in intervals before the first reminder of an ask at least."
+        3, ge=1, le=100, description="Shortest time before the first reminder of an ask, in check-in intervals."
     )
     remind_longest_seconds: float = Field(
         86_400,
@@ -199,7 +207,9 @@ class FixedSettings(BaseModel):
         le=2_592_000,
         description="Longest gap between two reminders, in seconds; the gap doubles up to this.",
     )
-    reminders_per_task: int = Field(5, ge=1, le=100, description="Reminders of one thing; then its owner is told once.")
+    reminders_per_task: int = Field(
+        5, ge=1, le=100, description="Reminders about one thing; after these, the member's owner is told once."
+    )
     reminders_per_day: int = Field(
         12, ge=1, le=1000, description="Reminders that a member is sent in a day; further ones are suppressed."
     )
@@ -216,13 +226,15 @@ class FixedSettings(BaseModel):
         5, ge=1, le=3600, description="Step of the clock, in seconds, after which no member is judged for one interval."
     )
 
-    # quietness
-    alerted: int = Field(5, ge=1, le=20, description="Members that an alert without addressees wakes at most.")
+    # quiet
+    alerted: int = Field(
+        5, ge=1, le=20, description="Maximum number of members that an alert without addressees wakes."
+    )
     wakes_from_one: int = Field(
-        10, ge=1, le=1000, description="Wakes from one sender that are told one by one within the window below."
+        10, ge=1, le=1000, description="Wakes from one sender that a member is shown one by one within wakes_seconds."
     )
     wakes_seconds: float = Field(
-        300, ge=1, le=86_400, description="Window in seconds; further wakes are joined into one digest."
+        300, ge=1, le=86_400, description="Window of wakes_from_one, in seconds; further wakes in it form one digest."
     )
 
     # what reaches people outside the room
@@ -260,10 +272,10 @@ class FixedSettings(BaseModel):
 
     # overnight
     look_seconds: float = Field(
-        1800, ge=60, le=86_400, description="Looks at overnight within so many seconds count as one."
+        1800, ge=60, le=86_400, description="Seconds within which looks at overnight count as one."
     )
     first_look_seconds: float = Field(
-        86_400, ge=60, le=2_592_000, description="How many seconds back the first look at overnight goes."
+        86_400, ge=60, le=2_592_000, description="Seconds that the first look at overnight goes back."
     )
 
     # repeats and refusals
@@ -297,6 +309,28 @@ class FixedSettings(BaseModel):
         le=1024,
         description="Calls and streams that a member may have open at once; further ones are refused.",
     )
+    acts_per_second: float = Field(
+        20,
+        ge=1,
+        le=1_000_000,
+        description="Acts that an agent may make in a second on average; a person ten times that.",
+    )
+    acts_burst: int = Field(
+        600, ge=1, le=10_000_000, description="Acts that an agent may make at once; a person ten times that."
+    )
+    bytes_per_day: int = Field(
+        200_000_000,
+        ge=1_000_000,
+        le=1_000_000_000_000,
+        description="Bytes of requests that an agent may send in a day; a person ten times that.",
+    )
+    refusals_per_minute: int = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="Refused calls of an agent in a minute, after which its calls are refused at once; "
+        "a person may have ten times that.",
+    )
     listeners: int = Field(
         4096,
         ge=1,
@@ -308,7 +342,7 @@ class FixedSettings(BaseModel):
         10_000, ge=10, le=100_000, description="Sessions of older clients kept at once; the oldest one is ended first."
     )
     wait_seconds: float = Field(45, ge=1, le=50, description="Seconds that wait_for_wake blocks by default.")
-    wait_max_seconds: float = Field(50, ge=1, le=50, description="Seconds that wait_for_wake blocks at most.")
+    wait_max_seconds: float = Field(50, ge=1, le=50, description="Longest time that wait_for_wake blocks, in seconds.")
     confirm_seconds: float = Field(
         120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act."
     )
@@ -320,8 +354,13 @@ class FixedSettings(BaseModel):
     )
 
     # the store
-    batch_acts: int = Field(64, ge=1, le=1024, description="Acts that share one commit at most.")
-    batch_seconds: float = Field(0.005, ge=0, le=1, description="Seconds for which one commit collects acts at most.")
+    batch_acts: int = Field(64, ge=1, le=1024, description="Maximum number of acts that share one commit.")
+    batch_member_acts: int = Field(
+        8, ge=1, le=1024, description="Maximum number of acts of one member that share one commit."
+    )
+    batch_seconds: float = Field(
+        0.005, ge=0, le=1, description="Longest time for which a commit collects acts, in seconds."
+    )
     queue_acts: int = Field(
         1024, ge=16, le=65_536, description="Acts that may wait for the writer; further ones are refused with busy."
     )
@@ -329,19 +368,28 @@ class FixedSettings(BaseModel):
         8_388_608,
         ge=0,
         le=1_073_741_824,
-        description="Disk space reserved for pause, kill and resume, in bytes; 0 reserves none.",
+        description="Disk space reserved for pause, resume, kill and revoke, in bytes; 0 reserves none.",
     )
-    readers: int = Field(2, ge=1, le=16, description="Connections that serve reads.")
+    act_steps: int = Field(
+        250_000,
+        ge=20_000,
+        le=1_000_000_000,
+        description="Steps of the database that one act may read with; a larger act is refused with too_large.",
+    )
+    readers: int = Field(2, ge=1, le=16, description="Connections that serve reads; each member uses one at a time.")
+    read_seconds: float = Field(
+        2, ge=0.1, le=60, description="Seconds after which a read is ended and refused with too_large."
+    )
     seal_seconds: float = Field(1, ge=0.1, le=60, description="Seconds between two seals of the log.")
     backups_kept: int = Field(7, ge=1, le=1000, description="Backups kept in a folder; older ones are deleted.")
 
-    # what the server says of itself
+    # the server's own log
     log_format: Literal["plain", "json"] = Field("plain", description="Format of the server's own log: plain or json.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level of the server's own log."
     )
 
-    # the door to the network
+    # the network
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
     port: int = Field(8765, ge=0, le=65_535, description="Port that the server listens on; 0 takes a free one.")
     allowed_hosts: list[str] = Field(
@@ -360,7 +408,7 @@ class FixedSettings(BaseModel):
 
 
 class Settings(FixedSettings, Policy):
-    """What a room starts with. Times are in seconds, sizes in bytes or characters as the name says."""
+    """The settings that a room starts with. Times are in seconds, sizes in the unit that ends the name."""
 
     @cached_property
     def policy(self) -> Policy:
@@ -372,7 +420,7 @@ Origin = Literal["default", "room.toml", "environment", "policy"]
 
 
 def shown(name: str, value: Any) -> Any:
-    """A value as it may be shown: of channels, only their kinds and numbers."""
+    """A value as it may be shown: of a person's channels, only how many there are of each kind."""
     if name != "notify":
         return value
     return {person: dict(Counter(map(scheme, channels))) for person, channels in value.items()}
@@ -431,7 +479,7 @@ NOT_ABOVE = (
 
 
 def contradictions(settings: Settings) -> list[str]:
-    """The contradictions between settings that are each within their bounds; the room runs all the same."""
+    """The contradictions between settings that are each within their bounds. The room runs in spite of them."""
     return [
         f"{low} ({getattr(settings, low):g}) is above {high} ({getattr(settings, high):g})"
         for low, high in NOT_ABOVE
@@ -440,11 +488,11 @@ def contradictions(settings: Settings) -> list[str]:
 
 
 def with_policy(configured: Policy, document: str | None) -> Policy:
-    """The policy in force: what the database holds, and where it is silent, what the settings say.
+    """The policy in force: the database's values, and the settings' values for the rest.
 
-    `document`: the text in the database, None if there is none.
+    `document`: the text in the database; None if there is none.
 
-    Raises SettingsError when the policy is missing or cannot be read: the caller must then deny.
+    Raises SettingsError if the policy is missing or cannot be read: the caller must then deny.
     """
     if document == "{}":
         return configured
@@ -453,7 +501,7 @@ def with_policy(configured: Policy, document: str | None) -> Policy:
 
 @lru_cache(maxsize=8)
 def policy_values(document: str | None) -> Mapping[str, Any]:
-    """The values that a policy names, checked. Raises SettingsError."""
+    """The values that a policy document sets, checked. Raises SettingsError."""
     values, unreadable = salvaged(document)
     if unreadable:
         raise SettingsError(f"the policy cannot be read: {', '.join(unreadable)}")
@@ -478,7 +526,7 @@ def salvaged(document: str | None) -> tuple[dict[str, Any], list[str]]:
 
 
 def policy_value(name: str, value: Any) -> Any:
-    """One value of the policy, checked. Raises SettingsError that names its bounds."""
+    """One value of the policy, checked. Raises SettingsError, which names its bounds."""
     if name not in POLICY:
         raise SettingsError(f"{name} is not part of the policy")
     try:
@@ -513,4 +561,4 @@ def _from_text(name: str, kind: Any, raw: str) -> Any:
     try:
         return json.loads(raw or "{}")
     except (ValueError, RecursionError):
-        raise SettingsError("TEAMROOM_NOTIFY: notify: it is not a JSON object of lists of URLs") from None
+        raise SettingsError("TEAMROOM_NOTIFY: notify: must be a JSON object of lists of URLs") from None

@@ -11,7 +11,7 @@ PLANTS = "plants"
 POLICY = "policy"
 CHANNELS = "channels"
 ROOM = "room:0"
-"""What is set for the whole room."""
+"""The standing of the whole room."""
 
 
 def task(id_: int) -> str:
@@ -20,7 +20,7 @@ def task(id_: int) -> str:
 
 
 def inbox(member: int) -> str:
-    """What waits for a member. Only who follows it is a listener."""
+    """What waits for a member. Only its followers are listeners."""
     return f"inbox:{member}"
 
 
@@ -35,7 +35,7 @@ def member(id_: int) -> str:
 
 
 def owner(id_: int) -> str:
-    """What is set for all agents of an owner."""
+    """The standing of all agents of an owner."""
     return f"owner:{id_}"
 
 

@@ -34,7 +34,7 @@ def _ask_to_kill(asked: Kill) -> str:
 
 def _ask_to_set_policy(asked: SetPolicy) -> str:
     to = f"to {cite(asked.value)}" if asked.value is not None else "back to the room's setting"
-    return f"Set {cite(asked.name)} {to}, for everybody, from the next act on?"
+    return f"Set {cite(asked.name)} {to}? It applies to everybody from the next act."
 
 
 RESUMING = Danger(_ask_to_resume, lambda asked: write_command("resume", asked.target, reason=asked.reason))

@@ -85,9 +85,8 @@ class ToolServer:
     async def _carry_out(
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        tool = _find(params.name)
-        arguments = validate_arguments(tool, params.arguments)
         caller = self._caller_of(ctx)
+        tool, arguments = self._understand(caller, params)
         if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
             return question
         reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx))
@@ -96,14 +95,26 @@ class ToolServer:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
 
+    def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Any]:
+        """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
+        try:
+            tool = _find(params.name)
+            return tool, validate_arguments(tool, params.arguments)
+        except Refusal as refusal:
+            self._door.rates.require_care(caller)
+            self._door.rates.note_refusal(caller, refusal)
+            raise
+
     async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
         if tool.waits:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
-        if origin.name is not None:
-            self._waiting.note_call(caller, origin.name)
         if isinstance(tool.does, Act):
-            return await self._door.act(caller, tool.does, arguments, request_id)
-        return await self._door.read(caller, tool.does, arguments)
+            reply = await self._door.act(caller, tool.does, arguments, request_id)
+        else:
+            reply = await self._door.read(caller, tool.does, arguments)
+        if origin.name is not None and getattr(reply, "standing", "active") == "active":
+            self._waiting.note_call(caller, origin.name)
+        return reply
 
     def _origin(self, ctx: Context) -> Origin:
         return Origin(listener_name(_meta(ctx)), self._session_of(ctx))
@@ -151,7 +162,7 @@ def _request_id(ctx: Context) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
         raise Refusal(
             "invalid",
-            f"_meta {REQUEST_ID} is no text of 1 to {REQUEST_ID_CHARACTERS} printable characters.",
+            f"_meta {REQUEST_ID} must be a text of 1 to {REQUEST_ID_CHARACTERS} printable characters.",
             "Send a UUID, a new one for each new call.",
         )
     return value

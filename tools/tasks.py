@@ -72,7 +72,7 @@ def render_repaired(reply: Repaired) -> str:
     tries = len(reply.tried_seconds_ago)
     tried = f" Restarted {count(tries, 'time')} in the last day." if tries else ""
     if reply.task is None:
-        return f"No repair of the runtime of @{reply.name} is open.{tried}"
+        return f"The runtime of @{reply.name} has no open repair.{tried}"
     held = f" with @{reply.holder}" if reply.holder else ", released before" if reply.released else ""
     state = state_in_words(reply.state or "")
     return f"{reply.task} repairs the runtime of @{reply.name}: {state}{held}{cite_receipt(reply)}.{tried}"

@@ -50,7 +50,7 @@ def _reachable(place: Place) -> Iterator[Finding]:
         yield Finding("problem", "room", found, f"To start it, run: teamroom up --data {place.folder}")
         return
     if not alive.is_success:
-        found = f"What answers at {url} is not a room (HTTP {alive.status})."
+        found = f"A server answers at {url}, but it is not a room (HTTP {alive.status})."
         yield Finding("problem", "room", found, "Choose another port: teamroom up --port N")
     elif not ready.is_success:
         yield Finding(

@@ -34,7 +34,9 @@ def kill_drill(place: Place) -> Iterator[Finding]:
         yield Finding("ok", "drill", found)
     else:
         found = f"@{NAME} was killed, and its next call got HTTP {answer.status}, not 401 killed."
-        yield Finding("problem", "drill", found, "Stop the room: kills do not take effect. Then report this bug.")
+        yield Finding(
+            "problem", "drill", found, "Stop the room, because kills do not take effect. Then report this bug."
+        )
 
 
 def _drill(place: Place) -> tuple[float, float, Answer]:
@@ -62,7 +64,7 @@ def enroll(room: Room) -> str:
         there = []
     if there and there[0]["standing"] != "killed":
         raise Failure(
-            f"The room has a live member {NAME}, from an interrupted drill or of somebody else.",
+            f"The room has a live member @{NAME}, left by an interrupted drill or enrolled by somebody.",
             f"If nobody uses it, run: teamroom kill {NAME} --reason 'left by a drill'",
         )
     reply = room.call("enroll", name=NAME, label=LABEL, revive=bool(there))

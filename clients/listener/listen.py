@@ -102,7 +102,7 @@ class Listener:
                 after = await self._begin()
                 continue
             if waited["superseded"]:
-                say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which ends.")
+                say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which now exits.")
                 return
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
                 await self._rest(pause)
@@ -145,9 +145,7 @@ class Listener:
             with anyio.CancelScope(shield=True):
                 await _end(process, is_leader)
         if process.returncode != 0:
-            say(
-                f"teamroom: the command exited with {process.returncode}. The wakes wait, and the command is run again."
-            )
+            say(f"teamroom: the command exited with {process.returncode}. It will run again for the same wakes.")
         return process.returncode == 0
 
     async def _rest(self, seconds: float) -> None:

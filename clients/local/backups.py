@@ -92,7 +92,7 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
         )
         return
     print(f"The room is restored to {rfc3339(done.backup.at)}. Epoch {done.epoch} begins.")
-    print("Tasks that were in work are open again. Earlier cursors, fences and offers are void.")
+    print("Tasks that were in progress are open again. Earlier cursors, fences and offers are void.")
     for line in done.stopped:
         print(f"- {plain(line)}")
     if done.revoked:

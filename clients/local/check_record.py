@@ -77,7 +77,7 @@ def check_log(place: Place) -> Iterator[Finding]:
             "warning",
             "log",
             f"{found.verification.entries} entries verified, but {found.why}.",
-            "Call the room once, so that it writes a seal.",
+            "Make any call to the room, so that it writes a seal.",
         )
     else:
         found_bad = f"Entry {found.verification.first_bad}: {found.why}."

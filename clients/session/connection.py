@@ -1,7 +1,7 @@
-"""One HTTP connection to a room, by the standard library.
+"""One HTTP connection to a room, with the standard library.
 
-Its client loads in a fifth of the time that httpx2 takes, and a shell command makes a call or two. Even so it loads
-when the first request is sent, so that a command which only prints help does without it.
+`http.client` loads in a fifth of the time of httpx2, and a shell command makes only a call or two. It loads when the
+first request is sent, so that a command that only prints help does not load it.
 """
 
 import base64

@@ -113,7 +113,7 @@ def read_answer(url: str, kind: str, body: bytes) -> dict[str, Any]:
             if isinstance(data, dict) and "code" in data:
                 raise refusal(data)
             raise Failure(str(error.get("message", "")), "Check the room with `teamroom doctor`.")
-    raise Failure(f"What answers at {url} is not a room.", "Name the room with --url or --data.")
+    raise Failure(f"A server answers at {url}, but it is not a room.", "Name the room with --url or --data.")
 
 
 def tool_reply(result: Mapping[str, Any]) -> dict[str, Any]:

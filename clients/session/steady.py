@@ -133,7 +133,7 @@ class SteadyRoom:
                     if other.exit_code in (USAGE, NOT_AUTHORISED):
                         raise
                 if not is_reported:
-                    self._tell("paused", f"Paused: {failure.why} Waiting for a resume.", why=failure.why)
+                    self._tell("paused", f"Paused: {failure.why} Waiting to be resumed.", why=failure.why)
                     is_reported = True
                 await anyio.sleep(self._paused_seconds)
             if is_reported:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.spans import SPANS, parse_span
@@ -43,6 +43,27 @@ def _section(command: Any) -> str:
     return str(getattr(command, "rich_help_panel", ""))
 
 
+class Command(TyperCommand):
+    """A command whose help names its arguments without Python types."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the pieces of the usage line, with optional arguments in brackets."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        names = [str(one.metavar) if one.required else f"[{one.metavar}]" for one in arguments]
+        return [str(self.options_metavar), *names]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments that have a help text, then the options."""
+        parameters = self.get_params(ctx)
+        arguments = [one for one in parameters if one.param_type_name == "argument"]
+        options = [record for one in parameters if one not in arguments and (record := one.get_help_record(ctx))]
+        described = [(str(one.metavar), text) for one in arguments if (text := getattr(one, "help", None))]
+        for title, rows in (("Arguments", described), ("Options", options)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="teamroom",
     cls=Commands,
@@ -62,7 +83,8 @@ def command(section: str) -> Callable[[F], F]:
     """
 
     def register(work: F) -> F:
-        app.command(rich_help_panel=section)(_with_place(work) if "place" in signature(work).parameters else work)
+        register_here = app.command(cls=Command, rich_help_panel=section)
+        register_here(_with_place(work) if "place" in signature(work).parameters else work)
         return work
 
     return register
@@ -117,7 +139,7 @@ TokenFile = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Span = float | None
-Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME")]
+Name = Annotated[str, typer.Argument(parser=bare, metavar="NAME", help="The member's name.")]
 Target = Annotated[
     str,
     typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),

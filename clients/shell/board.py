@@ -38,7 +38,7 @@ Presence = Mapping[str, str]
 @command("Work")
 def board(
     place: Place,
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Show one task in full, such as T-12.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Show one task in full, such as T-12.")] = None,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
@@ -48,7 +48,7 @@ def board(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the unfinished tasks, who holds them and what they wait for."""
+    """Show unfinished tasks, who holds them and what they wait for."""
     reply, presence = _read(place, task, state, query)
     if json:
         print_json(reply)

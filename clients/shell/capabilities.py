@@ -39,7 +39,7 @@ def describe(shown: "CapabilityShown") -> str:
 def plant(
     place: Place,
     capability: Annotated[
-        str | None, typer.Argument(metavar="[CAPABILITY]", help="Such as repo:acme/api. Default: list the plants.")
+        str | None, typer.Argument(metavar="CAPABILITY", help="Such as repo:acme/api. Default: list the plants.")
     ] = None,
     file: Annotated[str | None, typer.Option("--file", metavar="FILE", help="Write the value to this file.")] = None,
     print_: Annotated[
@@ -55,7 +55,7 @@ def plant(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a capability provable: plant a value that only members with access can hash."""
+    """Make a capability provable. Plants a value that only members with access can hash."""
     if capability is not None and (file is not None) + print_ + remove != 1:
         raise typer.BadParameter("give one of --file FILE, --print and --remove")
     if capability is None:
@@ -125,7 +125,7 @@ def _show_planted(reply: dict[str, Any], file: str | None, to_print: bool, as_js
     asked = f"{done.asked} member{'s' if done.asked != 1 else ''} probed"
     if to_print and done.value is not None:
         print(done.value)
-        say(f"{plain(done.capability)} is provable. Put the value where members that reach it can read it. {asked}.")
+        say(f"{plain(done.capability)} is provable. Put the value where only members with it can read it. {asked}.")
     elif file is not None:
         print(f"{plain(done.capability)} is provable: its value is in {plain(file)}. {asked}.")
     else:
@@ -155,7 +155,7 @@ def attest(
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the attestation.")] = False,
     json: Json = False,
 ) -> None:
-    """Attest the capabilities that a member declares, or withdraw an attestation."""
+    """Attest a member's capabilities, or withdraw an attestation. The member must declare them first."""
     about = {"attest_for": name, "capabilities": capabilities, **({"withdraw": True} if withdraw else {})}
     reply = ask(place, "declare_capabilities", **about)
     if json:

@@ -31,13 +31,15 @@ def enroll(
     role: Annotated[
         str | None, typer.Option("--role", metavar="ROLE", help="member, owner, operator, watchdog or observer.")
     ] = None,
-    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="The person who answers for it.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="The person who is accountable for it.")
+    ] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
     ] = None,
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A label for this token.")] = None,
     expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
-    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token by a new one.")] = False,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token with a new one.")] = False,
     revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
@@ -105,10 +107,12 @@ def revoke(
 @command(SECTION)
 def roster(
     place: Place,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", parser=bare)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", parser=bare, help="Show only this member.")] = None,
     capability: Annotated[
         str | None,
-        typer.Option("--capability", metavar="TEXT", help="Show only members that have it, such as repo:acme/api."),
+        typer.Option(
+            "--capability", metavar="TEXT", help="Show only members with this capability, such as repo:acme/api."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

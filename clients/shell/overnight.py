@@ -35,7 +35,10 @@ def overnight(
     since: Annotated[Span, span("--since", help="How far back, such as 12h. Default: since you last looked.")] = None,
     json: Json = False,
 ) -> None:
-    """Show on one screen what waits for you, what broke, who is stopped and who did what."""
+    """Show what happened while you were away. Fits on one screen.
+
+    It shows what waits for you, what broke, who is stopped, who has what and who did what.
+    """
     hours = "" if since is None else f"/{since / 3600:.6f}"
     reply = read(place, f"teamroom://overnight{hours}")
     if json:
@@ -66,7 +69,7 @@ def _head(night: "Night") -> Styled:
     long = in_words(seconds_between(night.since, night.until))
     words = f"{_time(night.since)} to {_time(night.until)} UTC ({long}{looked})"
     opened = night.tasks.get("open", 0)
-    return Styled((words, "bold"), f"  {night.entries:,} entries, {opened} task{'s' * (opened != 1)} open")
+    return Styled((words, "bold"), f"  {night.entries:,} entries, {opened} open task{'s' * (opened != 1)}")
 
 
 def _pace(night: "Night") -> Styled:
@@ -127,7 +130,7 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
     until = f" until {_time(stopped.until)}" if stopped.until else ""
     how = f"by @{plain(stopped.by)}{until}"
     if stopped.standing == "active":
-        how_ended = "revived" if stopped.revived else "let go"
+        how_ended = "revived" if stopped.revived else "resumed"
         ended = f"{how_ended} by @{plain(stopped.ended_by)}" if stopped.ended_by else "expired"
         how = f"{ended}{f' {ago(stopped.ended_at)} ago' if stopped.ended_at else ''}, stopped {how}"
     return [

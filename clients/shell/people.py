@@ -25,11 +25,11 @@ CHANNELS = "teamroom://channels"
 def notify(
     place: Place,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", parser=bare, help="The person. Default: list all channels.")
+        str | None, typer.Argument(metavar="NAME", parser=bare, help="The person. Default: list all channels.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Send a person a test letter, and show which channels accepted it."""
+    """Send a person a test letter. Shows which channels accepted it."""
     if name is None:
         reply = read(place, CHANNELS)
         print_json(reply) if json else _show_channels(reply)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @command("The room")
 def policy(
     place: Place,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The setting, such as trust.")] = None,
-    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="The new value, such as proven.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The setting, such as trust.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="The new value, such as proven.")] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Remove NAME from the policy, so that the settings apply again.")
     ] = False,
@@ -57,4 +57,4 @@ def _show_policy_set(reply: dict[str, Any], as_json: bool) -> None:
     done: PolicySet = shaped(reply)
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    print(f"{plain(done.name)} is now {plain(str(done.value))}, and was {plain(str(done.before))}{note}.{receipt}")
+    print(f"{plain(done.name)} is now {plain(str(done.value))} (was {plain(str(done.before))}{note}).{receipt}")

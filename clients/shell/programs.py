@@ -67,7 +67,7 @@ def doctor(
     drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
     json: Json = False,
 ) -> None:
-    """Check the room, its data folder and this machine, and say how to fix problems."""
+    """Check the room, its data folder and this machine. Each problem has a fix."""
     from teamroom.clients.doctor.doctor import doctor
 
     raise typer.Exit(doctor(place, json, fix, drill))
@@ -78,7 +78,7 @@ def connect(
     place: Place,
     name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to connect as.")],
 ) -> None:
-    """Connect a client that speaks MCP only over standard input and output."""
+    """Connect a client that speaks MCP only over stdio."""
     from teamroom.clients.bridge.connect import connect
 
     collect_garbage()
@@ -93,12 +93,12 @@ def listen(
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="-- COMMAND…", help="The command to run for each wake. {wake} becomes one line about it."
+            metavar="-- COMMAND…", help="The command to run. {wake} is replaced with one line about the wakes."
         ),
     ],
-    stay: Annotated[bool, typer.Option("--stay", help="Keep running when the program that started it ends.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
 ) -> None:
-    """Listen for an agent's wakes, and run a command with each as JSON on standard input."""
+    """Run a command for an agent's wakes. The command gets them as JSON on standard input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()
@@ -112,7 +112,13 @@ def watch(
         Path, typer.Option("--config", metavar="FILE", help="The config: the runtimes and how to start them.")
     ] = Path("runtimes.toml"),
     name: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The watchdog, whose token is saved here.")
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            parser=bare,
+            help="The watchdog to run as. Its token must be saved in the data folder.",
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Run one round, then exit. For cron.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Check the config, and show what would be done.")] = False,
@@ -120,7 +126,7 @@ def watch(
     verbose: Annotated[bool, typer.Option("--verbose", help="Also report what is healthy.")] = False,
     json: Json = False,
 ) -> None:
-    """Watch the agents on this machine: restart their runtimes, and count their listeners."""
+    """Restart failed runtimes on this machine. Also counts their listeners."""
     from teamroom.clients.watchdog import watch as watching
     from teamroom.clients.watchdog.runtimes import EXAMPLE
 

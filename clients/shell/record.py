@@ -55,13 +55,13 @@ def seal(
 def backup(
     into: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="The folder for the backup. Default: backups in the data folder."),
+        typer.Argument(metavar="DIR", help="The folder for the backup. Default: backups in the data folder."),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the existing backups instead.")] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Back up the room, and verify every page and log entry of the copy. The room may be running."""
+    """Back up the room. Verifies every page and log entry of the copy. The room may be running."""
     from teamroom.clients.local import backups
 
     folder = Place(data).folder
@@ -80,7 +80,7 @@ def restore(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Replace the room by a backup. The room must not be running. Killed members stay killed."""
+    """Replace the room with a backup. The room must not be running. Killed members stay killed."""
     from teamroom.clients.local import backups
 
     raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, unsigned, json))
@@ -91,7 +91,7 @@ def redact(
     place: Place,
     reason: Reason,
     what: Annotated[
-        str | None, typer.Argument(metavar="[WHAT]", help="M-7, T-3, O-2, or the number of a log entry.")
+        str | None, typer.Argument(metavar="WHAT", help="M-7, T-3, O-2, or the number of a log entry.")
     ] = None,
     older_than: Annotated[
         Span, span("--older-than", help="Redact everything older than this instead, such as 90d.")
@@ -105,9 +105,10 @@ def redact(
     if json:
         print_json(done)
         return
-    print(f"{done['entries']} entries were redacted. The log still verifies.")
-    if done["entries"]:
-        print(f"Earlier backups still contain it: {plain(str(place.folder / 'backups'))}")
+    number = done["entries"]
+    print(f"{number} {'entry was' if number == 1 else 'entries were'} redacted. The log still verifies.")
+    if number:
+        print(f"Earlier backups still contain the content: {plain(str(place.folder / 'backups'))}")
 
 
 def _redact(place: Place, what: str | None, older_than: float | None, reason: str) -> dict[str, Any]:

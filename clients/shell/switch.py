@@ -26,7 +26,7 @@ def pause(
     for_: Annotated[Span, span("--for", help="How long, such as 30m. Default: until a resume.")] = None,
     json: Json = False,
 ) -> None:
-    """Pause a member, an owner's agents or the room, effective immediately."""
+    """Pause a member, an owner's agents or the room. Takes effect immediately."""
     _show(ask(place, "pause", target=target, reason=reason, for_seconds=for_), json)
 
 
@@ -49,7 +49,10 @@ def kill(
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     json: Json = False,
 ) -> None:
-    """Kill a member permanently: its tokens are revoked and its tasks reopened. Asks first."""
+    """Kill a member: revoke its tokens and reopen its tasks. Asks first.
+
+    Only a room owner can revive it: teamroom enroll NAME --revive
+    """
     if not yes:
         _confirm(place, target)
     _show(ask(place, "kill", target=target, reason=reason), json)
@@ -71,7 +74,7 @@ def _confirm(place: Place, target: str) -> None:
         "for it are woken. Only a room owner can revive it."
     )
     if not typer.confirm(f"Kill @{name}?", default=False, err=True):
-        raise Failure(f"@{name} was not killed.", "To pause it instead, run: teamroom pause NAME --reason …")
+        raise Failure(f"@{name} was not killed.", f"To pause it instead, run: teamroom pause {name} --reason …")
 
 
 def _show(reply: dict[str, Any], as_json: bool) -> None:

@@ -173,8 +173,8 @@ class Repairs:
         """Leave a repair to people, and report that once."""
         if task not in self._left:
             words = (
-                f"@{name} was given up ({task}), and its owner was notified. It is left alone until it acts, or until "
-                f"a person requests its repair (the tool repair)."
+                f"The watchdog gave up on @{name} ({task}), and its owner was notified. It does nothing more until "
+                f"@{name} acts or a person requests a repair (the tool repair)."
             )
             self._tell("left", words, runtime=name, task=task)
         self._left.add(task)
@@ -332,15 +332,15 @@ class Repairs:
         tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
         earlier = count - len(claim.tried)
         in_this = min(earlier, claim.tried_before)
-        before_that = f"\n{in_this} of them earlier in this repair." if in_this else ""
-        before_that += f"\n{earlier - in_this} of them in earlier repairs." if earlier > in_this else ""
+        before_that = f"\nRestarts earlier in this repair: {in_this}." if in_this else ""
+        before_that += f"\nRestarts in earlier repairs: {earlier - in_this}." if earlier > in_this else ""
         text = (
             f"The runtime of {name} was restarted {count} times within {within}, and {name} still does not act. The "
-            f"watchdog does not restart it again until it acts. Check it, then request its repair or start it yourself."
+            f"watchdog will not restart it again until it acts. Check it, then request a repair or start it yourself."
             f"{tried}{before_that}{self._where_output_is(name)}"
         )
         await self._notify_owner(claim, member["owner"], text)
-        note = f"Given up: {count} restarts of @{name} within {within}, @{member['owner']} was notified."
+        note = f"Gave up after {count} restarts of @{name} within {within}; @{member['owner']} was notified."
         await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
         facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)

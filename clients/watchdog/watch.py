@@ -184,7 +184,7 @@ class Watchdog:
             return
         with contextlib.suppress(Failure):
             if left := self._machine.left_running():
-                self._tell("leaves", f"The watchdog ends. Still running: {', '.join(left)}.", left=left)
+                self._tell("leaves", f"The watchdog exits. Still running: {', '.join(left)}.", left=left)
 
     # -------------------------------------------------------------- beginning and end
 
@@ -213,7 +213,7 @@ class Watchdog:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Failure(
-                f"@{me} already watches on this machine.", "End that watchdog first, or enroll another."
+                f"@{me} is already watching on this machine.", "Stop that watchdog first, or enroll another."
             ) from None
 
     async def _until_signal(self) -> None:
@@ -241,7 +241,7 @@ class Watchdog:
             self._nudged.set()
             return await self._room.call("check_in")
         if waited["superseded"]:
-            self._tell("superseded", "A newer watchdog of this name superseded this one, which ends.")
+            self._tell("superseded", "A newer watchdog with this name superseded this one, which now exits.")
             self.tasks.cancel_scope.cancel()
             await anyio.sleep_forever()
         if any(wake["reason"] in NUDGES for wake in waited["wakes"]):
@@ -313,7 +313,7 @@ class Watchdog:
             reported, fault = self._reported.setdefault(name, set()), _fault(error)
             if fault not in reported:
                 is_runtime = name in self._config.runtime
-                words = f"{'@' if is_runtime else ''}{name}: {why} It is retried. {fix}".rstrip()
+                words = f"{'@' if is_runtime else ''}{name}: {why} Retrying. {fix}".rstrip()
                 self._tell("failed", words, runtime=name if is_runtime else None, why=why, fix=fix)
             reported.add(fault)
 

@@ -135,8 +135,9 @@ class Act(Generic[A, R]):
 
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
-    call, even without a request id. `when_full`: it works while the disk is full. `is_evidence`: its receipt shows that
-    the model acts, and not only a program that listens (PRS2).
+    call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts,
+    works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: its receipt shows
+    that the model acts, and not only a program that listens (PRS2).
     """
 
     name: str
@@ -147,7 +148,7 @@ class Act(Generic[A, R]):
     shown_to_agents: Roles | None = None
     while_paused: bool = False
     repeats: bool = False
-    when_full: bool = False
+    is_switch: bool = False
     is_evidence: bool = True
 
 
@@ -158,6 +159,7 @@ class Read(Generic[A, R]):
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
     `after_read`: what is written after the read. The read succeeds even if that cannot be written.
+    `narrow`: the fix of a read that takes too long: how to ask for less.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Read(Generic[A, R]):
     while_paused: bool = False
     is_small: Callable[[A], bool] = lambda arguments: False
     after_read: Callable[[Writing, Caller, A, R], None] | None = None
+    narrow: str = "Ask for less: a smaller page, or one thing by its id."
 
 
 def author(caller: Caller) -> Author:

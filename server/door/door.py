@@ -1,32 +1,44 @@
 """The one door: every act, every read and every refusal passes it.
 
 An act is one write transaction. It locks the head, reads the caller's token and its standing at three levels, runs the
-act or refuses it, and appends a receipt. Listeners are nudged after the commit. Nothing caches who may do what, so a
-pause binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
+act or refuses it, and appends a receipt. Listeners are nudged after the commit. No permission is cached, so a pause
+binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
 """
 
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
-from teamroom.server.facts.standing import is_killed, require_active
+from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
-from teamroom.server.store.engine import DamagedError, DiskFullError, QueueFullError, StorageError, Store
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    DamagedError,
+    DiskFullError,
+    QueueFullError,
+    ReadEndedError,
+    StorageError,
+    Store,
+    TooLargeError,
+    Turn,
+)
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -37,7 +49,7 @@ R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 
 DAMAGED_SECONDS = 600
-"""When to call again a room that a person must restore first."""
+"""After how long to retry if a person must restore the room first."""
 
 
 class UnauthorisedError(Exception):
@@ -51,7 +63,10 @@ class UnauthorisedError(Exception):
 class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str], rates: Rates
+    ) -> None:
+        self.rates = rates
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -81,56 +96,90 @@ class Door:
             return False
 
     async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
-        """Carry an act out, durably, and return its reply. Raises Refusal; nothing else of it stays then."""
+        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then."""
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
+            if act.is_switch:
+                tx.lift_limit()
             present = _admit(tx, caller, act.roles, act.while_paused)
             if repeat is None:
                 return _carry_out(tx, present, act, arguments)
             if (reply := replay(tx, present, act, repeat)) is None:
                 reply = _carry_out(tx, present, act, arguments)
-                remember(tx, present, act, repeat, reply)
+                if state_of(tx.principal, tx.now) == "active":
+                    remember(tx, present, act, repeat, reply)
             return reply
 
         with self._timed("act", act.name) as timed:
-            timed.reply = await self._write(work, self._recovery(caller, act), act.when_full)
+            turn = await self._turn(caller, act, arguments)
+            timed.reply = await self._counted(
+                caller, self._write(work, self._recovery(caller, act), turn, act.is_switch)
+            )
             return timed.reply
 
     async def act_as_room(self, work: Callable[[Writing], T]) -> T:
-        """Carry out what the room itself does, durably: nobody's standing binds it. Raises Refusal."""
-        done: T = await self._write(work, _reraise)
+        """Carry out an act of the room itself, durably. No standing applies to it. Raises Refusal."""
+        done: T = await self._write(work, _reraise, ROOMS_TURN)
         return done
 
     async def act_for(self, caller: Caller, read: AnyRead, work: Callable[[Writing], T]) -> T:
-        """Carry out what the room itself writes because of a call, unless the caller may not make it any more.
+        """Carry out what the room writes because of a call, if the caller may still make that call.
 
-        The call is refused where it is made, so this leaves no receipt. Raises Refusal.
+        Raises Refusal, which leaves no receipt, because the call itself leaves one.
         """
 
         def admitted(tx: Writing) -> T:
             _check(tx, caller, read.roles, read.while_paused)
             return work(tx)
 
-        return await self.act_as_room(admitted)
+        done: T = await self._write(admitted, _reraise, Turn(caller.member))
+        return done
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
-        """Try an act out and undo it: nothing is done, but what would be refused is refused. Raises Refusal."""
+        """Try an act and undo it. Raises the Refusal that the act would raise."""
         recovered = self._recovery(caller, act)
 
         def work(tx: Writing) -> None:
+            if act.is_switch:
+                tx.lift_limit()
             act.run(tx, _admit(tx, caller, act.roles, act.while_paused), arguments)
             raise _RehearsedError
 
         def recover(tx: Writing, error: Exception) -> Refusal | None:
             return None if isinstance(error, _RehearsedError) else recovered(tx, error)
 
-        await self._write(work, recover, act.when_full)
+        turn = await self._turn(caller, act, arguments)
+        await self._counted(caller, self._write(work, recover, turn, act.is_switch))
+
+    async def _turn(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Turn:
+        """The turn of an act, which its member's rates allow. Raises Refusal `rate_limited`."""
+        if act.is_switch and self.rates.may_overtake(caller):
+            return Turn(caller.member, overtakes=True)
+        try:
+            self.rates.take_act(caller, len(to_json(arguments)))
+        except Refusal as refusal:
+            if self.rates.is_news(caller):
+                await self._leave_receipt(caller, act.name, refusal)
+            raise
+        return Turn(caller.member)
+
+    async def _counted(self, caller: Caller, work: Awaitable[T]) -> T:
+        """Do an act; a refusal counts against its member's rate of refused calls, and one for a pause is free."""
+        try:
+            return await work
+        except Refusal as refusal:
+            if refusal.code == "paused":
+                self.rates.give_back(caller)
+            self.rates.note_refusal(caller, refusal)
+            raise
 
     def _recovery(self, caller: Caller, act: AnyAct) -> Callable[[Writing, Exception], Refusal]:
-        """What runs in place of an act that was refused: its receipt, and what it keeps."""
+        """The function that runs after a refused act was undone: it records the receipt, and runs `also`."""
 
         def recover(tx: Writing, error: Exception) -> Refusal:
+            if isinstance(error, TooLargeError):
+                error = _too_large(act.name, error)
             if not isinstance(error, Refusal):
                 raise error
             if error.code not in UNRECORDED:
@@ -145,31 +194,54 @@ class Door:
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
-        def work(tx: Reading) -> tuple[Any, Any]:
+        def work(tx: Reading) -> tuple[Any, bool]:
             row = _check(tx, caller, read.roles, read.while_paused)
-            return read.run(tx, _caller(row), arguments), row if is_stale(tx, row) else None
+            return read.run(tx, _caller(row), arguments), is_stale(tx, row)
 
         with self._timed("read", read.name):
+            self.rates.require_care(caller)
             try:
-                reply, stale = await self._store.read(work, read.is_small(arguments))
-            except StorageError as error:
-                raise self.storage_refusal(error) from error
+                reply, is_due = await self._read(caller, read, arguments, work)
             except Refusal as refusal:
+                self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if stale is not None or read.after_read is not None:
+        if is_due or read.after_read is not None:
 
-            def beside(tx: Writing) -> None:
-                if stale is not None:
-                    touch(tx, caller, stale)
+            def afterwards(tx: Writing) -> None:
+                _admit(tx, caller, read.roles, read.while_paused)
                 if read.after_read is not None:
                     read.after_read(tx, caller, arguments, reply)
 
-            await self._write_beside(beside)
+            await self._write_after_read(caller, afterwards)
         return reply
 
+    async def _read(self, caller: Caller, read: AnyRead, arguments: BaseModel, work: Callable[[Reading], T]) -> T:
+        """Run a read for a member. Raises Refusal."""
+        try:
+            return await self._store.read(work, read.is_small(arguments), caller.member)
+        except QueueFullError:
+            raise Refusal(
+                "busy",
+                "Too many reads of yours wait already.",
+                "Wait for their answers, then call again.",
+                retry_after_seconds=1,
+            ) from None
+        except ReadEndedError:
+            await self.check(caller, read)
+            raise Refusal("conflict", "The read was ended when you were stopped.", "Call again.") from None
+        except TooLargeError as error:
+            raise Refusal(
+                "too_large",
+                f"The answer takes too long to find: {error}.",
+                read.narrow,
+                subject=read.name,
+            ) from None
+        except StorageError as error:
+            raise self.storage_refusal(error) from error
+
     async def check(self, caller: Caller, read: AnyRead) -> None:
-        """Refuse who may not read this now. For what goes out unasked: it leaves no receipt. Raises Refusal."""
+        """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
         try:
             await self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
@@ -186,21 +258,23 @@ class Door:
             refusal.receipt = record_refusal(tx, caller, name, refusal)
             refusal.head = log.head_of(tx)
 
-        await self._write_beside(record)
+        await self._write_after_read(caller, record)
 
-    async def _write_beside(self, work: Callable[[Writing], None]) -> None:
-        """Write down what goes with a read. A read goes on where nothing can be written (SAF4)."""
+    async def _write_after_read(self, caller: Caller, work: Callable[[Writing], None]) -> None:
+        """Write what a read causes. If nothing can be written, the read still succeeds (SAF4)."""
         with contextlib.suppress(Refusal):
-            await self._write(work, _reraise)
+            await self._write(work, _reraise, Turn(caller.member))
 
     def storage_refusal(self, error: StorageError) -> Refusal:
-        """The refusal of what the store could not do, with what its failure calls for."""
+        """The refusal for a failure of the store, with what to do about it."""
+        if isinstance(error, TooLargeError):
+            return _too_large("this call", error)
         if isinstance(error, DiskFullError):
             return Refusal(
                 "storage",
                 f"The room's disk is full ({error}).",
-                "Nothing was changed. Only reads, pause, kill and resume work. Tell your owner to free space on that "
-                "disk, and call again later.",
+                "Nothing was changed. Only reads, pause, resume, kill and revoke work. Tell your owner to free space "
+                "on that disk, and call again later.",
                 retry_after_seconds=30,
             )
         if isinstance(error, DamagedError):
@@ -219,10 +293,14 @@ class Door:
         )
 
     async def _write(
-        self, work: Callable[[Writing], Any], recover: Callable[[Writing, Exception], Any], when_full: bool = False
+        self,
+        work: Callable[[Writing], Any],
+        recover: Callable[[Writing, Exception], Any],
+        turn: Turn,
+        when_full: bool = False,
     ) -> Any:
         try:
-            result, _ = await self._store.write(work, recover, when_full)
+            result, _ = await self._store.write(work, recover, when_full, turn)
         except QueueFullError:
             raise Refusal(
                 "busy",
@@ -238,7 +316,7 @@ class Door:
 
 
 class _RehearsedError(Exception):
-    """An act that was tried out would have been carried out."""
+    """Undoes a rehearsed act that was not refused."""
 
 
 class _Timed:
@@ -269,15 +347,23 @@ def _killed(row: TokenRow) -> UnauthorisedError:
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
+def _too_large(what: str, error: TooLargeError) -> Refusal:
+    return Refusal(
+        "too_large",
+        f"The room would have to look at too much for {what}: {error}.",
+        "Nothing was changed. Call again with less: fewer dependencies, addressees or items, or a smaller page.",
+    )
+
+
 def _reraise(tx: Writing, error: Exception) -> None:
     raise error
 
 
-# ------------------------------------------------------------------ who may, inside the transaction
+# ------------------------------------------------------------------ admission, inside the transaction
 
 
 def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Caller:
-    """The caller as the store knows it now, if it may act. Notes that it called. Raises Refusal."""
+    """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
     row = _check(tx, caller, roles, while_paused)
     if is_stale(tx, row):
         touch(tx, caller, row)
@@ -285,7 +371,7 @@ def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Cal
 
 
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
-    """Run an act; what leaves a receipt is evidence of whom the room suspects."""
+    """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None

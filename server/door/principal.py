@@ -1,6 +1,7 @@
 """The caller's row with its token, role and standing. Each transaction reads it, and nothing caches it."""
 
 from teamroom.server.acts.presence.trouble import note_return
+from teamroom.server.facts.standing import state_of
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.rows.members import Principal, TokenRow
@@ -24,8 +25,9 @@ def is_stale(tx: Reading, row: Principal) -> bool:
 
 
 def touch(tx: Writing, caller: Caller, row: Principal) -> None:
-    """Record that a member called."""
+    """Record that a member called. A call during a pause proves nothing more: a member that was gone stays gone."""
     gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
     tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
-    if row.last_call_at is None or row.trouble == "gone":
-        note_return(tx, caller, row.mode, row.trouble)
+    is_gone = row.trouble == "gone" and state_of(row, tx.now) == "active"
+    if row.last_call_at is None or is_gone:
+        note_return(tx, caller, row.mode, "gone" if is_gone else None)

@@ -10,13 +10,14 @@ from teamroom.server.store.rows.control import RefusalRow
 from teamroom.server.store.transaction import Writing
 
 CLOSED_REFUSALS = 8
-"""How many windows of counted refusals one refusal closes at most."""
+"""The most windows of counted refusals that one refusal closes."""
 
 
 def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> int | None:
-    """Leave the receipt of a refusal, or count it: equal ones within ten minutes are one (LOG2).
+    """Leave the receipt of a refusal; equal ones within `refusal_window_seconds` are only counted (LOG2).
 
-    It was still a call, so it shows that the member is connected.
+    Returns the number of the receipt; None if the member has left too many. A refused call still shows that the member
+    is connected.
     """
     row = find_principal(tx, caller)
     if row is not None and not is_killed(row) and is_live(row, tx.now) and is_stale(tx, row):

@@ -14,12 +14,12 @@ from teamroom.server.store.rows.control import RequestRow
 from teamroom.server.store.transaction import Writing
 
 FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
-"""Once in so many log numbers, so many remembered calls are forgotten whose time is over."""
+"""Every so many log entries, at most so many expired calls are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Under what a call is remembered: the program's request id, or the call itself where equal calls are one."""
+    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
 
     key: str
     arguments: str
@@ -27,7 +27,7 @@ class Repeat:
 
 
 def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
-    """Under what a call is remembered; None for an act whose equal calls are separate calls."""
+    """The key under which a call is remembered; None for an act whose equal calls are separate calls."""
     if request_id is None and not act.repeats:
         return None
     fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
@@ -36,7 +36,10 @@ def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repe
 
 
 def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
-    """The first result of this very call, marked with its time, or None."""
+    """The first reply to this call, marked with its time; None if there is none.
+
+    Raises Refusal `conflict` if another call has used the request id.
+    """
     first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
     if first is None or not first.at <= tx.now < first.until:
         return None
@@ -51,7 +54,7 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
 
 
 def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
-    """Keep a reply for repeats of the call, and forget old ones now and then."""
+    """Store a reply for repeats of the call, and now and then forget expired ones."""
     kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
     tx.run(
         "remember_request",

@@ -86,16 +86,16 @@ def _fix(
     unsaid = [need for need, state in missing.items() if state is None]
     if unsaid:
         unmet = "" if able else "No member has all of it. "
-        reaches = f"A member that reaches {cite(unsaid[0])} calls declare_capabilities first"
-        return f"{choose}{unmet}{reaches}; or change the task's needs."
+        reaches = f"A member that reaches {cite(unsaid[0])} must call declare_capabilities first"
+        return f"{choose}{unmet}{reaches}. Or change the task's needs."
     need = next(iter(missing))
     if any(row.capability == need for row in tx.all(ProbeRow, "provable", member=member)):
-        how = f"calls check_in, which says how to prove {cite(need)}, and declare_capabilities with proofs"
+        how = f"must prove {cite(need)}: check_in says how, and declare_capabilities takes the proof"
         return f"{choose}@{name} {how}."
     if trust == "proven":
-        return f"{choose}A person makes {cite(need)} provable: {backtick(plant_command(need))}"
+        return f"{choose}A person can make {cite(need)} provable: {backtick(plant_command(need))}"
     attest = backtick(f"teamroom attest {name} {shlex.quote(need)}")
-    return f"{choose}A person, or a member of another owner, attests it: {attest}"
+    return f"{choose}A person, or a member of another owner, can attest it: {attest}"
 
 
 def _have(names: list[str]) -> str:
@@ -119,10 +119,10 @@ def _shown(row: CapabilityRow, trust: TrustLevel | None, now: float) -> Capabili
     reach = _reach(row)
     state = reach.state(now)
     how, by, until = {
-        "declared": ("its own word", None, None),
-        "proven": ("answered a challenge", row.proven_by, row.proven_until),
+        "declared": ("declared by the member", None, None),
+        "proven": ("answered a probe", row.proven_by, row.proven_until),
         "attested": ("attested", row.attested_by, row.attested_until),
-        "failed": ("answered a challenge wrongly", None, None),
+        "failed": ("answered a probe wrongly", None, None),
         "expired": ("was proven or attested", None, max(row.proven_until or 0, row.attested_until or 0)),
     }[state]
     return CapabilityShown(

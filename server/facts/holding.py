@@ -1,4 +1,4 @@
-"""Changes of a task's holder or lease, shared by claims, offers, reviews and kills."""
+"""Changes to a task's holder or lease, shared by claims, offers, reviews and kills."""
 
 from teamroom.server import topics
 from teamroom.server.facts.ids import offer_name
@@ -23,8 +23,8 @@ def find_current(tx: Writing, number: int) -> StoredTask:
         ROOM_AUTHOR,
         act="expire_offer",
         subject=offer_name(row.offer),
-        summary=f"{offer_name(row.offer)} expired without an answer of @{row.receiver_name}; {task.name} is back with "
-        f"@{row.holder_name}",
+        summary=f"{offer_name(row.offer)} expired without an answer from @{row.receiver_name}; {task.name} is back "
+        f"with @{row.holder_name}",
         detail={"task": task.name},
     )
     tx.run("close_offer", id=row.offer, state="expired", now=tx.now, reason="")

@@ -9,7 +9,7 @@ LARGEST_NUMBER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 BEYOND = 0
-"""The number for an id that is larger than any the room can have: nothing has it."""
+"""The number for an id that is larger than any in the room; nothing has it."""
 
 TaskNumber = NewType("TaskNumber", int)
 MessageNumber = NewType("MessageNumber", int)
@@ -57,9 +57,9 @@ def parse_offer(text: str) -> OfferNumber:
 
 
 def parse(text: str, kind: Kind | None = None) -> tuple[Kind, int] | None:
-    """The kind and the number behind an id of the room, such as the subject of a log entry; None for anything else.
+    """The kind and the number of an id, such as the subject of a log entry; None for anything else.
 
-    With `kind`, None for an id of another kind, too.
+    If `kind` is given, an id of another kind returns None too.
     """
     letter, dash, digits = text.partition("-")
     found = LETTERS.get(letter)

@@ -15,7 +15,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 
 class PresenceFacts(Levels, Protocol):
-    """A row with what a member's presence is computed from."""
+    """A row with the facts from which a member's presence is computed."""
 
     @property
     def id(self) -> int:
@@ -64,7 +64,7 @@ class PresenceFacts(Levels, Protocol):
 
 
 class Forecast(BaseModel):
-    """When an addressee is expected to answer; None: no estimate. `others`: who could answer instead then."""
+    """When an addressee is expected to answer; None: no estimate. `others`: members that could answer instead."""
 
     to: str
     mode: str
@@ -77,7 +77,7 @@ class Forecast(BaseModel):
 
 
 def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
-    """What is known of a member's presence, from its row."""
+    """The facts about a member's presence, from its row."""
     return Facts(
         row.kind,
         row.mode,
@@ -112,12 +112,12 @@ def find_member(tx: Reading, name: str) -> MemberFacts:
 
 
 def member_changed(tx: Writing, member: int) -> None:
-    """State that what is shown of a member changed: in the roster, on its own page, and for itself."""
+    """State that a member changed: in the roster, on its own page, and for itself."""
     tx.changed(topics.ROSTER, topics.member(member), topics.me(member))
 
 
 def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:
-    """Refuse new work for a member that listens and does not answer (PRS4)."""
+    """Refuse new work for a zombie, which listens but does not answer (PRS4)."""
     if row.trouble == "zombie":
         raise Refusal(
             "not_allowed",

@@ -1,7 +1,7 @@
 """What members still owe, and the one table of reminder rules.
 
-A rule is one entry of `RULES`: what it is about, what is owed now, and when the first reminder is due. Everything else
-follows from the entry: the supervisor reminds by it, escalations and letters ask it whether they still apply.
+A rule is one entry of `RULES`: its subject, what is owed now, and when the first reminder is due. The supervisor sends
+reminders by it. Escalations and letters use it to check whether they still apply.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ PREFIXES: Mapping[SubjectKind, str] = {"task": "T-", "message": "M-", "offer": "
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Something that a member still owes: how it is named and put into words, and when it last moved."""
+    """Something that a member still owes: its name, a line about it, and when it last moved."""
 
     name: str
     line: str
@@ -89,7 +89,7 @@ def is_still_owed(tx: Reading, rule: str, subject: int, member: int, since: floa
 
 
 def subject_name(rule: str, subject: int, member: str) -> str:
-    """How the subject of a rule is written; of a rule about the member itself, as `member`."""
+    """How the subject of a rule is written. A rule about the member itself has the name `member` as its subject."""
     prefix = PREFIXES.get(RULES[rule].subject)
     return member if prefix is None else f"{prefix}{subject}"
 
@@ -118,9 +118,9 @@ class Slot(BaseModel):
     missed: int
 
     def line(self) -> str:
-        """The slot in words, as every view of it says it."""
+        """The slot in words, the same in every view."""
         why = f", {self.reason}" if self.reason else ""
-        missed = f", {self.missed} slot{'s' if self.missed != 1 else ''} before it missed" if self.missed else ""
+        missed = f", after {self.missed} missed slot{'s' if self.missed != 1 else ''}" if self.missed else ""
         return f"{self.at} {self.rule} of @{self.member}: {self.outcome}{why}{missed}"
 
 
@@ -195,7 +195,7 @@ def _review(tx: Reading, subject: int, member: int, since: float) -> Owed:
 def _proof(tx: Reading, subject: int, member: int, since: float) -> Owed:
     if probes_due(tx, member):
         name = tx.only(MemberName, "member_by_id", id=member).name
-        return Open(f"@{name}", "Proofs of yours expire soon or have expired: check_in says what to run", since)
+        return Open(f"@{name}", "Some of your proofs have expired or expire soon: check_in says what to run", since)
     until = tx.value(float, "earliest_proof", member=member)
     return None if until is None else Later(max(renew_from(until, tx.policy.proof_seconds), tx.now + HOUR_SECONDS))
 

@@ -1,4 +1,4 @@
-"""The reviewer of a completion: chosen, replaced when unavailable, and the owner after an hour."""
+"""The reviewer of a completion: chosen by rule, replaced when unavailable, and joined by the owner when overdue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,8 +101,8 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Revie
     chosen = choose([_candidate(tx, row, owner) for row in rows])
     if chosen is not None:
         return Reviewer(chosen.member, next(row.name for row in rows if row.id == chosen.member))
-    answers = tx.only(MemberName, "member_by_id", id=owner)
-    return Reviewer(owner, answers.name) if owner != completer and _is_there(tx, answers.name) else None
+    name = tx.only(MemberName, "member_by_id", id=owner).name
+    return Reviewer(owner, name) if owner != completer and _is_active(tx, name) else None
 
 
 def reviewer_now(tx: Reading, row: ReviewRow) -> Reviewer | None:
@@ -110,7 +110,7 @@ def reviewer_now(tx: Reading, row: ReviewRow) -> Reviewer | None:
     asked = _asked(tx, row)
     owner = row.completer_owner
     waited = tx.now - row.completed_at >= tx.policy.review_seconds
-    if waited and owner not in (row.completed_by, row.reviewer) and _is_there(tx, row.completer_owner_name):
+    if waited and owner not in (row.completed_by, row.reviewer) and _is_active(tx, row.completer_owner_name):
         return Reviewer(owner, row.completer_owner_name, "no other member has reviewed it in time")
     if asked is not None:
         return asked
@@ -202,7 +202,7 @@ def _stored(row: ReviewRow) -> Reviewer | None:
     return None if row.reviewer is None else Reviewer(row.reviewer, row.reviewer_name or "")
 
 
-def _is_there(tx: Reading, name: str) -> bool:
+def _is_active(tx: Reading, name: str) -> bool:
     facts = tx.one(MemberFacts, "member_facts", name=name)
     return facts is not None and facts_of(tx, facts).standing == "active"
 
@@ -219,7 +219,7 @@ def _candidate(tx: Reading, row: CandidateRow, owner: int) -> Candidate:
 
 
 def _presence_state(tx: Reading, row: CandidateRow | MemberFacts) -> PresenceState:
-    """A member's presence without a pause of the room, which stops all alike and must not move reviews."""
+    """A member's presence, as if the room were not paused: that pause stops everyone, and must not move reviews."""
     facts = facts_of(tx, row._replace(room_state="active", room_until=None))
     return find_presence(facts, tx.now, tx.settings).state
 

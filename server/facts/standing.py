@@ -106,7 +106,7 @@ def stored_state(row: StandingRow, now: float) -> State | None:
 
 
 def standing_changed(tx: Writing, level: Level, target: int) -> None:
-    """State that a standing changed: in the roster, and for all whom it binds."""
+    """State that a standing changed: in the roster, and for every member that it binds."""
     own = (topics.member(target), topics.me(target))
     tx.changed(topics.ROSTER, *{"member": own, "owner": (topics.owner(target),), "room": (topics.ROOM,)}[level])
 
@@ -162,8 +162,8 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     raise Refusal(
         "paused",
         f"{subject} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
-        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; go on once it "
-        "says your standing is active.",
+        f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; continue once "
+        "it says that your standing is active.",
         by=stored.by_name,
         reason=stored.reason,
         since=rfc3339(stored.since),

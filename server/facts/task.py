@@ -1,7 +1,6 @@
 """One task as it is stored, and as it is now: leases and offers are computed at each read."""
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,14 @@ from teamroom.server.rules.leases import Lease, Pause
 from teamroom.server.rules.text import count_fitting, state_in_words
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.control import PauseRow
-from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState, UnfinishedDependency
+from teamroom.server.store.rows.tasks import TaskEntryRow, TaskRow, TaskState
 from teamroom.server.store.transaction import Reading, Writing
 
 ROOM_MEMBER = log.ROOM_MEMBER
 
 HISTORY_SHOWN = 30
-DEPENDENTS_TOLD = 100
-"""The pages of this many tasks that wait for a task are read again when it changes."""
+DEPENDENTS_CHANGED = 100
+"""When a task changes, at most this many tasks that wait for it count as changed too."""
 HISTORY_CHARACTERS = 12_000
 
 ROOM_AUTHOR = log.ROOM_AUTHOR
@@ -124,12 +123,9 @@ def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]
     return [Pause(row.scope, row.since, row.until) for row in rows]
 
 
-def unfinished_dependencies(tx: Reading, first: int, last: int) -> dict[int, list[str]]:
-    """The unfinished dependencies of each task in a range."""
-    before: dict[int, list[str]] = defaultdict(list)
-    for row in tx.all(UnfinishedDependency, "unfinished_before", first=first, last=last):
-        before[row.task].append(task_name(row.needs_task))
-    return before
+def unfinished_dependencies(tx: Reading, row: TaskRow) -> list[str]:
+    """The names of the unfinished tasks that a task depends on."""
+    return [task_name(id_) for id_ in tx.column(int, "unfinished_before", task=row.id)] if row.waits else []
 
 
 def needs_of(tx: Reading, task: int) -> list[str]:
@@ -181,9 +177,9 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
 
 
 def task_changed(tx: Writing, task: int, *holders: int | None) -> None:
-    """State that a task changed: on the board, its own page and its dependents', and for who holds it or just did."""
+    """State that a task changed: on the board, its own page and its dependents', and for the given holders."""
     tx.changed(topics.BOARD, topics.task(task), *(topics.me(holder) for holder in holders if holder is not None))
-    tx.changed(*map(topics.task, tx.column(int, "dependents", task=task, limit=DEPENDENTS_TOLD)))
+    tx.changed(*map(topics.task, tx.column(int, "dependents", task=task, limit=DEPENDENTS_CHANGED)))
 
 
 def add_entry(

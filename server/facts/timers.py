@@ -16,8 +16,8 @@ class Timer:
     """One entry of the schedule, as the supervisor saw it.
 
     `rule`: which duty it is for; `subject`: the task, message, offer or member it is about. `at`: when it is due;
-    `since`: when it was set, both in seconds since 1970-01-01 UTC. `span`, `slot`, `counted` and `escalated` belong to
-    reminders: the first delay in seconds, the last slot decided, how many counted, and 1 once the owner was told.
+    `since`: when it was set, both in seconds since 1970-01-01 UTC. The next four belong to reminders. `span`: the first
+    delay in seconds; `slot`: the last one decided; `counted`: how many counted; `escalated`: 1 once the owner was told.
     """
 
     rule: str
@@ -33,7 +33,7 @@ class Timer:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What names it in a statement."""
+        """Its key, as parameters of a statement."""
         return {"rule": self.rule, "subject": self.subject, "member": self.member}
 
 
@@ -88,7 +88,7 @@ def cancel_timer(tx: Writing, rule: str, subject: int, member: int) -> None:
 
 
 def postpone(tx: Writing, timer: Timer, at: float) -> None:
-    """Look at a timer again at another time."""
+    """Move a timer to another time."""
     tx.run("postpone", **timer.key, at=at)
 
 

@@ -14,7 +14,7 @@ from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.transaction import Reading, Writing
 
 WORK = ("T-", "O-")
-"""A wake about a task or an offer: the member may have got it, or lost it."""
+"""How the subject of a wake begins if the wake can mean that a member gained or lost work."""
 
 
 def wake_members(
@@ -69,7 +69,7 @@ def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
 
 
 def measure(tx: Writing, caller: Caller, upto: int) -> None:
-    """Record how long each wake waited that is shown to a member for the first time. Paused time does not count."""
+    """Record how long each wake waited until the member was first shown it. Paused time does not count."""
     seen = tx.number("seen", member=caller.member)
     if upto <= seen:
         return

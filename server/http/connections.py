@@ -2,7 +2,7 @@
 
 The length and the time of a request's head are limited here, because the head comes before any token.
 
-A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
 cancelled. Only aborting the transport ends it. Uvicorn's `http=` setting takes the protocol class that reaches the
 transport. Its `app_state` is not documented, so a test checks it.
 """
@@ -25,7 +25,7 @@ from teamroom.server.settings import Settings
 logger = logging.getLogger("teamroom.connections")
 
 GRACE_SECONDS = 1.0
-"""What an ended stream has to send its last frame; with it, everything is over within 2 s (CTL4)."""
+"""How long an ended stream has to send its last frame. So everything ends within 2 s (CTL4)."""
 
 HEAD_BYTES = 65_536
 """The longest head of a request: its line and headers."""
@@ -54,7 +54,7 @@ class Connection:
     transport: asyncio.Transport
     request: Request | None = None
     caller: Caller | None = None
-    """Who called on it last."""
+    """The last caller on this connection."""
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
@@ -93,7 +93,7 @@ class Connections:
 
             def data_received(self, data: bytes) -> None:
                 if self.is_refused:
-                    return  # taken in and thrown away, so that the refusal is not lost in a reset
+                    return  # read and discarded, so that a reset does not lose the refusal
                 super().data_received(data)
                 if self.is_in_head:
                     self.head_bytes += len(data)
@@ -108,7 +108,7 @@ class Connections:
                 self._close_in(connections._head_seconds)
 
             def on_header(self, name: bytes, value: bytes) -> None:
-                super().on_header(name, value.strip(b" \t"))  # white space around a value is none of it (RFC 9110)
+                super().on_header(name, value.strip(b" \t"))  # white space around a value is not part of it (RFC 9110)
 
             def on_headers_complete(self) -> None:
                 self.is_in_head = False
@@ -128,7 +128,7 @@ class Connections:
 
     @contextmanager
     def answering(self, scope: Scope, caller: Caller) -> Iterator[None]:
-        """Note what a caller's request runs on, as long as it is being answered."""
+        """Count a caller's request, and note its connection, while it is being answered."""
         connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
         if connection is not None:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
@@ -145,7 +145,7 @@ class Connections:
 
     @property
     def answering_now(self) -> int:
-        """How many requests of anybody are being answered."""
+        """How many requests of all members are being answered."""
         return self._answering.total()
 
     def open_calls(self, member: int) -> int:
@@ -153,9 +153,9 @@ class Connections:
         return self._answering[member]
 
     def end_members(self, members: Set[int], killed: Set[int]) -> None:
-        """End what members have open: streams at once, whatever else is not over after the grace.
+        """End what members have open: streams at once, other requests after the grace period.
 
-        Of who was killed every connection is closed too, once it holds the answer that says why.
+        All connections of killed members are closed too, after the answer that says why.
         """
         self._end([c for c in self.open if c.request is not None and c.request.caller.member in members - killed])
         self._end([c for c in self.open if c.caller is not None and c.caller.member in killed], for_good=True)
@@ -165,13 +165,13 @@ class Connections:
         self._end([c for c in self.open if c.caller is not None and c.caller.token_id in tokens], for_good=True)
 
     def end_streams(self) -> None:
-        """The server stops: close every stream that only pushes."""
+        """Close every stream that only pushes, because the server stops."""
         for connection in self.open:
             if connection.request is not None and connection.request.is_stream:
                 connection.transport.close()
 
     async def cut_stalled(self) -> None:
-        """Cut off clients that take nothing of what waits for them; runs as long as the server."""
+        """Disconnect clients that read nothing of what waits for them; runs as long as the server."""
         while True:
             await asyncio.sleep(self._stall_seconds / 10)
             now = time.monotonic()
@@ -182,7 +182,7 @@ class Connections:
                 connection.waiting_bytes = size
                 if now - connection.moved_at > self._stall_seconds:
                     self.cut += 1
-                    logger.warning("a client took nothing for %.0f s and was cut off", self._stall_seconds)
+                    logger.warning("a client read nothing for %.0f s and was disconnected", self._stall_seconds)
                     connection.transport.abort()
 
     def _end(self, connections: list[Connection], for_good: bool = False) -> None:
@@ -202,7 +202,7 @@ class Connections:
         await asyncio.sleep(GRACE_SECONDS)
         for connection, request, caller in connections:
             if connection not in self.open or connection.caller is not caller:
-                continue  # it is gone, or somebody else's by now: a proxy hands connections on
+                continue  # it is closed, or another caller's by now: proxies reuse connections
             if connection.request is not None and connection.request is request:
                 connection.transport.abort()
             elif for_good:
@@ -210,7 +210,7 @@ class Connections:
 
 
 def _close(transport: asyncio.Transport) -> None:
-    """Close at once, without losing what the operating system has taken already."""
+    """Close at once, without losing what the operating system has already accepted."""
     if transport.get_write_buffer_size():
         transport.abort()
     else:

@@ -27,26 +27,29 @@ MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
 
 READY_PATH = "/readyz"
-PROBES = ("/livez", "/healthz", READY_PATH)
-"""The first two say that the process and its event loop answer; the third looks at the store."""
+HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
+"""The first two show that the process and its event loop answer; the third also checks the store."""
 
-SAID_SECONDS = 60.0
-"""How long the log is silent about a status that it has told of."""
+QUIET_SECONDS = 60.0
+"""How long a status is not logged again after it was logged."""
 
 REFUSED_BODY_SECONDS = 1.0
-"""How long the body of a request may take that is refused whatever it says."""
+"""How long the body of a request may take to arrive if the request is refused anyway."""
 
 REQUEST_ID_CHARACTERS = 200
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string of JSON, or the beginning of one that is not closed. It never gives back what it has taken: a search that
-did would begin again at each quotation mark of such a beginning, and take minutes for one body."""
+"""A JSON string, or the beginning of one that is not closed.
+
+It is possessive. With backtracking, a search would start again at each quotation mark of an unclosed string, and one
+body would take minutes.
+"""
 
 _NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 
 
 class GateRefusal(Exception):
-    """A request that does not get in: an HTTP status, and the refusal as data."""
+    """A request that the gate refuses: an HTTP status, and the refusal as data."""
 
     def __init__(self, status: int, code: str, why: str, fix: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(why)
@@ -62,7 +65,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._said: dict[int, float] = {}
+        self._logged_at: dict[int, float] = {}
         self._door = door
         self._connections = connections
         self._settings = settings
@@ -85,11 +88,11 @@ class Gate:
             await _refuse(send, refusal)
 
     def _note(self, refusal: GateRefusal) -> None:
-        """Count who is turned away; say so at most once a minute for each reason, and never what was sent."""
+        """Count a rejected request. Log it at most once a minute for each status, and never what was sent."""
         self._metrics.count_rejected(refusal.status, refusal.code)
         now = time.monotonic()
-        if now - self._said.get(refusal.status, -SAID_SECONDS) >= SAID_SECONDS:
-            self._said[refusal.status] = now
+        if now - self._logged_at.get(refusal.status, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._logged_at[refusal.status] = now
             logger.info(
                 "request rejected with %d (%s); further ones are not logged for a minute", refusal.status, refusal.code
             )
@@ -120,11 +123,11 @@ class Gate:
                 refusal.request_id = await self._id_of(headers, receive)
             raise
         scope[CALLER_KEY] = caller
-        with self._connections.answering(scope, caller):  # a body that is still on its way is an open call too
+        with self._connections.answering(scope, caller):  # a request whose body is still arriving is an open call too
             if scope["method"] == "POST":
                 body = await self._read_body(headers, receive, self._settings.body_seconds)
                 if body is None:
-                    return  # the client left before its request was whole
+                    return  # the client left before its request was complete
                 receive = _replay(body, receive)
             await self._app(scope, receive, send)
 
@@ -141,7 +144,7 @@ class Gate:
         return caller
 
     async def _id_of(self, headers: dict[bytes, bytes], receive: Receive) -> int | str | None:
-        """The id of a refused request: some clients wait for ever for an answer that does not carry it."""
+        """The id of a refused request; None if it has none. Without it in the answer, some clients wait forever."""
         try:
             body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS)
             message = json.loads(body) if body is not None else None
@@ -151,8 +154,8 @@ class Gate:
         is_id = isinstance(id_, int | str) and not isinstance(id_, bool) and len(str(id_)) <= REQUEST_ID_CHARACTERS
         return id_ if is_id else None
 
-    async def _may_look(self, caller: Caller) -> None:
-        """Whether a caller may see the metrics is asked at the door, like every other read."""
+    async def _require_metrics_reader(self, caller: Caller) -> None:
+        """Check at the door, as for any read, that a caller may see the metrics. Raises GateRefusal."""
         try:
             await self._door.read(caller, LOOK_AROUND, Nothing())
         except Refusal as refusal:
@@ -200,7 +203,7 @@ class Gate:
 
     def check_json(self, body: bytes) -> None:
         """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""
-        if b"\0" in body:  # UTF-16 and UTF-32 always have some; in them, brackets could hide from the check of depth
+        if b"\0" in body:  # UTF-16 and UTF-32 always have some, and could hide brackets from the check of depth
             raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
         if is_deeper(body, self._settings.json_depth):
             raise GateRefusal(
@@ -211,12 +214,12 @@ class Gate:
             )
 
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
-        if scope["path"] not in (*PROBES, METRICS_PATH):
+        if scope["path"] not in (*HEALTH_PATHS, METRICS_PATH):
             raise GateRefusal(404, "not_found", "This path does not exist.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "This path accepts only GET.", "Use GET.", [(b"allow", b"GET, HEAD")])
         if scope["path"] == METRICS_PATH:
-            await self._may_look(await self._authenticate(headers))
+            await self._require_metrics_reader(await self._authenticate(headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
         good = scope["path"] != READY_PATH or await self._door.is_ready()
@@ -224,13 +227,13 @@ class Gate:
 
 
 def allowed_hosts(settings: Settings) -> list[str]:
-    """The Host values that the room answers to, exact and with their port."""
+    """The Host header values that the room accepts, exact and with their port."""
     names = ["127.0.0.1", "localhost", "[::1]"]
     return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in settings.allowed_hosts)]
 
 
 def is_deeper(body: bytes, depth: int) -> bool:
-    """Whether JSON is nested deeper than `depth`; cheap for the bodies that cannot be."""
+    """Whether JSON is nested deeper than `depth`. Cheap for bodies with too few brackets for that."""
     if body.count(b"{") + body.count(b"[") <= depth:
         return False
     level = 0
@@ -242,7 +245,7 @@ def is_deeper(body: bytes, depth: int) -> bool:
 
 
 def _single_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name. Those that decide who calls, and from where, may stand only once."""
+    """The headers by name. Raises GateRefusal if one that the gate relies on occurs twice."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
@@ -258,7 +261,7 @@ def _too_large(limit: int) -> GateRefusal:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """The whole body once, then whatever the connection says."""
+    """Receive the whole body first, then the further messages of the connection."""
     first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -35,10 +35,10 @@ SESSION_VERSIONS = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_
 STREAMING_METHODS = frozenset({b"subscriptions/listen", b"events/stream"})
 
 BEHIND_THE_GATE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-"""The gate has matched Host and Origin of every request before the SDK sees it."""
+"""The gate has checked Host and Origin of every request before the SDK sees it."""
 
 in_process_caller: ContextVar[Caller | None] = ContextVar("in_process_caller", default=None)
-"""Who calls where there is no HTTP request: tests that connect to the server in its own process."""
+"""The caller if there is no HTTP request, as in tests that connect to a server in their own process."""
 
 
 def caller_of(ctx: Context) -> Caller:
@@ -53,9 +53,9 @@ def caller_of(ctx: Context) -> Caller:
 
 
 def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handlers: Any) -> Server[Any]:
-    """The MCP server. Without an exporter the SDK's telemetry only costs, so it is taken out.
+    """The MCP server, without the SDK's telemetry, which would only cost time: nothing exports it.
 
-    No argument of ours travels in a header, so there is no schema to compare headers with.
+    None of our arguments is sent in a header, so there is no schema to compare headers with.
     """
     server = _Server(
         "teamroom",
@@ -72,17 +72,17 @@ def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handle
 def session_of(ctx: Context) -> Connection | None:
     """The connection behind an older client's session; None for a client of the newest protocol, which has none.
 
-    It is the same for all calls of the session, with a stack that its end unwinds. The SDK keeps it private; a test
-    holds that it is there.
+    It is the same for all calls of the session, and its exit stack unwinds when the session ends. The SDK keeps it
+    private; a test checks that it exists.
     """
     return ctx.session._connection if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS else None
 
 
 class _Server(Server[Any]):
-    """The SDK's server, without a deep copy of three words for every answer, and without promises it would not keep."""
+    """The SDK's server. It does not deep-copy its name for every answer, and announces only what it can do."""
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
-        """What the server can do. Its resources and prompts are the same for everybody, and for good."""
+        """What the server can do. Its lists of resources and prompts never change, and are the same for everyone."""
         found = super().get_capabilities(*args, **kwargs)
         for same in (found.resources, found.prompts):
             if same is not None:
@@ -91,7 +91,7 @@ class _Server(Server[Any]):
 
     @property
     def server_info_stamp(self) -> dict[str, Any]:
-        """Who answers, as a dictionary that the caller may keep."""
+        """The server's name and version, as a dictionary that the caller may keep."""
         return dict(self._server_info_stamp_source)
 
 
@@ -113,9 +113,9 @@ class Transports:
         self._endings: set[asyncio.Task[None]] = set()
 
     def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
-        """End the sessions of who was killed, once their open calls had the time to say why.
+        """End the sessions of killed members, after a grace period in which their open calls can say why.
 
-        The SDK keeps whose they are private; the tests of clients that never read hold that it is there.
+        The SDK keeps the sessions' owners private; the tests of clients that never read check that they exist.
         """
         owners = {str(member) for member in killed}
         ended = [id_ for id_, owner in self._sse._session_owners.items() if owner["client_id"] in owners]
@@ -161,7 +161,7 @@ class Transports:
 
 
 def _busy_not_broken(send: Send) -> Callable[[Message], Awaitable[None]]:
-    """The SDK answers 503 when too many sessions are open; that is the callers' load, so it is said as 429."""
+    """Turn the SDK's 503 for too many open sessions into 429, because the callers cause that load."""
 
     async def translated(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] == 503:

@@ -18,13 +18,13 @@ from teamroom.server.rules.letters import Letter
 T = TypeVar("T")
 
 INSTALL = f"{sys.executable} -m pip install 'teamroom[notify]'"
-"""What brings apprise in."""
+"""The command that installs apprise."""
 
 NOT_INSTALLED = "apprise is not installed here"
 NOT_UNDERSTOOD = "its URL is not supported"
 NOT_TAKEN = "the service did not accept it"
 FINAL = frozenset({NOT_INSTALLED, NOT_UNDERSTOOD})
-"""Reasons that another try does not change."""
+"""Failures that a retry does not fix."""
 
 
 def is_installed() -> bool:
@@ -33,12 +33,12 @@ def is_installed() -> bool:
 
 
 def is_understood(url: str) -> bool:
-    """Whether apprise knows what to do with a URL."""
+    """Whether apprise supports a URL."""
     return _service(url) is not None
 
 
 def send(url: str, letter: Letter) -> str:
-    """Send a letter; "" where the other side took it, else why not. Blocks for as long as the other side lets it."""
+    """Send a letter; returns "" if the service accepted it, else why not. Blocks until the service answers."""
     try:
         if not is_installed():
             return NOT_INSTALLED
@@ -59,20 +59,20 @@ def _service(url: str) -> Any:
 
     logger = logging.getLogger("apprise")
     logger.handlers, logger.propagate = [logging.NullHandler()], False
-    # Without a limit of its own it stays in this thread: its pool would keep the server from ending.
+    # Without a timeout, apprise stays in this thread. Its thread pool would keep the server from stopping.
     asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, app_id="Teamroom", app_desc="Teamroom")
     return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 
 async def in_thread(work: Callable[[], T], ended: Callable[[], None]) -> T:
-    """What work returns, from a thread that does not keep the process from ending; `ended` is called when it is over.
+    """Run work in a thread, and return its result; `ended` is called when it is over.
 
-    Whoever stops waiting leaves the thread behind.
+    The thread does not keep the process from ending. If the caller stops waiting, the thread goes on.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
-    def told(result: T) -> None:
+    def finish(result: T) -> None:
         ended()
         if not answer.done():
             answer.set_result(result)
@@ -80,7 +80,7 @@ async def in_thread(work: Callable[[], T], ended: Callable[[], None]) -> T:
     def run() -> None:
         result = work()
         try:
-            loop.call_soon_threadsafe(told, result)
+            loop.call_soon_threadsafe(finish, result)
         except RuntimeError:  # the server ended meanwhile
             return
 

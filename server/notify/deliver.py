@@ -38,22 +38,22 @@ from teamroom.server.store.transaction import Writing
 logger = logging.getLogger("teamroom.notify")
 
 LOOK_UP_SECONDS = 30.0
-"""A sleep is cut into spans of this length, as the clock may be set meanwhile."""
+"""A sleep is cut into spans of this length, because the clock may be set meanwhile."""
 
 AGAIN_SECONDS = 30.0
-"""When what the store could not do is tried again."""
+"""How long the deliverer waits after a failure of the store."""
 
 HANGS = "the previous attempt is still running"
 GONE = "the channel is no longer in the settings"
 UNMADE = "it could not be written"
-TOLD = "it was read or answered in the room"
+SEEN = "it was read or answered in the room"
 
 Send = Callable[[str, Letter], str]
 """Sends a letter to a URL; "" or why the service did not accept it. Blocks."""
 
 
 class Deliverer:
-    """Sends the letters of one room. Each channel of a person has at most one try at work, and one thread."""
+    """Sends the letters of one room. Each channel of a person has at most one try in progress, and one thread."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Deliverer:
         self._hanging: set[tuple[int, int]] = set()
 
     def nudge(self) -> None:
-        """A letter was written."""
+        """Note that a letter was written."""
         self._nudged.set()
 
     async def run(self) -> None:
@@ -87,9 +87,9 @@ class Deliverer:
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
     async def tick(self) -> float:
-        """Begin to send all that is due and not at work; returns when the next is."""
+        """Start each delivery that is due and not in progress; returns when the next one is due."""
         now = self._watch()
-        if not self._store.is_writing:  # what became of it could not be written down, so it would be sent again
+        if not self._store.is_writing:  # the outcome could not be recorded, so the letter would be sent again
             return now + AGAIN_SECONDS
         quiet = quiet_until(now, self._settings)
         at_work = set(self._at_work)  # before the look-up, which may not see what ends during it
@@ -103,7 +103,7 @@ class Deliverer:
         return min(math.inf if later is None else later, quiet or math.inf)
 
     async def settled(self) -> None:
-        """Wait until nothing is at work."""
+        """Wait until no delivery is in progress."""
         while self._at_work:
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
@@ -112,7 +112,7 @@ class Deliverer:
         self._nudged.set()
 
     async def begin(self) -> None:
-        """Say what stands in the way of letters, and owe the digests that the settings ask for."""
+        """Log what prevents letters, and schedule the digests that the settings ask for."""
         if not self._settings.notify:
             return
         if not channels.is_installed():
@@ -129,15 +129,15 @@ class Deliverer:
         return self._watch() + AGAIN_SECONDS
 
     async def _sleep(self, until: float) -> None:
-        """Until a time, or a nudge."""
+        """Sleep until a time, or a nudge."""
         while (left := until - self._watch()) > 0 and not self._nudged.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), min(left, LOOK_UP_SECONDS))
 
     async def _deliver(self, found: Delivery) -> None:
-        """One try of one letter by one channel; what breaks in it is this letter's failure, and no other's."""
+        """Try one letter on one channel. An error makes only this delivery fail."""
         try:
-            await self._see_to(found)
+            await self._send_or_leave_out(found)
         except StorageError as error:
             logger.warning("a letter waits, because the store cannot be read (%s)", error)
             await asyncio.sleep(AGAIN_SECONDS)
@@ -145,17 +145,17 @@ class Deliverer:
             logger.exception("a letter could not be written")
             await self._fail(found, UNMADE)
 
-    async def _see_to(self, found: Delivery) -> None:
+    async def _send_or_leave_out(self, found: Delivery) -> None:
         urls = self._settings.notify.get(found.name, [])
-        says = await self._store.read(partial(read_letter, found=found), is_small=False)
+        letter = await self._store.read(partial(read_letter, found=found), is_small=False)
         if found.channel >= len(urls):
             await self._note(partial(note_left_out, found=found, reason=GONE))
-        elif says is None:
-            await self._note(partial(note_left_out, found=found, reason=TOLD))
-        elif isinstance(says, float):
-            await self._note(partial(note_postponed, found=found, at=says))
+        elif letter is None:
+            await self._note(partial(note_left_out, found=found, reason=SEEN))
+        elif isinstance(letter, float):
+            await self._note(partial(note_postponed, found=found, at=letter))
         else:
-            reason = await self._try(found, urls[found.channel].get_secret_value(), says)
+            reason = await self._try(found, urls[found.channel].get_secret_value(), letter)
             if not reason:
                 await self._note(partial(note_delivered, found=found))
                 self._metrics.delivery("delivered")
@@ -182,7 +182,7 @@ class Deliverer:
             return f"no answer within {seconds:g} s"
 
     async def _note(self, work: Callable[[Writing], Any]) -> Any:
-        """Write down what became of a letter; it waits for as long as the room cannot."""
+        """Record the outcome of a delivery; retries for as long as the room cannot."""
         while True:
             try:
                 return await self._door.act_as_room(work)

@@ -26,21 +26,21 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
 BACKUPS = "backups"
-"""The folder of the backups in the data folder, where no other is named."""
+"""The folder for backups inside the data folder, unless another one is named."""
 
 FOUND = ".json"
 
 
 class BackupError(Exception):
-    """A backup that could not be made, or that is none; the text says why."""
+    """A backup could not be made, or a file is not a backup; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A backup and what was found in it when it was verified.
 
-    `room` is when the room was made, which tells rooms apart; `at` when the copy was taken. Times are seconds
-    since 1970-01-01 UTC. `named`: what contradicted the log at some time, and was accepted.
+    `room` is when the room was created, which identifies it; `at` is when the copy was taken. Times are seconds since
+    1970-01-01 UTC. `named`: what contradicted the log at some time, and was accepted.
     """
 
     path: Path
@@ -73,9 +73,9 @@ def make_backup(
     verifying: Progress,
     is_vouched: bool = False,
 ) -> Backup:
-    """Copy the folder's room, verify the copy, and keep the newest `kept` of this room; the server may run.
+    """Copy the folder's room, verify the copy, and keep the newest `kept` backups of this room.
 
-    `is_vouched`: the room is about to be upgraded, and was found to fit what seal an earlier release left.
+    The server may be running. `is_vouched`: the room is about to be upgraded, and fits the seal of that release.
     Raises BackupError, and leaves no part of a copy behind.
     """
     try:
@@ -111,9 +111,9 @@ def _verifier(folder: Path, is_vouched: bool) -> tuple[Verifier, RoomKey]:
 
 
 def verified(path: Path, at: float, progress: Progress, verifier: Verifier | None = None) -> Backup:
-    """Look at every page of a copy and every entry of its log; what was found.
+    """Check every page of a copy and every entry of its log; returns the backup with what was found.
 
-    Raises BackupError when something is not as it must be.
+    Raises BackupError if anything is wrong.
     """
     verifier = verifier or Verifier(seal=None, key=None)
     try:
@@ -122,16 +122,19 @@ def verified(path: Path, at: float, progress: Progress, verifier: Verifier | Non
             head = tx.only(ReadHead, "read_head")
             if head is None:
                 raise BackupError(f"{path.name} contains no room")
-            verdict = _walk(tx, verifier, head.seq, progress)
-            if not verdict.good:
-                raise BackupError(f"entry {verdict.first_bad}: {verdict.why}")
-            return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path), verdict.named)
+            result = _walk(tx, verifier, head.seq, progress)
+            if not result.good:
+                raise BackupError(f"entry {result.first_bad}: {result.why}")
+            return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path), result.named)
     except sqlite3.Error as error:
         raise BackupError(f"{path.name} is damaged: {error}") from error
 
 
 def backups(into: Path, room: float | None = None) -> list[Backup]:
-    """The backups in a folder that were verified when they were made, the newest first; of one room, or of any."""
+    """The backups in a folder, newest first. Each was verified when it was made.
+
+    `room`: when their room was created; None: any room.
+    """
     found = filter(None, map(_read, into.glob(f"*{FOUND}")))
     return sorted(
         (b for b in found if room in (None, b.room)), key=lambda backup: (backup.at, backup.seq), reverse=True
@@ -139,12 +142,13 @@ def backups(into: Path, room: float | None = None) -> list[Backup]:
 
 
 def restore_command(folder: Path) -> str:
-    """What to do about a folder's room that is damaged: the command that brings its newest backup back."""
+    """What to do about a damaged room, in words, with the command that restores its newest backup."""
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
-        held = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
+        contents = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
         how = "" if newest.signature else " --unsigned"
-        return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))}{how} --data {where}` ({held})."
+        what = f"{shlex.quote(str(newest.path))}{how}"
+        return f"Stop the room and run `teamroom restore {what} --data {where}` ({contents})."
     return (
         f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
         "with a backup from elsewhere."
@@ -158,7 +162,7 @@ def accept_command(folder: Path) -> str:
 
 
 def known(path: Path) -> Backup:
-    """The backup in a file. Raises BackupError when nothing beside it says that it is one, or when it was changed."""
+    """The backup in a file. Raises BackupError if the file has no description beside it, or was changed."""
     backup = _read(path.with_suffix(FOUND))
     if backup is None or not path.exists():
         raise BackupError(f"{path} is not a backup: `teamroom backup` did not make it, or a part of it is missing")
@@ -168,13 +172,13 @@ def known(path: Path) -> Backup:
 
 
 def forget(backup: Backup) -> None:
-    """Remove a backup."""
+    """Delete a backup."""
     backup.path.unlink(missing_ok=True)
     backup.path.with_suffix(FOUND).unlink(missing_ok=True)
 
 
 def _named(draft: Path, found: Backup, key: RoomKey) -> Backup:
-    """Give a verified copy its name; what was found in it is written last and signed, and makes it a backup."""
+    """Give a verified copy its name. Its signed description is written last: only that makes the file a backup."""
     name = f"room-{datetime.fromtimestamp(found.at, UTC):%Y%m%dT%H%M%SZ}-{found.seq}.db"
     made = replace(found, path=draft.with_name(name), signature=key.sign(found.message))
     draft.replace(made.path)
@@ -192,9 +196,9 @@ def _read(found: Path) -> Backup | None:
 
 
 def _walk(tx: Reading, verifier: Verifier, end: int, progress: Progress) -> Verification:
-    while (verdict := verifier.step(tx)) is None:
+    while (result := verifier.step(tx)) is None:
         progress(verifier.seq, end)
-    return verdict
+    return result
 
 
 def _digest(path: Path) -> str:

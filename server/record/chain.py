@@ -25,28 +25,28 @@ PAGE_ENTRIES = 1000
 """How many entries a verification reads at a time."""
 
 HEADER = ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome")
-"""The columns that an entry begins with, and that its hash covers as they stand."""
+"""The first columns of an entry. Its hash covers their values unchanged."""
 
 TEXTS = ("act", "subject", "outcome", "summary", "detail", "salt", "digest", "hash")
-"""Columns of an entry that hold text, or nothing; damage can turn them into bytes."""
+"""Columns of an entry that contain text or null. Damage can turn them into bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who an entry names: the member that acted, and the human who answers for it."""
+    """Who an entry names: the member that acted, and the person who is accountable for it."""
 
     member: int
     owner: int
 
 
 ROOM_MEMBER = 1
-"""The member `room`: the actor of what happens by itself."""
+"""The member `room`, which is the actor of everything that the room itself does."""
 
 ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 
 
 def time_of(tx: Reading, seq: int) -> float:
-    """When an entry was written. Raises MissingRowError where there is no such entry."""
+    """When an entry was written. Raises MissingRowError if there is no such entry."""
     return tx.only(EntryTime, "entry_time", seq=seq).at
 
 
@@ -96,23 +96,23 @@ def head_of(tx: Writing) -> str:
 
 
 def canonical(value: Mapping[str, Any]) -> str:
-    """JSON in the one form that is hashed: sorted keys, no spaces."""
+    """Canonical JSON, the form that is hashed: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def content_digest(salt: str, summary: str, detail: str) -> str:
-    """The salted digest of what can be redacted."""
+    """The salted digest of an entry's content, which can be redacted."""
     return hashlib.sha256(f"{salt}\n{len(summary)}\n{summary}{detail}".encode()).hexdigest()
 
 
 def entry_hash(previous: str, header: tuple[Any, ...], digest: str) -> str:
-    """The link of the chain: over the link before it, the header and the content's digest."""
+    """The hash of an entry, over the hash before it, the header and the content's digest."""
     return hashlib.sha256(f"{previous}\n{json.dumps(header)}\n{digest}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification found: how many entries stand, and the first number that does not, if any.
+    """What a verification found: how many entries are intact, and the number of the first one that is not, if any.
 
     `named`: what contradicted the log at some time, and that a person accepted or that is over.
     """
@@ -125,7 +125,7 @@ class Verification:
 
     @property
     def good(self) -> bool:
-        """Whether every entry up to the end stands."""
+        """Whether every entry is intact."""
         return self.first_bad is None
 
 
@@ -139,7 +139,7 @@ class KeptHead:
 
 @dataclass(slots=True)
 class Verifier:
-    """Walks the log page by page, and the texts that it vouches for; `step` returns the verdict once it knows it."""
+    """Checks the log page by page, with the texts that it covers. `step` returns the result once it is known."""
 
     seal: Seal | None
     key: Checks | None
@@ -198,7 +198,7 @@ class Verifier:
         return Verification(entries, self.hash, first_bad, why, tuple(self.witness.named))
 
     def unreadable(self, why: str) -> Verification:
-        """The verdict where the next entry, or a text that was looked at, cannot even be read."""
+        """The result if the next entry, or the text that was being checked, cannot be read."""
         if (at := self.texts.looked_at) is not None:
             return self._bad(at.seq, f"{at.why} cannot be read: {why}")
         return self._bad(self.seq + 1, f"it cannot be read: {why}")
@@ -221,7 +221,7 @@ class Verifier:
         return None
 
     def judge_end(self, tx: Reading) -> Verification:
-        """The verdict on the whole log, once every entry was checked."""
+        """The result for the whole log, once every entry was checked."""
         head = tx.only(ReadHead, "read_head")
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq

@@ -1,6 +1,7 @@
-"""The control journal: every stop and every ended token, kept outside the database.
+"""The control journal: every stop and every revoked token, kept outside the database.
 
-A backup does not contain later stops. The journal does, so killed members and revoked tokens stay so after a restore.
+A backup does not contain later stops, but the journal does. So members stay killed and tokens stay revoked after a
+restore.
 It contains names and token ids, but no tokens and no reasons.
 """
 
@@ -23,7 +24,7 @@ JOURNAL = "control.journal"
 
 
 class JournalError(FolderError):
-    """A journal that cannot be read; the text says where, and what to do."""
+    """The journal cannot be read; the text says where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,13 @@ class Stopped(Protocol):
 
 @dataclass(slots=True)
 class Journal:
-    """What is known: the last standing that was set for each, and every token that ended."""
+    """The last standing that was set for each target, and every revoked token."""
 
     stops: dict[tuple[str, str], StandingChange] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
 
     def apply(self, note: Mapping[str, Any]) -> None:
-        """Take a line in; a later one about the same stands in the place of an earlier."""
+        """Apply one line. A later line about the same target replaces an earlier one."""
         if "token" in note:
             self.tokens.add(note["token"])
             return
@@ -83,15 +84,15 @@ class Journal:
         self.stops[stop.scope, stop.name] = stop
 
     def notes(self) -> Iterable[dict[str, Any]]:
-        """Everything as lines."""
+        """The lines of the journal, one for each target and token."""
         yield from (asdict(stop) for stop in self.stops.values())
         yield from ({"token": token} for token in sorted(self.tokens))
 
 
 def read(folder: Path) -> Journal | None:
-    """The folder's journal, None where there is none. Raises JournalError.
+    """The folder's journal; None if there is none. Raises JournalError.
 
-    A line that was cut off belongs to an act that was never acknowledged, and does not count.
+    A line that was cut off is skipped: it belongs to an act that was never acknowledged.
     """
     try:
         lines = (folder / JOURNAL).read_text(encoding="utf-8").split("\n")
@@ -114,13 +115,13 @@ def read(folder: Path) -> Journal | None:
 
 
 def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
-    """Write lines down so that they outlive a power cut. Raises OSError."""
+    """Append lines, so that they survive a power cut. Raises OSError."""
     text = "".join(json.dumps(note, sort_keys=True) + "\n" for note in notes)
     descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            text = "\n" + text  # a line that was cut off stays one by itself
+            text = "\n" + text  # a line that was cut off stays a separate line
         os.write(descriptor, text.encode())
         os.fsync(descriptor)
     finally:
@@ -185,7 +186,7 @@ def _in_words(stop: Stopped) -> str:
 
 
 def reconcile(folder: Path, tx: Reading) -> None:
-    """Bring the journal up to what the database says, when the room opens and is not laxer.
+    """Update the journal from the database, when the room opens and is not laxer.
 
     Raises JournalError, OSError.
     """
@@ -205,13 +206,13 @@ def reconcile(folder: Path, tx: Reading) -> None:
 
 
 def is_here(tx: Reading, stop: StandingChange) -> bool:
-    """Whether whom a stop names is in this room."""
+    """Whether this room has the target of a stop."""
     return stop.scope == "room" or tx.number("count_members_named", name=stop.name) > 0
 
 
 def line(note: Mapping[str, Any]) -> str:
-    """A note as the server's own log says it."""
+    """A line of the journal in words, for the server's own log."""
     if "token" in note:
-        return f"the token {note['token']} ended"
-    whom = {"member": "@{name}", "owner": "all agents of @{name}", "room": "the room"}[note["scope"]]
-    return f"{whom.format(name=note['name'])}: {note['state']}, by role {note['by_role']}"
+        return f"token {note['token']} was revoked"
+    target = {"member": "@{name}", "owner": "all agents of @{name}", "room": "the room"}[note["scope"]]
+    return f"{target.format(name=note['name'])}: {note['state']}, by role {note['by_role']}"

@@ -170,7 +170,7 @@ class Witness:
             if seal.epoch >= epoch and (why := self._judge(place, seal, _rewritten(seal, self.agreed))) is not None:
                 return seal.seq, why
         for place, seal in sorted((found for seals in self._seals.values() for found in seals), key=lambda f: f[1].seq):
-            cut = f"the seal saw entry {seal.seq}; the end was cut off"
+            cut = f"the seal covers entry {seal.seq}; the end was cut off"
             # An entry of an earlier epoch may be gone: the room was restored from a backup that was older.
             if seal.seq > seq and seal.epoch >= epoch and (why := self._judge(place, seal, cut)) is not None:
                 return seq + 1, why

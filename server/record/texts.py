@@ -1,8 +1,8 @@
 """Compares the stored texts of messages and tasks with the log.
 
-A row holds the text that members read. The entry of its act holds the text, or a digest of it. A message never changes,
-so it is compared at its entry. A task can be edited, so it is compared after the whole log was read. Redacted texts
-cannot be compared: a redacted message must be empty, and tasks with any redacted entry are skipped.
+A row contains the text that members read. The entry of its act contains the text, or a digest of it. A message never
+changes, so it is compared at its entry. A task can be edited, so it is compared after the whole log was read. Redacted
+texts cannot be compared: a redacted message must be empty, and tasks with any redacted entry are skipped.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from teamroom.server.store.transaction import Reading
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What does not stand as it was written, and the number of the entry that wrote it."""
+    """A text that is not as it was written, and the number of the entry that wrote it."""
 
     seq: int
     why: str
@@ -28,12 +28,12 @@ class StoredTexts:
     """Follows the log, entry by entry. Keeps a few digests for each task."""
 
     looked_at: Wrong | None = None
-    """What is being read: where the database fails to, that is what cannot be read."""
+    """The text that is being read. If the database fails meanwhile, this is the text that cannot be read."""
     _tasks: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
-    _taken: set[str] = field(default_factory=set)
+    _redacted: set[str] = field(default_factory=set)
 
     def follow(self, tx: Reading, entry: LogEntry) -> Wrong | None:
-        """Take in an entry that the chain vouches for, and say whether its message stands as it was posted."""
+        """Process an entry whose hash was verified; returns what is wrong with its message, if anything is."""
         if entry.outcome != "ok":
             return None
         if entry.act == "post_message":
@@ -43,7 +43,7 @@ class StoredTexts:
         return None
 
     def changed_task(self, tx: Reading) -> Wrong | None:
-        """The first task that does not stand as the log read so far says."""
+        """The first task whose texts differ from the log read so far; None if there is none."""
         for name, written in self._tasks.items():
             if (wrong := self._task(tx, name, written)) is not None:
                 return wrong
@@ -81,13 +81,13 @@ class StoredTexts:
     def _note(self, entry: LogEntry) -> None:
         name = entry.subject
         if entry.salt is None:
-            self._taken.add(name)
+            self._redacted.add(name)
             self._tasks.pop(name, None)
-        if name in self._taken:
+        if name in self._redacted:
             return
         kept = json.loads(entry.detail or "{}")
         written = self._tasks.setdefault(name, {}) if entry.act == "create_task" else self._tasks.get(name, {})
-        for column in kept.get("changes", ()):  # an older release wrote down only that they changed
+        for column in kept.get("changes", ()):  # an older release recorded only that they changed
             written.pop(column, None)
         if entry.act in ("create_task", "update_task"):
             words = {"title": _digest_of(kept.get("title")), "detail": kept.get("text")}
@@ -100,7 +100,7 @@ class StoredTexts:
 
 
 def text_digest(text: str) -> str:
-    """What an entry keeps of a text that stands elsewhere, so that a change of that text is found."""
+    """The digest in an entry of a text that is stored elsewhere, so that a change to that text is found."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -113,7 +113,7 @@ def _is(stored: Any, digest: str) -> bool:
 
 
 def _in_order(evidence: Any) -> str | None:
-    """Evidence in one form, however its fields are ordered; None where it is none."""
+    """Evidence as JSON with sorted keys; None if it is not JSON."""
     try:
         return json.dumps(json.loads(evidence), sort_keys=True)
     except (TypeError, ValueError):

@@ -59,7 +59,7 @@ def unsealed(seals: Seals, key: RoomKey | None, tx: Reading | None) -> str | Non
 
 
 def has_lost(seals: Seals, key: RoomKey | None, tx: Reading) -> bool:
-    """Whether a seal saw an entry that the log does not hold any more, so its readers have seen another log."""
+    """Whether a seal covers an entry that the log no longer contains, so readers have seen another log."""
     head = tx.only(ReadHead, "read_head")
     last = seals.history.lines[-1].seal if seals.history.lines else None
     for seal in (seals.seal, last):
@@ -74,8 +74,8 @@ def has_lost(seals: Seals, key: RoomKey | None, tx: Reading) -> bool:
 def _no_room(seals: Seals) -> str | None:
     if not seals.is_there:
         return None
-    seen = "a room" if (seal := seals.newest) is None else f"{seal.seq} entries"
-    return f"it is missing or empty, and the seal saw {seen} in it"
+    covered = "a room" if (seal := seals.newest) is None else f"{seal.seq} entries"
+    return f"it is missing or empty, but the seal covers {covered}"
 
 
 def _of_earlier_release(seal: Seal | None, key: RoomKey | None, head: ReadHead) -> str | None:
@@ -89,11 +89,11 @@ def _of_earlier_release(seal: Seal | None, key: RoomKey | None, head: ReadHead) 
 
 def _missing(seal: Seal, head: LogEnd) -> str | None:
     if seal.epoch > head.epoch:
-        return f"it is of epoch {head.epoch}, and the seal saw epoch {seal.epoch}"
+        return f"it is of epoch {head.epoch}, but the seal is of epoch {seal.epoch}"
     if seal.epoch < head.epoch:
-        return f"it is of epoch {head.epoch}, and its seal is of epoch {seal.epoch}"
+        return f"it is of epoch {head.epoch}, but the seal is of the earlier epoch {seal.epoch}"
     if seal.seq > head.seq:
-        return f"its log ends at entry {head.seq}, and the seal saw entry {seal.seq}"
+        return f"its log ends at entry {head.seq}, but the seal covers entry {seal.seq}"
     return None
 
 
@@ -101,7 +101,7 @@ def _broken_after(tx: Reading, seal: Seal, head: LogEnd) -> str | None:
     """What does not follow, from the sealed entry to the end of the log. `verify` looks at what comes before."""
     sealed = tx.one(LogEntry, "log_page", after=seal.seq - 1, limit=1)
     if sealed is None or sealed.seq != seal.seq:
-        return f"entry {seal.seq}, which the seal saw, is missing"
+        return f"entry {seal.seq}, which the seal covers, is missing"
     if sealed.hash != seal.hash:
         return f"entry {seal.seq} is not the one that was sealed: the log was rewritten"
     walk = Verifier(None, None, seq=seal.seq, hash=seal.hash)

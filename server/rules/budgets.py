@@ -2,10 +2,10 @@
 
 
 def seconds_until_free(nth_newest_at: float | None, window: float, now: float) -> float:
-    """How long until a budget has room again; 0 while it has.
+    """Seconds until a budget has room again; 0 if it has room.
 
-    `nth_newest_at` is when the oldest of the newest N was spent, for a budget of N; None while fewer were. A clock
-    that was set back makes nobody wait longer than the window.
+    `nth_newest_at`: for a budget of N, when the Nth newest was spent; None if fewer were spent. Even if the clock was
+    set back, the wait is never longer than `window` seconds.
     """
     if nth_newest_at is None:
         return 0.0

@@ -1,6 +1,6 @@
 """Characters that no text of a member may contain: those that control a terminal, hide, or imitate others.
 
-Emoji and the world's scripts may use such characters where they need them, and nowhere else.
+Such characters are allowed only where emoji and the world's scripts need them.
 """
 
 import re
@@ -11,7 +11,7 @@ _DOUBTFUL = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-"""Controls, surrogates, and all that is invisible: Unicode's default-ignorable code points, and the two separators."""
+"""Controls, surrogates, and everything invisible: Unicode's default-ignorable code points and the two separators."""
 
 _FLAGS = re.compile(
     "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
@@ -27,16 +27,16 @@ _JOINING_BLOCKS = (("\u0600", "\u1cff"), ("\ua800", "\uabff"), ("\ufb50", "\ufef
 
 
 def forbidden_character(text: str) -> int | None:
-    """Where the first character stands that a text may not hold; None in a text that is clean."""
+    """The index of the first character that a text must not contain; None if there is none."""
     if text.isascii() and text.isprintable():
         return None
     flags = {place for flag in _FLAGS.finditer(text) for place in range(flag.start(), flag.end())}
-    from_the_right = _is_from_the_right(text)
+    has_right_to_left = _has_right_to_left(text)
     for doubtful in _DOUBTFUL.finditer(text):
         place = doubtful.start()
-        if place in flags or (text[place] in _DIRECTIONS and from_the_right and _is_first(text, place)):
+        if place in flags or (text[place] in _DIRECTIONS and has_right_to_left and _is_first(text, place)):
             continue
-        if not _has_work(text, place):
+        if not _has_effect(text, place):
             return place
     return None
 
@@ -46,20 +46,20 @@ def described(character: str) -> str:
     return f"U+{ord(character):04X} ({unicodedata.name(character, 'control').lower()})"
 
 
-def _is_from_the_right(text: str) -> bool:
-    """Whether a text that has marks of direction has letters, too, that are written from right to left."""
+def _has_right_to_left(text: str) -> bool:
+    """Whether a text with direction marks also has letters that are written from right to left."""
     return any(mark in text for mark in _DIRECTIONS) and any(
         unicodedata.bidirectional(character) in ("R", "AL") for character in text if character not in _DIRECTIONS
     )
 
 
 def _is_first(text: str, place: int) -> bool:
-    """Whether no other invisible character stands before this one: two in a row can only hide something."""
+    """Whether no other invisible character precedes this one: two in a row can only hide something."""
     return place == 0 or not _DOUBTFUL.match(text[place - 1])
 
 
-def _has_work(text: str, place: int) -> bool:
-    """Whether a joiner or a selector does what it is for, with what stands before it."""
+def _has_effect(text: str, place: int) -> bool:
+    """Whether a joiner or a selector has an effect on the character before it."""
     it, before = text[place], text[place - 1 : place]
     if it == "\u200d" and _joins_emoji(before, text[place + 1 : place + 2]):
         return True
@@ -84,7 +84,7 @@ def _is_emoji(character: str) -> bool:
 
 
 def _joins_emoji(before: str, after: str) -> bool:
-    """Before a joiner stands an emoji, or the selector or the colour of skin that ends one; after it another."""
+    """Whether a joiner joins two emoji. The first one may end with a selector or a skin tone."""
     return before != "" and after != "" and (before == "\ufe0f" or _is_emoji(before)) and _is_emoji(after)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 TURNS_OF_A_ROUND = 2
-"""A round is a turn of each."""
+"""A round is one turn of each agent."""
 
 NOBODY = 0
 """No member has this number."""
@@ -11,7 +11,10 @@ NOBODY = 0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How far two agents have come in answering each other: all that one says before the other answers is one turn."""
+    """How many turns two agents have taken, and who took the last one.
+
+    Everything that one agent says before the other answers is one turn.
+    """
 
     number: int
     author: int
@@ -19,7 +22,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one more message does: its turn, whether it wakes the other, and whether the rounds end with it."""
+    """The effect of one more message: its turn, and whether it wakes the other agent.
+
+    `is_last`: no later message wakes the other agent until they start over.
+    """
 
     turn: Turn
     wakes: bool
@@ -27,10 +33,9 @@ class Step:
 
 
 def step(last: Turn | None, author: int, rounds: int) -> Step:
-    """What a message of one agent to the other does after the last turn that counts.
+    """The effect of a message from one agent to the other, after the last turn that counts.
 
-    `last` is None where they begin (again): nothing was said between them since a task of either moved or a person
-    spoke in it.
+    `last` is None when they start over. They do so when a task of either moves, or a person takes part.
     """
     if last is None or last.number == 0:
         last = Turn(0, NOBODY)

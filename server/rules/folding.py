@@ -14,10 +14,10 @@ DIGEST_CHARACTERS = 300
 
 
 def runs(entries: Sequence[T], is_folded: Callable[[T], bool]) -> list[list[T]]:
-    """Entries in order, each alone, but folded ones that follow one another together.
+    """Group entries into lines: each entry alone, but adjacent folded entries together.
 
-    Nothing changes its place, so whoever reads on from the last number of any line misses nothing and meets nothing
-    twice.
+    The order never changes. So a reader that continues after the last number of a line misses nothing, and sees
+    nothing twice.
     """
     lines: list[list[T]] = []
     for entry in entries:
@@ -29,7 +29,7 @@ def runs(entries: Sequence[T], is_folded: Callable[[T], bool]) -> list[list[T]]:
 
 
 def notes_line(authors: Sequence[str]) -> str:
-    """The one line that stands for folded notes, by the author of each."""
+    """The line shown for folded notes. `authors` names the author of each note, in order."""
     by_author = {name: authors.count(name) for name in dict.fromkeys(authors)}
     names = [f"@{name}" + (f" ({count})" if len(by_author) > 1 else "") for name, count in by_author.items()]
     whose = ", ".join(names[:NAMES_SHOWN]) + (" and others" if len(names) > NAMES_SHOWN else "")
@@ -37,9 +37,9 @@ def notes_line(authors: Sequence[str]) -> str:
 
 
 class Cause(NamedTuple):
-    """A wake as it was recorded. `folded`: it was beyond what one sender may wake a member with in a while.
+    """A wake as it was recorded. `folded`: its sender had used up its share of the member's wakes.
 
-    `kind` is the sender's: what a person sends is told in a digest too, but waits for nothing.
+    `kind` is the sender's: a wake from a person can be part of a digest, but ends a wait at once.
     """
 
     seq: int
@@ -52,28 +52,27 @@ class Cause(NamedTuple):
     kind: str
 
 
-class Told(NamedTuple):
-    """A wake as it is told: itself; equal ones joined, with the newest line; or a digest of different ones."""
+class ShownWake(NamedTuple):
+    """A wake as a member sees it: a single one, equal ones joined under the newest line, or a digest."""
 
     causes: list[Cause]
     digest: str = ""
 
     @property
     def newest(self) -> Cause:
-        """The cause that gives its number and, but for a digest, its line."""
+        """The newest cause. It gives the wake its number and, except in a digest, its line."""
         return self.causes[-1]
 
 
 HELD, BEYOND = "held", "beyond"
-"""The two kinds of digest: what came while the member was paused, and what one sender sent beyond its share."""
+"""The kinds of digest: wakes that came while the member was paused, and wakes that one sender sent beyond its share."""
 
 
-def told(causes: Sequence[Cause], was_paused: Callable[[float], bool] | None, limit: int) -> list[Told]:
-    """Wakes in the order of their numbers as a member is told them, at most `limit`.
+def join_wakes(causes: Sequence[Cause], was_paused: Callable[[float], bool] | None, limit: int) -> list[ShownWake]:
+    """The wakes that a member is shown, by number, at most `limit`; causes with the very first number always fit.
 
-    Equal ones are joined; what came while the member was paused is one digest, what one sender sent beyond its share
-    another. Every cause up to the newest number told is in exactly one of them: what is cut off has a higher number,
-    unless it shares the very first.
+    Equal wakes are joined. Wakes that came during a pause form one digest; those that a sender sent beyond its share
+    form another. Every cause up to the newest number shown is in exactly one of them.
     """
     groups: dict[tuple[str, ...], list[Cause]] = {}
     for cause in causes:
@@ -86,7 +85,7 @@ def told(causes: Sequence[Cause], was_paused: Callable[[float], bool] | None, li
             cut_off = cause.seq
             groups = {key: kept for key, group in groups.items() if (kept := [c for c in group if c.seq < cut_off])}
             break
-    found = [Told(group, key[0] if len(group) > 1 else "") for key, group in groups.items()]
+    found = [ShownWake(group, key[0] if len(group) > 1 else "") for key, group in groups.items()]
     found.sort(key=lambda wake: wake.causes[-1].seq)
     return found
 
@@ -99,8 +98,8 @@ def _group(cause: Cause, was_paused: Callable[[float], bool] | None) -> tuple[st
     return ("", cause.reason, cause.subject)
 
 
-def digest_line(wake: Told, member: str) -> str:
-    """The line of a digest: how many, of what, and where the whole is read."""
+def digest_line(wake: ShownWake, member: str) -> str:
+    """The line of a digest: how many wakes, what they are about, and the call that shows them in full."""
     held, count = wake.digest == HELD, len(wake.causes)
     what = f"{count} wakes arrived while you were paused" if held else f"{count} more from @{wake.newest.sender}"
     subjects = {cause.subject: cause for cause in wake.causes}

@@ -1,4 +1,4 @@
-"""How long a claim lasts: arithmetic on a lease that does not run during a pause."""
+"""How long a claim lasts. A lease does not run during a pause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from teamroom.server.settings import FixedSettings, Policy
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause of a task's holder, of the holder's owner, or of the room. `until` None: it still holds."""
+    """A pause of a task's holder, of the holder's owner, or of the room. `until` None: no end is known."""
 
     level: Literal["member", "owner", "room"]
     since: float
@@ -23,16 +23,16 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claim's lease: it started (again) at `since` and lasts `seconds` of time that is not paused.
+    """A claim's lease. It started or restarted at `since`, and lasts `seconds` without counting pauses.
 
-    `since` None: the clock stands, because the task is offered, blocked or in review.
+    `since` None: the clock is stopped, because the task is offered, blocked or in review.
     """
 
     since: float | None
     seconds: float
 
     def left(self, pauses: Sequence[Pause], now: float) -> float:
-        """Seconds until it runs out; negative once it has."""
+        """Seconds until it expires; negative once it has."""
         if self.since is None:
             return self.seconds
         return self.seconds - (now - self.since - paused_seconds(pauses, self.since, now))
@@ -51,12 +51,15 @@ class Lease:
         return overdue
 
     def stopped(self, pauses: Sequence[Pause], now: float) -> "Lease":
-        """The same lease with its clock standing."""
+        """The same lease with its clock stopped."""
         return Lease(None, max(self.left(pauses, now), 0.0))
 
 
 def lease_seconds(kind: str, mode: str, policy: Policy, settings: FixedSettings) -> float:
-    """How long a member's claim lasts: by its interval; a day for people and whoever waits for its human."""
+    """How long a member's claim lasts, in seconds, by its interval.
+
+    People, and agents that only their owner starts, get the longest lease.
+    """
     if kind == "human" or mode == "manual":
         return policy.lease_max_seconds
     interval = interval_seconds(mode, settings) or 0.0
@@ -64,13 +67,13 @@ def lease_seconds(kind: str, mode: str, policy: Policy, settings: FixedSettings)
 
 
 def offer_seconds(mode: str, policy: Policy, settings: FixedSettings) -> float:
-    """How long an offer waits for its receiver."""
+    """How long an offer stays open for its receiver, in seconds."""
     interval = interval_seconds(mode, settings) or 0.0
     return max(policy.offer_seconds, settings.offer_intervals * interval)
 
 
 def paused_seconds(pauses: Sequence[Pause], since: float, now: float) -> float:
-    """How much of a span was paused; pauses that overlap count once."""
+    """How many seconds of a span were paused; overlapping pauses count once."""
     total, reached = 0.0, since
     for pause in sorted(pauses, key=lambda pause: pause.since):
         end = now if pause.until is None else min(pause.until, now)

@@ -8,15 +8,15 @@ from teamroom.server.rules.notices import Kind
 from teamroom.server.rules.text import inline, inline_log
 
 LINES = 10
-"""How many matters one letter names; of the others it says how many there are."""
+"""How many notices one letter lists; it only counts the rest."""
 
 KINDS: tuple[Kind, ...] = ("needs you", "stuck", "stopped", "review waiting")
-"""In the order in which a title has them."""
+"""The kinds of notice, in the order in which a title lists them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Matter:
-    """One thing that a letter tells: its kind, the log entry it comes from, its line, and the command to act on it."""
+class Notice:
+    """A notice in a letter: its kind, the log entry it comes from, its line, and the command to act on it."""
 
     kind: Kind
     seq: int
@@ -26,7 +26,7 @@ class Matter:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is sent to a channel."""
+    """A letter as it is sent to a channel."""
 
     title: str
     body: str
@@ -34,7 +34,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a daily digest counts, question by question."""
+    """The numbers in a daily digest, in the order of its four questions."""
 
     members: int
     acts: int
@@ -50,13 +50,13 @@ class Day:
     stopped: int
 
 
-def letter(matters: Sequence[Matter], room: str, link: str) -> Letter:
-    """A letter about one matter or several, the oldest first."""
-    counts = Counter(matter.kind for matter in matters)
+def letter(notices: Sequence[Notice], room: str, link: str) -> Letter:
+    """A letter with one or more notices, oldest first."""
+    counts = Counter(notice.kind for notice in notices)
     what = ", ".join(kind if counts[kind] == 1 else f"{kind} ({counts[kind]})" for kind in KINDS if counts[kind])
-    lines = [f"{matter.kind}: {matter.line}" for matter in matters[:LINES]]
-    more = [f"… and {len(matters) - LINES} more"] if len(matters) > LINES else []
-    return _letter(what, [*lines, *more], _command(matters), room, link)
+    lines = [f"{notice.kind}: {notice.line}" for notice in notices[:LINES]]
+    more = [f"… and {len(notices) - LINES} more"] if len(notices) > LINES else []
+    return _letter(what, [*lines, *more], _command(notices), room, link)
 
 
 def digest(day: Day, room: str, link: str) -> Letter:
@@ -65,7 +65,7 @@ def digest(day: Day, room: str, link: str) -> Letter:
         f"who did this: {_count(day.members, 'member')}, {_count(day.acts, 'act')}, {day.completed} completed",
         f"who has it now: {day.claimed} claimed, {day.blocked} blocked, {day.in_review} in review, {day.open} open; "
         f"{day.waiting} waiting for you",
-        f"who noticed it broke: members got stuck {_count(day.stuck, 'time')}, "
+        f"who noticed it broke: {_count(day.stuck, 'report')} of stuck members, "
         f"{_count(day.undelivered, 'letter')} not delivered",
         f"who can stop it: stopped {_count(day.stops, 'time')}; {_count(day.stopped, 'member')} paused now",
     ]
@@ -73,28 +73,29 @@ def digest(day: Day, room: str, link: str) -> Letter:
 
 
 def trial(sender: str, room: str, link: str) -> Letter:
-    """A letter that only shows that it arrives."""
-    return _letter(
-        "test", [f"@{sender} sent this test letter. You need not do anything."], "teamroom board", room, link
-    )
+    """A test letter, which needs no action."""
+    return _letter("test", [f"@{sender} sent this test letter. No action is needed."], "teamroom board", room, link)
 
 
 def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: bool) -> str:
-    """What a matter's line says: what the room says of it, and what members wrote as their quotation.
+    """The line of a notice: the room's own words, with members' texts in quotation marks.
 
-    `sender` None: it comes from the log itself, and nobody was woken.
+    `sender` None: the notice comes from the log itself, and no member was woken.
     """
     if sender is not None and reason == "mention":
         return f"@{sender} asks in {subject}: {inline(line)}"
     if sender is not None and reason == "alert" and not by_room:
-        return f"@{sender} alerts in {subject}: {inline(line)}"
+        return f"@{sender} raised an alert in {subject}: {inline(line)}"
     if reason == "offer":
         return f"@{sender} offers you {subject}: {inline(line)}"
     return line if reason == "alert" else inline_log(line)
 
 
 def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:
-    """The command with which a person looks at a matter, or undoes it. `task`: what the subject is about, if any."""
+    """The command with which a person looks at a notice's subject, or undoes the act.
+
+    `task`: the task that the subject is about, if any.
+    """
     name = subject.removeprefix("@")
     if reason == "pause":
         return f"teamroom resume {name} --reason …"
@@ -105,10 +106,10 @@ def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:
     return f"teamroom roster {name}" if subject.startswith("@") else _stream(seq)
 
 
-def _command(matters: Sequence[Matter]) -> str:
-    """What acts on all of them: their one command, else the stream from the oldest on."""
-    commands = {matter.command for matter in matters}
-    return commands.pop() if len(commands) == 1 else _stream(matters[0].seq)
+def _command(notices: Sequence[Notice]) -> str:
+    """The command that all notices share, or else the stream from the oldest one on."""
+    commands = {notice.command for notice in notices}
+    return commands.pop() if len(commands) == 1 else _stream(notices[0].seq)
 
 
 def _count(number: int, thing: str) -> str:

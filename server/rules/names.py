@@ -1,21 +1,23 @@
 """Names that look alike: which names a reader could confuse with another member or a reserved name."""
 
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
-"""Words that mean something else where a name can stand."""
+"""Words that mean something else where a name is expected."""
 
 SAME_SHAPE = str.maketrans({"I": "l", "1": "l", "0": "O"})
 SAME_DRAWN = (("m", "rn"), ("w", "vv"), ("_", "-"), (".", "-"))
-"""What of the characters that a name may hold can be taken for another: the ASCII part of Unicode's table of
-confusables (TR39), and `w` and the separators beside it. Nothing else than ASCII is let in."""
+"""Characters that look like others: the ASCII part of Unicode's confusables table (TR39), `w` and the separators.
+
+Names contain only ASCII.
+"""
 
 
 def normalize_name(name: str) -> str:
-    """A name as it is compared: case does not make another name."""
+    """A name in the form in which names are compared: case does not matter."""
     return name.casefold()
 
 
 def make_skeleton(name: str) -> str:
-    """The skeleton of a name: names that are drawn alike have the same one. Migration 0005 says it in SQL."""
+    """The skeleton of a name: names that look alike have the same one. Migration 0005 does the same in SQL."""
     skeleton = name.translate(SAME_SHAPE).casefold()
     for drawn, alike in SAME_DRAWN:
         skeleton = skeleton.replace(drawn, alike)
@@ -23,7 +25,7 @@ def make_skeleton(name: str) -> str:
 
 
 def find_reserved_word(name: str) -> str | None:
-    """The word of the room that a name is, or looks like."""
+    """The reserved name that a name equals or looks like; None if there is none."""
     return next(
         (
             word

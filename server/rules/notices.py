@@ -16,21 +16,21 @@ Kind = Literal["needs you", "stuck", "stopped", "review waiting"]
 HOUR_SECONDS = 3_600.0
 
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 30.0, 3_600.0
-"""After how long what failed is tried again: twice as long each time, up to an hour."""
+"""The first and the longest wait before a failed delivery is retried. The wait doubles with each retry."""
 
 WORK: frozenset[str] = frozenset({"assigned", "offer", "answer", "repair"})
 
 
 def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
-    """Which kind of notice a person's wake is; None: it waits in the inbox and rings nowhere.
+    """The kind of notice that a person's wake causes; None: the wake only waits in the inbox.
 
-    - `mention` needs the person where it `asks`, which a question does; a note or a report that names it does not.
-    - `alert` of a member needs it; one of the room says that a member is a zombie, gone, overdue, or stuck.
-    - `assigned`, `offer`, `answer` and `repair` put work into its hands. Whether an answer did, and whether the work
-      is still its own, is looked at when the letter is written.
-    - `review` waits for its judgement.
-    - `reminder` rings nowhere, because what it is about rang when it came. `control` says what others did, and
-      `challenge` is for programs.
+    - `mention` causes one only if it `asks`, as an ask does. A note or a report that names the person does not.
+    - `alert` from a member needs the person. One from the room says that a member is a zombie, gone, overdue or stuck.
+    - `assigned`, `offer`, `answer` and `repair` can give the person work. Whether an answer did, and whether the
+      person still has the work, is checked when the letter is written.
+    - `review` waits for the person's verdict.
+    - `reminder` causes none, because its subject already caused one. Neither does `control`, which says what others
+      did, nor `challenge`, which is for programs.
     """
     if reason == "review":
         return "review waiting"
@@ -40,9 +40,9 @@ def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
 
 
 def held_until(nth_newest_at: float | None, now: float, settings: FixedSettings) -> float | None:
-    """Until when a letter to a person waits, for its hourly cap and the quiet hours; None: it goes now.
+    """Until when the hourly cap and the quiet hours delay a letter to a person; None: it goes now.
 
-    `nth_newest_at` is when the oldest of the newest `notify_per_hour` letters was written, None while there are fewer.
+    `nth_newest_at` is when the oldest of the newest `notify_per_hour` letters was written, None if there are fewer.
     """
     at = now + seconds_until_free(nth_newest_at, HOUR_SECONDS, now)
     at = quiet_until(at, settings) or at
@@ -50,7 +50,7 @@ def held_until(nth_newest_at: float | None, now: float, settings: FixedSettings)
 
 
 def retry_at(tries: int, now: float, settings: FixedSettings) -> float | None:
-    """When a letter is tried again after so many tries, never in the quiet hours; None: it is given up."""
+    """When a letter is retried after this many tries, never in the quiet hours; None: it has failed."""
     if tries >= settings.notify_tries:
         return None
     at = now + min(RETRY_SECONDS * 2.0 ** (tries - 1), RETRY_LONGEST_SECONDS)
@@ -58,7 +58,7 @@ def retry_at(tries: int, now: float, settings: FixedSettings) -> float | None:
 
 
 def quiet_until(now: float, settings: FixedSettings) -> float | None:
-    """When the quiet hours end that lie around a time, if they do."""
+    """When the quiet hours around a time end; None outside them."""
     begin, dash, end = settings.notify_quiet.partition("-")
     if not dash or begin == end:
         return None
@@ -68,10 +68,9 @@ def quiet_until(now: float, settings: FixedSettings) -> float | None:
 
 
 def next_time(now: float, clock: str, settings: FixedSettings) -> float:
-    """When a clock on the wall, in the settings' zone, shows `HH:MM` next; always later than now.
+    """When the clock in the settings' zone next shows `HH:MM`; always later than now.
 
-    Where the clocks are put forward over it, it is as long after midnight as on other days; where they are put back,
-    it comes twice.
+    On a day on which a clock change skips or repeats that time, it comes twice.
     """
     zone, at = _zone(settings), time.fromisoformat(clock)
     today = datetime.fromtimestamp(now, zone).date()

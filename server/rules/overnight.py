@@ -12,10 +12,10 @@ LINES = 60
 """How many lines a person reads at a glance (QUI5)."""
 
 HEAD_LINES, SECTION_LINES = 2, 2
-"""What the head takes (the span, the pace), and each section beside what it lists (a space, a heading)."""
+"""Lines of the head (the span, the pace), and of each section in addition to its list (a blank line, a heading)."""
 
 STEPS = 48
-"""How many steps the pace of a span is drawn in at most."""
+"""The most steps in the chart of a span's pace."""
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -24,10 +24,11 @@ STEP_SECONDS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
 
 
 def allot_lines(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[list[int]]:
-    """How many of each kind of each section are shown, of so many that there are, on so many lines.
+    """How many entries of each kind each section shows, given how many there are, on so many lines.
 
-    Sections, and kinds in them, are given in the order in which a person needs them. They share the lines alike: what
-    one does not need goes to the others, an odd line to the first. What is left out of a section takes one line of it.
+    Sections, and the kinds in them, come in the order in which a person needs them. Sections share the lines evenly:
+    lines that one does not need go to the others, and an odd line to the first. If a section leaves something out, one
+    of its lines says so.
     """
     room = lines - HEAD_LINES - SECTION_LINES * len(sections)
     given = distribute([sum(kinds) for kinds in sections], room)
@@ -38,7 +39,7 @@ def allot_lines(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[l
 
 
 def distribute(wanted: Sequence[int], room: int) -> list[int]:
-    """How much each gets of what there is room for: as even as can be, no more than it wants, the first ones first."""
+    """How many lines of `room` each gets: as evenly as possible, never more than it wants, the first ones first."""
     given = [0] * len(wanted)
     while room > 0 and (hungry := [i for i, want in enumerate(wanted) if given[i] < want]):
         for i in hungry[:room]:
@@ -49,7 +50,10 @@ def distribute(wanted: Sequence[int], room: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A member's newest look: it ended `at`, when the log ended at `upto`; it showed what came `since`, `after`."""
+    """A member's newest look: it ended `at`, when the log ended at `upto`.
+
+    It showed everything since the time `since`, which is every entry after `after`.
+    """
 
     at: float
     upto: int
@@ -58,14 +62,14 @@ class Look:
 
 
 def next_look(last: Look, now: float, upto: int, gap_seconds: float) -> Look:
-    """The look that a member takes now: it goes on with the last one if that is not long ago, else it begins there."""
+    """The look that a member takes now. It extends the last one within `gap_seconds`, or starts where that ended."""
     if now - last.at < gap_seconds:
         return Look(now, upto, last.since, last.after)
     return Look(now, upto, last.at, last.upto)
 
 
 def step_seconds(span: float) -> float:
-    """In steps of how many seconds the pace of a span is drawn: the shortest that are few enough."""
+    """How many seconds a step of the chart covers: the shortest step of which at most `STEPS` cover the span."""
     for step in STEP_SECONDS:
         if span <= STEPS * step:
             return step
@@ -76,13 +80,13 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def bars(counts: Sequence[int]) -> str:
-    """Counts as bars, each one character wide; where nothing happened there is a gap."""
+    """Counts as bars, each one character wide; a zero is a space."""
     most = max(counts, default=0)
     return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
 
 
 def find_named(text: str, people: Collection[str]) -> str | None:
-    """The first of some people whose name stands in a text as a word of its own, with or without an @."""
+    """The first word of a text that is the name of one of these people, with or without an @; None if none is."""
     by_folded = {name.casefold(): name for name in people}
     for word in _WORD.findall(text):
         found = by_folded.get(word.rstrip(".-").casefold())

@@ -16,10 +16,10 @@ LONGEST_EPISODE_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store knows of a member.
+    """What the store knows about a member.
 
-    `connected_at`: when it was last known to listen, besides its calls. `watched_from`: since when the room itself has
-    been awake without a gap; silence before that is nobody's. `trouble`: what the supervisor found, with its reason.
+    `connected_at`: when it was last known to listen. `watched_from`: since when the room has been awake without a gap;
+    silence before that does not count. `trouble`: the supervisor's suspicion.
     """
 
     kind: str
@@ -34,12 +34,12 @@ class Facts:
 
     @property
     def last_seen_at(self) -> float | None:
-        """The last sign of a connection; None where there never was one."""
+        """The last sign of a connection; None if there never was one."""
         signs = [at for at in (self.last_call_at, self.connected_at) if at is not None]
         return max(signs, default=None)
 
     def is_connected(self, now: float, interval: float, settings: FixedSettings) -> bool:
-        """Whether a sign of a connection came within an interval, and half of one for what is late."""
+        """Whether the last sign of a connection is at most `connected_intervals` intervals old."""
         seen = self.last_seen_at
         return seen is not None and now - seen <= settings.connected_intervals * interval
 
@@ -54,7 +54,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a member will see something: the middle and the slow case in seconds, None where there is no estimate."""
+    """When a member will see something: the median and the 90th percentile, in seconds; None: no estimate."""
 
     expected_seconds: float | None
     p90_seconds: float | None
@@ -62,7 +62,7 @@ class Forecast:
 
 
 def parse_mode(mode: str) -> str | None:
-    """A mode in its one spelling (`live`, `every:SECONDS`, `on_demand`, `manual`), or None if it is none."""
+    """A mode in its canonical spelling (`live`, `every:SECONDS`, `on_demand`, `manual`); None if it is invalid."""
     if mode in ("live", "on_demand", "manual"):
         return mode
     seconds = mode.removeprefix("every:")
@@ -73,23 +73,23 @@ def parse_mode(mode: str) -> str | None:
 
 
 def interval_seconds(mode: str, settings: FixedSettings) -> float | None:
-    """How often a member is expected to look; None where that is up to somebody else."""
+    """How often a member is expected to call, in seconds; None if somebody else wakes it."""
     if mode == "live":
         return settings.live_interval_seconds
     return float(mode[len("every:") :]) if mode.startswith("every:") else None
 
 
 def next_wake_at(facts: Facts, settings: FixedSettings) -> float | None:
-    """When a member that wakes by itself is expected next; None where that is up to others, or it never called."""
+    """When a member in mode `every:SECONDS` is expected next; None in any other mode, or if it never called."""
     if not facts.mode.startswith("every:") or facts.last_call_at is None:
         return None
     return facts.last_call_at + (interval_seconds(facts.mode, settings) or 0.0)
 
 
 def declared_until(progress_at: float, busy_until: float, missed: Iterable[tuple[float, float]]) -> float:
-    """Until when declared work goes on, by the spans in which no note of it could move: pauses, and sleeps of the room.
+    """When declared work ends, given the spans in which the member could not report: pauses, and sleeps of the room.
 
-    Work that was going on when such a span began is declared anew at its end.
+    Work in progress when such a span begins gets its full declared time again when the span ends.
     """
     span = busy_until - progress_at
     for since, until in sorted(missed):
@@ -128,7 +128,7 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A question that only what reads the inbox can answer: when it was asked, and how many went unanswered."""
+    """A challenge that is open: when it was sent, and how many before it went unanswered."""
 
     asked_at: float
     misses: int
@@ -136,10 +136,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the supervisor makes of a member.
+    """What the supervisor concludes about a member.
 
-    `finding` is a trouble that begins or goes on, None where there is none. `ask`: challenge it now. `again`: the
-    question that is open counts from now, because the member could not see it. `next_at`: when to look again.
+    `finding`: a suspicion that begins or continues; None if there is none. `ask`: challenge the member now. `again`:
+    the open challenge starts again now, because the member could not see it. `next_at`: when to check again.
     """
 
     finding: Literal["suspect", "zombie", "gone"] | None
@@ -158,11 +158,11 @@ def assess(
     now: float,
     settings: FixedSettings,
 ) -> Assessment | None:
-    """What becomes of an agent that has an interval; None: there is nothing to watch until it calls.
+    """Assess an agent that has an interval; None: there is nothing to watch until it calls.
 
-    Silence makes it gone. A wake that waits while it is connected makes it suspect; it is challenged then, and two
-    challenges without an answer make it a zombie. Declared work is no reason for either, and silence counts from its
-    end. Only time that the room watched, and the member was there, counts.
+    A silent agent is gone. A connected agent that leaves a wake waiting is suspect, and is challenged. After
+    `challenge_misses` unanswered challenges it is a zombie. During declared work it is none of these, and silence
+    counts from the end of that work. Time while the room slept, or the member could not see the wake, does not count.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
@@ -170,7 +170,7 @@ def assess(
     if facts.standing == "paused":
         return Assessment(None, "", now + interval)
     gone_at = max(facts.last_seen_at, facts.watched_from, facts.busy_until or 0.0) + settings.gone_intervals * interval
-    if facts.busy_until is not None and facts.busy_until > now:  # which may end before
+    if facts.busy_until is not None and facts.busy_until > now:  # the work may end sooner than declared
         return Assessment(None, "", min(facts.busy_until, now + settings.gone_intervals * interval))
     if now >= gone_at:
         return Assessment("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
@@ -218,10 +218,10 @@ def _challenges(count: int) -> str:
 
 
 def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Forecast:
-    """When to expect a member to see something sent now.
+    """When a member is expected to see something that is sent now.
 
-    `answered` is how long its newest answers took, in seconds. With fewer than three its declared interval
-    replaces them; without one there is no estimate.
+    `answered`: how long its newest answers took, in seconds. With fewer than `forecast_answers` of them, its declared
+    interval is used; without an interval there is no estimate.
     """
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
@@ -241,7 +241,7 @@ def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings:
 
 
 def ninetieth(answered: Sequence[float]) -> float:
-    """The time within which nine of ten answers come, by the rank that holds for the next one too."""
+    """The time within which nine of ten answers come, by a rank that also holds for the next answer."""
     rank = math.ceil(0.9 * (len(answered) + 1))
     return sorted(answered)[min(rank, len(answered)) - 1]
 

@@ -1,7 +1,7 @@
 """When the room reminds a member of what it owes, and when it does not: pure functions.
 
-Each debt has slots: times after a first delay, with gaps that double up to a day. Each slot is decided once. Slots that
-were missed count as one, with their number.
+Everything that is owed has slots: times after a first delay, with gaps that double up to `remind_longest_seconds`. Each
+slot is decided once. Slots that were missed are decided together, and counted.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Outcome = Literal["sent", "held", "silent"]
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a member owes: since when, after how long it is first reminded, and what came of that so far."""
+    """Something that a member owes: since when, the first delay in seconds, and the reminders so far."""
 
     since: float
     first: float
@@ -29,20 +29,20 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What speaks against reminding a member now."""
+    """The facts that can speak against a reminder now."""
 
     standing: str
     state: PresenceState
     snoozed_until: float | None
     today: int
-    """How many reminders it was sent in the last day."""
+    """How many reminders the member was sent in the last day."""
     hour_free_at: float
     """When the room may send its next reminder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a slot. `outcome` None: nothing is due yet, or nothing is said any more."""
+    """What to do about a slot. `outcome` None: nothing is due yet, or the reminders have ended."""
 
     outcome: Outcome | None
     reason: str
@@ -54,9 +54,9 @@ class Decision:
 
 
 def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, settings: FixedSettings) -> Decision:
-    """What to do about something owed: remind, hold it for the next wake, or keep silent, each with its reason.
+    """Decide about something owed: send a reminder, hold it for the next wake, or stay silent, with the reason.
 
-    `cap`: after so many reminders that count, the owner is told once, and then nobody.
+    `cap`: after so many reminders that count, the owner is told once, and the reminders end.
     """
     longest = settings.remind_longest_seconds
     passed = slots_passed(owed.since, owed.first, longest, now)
@@ -74,7 +74,7 @@ def decide(owed: Owed, circumstances: Circumstances, cap: int, now: float, setti
 
 
 def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) -> tuple[Outcome, str, int]:
-    """What becomes of the slot, why, and whether it counts toward the cap."""
+    """The outcome of the slot, its reason, and whether it counts toward the cap."""
     if circumstances.standing != "active":
         return "silent", f"the member is {circumstances.standing}", 0
     if circumstances.snoozed_until is not None and circumstances.snoozed_until > now:
@@ -89,16 +89,16 @@ def _outcome(circumstances: Circumstances, now: float, settings: FixedSettings) 
 
 
 def fills_the_day(sent: Sequence[float], a_day: int, now: float) -> bool:
-    """Whether the newest of a member's reminders is its last for today, and no other was in the day before it.
+    """Whether the newest reminder of a member used up its daily limit, for the first time in a day.
 
-    `sent`: when each was sent, newest first, as far back as two days.
+    `a_day`: the limit. `sent`: when each reminder was sent, newest first, for the last two days.
     """
     full = [at for at, first in zip(sent, sent[a_day - 1 :], strict=False) if at - first < DAY_SECONDS]
     return full[:1] == list(sent[:1]) and not any(at > now - DAY_SECONDS for at in full[1:])
 
 
 def slots_passed(since: float, first: float, longest: float, now: float) -> int:
-    """How many slots lie at or before now."""
+    """How many slots are at or before now."""
     passed, at, gap = 0, since + first, first
     while at <= now and gap < longest:
         passed, gap = passed + 1, min(2 * gap, longest)
@@ -107,7 +107,7 @@ def slots_passed(since: float, first: float, longest: float, now: float) -> int:
 
 
 def slot_time(since: float, first: float, longest: float, slot: int) -> float:
-    """When a slot is, counted from 1."""
+    """The time of a slot. Slots are counted from 1."""
     at, gap = since + first, first
     for done in range(1, slot):
         if gap >= longest:
@@ -119,12 +119,12 @@ def slot_time(since: float, first: float, longest: float, slot: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long until a first reminder: at least so many seconds, and so many of the member's intervals."""
+    """How long until a first reminder: the longer of so many seconds and so many of the member's intervals."""
 
     seconds: float
     intervals: float
 
 
 def first_seconds(delay: Delay, interval: float | None) -> float:
-    """After how long a member with this interval is first reminded."""
+    """After how many seconds a member with this interval is first reminded."""
     return max(delay.seconds, delay.intervals * (interval or 0.0))

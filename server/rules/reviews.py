@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from teamroom.server.rules.presence import PresenceState
 
 LIVENESS: dict[PresenceState, int] = {"live": 0, "working": 0, "asleep": 1, "overdue": 2, "suspect": 3}
-"""Who may be asked at all, most likely to answer first; the other verdicts say that nobody would."""
+"""The states in which a member can be asked, the likeliest to answer first. In any other state it would not answer."""
 
 NAMED_LOST: frozenset[PresenceState] = frozenset({"killed", "gone"})
-"""A reviewer whom somebody named is waited for through a pause; one that was chosen by rule is not."""
+"""The states in which a named reviewer is replaced. Unlike a chosen one, it is kept while it is paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,13 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate | None:
-    """REV1: a member of another owner, then one who never held the task, then any active one; None: nobody is there.
+    """Choose a reviewer by REV1; None if nobody is available.
 
-    Among equals the liveliest, agents before people, and who called last.
+    A member of another owner comes first, then one that never held the task, then any other. Among equals the
+    likeliest to answer wins, then agents before people, then the latest caller.
     """
-    there = [candidate for candidate in candidates if candidate.state in LIVENESS]
-    return min(there, key=_rank, default=None)
+    available = [candidate for candidate in candidates if candidate.state in LIVENESS]
+    return min(available, key=_rank, default=None)
 
 
 def is_lost(state: PresenceState, named: bool) -> bool:

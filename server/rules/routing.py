@@ -12,12 +12,12 @@ COUNTS: dict[TrustLevel, frozenset[State]] = {
     "attested": frozenset({"attested", "proven"}),
     "proven": frozenset({"proven"}),
 }
-"""Which states count at each trust level. A proof that has expired leaves the member's own word; a failed one not."""
+"""The states that count at each trust level. An expired proof leaves the declaration valid; a failed one does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What is known of one declared capability, beyond that it is declared. A failed proof ends the other two."""
+    """What is known about a declared capability. A failed proof ends both the proof and the attestation."""
 
     proven_until: float | None = None
     attested_until: float | None = None

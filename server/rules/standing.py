@@ -11,7 +11,7 @@ LEVELS = ("member", "owner", "room")
 
 @dataclass(frozen=True, slots=True)
 class StoredStanding:
-    """What is stored at one level: a state, and when it ends by itself."""
+    """What is stored at one level: a state, and when it ends automatically."""
 
     state: str | None
     until: float | None
@@ -27,14 +27,14 @@ class StoredStanding:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What binds a member now, and the level it comes from. `state` None denies."""
+    """The standing in force for a member, and the level it comes from. `state` None denies."""
 
     state: State | None
     level: Level
 
 
 def decide(kind: str, member: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float) -> Standing:
-    """The standing of a member. What is set for an owner or the room binds agents, never people or the room."""
+    """The standing of a member. A standing of an owner or of the room binds agents only."""
     own = member.in_force(now)
     if own is None or own == "killed":
         return Standing(own, "member")

@@ -1,10 +1,10 @@
-"""Texts in one line for people: quoted, shortened or set as code."""
+"""Texts on one line for people: quoted, shortened or set as code."""
 
 import re
 from collections.abc import Iterable
 
 REDACTED = "(redacted)"
-"""What a line shows whose content was redacted."""
+"""What a line shows if its content was redacted."""
 
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
@@ -13,21 +13,21 @@ _MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
 
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
-    """A text on one line of at most `limit` characters, cut at an ellipsis."""
+    """A text on one line of at most `limit` characters; a longer one ends in an ellipsis."""
     return shorten(" ".join(text.split()), limit)
 
 
 _TORN = re.compile("[\\s\u200c\u200d\U000e0020-\U000e007f]+$")
-"""What is left of a joined emoji or of a flag where a text is cut."""
+"""The remains of a joined emoji or a flag where a text is cut."""
 
 
 def shorten(text: str, limit: int) -> str:
-    """A text of at most `limit` characters, cut at an ellipsis."""
+    """A text of at most `limit` characters; a longer one ends in an ellipsis."""
     return text if len(text) <= limit else _TORN.sub("", text[: limit - 1]) + "…"
 
 
 MARKS = str.maketrans("“”", '""')
-"""Quotation marks that would close a quotation of a member, and what stands for them."""
+"""Quotation marks that would close a quotation, and their replacements."""
 
 
 def inline(text: str) -> str:
@@ -36,7 +36,7 @@ def inline(text: str) -> str:
 
 
 def inline_log(line: str) -> str:
-    """A line of the log: what the room says of an act, then behind a colon, as a quotation, what a member wrote."""
+    """A line of the log: the room's words for an act, then a colon, then a member's text in quotation marks."""
     head, colon, text = line.partition(": ")
     return f"{head}: {inline(text)}" if colon else line
 
@@ -50,12 +50,12 @@ _PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
 
 
 def cite(text: str) -> str:
-    """A reference or a capability inside a line of ours: bare where it is one plain word, else as `said`."""
+    """A reference or a capability inside a line of ours: bare if it is one plain word, else quoted by `inline`."""
     return text if _PLAIN.fullmatch(text) else inline(text)
 
 
 def backtick(text: str) -> str:
-    """A command inside a line of ours, between as many backticks as it takes that it cannot close them."""
+    """A command inside a line of ours, between more backticks than it has in a row, so that it cannot close them."""
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{space}{text}{space}{ticks}"
@@ -66,7 +66,7 @@ PAGE_CHARACTERS = 24_000
 
 
 def count_fitting(sizes: Iterable[int], characters: int) -> int:
-    """How many things fit into a number of characters, from the first on; the first always does."""
+    """How many things, in order, fit into a number of characters; the first one always fits."""
     count, used = 0, 0
     for size in sizes:
         used += size
@@ -83,6 +83,23 @@ def find_mentions(text: str) -> list[str]:
     return list(dict.fromkeys(name.rstrip(".-") for name in _MENTION.findall(text)))
 
 
+SEARCHED_WORDS = 10
+"""How many words of a search count; further ones are left out."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
 def parse_search(query: str) -> str:
-    """The words of a search, one space apart and without quotes: whatever was typed, it is looked for as it stands."""
-    return " ".join(query.replace('"', " ").split())
+    """The first words of a search, each once, one space apart and without quotes, so that none of it is syntax.
+
+    What is written together, such as T-12, is looked for as it stands, and its parts count.
+    """
+    found: dict[str, str] = {}
+    left = SEARCHED_WORDS
+    for term in query.replace('"', " ").split():
+        parts = list(_WORD.finditer(term))
+        if parts and term.casefold() not in found and left:
+            kept = parts[:left]
+            left -= len(kept)
+            found[term.casefold()] = term if len(kept) == len(parts) else term[: kept[-1].end()]
+    return " ".join(found.values())

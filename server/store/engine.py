@@ -8,17 +8,25 @@ what this file says. The rules that all engines keep:
 - **Whole acts.** An act is one function, from its first statement to its last. A caller that goes away in the middle
   leaves the whole act or nothing.
 - **Group commit.** An engine may commit several acts at once. An act that fails in such a batch is undone alone.
-- **Commit, then effects, then the answer.** `CarryOut` gets an act's effects on the event loop, after the commit
-  and before the caller of `write` gets its result. A caller that has left does not prevent them.
+- **Bounded.** What an act reads has a budget, counted in work and never in time. An act that needs more is undone
+  alone and raises TooLargeError; it interrupts no statement that writes, and the other acts of its batch do not run
+  again. `Writing.lift_limit` lifts the budget of one act. A read has a time, after which it is ended.
+- **Commit, then effects, then the answer.** After the commit, `CarryOut` gets an act's effects on the event loop. Then
+  the caller of `write` gets its result. A caller that has left does not prevent the effects.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
 - **One history.** Only the room writes its head row. If a transaction finds another head than the last one that this
   server read or wrote, that is damage. Where several servers share a room, the entries since then must chain from it.
+- **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
+  that overtakes is run next, and its batch is committed at once.
+- **Several loops.** Any event loop may call `write`. Effects are carried out on the loop that opened the store; a
+  caller on another loop may be answered meanwhile. `Context.write_down` is called before anybody is answered.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -46,11 +54,22 @@ CHANGED = "its head is not the one that this server wrote last: the database was
 """The damage of a database whose head somebody else wrote."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose act it is, by the member's id; 0 is the room itself. An act that `overtakes` waits for no other act."""
+
+    member: int = 0
+    overtakes: bool = False
+
+
+ROOMS_TURN = Turn()
+
+
 class StorageError(Exception):
     """The engine could not do its work: a lost connection, a closed store, a statement that failed.
 
     Any method may raise it. The transaction has then changed nothing, unless the connection was lost in the commit
-    itself: then nobody knows, and a call that is repeated with its request id finds out.
+    itself. The outcome is unknown then, and a call that is repeated with its request id finds out.
     """
 
 
@@ -69,8 +88,22 @@ class NewerRoomError(StorageError):
     """A newer release wrote this room. Raised by `open`, which then has changed nothing."""
 
 
+class TooLargeError(StorageError):
+    """An act reads more than one act may, or a read took longer than it may; it was ended, and nothing was changed.
+
+    Raised by `read` and `look_up`; given to `recover`, and raised by `write` if that reads too much as well.
+    """
+
+
+class ReadEndedError(StorageError):
+    """A read was ended by `end_reads`."""
+
+
 class QueueFullError(Exception):
-    """`write` takes no act now: too many wait, or the store is closing. The act did not run."""
+    """`write` takes no act now: too many wait, or the store is closing. The act did not run.
+
+    `read` takes no read now, because too many reads of the same member wait.
+    """
 
 
 class Store(Protocol):
@@ -98,29 +131,40 @@ class Store(Protocol):
         """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
         ...
 
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
         """Run an act in a transaction; returns its result and the number of the log's end, both durable.
 
         If `work` raises, its changes are undone, and `recover` runs in its place. If that raises too, its changes are
         undone and the error goes to the caller. The functions may run twice; only the last run counts.
         `when_full` marks an act that may use the space reserved for a full disk, if the engine reserves some.
+        `turn` says whose act it is, and whether it overtakes; one that does never raises QueueFullError for its number.
         Raises QueueFullError at once, StorageError, DiskFullError, DamagedError, and what `recover` raises.
         """
         ...
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot, which includes the caller's standing; returns its result.
 
-        `is_small` marks a page that an index leads to; an engine may run it on the event loop. The snapshot holds
-        every act that was answered before this call. Raises StorageError, DamagedError, and what `work` raises.
+        `is_small` marks a page that an index leads to; an engine may run it on the event loop, and must run it
+        elsewhere once it turns out to be larger. The snapshot holds every act that was answered before this call. The
+        function may run twice. `member` is who reads, None for the room itself: of one member's large reads one runs
+        at a time, so that the reads of others pass those that wait. A read ends after `read_seconds`, when its caller
+        leaves, and by `end_reads`. Raises StorageError, DamagedError, TooLargeError, ReadEndedError, QueueFullError,
+        and what `work` raises.
         """
+        ...
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running. Call it on the event loop."""
         ...
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows, found by an index; returns its result.
 
         It is the cheapest read: each statement may have a snapshot of its own. It holds every act that was answered
-        before this call. Raises StorageError, DamagedError, and what `work` raises.
+        before this call. Raises StorageError, DamagedError, TooLargeError, and what `work` raises.
         """
         ...
 

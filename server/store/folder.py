@@ -28,7 +28,7 @@ def make_private(folder: Path) -> None:
     try:
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderError(f"{folder} cannot be made: {error.strerror}.") from None
+        raise FolderError(f"{folder} cannot be created: {error.strerror}.") from None
     mode = folder.stat().st_mode & 0o777
     if mode & 0o077:
         raise FolderError(

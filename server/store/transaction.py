@@ -34,7 +34,7 @@ class Cursor(Protocol):
 
     @property
     def description(self) -> Any:
-        """For each column of the rows a sequence that begins with its name."""
+        """For each column of the rows, a sequence that begins with its name."""
         ...
 
 
@@ -47,14 +47,14 @@ class Connection(Protocol):
 
 
 class MissingRowError(Exception):
-    """A statement that always has a row had none: a fault of ours."""
+    """A statement that always returns a row returned none: a fault of the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What an engine hands to every transaction: its statements, the room's settings, randomness, and the time.
 
-    `clock`: a `Watch` where a server has the room open, which knows what time it missed.
+    `clock`: a `RoomClock` if a server has the room open. It knows which spans the room missed.
     """
 
     statements: Mapping[str, str]
@@ -63,6 +63,8 @@ class Context:
     clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
+    write_down: Callable[["Effects"], None] = lambda effects: None
+    """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
 
 
 @dataclass(slots=True)
@@ -78,17 +80,17 @@ class Head:
     offers: int
 
     def copy(self) -> "Head":
-        """The same numbers, to change or to come back to."""
+        """A copy of the numbers, to change or to restore."""
         return Head(self.epoch, self.seq, self.hash, self.members, self.messages, self.tasks, self.offers)
 
     def restore(self, before: "Head") -> None:
-        """Take the numbers of an earlier copy."""
+        """Restore the numbers of an earlier copy."""
         for name in Head.__slots__:
             setattr(self, name, getattr(before, name))
 
 
 class Reading:
-    """A read snapshot: statements by name, and nothing that changes."""
+    """A read snapshot. It runs statements by name, and changes nothing."""
 
     def __init__(self, connection: Connection, context: Context) -> None:
         self._connection = connection
@@ -98,7 +100,7 @@ class Reading:
         self.now = context.clock()
         """The time of this transaction: one act is one moment. Seconds since 1970-01-01 UTC."""
         self.caller_row: Principal | None = None
-        """The caller's row as this transaction read it, set by the door; None where the room itself acts."""
+        """The caller's row as this transaction read it, set by the door; None if the room itself acts."""
         self._policy: Policy | None = None
 
     @property
@@ -110,13 +112,13 @@ class Reading:
 
     @property
     def watched_from(self) -> float:
-        """Since when the room has seen all time pass."""
+        """Since when the room has been awake without a gap."""
         clock = self._context.clock
         return clock.since if isinstance(clock, RoomClock) else 0.0
 
     @property
     def gaps(self) -> Sequence[Gap]:
-        """The spans, the newest, of which the room saw nothing: it slept, was not running, or its clock was stepped."""
+        """The newest spans that the room missed, because it slept, was not running, or its clock was stepped."""
         clock = self._context.clock
         return clock.gaps if isinstance(clock, RoomClock) else ()
 
@@ -126,7 +128,7 @@ class Reading:
 
     @property
     def configured_policy(self) -> Policy:
-        """What the settings say where the room's own policy is silent."""
+        """The settings' values, which apply to everything that the room's own policy does not set."""
         return self._context.settings.policy
 
     @property
@@ -171,12 +173,12 @@ class Reading:
         return [row[0] for row in self._connection.execute(self._statements[name], parameters).fetchall()]
 
     def value(self, kind: type[T], name: str, /, **parameters: Any) -> T | None:
-        """The value of a statement with one column and at most one row; None where there is no row, or it is null."""
+        """The value of a statement with one column and at most one row; None if there is no row, or it is null."""
         row = self._connection.execute(self._statements[name], parameters).fetchone()
         return None if row is None else row[0]
 
     def number(self, name: str, /, **parameters: Any) -> int:
-        """What a statement counts."""
+        """The number that a statement returns."""
         return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
 
 
@@ -187,7 +189,10 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def _maker(kind: Any, name: str, cursor: Cursor) -> Callable[[Sequence[Any]], R]:
-    """What makes a row of a kind. The statement's columns must be its fields, by name and in order."""
+    """The function that makes a row of a kind.
+
+    Raises TypeError unless the statement's columns are the kind's fields, by name and in order.
+    """
     if (kind, name) not in _FITTING:
         columns = tuple(column[0] for column in cursor.description)
         if columns != _fields(kind):
@@ -198,40 +203,44 @@ def _maker(kind: Any, name: str, cursor: Cursor) -> Callable[[Sequence[Any]], R]
 
 
 _FITTING: dict[tuple[type[Any], str], Callable[[Sequence[Any]], Any]] = {}
-"""The kinds of rows that were found to fit a statement, and what makes them."""
+"""The functions that make rows, for each kind and statement whose columns were found to match."""
 
 
 @dataclass(slots=True)
 class Effects:
-    """What happens after the commit: whom to nudge, whose open calls and streams to end."""
+    """What happens after the commit: which members to nudge, and whose open calls and streams to end."""
 
     woken: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
     killed: set[int] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
-    """The topics of what members look at and have to read again."""
+    """The topics that changed, which their followers must read again."""
     scrub: bool = False
     """Content was redacted: the write-ahead log is truncated, because it still contains it."""
     due: float = math.inf
-    """When the next thing is due that this act added."""
+    """The earliest time of the timers that this act set."""
     letters: bool = False
-    """A letter was written that leaves the room."""
+    """A letter was written, which the deliverer must send."""
     journal: list[dict[str, Any]] = field(default_factory=list)
-    """Who was stopped or let go on, and which tokens ended: written outside the database before the answer."""
+    """Changed standings and revoked tokens, which are written to the control journal before the reply."""
 
 
 class Writing(Reading):
-    """A write transaction that holds the head row, so that it is the only one at work in the room."""
+    """A write transaction. It has locked the head row, so it is the only one in the room."""
 
-    def __init__(self, connection: Connection, context: Context, head: Head) -> None:
+    def __init__(
+        self, connection: Connection, context: Context, head: Head, lift_limit: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(connection, context)
+        self.lift_limit = lift_limit
+        """Lets this act read as much as it needs: a stop is never refused for its size."""
         self.entropy = context.entropy
         self.head = head
         self.effects = Effects()
 
     def changed(self, *topics: str) -> None:
-        """State what changed for those who look at the room; they are told after the commit."""
+        """State the topics that changed; their followers get a push after the commit."""
         self.effects.changed.update(topics)
 
     def run(self, name: str, /, **parameters: Any) -> int:

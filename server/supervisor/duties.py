@@ -23,7 +23,7 @@ DUTIES: Mapping[str, Duty] = {
 
 
 def carry_out(tx: Writing, seen: Timer, fence: int) -> bool:
-    """Do what is due, unless it changed since it was seen or another supervisor leads; returns whether it was done."""
+    """Do what is due; returns False if the timer changed since it was seen, or another supervisor leads."""
     if (
         tx.only(SupervisorRow, "supervisor").fence != fence
         or find_timer(tx, seen.rule, seen.subject, seen.member) != seen
@@ -34,7 +34,7 @@ def carry_out(tx: Writing, seen: Timer, fence: int) -> bool:
 
 
 def postpone_failed(tx: Writing, seen: Timer, fence: int, at: float) -> None:
-    """Come back later to what failed, unless it changed since."""
+    """Set a failed timer to a later time, unless it changed since it was seen."""
     if (
         tx.only(SupervisorRow, "supervisor").fence == fence
         and find_timer(tx, seen.rule, seen.subject, seen.member) == seen

@@ -5,9 +5,9 @@ from teamroom.server.store.transaction import Writing
 
 
 def lead(tx: Writing, holder: str) -> int | None:
-    """Take the lease, or keep it; returns its fence, or None while another supervisor holds it.
+    """Take or renew the lease; returns its fence, or None if another supervisor holds it.
 
-    It is renewed only in its second half, so that most ticks write nothing for it.
+    It is renewed only in its second half, so most ticks do not write it.
     """
     row = tx.only(SupervisorRow, "supervisor")
     seconds = tx.settings.supervisor_seconds

@@ -23,16 +23,16 @@ from teamroom.server.supervisor.lead import lead
 logger = logging.getLogger("teamroom.supervisor")
 
 DUE_AT_ONCE = 64
-"""How many things one round does; as many share a commit."""
+"""How many timers one round handles. They may share a commit."""
 
 ROUNDS = 100
-"""How many rounds one tick makes at most; what is left comes with the next."""
+"""The most rounds in one tick. The next tick handles what is left."""
 
 LOOK_UP_SECONDS = 30.0
-"""A sleep is cut into spans of this length, to notice that the room itself stood still."""
+"""A sleep is cut into spans of this length, to notice if the room itself did not run."""
 
 FAILED_SECONDS, FAILED_LONGEST_SECONDS = 30.0, 3_600.0
-"""After how long what failed is tried again: twice as long each time, up to an hour."""
+"""The first and the longest wait before a failed timer is retried. The wait doubles with each failure."""
 
 
 class Supervisor:
@@ -47,11 +47,11 @@ class Supervisor:
         self._next = math.inf
         self._ticked = -math.inf
         self._looks_late = True
-        """When to look at members may have been noted by a clock that was set back since; who knows at the start."""
+        """Whether presence timers may be too late, because the clock was set back. At the start, they may be."""
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
-        """Something is due at a time. The supervisor looks, if that is sooner than what it waits for."""
+        """Note that something is due at a time, and wake the supervisor if that is earlier than it planned to wake."""
         if at < self._next:
             self._next = at
             self._nudged.set()
@@ -59,7 +59,7 @@ class Supervisor:
     async def run(self) -> None:
         """Tick for as long as the room runs."""
         while True:
-            self._next = math.inf  # a nudge during the tick counts, although the tick may have looked before it
+            self._next = math.inf  # a nudge during the tick counts, because the tick may have looked before it
             then = await self._tick_or_later()
             self._next = min(self._next, then)
             await self._sleep()
@@ -68,13 +68,13 @@ class Supervisor:
         try:
             return await self.tick()
         except (StorageError, Refusal) as error:
-            logger.warning("the supervisor cannot work (%s); it tries again", error)
+            logger.warning("the supervisor cannot work (%s); it will retry", error)
         except Exception:
-            logger.exception("the supervisor failed; it tries again")
+            logger.exception("the supervisor failed; it will retry")
         return self._watch() + FAILED_SECONDS
 
     async def tick(self) -> float:
-        """Do all that is due now; returns when the next thing is."""
+        """Do everything that is due now; returns when the next thing is due."""
         self._looks_late |= self._is_set_back()
         self._ticked = self._watch()
         if self._looks_late:
@@ -95,15 +95,15 @@ class Supervisor:
         return self._watch() < self._ticked - self._settings.clock_step_seconds
 
     async def _look_again(self) -> None:
-        """Look now at members that would be looked at later than any judgement puts them off."""
+        """Check at once the members whose timers are later than any assessment sets them."""
         bound = {"now": self._watch(), "intervals": self._settings.gone_intervals}
         if await self._store.look_up(lambda tx: tx.value(int, "looks_too_late", **bound)) is not None:
             await self.door.act_as_room(lambda tx: tx.run("look_again", **bound))
 
     async def do(self, due: Timer, fence: int) -> None:
-        """One thing that is due. What fails is counted, logged and tried again later; the others go on.
+        """Do one thing that is due. A failure is counted, logged and retried later, and does not affect the others.
 
-        Raises Refusal `busy` or `storage`, where the room can carry out nothing at all.
+        Raises Refusal `busy` or `storage` if the room can carry out nothing at all.
         """
         try:
             done = await self.door.act_as_room(partial(carry_out, seen=due, fence=fence))
@@ -117,7 +117,7 @@ class Supervisor:
             await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
-        """Until something is due, a nudge, or the clock is set back."""
+        """Sleep until something is due, a nudge comes, or the clock is set back."""
         loop = asyncio.get_running_loop()
         self._nudged.clear()  # what was nudged during the tick is in `_next`
         while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_set_back():

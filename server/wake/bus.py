@@ -36,13 +36,13 @@ class Bus:
         return sum(map(len, self._waiting.values()))
 
     def nudge(self, member: int) -> None:
-        """Wake whoever waits for this member."""
+        """Wake the calls that wait for this member's wakes."""
         for event in self._waiting.get(member, ()):
             event.set()
 
     @contextmanager
     def running(self, member: int) -> Iterator[anyio.CancelScope]:
-        """A call or stream of a member that its pause or kill ends; the scope tells whether it was."""
+        """Run a call or stream that a pause or kill of the member ends; the scope says whether that happened."""
         with anyio.CancelScope() as scope:
             self._open[member].add(scope)
             try:
@@ -51,7 +51,7 @@ class Bus:
                 self._discard(self._open, member, scope)
 
     def is_open(self, member: int) -> bool:
-        """Whether a member has a call or a stream open that waits."""
+        """Whether a member has a waiting call or an open stream."""
         return member in self._open
 
     def end(self, members: Set[int], killed: Set[int]) -> None:
@@ -68,7 +68,7 @@ class Bus:
             hook(tokens)
 
     def stop(self) -> None:
-        """The server stops: everybody who waits is answered now."""
+        """Answer every waiting call now, because the server stops."""
         self.stopping = True
         for events in self._waiting.values():
             for event in events:

@@ -27,10 +27,10 @@ from teamroom.server.store.transaction import Writing
 from teamroom.server.wake.newest import LISTENERS_KNOWN, Ages
 
 TAKE_OVER_SECONDS = 60.0
-"""The window in which take-overs are counted: some are usual, as a client that lost its connection calls again."""
+"""The window in which take-overs are counted. A few are normal: a client that lost its connection calls again."""
 
 ONLY_SERVER = "only"
-"""The name of the server of a room that has one. It stays the same when the server starts again."""
+"""The server's name in a room with one server. It stays the same across restarts."""
 
 Mechanism = Literal["long poll", "stream", "subscription"]
 
@@ -54,12 +54,12 @@ class Listening:
     def __init__(self, caller: Caller, mechanism: Mechanism, on_superseded: Callable[[], None]) -> None:
         self.caller, self.mechanism = caller, mechanism
         self.live: Live | None = None
-        """The listener that this is a part of; None for a person, who may listen in many places."""
+        """The listener that this belongs to; None for a person, who may listen in many places."""
         self.superseded = False
         self._on_superseded = on_superseded
 
     def supersede(self) -> None:
-        """A newer listener is told of the wakes from now on."""
+        """Mark it as superseded: a newer listener gets the wakes from now on."""
         if not self.superseded:
             self.superseded = True
             self._on_superseded()
@@ -67,22 +67,22 @@ class Listening:
 
 @dataclass(slots=True)
 class Live:
-    """The live listener of an agent, and what of it waits now: at most one of each mechanism.
+    """The live listener of an agent, and what it waits with now: at most one of each mechanism.
 
-    `fence`: the stored number of its turn; None while that is not written. `told`: the names, newest last, of those
-    that were superseded since it or its predecessors began to wait.
+    `fence`: its stored fence; None until it is written. `replaced`: the names of the listeners that it and its
+    predecessors superseded while they waited, newest last.
     """
 
     mechanism: Mechanism
     name: str | None
     session: object | None
-    told: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     fence: int | None = None
     is_writing: bool = False
     waits: dict[Mechanism, Listening] = field(default_factory=dict)
 
     def is_same(self, mechanism: Mechanism, origin: Origin) -> bool:
-        """Whether a call is of this very listener: by its name, its session, or because nothing else waits."""
+        """Whether a call comes from this listener: by its name, its session, or because nothing else waits."""
         if self.name is not None and origin.name is not None:
             return self.name == origin.name
         if self.session is not None and self.session is origin.session:
@@ -90,7 +90,7 @@ class Live:
         return not self.waits and (self.mechanism, self.name) == (mechanism, origin.name)
 
     def supersede(self) -> None:
-        """End all that waits."""
+        """Supersede everything that waits."""
         for listening in list(self.waits.values()):
             listening.supersede()
 
@@ -107,7 +107,7 @@ class Listeners:
         self._take_overs = TakeOvers(settings)
 
     def note_call(self, caller: Caller, name: str) -> None:
-        """Note that a named listener is there although it does not wait, as while its command runs."""
+        """Note that a named listener is present although it does not wait, for example while its command runs."""
         self._ages.note_call(caller.member, name, self._waiting_name(caller.member))
 
     @contextlib.asynccontextmanager
@@ -125,10 +125,10 @@ class Listeners:
     async def join(
         self, caller: Caller, mechanism: Mechanism, origin: Origin, on_superseded: Callable[[], None]
     ) -> Listening:
-        """Listen as the newest listener of an agent, until `leave`; `on_superseded` runs once another one is.
+        """Listen as the newest listener of an agent, until `leave`; `on_superseded` runs once a newer one replaces it.
 
         A listener that began before a live one is superseded from the start. So is one that was superseded already,
-        as long as the listener that took its place waits.
+        as long as the listener that replaced it waits.
         """
         mine = Listening(caller, mechanism, on_superseded)
         if caller.kind != "agent":
@@ -142,7 +142,7 @@ class Listeners:
                 live is not None and live.is_same(mechanism, origin) and await self._is_stored(caller.member, live)
             )
             if live is not None and is_same and self._is_current(live, caller.member):
-                await self._go_on(mine, live, origin)
+                await self._continue(mine, live, origin)
             else:
                 await self._take_over(mine, self._live.get(caller.member), origin)
         except BaseException:
@@ -151,18 +151,18 @@ class Listeners:
         return mine
 
     def leave(self, mine: Listening, is_answered: bool = False) -> None:
-        """It waits no more; `is_answered`: because it was told something, so that it calls again soon."""
+        """Stop listening. `is_answered`: the call got its answer, so the listener calls again soon."""
         live = mine.live
         if live is None or live.waits.get(mine.mechanism) is not mine:
             return
         del live.waits[mine.mechanism]
         if not live.waits:
-            live.session, live.told = None, ()
+            live.session, live.replaced = None, ()
             if self._live.get(mine.caller.member) is live:
                 self._ages.note_end(mine.caller.member, live.name, is_answered)
 
     async def is_live(self, mine: Listening) -> bool:
-        """Whether a listener may be told of a wake: no newer one took its place, here or on another server."""
+        """Whether a listener may get wakes: no newer one has replaced it, here or on another server."""
         live, member = mine.live, mine.caller.member
         if mine.superseded or live is None or await self._is_stored(member, live):
             return not mine.superseded
@@ -178,7 +178,7 @@ class Listeners:
         return self._live.get(member) is live
 
     async def _is_stored(self, member: int, live: Live) -> bool:
-        """Whether a listener's turn is still the stored one; also where it could not be stored, or cannot be read."""
+        """Whether a listener's fence is the stored one. True if it was never stored, or cannot be read."""
         if live.fence is None:
             return True
         try:
@@ -189,7 +189,7 @@ class Listeners:
     def _is_older(self, member: int, name: str | None, live: Live | None) -> bool:
         if name is None:
             return False
-        if live is not None and live.waits and live.name != name and name in live.told:
+        if live is not None and live.waits and live.name != name and name in live.replaced:
             return True
         return not self._ages.note_call(member, name, self._waiting_name(member))
 
@@ -197,8 +197,8 @@ class Listeners:
         live = self._live.get(member)
         return live.name if live is not None and live.waits else None
 
-    async def _go_on(self, mine: Listening, live: Live, origin: Origin) -> None:
-        """Another call of the live listener. Its last call of the same mechanism ends: its connection was lost."""
+    async def _continue(self, mine: Listening, live: Live, origin: Origin) -> None:
+        """Add a call of the live listener. Its earlier call of the same mechanism ends: that connection was lost."""
         earlier = live.waits.get(mine.mechanism)
         mine.live, live.waits[mine.mechanism] = live, mine
         live.name, live.session = live.name or origin.name, live.session or origin.session
@@ -213,8 +213,8 @@ class Listeners:
         self._live[mine.caller.member] = live
         is_alarming = False
         if older is not None and was_waiting:
-            names = (*older.told, older.name) if older.name is not None else older.told
-            live.told = tuple(name for name in names if name != live.name)[-LISTENERS_KNOWN:]
+            names = (*older.replaced, older.name) if older.name is not None else older.replaced
+            live.replaced = tuple(name for name in names if name != live.name)[-LISTENERS_KNOWN:]
             older.supersede()
             is_alarming = self._take_overs.is_alarming(mine.caller.member, self._steady())
         await self._write_down(mine, live, is_change=was_waiting, is_alarming=is_alarming)
@@ -222,11 +222,11 @@ class Listeners:
     async def _write_down(
         self, mine: Listening, live: Live, is_change: bool = False, is_alarming: bool = False
     ) -> None:
-        """Store who listens now, unless that is stored already. Where nothing can be written, listening goes on (SAF4).
+        """Store the live listener, unless it is stored already. If nothing can be written, listening continues (SAF4).
 
         The caller's standing is read in the same transaction: after a pause or a kill, nothing is stored (CTL1).
 
-        `is_change`: another listener of this server waited until now, so that a row of the same words is another turn.
+        `is_change`: another listener of this server waited until now, so an equal stored row is that of the other one.
         """
         caller = mine.caller
         wanted = Stored(live.mechanism, live.name, self._server, self._ages.began_at(caller.member, live.name))
@@ -240,7 +240,7 @@ class Listeners:
         try:
             stored = await self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
             if self._live.get(caller.member) is not live:
-                return  # superseded meanwhile
+                return  # it was superseded meanwhile
             if stored is not None and not is_change and wanted.is_same(stored):
                 live.fence = stored.fence
             elif (fence := await self._door.act_for(caller, WAKES_WAITING, take)) is not None:
@@ -253,7 +253,7 @@ class Listeners:
             live.is_writing = False
 
     def _end(self, member: int, live: Live) -> None:
-        """A listener on another server took its place."""
+        """Supersede a listener that one on another server has replaced."""
         live.supersede()
         if self._live.get(member) is live:
             del self._live[member]
@@ -269,13 +269,13 @@ class Stored:
     began_at: float
 
     def is_same(self, row: ListenerRow) -> bool:
-        """Whether a stored row is of this very listener: a name says which one it is, also on another server."""
+        """Whether a stored row is that of this listener. A name identifies it on every server."""
         if self.name is not None:
             return bool(row.listener == self.name)
         return (row.mechanism, row.listener, row.server) == (self.mechanism, None, self.server)
 
     def take(self, tx: Writing, member: int) -> int | None:
-        """Take the place of the stored listener; returns the new fence, or None where that began later elsewhere."""
+        """Replace the stored listener; returns the new fence, or None if that one began later on another server."""
         row = tx.one(ListenerRow, "listener", member=member)
         if row is not None and self._is_older(row):
             return None
@@ -290,14 +290,14 @@ class Stored:
         return tx.number("listener_fence", member=member)
 
     def _is_older(self, row: ListenerRow) -> bool:
-        """Whether it began before a listener of another server; what is live on its own server, that server knows."""
+        """Whether it began before a listener of another server. Each server itself decides about its own listeners."""
         if row.server == self.server or self.name is None or row.listener is None:
             return False
         return bool((self.began_at, self.name) < (row.began_at, row.listener))
 
 
 class TakeOvers:
-    """How often a member's newest listener ended an older one, of late."""
+    """How often each member's listeners recently superseded one another."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -305,7 +305,7 @@ class TakeOvers:
         self._alarmed: dict[int, float] = {}
 
     def is_alarming(self, member: int, now: float) -> bool:
-        """Note a take-over; returns whether these are too many, and nobody was told of them in a while."""
+        """Note a take-over; returns whether there are too many, and no alarm was raised recently."""
         newest = self._newest.setdefault(member, deque(maxlen=self._settings.take_overs + 1))
         newest.append(now)
         if len(newest) <= self._settings.take_overs or now - newest[0] > TAKE_OVER_SECONDS:

@@ -14,8 +14,8 @@ LISTENER = "teamroom/listener"
 LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
 """A listener's name: when it began, as a Unix time in milliseconds, and a suffix. Names sort by age."""
 
-HEARD_SECONDS = 25.0
-"""A listener that does not wait counts as there for so long after its last call: it beats more than twice as often."""
+PRESENT_SECONDS = 25.0
+"""A listener that does not wait counts as present this long after its last call. It beats more than twice as often."""
 
 LISTENERS_KNOWN = 16
 """The room remembers when this many of a member's listeners began, and which of them it superseded."""
@@ -31,15 +31,15 @@ def listener_name(meta: Any) -> str | None:
     if not isinstance(value, str) or not LISTENER_FORM.fullmatch(value):
         raise Refusal(
             "invalid",
-            f"_meta {LISTENER} is no time of 13 digits, a dash, and 1 to 16 small letters or digits.",
-            "Send the Unix time in milliseconds at which your listener began, and a suffix, the same with each call.",
+            f"_meta {LISTENER} is not a time of 13 digits, a dash, and 1 to 16 lowercase letters or digits.",
+            "Send the Unix time in milliseconds at which your listener began, a dash, and a suffix of your choice.",
         )
     return value
 
 
 @dataclass(slots=True)
 class Newest:
-    """The newest named listener of a member, and until when it counts as there without a call that waits."""
+    """The newest named listener of a member, and until when it counts as present without a waiting call."""
 
     name: str
     began: float
@@ -56,7 +56,7 @@ class Ages:
         """When each known listener of a member began, by name; at most `LISTENERS_KNOWN` of a member."""
 
     def note_call(self, member: int, name: str, waits: str | None = None) -> bool:
-        """Note a call of a named listener; returns False if a listener that began later is there.
+        """Note a call of a named listener; returns False if a listener that began later is present.
 
         `waits`: the name of the member's live listener, while it waits.
         """
@@ -65,14 +65,14 @@ class Ages:
         is_older = newest is not None and (began, name) < (newest.began, newest.name)
         if newest is not None and is_older and (now < newest.until or waits == newest.name):
             return False
-        self._newest[member] = Newest(name, began, now + HEARD_SECONDS)
+        self._newest[member] = Newest(name, began, now + PRESENT_SECONDS)
         return True
 
     def note_end(self, member: int, name: str | None, is_answered: bool) -> None:
-        """A listener waits no more: one that was answered calls soon, one that hung up is gone until it calls again."""
+        """Note that a listener stopped waiting. If it was answered, it stays present for a while; else it is gone."""
         newest = self._newest.get(member)
         if newest is not None and newest.name == name:
-            newest.until = self._steady() + (HEARD_SECONDS if is_answered else 0)
+            newest.until = self._steady() + (PRESENT_SECONDS if is_answered else 0)
 
     def began_at(self, member: int, name: str | None) -> float:
         """When a listener began, as a Unix time; now for one without a name."""
@@ -80,14 +80,14 @@ class Ages:
         return self._clock() - ago
 
     def _began_at(self, member: int, name: str) -> float:
-        """When a listener began, by the room's steady clock: as it says, and at its first call at the latest.
+        """When a listener began, by the steady clock: at the time in its name, or at its first call if that is earlier.
 
-        A later step of either clock changes nothing about it.
+        Later clock steps do not change it.
         """
         known = self.began[member]
         if name not in known:
-            said = int(name.partition("-")[0]) / MILLISECONDS
-            known[name] = self._steady() - max(0.0, self._clock() - said)
+            named_at = int(name.partition("-")[0]) / MILLISECONDS
+            known[name] = self._steady() - max(0.0, self._clock() - named_at)
             if len(known) > LISTENERS_KNOWN:
                 del known[next(iter(known))]
         return known[name]

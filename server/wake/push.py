@@ -16,17 +16,17 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 
 TURNS_AT_ONCE = 2
-"""How many listeners are told in one slice, where few wait for their turn."""
+"""The least number of listeners that get their turn in one slice."""
 
 SLICES, PAUSE_SECONDS = 250, 0.002
-"""In so many slices all are told, however many wait; between two, calls have the event loop to themselves."""
+"""A slice takes one in so many waiting listeners. In the pause after it, calls have the event loop to themselves."""
 
 IDLE_SECONDS = 60.0
-"""A listener that nothing happens for looks up this often whether it still may listen."""
+"""How often a listener without changes checks whether it may still listen, in seconds."""
 
 
 class Follower:
-    """A stream or session that is told when one of its topics changes."""
+    """A stream or session that gets a push when one of its topics changes."""
 
     __slots__ = ("member", "seen", "superseded", "topics", "turn")
 
@@ -56,16 +56,19 @@ class Push:
     # -------------------------------------------------------------- who listens
 
     def join(self, member: int) -> Follower:
-        """A new listener of a member, until it leaves. Raises Refusal when there are too many."""
+        """Add a listener of a member, until it leaves. Raises Refusal if there are too many."""
         if self.count >= self._settings.listeners:
             raise Refusal(
-                "busy", "The room pushes to as many as it can.", "Wait with wait_for_wake.", retry_after_seconds=30
+                "busy",
+                f"The room already pushes to {self._settings.listeners} streams and sessions, its limit.",
+                "Call wait_for_wake instead.",
+                retry_after_seconds=30,
             )
         if self.is_full(member):
             raise Refusal(
                 "rate_limited",
-                f"You listen {self._settings.open_calls} times already.",
-                "End one of your streams, then listen again.",
+                f"You already have {self._settings.open_calls} open streams and sessions, your limit.",
+                "End one of them, then listen again.",
                 retry_after_seconds=1,
             )
         listener = Follower(member)
@@ -75,7 +78,7 @@ class Push:
         return listener
 
     def leave(self, listener: Follower) -> None:
-        """It is told no more; once is enough."""
+        """Remove a listener. A second call does nothing."""
         if listener not in self._open:
             return
         self._open.discard(listener)
@@ -86,7 +89,7 @@ class Push:
         self.unfollow(listener, set(listener.topics))
 
     def is_full(self, member: int) -> bool:
-        """Whether a member listens as often as it may."""
+        """Whether a member has as many listeners as it may have."""
         return self._open_of[member] >= self._settings.open_calls
 
     @property
@@ -100,18 +103,18 @@ class Push:
         return not (self._following or self._idle or self._changed_at or self._queue)
 
     def followers(self, topic: str) -> Set[Follower]:
-        """Who follows a topic now."""
+        """The listeners that follow a topic now."""
         return frozenset(self._following.get(topic, ()))
 
     def follow(self, listener: Follower, topics: Iterable[str]) -> None:
-        """Tell a listener of these topics, too, from their next change on."""
+        """Push these topics to a listener too, from their next change on."""
         for topic in topics:
             listener.topics.add(topic)
             self._following.setdefault(topic, set()).add(listener)
             self._idle.setdefault(topic, set()).add(listener)
 
     def unfollow(self, listener: Follower, topics: Iterable[str]) -> None:
-        """Tell it of these no more."""
+        """Stop pushing these topics to a listener."""
         for topic in topics:
             listener.topics.discard(topic)
             for index in (self._following, self._idle):
@@ -123,7 +126,7 @@ class Push:
                 self._changed_at.pop(topic, None)
 
     def supersede(self, listener: Follower, topics: Iterable[str]) -> None:
-        """A newer listener is told of these topics instead; this one has a last turn to say so."""
+        """Stop pushing topics that a newer listener gets instead; this one gets a last turn, to tell its client."""
         listener.superseded = True
         self.unfollow(listener, topics)
         listener.turn.set()
@@ -131,7 +134,7 @@ class Push:
     # -------------------------------------------------------------- what changed
 
     def changed(self, topics: Iterable[str]) -> None:
-        """Note what an act changed, and give whoever rests on it a turn; costs nothing where nobody follows."""
+        """Note topics that an act changed, and queue their idle listeners. Topics without listeners cost nothing."""
         for topic in topics:
             if topic in self._following:
                 self._moment += 1
@@ -142,9 +145,9 @@ class Push:
             self._give_turns()
 
     async def due(self, listener: Follower) -> set[str]:
-        """Wait for a change and for a turn; the topics that changed since the last time.
+        """Wait for a change and a turn; returns the topics that changed since the last turn.
 
-        None of them after `IDLE_SECONDS`, or when the room stops.
+        The set can be empty: after `IDLE_SECONDS`, or when the room stops.
         """
         listener.turn = anyio.Event()
         if self._due(listener):
@@ -166,11 +169,11 @@ class Push:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the room stops: nobody is told of anything then."""
+        """Whether the room stops, and nothing is pushed any longer."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """The server stops: every listener has its last turn."""
+        """Give every listener its last turn, because the server stops."""
         self._stopping.set()
         for listener in self._open:
             listener.turn.set()

@@ -23,17 +23,19 @@ class Waiting:
         self._settings = settings
 
     def note_call(self, caller: Caller, listener: str) -> None:
-        """Note that a listener of the caller is there, while it does not wait."""
+        """Note that a listener of the caller is present, although it does not wait."""
         self._listeners.note_call(caller, listener)
 
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake, origin: Origin) -> Waited:
-        """Wakes after the caller's cursor, as soon as there are any; none once the time is up.
+        """Wait for wakes after the caller's cursor; returns none if the time is up first.
 
-        `origin`: which listener of the caller waits. Raises Refusal, also when the caller is paused or killed while it
-        waits.
+        `origin`: which listener of the caller waits. Raises Refusal, even if the caller is paused or killed only while
+        it waits.
         """
         if arguments.after is not None:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after))
+        else:
+            await self._read(caller, arguments)
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         seconds = min(seconds, self._settings.wait_max_seconds)
         nudge = partial(self._bus.nudge, caller.member)

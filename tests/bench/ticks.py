@@ -34,6 +34,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context
 from teamroom.server.supervisor.loop import Supervisor
 from tests.campaigns.campaign import quantile
+from tests.support.rates import without_limits
 
 MEMBERS, TASKS, FEW_ENTRIES, ENTRIES = 10_000, 100_000, 10_000, 1_000_000
 TICKS, ROUNDS = 300, 5
@@ -141,7 +142,7 @@ async def supervised(folder: Path) -> AsyncIterator[tuple[Supervisor, Door]]:
     await store.open()
     try:
         metrics = Metrics()
-        door = Door(store, watch, metrics, str)
+        door = Door(store, watch, metrics, str, without_limits())
         yield Supervisor(door, store, watch, SETTINGS, metrics, "bench"), door
     finally:
         await store.close()

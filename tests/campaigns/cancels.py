@@ -305,7 +305,7 @@ class SharedConnection:
         self._context = context
         self._turn = asyncio.Lock()
 
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(self, work: Work, recover: Recover, *_: object) -> tuple[Any, int]:
         """Run an act; undone when it raises, but nobody thought of being cancelled."""
         async with self._turn:
             try:

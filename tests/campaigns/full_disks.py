@@ -3,7 +3,7 @@
 Each time a room of its own lies on a small real disk (a tmpfs, where one can be mounted; else a database that may not
 grow). Once posts are refused because nothing more fits, every act of the contract is called, in any order: each is
 carried out or refused as `storage`, whole either way, and reads go on. Then there is room again: what was refused is
-called again under its request id and must succeed. On a real disk, pause, resume and kill must go on.
+called again under its request id and must succeed. On a real disk, pause, resume, kill and revoke must go on.
 
 The twin answers each act before it is committed.
 """
@@ -52,7 +52,7 @@ TWIN_POSTS = 50
 TRIES = 3
 """How often an act is called again once there is room."""
 
-STOPS = ("pause", "resume", "kill")
+STOPS = ("pause", "resume", "kill", "revoke")
 READS = (READ_BOARD, READ_MESSAGES, WHO)
 
 

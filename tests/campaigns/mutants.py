@@ -2,9 +2,9 @@
 
 `python -m tests.campaigns.mutants`
 
-mutmut wants a plain tree, so it works in a copy in which the links under `src` are the folders they lead to. What it
-leaves is printed as a difference each. `EQUIVALENT` says of some of them why no test can tell them apart: these are
-printed apart, and one of them that is found, or is no change any more, fails the run.
+mutmut needs a plain tree, so it works in a copy in which the links under `src` are real folders. Each change that no
+test finds is printed as a diff. `EQUIVALENT` says of some changes why no test can find them: these are not counted. The
+run fails if an entry of `EQUIVALENT` is found after all, or no longer matches a change.
 """
 
 import re
@@ -33,22 +33,22 @@ pytest_add_cli_args_test_selection = ["tests/rules"]
 RULES = "teamroom.server.rules."
 EQUIVALENT = {
     ("characters.x_described", "'CONTROL'"): "the name is put in lower case anyway",
-    ("characters.x__has_work", '(before, "XXXX")'): "what has no name begins with CJK as little under another one",
-    ("exchanges.x_step", "Turn(0, None)"): "no member has this number either",
-    ("presence.x_next_wake_at", "mode, None)"): "the interval of who wakes by itself stands in its mode",
-    ("presence.x_next_wake_at", "or 1.0)"): "who wakes by itself has an interval",
+    ("characters.x__has_effect", '(before, "XXXX")'): "neither default begins with CJK",
+    ("exchanges.x_step", "Turn(0, None)"): "no member has the number None either",
+    ("presence.x_next_wake_at", "mode, None)"): "the mode every:SECONDS contains its interval, so no setting is read",
+    ("presence.x_next_wake_at", "or 1.0)"): "a member in the mode every:SECONDS always has an interval",
     ("presence.x_find_presence", "last_seen_at or 1.0"): "a member that called has a last call, and not in 1970",
     ("presence.x_assess", "connected_since or 1.0"): "no wake is as old as 1970",
-    ("reminders.x_slots_passed", "at < now and"): "a slot that is now is counted behind the loop, too",
-    ("reminders.x_slots_passed", "gap <= longest"): "once the gap is the longest, it stays so",
-    ("reminders.x_slots_passed", "int((now - at) / longest)"): "of what is not negative both take the whole part",
-    ("reminders.x_fills_the_day", "strict=None"): "None is as little as False",
-    ("reminders.x_fills_the_day", "- 1 :], )"): "what is not said is False",
-    ("reminders.x_slot_time", "gap > longest"): "once the gap is the longest, it stays so",
-    ("reminders.x_first_seconds", "interval or 1.0"): "so many seconds are less than the shortest first span",
-    ("characters.x__is_emoji", r'"\U0001f000" < character'): "this first character is let in as a symbol (So) too",
+    ("reminders.x_slots_passed", "at < now and"): "a slot at this very moment is also counted after the loop",
+    ("reminders.x_slots_passed", "gap <= longest"): "once the gap is the longest, it stays the longest",
+    ("reminders.x_slots_passed", "int((now - at) / longest)"): "both round down, as the number is not negative",
+    ("reminders.x_fills_the_day", "strict=None"): "None and False mean the same",
+    ("reminders.x_fills_the_day", "- 1 :], )"): "the default is False",
+    ("reminders.x_slot_time", "gap > longest"): "once the gap is the longest, it stays the longest",
+    ("reminders.x_first_seconds", "interval or 1.0"): "so few seconds are less than the shortest first delay",
+    ("characters.x__is_emoji", r'"\U0001f000" < character'): "the first character also counts as a symbol (So)",
 }
-"""Changes that leave a rule what it is: the function and a piece of the changed line, and why nobody can tell."""
+"""Changes that do not alter a rule: the function, a piece of the changed line, and why no test can find it."""
 
 FOUND = {"killed", "timeout", "suspicious", "segfault", "caught by type check"}
 
@@ -61,19 +61,19 @@ def copy(to: Path) -> None:
 
 
 def results(folder: Path) -> dict[str, str]:
-    """What became of each change, by its name."""
-    said = subprocess.run(
+    """The outcome of each change, by its name."""
+    listed = subprocess.run(
         [sys.executable, "-m", "mutmut", "results", "--all", "true"],
         cwd=folder,
         text=True,
         capture_output=True,
         check=True,
     )
-    return dict(re.findall(r"^\s*(\S+): (.+)$", said.stdout, re.M))
+    return dict(re.findall(r"^\s*(\S+): (.+)$", listed.stdout, re.M))
 
 
 def difference(key: str, folder: Path) -> list[str]:
-    """The lines that a change takes away and adds."""
+    """The lines that a change removes and adds."""
     shown = subprocess.run(
         [sys.executable, "-m", "mutmut", "show", key], cwd=folder, text=True, capture_output=True, check=False
     )
@@ -89,9 +89,9 @@ def equivalent(key: str, changed: list[str]) -> tuple[str, str] | None:
 
 
 def report(console: Console, found: dict[str, str], folder: Path) -> tuple[float, set[tuple[str, str]]]:
-    """Draw the share of each file and show what was not found.
+    """Print the share that was found in each file, and each change that was not.
 
-    Returns the share of all, equivalent ones not counted, and which entries of `EQUIVALENT` nothing fits any more.
+    Returns the share of all, without equivalent ones, and the entries of `EQUIVALENT` that no longer match a change.
     """
     left = {key: difference(key, folder) for key, outcome in found.items() if outcome not in FOUND}
     same = {key: entry for key, changed in left.items() if (entry := equivalent(key, changed)) is not None}
@@ -110,7 +110,7 @@ def report(console: Console, found: dict[str, str], folder: Path) -> tuple[float
 
 
 def main() -> int:
-    """Run it all; 1 where fewer than enough were found."""
+    """Run the campaign; returns 1 if too few changes were found."""
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -122,7 +122,7 @@ def main() -> int:
     console.print(f"{len(found)} changes, {same} of them equivalent, {share:.1%} of the others found", end="; ")
     console.print(f"{ENOUGH:.0%} are enough")
     for function, piece in sorted(stale):
-        console.print(f"no test misses {piece} in {function} any more: take it out of EQUIVALENT", markup=False)
+        console.print(f"{piece} in {function} is found or gone: remove it from EQUIVALENT", markup=False)
     return 0 if found and share >= ENOUGH and not stale and ran.returncode == 0 else 1
 
 

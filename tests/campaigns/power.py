@@ -216,7 +216,7 @@ class Connection:
         self._connection = apsw.Connection(name, vfs=f"disk-{id(disk)}")
         self._connection.set_row_trace(_row)
         self.execute("pragma locking_mode = exclusive")
-        for pragma in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
+        for pragma in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
             self.execute(statements[pragma])
         if without == "durable":
             self.execute("pragma synchronous = normal")
@@ -230,6 +230,9 @@ class Connection:
         except (apsw.Error, PowerCutError) as error:
             raise sqlite3.OperationalError(str(error)) from error
         return Rows(rows, self._connection.changes())
+
+    def set_progress_handler(self, handler: Any, steps: int) -> None:
+        """No act reads too much here."""
 
     @property
     def in_transaction(self) -> bool:

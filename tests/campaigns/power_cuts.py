@@ -33,6 +33,7 @@ from teamroom.server.store.transaction import Context
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, silently
 from tests.campaigns.power import Connection, Disk
 from tests.campaigns.stored_acts import Told, Wanted, everybody_acts, fresh_copy, make_room
+from tests.support.rates import without_limits
 
 CUTS_OF_A_ROOM = 25
 OPERATIONS, SYNCS = 400, 25
@@ -103,7 +104,8 @@ async def _until_the_cut(
             return  # the power went while the room was opened
         try:
             store = Acting(writer)
-            await everybody_acts(Door(store, wall_clock, Metrics(), lambda: ""), callers, again, life, dice, told)
+            door = Door(store, wall_clock, Metrics(), str, without_limits())
+            await everybody_acts(door, callers, again, life, dice, told)
         finally:
             await asyncio.to_thread(writer.stop)
 
@@ -116,9 +118,12 @@ class Acting:
     def __init__(self, writer: writers.Writer) -> None:
         self.write = writer.run
 
-    async def read(self, work: Any, is_small: bool) -> Any:
+    async def read(self, work: Any, is_small: bool, member: int | None = None) -> Any:
         """Nobody reads here."""
         raise NotImplementedError
+
+    def end_reads(self, members: Any) -> None:
+        """Nobody reads here."""
 
     async def look_up(self, work: Any) -> Any:
         """Nobody reads here."""

@@ -70,6 +70,10 @@ class Watched:
         finally:
             self._seen[0] = 0
 
+    def set_progress_handler(self, handler: Any, steps: int) -> None:
+        """Let SQLite report its steps."""
+        self._connection.set_progress_handler(handler, steps)
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""

@@ -34,7 +34,7 @@ async def test_a_member_that_reaches_the_thing_proves_it_with_the_command_it_is_
     shown = await state(builder, "builder")
     assert (shown["state"], shown["how"], shown["by"], shown["counts"]) == (
         "proven",
-        "answered a challenge",
+        "answered a probe",
         "olga",
         True,
     )
@@ -46,7 +46,7 @@ async def test_a_member_that_reaches_the_thing_proves_it_with_the_command_it_is_
 
 
 @promise("CAP1")
-async def test_a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it(
+async def test_a_wrong_answer_fails_and_a_right_one_to_the_next_probe_repairs_that(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
@@ -77,9 +77,7 @@ async def test_nothing_of_a_call_with_a_wrong_proof_is_carried_out(room: Running
 
 
 @promise("CAP1")
-async def test_a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again(
-    room: RunningRoom, tmp_path: Path
-) -> None:
+async def test_withdrawing_and_declaring_again_does_not_clear_a_failure(room: RunningRoom, tmp_path: Path) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     await probe(builder)
     await builder.refused("declare_capabilities", proofs=[{"capability": API, "value": "no"}])
@@ -102,7 +100,7 @@ async def test_a_proof_of_another_member_proves_nothing(room: RunningRoom, tmp_p
     assert (await builder.refused("declare_capabilities", proofs=stolen))["code"] == "bad_proof"
 
 
-async def test_an_answer_made_of_that_members_own_probe_does_prove(room: RunningRoom, tmp_path: Path) -> None:
+async def test_an_answer_to_the_probe_of_the_member_itself_is_accepted(room: RunningRoom, tmp_path: Path) -> None:
     """The twin: what stops the thief is its own nonce and name, not that it comes second."""
     builder, second = await planted(room, tmp_path / "proof", "builder", "second")
     await prove(builder, tmp_path)
@@ -139,7 +137,7 @@ async def test_a_proof_expires_and_a_new_probe_appears_a_day_before(room: Runnin
     assert (await state(builder, "builder"))["state"] == "proven"
 
 
-async def test_a_member_that_only_waits_is_sent_to_prove_what_is_about_to_expire(
+async def test_a_member_that_only_waits_is_asked_to_renew_proofs_that_expire_soon(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
@@ -152,7 +150,7 @@ async def test_a_member_that_only_waits_is_sent_to_prove_what_is_about_to_expire
     assert (waited["proofs"], waited["next"].startswith("check_in, which says what to prove")) == (1, True)
 
 
-async def test_a_probe_that_lies_open_for_long_gives_way_to_a_new_one(room: RunningRoom, tmp_path: Path) -> None:
+async def test_a_probe_that_stays_open_for_long_is_replaced_with_a_new_one(room: RunningRoom, tmp_path: Path) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     first = await probe(builder)
     room.time.forward(3500)
@@ -165,7 +163,7 @@ async def test_a_probe_that_lies_open_for_long_gives_way_to_a_new_one(room: Runn
     assert (await probe(builder))["nonce"] != first["nonce"]
 
 
-async def test_a_new_value_asks_everybody_anew_and_wakes_them(room: RunningRoom, tmp_path: Path) -> None:
+async def test_a_new_planted_value_probes_all_members_again_and_wakes_them(room: RunningRoom, tmp_path: Path) -> None:
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     await prove(builder, tmp_path)
     cursor = (await builder("check_in"))["cursor"]
@@ -178,7 +176,7 @@ async def test_a_new_value_asks_everybody_anew_and_wakes_them(room: RunningRoom,
     await prove(builder, tmp_path)
 
 
-async def test_what_is_not_asked_is_refused_with_what_to_do(room: RunningRoom, tmp_path: Path) -> None:
+async def test_a_proof_without_an_open_probe_is_refused_with_a_fix(room: RunningRoom, tmp_path: Path) -> None:
     owner = await room.owner()
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     for proof, code in (("tool:lathe", "not_found"), (API, "conflict")):
@@ -194,7 +192,7 @@ async def test_what_is_not_asked_is_refused_with_what_to_do(room: RunningRoom, t
     assert refusal["code"] == "invalid"
 
 
-async def test_a_check_in_and_a_declaration_say_how_to_prove_in_words_and_data(
+async def test_a_check_in_and_a_declaration_say_in_words_and_data_how_to_prove_a_capability(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     owner = await room.owner()
@@ -231,11 +229,11 @@ async def test_people_and_operators_plant_and_agents_do_not(room: RunningRoom) -
     ("file", "read"),
     [("~/.proof", "cat < ~/.proof"), ("a; rm -rf /", "cat < 'a; rm -rf /'"), ("-", "cat < -")],
 )
-async def test_a_file_is_read_and_its_name_never_run(room: RunningRoom, file: str, read: str) -> None:
+async def test_a_file_is_read_and_its_name_is_never_executed(room: RunningRoom, file: str, read: str) -> None:
     assert (await (await room.owner())("plant", capability=API, file=file))["read"] == read
 
 
-async def test_who_planted_is_not_proven_by_that_and_is_not_asked(room: RunningRoom) -> None:
+async def test_planting_a_value_proves_nothing_and_its_planter_is_not_probed(room: RunningRoom) -> None:
     (operator,) = await room.enroll("operator", role="operator")
     await operator("declare_capabilities", capabilities=[API])
     value = (await operator("plant", capability=API, file="/proof"))["value"]
@@ -246,7 +244,7 @@ async def test_who_planted_is_not_proven_by_that_and_is_not_asked(room: RunningR
     assert refusal["code"] == "not_allowed"
 
 
-async def test_the_planted_value_is_shown_once_and_stands_nowhere_else(
+async def test_the_planted_value_is_shown_once_and_is_nowhere_else(
     room: RunningRoom, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -306,7 +304,7 @@ async def test_a_value_that_a_member_gave_away_would_be_found(room: RunningRoom)
     assert set(places_of(room, value)) == {"log.summary", "message.summary", "message.text", "plant.value"}
 
 
-async def test_what_was_planted_is_listed_and_taken_back(room: RunningRoom, tmp_path: Path) -> None:
+async def test_plants_are_listed_and_removed(room: RunningRoom, tmp_path: Path) -> None:
     owner = await room.owner()
     (builder,) = await planted(room, tmp_path / "proof", "builder")
     found = json.loads((await builder.client.read_resource("teamroom://plants")).contents[1].text)
@@ -336,9 +334,7 @@ def test_an_answer_fits_one_nonce_one_member_and_one_value(
 
 @settings(deadline=None, max_examples=50)
 @given(hexes, names, st.text("abc 'd\\$`\"*-~", min_size=1, max_size=20), hexes)
-def test_the_command_prints_the_answer_whatever_the_file_is_called(
-    nonce: str, name: str, file: str, value: str
-) -> None:
+def test_the_command_prints_the_answer_for_any_file_name(nonce: str, name: str, file: str, value: str) -> None:
     with TemporaryDirectory() as folder:
         stands(Path(folder) / file, value)
         printed = run(answer_command(nonce, name, f"cat < {shlex.quote(file)}"), Path(folder))
@@ -349,7 +345,7 @@ times = st.none() | st.integers(0, 1000).map(float)
 
 
 @given(times, st.integers(60, 10**7).map(float), st.integers(0, 2000).map(float))
-def test_a_probe_is_due_before_a_proof_ends_and_never_for_its_whole_life(
+def test_a_probe_is_due_once_a_proof_has_expired_and_not_for_a_new_one(
     until: float | None, life: float, now: float
 ) -> None:
     if until is None or until <= now:

@@ -172,7 +172,7 @@ async def test_progress_of_a_call_arrives_before_its_answer(tmp_path: Path, era:
         assert told == [1]
 
 
-async def test_what_is_pushed_to_an_older_session_arrives(tmp_path: Path) -> None:
+async def test_pushes_to_an_older_session_arrive(tmp_path: Path) -> None:
     got: asyncio.Queue[Any] = asyncio.Queue()
     async with pushed_to(tmp_path, "legacy", got) as client, asyncio.timeout(BOUND_SECONDS):
         pushed = None
@@ -183,7 +183,7 @@ async def test_what_is_pushed_to_an_older_session_arrives(tmp_path: Path) -> Non
         assert pushed.params.uri == "teamroom://inbox"
 
 
-async def test_what_is_pushed_to_a_modern_listener_arrives(tmp_path: Path) -> None:
+async def test_pushes_to_a_modern_listener_arrive(tmp_path: Path) -> None:
     async with (
         pushed_to(tmp_path, "auto", asyncio.Queue()) as client,
         client.listen(resource_subscriptions=["teamroom://inbox"]) as pushes,
@@ -195,7 +195,7 @@ async def test_what_is_pushed_to_a_modern_listener_arrives(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_stdio_client_is_told_what_it_follows(tmp_path: Path, era: Era) -> None:
+async def test_a_stdio_client_gets_pushes_for_what_it_follows(tmp_path: Path, era: Era) -> None:
     async with running_room(tmp_path / "room", push_seconds=0) as room:
         await room.enroll("builder")
         owner = await room.owner()
@@ -271,7 +271,7 @@ async def test_it_answers_what_is_in_flight_when_standard_input_ends(tmp_path: P
         assert json.loads(out)["result"]["structuredContent"]["standing"] == "active"
 
 
-async def test_where_no_room_answers_the_client_is_told_to_run_up_and_is_connected_once_one_does(
+async def test_the_bridge_connects_its_client_once_a_room_answers(
     tmp_path: Path,
 ) -> None:
     folder = await room_that_closed(tmp_path)
@@ -286,7 +286,7 @@ async def test_where_no_room_answers_the_client_is_told_to_run_up_and_is_connect
     assert words.count("No room answers") == 2  # once each time it was away, not once a call
 
 
-async def test_an_older_session_goes_on_after_the_room_was_started_again_on_another_port(tmp_path: Path) -> None:
+async def test_an_older_session_continues_after_the_room_restarts_on_another_port(tmp_path: Path) -> None:
     folder = await room_that_closed(tmp_path)
     async with pipe(shell_of(folder), "--as", "builder") as bridge:
         async with running_room(folder) as room, announcing(room):
@@ -311,7 +311,7 @@ async def until_told(bridge: Pipe, room: RunningRoom) -> None:
     assert told.result()["params"]["uri"] == "teamroom://inbox"
 
 
-async def test_an_older_session_is_told_again_after_the_room_was_started_again(tmp_path: Path) -> None:
+async def test_an_older_session_gets_pushes_again_after_the_room_restarts(tmp_path: Path) -> None:
     folder = await room_that_closed(tmp_path)
     async with pipe(shell_of(folder), "--as", "builder") as bridge:
         async with running_room(folder) as room, announcing(room):
@@ -324,7 +324,7 @@ async def test_an_older_session_is_told_again_after_the_room_was_started_again(t
             await until_told(bridge, room)
 
 
-async def test_an_older_session_is_told_again_after_its_token_was_replaced(tmp_path: Path) -> None:
+async def test_an_older_session_gets_pushes_again_after_its_token_was_replaced(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", push_seconds=0) as room:
         await room.enroll("builder")
         keep(room.folder, "builder", room.tokens["builder"])
@@ -355,7 +355,7 @@ async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
 
 
 @promise("CTL3")
-async def test_a_killed_member_a_wrong_token_and_no_token_are_told_so(tmp_path: Path) -> None:
+async def test_a_killed_member_a_wrong_token_and_a_missing_token_each_get_their_own_refusal(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [builder] = await room.enroll("builder")
         keep(room.folder, "builder", room.tokens["builder"])
@@ -376,7 +376,7 @@ async def test_a_killed_member_a_wrong_token_and_no_token_are_told_so(tmp_path: 
         assert builder.name == "builder"
 
 
-async def test_a_token_that_was_replaced_in_its_file_is_taken_up_without_a_restart(tmp_path: Path) -> None:
+async def test_a_token_that_was_replaced_in_its_file_is_used_without_a_restart(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         await room.enroll("builder")
         keep(room.folder, "builder", room.tokens["builder"])
@@ -387,7 +387,7 @@ async def test_a_token_that_was_replaced_in_its_file_is_taken_up_without_a_resta
             assert "result" in await bridge.call("heartbeat")
 
 
-async def test_what_else_writes_to_standard_output_does_not_reach_the_client(tmp_path: Path) -> None:
+async def test_other_writes_to_standard_output_do_not_reach_the_client(tmp_path: Path) -> None:
     stray = """
 import asyncio
 from teamroom.clients.bridge.connect import protocol_only_on_stdout

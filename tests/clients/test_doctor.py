@@ -42,7 +42,7 @@ def lines(done: Done, about: str) -> list[dict[str, str]]:
 # ------------------------------------------------------------------ --fix
 
 
-async def test_what_others_could_read_is_made_private_and_said(tmp_path: Path) -> None:
+async def test_a_folder_that_others_can_read_is_made_private_and_reported(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         (room.folder / "members").mkdir(0o755)
         loose = [room.folder / "owner.token", room.folder / "room.key", room.folder / "members" / "builder.token"]
@@ -70,7 +70,7 @@ async def test_without_fix_nothing_of_it_is_changed(tmp_path: Path) -> None:
         assert (room.folder / "room.key").stat().st_mode & 0o777 == 0o644
 
 
-async def test_the_rights_of_what_a_link_leads_to_are_left_alone(tmp_path: Path) -> None:
+async def test_the_permissions_of_the_target_of_a_link_are_not_changed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
     elsewhere.chmod(0o644)
@@ -109,7 +109,7 @@ def test_the_address_of_a_server_that_runs_is_never_removed(tmp_path: Path) -> N
 # ------------------------------------------------------------------ --drill
 
 
-async def test_a_drill_shows_that_a_kill_binds_and_leaves_one_killed_member_however_often(tmp_path: Path) -> None:
+async def test_a_drill_shows_that_a_kill_takes_effect_and_leaves_only_one_killed_member(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         for _ in range(2):
             done = await shell_of(room).here("doctor", "--drill", "--json")
@@ -138,7 +138,7 @@ async def test_a_member_that_bears_the_drills_name_is_not_killed(tmp_path: Path)
         await bystander("heartbeat")
 
 
-async def test_a_kill_that_does_not_bind_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_kill_without_effect_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: the drill finds a door that lets a killed member's token in."""
     async with running_room(tmp_path / "room") as room:
         owner = await room.room.door.identify(room.owner_token)
@@ -160,7 +160,7 @@ def _enrolled(room: Any) -> str:
 # ------------------------------------------------------------------ what else it looks at
 
 
-async def test_the_newest_backup_is_told_with_its_age_and_one_that_was_changed_is_a_problem(tmp_path: Path) -> None:
+async def test_the_newest_backup_is_shown_with_its_age_and_a_changed_one_is_a_problem(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         shell = shell_of(room)
         [line] = lines(await shell.here("doctor", "--json"), "backups")
@@ -218,7 +218,7 @@ def test_the_defaults_do_not_contradict_each_other() -> None:
 
 
 @given(st.sampled_from(NOT_ABOVE), st.floats(0, 1e6), st.floats(0, 1e6))
-def test_a_pair_contradicts_itself_just_where_the_first_is_above_the_second(
+def test_two_settings_contradict_each_other_exactly_when_the_first_exceeds_the_second(
     pair: tuple[str, str], first: float, second: float
 ) -> None:
     low, high = pair
@@ -229,7 +229,7 @@ def test_a_pair_contradicts_itself_just_where_the_first_is_above_the_second(
     assert any(said.startswith(low) and high in said for said in contradictions(settings))
 
 
-def test_all_of_it_fits_into_a_terminal_of_80_columns(tmp_path: Path) -> None:
+def test_the_report_fits_into_a_terminal_of_80_columns(tmp_path: Path) -> None:
     with up(tmp_path / "room") as room:
         shown = room.shell.on_terminal("doctor", "--drill", columns=80)
         assert shown.code == 0, shown.out

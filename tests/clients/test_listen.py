@@ -104,7 +104,7 @@ def wake(room: WatchedRoom, text: str) -> str:
     return str(room.act("asker", "post_message", text=text, to=["builder"])["message"])
 
 
-def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_counts_as_seen_then(room: WatchedRoom) -> None:
+def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowledged(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
         hears(room)
         assert told(room) == [], "nothing waited"
@@ -123,7 +123,7 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_counts_as_seen_
         assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [second]
 
 
-def test_what_waited_before_it_began_and_what_failed_is_told_again(room: WatchedRoom) -> None:
+def test_earlier_wakes_and_failed_wakes_are_delivered_again(room: WatchedRoom) -> None:
     code = room.folder / "told.code"
     code.write_text("1")
     message = wake(room, "look")
@@ -138,7 +138,7 @@ def test_what_waited_before_it_began_and_what_failed_is_told_again(room: Watched
         assert len(told(room)) == 2, "it was seen"
 
 
-def test_the_newest_listener_lives_and_the_older_says_so_and_ends(room: WatchedRoom) -> None:
+def test_the_newest_listener_is_live_and_the_older_one_reports_it_and_exits(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as older:
         hears(room)
         with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as newer:
@@ -148,7 +148,7 @@ def test_the_newest_listener_lives_and_the_older_says_so_and_ends(room: WatchedR
             assert newer.poll() is None
 
 
-def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(room: WatchedRoom) -> None:
+def test_the_newest_listener_is_live_even_if_the_older_one_was_busy(room: WatchedRoom) -> None:
     ran, may_end = room.folder / "ran", room.folder / "may end"
     with listening(room, WORKS_UNTIL_IT_MAY_END, str(may_end), into="ran") as older:
         hears(room)
@@ -168,7 +168,7 @@ def test_the_newest_listener_lives_also_when_the_older_one_was_busy_meanwhile(ro
     assert ran.read_text() == "ran\n"
 
 
-def test_a_paused_listener_runs_nothing_and_goes_on_with_what_came_meanwhile(room: WatchedRoom) -> None:
+def test_a_paused_listener_runs_nothing_and_continues_with_the_wakes_of_the_pause(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
         room.owner("pause", target="builder", reason="lunch")
@@ -194,7 +194,7 @@ def test_a_kill_ends_the_listener_and_its_command(room: WatchedRoom) -> None:
 
 
 @pytest.mark.parametrize("stay", [False, True])
-def test_it_ends_with_who_started_it_unless_it_is_to_stay(room: WatchedRoom, stay: bool) -> None:
+def test_the_listener_ends_with_its_starter_unless_it_should_stay(room: WatchedRoom, stay: bool) -> None:
     flag = ["--stay"] if stay else []
     command = [TEAMROOM, "listen", "--as", "builder", *flag, "--", sys.executable, "-c", "pass"]
     starts = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
@@ -214,7 +214,7 @@ def test_it_ends_with_who_started_it_unless_it_is_to_stay(room: WatchedRoom, sta
 
 
 @pytest.mark.parametrize(("slow", "stay"), [("teamroom", False), ("typer", False), ("typer", True)])
-def test_it_ends_with_who_started_it_also_while_it_starts(room: WatchedRoom, slow: str, stay: bool) -> None:
+def test_the_listener_ends_with_its_starter_even_during_its_own_start(room: WatchedRoom, slow: str, stay: bool) -> None:
     (room.folder / "sitecustomize.py").write_text(LOADS_UNTIL_ITS_PARENT_ENDS)
     starting = room.folder / "starting"
     starter = shell(room).with_(PYTHONPATH=str(room.folder), STARTING=str(starting), SLOW=slow)
@@ -239,7 +239,7 @@ def test_it_ends_with_who_started_it_also_while_it_starts(room: WatchedRoom, slo
     until(lambda: not lives(number), "it ended")
 
 
-def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
+def test_listeners_return_after_the_room_restarts(room: WatchedRoom) -> None:
     port = room.url.rpartition(":")[2]
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
@@ -253,7 +253,7 @@ def test_a_room_that_restarts_is_listened_to_again(room: WatchedRoom) -> None:
             until(lambda: len(told(room)) == 1, "the command ran")
 
 
-def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None:
+def test_listeners_return_after_the_room_was_restored(room: WatchedRoom) -> None:
     port = room.url.rpartition(":")[2]
     folder = Shell(room.folder, {"TEAMROOM_DATA": str(room.folder / "room")})
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
@@ -273,7 +273,7 @@ def test_a_room_that_was_restored_is_listened_to_anew(room: WatchedRoom) -> None
             assert process.poll() is None
 
 
-def test_it_listens_as_the_member_of_its_token_and_with_a_command_that_is_there(room: WatchedRoom) -> None:
+def test_the_listener_refuses_another_members_token_and_a_missing_command(room: WatchedRoom) -> None:
     done = shell(room, "asker").run("listen", "--as", "builder", "--", "true")
     assert (done.code, "belongs to @asker" in done.err) == (NOT_AUTHORISED, True)
     done = shell(room).run("listen", "--as", "builder", "--", "no-such-command")

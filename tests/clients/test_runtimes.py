@@ -108,7 +108,7 @@ def test_the_example_is_right_and_shows_every_key(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(set(LINES) - {"runtime", "start", "restart"}))
-def test_each_line_that_a_refusal_shows_is_right(folder: Path, key: str) -> None:
+def test_each_line_that_a_refusal_suggests_is_valid(folder: Path, key: str) -> None:
     path = folder / "runtimes.toml"
     own = key in Runtime.model_fields
     path.write_text(f'{"" if own else LINES[key]}\n[runtime.builder]\nstart = ["x"]\n{LINES[key] if own else ""}\n')
@@ -134,7 +134,7 @@ def test_each_line_that_a_refusal_shows_is_right(folder: Path, key: str) -> None
         ("[runtime.b\n", "is not valid TOML", "Correct that line"),
     ],
 )
-def test_what_is_wrong_is_refused_with_the_line_that_is_right(folder: Path, text: str, why: str, fix: str) -> None:
+def test_a_wrong_line_of_a_config_is_refused_with_a_correct_one(folder: Path, text: str, why: str, fix: str) -> None:
     failure = wrong(folder, text)
     assert why in failure.why
     assert fix in failure.fix
@@ -149,7 +149,7 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(folder: Path) -> None:
     assert "BUILDER_TOKEN, which is not set" in unset.why
 
 
-def test_a_check_starts_nothing_and_says_what_would_be_done(folder: Path) -> None:
+def test_a_check_starts_nothing_and_shows_what_would_be_done(folder: Path) -> None:
     (folder / "runtimes.toml").write_text(f"[runtime.builder]\nstart = {json.dumps(list(python(STAYS)))}\nport = 1\n")
     done = Shell(folder).now("watch", "--check", "--json", "--config", str(folder / "runtimes.toml"))
     (line,) = done.json["runtimes"]
@@ -167,7 +167,7 @@ def test_a_check_starts_nothing_and_says_what_would_be_done(folder: Path) -> Non
 # ------------------------------------------------------------------ the machine
 
 
-async def test_a_runtime_gets_no_token_but_its_own(folder: Path) -> None:
+async def test_a_runtime_gets_only_its_own_token(folder: Path) -> None:
     given = {"PATH": os.environ["PATH"], "TEAMROOM_TOKEN": "the watchdog's", "MINE": "mine", "HARMLESS": "yes"}
     out = folder / "out"
     script = f"import json, os; open({str(out)!r}, 'w').write(json.dumps(dict(os.environ)))"
@@ -178,7 +178,7 @@ async def test_a_runtime_gets_no_token_but_its_own(folder: Path) -> None:
     assert found["HARMLESS"] == "yes"
 
 
-def test_what_one_runtime_is_given_under_another_name_is_its_own_and_no_other_gets_a_token(folder: Path) -> None:
+def test_a_renamed_variable_reaches_only_its_own_runtime(folder: Path) -> None:
     surroundings = {"PATH": "/bin", "HOME": "/root", "BUILDERS": "b", "TESTERS": "t", "KEY_1": "k", "SPARE": TOKEN}
     builder = {"TEAMROOM_TOKEN": "BUILDERS", "PATH": "PATH", "HOME": "HOME", "API_KEY": "KEY_1", "SPARE": "SPARE"}
     given = {"builder": builder, "tester": {"TEAMROOM_TOKEN": "TESTERS"}}
@@ -189,7 +189,7 @@ def test_what_one_runtime_is_given_under_another_name_is_its_own_and_no_other_ge
     assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t"}
 
 
-async def test_what_is_ended_goes_with_all_that_it_started_also_when_its_leader_is_gone(folder: Path) -> None:
+async def test_ending_a_process_ends_its_group_even_if_the_leader_is_gone(folder: Path) -> None:
     child_file = folder / "child"
     dog = machine(folder, start=python(FORKS, str(child_file)))
     for leader_dies_first in (False, True):
@@ -207,7 +207,7 @@ async def test_what_is_ended_goes_with_all_that_it_started_also_when_its_leader_
         assert not lives(child)
 
 
-async def test_a_process_that_has_the_number_of_another_is_never_ended(folder: Path) -> None:
+async def test_a_process_that_reuses_the_id_of_another_is_never_ended(folder: Path) -> None:
     dog = machine(folder, start=python(STAYS))
     with subprocess.Popen(python(STAYS), start_new_session=True) as stranger:  # noqa: ASYNC220
         known = Started.of(processes()[stranger.pid], processes())
@@ -234,7 +234,7 @@ async def test_a_later_watchdog_knows_what_an_earlier_one_started(folder: Path) 
     assert later.left_running() == []
 
 
-async def test_a_later_watchdog_knows_what_one_of_an_earlier_version_started(folder: Path) -> None:
+async def test_a_watchdog_knows_what_an_earlier_version_started(folder: Path) -> None:
     await machine(folder, start=python(STAYS)).start("builder")
     record = folder / "runtimes.state" / "builder.json"
     number = json.loads(record.read_text())["id"]
@@ -265,7 +265,7 @@ async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: p
     assert not lives(number)
 
 
-async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_cannot_be_recorded_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dog = machine(folder, start=python(FORKS, str(folder / "child")))
     record, flag = folder / "runtimes.state" / "builder.json", ps_in_the_way(folder, monkeypatch, FAILING_PS)
     for why in ("Is a directory", "Processes cannot be listed: ps shows none"):
@@ -284,7 +284,7 @@ async def test_what_cannot_be_remembered_is_ended_again(folder: Path, monkeypatc
     assert len(dog.left_running()) == 1
 
 
-async def test_a_child_whose_record_was_taken_away_is_known_and_ended(folder: Path) -> None:
+async def test_a_child_process_whose_record_was_removed_is_found_and_ended(folder: Path) -> None:
     dog = machine(folder, start=python(STAYS))
     await dog.start("builder")
     (folder / "runtimes.state" / "builder.json").unlink()
@@ -295,7 +295,7 @@ async def test_a_child_whose_record_was_taken_away_is_known_and_ended(folder: Pa
     assert (await dog.look("builder")).found == "it was not started here yet"
 
 
-async def test_a_port_a_pid_file_and_a_check_each_say_what_is_wrong(folder: Path) -> None:
+async def test_a_port_a_pid_file_and_a_check_each_report_what_is_wrong(folder: Path) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -331,7 +331,7 @@ async def test_commands_are_bounded_in_time_and_output_and_no_shell_reads_them(f
     assert log.stat().st_size == 0
 
 
-async def test_a_command_that_leaves_something_behind_breaks_no_pipe_of_it(folder: Path) -> None:
+async def test_a_command_does_not_break_the_pipe_of_a_process_that_it_leaves_behind(folder: Path) -> None:
     done = folder / "done"
     stays = f"import time; time.sleep(0.5); print('x', flush=True); open({str(done)!r}, 'w').write('wrote')"
     leaves = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {stays!r}]); os._exit(0)"
@@ -368,7 +368,7 @@ def test_processes_are_found_by_their_command_lines_and_one_with_its_parent_coun
         ({"last_call": None}, False),
     ],
 )
-def test_only_what_the_room_saw_after_the_restart_is_a_sign_of_a_member(now: dict[str, Any], is_sign: bool) -> None:
+def test_only_calls_after_the_restart_count_as_a_sign_of_a_member(now: dict[str, Any], is_sign: bool) -> None:
     known = Before("2026-11-27T10:00:00Z", "", False)
     member = {"presence": "live", "last_call": "2026-11-27T10:00:00Z", "last_progress": None, "listening": False}
     assert (known.sign({**member, **now}) is not None) is is_sign

@@ -82,7 +82,7 @@ def test_a_header_carries_any_text_as_the_sdk_writes_and_reads_it(text: str) -> 
         ("", b""),
     ],
 )
-def test_an_answer_that_is_none_is_said_in_words(kind: str, body: bytes) -> None:
+def test_an_invalid_answer_is_reported_in_words(kind: str, body: bytes) -> None:
     with pytest.raises(Failure, match="is not a room"):
         protocol.read_answer("http://127.0.0.1:1/mcp", kind, body)
 
@@ -108,7 +108,7 @@ async def test_the_python_client_calls_tools_and_reads_resources(room: RunningRo
     await anyio.to_thread.run_sync(work)
 
 
-async def test_a_person_is_asked_before_what_cannot_be_undone_and_their_answer_is_carried(room: RunningRoom) -> None:
+async def test_a_person_is_asked_before_irreversible_acts_and_their_answer_is_passed_on(room: RunningRoom) -> None:
     [bot] = await room.enroll("bot")
     owner = await room.owner()
     chat = (await owner("enroll", name="olga", label="chat"))["token"]
@@ -205,7 +205,7 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_a_room_elsewhere_is_reached_through_the_proxy_and_one_on_this_machine_never(
+def test_a_remote_room_is_reached_through_the_proxy_and_a_local_one_never(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
@@ -220,7 +220,7 @@ def test_a_room_elsewhere_is_reached_through_the_proxy_and_one_on_this_machine_n
         assert len(seen) == 1
 
 
-def test_a_connection_that_was_idle_for_long_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_for_long_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -93,7 +93,7 @@ async def test_the_stream_is_read_from_its_end_or_after_a_number_in_order_and_on
     assert (await shell.here("stream", "--after", "120")).out.splitlines()[0].endswith("message 118")
 
 
-async def test_a_followed_stream_shows_entries_as_they_come_one_a_line(room: RunningRoom, shell: Shell) -> None:
+async def test_a_followed_stream_shows_each_new_entry_on_one_line(room: RunningRoom, shell: Shell) -> None:
     owner = await room.owner()
 
     process = await asyncio.create_subprocess_exec(
@@ -152,7 +152,7 @@ async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom,
 
 
 @promise("ID4")
-async def test_a_saved_token_lies_in_a_private_file_and_is_not_printed(room: RunningRoom, shell: Shell) -> None:
+async def test_a_saved_token_is_in_a_private_file_and_is_not_printed(room: RunningRoom, shell: Shell) -> None:
     for words in ((), ("--rotate", "--json")):
         done = await shell.here("enroll", "builder", "--save", *words)
         path = room.folder / "members" / "builder.token"
@@ -164,7 +164,7 @@ async def test_a_saved_token_lies_in_a_private_file_and_is_not_printed(room: Run
 
 
 @promise("ID4")
-async def test_a_token_that_could_not_be_saved_is_not_made(room: RunningRoom, shell: Shell) -> None:
+async def test_a_token_that_cannot_be_saved_is_not_issued(room: RunningRoom, shell: Shell) -> None:
     (room.folder / "members").write_text("in the way")
     before = len(room.entries())
     done = await shell.here("enroll", "builder", "--save")
@@ -184,11 +184,11 @@ async def test_the_options_of_enroll_reach_the_room(room: RunningRoom, shell: Sh
 
 
 @pytest.mark.parametrize("span", ["", "soon", "-1", "0", "1y", "1e3", "١٢"])
-async def test_a_span_that_is_none_is_refused_as_usage(shell: Shell, span: str) -> None:
+async def test_a_malformed_span_is_refused_as_a_usage_error(shell: Shell, span: str) -> None:
     assert (await shell.here("pause", "room", "--reason", "x", f"--for={span}")).code == 2
 
 
-async def test_pause_and_resume_bind_and_let_go(room: RunningRoom, shell: Shell) -> None:
+async def test_a_pause_stops_a_member_and_a_resume_lets_it_act_again(room: RunningRoom, shell: Shell) -> None:
     [builder] = await room.enroll("builder")
     assert "builder is paused until " in (await shell.here("pause", "builder", "--reason", "x", "--for", "2h")).out
     mine = shell.with_(TEAMROOM_TOKEN=room.tokens["builder"])
@@ -216,7 +216,7 @@ async def test_kill_without_a_terminal_needs_yes_and_does_nothing_without(room: 
 
 
 @promise("CTL7")
-async def test_kill_on_a_terminal_names_exactly_whom_and_asks(room: RunningRoom, shell: Shell) -> None:
+async def test_kill_on_a_terminal_names_the_member_and_asks(room: RunningRoom, shell: Shell) -> None:
     [builder] = await room.enroll("builder")
 
     async def kill(answer: str) -> tuple[int, str]:
@@ -237,7 +237,7 @@ async def test_kill_on_a_terminal_names_exactly_whom_and_asks(room: RunningRoom,
 # ------------------------------------------------------------------ refusals and exit codes
 
 
-async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_asked_for(shell: Shell) -> None:
+async def test_a_refusal_is_printed_on_standard_error_and_with_an_option_as_json(shell: Shell) -> None:
     done = await shell.here("board", "T-99")
     assert (done.code, done.out) == (1, "")
     assert done.err == (
@@ -261,9 +261,7 @@ async def test_a_refusal_is_said_on_standard_error_and_as_json_where_that_was_as
         (("board", "--state", "lost"), "Run `teamroom board --help` to see its options."),
     ],
 )
-async def test_what_to_do_about_a_refusal_names_commands_of_the_shell(
-    shell: Shell, words: tuple[str, ...], fix: str
-) -> None:
+async def test_the_fix_of_a_refusal_names_commands_of_the_shell(shell: Shell, words: tuple[str, ...], fix: str) -> None:
     done = await shell.here(*words)
     assert done.err.partition("\nFix: ")[2] == f"{fix}\n"
 
@@ -282,7 +280,7 @@ def test_words_that_name_no_command_of_the_shell_stay_as_they_are(fix: str) -> N
     assert with_commands(fix) == fix
 
 
-async def test_the_log_of_who_is_not_there_is_refused_and_of_who_did_nothing_is_empty(
+async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_one_are_empty(
     room: RunningRoom, shell: Shell
 ) -> None:
     await room.enroll("quiet")
@@ -311,7 +309,7 @@ async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool
     assert {tool for tool in COMMANDS if "://" not in tool} <= tools
 
 
-async def test_the_exit_code_says_what_kept_the_command(room: RunningRoom, shell: Shell, tmp_path: Path) -> None:
+async def test_the_exit_code_says_why_a_command_failed(room: RunningRoom, shell: Shell, tmp_path: Path) -> None:
     await room.enroll("builder")
     nowhere = f"http://127.0.0.1:{free_port()}"
     wrong = token_file(tmp_path / "wrong", "tr_" + "0" * 64)
@@ -338,7 +336,7 @@ async def test_the_exit_code_says_what_kept_the_command(room: RunningRoom, shell
         assert TOKEN.search(done.out + done.err) is None
 
 
-async def test_a_server_that_is_no_room_is_said_in_words(tmp_path: Path) -> None:
+async def test_a_server_that_is_not_a_room_is_reported_in_words(tmp_path: Path) -> None:
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
@@ -355,7 +353,7 @@ async def test_a_server_that_is_no_room_is_said_in_words(tmp_path: Path) -> None
     assert "internal error" not in done.err
 
 
-def test_a_token_in_an_unforeseen_error_is_struck_out() -> None:
+def test_a_token_in_an_unexpected_error_is_replaced() -> None:
     token = "tr_" + "ab" * 32
     assert token not in without_tokens(f"header Bearer {token}, {token}")
     assert without_tokens("no token here") == "no token here"
@@ -364,9 +362,7 @@ def test_a_token_in_an_unforeseen_error_is_struck_out() -> None:
 # ------------------------------------------------------------------ how it looks
 
 
-async def test_in_a_pipe_there_are_aligned_words_and_no_colours_whatever_the_environment_wishes(
-    room: RunningRoom, shell: Shell
-) -> None:
+async def test_output_in_a_pipe_is_aligned_and_has_no_colours(room: RunningRoom, shell: Shell) -> None:
     await busy_board(room)
     wishing = shell.with_(FORCE_COLOR="1", CLICOLOR_FORCE="1", TERM="xterm-256color", COLUMNS="40")
     board = (await wishing.process("board")).out
@@ -426,7 +422,7 @@ async def test_the_reminders_of_a_task_are_shown_in_the_words_that_agents_read(r
 
 
 @promise("SAF2")
-async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRoom, shell: Shell) -> None:
+async def test_texts_of_members_are_shown_as_text_in_every_view(room: RunningRoom, shell: Shell) -> None:
     owner = await room.owner()
     await owner("create_task", title="[red]x[/red] [link=file:///etc]y[/link] :bomb:", detail="[bold]\n  two\n\ttabs")
     await owner("post_message", text="[blink]look[/blink]")
@@ -441,7 +437,7 @@ async def test_what_members_wrote_is_shown_as_text_in_every_view(room: RunningRo
 
 
 @promise("SAF2")
-def test_characters_that_steer_a_terminal_are_written_as_escapes() -> None:
+def test_characters_that_control_a_terminal_are_printed_as_escapes() -> None:
     shown = plain(STEERING)
     assert all(character.isprintable() for character in shown)
     assert "\\x1b]0;owned\\x07" in shown
@@ -455,7 +451,7 @@ def test_characters_that_steer_a_terminal_are_written_as_escapes() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(-5, "0 s"), (59, "59 s"), (61, "1 min"), (3600, "60 min"), (7200, "2 h"), (200_000, "2 d")]
 )
-def test_spans_are_said_in_few_words(seconds: float, words: str) -> None:
+def test_spans_are_written_in_few_words(seconds: float, words: str) -> None:
     assert until("1970-01-01T00:00:00Z", now=-seconds) == words
 
 
@@ -482,9 +478,17 @@ async def test_help_names_every_command(shell: Shell) -> None:
     for command in ("up", "enroll", "revoke", "pause", "resume", "kill", "board", "stream", "roster", "receipts",
                     "verify", "doctor", "connect"):  # fmt: skip
         assert f"\n  {command} " in done.out
+    assert not [line for line in done.out.splitlines() if line.startswith("  ") and line.endswith("...")]
 
 
-async def test_the_shell_finds_the_room_by_its_settings_where_nothing_else_says_where(tmp_path: Path) -> None:
+async def test_help_names_arguments_without_the_types_of_python(shell: Shell) -> None:
+    done = await shell.here("attest", "--help")
+    assert "attest [OPTIONS] NAME CAPABILITY…" in done.out
+    assert "[OPTIONS] [TASK]" in (await shell.here("board", "--help")).out
+    assert "<" not in done.out
+
+
+async def test_the_shell_finds_the_room_by_its_settings_as_a_last_resort(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder)})
         with contextlib.suppress(FileNotFoundError):

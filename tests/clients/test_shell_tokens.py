@@ -69,12 +69,12 @@ def test_inside_a_harness_an_agents_own_token_is_used(folder: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("value", ["", " ", "two words", "tr_\x1b[31m", "tr_é"])
-def test_a_token_variable_that_is_set_and_holds_none_never_means_the_owner(folder: Path, value: str) -> None:
+def test_a_token_variable_without_a_token_never_falls_back_to_the_owner(folder: Path, value: str) -> None:
     failure = refused(place(folder, on_terminal=True, environment={"TEAMROOM_TOKEN": value}))
     assert failure.why == "TEAMROOM_TOKEN contains no token."
 
 
-def test_a_token_file_goes_before_the_variable_and_the_variable_before_the_owner(folder: Path, tmp_path: Path) -> None:
+def test_a_token_file_overrides_the_variable_and_the_variable_overrides_the_owner(folder: Path, tmp_path: Path) -> None:
     mine = token_file(tmp_path / "mine", MINE)
     other = {"TEAMROOM_TOKEN": "tr_" + "2" * 64}
     assert token(place(folder, token_file=mine, environment=other)) == MINE
@@ -82,7 +82,7 @@ def test_a_token_file_goes_before_the_variable_and_the_variable_before_the_owner
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_token_file_that_others_can_read_is_refused_with_the_command_that_mends_it(folder: Path, mode: int) -> None:
+def test_a_token_file_that_others_can_read_is_refused_with_the_command_that_fixes_it(folder: Path, mode: int) -> None:
     path = folder / OWNER_TOKEN
     path.chmod(mode)
     failure = refused(place(folder))
@@ -92,7 +92,7 @@ def test_a_token_file_that_others_can_read_is_refused_with_the_command_that_mend
     assert token(place(folder)) == OWNERS
 
 
-def test_a_token_file_that_is_missing_or_no_text_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_token_file_that_is_missing_or_not_text_is_refused(folder: Path, tmp_path: Path) -> None:
     assert "There is no token file" in refused(place(folder, token_file=tmp_path / "nowhere")).why
     binary = tmp_path / "binary"
     binary.write_bytes(bytes(range(256)))
@@ -111,7 +111,7 @@ def test_connect_takes_the_members_own_token_and_never_the_owners(folder: Path) 
 
 
 @pytest.mark.parametrize("name", ["../owner", "a/b", "", ".", "..", "-x", "x" * 33])
-def test_a_name_that_leads_out_of_the_members_folder_is_refused(folder: Path, name: str) -> None:
+def test_a_name_that_is_a_path_out_of_the_folder_of_members_is_refused(folder: Path, name: str) -> None:
     (folder / "members").mkdir(mode=0o700)
     with pytest.raises(Failure, match="is not a valid member name"):
         member_token(place(folder), name)

@@ -18,7 +18,7 @@ from teamroom.server.announcement import announced
 from teamroom.server.store.folder import locked, make_private
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
-from tests.support.rooms import running_room
+from tests.support.rooms import BOUND_SECONDS, running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
 
 pytestmark = house
@@ -104,9 +104,9 @@ def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path,
 
             thread = threading.Thread(target=listen)
             thread.start()
-            assert opened.wait(10)
+            assert opened.wait(BOUND_SECONDS)
             code, took = room.stop(number)
-            thread.join(10)
+            thread.join(BOUND_SECONDS)
         assert code == 0
         assert took < 2
         assert ended.is_set()
@@ -126,7 +126,7 @@ def open_session(http: httpx2.Client) -> dict[str, str]:
     return {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-06-18"}
 
 
-def test_a_second_server_on_the_folder_is_refused_and_told_who_has_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_second_server_on_the_folder_is_refused_with_the_address_of_the_first(shell: Shell, tmp_path: Path) -> None:
     make_private(tmp_path / "room")
     with locked(tmp_path / "room", "http://127.0.0.1:8765"):
         for port in ("0", str(free_port())):
@@ -136,7 +136,7 @@ def test_a_second_server_on_the_folder_is_refused_and_told_who_has_it(shell: She
             assert "Fix: " in done.err
 
 
-async def test_on_a_taken_port_of_its_own_folder_the_running_server_is_named_too(tmp_path: Path) -> None:
+async def test_a_port_taken_by_the_folders_own_server_names_that_server(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder)})
         done = await shell.process("up", "--port", str(room.room.settings.port))
@@ -155,7 +155,7 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, take
     assert "teamroom up --port N" in done.err
 
 
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
     (tmp_path / "room").chmod(0o755)
     done = shell.now("up", "--port", "0")
@@ -172,7 +172,7 @@ def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it
         ("no_such_setting = 1", {}, "no_such_setting"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named_with_its_source(
+def test_an_impossible_setting_is_named_with_its_source(
     shell: Shell, tmp_path: Path, toml: str, variables: dict[str, str], words: str
 ) -> None:
     make_private(tmp_path / "room")
@@ -183,7 +183,7 @@ def test_a_setting_that_cannot_be_is_named_with_its_source(
     assert "Traceback" not in done.err
 
 
-async def test_a_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+async def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         path = room.room.store.path
     with sqlite3.connect(path) as outside:
@@ -207,7 +207,7 @@ async def test_a_damaged_file_is_named_without_a_traceback(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga"])
-def test_an_owner_that_is_no_name_is_refused_as_usage(shell: Shell, owner: str) -> None:
+def test_an_invalid_name_of_the_owner_is_refused_as_a_usage_error(shell: Shell, owner: str) -> None:
     done = shell.now("up", "--port", "0", "--owner", owner)
     assert done.code == 2
     assert "\x1b" not in done.err
@@ -224,5 +224,5 @@ def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, mon
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "many"])
-def test_a_port_that_cannot_be_is_refused_as_usage(shell: Shell, port: str) -> None:
+def test_an_impossible_port_is_refused_as_a_usage_error(shell: Shell, port: str) -> None:
     assert shell.now("up", f"--port={port}").code == 2

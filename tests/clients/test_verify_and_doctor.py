@@ -66,7 +66,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @promise("LOG3")
-async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path: Path) -> None:
+async def test_an_unchanged_log_verifies_and_is_left_as_it_was(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     before = contents(folder)
     done = verify(folder)
@@ -97,7 +97,7 @@ async def test_a_log_that_nobody_touched_verifies_and_is_left_as_it_was(tmp_path
         ),
     ],
 )
-async def test_a_change_a_gap_and_a_cut_are_found_and_the_first_bad_number_is_named(
+async def test_a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named(
     tmp_path: Path, statements: list[str], first_bad: int, why: str
 ) -> None:
     folder = await closed_room(tmp_path)
@@ -143,7 +143,7 @@ async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: 
 
 
 @promise("LOG3")
-async def test_a_seal_that_was_forged_or_is_none_is_found(tmp_path: Path) -> None:
+async def test_a_seal_that_is_forged_or_invalid_is_found(tmp_path: Path) -> None:
     folder = await closed_room(tmp_path)
     seal = folder / "seal.json"
     whole = json.loads(seal.read_text())
@@ -169,7 +169,9 @@ async def test_the_log_verifies_while_the_room_runs_and_grows(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all" * 300])
-async def test_a_folder_without_a_room_and_a_damaged_database_are_said_in_words(tmp_path: Path, damage: bytes) -> None:
+async def test_a_folder_without_a_room_and_a_damaged_database_are_explained_in_words(
+    tmp_path: Path, damage: bytes
+) -> None:
     nowhere = verify(tmp_path / "nowhere")
     assert (nowhere.code, "There is no room in" in nowhere.err) == (1, True)
     folder = await closed_room(tmp_path)
@@ -216,7 +218,7 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
 
 
 @promise("SAF7")
-async def test_it_says_that_what_runs_as_the_owners_user_can_read_the_owners_files(tmp_path: Path) -> None:
+async def test_doctor_warns_that_programs_of_the_owners_user_can_read_the_owners_token(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         [line] = lines(await doctor(room), "same user")
         assert line["level"] == "warning"
@@ -236,7 +238,7 @@ async def test_it_says_that_what_runs_as_the_owners_user_can_read_the_owners_fil
         (lambda folder: (folder / "room.toml").write_text("wip_cap = 0"), "settings", "Correct it"),
     ],
 )
-async def test_what_is_wrong_with_the_folder_is_a_problem_with_its_fix(
+async def test_each_problem_of_the_folder_has_a_fix(
     tmp_path: Path, break_it: Callable[[Path], object], about: str, fix: str
 ) -> None:
     async with running_room(tmp_path / "room") as room:
@@ -296,7 +298,7 @@ async def test_a_clock_behind_the_log_is_a_problem(tmp_path: Path) -> None:
 
 
 @promise("SAF7")
-async def test_inside_an_agents_session_no_act_is_tried_with_the_owners_token(tmp_path: Path) -> None:
+async def test_inside_an_agents_session_the_owners_token_is_never_tried(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         found = await doctor(room, CLAUDECODE="1")
         [act] = lines(found, "act")
@@ -311,5 +313,5 @@ async def test_inside_an_agents_session_no_act_is_tried_with_the_owners_token(tm
     [("3.40.1", False), ("3.44.5", False), ("3.44.6", True), ("3.45.0", False), ("3.50.6", False), ("3.50.7", True),
      ("3.51.2", False), ("3.51.3", True), ("3.52.0", True), ("4.0.0", True)],
 )  # fmt: skip
-def test_the_releases_of_sqlite_with_the_wal_reset_fault_are_known(version: str, mended: bool) -> None:
+def test_the_releases_of_sqlite_with_the_wal_reset_bug_are_known(version: str, mended: bool) -> None:
     assert has_wal_reset_fix(tuple(int(part) for part in version.split("."))) is mended

@@ -89,7 +89,7 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
 
 
 @promise("PRS4")
-def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: WatchedRoom) -> None:
+def test_a_person_can_have_a_healthy_runtime_restarted(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         first = room.pid_file("builder").read_text()
@@ -100,7 +100,7 @@ def test_what_a_person_asks_for_is_restarted_however_well_it_looks(room: Watched
 
 
 @promise("PRS4")
-def test_a_runtime_that_runs_from_elsewhere_is_left_and_told_of_once(room: WatchedRoom) -> None:
+def test_a_runtime_that_was_started_elsewhere_is_left_alone_and_reported_once(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
     first = int(room.pid_file("builder").read_text())
@@ -156,7 +156,7 @@ def is_heard(member: dict[str, Any]) -> bool:
 
 
 @promise("PRS4")
-def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_asked_is(room: WatchedRoom) -> None:
+def test_after_a_repair_request_a_call_is_a_sign_of_life_and_declared_work_is_not(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
@@ -178,7 +178,7 @@ def test_declared_work_is_no_sign_of_a_member_but_a_call_since_its_repair_was_as
 
 
 @promise("PRS4")
-def test_a_short_fault_of_a_check_ends_no_declared_work(room: WatchedRoom) -> None:
+def test_a_check_that_fails_briefly_ends_no_declared_work(room: WatchedRoom) -> None:
     faults = [room.folder / "first fault", room.folder / "second fault"]
     check = ["sh", "-c", '! rm "$0" && ! rm "$1"', *map(str, faults)]
     with room.watching("rex", room.config(room.runtime("builder", WORKS_SILENTLY, check=check))) as dog:
@@ -231,13 +231,13 @@ def done(room: WatchedRoom, since: int) -> bool:
 
 def left_given_up(task: str) -> str:
     return (
-        f"@builder was given up ({task}), and its owner was notified. It is left alone until it acts, or until "
-        f"a person requests its repair (the tool repair)."
+        f"The watchdog gave up on @builder ({task}), and its owner was notified. It does nothing more until "
+        f"@builder acts or a person requests a repair (the tool repair)."
     )
 
 
 @promise("PRS4")
-def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_more(room: WatchedRoom) -> None:
+def test_after_three_restarts_the_owner_is_notified_once_and_no_more_restarts_follow(room: WatchedRoom) -> None:
     config = room.config(room.runtime("builder", DIES))
     with room.watching("rex", config) as dog:
         task = dog.until("gave_up")["task"]
@@ -253,7 +253,7 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
     (message,) = room.owner("read_messages", ids=[alert["subject"]])["messages"]
     assert (alert["reason"], message["task"]) == ("alert", task)
     assert message["text"].count("ended with 3") == 3
-    assert "Check it, then request its repair or start it yourself." in message["text"]
+    assert "Check it, then request a repair or start it yourself." in message["text"]
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
@@ -263,7 +263,7 @@ def test_after_three_restarts_the_owner_is_told_once_and_nobody_restarts_it_any_
 
 
 @promise("PRS4")
-def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it(room: WatchedRoom) -> None:
+def test_a_repair_that_was_given_up_is_made_once_more_for_each_request_of_a_person(room: WatchedRoom) -> None:
     mended = room.folder / "mended"
     script = f"import os, sys\nif not os.path.exists({str(mended)!r}): sys.exit(3)\n{LISTENS}"
     with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
@@ -284,7 +284,7 @@ def test_what_was_given_up_is_restarted_once_more_each_time_a_person_asks_for_it
 
 
 @promise("PRS4")
-def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
+def test_the_owner_learns_which_restarts_are_from_earlier_repairs_and_where_the_output_is(room: WatchedRoom) -> None:
     ends = room.folder / "ends"
     script = f"import os, sys\nif os.path.exists({str(ends)!r}): sys.exit(3)\n{LISTENS}"
     with room.watching("rex", room.config(room.runtime("builder", script))) as dog:
@@ -293,12 +293,12 @@ def test_the_owner_is_told_which_restarts_are_of_earlier_repairs_and_where_the_o
         kill_9(room, "builder")
         dog.until("gave_up")
         output = f"Its output: {room.folder / 'runtimes.state' / 'builder.log'}, on the watchdog's machine."
-        assert told_last(room).splitlines()[-2:] == ["1 of them in earlier repairs.", output]
+        assert told_last(room).splitlines()[-2:] == ["Restarts in earlier repairs: 1.", output]
         assert told_last(room).count("ended with 3") == 2
         room.owner("repair", name="builder", found="try once more")
         dog.until("gave_up")
         lines = told_last(room).splitlines()
-        assert lines[-3:] == ["2 of them earlier in this repair.", "1 of them in earlier repairs.", output]
+        assert lines[-3:] == ["Restarts earlier in this repair: 2.", "Restarts in earlier repairs: 1.", output]
 
 
 def told_last(room: WatchedRoom) -> str:
@@ -309,7 +309,7 @@ def told_last(room: WatchedRoom) -> str:
 
 
 @promise("PRS4")
-def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: WatchedRoom) -> None:
+def test_a_runtime_that_cannot_be_recorded_is_not_left_running_and_its_owner_is_notified(room: WatchedRoom) -> None:
     record = room.folder / "runtimes.state" / "builder.json"
     record.mkdir(parents=True)
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
@@ -324,7 +324,7 @@ def test_what_cannot_be_remembered_does_not_run_and_its_owner_is_told_so(room: W
 
 
 @promise("PRS4")
-def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given_back(room: WatchedRoom) -> None:
+def test_a_repair_that_an_earlier_run_reported_in_other_words_is_released(room: WatchedRoom) -> None:
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
     task = room.act("rex", "repair", name="builder", found="it is gone")["task"]
     fence = room.act("rex", "claim_task", task=task)["fence"]
@@ -340,7 +340,7 @@ def test_a_repair_whose_owner_was_told_by_an_earlier_run_in_other_words_is_given
 
 
 @promise("PRS4")
-def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: WatchedRoom) -> None:
+def test_a_member_that_comes_and_goes_is_reported_once_in_that_time(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder", DIES))) as dog:
         given_up = dog.until("gave_up")["task"]
         room.owner("update_task", task=given_up, status="cancelled", note="I mended it")
@@ -355,7 +355,7 @@ def test_a_member_that_comes_and_goes_is_told_of_once_in_that_while(room: Watche
 
 
 @promise("PRS4")
-def test_a_runtime_that_a_person_brought_back_ends_the_repair_that_was_given_up(room: WatchedRoom) -> None:
+def test_a_repair_that_was_given_up_ends_when_a_person_restarts_the_runtime(room: WatchedRoom) -> None:
     table = f'[runtime.builder]\nrestart = ["true"]\npid_file = "{room.pid_file("builder")}"'
     with room.watching("rex", room.config(table, audit_every=1, acts_within=1)) as dog:
         task = dog.until("gave_up")["task"]
@@ -378,7 +378,7 @@ def by_hand(room: WatchedRoom, member: str) -> Iterator[None]:
 
 
 @promise("QUI1")
-def test_what_is_well_is_silent(room: WatchedRoom) -> None:
+def test_a_healthy_runtime_causes_no_reports(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"), every=0.2, audit_every=0.5)) as dog:
         begun(dog)
         said, written = dog.said(), len(room.receipts())
@@ -425,7 +425,7 @@ def test_a_step_of_the_clock_starts_nothing(room: WatchedRoom, monkeypatch: pyte
 
 
 @promise("PRS4")
-def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom) -> None:
+def test_a_refused_repair_is_reported_once_and_made_once_it_is_allowed(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         room.owner("set_policy", name="trust", value="proven")
@@ -445,7 +445,7 @@ def test_a_refused_repair_is_told_once_and_made_when_it_may_be(room: WatchedRoom
 
 
 @promise("PRS4")
-def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
+def test_a_failing_ps_and_a_full_disk_are_reported_once_and_do_not_end_the_watchdog(
     room: WatchedRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flag, audits = ps_in_the_way(room.folder, monkeypatch, FAILING_PS), room.folder / "runtimes.state" / "audit.json"
@@ -474,7 +474,7 @@ def test_a_failing_ps_and_a_full_disk_are_told_once_and_end_no_watchdog(
 
 
 @promise("PRS4")
-def test_a_member_that_is_paused_just_before_its_repair_is_left(room: WatchedRoom) -> None:
+def test_a_member_that_is_paused_just_before_its_repair_is_left_alone(room: WatchedRoom) -> None:
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
     config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
     machine, quiet = Machine(config, {"TOKEN_OF_BUILDER": ""}), Teller(False, False).tell
@@ -498,7 +498,7 @@ class PausesAfterWho:
 
 
 @promise("PRS4")
-async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_refused_wait_is_reported_once_and_retried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
     room = RefusesWaits([2, 0, 1])
     dog = Watchdog(cast(SteadyRoom, room), Machine(config, {}), config, Teller(False, True))
@@ -506,11 +506,11 @@ async def test_a_refused_wait_is_told_once_and_waited_again(tmp_path: Path, caps
         dog.tasks.start_soon(dog.listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in said] == ["failed", "failed", "superseded"], "told anew only after a wait that came"
-    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. It is retried. Let some end."
+    assert said[0]["words"] == "Waiting for wakes: 2 calls too many are open. Retrying. Let some end."
 
 
 @promise("PRS4")
-def test_a_fault_whose_words_change_is_told_once_and_another_fault_too(
+def test_a_fault_is_reported_once_even_if_its_words_change_and_so_is_another_fault(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = Runtimes(state=tmp_path, runtime={"builder": Runtime(restart=("true",))})
@@ -558,7 +558,7 @@ class RefusesWaits:
 
 
 @promise("QUI1")
-def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) -> None:
+def test_a_signal_ends_the_watchdog_and_it_reports_what_it_leaves_running(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         assert dog.stop(signal.SIGINT) == 130
@@ -568,7 +568,7 @@ def test_a_signal_ends_it_and_it_says_what_it_leaves_running(room: WatchedRoom) 
 
 
 @promise("CTL3")
-def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once(room: WatchedRoom) -> None:
+def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_reports_the_pause_once(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         room.owner("pause", target="rex", reason="looking at it myself")
@@ -584,7 +584,7 @@ def test_a_paused_watchdog_restarts_nothing_until_it_is_resumed_and_says_so_once
 
 
 @promise("PRS4")
-def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(room: WatchedRoom) -> None:
+def test_a_repair_that_is_requested_during_a_pause_is_made_after_the_resume(room: WatchedRoom) -> None:
     room.enroll("fido", "watchdog")
     room.act("fido", "declare_capabilities", capabilities=["runtime:builder"])
     with room.watching("rex", room.config(room.runtime("builder"), audit_every=600)) as dog:
@@ -598,7 +598,7 @@ def test_a_repair_that_is_asked_for_while_it_is_paused_is_made_at_its_resume(roo
 
 
 @promise("CTL3")
-def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
+def test_a_killed_watchdog_exits_and_says_who_killed_it(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         room.owner("kill", target="rex", reason="it bites")
@@ -607,7 +607,7 @@ def test_a_killed_watchdog_ends_and_says_who_did_it(room: WatchedRoom) -> None:
 
 
 @promise("PRS4")
-def test_a_runtime_whose_member_is_paused_or_killed_rests(room: WatchedRoom) -> None:
+def test_a_runtime_whose_member_is_paused_or_killed_is_not_restarted(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)
         room.owner("pause", target="builder", reason="lunch")
@@ -662,7 +662,7 @@ def test_a_room_that_restarts_meanwhile_loses_no_repair(room: WatchedRoom) -> No
 
 
 @promise("SAF2")
-def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
+def test_texts_of_members_are_never_executed(room: WatchedRoom) -> None:
     room.enroll("mallory")
     loot = room.folder / "loot"
     hostile = f"Repair @builder; $(touch {loot})"
@@ -686,7 +686,7 @@ def test_what_members_write_is_never_carried_out(room: WatchedRoom) -> None:
 
 
 @promise("PRS4")
-def test_a_zombie_that_the_room_found_is_restarted_and_only_an_act_of_it_counts(tmp_path: Path) -> None:
+def test_a_zombie_is_restarted_and_only_its_own_act_counts_as_recovery(tmp_path: Path) -> None:
     pace = dict.fromkeys(("suspect_intervals", "challenge_intervals", "challenge_misses"), 1)
     with watched_room(tmp_path, **pace) as room:
         for name, role in (("builder", "member"), ("asker", "member"), ("rex", "watchdog")):
@@ -734,7 +734,7 @@ def notes(room: WatchedRoom) -> list[str]:
 
 
 @promise("PRS5")
-def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom) -> None:
+def test_two_listeners_of_one_agent_are_reported_to_its_owner_once(room: WatchedRoom) -> None:
     pattern = f"listens {room.folder}"
     table = room.runtime("builder", f"# listens {room.folder}\n{LISTENS}", listener=pattern)
     with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
@@ -754,7 +754,7 @@ def test_two_listeners_of_one_agent_are_told_to_its_owner_once(room: WatchedRoom
 
 
 @promise("PRS5")
-def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_member(room: WatchedRoom) -> None:
+def test_a_report_about_listeners_is_not_repeated_after_a_pause_of_the_member(room: WatchedRoom) -> None:
     table = room.runtime("builder", listener="nothing looks like this")
     config = room.config(table, every=0.2, audit_every=0.2)
     with room.watching("rex", config) as dog:
@@ -770,7 +770,7 @@ def test_what_was_told_of_listeners_is_not_told_again_after_a_pause_of_the_membe
 
 
 @promise("PRS5")
-def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> None:
+def test_an_agent_without_a_listener_is_reported_to_its_owner(room: WatchedRoom) -> None:
     table = room.runtime("builder", listener="nothing looks like this")
     with room.watching("rex", room.config(table, audit_every=0.5)) as dog:
         begun(dog)
@@ -779,7 +779,7 @@ def test_an_agent_without_a_listener_is_told_to_its_owner(room: WatchedRoom) -> 
 
 
 @promise("PRS5")
-def test_a_live_member_that_the_room_does_not_hear_is_told_to_its_owner(room: WatchedRoom) -> None:
+def test_a_live_member_that_the_room_does_not_hear_is_reported_to_its_owner(room: WatchedRoom) -> None:
     room.act("builder", "check_in", mode="live")
     table = f'[runtime.builder]\nrestart = ["true"]\nport = {room.url.rpartition(":")[2]}'
     with room.watching("rex", room.config(table, audit_every=1)) as dog:
@@ -790,7 +790,7 @@ def test_a_live_member_that_the_room_does_not_hear_is_told_to_its_owner(room: Wa
 
 
 @promise("QUI1")
-def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_well(room: WatchedRoom) -> None:
+def test_a_single_round_repairs_and_its_exit_code_says_whether_all_is_healthy(room: WatchedRoom) -> None:
     shell, config = room.shell("rex"), room.config(room.runtime("builder"))
     done = shell.run("watch", "--config", str(config), "--once", "--json")
     assert (done.code, [json.loads(line)["event"] for line in done.out.splitlines()]) == (0, ["restarts", "repaired"])
@@ -804,7 +804,7 @@ def test_one_round_for_cron_repairs_and_says_by_its_exit_code_whether_all_is_wel
 
 
 @promise("SAF7")
-def test_it_never_runs_as_anybody_but_a_watchdog(room: WatchedRoom) -> None:
+def test_the_watchdog_refuses_to_run_with_another_role(room: WatchedRoom) -> None:
     config = str(room.config(room.runtime("builder")))
     place = {"TEAMROOM_DATA": str(room.folder / "room"), "TEAMROOM_URL": room.url}
     shell = Shell(room.folder, {**place, "TOKEN_OF_BUILDER": "x"})
@@ -824,14 +824,14 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
     with room.watching("rex", config) as dog:
         begun(dog)
         second = room.shell("rex").run("watch", "--config", str(config))
-        assert (second.code, "already watches on this machine" in second.err) == (1, True)
+        assert (second.code, "is already watching on this machine" in second.err) == (1, True)
         assert second.out == "", "what the first looks after it does not leave"
         assert dog.stop() == 130
         dog.until("leaves")
 
 
 @promise("PRS5")
-def test_a_watchdog_is_told_of_its_wakes_however_late_one_that_began_earlier_calls(room: WatchedRoom) -> None:
+def test_a_watchdog_keeps_its_wakes_when_one_that_began_earlier_calls_late(room: WatchedRoom) -> None:
     earlier = new_listener()
     place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})
 

@@ -67,7 +67,7 @@ async def test_a_pause_of_owner_or_room_binds_agents_and_never_people(room: Runn
 
 
 @promise("CTL1")
-async def test_another_owners_agents_go_on_when_one_owners_are_paused(room: RunningRoom) -> None:
+async def test_a_pause_of_one_owner_does_not_stop_the_agents_of_another(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("hanna", kind="human")
     (other,) = await room.enroll("other", owner="hanna")
@@ -76,7 +76,7 @@ async def test_another_owners_agents_go_on_when_one_owners_are_paused(room: Runn
 
 
 @promise("CTL7")
-async def test_a_timed_pause_ends_by_itself(room: RunningRoom) -> None:
+async def test_a_timed_pause_ends_automatically(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     reply = await owner("pause", target="builder", reason="cool down", for_seconds=600)
@@ -89,7 +89,9 @@ async def test_a_timed_pause_ends_by_itself(room: RunningRoom) -> None:
 
 
 @promise("CTL3")
-async def test_a_paused_member_may_connect_list_beat_and_read_who_it_is(room_of_each_era: RunningRoom) -> None:
+async def test_a_paused_member_may_connect_list_send_heartbeats_and_read_who_it_is(
+    room_of_each_era: RunningRoom,
+) -> None:
     room = room_of_each_era
     owner = await room.owner()
     await room.enroll("builder")
@@ -132,7 +134,9 @@ async def test_a_killed_member_gets_401_and_no_invitation_to_sign_in(room: Runni
 
 
 @promise("CTL3")
-async def test_a_revived_member_is_the_same_member_with_a_new_token_and_the_old_stays_dead(room: RunningRoom) -> None:
+async def test_a_revived_member_is_the_same_member_with_a_new_token_and_the_old_token_stays_revoked(
+    room: RunningRoom,
+) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await builder("post_message", text="before")
@@ -179,7 +183,7 @@ async def test_a_pause_holds_wakes_and_delivers_them_on_resume(room: RunningRoom
 
 
 @promise("CTL5")
-async def test_a_lease_stands_still_under_a_pause_of_any_level(room: RunningRoom) -> None:
+async def test_a_lease_does_not_run_during_a_pause_at_any_level(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
     await owner("create_task", title="work")
@@ -195,7 +199,7 @@ async def test_a_lease_stands_still_under_a_pause_of_any_level(room: RunningRoom
 
 
 @promise("CTL5")
-async def test_an_hour_of_a_members_own_pause_makes_its_tasks_overdue(room: RunningRoom) -> None:
+async def test_a_pause_of_the_member_itself_makes_its_tasks_overdue_after_an_hour(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
     await owner("create_task", title="work")
@@ -223,7 +227,7 @@ async def test_a_long_pause_of_owner_or_room_never_makes_a_task_overdue(room: Ru
 
 @promise("CTL5")
 @pytest.mark.parametrize("target", ["owner:hanna", "room"])
-async def test_a_persons_lease_runs_on_under_a_pause_that_binds_agents_alone(room: RunningRoom, target: str) -> None:
+async def test_the_lease_of_a_person_runs_during_a_pause_that_binds_only_agents(room: RunningRoom, target: str) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
     await owner("create_task", title="work")
@@ -236,7 +240,7 @@ async def test_a_persons_lease_runs_on_under_a_pause_that_binds_agents_alone(roo
 
 
 @promise("CTL5")
-async def test_a_kill_frees_tasks_voids_offers_and_tells_who_waits(room: RunningRoom) -> None:
+async def test_a_kill_reopens_tasks_voids_offers_and_wakes_the_members_that_wait(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, asker = await room.enroll("builder", "tester", "asker")
     for title in ("held", "given", "taken"):
@@ -268,7 +272,7 @@ async def test_every_first_call_after_a_resume_succeeds(room: RunningRoom) -> No
 
 
 @promise("CTL1")
-async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> None:
+async def test_a_resume_reports_what_still_pauses_its_target(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     for target in ("builder", "owner:olga", "room"):
@@ -288,7 +292,7 @@ async def test_a_resume_says_what_still_pauses_its_target(room: RunningRoom) -> 
 
 
 @promise("CTL7")
-async def test_nobody_resumes_itself(room: RunningRoom) -> None:
+async def test_no_member_can_resume_itself(room: RunningRoom) -> None:
     owner = await room.owner()
     (operator,) = await room.enroll("operator-1", role="operator", kind="human")
     await owner("pause", target="operator-1", reason="stop")
@@ -309,7 +313,7 @@ async def test_an_operator_resumes_what_operators_paused_and_nothing_else(room: 
 
 
 @promise("CTL7")
-async def test_a_lower_layer_cannot_shorten_a_higher_ones_pause(room: RunningRoom) -> None:
+async def test_an_operator_cannot_shorten_the_pause_of_a_room_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     (operator,) = await room.enroll("op", role="operator")
@@ -331,7 +335,7 @@ async def test_a_watchdog_pauses_and_never_resumes_or_kills(room: RunningRoom) -
 
 
 @promise("CTL7")
-async def test_a_human_controls_its_own_agents_and_no_others(room: RunningRoom) -> None:
+async def test_a_person_controls_their_own_agents_and_no_others(room: RunningRoom) -> None:
     (hanna,) = await room.enroll("hanna", kind="human")
     await room.enroll("mine", owner="hanna")
     await room.enroll("other")

@@ -44,7 +44,7 @@ async def test_a_changed_policy_binds_the_very_next_act(room: RunningRoom) -> No
     await builder("claim_task", task="T-3")
 
 
-async def test_the_policy_wins_over_the_settings_until_it_is_given_back(tmp_path: Path) -> None:
+async def test_the_policy_overrides_the_settings_until_it_is_reset(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", wip_cap=1) as room:
         owner = await room.owner()
         reply = await owner("set_policy", name="wip_cap", value="2")
@@ -66,10 +66,10 @@ async def test_each_change_leaves_a_receipt_with_both_values_and_none_where_noth
     assert (receipt["detail"]["before"], receipt["detail"]["value"]) == ("declared", "attested")
     assert "from declared to attested" in receipt["summary"]
     again = await owner("set_policy", name="trust", value="attested")
-    assert (again["receipt"], again["note"]) == (None, "it had this value already")
+    assert (again["receipt"], again["note"]) == (None, "it already had this value")
 
 
-async def test_only_a_room_owner_sets_policy_and_no_agent_can_be_one(room: RunningRoom) -> None:
+async def test_only_a_room_owner_sets_the_policy_and_no_agent_can_be_one(room: RunningRoom) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human", role="operator")
     (agent,) = await room.enroll("agent", role="operator")
@@ -84,9 +84,7 @@ async def test_only_a_room_owner_sets_policy_and_no_agent_can_be_one(room: Runni
     ("name", "value"),
     [("trust", "blind"), ("wip_cap", "0"), ("wip_cap", "many"), ("lease_seconds", "nan"), ("port", "1"), ("nope", "1")],
 )
-async def test_what_the_policy_cannot_be_is_refused_and_changes_nothing(
-    room: RunningRoom, name: str, value: str
-) -> None:
+async def test_an_impossible_policy_is_refused_and_changes_nothing(room: RunningRoom, name: str, value: str) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name=name, value=value)
     assert refusal["code"] == "invalid"
@@ -124,7 +122,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
-async def test_a_policy_that_is_missing_or_unreadable_denies_and_says_how_to_mend_it(
+async def test_a_policy_that_is_missing_or_unreadable_denies_and_says_how_to_repair_it(
     room: RunningRoom, spoil: str
 ) -> None:
     owner = await room.owner()
@@ -179,7 +177,7 @@ def test_a_policy_is_either_refused_or_holds_only_what_the_settings_allow(docume
     assert named <= set(POLICY)
 
 
-def test_what_the_server_was_started_with_and_what_the_policy_may_change_are_two_types() -> None:
+def test_the_settings_of_the_server_and_the_policy_are_two_types() -> None:
     """So that no act can read a value of the policy past it: the type checker refuses `tx.settings.wip_cap`."""
     assert set(Policy.model_fields) & set(FixedSettings.model_fields) == set()
     assert set(Policy.model_fields) | set(FixedSettings.model_fields) == set(Settings.model_fields)
@@ -192,7 +190,7 @@ def test_what_the_server_was_started_with_and_what_the_policy_may_change_are_two
 async def test_the_shell_shows_and_sets_the_policy(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     done = await shell.here("policy", "trust", "proven")
-    assert done.out.startswith("trust is now proven, and was declared")
+    assert done.out.startswith("trust is now proven (was declared")
     shown = await shell.here("policy")
     (line,) = [line for line in shown.out.splitlines() if line.startswith("trust ")]
     assert "proven" in line

@@ -80,7 +80,7 @@ def room(tmp_path: Path) -> Iterator[RoomOfProcesses]:
 
 
 @pytest.mark.parametrize("harness", [CLAUDE_CODE, CODEX], ids=lambda harness: harness.name.split()[0].lower())
-def test_a_frozen_model_is_found_restarted_and_its_task_goes_on_to_done(
+def test_an_agent_with_a_frozen_model_is_found_and_restarted_and_finishes_its_task(
     room: RoomOfProcesses, tmp_path: Path, harness: Harness
 ) -> None:
     builder = room.enroll("builder", "--mode", "live")

@@ -153,7 +153,7 @@ def test_a_pause_refuses_the_next_call_of_a_running_harness_until_it_is_resumed(
     ],
     ids=["codex", "claude"],
 )
-def test_a_kill_ends_a_running_harness_and_nothing_of_it_is_carried_out(
+def test_a_kill_ends_a_running_harness_and_none_of_its_later_calls_are_carried_out(
     room: RoomOfProcesses, folder: Path, harness: Harness, told: str
 ) -> None:
     name = f"doomed-{harness.name.split()[0].lower()}"

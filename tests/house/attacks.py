@@ -40,7 +40,7 @@ ATTACKS: dict[int, Attack] = {
             "test_wire": (
                 "a_web_page_of_any_origin_is_refused_on_every_route",
                 "a_body_that_is_not_declared_as_json_is_refused",
-                "a_token_in_the_address_or_a_cookie_opens_nothing",
+                "a_token_in_the_address_or_a_cookie_gives_no_access",
             )
         },
     ),
@@ -49,8 +49,8 @@ ATTACKS: dict[int, Attack] = {
         "a script in a message that runs where a person reads it",
         "the room serves no page: every answer is typed JSON or an event stream; the shell prints escapes",
         {
-            "test_attacks": ("no_answer_of_the_room_is_a_page",),
-            "test_shell": ("what_members_wrote_is_shown_as_text_in_every_view",),
+            "test_attacks": ("the_room_never_answers_with_a_web_page",),
+            "test_shell": ("texts_of_members_are_shown_as_text_in_every_view",),
         },
     ),
     4: Attack(
@@ -58,15 +58,15 @@ ATTACKS: dict[int, Attack] = {
         "clickjacking of pause or approve",
         "there is no page to frame and no cookie; an act needs a bearer token in a header",
         {
-            "test_attacks": ("no_answer_of_the_room_is_a_page",),
-            "test_wire": ("a_token_in_the_address_or_a_cookie_opens_nothing",),
+            "test_attacks": ("the_room_never_answers_with_a_web_page",),
+            "test_wire": ("a_token_in_the_address_or_a_cookie_gives_no_access",),
         },
     ),
     5: Attack(
         LOCAL,
         "a call without a token",
         "anonymous access is refused, even on loopback",
-        {"test_wire": ("nobody_comes_in_without_a_token",)},
+        {"test_wire": ("no_request_without_a_token_is_accepted",)},
     ),
     6: Attack(
         LOCAL,
@@ -79,9 +79,9 @@ ATTACKS: dict[int, Attack] = {
                 "a_log_that_is_forged_while_the_room_is_open_is_never_sealed",
                 "a_forged_room_is_read_only_until_a_person_accepts_it_and_stays_named",
             ),
-            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it",),
+            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
             "test_verify_and_doctor": (
-                "a_change_a_gap_and_a_cut_are_found_and_the_first_bad_number_is_named",
+                "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
                 "a_chain_that_was_rewritten_to_fit_is_found_by_the_seal",
             ),
         },
@@ -90,7 +90,7 @@ ATTACKS: dict[int, Attack] = {
         LOCAL,
         "a second server on the same folder",
         "one lock on the folder; the second server is refused, with the name of the first",
-        {"test_store": ("a_second_server_on_the_same_folder_is_refused_and_told_who_has_it",)},
+        {"test_store": ("a_second_server_on_the_same_folder_is_refused_with_the_address_of_the_first",)},
     ),
     8: Attack(
         THIEF,
@@ -98,8 +98,8 @@ ATTACKS: dict[int, Attack] = {
         "tokens expire, and are revoked and rotated one by one; that closes their connections",
         {
             "test_identity": (
-                "a_token_is_rotated_alone",
-                "a_token_is_revoked_alone_and_its_next_call_is_refused",
+                "one_token_of_several_is_rotated",
+                "one_token_of_several_is_revoked_and_its_next_call_is_refused",
                 "a_token_can_expire",
             ),
             "test_stuck_clients": ("every_switch_ends_all_of_it_at_once",),
@@ -109,29 +109,29 @@ ATTACKS: dict[int, Attack] = {
         THIEF,
         "use of a token from another room or service",
         "only the token's own room knows its hash; the room passes no token on",
-        {"test_attacks": ("a_token_of_another_room_opens_nothing", "the_room_calls_nobody")},
+        {"test_attacks": ("a_token_of_another_room_gives_no_access", "the_room_opens_no_connections")},
     ),
     10: Attack(
         THIEF,
         "a new token for a killed member",
         "a kill revokes all tokens of the member; only an owner's revive gives a new one, and old ones remain revoked",
         {
-            "test_attacks": ("a_killed_member_gets_no_new_token_but_by_a_revival",),
-            "test_control": ("a_revived_member_is_the_same_member_with_a_new_token_and_the_old_stays_dead",),
+            "test_attacks": ("a_killed_member_gets_a_new_token_only_by_a_revival",),
+            "test_control": ("a_revived_member_is_the_same_member_with_a_new_token_and_the_old_token_stays_revoked",),
         },
     ),
     11: Attack(
         AGENT,
         "another member's name in an argument",
         "the token alone decides who calls; unknown arguments are refused",
-        {"test_identity": ("a_name_in_an_argument_never_speaks_for_anybody",)},
+        {"test_identity": ("a_name_in_an_argument_never_identifies_the_caller",)},
     ),
     12: Attack(
         AGENT,
         "a guessed fence, cursor or offer",
         "none of them is a key: each is checked together with the caller",
         {
-            "test_attacks": ("what_one_member_was_given_is_no_key_for_another",),
+            "test_attacks": ("numbers_given_to_one_member_give_no_access_to_another",),
             "test_connections": ("a_session_serves_only_the_member_that_opened_it",),
         },
     ),
@@ -139,7 +139,7 @@ ATTACKS: dict[int, Attack] = {
         AGENT,
         "another member's inbox",
         "a caller reads only its own inbox; every read is authorised individually",
-        {"test_resources": ("the_inbox_is_the_readers_own", "a_revoked_token_reads_nothing")},
+        {"test_resources": ("a_member_reads_only_its_own_inbox", "a_revoked_token_reads_nothing")},
     ),
     14: Attack(
         AGENT,
@@ -148,8 +148,8 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_wire": (
                 "a_header_that_contradicts_the_body_is_refused",
-                "the_tool_of_the_body_is_never_another_than_the_headers",
-                "a_header_that_decides_stands_only_once",
+                "the_tool_that_runs_is_the_one_that_the_header_names",
+                "a_header_that_decides_may_occur_only_once",
             )
         },
     ),
@@ -160,7 +160,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_tasks": (
                 "each_claim_gives_a_higher_fence_and_a_stale_one_is_refused",
-                "what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence",
+                "work_delivered_with_a_stale_fence_is_kept_as_late_evidence",
             )
         },
     ),
@@ -172,7 +172,7 @@ ATTACKS: dict[int, Attack] = {
             "test_tasks": (
                 "work_in_progress_is_capped",
                 "progress_renews_the_lease_and_a_bare_heartbeat_does_not",
-                "an_overdue_task_keeps_holder_and_fence_until_somebody_claims_it",
+                "an_overdue_task_keeps_its_holder_and_fence_until_another_member_claims_it",
             )
         },
     ),
@@ -195,7 +195,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_reviews": (
                 "the_completer_never_reviews_even_as_the_named_reviewer",
-                "auto_prefers_another_owner_then_who_never_held_the_task",
+                "automatic_review_prefers_another_owner_and_then_members_that_never_held_the_task",
             )
         },
     ),
@@ -205,9 +205,9 @@ ATTACKS: dict[int, Attack] = {
         "the room's trust level can require attestation or proof",
         {
             "test_capabilities": (
-                "a_wrong_answer_fails_and_a_right_one_to_the_next_probe_mends_it",
-                "a_failure_is_not_shaken_off_by_withdrawing_and_declaring_again",
-                "who_planted_is_not_proven_by_that_and_is_not_asked",
+                "a_wrong_answer_fails_and_a_right_one_to_the_next_probe_repairs_that",
+                "withdrawing_and_declaring_again_does_not_clear_a_failure",
+                "planting_a_value_proves_nothing_and_its_planter_is_not_probed",
             )
         },
     ),
@@ -218,7 +218,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_control": (
                 "an_agent_without_a_role_stops_nobody",
-                "nobody_resumes_itself",
+                "no_member_can_resume_itself",
                 "a_watchdog_pauses_and_never_resumes_or_kills",
             )
         },
@@ -229,10 +229,10 @@ ATTACKS: dict[int, Attack] = {
         "budgets, joined wakes, digests and a loop guard",
         {
             "test_quiet": (
-                "notes_beyond_the_budget_share_one_line_and_their_author_is_told",
-                "beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest",
+                "notes_beyond_the_budget_share_one_line_and_their_author_learns_it",
+                "wakes_beyond_ten_in_five_minutes_from_one_sender_become_one_digest",
                 "alerts_and_asks_are_refused_beyond_their_limit_until_there_is_room_again",
-                "two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once",
+                "two_agents_that_only_answer_each_other_are_stopped_and_their_owners_notified_once",
             )
         },
     ),
@@ -242,7 +242,7 @@ ATTACKS: dict[int, Attack] = {
         "limits on size, depth, every field and every page",
         {
             "test_limits": (
-                "a_body_of_256_kib_is_read_and_one_byte_more_is_not",
+                "a_body_of_256_kib_is_read_and_one_of_a_byte_more_is_refused",
                 "json_of_depth_32_is_read_and_of_depth_33_is_not",
             ),
             "test_argument_limits": ("every_field_has_a_limit",),
@@ -254,7 +254,7 @@ ATTACKS: dict[int, Attack] = {
         "a limit for each member, and a deadline for clients that read nothing",
         {
             "test_limits": ("a_member_has_64_calls_open_and_no_more", "streams_of_older_clients_count_as_open"),
-            "test_stuck_clients": ("a_client_that_takes_nothing_is_cut_off",),
+            "test_stuck_clients": ("a_client_that_reads_nothing_is_disconnected",),
             "test_wire_campaigns": ("a_hundred_connections_at_once_leave_nothing_behind",),
         },
     ),
@@ -264,7 +264,7 @@ ATTACKS: dict[int, Attack] = {
         "refused as conflict; an id names one call of one member",
         {
             "test_log": ("the_same_request_id_with_other_arguments_is_refused",),
-            "test_bad_input": ("a_request_id_stands_for_one_call_of_one_member",),
+            "test_bad_input": ("a_request_id_identifies_one_call_of_one_member",),
         },
     ),
     26: Attack(
@@ -285,9 +285,9 @@ ATTACKS: dict[int, Attack] = {
         "the token has no such right; texts are quoted with their author; a person confirms",
         {
             "test_attacks": ("an_order_in_a_message_gives_no_right",),
-            "test_provenance": ("nothing_a_member_wrote_stands_anywhere_as_the_rooms_own_words",),
+            "test_provenance": ("texts_of_members_never_appear_as_words_of_the_room",),
             "test_asking": (
-                "a_kill_is_asked_about_and_done_after_a_yes",
+                "a_kill_asks_first_and_is_carried_out_after_a_yes",
                 "an_answer_counts_only_for_the_question_that_was_asked",
             ),
         },
@@ -305,7 +305,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_names": (
                 "a_name_that_looks_like_a_members_is_refused_and_names_that_member",
-                "what_a_message_claims_about_its_author_changes_nothing",
+                "the_claims_of_a_message_about_its_author_change_nothing",
             ),
             "test_bad_input": ("no_line_of_the_stream_can_forge_another",),
         },
@@ -316,7 +316,7 @@ ATTACKS: dict[int, Attack] = {
         "a text with a token is refused and not stored; redaction removes what got in",
         {
             "test_provenance": ("a_token_in_a_text_is_refused_and_leaves_nothing",),
-            "test_redact": ("what_was_taken_away_is_nowhere_and_the_log_still_verifies",),
+            "test_redact": ("redacted_content_is_nowhere_and_the_log_still_verifies",),
         },
     ),
     32: Attack(
@@ -325,8 +325,8 @@ ATTACKS: dict[int, Attack] = {
         "descriptions are static and compared with a snapshot; members' texts never enter one",
         {
             "test_provenance": (
-                "what_a_model_is_told_changes_only_on_purpose",
-                "what_is_shown_of_the_room_is_the_same_whatever_members_write",
+                "descriptions_for_models_change_only_on_purpose",
+                "texts_of_members_never_enter_descriptions_or_instructions",
             )
         },
     ),
@@ -334,7 +334,7 @@ ATTACKS: dict[int, Attack] = {
         INJECTED,
         "a URL in a field, for the server to fetch",
         "the server fetches no URL",
-        {"test_attacks": ("the_room_calls_nobody",)},
+        {"test_attacks": ("the_room_opens_no_connections",)},
     ),
     34: Attack(
         STOPPED,
@@ -343,7 +343,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_campaigns": (
                 "no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused",
-                "a_standing_kept_outside_the_transaction_would_let_acts_pass",
+                "a_cached_standing_would_let_acts_pass",
             )
         },
     ),
@@ -365,8 +365,8 @@ ATTACKS: dict[int, Attack] = {
         "returning under a new name",
         "only owners and operators enroll members; a pause of the owner applies to new agents too",
         {
-            "test_attacks": ("a_stopped_agent_brings_nobody_in_and_a_new_name_is_bound_as_the_old",),
-            "test_identity": ("only_those_who_run_the_room_enroll_and_never_above_themselves",),
+            "test_attacks": ("a_stopped_agent_enrolls_nobody_and_a_new_name_of_the_owner_is_stopped_too",),
+            "test_identity": ("only_operators_enroll_and_never_above_their_own_role",),
         },
     ),
     37: Attack(
@@ -388,8 +388,8 @@ ATTACKS: dict[int, Attack] = {
                 "a_log_that_was_forged_and_sealed_with_the_key_differs_from_a_head_that_somebody_kept",
                 "what_was_forged_and_put_back_is_named_by_every_later_check",
             ),
-            "test_log": ("a_tail_that_was_cut_off_with_its_head_is_found_by_the_seal",),
-            "test_verify_and_doctor": ("a_seal_that_was_forged_or_is_none_is_found",),
+            "test_log": ("a_truncation_that_also_changed_the_head_is_found_by_the_seal",),
+            "test_verify_and_doctor": ("a_seal_that_is_forged_or_invalid_is_found",),
         },
     ),
     39: Attack(
@@ -398,10 +398,10 @@ ATTACKS: dict[int, Attack] = {
         "arguments are never logged; tokens are masked; the room stores only hashes",
         {
             "test_canaries": ("*",),
-            "test_logs": ("nothing_that_members_send_is_written_down", "without_the_filter_a_token_would_be_found"),
-            "test_metrics": ("no_name_and_no_text_of_a_member_stands_in_them",),
-            "test_backups": ("no_token_and_no_key_stands_in_a_backup",),
-            "test_capabilities": ("the_planted_value_is_shown_once_and_stands_nowhere_else",),
+            "test_logs": ("logs_contain_nothing_that_members_send", "without_the_filter_a_token_would_be_found"),
+            "test_metrics": ("metrics_contain_no_name_and_no_text_of_a_member",),
+            "test_backups": ("a_backup_contains_no_token_and_no_key",),
+            "test_capabilities": ("the_planted_value_is_shown_once_and_is_nowhere_else",),
         },
     ),
     40: Attack(
@@ -414,9 +414,9 @@ ATTACKS: dict[int, Attack] = {
             "test_backups": (
                 "a_backup_without_this_rooms_signature_is_restored_only_when_asked_and_then_revokes_every_token",
                 "without_the_journal_the_room_that_is_replaced_says_who_was_stopped",
-                "nothing_that_was_stopped_after_the_backup_lives_again",
-                "what_was_handed_out_before_a_restore_is_void",
-                "without_the_journal_the_killed_would_live_again_and_so_it_must_be_asked_for",
+                "members_that_were_stopped_after_the_backup_stay_stopped",
+                "cursors_fences_and_offers_from_before_a_restore_are_void",
+                "a_restore_without_the_journal_must_be_requested",
             ),
         },
     ),
@@ -425,9 +425,9 @@ ATTACKS: dict[int, Attack] = {
         "a missing or unreadable policy",
         "acts are denied, with the command that repairs it",
         {
-            "test_policy": ("a_policy_that_is_missing_or_unreadable_denies_and_says_how_to_mend_it",),
+            "test_policy": ("a_policy_that_is_missing_or_unreadable_denies_and_says_how_to_repair_it",),
             "test_control": ("a_missing_policy_denies",),
-            "test_rules": ("what_is_missing_or_unreadable_never_allows",),
+            "test_rules": ("a_missing_or_unreadable_standing_never_allows_an_act",),
         },
     ),
     42: Attack(
@@ -437,7 +437,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_control": (
                 "an_operator_resumes_what_operators_paused_and_nothing_else",
-                "a_lower_layer_cannot_shorten_a_higher_ones_pause",
+                "an_operator_cannot_shorten_the_pause_of_a_room_owner",
             )
         },
     ),
@@ -463,7 +463,7 @@ ATTACKS: dict[int, Attack] = {
         FAULT,
         "a clock that jumps and expires every lease",
         "an overdue task keeps its holder and fence until another member claims it",
-        {"test_attacks": ("a_clock_that_jumps_takes_no_task_from_who_works_on_it",)},
+        {"test_attacks": ("a_clock_that_jumps_takes_no_task_from_its_holder",)},
     ),
     46: Attack(
         AGENT,
@@ -483,7 +483,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_asking": (
                 "an_answer_counts_only_for_the_question_that_was_asked",
-                "an_answer_of_another_room_opens_nothing",
+                "an_answer_from_another_room_has_no_effect",
             )
         },
     ),
@@ -491,19 +491,24 @@ ATTACKS: dict[int, Attack] = {
         STOPPED,
         "a confirmation kept open across a pause",
         "standing is read again when the answer arrives",
-        {"test_asking": ("who_is_stopped_between_question_and_answer_does_nothing",)},
+        {"test_asking": ("a_member_that_is_stopped_between_question_and_answer_does_nothing",)},
     ),
     49: Attack(
         AGENT,
         "a search that injects query syntax",
         "search words are quoted as data",
-        {"test_search": ("what_looks_like_syntax_is_looked_for_as_it_stands", "no_query_breaks_the_room")},
+        {"test_search": ("query_syntax_in_a_search_is_treated_as_text", "no_query_breaks_the_room")},
     ),
     50: Attack(
         LOCAL,
         "connections that never send, headers that never end",
         "both are limited in time and length before authentication",
-        {"test_connections": ("an_endless_head_is_cut", "a_connection_on_which_no_request_comes_is_closed")},
+        {
+            "test_connections": (
+                "an_endless_request_head_is_cut_off",
+                "a_connection_on_which_no_request_comes_is_closed",
+            )
+        },
     ),
     51: Attack(
         LOCAL,
@@ -511,8 +516,8 @@ ATTACKS: dict[int, Attack] = {
         "ambiguous lengths are refused; bytes after a request are not read as a request",
         {
             "test_connections": (
-                "two_ways_to_find_the_bodys_end_are_refused",
-                "what_follows_a_length_that_is_too_short_is_no_request",
+                "two_ways_to_find_the_end_of_a_body_are_refused",
+                "bytes_after_a_length_that_is_too_short_are_not_a_request",
             )
         },
     ),
@@ -522,7 +527,7 @@ ATTACKS: dict[int, Attack] = {
         "refused where they could forge a line, printed as escapes for people",
         {
             "test_characters": ("*",),
-            "test_shell": ("characters_that_steer_a_terminal_are_written_as_escapes",),
+            "test_shell": ("characters_that_control_a_terminal_are_printed_as_escapes",),
         },
     ),
     53: Attack(
@@ -531,7 +536,7 @@ ATTACKS: dict[int, Attack] = {
         "commands that the room shows quote it; the room runs none",
         {
             "test_hand_offs": ("a_ref_that_would_be_a_shell_command_is_quoted",),
-            "test_capabilities": ("a_file_is_read_and_its_name_never_run",),
+            "test_capabilities": ("a_file_is_read_and_its_name_is_never_executed",),
         },
     ),
     54: Attack(
@@ -552,7 +557,7 @@ ATTACKS: dict[int, Attack] = {
         "addresses are only in the settings; output of the libraries that use them is dropped",
         {
             "test_canaries": (
-                "no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_databases_or_backups",
+                "no_part_of_a_channel_address_is_in_logs_metrics_errors_doctor_databases_or_backups",
                 "settings_that_cannot_be_read_are_named_without_an_address",
             )
         },
@@ -561,7 +566,7 @@ ATTACKS: dict[int, Attack] = {
         AGENT,
         "a body that takes minutes to check",
         "each check reads the body once, without backtracking",
-        {"test_gate_answers": ("what_has_no_id_is_refused_without_one",)},
+        {"test_gate_answers": ("a_message_without_an_id_is_refused_without_one",)},
     ),
 }
 

@@ -58,7 +58,7 @@ def test_the_page_on_security_shows_the_list_as_it_is() -> None:
 # ------------------------------------------------------------------ a web page
 
 
-async def test_no_answer_of_the_room_is_a_page(room: RunningRoom) -> None:
+async def test_the_room_never_answers_with_a_web_page(room: RunningRoom) -> None:
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="<script>document.location='http://evil.example/'</script>")
     header = {"Authorization": f"Bearer {room.tokens['bot']}"}
@@ -75,7 +75,7 @@ async def test_no_answer_of_the_room_is_a_page(room: RunningRoom) -> None:
 # ------------------------------------------------------------------ a stolen token
 
 
-async def test_a_token_of_another_room_opens_nothing(room: RunningRoom, tmp_path: Path) -> None:
+async def test_a_token_of_another_room_gives_no_access(room: RunningRoom, tmp_path: Path) -> None:
     await room.enroll("bot")
     async with running_room(tmp_path / "other") as other:
         await other.enroll("bot")
@@ -85,7 +85,7 @@ async def test_a_token_of_another_room_opens_nothing(room: RunningRoom, tmp_path
     assert answer.json()["error"]["data"]["code"] == "not_allowed"
 
 
-async def test_a_killed_member_gets_no_new_token_but_by_a_revival(room: RunningRoom) -> None:
+async def test_a_killed_member_gets_a_new_token_only_by_a_revival(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("bot", "desk", role="member")
     (operator,) = await room.enroll("ops", kind="human", role="operator")
@@ -103,7 +103,7 @@ async def test_a_killed_member_gets_no_new_token_but_by_a_revival(room: RunningR
 # ------------------------------------------------------------------ an agent with a valid token
 
 
-async def test_what_one_member_was_given_is_no_key_for_another(room: RunningRoom) -> None:
+async def test_numbers_given_to_one_member_give_no_access_to_another(room: RunningRoom) -> None:
     holder, receiver, thief = await room.enroll("holder", "receiver", "thief")
     await holder("create_task", title="Rotate the keys")
     claim = await holder("claim_task", task="T-1")
@@ -141,7 +141,7 @@ async def test_an_order_in_a_message_gives_no_right(room: RunningRoom) -> None:
     assert {m["standing"] for m in (await owner("who"))["members"]} == {"active"}
 
 
-async def test_the_room_calls_nobody(room: RunningRoom) -> None:
+async def test_the_room_opens_no_connections(room: RunningRoom) -> None:
     """Every field that takes an address gets one where somebody listens, and nobody comes."""
     with socket.create_server(("127.0.0.1", 0)) as trap:
         address = f"http://127.0.0.1:{trap.getsockname()[1]}/fetch-me"
@@ -165,7 +165,7 @@ async def test_the_room_calls_nobody(room: RunningRoom) -> None:
             trap.accept()[0].close()
 
 
-def test_no_part_of_the_server_can_call_out() -> None:
+def test_no_part_of_the_server_imports_a_network_client() -> None:
     imported = {
         (path.name, name)
         for folder in FOLDERS
@@ -190,7 +190,7 @@ def imports(tree: ast.AST) -> set[str]:
 # ------------------------------------------------------------------ an agent that was stopped
 
 
-async def test_a_stopped_agent_brings_nobody_in_and_a_new_name_is_bound_as_the_old(room: RunningRoom) -> None:
+async def test_a_stopped_agent_enrolls_nobody_and_a_new_name_of_the_owner_is_stopped_too(room: RunningRoom) -> None:
     owner = await room.owner()
     (ops,) = await room.enroll("ops", role="operator")
     await owner("pause", target="ops", reason="looking")
@@ -204,7 +204,7 @@ async def test_a_stopped_agent_brings_nobody_in_and_a_new_name_is_bound_as_the_o
 
 
 @pytest.mark.parametrize("jump", [A_DAY, -A_DAY])
-async def test_a_clock_that_jumps_takes_no_task_from_who_works_on_it(room: RunningRoom, jump: float) -> None:
+async def test_a_clock_that_jumps_takes_no_task_from_its_holder(room: RunningRoom, jump: float) -> None:
     (worker,) = await room.enroll("worker")
     await worker("create_task", title="Long work")
     fence = (await worker("claim_task"))["fence"]

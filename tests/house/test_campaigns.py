@@ -36,7 +36,7 @@ async def test_no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused
 
 
 @promise("CTL2")
-async def test_a_standing_kept_outside_the_transaction_would_let_acts_pass(tmp_path: Path) -> None:
+async def test_a_cached_standing_would_let_acts_pass(tmp_path: Path) -> None:
     outcome = await pauses.campaign(tmp_path / "room", 9, seed=SEED, twin=True)
     assert outcome.figures["acts of bound agents in the log between a pause and its resume"] > 0
     assert any("first call after the resume" in fault for fault in outcome.faults)

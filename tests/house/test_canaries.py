@@ -102,7 +102,7 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
         yield opened
 
 
-def test_twelve_canaries_stand_nowhere_in_logs_metrics_errors_databases_and_backups(room: Up) -> None:
+def test_twelve_canaries_are_nowhere_in_logs_metrics_errors_databases_and_backups(room: Up) -> None:
     owner = (room.folder / "owner.token").read_text().strip()
     member = room.shell.now("enroll", "builder", "--json").json["token"]
     canaries, answers = plant(room, member)
@@ -136,7 +136,7 @@ def of_channels(put: Mapping[str, str]) -> str:
 
 
 @pytest.mark.parametrize("form", ["plain", "json"])
-def test_no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_databases_or_backups(
+def test_no_part_of_a_channel_address_is_in_logs_metrics_errors_doctor_databases_or_backups(
     tmp_path: Path, form: str
 ) -> None:
     canaries = {where: fresh() for where in CHANNEL}
@@ -158,7 +158,7 @@ def test_no_part_of_a_channels_address_stands_in_logs_metrics_errors_doctor_data
             room.stop()
             assert room.process.stdout is not None
             written = room.process.stdout.read() + metrics.text + "".join(done.out + done.err for done in said)
-        assert "was not reached by channel 2 of 2" in written
+        assert "could not be reached on channel 2 of 2" in written
         assert found(canaries, written) == []
         for copy in (room.folder / "room.db", *(room.folder / "backups").glob("*.db")):
             assert found(canaries, database(copy)) == [], copy.name
@@ -183,7 +183,7 @@ def test_settings_that_cannot_be_read_are_named_without_an_address(tmp_path: Pat
         assert found(canary, done.out + done.err) == []
 
 
-def test_a_canary_that_is_let_out_is_found_by_the_same_search(tmp_path: Path) -> None:
+def test_a_leaked_canary_is_found_by_the_same_search(tmp_path: Path) -> None:
     """The twin: one in a message that was posted stands in the database and its copy, and one in a log line too."""
     with up(tmp_path / "room") as room:
         member = room.shell.now("enroll", "builder", "--json").json["token"]

@@ -20,7 +20,7 @@ CALLS = 100
 NOW = 1_795_000_000.0
 
 
-def test_the_room_goes_by_the_wall_clock_and_the_seconds_in_a_file(tmp_path: Path) -> None:
+def test_the_clock_of_the_room_is_shifted_by_the_seconds_in_a_file(tmp_path: Path) -> None:
     shift = tmp_path / "shift"
     shift.write_text("0")
     command = [sys.executable, "-m", "tests.support.clocked_up", str(tmp_path / "room"), "0", "olga"]

@@ -52,7 +52,7 @@ def changed(name: str, count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_whatever_bytes_come_the_room_answers_or_refuses(name: str) -> None:
+def test_the_room_answers_or_refuses_any_bytes(name: str) -> None:
     for data in [*TARGETS[name].seeds, *changed(name, CHANGED[name])]:
         TARGETS[name].check(data)
 
@@ -77,7 +77,7 @@ def test_the_command_says_how_to_install_the_fuzzer_where_it_is_missing(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
-def test_the_fuzzer_finds_the_fault_in_the_texts_by_itself() -> None:
+def test_the_fuzzer_finds_the_fault_in_the_texts_without_help() -> None:
     command = [
         sys.executable,
         "-m",

@@ -51,7 +51,7 @@ by_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 # ------------------------------------------------------------------ what programs write
 
 
-async def test_every_generated_part_is_what_this_release_writes(tmp_path: Path) -> None:
+async def test_every_generated_part_of_a_page_is_up_to_date(tmp_path: Path) -> None:
     now = await generated.written(tmp_path)
     shown = {page.name: parts(read(page)) for page in PAGES}
     assert {name for named in shown.values() for name in named} == set(now), "a part is on no page, or has no program"
@@ -59,12 +59,12 @@ async def test_every_generated_part_is_what_this_release_writes(tmp_path: Path) 
     assert stale == [], REGENERATE
 
 
-async def test_the_page_of_the_tools_is_what_the_room_answers(tmp_path: Path) -> None:
+async def test_the_page_of_the_tools_shows_the_real_replies_of_the_room(tmp_path: Path) -> None:
     assert read(TOOLS_PAGE) == await tools_page.written(tmp_path / "room"), REGENERATE
 
 
 @by_page
-def test_no_page_counts_by_hand_what_changes(page: Path) -> None:
+def test_no_page_contains_a_hand_written_count_that_can_change(page: Path) -> None:
     if page != TOOLS_PAGE:
         assert re.findall(rf"\b{NUMBER} (?:more |further )?{COUNTED}\b", by_hand(read(page)), re.IGNORECASE) == []
 
@@ -133,7 +133,7 @@ def test_the_readme_is_short_and_names_the_wheel_of_this_release() -> None:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page != README and blocks(read(page), "sh")], ids=lambda path: path.name
 )
-async def test_every_command_of_a_page_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
+async def test_every_command_of_a_page_runs_as_it_is_written(page: Path, tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
         for line in "".join(blocks(read(page), "sh")).splitlines():

@@ -171,7 +171,7 @@ async def test_the_act_is_logged_and_its_own_statement_counts_it(room: RunningRo
     }
 
 
-async def test_the_act_is_pushed_to_those_who_follow_what_it_changed(room: RunningRoom) -> None:
+async def test_the_act_is_pushed_to_followers_of_what_it_changed(room: RunningRoom) -> None:
     olga = await room.owner()
     async with listening(room, "builder", "teamroom://tasks/T-1") as told:
         await olga("praise", task="T-1", words="it stands")

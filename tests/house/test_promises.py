@@ -58,7 +58,7 @@ def test_a_test_says_its_own_promises_and_those_of_its_file(tmp_path: Path) -> N
         ("def test_it() -> None: ...\n", set(), {}, "test_one: it names neither a promise nor the house"),
     ],
 )
-def test_each_fault_is_found(
+def test_each_fault_that_is_built_in_is_found(
     tmp_path: Path, text: str, promises: set[str], planned: dict[str, str], fault: str
 ) -> None:
     assert faults(read(tmp_path, text), promises, planned) == [fault]

@@ -56,7 +56,7 @@ def test_no_page_uses_a_retired_phrase(page: Path) -> None:
 
 
 @by_page
-def test_no_sentence_is_longer_than_a_reader_takes_in(page: Path) -> None:
+def test_no_sentence_is_too_long(page: Path) -> None:
     assert [sentence for sentence in sentences(words_of(page)) if word_count(sentence) > SENTENCE_WORDS] == []
 
 

@@ -35,7 +35,7 @@ def rooms_are_taken_away() -> Iterator[None]:
         yield
 
 
-def test_a_team_in_which_everything_goes_wrong_is_judged_rightly_for_a_week() -> None:
+def test_a_failing_team_is_judged_correctly_for_a_week() -> None:
     cast = play(MIXED, 7, SEED, disturbed=True)
     for figure in FIGURES:
         share = figure.judge(cast)
@@ -44,7 +44,7 @@ def test_a_team_in_which_everything_goes_wrong_is_judged_rightly_for_a_week() ->
     cast.room.end()
 
 
-def test_a_team_in_which_all_is_well_hears_little_of_the_room() -> None:
+def test_a_healthy_team_hears_little_from_the_room() -> None:
     cast = play(HEALTHY, 5, SEED, disturbed=False)
     assert lines_of_the_room(cast) <= 2
     cast.room.end()

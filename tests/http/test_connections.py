@@ -47,19 +47,19 @@ def room(served: RoomInThread) -> Iterator[RoomInThread]:
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "0x10", "abc", "5, 5", "1e3", "", " ", "9" * 20, "9" * 5000])
-def test_a_length_that_is_no_number_is_refused(room: RoomInThread, length: str) -> None:
+def test_a_content_length_that_is_not_a_number_is_refused(room: RoomInThread, length: str) -> None:
     answer = exchange(room, sent(room, content_length=length))
     assert (answer.status, answer.headers["content-type"]) == (400, PARSER)
 
 
 @pytest.mark.parametrize("more", ["transfer-encoding: chunked", "content-length: 5", "transfer-encoding: gzip"])
-def test_two_ways_to_find_the_bodys_end_are_refused(room: RoomInThread, more: str) -> None:
+def test_two_ways_to_find_the_end_of_a_body_are_refused(room: RoomInThread, more: str) -> None:
     """Otherwise a second request could hide in the body of the first (request smuggling)."""
     answer = exchange(room, sent(room, more=(more,)))
     assert (answer.status, answer.headers["content-type"]) == (400, PARSER)
 
 
-def test_what_follows_a_length_that_is_too_short_is_no_request(room: RoomInThread) -> None:
+def test_bytes_after_a_length_that_is_too_short_are_not_a_request(room: RoomInThread) -> None:
     answer = exchange(room, sent(room, content_length=str(len(CALL) - 5)))
     assert answer.status == 400
 
@@ -83,7 +83,7 @@ def test_broken_chunks_are_refused(room: RoomInThread, pieces: bytes) -> None:
 # ------------------------------------------------------------------ connections
 
 
-def test_pipelined_requests_are_answered_in_order_each_for_itself(room: RoomInThread) -> None:
+def test_pipelined_requests_are_answered_in_order(room: RoomInThread) -> None:
     calls = [message("tools/call", {"name": "who", "arguments": {}, "_meta": ENVELOPE}, id_) for id_ in range(20)]
     nobody: Any = {"authorization": None}
     requests = [sent(room, body=body, **({} if i % 5 else nobody)) for i, body in enumerate(calls)]
@@ -134,7 +134,9 @@ def test_http_1_0_is_served_and_closed(room: RoomInThread) -> None:
         b"POST /mcp HTTP/1.1\r\n: x\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_answered_with_400_and_closed(room: RoomInThread, data: bytes) -> None:
+def test_bytes_that_are_not_http_are_answered_with_400_and_the_connection_closes(
+    room: RoomInThread, data: bytes
+) -> None:
     with room.wire() as wire:
         wire.send(data)
         answer = wire.answer()
@@ -155,7 +157,7 @@ def test_an_upgrade_to_another_protocol_is_not_made(room: RoomInThread, protocol
         assert 400 <= answer.status < 500
 
 
-def test_a_client_that_asks_before_it_sends_is_told_to_go_on(room: RoomInThread) -> None:
+def test_a_client_that_expects_a_continue_gets_it(room: RoomInThread) -> None:
     data = sent(room, expect="100-continue")
     with room.wire() as wire:
         wire.send(data[: -len(CALL)])
@@ -164,7 +166,7 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on(room: RoomInThread)
         assert wire.answer().status == 200
 
 
-def test_a_client_that_asks_without_a_token_is_not_told_to_go_on(room: RoomInThread) -> None:
+def test_a_client_that_expects_a_continue_without_a_token_is_refused(room: RoomInThread) -> None:
     with room.wire() as wire:
         wire.send(sent(room, expect="100-continue", authorization=None)[: -len(CALL)])
         assert wire.answer().status == 401
@@ -290,7 +292,7 @@ def test_ending_a_session_ends_its_waiting_call(room: RoomInThread) -> None:
 
 
 @promise("SAF3")
-def test_an_endless_head_is_cut(room: RoomInThread) -> None:
+def test_an_endless_request_head_is_cut_off(room: RoomInThread) -> None:
     """Before a token was seen, nobody may make the server keep megabytes."""
     with room.wire() as wire:
         wire.send(b"POST /mcp HTTP/1.1\r\n" + (b"x-filler: " + b"y" * 8000 + b"\r\n") * 128)

@@ -57,7 +57,7 @@ def test_a_refused_call_is_answered_under_its_own_id(room: RoomInThread, id_: in
 
 
 @promise("CTL3")
-def test_a_killed_members_call_says_under_its_id_by_whom_and_why(room: RoomInThread) -> None:
+def test_the_refusal_of_a_killed_member_has_its_id_and_says_who_killed_it_and_why(room: RoomInThread) -> None:
     with room.modern("olga") as olga:
         reply(olga.call("kill", {"target": "doomed", "reason": "it ran wild"}))
     with room.wire() as wire:
@@ -69,7 +69,7 @@ def test_a_killed_members_call_says_under_its_id_by_whom_and_why(room: RoomInThr
     assert "www-authenticate" not in answer.headers
 
 
-def test_a_call_too_many_is_refused_under_its_own_id(room: RoomInThread) -> None:
+def test_a_call_beyond_the_limit_is_refused_with_its_own_id(room: RoomInThread) -> None:
     with room.wire() as waiting, room.wire() as more:
         waiting.send(call(room, room.token("bot"), 1, "wait_for_wake", timeout_seconds=50))
         room.until_waiting()
@@ -92,7 +92,7 @@ def test_a_call_too_many_is_refused_under_its_own_id(room: RoomInThread) -> None
     ],
     ids=lambda body: body[:12].decode(),
 )
-def test_what_has_no_id_is_refused_without_one(room: RoomInThread, body: bytes) -> None:
+def test_a_message_without_an_id_is_refused_without_one(room: RoomInThread, body: bytes) -> None:
     with room.wire() as wire:
         wire.send(posted(room.port, UNKNOWN, body))
         answer = wire.answer()
@@ -112,7 +112,7 @@ def test_a_body_that_never_closes_its_string_is_answered_at_once(room: RoomInThr
         assert wire.answer().status == 400
 
 
-def test_a_search_from_each_mark_would_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_naive_pattern_would_take_quadratic_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def seconds(marks: int) -> float:
         begun = time.process_time()
         gate.is_deeper(b"[]" * 33 + b'"' + b'\\"' * marks, 32)
@@ -123,7 +123,7 @@ def test_a_search_from_each_mark_would_take_long(monkeypatch: pytest.MonkeyPatch
     assert seconds(4_000) > 16 * seconds(500)
 
 
-def test_a_refused_client_that_never_sends_its_body_does_not_wait_for_long(room: RoomInThread) -> None:
+def test_a_refused_client_that_never_sends_its_body_is_answered_soon(room: RoomInThread) -> None:
     with room.wire() as wire:
         stopwatch = Stopwatch()
         wire.send(posted(room.port, UNKNOWN, b"", [("content-length", "1000")]))
@@ -131,7 +131,7 @@ def test_a_refused_client_that_never_sends_its_body_does_not_wait_for_long(room:
         assert stopwatch.seconds < 5
 
 
-def test_an_endless_body_of_a_stranger_is_not_kept(tmp_path: Path, room: RoomInThread) -> None:
+def test_an_endless_body_without_a_token_is_not_stored(tmp_path: Path, room: RoomInThread) -> None:
     with room.wire() as wire:
         wire.send(posted(room.port, UNKNOWN, b"", [("content-length", str(10**9))]))
         assert wire.answer().status == 401
@@ -182,7 +182,7 @@ def asked(room: RoomInThread, data: bytes) -> tuple[Answer, float]:
 
 @pytest.mark.parametrize("id_", [-7, 2**53, 10**199, "", "7", "x" * 200, 'a "quoted" \\ one'])
 @pytest.mark.parametrize("kind", KINDS)
-def test_whoever_is_turned_away_gets_its_id_back_as_it_was(
+def test_a_refusal_carries_the_id_of_the_request_unchanged(
     room: RoomInThread, turned_away: dict[str, Turned], kind: str, id_: int | str
 ) -> None:
     turned = turned_away[kind]
@@ -193,12 +193,12 @@ def test_whoever_is_turned_away_gets_its_id_back_as_it_was(
 
 
 @pytest.mark.parametrize("method", ["initialize", "server/discover", "tools/list", "no/such/method"])
-def test_the_id_comes_back_whatever_was_asked(room: RoomInThread, method: str) -> None:
+def test_every_refusal_of_a_request_carries_its_id(room: RoomInThread, method: str) -> None:
     answer, _ = asked(room, posted(room.port, UNKNOWN, message(method, {}, "first")))
     assert (answer.status, answer.json["id"]) == (401, "first")
 
 
-def test_pipelined_refusals_carry_each_its_own_id(room: RoomInThread) -> None:
+def test_each_pipelined_refusal_carries_its_own_id(room: RoomInThread) -> None:
     """The next answer on a connection never carries the id of the one before."""
     bodies = [message("tools/list", {}, 1), b"no json", message("tools/list", {}, "b"), b"{}", message("x", {}, 3)]
     with room.wire() as wire:
@@ -255,7 +255,7 @@ NO_ID: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", NO_ID)
-def test_what_is_no_id_of_a_request_is_not_given_back(room: RoomInThread, name: str) -> None:
+def test_an_invalid_request_id_is_not_returned(room: RoomInThread, name: str) -> None:
     answer, seconds = asked(room, posted(room.port, UNKNOWN, NO_ID[name]))
     assert (answer.status, answer.json["id"]) == (401, None)
     assert answer.json["error"]["data"]["code"] == "not_allowed"
@@ -263,17 +263,17 @@ def test_what_is_no_id_of_a_request_is_not_given_back(room: RoomInThread, name: 
 
 
 @pytest.mark.parametrize("body", [deep(DEPTH), large(BYTES)], ids=["as deep as may be", "as large as may be"])
-def test_a_body_just_within_the_limits_gives_its_id_back(room: RoomInThread, body: bytes) -> None:
+def test_the_refusal_of_a_body_just_within_the_limits_carries_its_id(room: RoomInThread, body: bytes) -> None:
     answer, _ = asked(room, posted(room.port, UNKNOWN, body))
     assert (answer.status, answer.json["id"]) == (401, 6)
 
 
-def test_a_body_that_is_not_sent_as_json_gives_no_id_back(room: RoomInThread) -> None:
+def test_the_refusal_of_a_body_that_is_not_json_carries_no_id(room: RoomInThread) -> None:
     answer, _ = asked(room, posted(room.port, UNKNOWN, message("x", {}), [("content-type", "text/plain")]))
     assert (answer.status, answer.json["id"]) == (401, None)
 
 
-def test_whoever_is_turned_away_and_sends_no_body_waits_about_a_second_and_others_not_at_all(
+def test_a_refused_client_that_sends_no_body_waits_about_a_second(
     room: RoomInThread, turned_away: dict[str, Turned]
 ) -> None:
     with ExitStack() as stack:
@@ -291,7 +291,7 @@ def test_whoever_is_turned_away_and_sends_no_body_waits_about_a_second_and_other
             assert stopwatch.seconds < REFUSED_BODY_SECONDS + ABOUT_A_SECOND / 2
 
 
-def test_a_body_that_drips_is_not_waited_for_any_longer(room: RoomInThread) -> None:
+def test_the_room_does_not_wait_longer_for_a_body_that_arrives_byte_by_byte(room: RoomInThread) -> None:
     """The second is for the whole body, not for each piece of it."""
     begun, stopwatch = time.monotonic(), Stopwatch()
     with room.wire() as wire:
@@ -305,7 +305,7 @@ def test_a_body_that_drips_is_not_waited_for_any_longer(room: RoomInThread) -> N
     assert stopwatch.seconds < ABOUT_A_SECOND
 
 
-def test_a_body_that_comes_after_its_refusal_is_no_request(room: RoomInThread) -> None:
+def test_a_body_that_arrives_after_its_refusal_is_not_taken_for_a_request(room: RoomInThread) -> None:
     """What looks like a request inside a refused body is never answered, let alone carried out."""
     hidden = call(room, room.token("bot"), "hidden", "post_message", text="smuggled in a refused body")
     with room.wire() as wire:
@@ -332,21 +332,21 @@ def test_a_client_that_asks_before_it_sends_is_refused_at_once(
 
 
 @pytest.mark.parametrize("length", [BYTES + 1, 10**9, 10**30])
-def test_a_body_that_is_announced_as_too_large_is_not_waited_for(room: RoomInThread, length: int) -> None:
+def test_the_room_does_not_wait_for_a_body_that_is_declared_too_large(room: RoomInThread, length: int) -> None:
     answer, seconds = asked(room, posted(room.port, UNKNOWN, b"", [("content-length", str(length))]))
     assert answer.status in (400, 401)
     assert seconds < REFUSED_BODY_SECONDS / 2
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_only_what_is_posted_is_waited_for(room: RoomInThread, method: str) -> None:
+def test_the_room_waits_only_for_the_body_of_a_post(room: RoomInThread, method: str) -> None:
     head = posted(room.port, UNKNOWN, *UNREAD).replace(b"POST", method.encode(), 1)
     answer, seconds = asked(room, head)
     assert (answer.status, answer.json["id"]) == (401, None)
     assert seconds < REFUSED_BODY_SECONDS / 2
 
 
-def test_strangers_that_hang_up_in_mid_body_leave_nothing_open(room: RoomInThread) -> None:
+def test_callers_that_hang_up_in_mid_body_leave_nothing_open(room: RoomInThread) -> None:
     before = room.open_now()
     for _ in range(20):
         with room.wire() as wire:
@@ -355,7 +355,7 @@ def test_strangers_that_hang_up_in_mid_body_leave_nothing_open(room: RoomInThrea
     assert room.log.lines == []
 
 
-def test_the_dead_token_of_a_revived_member_tells_nothing_of_the_kill(room: RoomInThread) -> None:
+def test_the_revoked_token_of_a_revived_member_does_not_mention_the_kill(room: RoomInThread) -> None:
     room.enroll("phoenix")
     dead = room.token("phoenix")
     with room.modern("olga") as olga:
@@ -366,7 +366,7 @@ def test_the_dead_token_of_a_revived_member_tells_nothing_of_the_kill(room: Room
     assert "phoenix" not in answer.body.decode()
 
 
-def test_a_reason_that_ends_a_sentence_is_told_as_it_was_given(
+def test_a_reason_that_ends_with_an_exclamation_mark_is_shown_unchanged(
     room: RoomInThread, turned_away: dict[str, Turned]
 ) -> None:
     answer, _ = asked(room, call(room, turned_away["killed"].token, 1))

@@ -26,6 +26,7 @@ from tests.support.raw import (
     room_in_thread,
     was_refused,
 )
+from tests.support.rooms import BOUND_SECONDS
 from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF3")
@@ -68,7 +69,7 @@ def bot(room: RoomInThread) -> Iterator[Modern]:
 # ------------------------------------------------------------------ the body
 
 
-def test_the_limits_are_what_is_promised() -> None:
+def test_the_limits_are_the_promised_ones() -> None:
     assert (DEFAULTS.body_bytes, DEFAULTS.json_depth) == (256 * 1024, 32)
     assert (DEFAULTS.open_calls, DEFAULTS.wait_seconds, DEFAULTS.wait_max_seconds) == (64, 45, 50)
 
@@ -81,7 +82,7 @@ def body_of(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_256_kib_is_read_and_one_byte_more_is_not(room: RoomInThread, chunked: bool) -> None:
+def test_a_body_of_256_kib_is_read_and_one_of_a_byte_more_is_refused(room: RoomInThread, chunked: bool) -> None:
     for size, status in ((DEFAULTS.body_bytes, 200), (DEFAULTS.body_bytes + 1, 413)):
         body = body_of(size)
         assert len(body) == size
@@ -96,7 +97,7 @@ def test_a_body_of_256_kib_is_read_and_one_byte_more_is_not(room: RoomInThread, 
         assert refusal(answer)["code"] == ("invalid" if status == 200 else "too_large")
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(room: RoomInThread) -> None:
+def test_a_body_that_is_declared_too_large_is_refused_before_it_arrives(room: RoomInThread) -> None:
     data = posted(room.port, room.token("bot"), b"", [("content-length", str(DEFAULTS.body_bytes + 1))])
     with room.wire() as wire:
         wire.send(data)
@@ -115,7 +116,7 @@ def test_json_of_depth_32_is_read_and_of_depth_33_is_not(room: RoomInThread, ope
             assert refusal(answer)["code"] == code
 
 
-def test_brackets_in_texts_are_no_depth(bot: Modern) -> None:
+def test_brackets_in_texts_do_not_count_as_depth(bot: Modern) -> None:
     for text in ("[" * 5000, '\\"[{' * 500, '"' + "[" * 100, "\\" * 99 + "[" * 100):
         assert reply(bot.call("post_message", {"text": text}))["message"]
 
@@ -130,7 +131,7 @@ def test_depth_cannot_hide_in_another_encoding(room: RoomInThread, bot: Modern, 
     assert refusal(answer)["code"] == "invalid"
 
 
-def test_a_body_that_does_not_arrive_is_given_up(small: RoomInThread) -> None:
+def test_the_room_stops_waiting_for_a_body_that_does_not_arrive(small: RoomInThread) -> None:
     data = posted(small.port, small.token("bot"), body_of(1000), modern_headers("tools/call", "who"))
     with small.wire() as slow, small.wire() as quick:
         slow.send(data[:-1])
@@ -152,7 +153,7 @@ def waiting_call(room: RoomInThread, name: str, seconds: float = 50) -> bytes:
 
 def answering(room: RoomInThread, count: int) -> None:
     """Wait until this many requests are being answered."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + BOUND_SECONDS
     while room.look(lambda _: room.connections.answering_now) != count:
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -242,7 +243,7 @@ def test_a_call_waits_for_50_seconds_at_most(small: RoomInThread, seconds: float
         assert reply(wire.answer())["wakes"]
 
 
-def test_a_call_that_names_no_time_waits_as_long_as_the_room_says(small: RoomInThread) -> None:
+def test_a_call_without_a_time_waits_as_long_as_the_room_decides(small: RoomInThread) -> None:
     with small.modern("bot") as bot:
         start, stopwatch = time.monotonic(), Stopwatch()
         assert reply(bot.call("wait_for_wake", {}))["wakes"] == []
@@ -271,7 +272,7 @@ class HeldWriter:
     async def _hold(self) -> None:
         def work(_: Any) -> None:
             self._holds.set()
-            self._go.wait(10)
+            self._go.wait(BOUND_SECONDS)
 
         def recover(_: Any, error: Exception) -> None:
             raise error
@@ -280,7 +281,7 @@ class HeldWriter:
 
     def __enter__(self) -> "HeldWriter":
         self._thread.start()
-        assert self._holds.wait(10)
+        assert self._holds.wait(BOUND_SECONDS)
         return self
 
     def let_go(self) -> None:
@@ -300,7 +301,7 @@ def full_queue(room: RoomInThread, stack: ExitStack) -> list[Wire]:
         wire.send(posted(room.port, token, message("tools/call", params), modern_headers("tools/call", "post_message")))
     refused: list[Wire] = []
     while len(refused) < 24 - 16:
-        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], 10)[0]
+        ready = select.select([wire.socket for wire in wires if wire not in refused], [], [], BOUND_SECONDS)[0]
         assert ready, "nobody was refused"
         for wire in [wire for wire in wires if wire.socket in ready]:
             busy = refusal(wire.answer())

@@ -29,7 +29,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     root.setLevel(level)
 
 
-async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+async def test_stops_and_refusals_at_the_gate_are_logged(written: io.StringIO, room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("agent")
     await owner("pause", target="agent", reason="a private reason")
@@ -45,7 +45,7 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
         "@agent: active",
         "the room: paused",
         "@agent: killed",
-        "ended",
+        "was revoked",
         "request rejected with 401",
     ):
         assert line in text, line
@@ -53,7 +53,7 @@ async def test_who_was_stopped_and_who_was_turned_away_is_written_down(written: 
     assert "private" not in text
 
 
-async def test_nothing_that_members_send_is_written_down(written: io.StringIO, room: RunningRoom) -> None:
+async def test_logs_contain_nothing_that_members_send(written: io.StringIO, room: RunningRoom) -> None:
     (agent,) = await room.enroll("agent")
     await agent("post_message", text="a secret text")
     await agent.refused("read_board", task="a secret task")
@@ -66,7 +66,7 @@ async def test_nothing_that_members_send_is_written_down(written: io.StringIO, r
     assert room.tokens["agent"] not in text
 
 
-async def test_a_fault_is_told_by_an_id_that_stands_in_the_log(
+async def test_a_fault_is_reported_with_an_id_that_is_in_the_log(
     written: io.StringIO, room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (agent,) = await room.enroll("agent")
@@ -85,7 +85,7 @@ async def test_a_fault_is_told_by_an_id_that_stands_in_the_log(
     assert room.tokens["agent"] not in text
 
 
-def test_json_is_one_object_a_line_whatever_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_in_json_have_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("teamroom", logging.INFO, __file__, 1, "two\nlines %s", ("Bearer abc",), None)
     event = json.loads(logs.Json().format(record))
     assert (event["level"], event["event"]) == ("info", "two\nlines Bearer …")

@@ -38,7 +38,7 @@ async def test_acts_reads_and_refusals_are_counted_and_timed(room: RunningRoom) 
     assert found["teamroom_call_seconds_count kind=act name=post_message"] == 2
 
 
-async def test_what_is_so_at_this_moment_is_looked_up(room: RunningRoom) -> None:
+async def test_gauges_are_read_from_the_current_state(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("agent")
     await owner("create_task", title="one")
@@ -55,7 +55,7 @@ async def test_what_is_so_at_this_moment_is_looked_up(room: RunningRoom) -> None
     assert (await metrics(room))["teamroom_log_entries"] > found["teamroom_log_entries"]
 
 
-async def test_who_is_turned_away_at_the_gate_is_counted_by_status_and_code(room: RunningRoom) -> None:
+async def test_refusals_at_the_gate_are_counted_by_status_and_code(room: RunningRoom) -> None:
     assert (await room.raw("GET", "/metrics")).status_code == 401
     await room.raw("GET", "/metrics", headers={"Host": "evil.example"})
     await room.raw(
@@ -70,7 +70,7 @@ async def test_who_is_turned_away_at_the_gate_is_counted_by_status_and_code(room
 @pytest.mark.parametrize(
     ("role", "may"), [("observer", True), ("operator", True), ("watchdog", True), ("member", False)]
 )
-async def test_the_metrics_are_for_those_who_watch_the_room(room: RunningRoom, role: str, may: bool) -> None:
+async def test_only_roles_that_read_the_log_see_the_metrics(room: RunningRoom, role: str, may: bool) -> None:
     await room.enroll("watcher", role=role)
     header = {"Authorization": f"Bearer {room.tokens['watcher']}"}
     answer = await room.raw("GET", "/metrics", headers=header)
@@ -86,7 +86,7 @@ async def test_a_paused_member_is_not_shown_them(room: RunningRoom) -> None:
     assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (403, "paused")
 
 
-async def test_no_name_and_no_text_of_a_member_stands_in_them(room: RunningRoom) -> None:
+async def test_metrics_contain_no_name_and_no_text_of_a_member(room: RunningRoom) -> None:
     owner = await room.owner()
     (agent,) = await room.enroll("agent-smith")
     await agent("post_message", text="a secret text")

@@ -29,6 +29,7 @@ from tests.support.raw import (
 from tests.support.raw import (
     refusal as said,
 )
+from tests.support.rooms import BOUND_SECONDS
 from tests.support.stopwatch import Stopwatch
 
 GONE_SECONDS = 2.0
@@ -163,7 +164,7 @@ def full(room: RoomInThread) -> int:
 
 
 def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + BOUND_SECONDS
     while not true():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -228,7 +229,7 @@ PAUSE = ("pause", {"target": "bot", "reason": "test"})
 
 @promise("CTL4")
 @pytest.mark.parametrize("way", STUCK)
-def test_a_pause_ends_what_a_client_has_open_that_never_reads(room: RoomInThread, way: Stuck) -> None:
+def test_a_pause_ends_the_streams_of_a_client_that_never_reads(room: RoomInThread, way: Stuck) -> None:
     ends(room, [way], PAUSE)
 
 
@@ -250,7 +251,7 @@ def test_every_switch_ends_all_of_it_at_once(room: RoomInThread, control: tuple[
 
 
 @promise("CTL4")
-def test_without_ending_connections_they_would_stay_open(room: RoomInThread) -> None:
+def test_connections_that_are_not_ended_would_stay_open(room: RoomInThread) -> None:
     """The twin: to cancel what waits is not enough for a client that has stopped reading."""
     room.look(lambda running: running.room.bus.on_ended.clear())
     ends(room, [way for way in STUCK if way not in IDLE_AFTERWARDS], PAUSE, gone=False)
@@ -259,7 +260,9 @@ def test_without_ending_connections_they_would_stay_open(room: RoomInThread) -> 
 @promise("CTL4")
 @pytest.mark.parametrize("way", IDLE_AFTERWARDS)
 @pytest.mark.parametrize("control", ["pause", "kill"])
-def test_a_stuck_client_that_reads_again_finds_why_its_call_ended(room: RoomInThread, way: Stuck, control: str) -> None:
+def test_a_stuck_client_that_reads_again_learns_why_its_call_ended(
+    room: RoomInThread, way: Stuck, control: str
+) -> None:
     with ExitStack() as stack:
         session = stack.enter_context(room.legacy("bot"))
         opened = stick(room, [way], [session], stack)
@@ -291,7 +294,7 @@ def impatient(tmp_path: Path) -> Iterator[RoomInThread]:
 
 
 @promise("SAF3")
-def test_a_client_that_takes_nothing_is_cut_off(impatient: RoomInThread) -> None:
+def test_a_client_that_reads_nothing_is_disconnected(impatient: RoomInThread) -> None:
     before = impatient.open_now()
     (wire,) = stuck_wires(impatient, [large_answers(impatient, "bot", ANSWERS)])
     with closing(wire.socket):
@@ -300,7 +303,7 @@ def test_a_client_that_takes_nothing_is_cut_off(impatient: RoomInThread) -> None
 
 
 @promise("SAF3")
-def test_a_client_that_takes_slowly_gets_everything(impatient: RoomInThread) -> None:
+def test_a_client_that_reads_slowly_gets_everything(impatient: RoomInThread) -> None:
     """The twin: standing still ends a connection, being slow does not."""
     with impatient.wire(receive_bytes=262_144) as wire:
         wire.send(large_answers(impatient, "bot", ANSWERS))
@@ -315,7 +318,7 @@ def test_a_client_that_takes_slowly_gets_everything(impatient: RoomInThread) -> 
 
 
 @promise("SAF3")
-def test_a_client_that_waits_with_nothing_to_take_is_not_cut_off(impatient: RoomInThread) -> None:
+def test_a_client_that_waits_with_nothing_to_read_is_not_disconnected(impatient: RoomInThread) -> None:
     with impatient.wire(receive_bytes=TINY_BUFFER) as wire:
         wire.send(waiting_call(impatient, "bot"))
         impatient.until_waiting()
@@ -334,7 +337,7 @@ def listening(room: RoomInThread) -> int:
 
 
 @promise("SAF3")
-def test_listeners_that_never_read_do_not_get_past_the_cap_of_their_member(tmp_path: Path) -> None:
+def test_listeners_that_never_read_cannot_exceed_the_cap_of_their_member(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", open_calls=5) as room, ExitStack() as stack:
         room.enroll("bot")
         opened = [stack.enter_context(wire) for wire in listeners(room, None, "bot")]  # type: ignore[arg-type]
@@ -349,7 +352,7 @@ def test_listeners_that_never_read_do_not_get_past_the_cap_of_their_member(tmp_p
 
 
 @promise("SAF3")
-def test_sessions_that_nobody_ended_do_not_keep_a_member_from_listening(tmp_path: Path) -> None:
+def test_abandoned_sessions_do_not_keep_a_member_from_listening(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", open_calls=5) as room, ExitStack() as stack:
         room.enroll("bot", "other")
         sessions = [stack.enter_context(room.legacy("bot")) for _ in range(8)]
@@ -362,7 +365,7 @@ def test_sessions_that_nobody_ended_do_not_keep_a_member_from_listening(tmp_path
 
 
 @promise("SAF3")
-def test_listeners_that_never_read_do_not_get_past_the_cap_of_the_room(tmp_path: Path) -> None:
+def test_listeners_that_never_read_cannot_exceed_the_cap_of_the_room(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", listeners=5) as room, ExitStack() as stack:
         room.enroll("bot", "other")
         opened = [stack.enter_context(wire) for wire in listeners(room, None, "bot")]  # type: ignore[arg-type]
@@ -380,7 +383,7 @@ def test_listeners_that_never_read_do_not_get_past_the_cap_of_the_room(tmp_path:
 
 
 @promise("SAF3")
-def test_a_listener_that_never_reads_is_cut_off_and_others_are_told_meanwhile(tmp_path: Path) -> None:
+def test_a_listener_that_never_reads_is_disconnected_while_others_get_their_pushes(tmp_path: Path) -> None:
     uris = [f"teamroom://stream/{number}" for number in range(60)]
     with room_in_thread(tmp_path / "room", stall_seconds=1, push_seconds=0) as room:
         room.enroll("bot", "reader")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.door.door import Door
-from teamroom.server.http.gate import PROBES
+from teamroom.server.http.gate import HEALTH_PATHS
 from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
@@ -83,7 +83,7 @@ def test_the_rooms_own_hosts_are_served(room: RoomInThread, host: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "PUT", "OPTIONS", "HEAD"])
-def test_nobody_comes_in_without_a_token(room: RoomInThread, authorization: str | None, method: str) -> None:
+def test_no_request_without_a_token_is_accepted(room: RoomInThread, authorization: str | None, method: str) -> None:
     token = room.token("bot")
     value = None if authorization is None else authorization.format(token=token, TOKEN=token.upper())
     answer = exchange(room, sent(room, f"{method} /mcp HTTP/1.1", authorization=value), method)
@@ -96,7 +96,7 @@ def test_nobody_comes_in_without_a_token(room: RoomInThread, authorization: str 
 
 @promise("SAF1")
 @pytest.mark.parametrize("line", ["POST /mcp?token={token} HTTP/1.1", "POST /mcp?access_token={token} HTTP/1.1"])
-def test_a_token_in_the_address_or_a_cookie_opens_nothing(room: RoomInThread, line: str) -> None:
+def test_a_token_in_the_address_or_a_cookie_gives_no_access(room: RoomInThread, line: str) -> None:
     token = room.token("bot")
     data = sent(
         room, line.format(token=token), authorization=None, cookie=f"token={token}; authorization=Bearer {token}"
@@ -105,11 +105,11 @@ def test_a_token_in_the_address_or_a_cookie_opens_nothing(room: RoomInThread, li
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_a_token_opens_the_room_whatever_the_case_of_its_scheme(room: RoomInThread, scheme: str) -> None:
+def test_the_case_of_the_authorization_scheme_does_not_matter(room: RoomInThread, scheme: str) -> None:
     assert exchange(room, sent(room, authorization=f"{scheme} {room.token('bot')}")).status == 200
 
 
-def test_a_killed_member_is_told_so_and_not_invited(room: RoomInThread) -> None:
+def test_a_killed_member_is_refused_without_an_invitation_to_sign_in(room: RoomInThread) -> None:
     data = sent(room, authorization=f"Bearer {room.token('ghost')}")
     assert exchange(room, data).status == 200
     with room.modern("olga") as owner:
@@ -138,13 +138,13 @@ def test_only_the_probe_of_readiness_looks_at_the_store(room: RoomInThread, monk
         return False
 
     monkeypatch.setattr(Door, "is_ready", is_not_ready)
-    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in PROBES}
+    found = {path: exchange(room, sent(room, f"GET {path} HTTP/1.1")).status for path in HEALTH_PATHS}
     assert found == {"/livez": 200, "/healthz": 200, "/readyz": 503}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", ["/livez", "/healthz", "/readyz"])
-def test_only_reading_is_served_beside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
+def test_only_reads_are_served_outside_the_mcp_endpoint(room: RoomInThread, method: str, path: str) -> None:
     answer = exchange(room, sent(room, f"{method} {path} HTTP/1.1"))
     assert_refused(answer, 405, "invalid")
     assert answer.headers["allow"] == "GET, HEAD"
@@ -184,7 +184,7 @@ def test_a_client_that_accepts_no_json_is_refused(room: RoomInThread, accept: st
 
 
 @pytest.mark.parametrize("name", ["host", "origin", "authorization", "content-type"])
-def test_a_header_that_decides_stands_only_once(room: RoomInThread, name: str) -> None:
+def test_a_header_that_decides_may_occur_only_once(room: RoomInThread, name: str) -> None:
     given: Any = {"origin": "http://evil.example"} if name == "origin" else {}
     twice = next(line for line in sent(room, **given).decode("latin-1").split("\r\n") if line.startswith(f"{name}: "))
     answer = exchange(room, sent(room, more=(twice,), **given))
@@ -224,14 +224,14 @@ def test_a_header_that_contradicts_the_body_is_refused(room: RoomInThread, heade
     assert answer.json["error"]["message"]
 
 
-def test_white_space_around_a_headers_value_is_none_of_it(room: RoomInThread) -> None:
+def test_white_space_around_a_header_value_is_ignored(room: RoomInThread) -> None:
     assert exchange(room, sent(room)).status == 200
     request = sent(room).replace(b"mcp-name: who", b"mcp-name: \t who \t")
     assert request != sent(room)
     assert exchange(room, request).status == 200
 
 
-def test_the_tool_of_the_body_is_never_another_than_the_headers(room: RoomInThread) -> None:
+def test_the_tool_that_runs_is_the_one_that_the_header_names(room: RoomInThread) -> None:
     """Two `name`s in one body: readers differ in which one counts, so it must be the one that the header names."""
     for first, last in (("who", "heartbeat"), ("heartbeat", "who")):
         params = f'{{"name":"{first}","name":"{last}","arguments":{{}},"_meta":{json.dumps(ENVELOPE)}}}'
@@ -274,7 +274,7 @@ BODIES: dict[str, tuple[bytes, int | str]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_no_single_request_is_refused(room: RoomInThread, name: str) -> None:
+def test_a_body_that_is_not_a_single_request_is_refused(room: RoomInThread, name: str) -> None:
     body, code = BODIES[name]
     answer = exchange(room, sent(room, body=body))
     if isinstance(code, str):
@@ -296,7 +296,7 @@ def test_an_older_client_with_such_a_body_is_refused_too(room: RoomInThread, nam
 
 
 @pytest.mark.parametrize("version", [MODERN, LEGACY])
-def test_a_notification_is_acknowledged_and_no_more(room: RoomInThread, version: str) -> None:
+def test_a_notification_is_only_acknowledged(room: RoomInThread, version: str) -> None:
     body = b'{"jsonrpc":"2.0","method":"notifications/whatever","params":{}}'
     with room.legacy("bot") as session:
         data = in_session(session, "POST", body) if version == LEGACY else {"body": body}

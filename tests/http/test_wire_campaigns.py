@@ -20,7 +20,7 @@ async def test_two_thousand_broken_frames_are_answered_without_a_fault_and_nothi
 
 
 @promise("SAF6")
-async def test_a_room_that_believes_what_it_is_sent_would_break(tmp_path: Path) -> None:
+async def test_a_room_that_trusts_its_input_would_break(tmp_path: Path) -> None:
     outcome = await frames.campaign(tmp_path / "room", 300, seed=SEED, twin=True)
     assert any("the server counts faults of its own" in fault for fault in outcome.faults)
     assert any(fault.startswith("frame ") for fault in outcome.faults)
@@ -41,7 +41,7 @@ async def test_ten_clients_that_never_read_are_gone_two_seconds_after_their_kill
 
 
 @promise("CTL4")
-async def test_a_kill_that_ends_nothing_would_leave_them(tmp_path: Path) -> None:
+async def test_a_kill_that_ends_nothing_would_leave_open_connections(tmp_path: Path) -> None:
     outcome = await stuck.campaign(tmp_path / "room", 10, seed=SEED, twin=True, turns=1, phase_seconds=0.3)
     assert any("after the kill" in fault for fault in outcome.faults)
 
@@ -54,6 +54,6 @@ async def test_a_hundred_connections_at_once_leave_nothing_behind(tmp_path: Path
 
 
 @promise("SAF3")
-async def test_a_room_that_does_not_let_go_would_grow(tmp_path: Path) -> None:
+async def test_a_room_that_never_releases_connections_would_grow(tmp_path: Path) -> None:
     outcome = await crowd.campaign(tmp_path / "room", 300, seed=SEED, stay_seconds=0.3, twin=True)
     assert any("memory has grown" in fault for fault in outcome.faults)

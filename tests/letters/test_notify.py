@@ -92,7 +92,7 @@ async def test_a_question_arrives_once_and_says_who_asks_and_what_to_do(tmp_path
 
 
 @promise("HND6")
-async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, phone: Receiver) -> None:
+async def test_work_that_is_assigned_to_a_person_causes_a_notice(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_group_seconds=0, notify_per_hour=100)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -112,11 +112,14 @@ async def test_work_that_is_put_into_a_persons_hands_needs_it(tmp_path: Path, ph
             ("[Teamroom] needs you", "needs you: @builder assigned T-1 to you: “paint”\nteamroom board T-1"),
             ("[Teamroom] needs you", "needs you: @builder declined T-1: “no brush”\nteamroom board T-1"),
             ("[Teamroom] needs you", "needs you: @builder offers you O-2: “too high”\nteamroom board T-3"),
-            ("[Teamroom] needs you", "needs you: @builder alerts in M-1: “the paint is on fire”\nteamroom board T-1"),
+            (
+                "[Teamroom] needs you",
+                "needs you: @builder raised an alert in M-1: “the paint is on fire”\nteamroom board T-1",
+            ),
         ]
 
 
-async def test_what_asks_nothing_of_a_person_rings_nowhere(tmp_path: Path, phone: Receiver) -> None:
+async def test_events_that_need_no_action_of_a_person_cause_no_notice(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -144,7 +147,7 @@ async def test_a_review_that_waits_for_a_person_arrives_once(tmp_path: Path, pho
         assert phone.letters == [("[Teamroom] review waiting", body)]
 
 
-async def test_who_answers_for_a_member_is_told_that_somebody_else_stopped_it(tmp_path: Path, phone: Receiver) -> None:
+async def test_the_owner_of_a_member_is_notified_when_somebody_else_stops_it(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_group_seconds=1)) as room:
         owner = await room.owner()
         (hanna,) = await room.enroll("hanna", kind="human", role="owner")
@@ -172,7 +175,7 @@ async def test_who_answers_for_a_member_is_told_that_somebody_else_stopped_it(tm
 
 
 @promise("PRS4")
-async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_gone_member_and_an_expired_lease_are_reported_as_stuck(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         live, slow = await room.enroll("live", "slow")
         await live("check_in", mode="live")
@@ -193,7 +196,7 @@ async def test_a_member_that_is_gone_and_a_lease_that_is_over_are_stuck(tmp_path
 
 
 @promise("REM2")
-async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_task_with_unanswered_reminders_is_reported_as_stuck(tmp_path: Path, phone: Receiver) -> None:
     settings = told(phone, lease_seconds=DAY, lease_max_seconds=DAY)
     async with running_room(tmp_path / "room", **settings) as room:
         (live,) = await room.enroll("live", mode="live")
@@ -203,12 +206,14 @@ async def test_a_task_that_was_reminded_of_in_vain_is_stuck(tmp_path: Path, phon
             await live("heartbeat", note=f"thinking {quarter}")
             await room.later(900)
         (reminded,) = phone.letters
-        assert reminded[1].endswith(" reminded 5 times\nteamroom board T-1")
-        assert reminded[1].startswith("stuck: @live owes T-1 since ")
+        assert reminded[1].endswith(" despite 5 reminders\nteamroom board T-1")
+        assert reminded[1].startswith("stuck: @live has not acted on T-1 for ")
 
 
 @promise("PRS4")
-async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_zombie_that_acts_again_before_the_letter_is_not_mentioned_in_it(
+    tmp_path: Path, phone: Receiver
+) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (live,) = await room.enroll("live")
         await live("check_in", mode="live")
@@ -223,7 +228,7 @@ async def test_a_zombie_that_acts_again_before_the_letter_is_in_none(tmp_path: P
 
 
 @promise("QUI1")
-async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_anything(
+async def test_the_daily_digest_comes_at_its_time_and_only_after_a_day_with_events(
     tmp_path: Path, phone: Receiver
 ) -> None:
     settings = told(phone, notify_digest="08:00", notify_zone="Europe/Berlin")
@@ -237,7 +242,7 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
         lines = [
             "who did this: 2 members, 3 acts, 0 completed",
             "who has it now: 1 claimed, 0 blocked, 0 in review, 0 open; 0 waiting for you",
-            "who noticed it broke: members got stuck 0 times, 0 letters not delivered",
+            "who noticed it broke: 0 reports of stuck members, 0 letters not delivered",
             "who can stop it: stopped 0 times; 0 members paused now",
             "teamroom overnight",
         ]
@@ -253,7 +258,7 @@ async def test_the_daily_digest_comes_at_its_time_and_not_after_a_day_without_an
 
 
 @pytest.mark.parametrize(("clock", "known"), [("", 6), ("08:00", 3)])
-async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest(
+async def test_old_letters_are_deleted_with_the_next_one(
     tmp_path: Path, phone: Receiver, clock: str, known: int
 ) -> None:
     """The newest letter, a digest where there is one, takes with it what is older than thirty days."""
@@ -273,7 +278,7 @@ async def test_old_letters_are_forgotten_with_the_next_one_also_without_a_digest
 # ------------------------------------------------------------------ grouped, capped, quiet, left out
 
 
-async def test_what_comes_within_the_span_is_one_letter_with_a_line_each(tmp_path: Path, phone: Receiver) -> None:
+async def test_notices_within_the_span_share_one_letter_with_a_line_each(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
         for number in range(12):
@@ -289,7 +294,7 @@ async def test_what_comes_within_the_span_is_one_letter_with_a_line_each(tmp_pat
         assert lines[10:] == ["… and 3 more", f"teamroom stream --after {first - 1}"]
 
 
-async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
+async def test_notices_beyond_the_hourly_cap_are_held_and_then_sent_as_one_letter(
     tmp_path: Path, phone: Receiver
 ) -> None:
     async with running_room(tmp_path / "room", **told(phone, notify_per_hour=2)) as room:
@@ -307,7 +312,7 @@ async def test_beyond_the_cap_of_an_hour_what_comes_is_held_and_then_one_letter(
         assert (found["teamroom_notices_held"], found["teamroom_deliveries_total outcome=delivered"]) == (0, 3)
 
 
-async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_are_in_no_letter(
+async def test_debts_and_alerts_that_were_settled_in_quiet_hours_are_in_no_letter(
     tmp_path: Path, phone: Receiver
 ) -> None:
     settings = told(phone, notify_quiet="22:00-07:00", reminders_per_task=1, notify_per_hour=100)
@@ -335,10 +340,10 @@ async def test_what_a_member_owed_and_an_alert_that_was_answered_in_quiet_hours_
                 await member("heartbeat", note=f"at {room.time()}", busy_until=2 * HOUR)
             await room.later(HOUR)
         ((_, body),) = phone.letters
-        assert f"@asker alerts in {alerts[1]}" in body
-        assert f"@slow owes {asks[1]}" in body
+        assert f"@asker raised an alert in {alerts[1]}" in body
+        assert f"@slow has not acted on {asks[1]}" in body
         assert f"in {alerts[0]}" not in body
-        assert f"owes {asks[0]}" not in body
+        assert f"acted on {asks[0]}" not in body
 
 
 @pytest.mark.parametrize("how", ["renewed", "killed", "still owed"])
@@ -364,9 +369,7 @@ async def test_a_proof_that_was_renewed_or_whose_member_was_killed_is_in_no_lett
         assert (kept(room)["notice"], len(phone.letters)) == (0, int(how == "still owed"))
 
 
-async def test_in_quiet_hours_nothing_is_sent_and_then_one_letter_without_what_was_answered(
-    tmp_path: Path, phone: Receiver
-) -> None:
+async def test_after_quiet_hours_one_letter_has_everything_that_is_still_open(tmp_path: Path, phone: Receiver) -> None:
     settings = told(phone, notify_quiet="22:00-07:00", notify_zone="Europe/Berlin")
     async with running_room(tmp_path / "room", time=at("2026-11-23T20:58:30"), **settings) as room:
         owner = await room.owner()
@@ -404,7 +407,7 @@ async def test_a_letter_that_was_written_before_the_quiet_hours_waits_through_th
         assert phone.titles == ["[Teamroom] needs you"]
 
 
-async def test_who_read_it_in_the_room_first_is_not_told_any_more(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_notice_that_was_read_in_the_room_is_not_sent(tmp_path: Path, phone: Receiver) -> None:
     phone.status = 503
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
@@ -424,7 +427,7 @@ async def test_who_read_it_in_the_room_first_is_not_told_any_more(tmp_path: Path
 
 
 @promise("SAF2")
-async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver) -> None:
+async def test_redacted_content_is_in_no_letter(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         owner = await room.owner()
         (builder,) = await room.enroll("builder")
@@ -435,7 +438,9 @@ async def test_what_was_redacted_is_in_no_letter(tmp_path: Path, phone: Receiver
         assert "swordfish" not in phone.letters[0][1]
 
 
-async def test_a_paused_person_is_told_that_alone_and_a_killed_one_nothing(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_paused_person_gets_only_the_letter_about_the_pause_and_a_killed_one_none(
+    tmp_path: Path, phone: Receiver
+) -> None:
     async with running_room(tmp_path / "room", **{**told(), "notify": {"hanna": [phone.url]}}) as room:
         owner = await room.owner()
         await room.enroll("hanna", kind="human")
@@ -475,7 +480,7 @@ async def a_night(room: RunningRoom) -> None:
 
 
 @promise("QUI1")
-async def test_without_a_channel_nothing_is_written_and_with_one_it_is(tmp_path: Path, phone: Receiver) -> None:
+async def test_letters_are_written_only_for_people_with_a_channel(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "silent") as room:
         await a_night(room)
         assert kept(room) == {"notice": 0, "delivery": 0, "due": 0}
@@ -487,7 +492,7 @@ async def test_without_a_channel_nothing_is_written_and_with_one_it_is(tmp_path:
         assert phone.tries >= 2
 
 
-async def test_a_channel_that_was_taken_out_of_the_settings_leaves_nothing_behind(
+async def test_a_channel_that_was_removed_from_the_settings_leaves_nothing_behind(
     tmp_path: Path, phone: Receiver
 ) -> None:
     phone.status = 503
@@ -509,7 +514,7 @@ async def test_a_channel_that_was_taken_out_of_the_settings_leaves_nothing_behin
 # ------------------------------------------------------------------ what does not arrive
 
 
-async def test_a_receiver_that_was_down_gets_the_letter_once_it_is_up(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_service_that_was_down_gets_the_letter_once_it_is_up(tmp_path: Path, phone: Receiver) -> None:
     phone.status = 503
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
@@ -543,7 +548,7 @@ async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tm
                 await room.later(61)
         (failed,) = entries(room, "notify")
         assert (failed["subject"], failed["outcome"], failed["actor"]) == ("@olga", "failed", 1)
-        line = "@olga was not reached by channel 1 of 1 after 3 tries in 2 min (the service did not accept it); "
+        line = "@olga could not be reached on channel 1 of 1 after 3 tries in 2 min (the service did not accept it); "
         assert failed["summary"].startswith(line)
         shown = (await owner.client.read_resource("teamroom://stream")).contents
         assert line in shown[0].text
@@ -562,7 +567,7 @@ async def test_a_receiver_that_never_is_up_leaves_one_entry_a_day_in_the_room(tm
         assert len(entries(room, "notify")) == 2, "equal failures are said once a day"
 
 
-async def test_a_channel_that_fails_holds_up_no_other(tmp_path: Path, phone: Receiver) -> None:
+async def test_a_channel_that_fails_does_not_delay_the_others(tmp_path: Path, phone: Receiver) -> None:
     with receiver() as second:
         second.status = 500
         async with running_room(tmp_path / "room", **told(phone, second, notify_tries=2)) as room:
@@ -572,7 +577,7 @@ async def test_a_channel_that_fails_holds_up_no_other(tmp_path: Path, phone: Rec
             assert phone.titles == ["[Teamroom] needs you"]
             await room.later(61)
             (failed,) = entries(room, "notify")
-            assert "by channel 2 of 2 after 2 tries" in failed["summary"]
+            assert "on channel 2 of 2 after 2 tries" in failed["summary"]
             assert (phone.tries, second.tries) == (1, 2)
 
 
@@ -638,7 +643,7 @@ def test_a_server_killed_before_and_while_a_letter_is_sent_loses_none(tmp_path: 
     assert phone.titles == ["[Teamroom] stopped"]
 
 
-async def test_what_became_of_a_letter_is_written_down_once_the_disk_has_room_and_it_is_not_sent_again(
+async def test_the_outcome_of_a_letter_is_recorded_once_the_disk_has_room_and_it_is_not_sent_twice(
     tmp_path: Path, phone: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliver, "AGAIN_SECONDS", 0.01)
@@ -649,11 +654,11 @@ async def test_what_became_of_a_letter_is_written_down_once_the_disk_has_room_an
         await room.room.supervisor.tick()
         write, refused = room.room.store.write, []
 
-        async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+        async def full(work: Any, recover: Any, *which: Any) -> Any:
             if len(refused) < 3:
                 refused.append(work)
                 raise DiskFullError("a test's disk")
-            return await write(work, recover, when_full)
+            return await write(work, recover, *which)
 
         monkeypatch.setattr(room.room.store, "write", full)
         await room.delivered()
@@ -703,18 +708,18 @@ async def test_a_room_restored_from_a_backup_sends_nothing_of_what_was_before(tm
 
 
 @promise("SAF2")
-async def test_no_tool_sets_a_channel(room: RunningRoom) -> None:
+async def test_no_tool_changes_a_channel(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name="notify", value='{"olga": ["json://elsewhere"]}')
     assert "not a policy setting" in refusal["why"]
 
 
-async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path, phone: Receiver) -> None:
+async def test_the_shell_sends_a_test_letter_and_says_whether_it_arrived(tmp_path: Path, phone: Receiver) -> None:
     settings = {"notify": {"olga": [phone.url]}, "notify_quiet": "00:00-23:59"}
     async with running_room(tmp_path / "room", supervised=True, **settings) as room:
         done = await shell_of(room).here("notify", "olga")
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
-        body = "@olga sent this test letter. You need not do anything.\nteamroom board"
+        body = "@olga sent this test letter. No action is needed.\nteamroom board"
         assert phone.letters == [("[Teamroom] test", body)]
         phone.status = 500
         again = await shell_of(room).here("notify", "@olga", "--json")
@@ -728,7 +733,7 @@ async def test_the_shell_sends_a_test_and_says_whether_it_arrived(tmp_path: Path
         assert "127.0.0.1" not in shown.out
 
 
-async def test_only_who_runs_the_room_tries_the_channels_of_others(tmp_path: Path, phone: Receiver) -> None:
+async def test_only_operators_test_the_channels_of_others(tmp_path: Path, phone: Receiver) -> None:
     with receiver() as hannas:
         async with running_room(tmp_path / "room", notify={"olga": [phone.url], "hanna": [hannas.url]}) as room:
             (hanna,) = await room.enroll("hanna", kind="human")
@@ -748,7 +753,7 @@ async def test_only_who_runs_the_room_tries_the_channels_of_others(tmp_path: Pat
             assert [person["name"] for person in seen["people"]] == ["olga", "hanna"]
 
 
-async def test_doctor_names_whom_a_channel_cannot_reach(tmp_path: Path, phone: Receiver) -> None:
+async def test_doctor_names_people_that_a_channel_cannot_reach(tmp_path: Path, phone: Receiver) -> None:
     async with running_room(tmp_path / "room") as room:
         await room.enroll("builder")
         toml = (
@@ -786,7 +791,7 @@ async def test_without_the_extra_the_room_says_how_to_install_it(
         assert phone.tries == 0
 
 
-def test_what_libraries_log_of_a_channel_is_kept_nowhere(phone: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_of_libraries_about_channels_are_discarded(phone: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: from another thread the same call would leave its path in the log."""
     root = logging.getLogger()
     before = root.handlers[:], root.level

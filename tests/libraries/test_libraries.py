@@ -51,7 +51,7 @@ class Told:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-async def test_a_member_written_with_another_library_does_a_whole_task(library: str, room: RunningRoom) -> None:
+async def test_a_member_that_uses_another_library_completes_a_task(library: str, room: RunningRoom) -> None:
     if not installed(library):
         pytest.skip(f"make test-libraries installs {library}: it is not in {cache_folder()} as it is pinned")
     olga = await room.owner()

@@ -30,7 +30,7 @@ async def test_a_member_keeps_name_owner_history_and_cursor_across_restarts_and_
 
 
 @promise("ID2")
-async def test_a_name_in_an_argument_never_speaks_for_anybody(room: RunningRoom) -> None:
+async def test_a_name_in_an_argument_never_identifies_the_caller(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for claim in ("author", "from", "agent_id", "as", "member", "actor", "owner"):
         refusal = await builder.refused("post_message", text="x", **{claim: "olga"})
@@ -62,7 +62,7 @@ async def test_people_use_the_same_tools_as_agents(room: RunningRoom) -> None:
 
 
 @promise("ID4")
-async def test_a_token_is_256_bits_and_stands_nowhere_in_the_data_folder(room: RunningRoom) -> None:
+async def test_a_token_has_256_bits_and_is_nowhere_in_the_data_folder(room: RunningRoom) -> None:
     await room.enroll("builder")
     token = room.tokens["builder"]
     assert re.fullmatch(r"tr_[0-9a-f]{64}", token)
@@ -80,7 +80,7 @@ async def test_the_data_folder_and_its_files_are_private(room: RunningRoom) -> N
 
 
 @promise("ID4")
-async def test_a_token_is_rotated_alone(room: RunningRoom) -> None:
+async def test_one_token_of_several_is_rotated(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
     chat = (await owner("enroll", name="builder", label="chat"))["token"]
@@ -92,7 +92,7 @@ async def test_a_token_is_rotated_alone(room: RunningRoom) -> None:
 
 
 @promise("ID4")
-async def test_a_token_is_revoked_alone_and_its_next_call_is_refused(room: RunningRoom) -> None:
+async def test_one_token_of_several_is_revoked_and_its_next_call_is_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
     chat = await room.connect("builder", (await owner("enroll", name="builder", label="chat"))["token"])
@@ -125,7 +125,7 @@ async def test_a_name_that_is_taken_or_reserved_is_refused(room: RunningRoom) ->
 
 
 @promise("CTL7")
-async def test_only_those_who_run_the_room_enroll_and_never_above_themselves(room: RunningRoom) -> None:
+async def test_only_operators_enroll_and_never_above_their_own_role(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     (agent,) = await room.enroll("op", role="operator")
     (person,) = await room.enroll("pia", role="operator", kind="human")

@@ -49,7 +49,7 @@ async def wakes(member: Member) -> list[dict[str, Any]]:
 
 
 @promise("QUI2")
-async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(room: RunningRoom) -> None:
+async def test_notes_beyond_the_budget_share_one_line_and_their_author_learns_it(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     for number in range(NOTES):
@@ -66,7 +66,7 @@ async def test_notes_beyond_the_budget_share_one_line_and_their_author_is_told(r
 
 
 @promise("QUI2")
-async def test_a_budget_has_room_again_after_an_hour_and_is_twelve_an_hour_however_long(room: RunningRoom) -> None:
+async def test_a_budget_of_twelve_an_hour_has_room_again_after_an_hour(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     shown = 0
     for _ in range(60):  # a note every four minutes for four hours
@@ -87,7 +87,7 @@ async def test_a_room_owner_changes_the_budgets_while_the_room_runs(room: Runnin
 
 
 @promise("QUI2")
-async def test_addressees_of_a_folded_note_are_woken_all_the_same(room: RunningRoom) -> None:
+async def test_addressees_of_a_folded_note_are_still_woken(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     for number in range(NOTES):
         await builder("post_message", text=f"note {number}")
@@ -120,7 +120,7 @@ async def test_a_reader_with_a_cursor_sees_folded_notes_once_and_in_order_wherev
 
 
 @promise("QUI2")
-async def test_what_people_write_is_never_folded_and_their_alarm_is_never_refused(room: RunningRoom) -> None:
+async def test_messages_of_people_are_never_folded_or_refused(room: RunningRoom) -> None:
     owner = await room.owner()
     for number in range(NOTES + 5):
         assert not (await owner("post_message", text=f"I say {number}"))["folded"]
@@ -145,7 +145,7 @@ async def test_alerts_and_asks_are_refused_beyond_their_limit_until_there_is_roo
 
 
 @promise("QUI2")
-async def test_a_report_is_about_a_task_of_its_authors(room: RunningRoom) -> None:
+async def test_a_report_must_be_about_a_task_of_its_author(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     refusal = await builder.refused("post_message", text="all good", kind="report")
@@ -174,7 +174,9 @@ async def answer_each_other(one: Member, other: Member, messages: int) -> list[d
 
 
 @promise("QUI3")
-async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_told_once(room: RunningRoom) -> None:
+async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owners_notified_once(
+    room: RunningRoom,
+) -> None:
     owner = await room.owner()
     (hanna,) = await room.enroll("hanna", kind="human")
     (builder,) = await room.enroll("builder")
@@ -200,7 +202,7 @@ async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owne
 
 
 @promise("QUI3")
-async def test_an_exchange_goes_on_once_a_task_of_either_moves(room: RunningRoom) -> None:
+async def test_an_exchange_continues_once_a_task_of_either_agent_moves(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await owner("create_task", title="work")
@@ -212,7 +214,7 @@ async def test_an_exchange_goes_on_once_a_task_of_either_moves(room: RunningRoom
 
 
 @promise("QUI3")
-async def test_an_exchange_goes_on_once_a_person_speaks_in_it(room: RunningRoom) -> None:
+async def test_an_exchange_continues_once_a_person_speaks_in_it(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     other = (await owner("post_message", text="the release is on Friday"))["message"]
@@ -224,7 +226,7 @@ async def test_an_exchange_goes_on_once_a_person_speaks_in_it(room: RunningRoom)
 
 
 @promise("QUI3")
-async def test_a_person_in_the_thread_counts_also_when_it_answers_somebody_else(room: RunningRoom) -> None:
+async def test_a_person_who_answers_somebody_else_in_the_thread_also_counts(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, third = await room.enroll("builder", "tester", "third")
     start = (await third("post_message", text="how shall we do it?"))["message"]
@@ -239,7 +241,7 @@ async def test_a_person_in_the_thread_counts_also_when_it_answers_somebody_else(
 
 
 @promise("QUI3")
-async def test_the_guard_stops_neither_people_nor_others_nor_work_nor_alerts(room: RunningRoom) -> None:
+async def test_the_guard_does_not_stop_people_other_addressees_work_or_alerts(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester, third = await room.enroll("builder", "tester", "third")
     assert not any(reply["not_woken"] for reply in await answer_each_other(owner, builder, 2 * ROUNDS + 4))
@@ -254,7 +256,7 @@ async def test_the_guard_stops_neither_people_nor_others_nor_work_nor_alerts(roo
 
 
 @promise("QUI3")
-async def test_talk_about_work_that_moves_is_never_stopped(room: RunningRoom) -> None:
+async def test_exchanges_about_work_that_moves_are_never_stopped(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await owner("create_task", title="work")
@@ -269,7 +271,7 @@ async def test_talk_about_work_that_moves_is_never_stopped(room: RunningRoom) ->
 
 
 @promise("QUI4")
-async def test_equal_wakes_are_told_once_with_a_count_and_the_newest_line(room: RunningRoom) -> None:
+async def test_equal_wakes_are_shown_once_with_a_count_and_the_newest_line(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner("create_task", title="first name", assign="builder")
@@ -286,7 +288,7 @@ async def test_equal_wakes_are_told_once_with_a_count_and_the_newest_line(room: 
 
 
 @promise("QUI4")
-async def test_beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest(room: RunningRoom) -> None:
+async def test_wakes_beyond_ten_in_five_minutes_from_one_sender_become_one_digest(room: RunningRoom) -> None:
     builder, tester, other = await room.enroll("builder", "tester", "other")
     for number in range(SHARE + 7):
         await builder("post_message", text=f"@tester {number}")
@@ -306,7 +308,7 @@ async def test_beyond_ten_wakes_in_five_minutes_one_sender_is_told_in_one_digest
 
 
 @promise("QUI4")
-async def test_a_waiting_member_is_not_woken_by_what_is_beyond_a_senders_share_until_it_is_due(tmp_path: Path) -> None:
+async def test_wakes_beyond_the_share_of_a_sender_are_delivered_to_a_waiting_member_when_due(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", wakes_seconds=2) as room:
         builder, tester, other = await room.enroll("builder", "tester", "other")
         for number in range(SHARE + 2):
@@ -329,7 +331,7 @@ async def test_a_waiting_member_is_not_woken_by_what_is_beyond_a_senders_share_u
 
 
 @promise("QUI4")
-def test_a_full_inbox_is_told_within_what_a_host_shows_and_whole_over_its_pages(tmp_path: Path) -> None:
+def test_a_full_inbox_is_returned_in_pages_that_a_host_shows_in_full(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", batch_seconds=0, wakes_from_one=1) as room:
         senders = [f"a-sender-with-a-long-name-{number:02}" for number in range(60)]
         room.enroll("builder", *senders)
@@ -349,7 +351,7 @@ def test_a_full_inbox_is_told_within_what_a_host_shows_and_whole_over_its_pages(
 
 
 @promise("QUI4")
-async def test_a_person_reaches_a_waiting_member_however_often_it_wrote(room: RunningRoom) -> None:
+async def test_a_person_always_wakes_a_waiting_member(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     for number in range(SHARE + 1):
@@ -362,7 +364,7 @@ async def test_a_person_reaches_a_waiting_member_however_often_it_wrote(room: Ru
 
 
 @promise("CTL5")
-async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningRoom) -> None:
+async def test_wakes_held_during_a_pause_become_one_digest_on_resume(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await owner("post_message", text="@builder before")
@@ -387,7 +389,7 @@ async def test_what_was_held_while_paused_is_one_digest_on_resume(room: RunningR
 
 
 @promise("HND6")
-async def test_an_alert_to_nobody_wakes_who_is_live_and_has_what_its_task_needs(room: RunningRoom) -> None:
+async def test_an_alert_without_addressees_wakes_live_members_that_have_what_its_task_needs(room: RunningRoom) -> None:
     owner = await room.owner()
     names = ("builder", "able", "unable", "asleep", "paused")
     builder, able, unable, asleep, paused = await room.enroll(*names)
@@ -406,7 +408,7 @@ async def test_an_alert_to_nobody_wakes_who_is_live_and_has_what_its_task_needs(
 
 
 @promise("HND6")
-async def test_an_alert_that_nobody_can_help_with_wakes_the_owner(room: RunningRoom) -> None:
+async def test_an_alert_without_a_suitable_member_wakes_the_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, _ = await room.enroll("builder", "other")
     await owner("create_task", title="work", needs=["tool:docker"])
@@ -416,7 +418,7 @@ async def test_an_alert_that_nobody_can_help_with_wakes_the_owner(room: RunningR
 
 
 @promise("HND6")
-async def test_an_alert_wakes_a_few_at_most_and_those_it_names_alone(room: RunningRoom) -> None:
+async def test_an_alert_wakes_at_most_a_few_members_or_only_those_that_it_names(room: RunningRoom) -> None:
     members = await room.enroll("builder", *(f"other{number}" for number in range(DEFAULTS.alerted + 3)))
     for member in members:
         await member("check_in")

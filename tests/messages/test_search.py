@@ -33,7 +33,7 @@ async def found(member: Member, query: str, **more: object) -> list[str]:
     return [m["text"] for m in (await member("read_messages", query=query, **more))["messages"]]
 
 
-async def test_words_are_found_whatever_their_case_accents_and_order(room: RunningRoom) -> None:
+async def test_words_are_found_regardless_of_case_accents_and_order(room: RunningRoom) -> None:
     owner = await room.owner()
     for text in ("The Café is closed", "build green on main", "Build RED: main is broken", "mainly unrelated"):
         await owner("post_message", text=text)
@@ -45,13 +45,13 @@ async def test_words_are_found_whatever_their_case_accents_and_order(room: Runni
     assert await found(owner, "nowhere") == []
 
 
-async def test_a_summary_is_searched_too(room: RunningRoom) -> None:
+async def test_a_search_also_covers_summaries(room: RunningRoom) -> None:
     owner = await room.owner()
     await owner("post_message", text="it is done", summary="the migration is finished")
     assert await found(owner, "migration") == ["it is done"]
 
 
-async def test_the_best_come_first_and_of_equals_the_newest(room: RunningRoom) -> None:
+async def test_the_best_matches_come_first_and_of_equal_ones_the_newest(room: RunningRoom) -> None:
     owner = await room.owner()
     texts = [
         "deploy deploy deploy",
@@ -65,7 +65,7 @@ async def test_the_best_come_first_and_of_equals_the_newest(room: RunningRoom) -
 
 
 @promise("LOG1")
-async def test_a_search_goes_on_after_a_number_in_order_and_names_the_match_before(room: RunningRoom) -> None:
+async def test_a_search_continues_after_a_number_in_order_and_names_the_previous_match(room: RunningRoom) -> None:
     owner = await room.owner()
     (tester,) = await room.enroll("tester")
     start = (await owner("post_message", text="match 0"))["message"]
@@ -99,7 +99,7 @@ async def test_filters_without_a_query_read_the_same_by_index(room: RunningRoom)
 
 
 @pytest.mark.parametrize("query", SYNTAX)
-async def test_what_looks_like_syntax_is_looked_for_as_it_stands(room: RunningRoom, query: str) -> None:
+async def test_query_syntax_in_a_search_is_treated_as_text(room: RunningRoom, query: str) -> None:
     owner = await room.owner()
     await owner("post_message", text="a plain text about the build")
     hidden = {m["id"] for m in (await owner("read_messages", query=query))["messages"]}
@@ -162,7 +162,7 @@ def test_the_messages_of_an_older_room_are_indexed_by_the_migration(tmp_path: Pa
         assert [row["id"] for row in rows] == [1]
 
 
-def test_what_an_engine_adds_to_a_migration_stands_or_falls_with_it(tmp_path: Path) -> None:
+def test_what_an_engine_adds_to_a_migration_commits_or_fails_with_it(tmp_path: Path) -> None:
     assert {path.name for path in OWN_MIGRATIONS.glob("*.sql")} <= {path.name for path in known_migrations().values()}
     path = tmp_path / "room.db"
     _fill(path)
@@ -175,7 +175,7 @@ def test_what_an_engine_adds_to_a_migration_stands_or_falls_with_it(tmp_path: Pa
         assert "folded" not in [row["name"] for row in connection.execute("pragma table_info (message)")]
 
 
-async def test_a_message_can_be_taken_out_of_the_index_once_and_the_index_stays_whole(room: RunningRoom) -> None:
+async def test_a_message_is_removed_from_the_search_index_only_once(room: RunningRoom) -> None:
     owner = await room.owner()
     seq = (await owner("post_message", text="the secret word"))["receipt"]
     await owner("post_message", text="another secret")
@@ -193,7 +193,7 @@ async def test_a_message_can_be_taken_out_of_the_index_once_and_the_index_stays_
     assert await found(owner, "word") == []
 
 
-async def test_what_was_redacted_is_not_found_and_stands_nowhere_in_the_index(room: RunningRoom) -> None:
+async def test_redacted_content_is_not_found_and_is_not_in_the_index(room: RunningRoom) -> None:
     owner = await room.owner()
     await owner("post_message", text="the password is swordfish")
     await owner("post_message", text="the password was changed")
@@ -228,7 +228,7 @@ def test_a_common_word_is_found_without_looking_at_every_message(tmp_path: Path)
     assert costs[1] < 3 * costs[0]
 
 
-async def test_what_was_undone_is_never_found(room: RunningRoom) -> None:
+async def test_a_refused_message_is_never_found(room: RunningRoom) -> None:
     owner = await room.owner()
     await owner.refused("post_message", text="a word that was refused", to=["nobody"])
     await owner("post_message", text="a word that stands")

@@ -30,8 +30,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Recover, Work
-from teamroom.server.store.sqlite.commit import Job
+from teamroom.server.store.engine import CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Writer
@@ -39,6 +38,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor import loop
 from teamroom.server.supervisor.loop import Supervisor
+from tests.support.rates import without_limits
 
 BEGINNING = 1_795_000_000.0
 MEMORY = Path("/dev/shm")
@@ -152,7 +152,7 @@ class World:
         self._store = self._open(self._life)
         _at_once(self._store.open())
         self.watch.was_away_since(_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
-        self.door = Door(self._store, self.watch, _METRICS, str)
+        self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
         self.watch = RoomClock(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
@@ -168,7 +168,7 @@ class World:
         _at_once(self._store.open())
         made = self._store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
         tokens = {"olga": _at_once(made)}
-        self.door = Door(self._store, self.watch, _METRICS, str)
+        self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
         self.callers = {"olga": self.identify(tokens["olga"])}
         for name, options in self._plan.members.items():
             tokens[name] = self.act("olga", ENROLL, name=name, **options).token
@@ -205,12 +205,12 @@ class WriterWithoutThread(Writer):
     """Commits each act by itself, before `run` returns, and has checkpoints as often as under load."""
 
     def start(self) -> None:
+        self.loop = _loop
         self.committer.open()
         self._commits = 0
 
-    async def run(self, work: Work, recover: Recover, when_full: bool) -> tuple[Any, int]:
-        job = Job(work, recover, _loop.create_future(), when_full)
-        self.waiting += 1
+    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
+        job = self.take_in(self.loop, work, recover, when_full, turn)
         self.answer_now(self.committer.commit_batch(job, lambda: None))
         self._commits += 1
         if self._commits >= CHECKPOINT_COMMITS:
@@ -236,7 +236,7 @@ class StoreWithoutThreads(SqliteStore):
         super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
         self.readers = NoReaders(context)
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await super().read(work, is_small=True)
 
 

@@ -190,11 +190,11 @@ async def test_a_day_of_five_agents_answers_what_broke_and_who_noticed(day: Runn
     assert shown(night, "broke", "presence") == [("@hollow", "room", "")]
     assert shown(night, "broke", "recovered") == [("@crashed", "room", "repaired by @rex (T-9)")]
     assert {subject for subject, *_ in shown(night, "broke", "overdue")} == {"T-5", "T-6"}
-    assert shown(night, "broke", "sent_back") == [("T-2", "tester", "now claimed, completed before by @builder")]
+    assert shown(night, "broke", "sent_back") == [("T-2", "tester", "now claimed, after @builder had completed it")]
     assert shown(night, "broke", "alert") == [("M-4", "tester", "")]
     (refused,) = [line for line in night["broke"]["shown"] if line["kind"] == "refused"]
     assert (refused["subject"], refused["times"]) == ("@builder", 3)
-    assert refused["line"] == "@builder was refused claim_task 3"
+    assert refused["line"] == "@builder was refused: claim_task (3)"
 
 
 async def test_a_day_of_five_agents_answers_who_is_stopped_by_whom_why_and_until_when(day: RunningRoom) -> None:
@@ -219,13 +219,13 @@ async def test_a_day_of_five_agents_answers_what_waits_for_a_person(day: Running
     assert {line["kind"] for line in night["waits"]["shown"]} <= {"ask", "review", "blocked", "assigned"}
 
 
-async def test_the_screen_of_that_day_says_it_in_words_to_a_model_and_to_a_person(day: RunningRoom) -> None:
+async def test_the_report_of_that_day_is_in_words_for_models_and_people(day: RunningRoom) -> None:
     owner = await day.owner()
     _, words, _ = await owner.said("overnight", hours=24)
     for expected in (
-        "- M-2 waits for an answer of @olga since 1 h, asked by @scribe: “which version is it?”",
+        "- M-2 has waited 1 h for an answer from @olga, asked by @scribe: “which version is it?”",
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
-        "- T-2, noticed by @tester 1 h ago; now claimed, completed before by @builder. @tester sent back T-2: “it does",
+        "- T-2, noticed by @tester 1 h ago; now claimed, after @builder had completed it. @tester sent back T-2: “it",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
         "- T-4 blocked @tester (live) for “the password of @olga”: “keys”",
         "- @builder completed 2, handed over 1, reports 1; newest T-2 “load test”, T-1 “limiter”",
@@ -283,7 +283,7 @@ async def loud(room: RunningRoom, thousands: int) -> None:
         await room.room.door.act_as_room(lambda tx, n=thousand: crowd(tx, tx.now, 1000 * n, random))  # type: ignore[misc]
 
 
-async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_rest(
+async def test_a_night_with_100000_entries_fits_into_60_lines_and_counts_the_rest(
     room: RunningRoom, shell: Shell
 ) -> None:
     await loud(room, 100)
@@ -322,7 +322,7 @@ async def test_a_night_with_100000_entries_stays_within_60_lines_and_counts_the_
 # ------------------------------------------------------------------ since when
 
 
-async def test_a_first_look_goes_back_a_day_and_the_next_begins_where_it_ended(room: RunningRoom) -> None:
+async def test_a_first_look_covers_a_day_and_the_next_begins_where_it_ended(room: RunningRoom) -> None:
     owner = await room.owner()
     await owner("post_message", text="long ago")
     room.time.forward(30 * HOUR)
@@ -341,7 +341,7 @@ async def test_a_first_look_goes_back_a_day_and_the_next_begins_where_it_ended(r
     assert (later["after"], later["entries"]) == (again["upto"], 1)
 
 
-async def test_each_reader_has_a_look_of_its_own_and_the_shell_shares_its_members(
+async def test_each_reader_has_a_separate_last_look_and_the_shell_shares_that_of_its_member(
     room: RunningRoom, shell: Shell
 ) -> None:
     owner = await room.owner()
@@ -354,7 +354,7 @@ async def test_each_reader_has_a_look_of_its_own_and_the_shell_shares_its_member
     assert (through_shell["since_last_look"], through_shell["entries"]) == (True, 1)
 
 
-async def test_a_span_that_was_asked_for_and_who_only_follows_move_no_look(room: RunningRoom, shell: Shell) -> None:
+async def test_a_look_with_a_span_and_a_subscription_do_not_move_the_last_look(room: RunningRoom, shell: Shell) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner("overnight", hours=1)
@@ -366,7 +366,9 @@ async def test_a_span_that_was_asked_for_and_who_only_follows_move_no_look(room:
     assert (await owner("overnight"))["since_last_look"] is True
 
 
-async def test_a_look_is_shown_where_nothing_can_be_written(room: RunningRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_is_shown_even_if_nothing_can_be_written(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = await room.owner()
 
     async def full(*_: Any) -> None:
@@ -382,7 +384,7 @@ async def test_a_look_is_shown_where_nothing_can_be_written(room: RunningRoom, m
 # ------------------------------------------------------------------ who may look
 
 
-async def test_an_observer_looks_a_paused_agent_does_not_and_a_pause_of_the_room_stops_no_person(
+async def test_an_observer_may_look_a_paused_agent_may_not_and_a_pause_of_the_room_stops_no_person(
     room: RunningRoom,
 ) -> None:
     owner = await room.owner()
@@ -402,7 +404,7 @@ async def test_an_observer_looks_a_paused_agent_does_not_and_a_pause_of_the_room
 # ------------------------------------------------------------------ each kind by itself
 
 
-async def test_a_pause_at_each_level_is_shown_while_it_lasts_and_after_it_ended_by_itself(room: RunningRoom) -> None:
+async def test_a_pause_at_each_level_is_shown_while_it_lasts_and_after_it_expired(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
     for target in ("builder", "owner:olga", "room"):
@@ -418,7 +420,7 @@ async def test_a_pause_at_each_level_is_shown_while_it_lasts_and_after_it_ended_
     assert (await read(owner, 1))["stopped"]["counts"] == {}, "what ended before the span is over"
 
 
-async def test_a_pause_from_before_the_span_is_shown_while_it_lasts_and_when_it_was_lifted(room: RunningRoom) -> None:
+async def test_a_pause_from_before_the_span_is_shown_while_it_lasts_and_when_it_ends(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder", "gone")
     await owner("pause", target="builder", reason="for long")
@@ -433,7 +435,7 @@ async def test_a_pause_from_before_the_span_is_shown_while_it_lasts_and_when_it_
     assert "killed_before" not in (await read(owner, 1))["stopped"]["counts"]
 
 
-async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_go(
+async def test_the_reviver_of_a_member_is_named_and_a_new_token_does_not_end_a_pause(
     room: RunningRoom, shell: Shell
 ) -> None:
     owner = await room.owner()
@@ -460,7 +462,7 @@ async def test_who_revived_a_killed_member_is_said_and_a_new_token_lets_nobody_g
     assert (line["target"], line["ended_by"], line["revived"]) == ("@builder", "hanna", True), "killed before the span"
 
 
-async def test_a_look_into_a_young_room_begins_with_the_room(room: RunningRoom) -> None:
+async def test_a_look_at_a_young_room_begins_when_the_room_was_created(room: RunningRoom) -> None:
     owner = await room.owner()
     first = await owner("overnight")
     await room.later(60)
@@ -469,7 +471,7 @@ async def test_a_look_into_a_young_room_begins_with_the_room(room: RunningRoom) 
     assert again["since"] == first["since"], "and not a day before there was a room"
 
 
-async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:
+async def test_a_pause_that_was_restored_is_shown_and_lifted_like_any_other(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("builder")
 
@@ -490,7 +492,7 @@ async def test_a_pause_that_a_restored_room_took_over_is_shown_and_lifted_like_a
     assert (let_go["standing"], let_go["by"], let_go["ended_by"]) == ("active", "room", "olga")
 
 
-async def test_a_member_that_was_killed_is_no_longer_what_broke(room: RunningRoom) -> None:
+async def test_a_killed_member_is_no_longer_listed_under_what_broke(room: RunningRoom) -> None:
     owner = await room.owner()
     hollow, lost, asker = await room.enroll("hollow", "lost", "asker", mode="live")
     for member in (hollow, lost, asker):
@@ -531,7 +533,7 @@ async def test_an_escalation_waits_for_the_owner_until_the_task_moves(room: Runn
     assert shown(await read(owner), "waits", "escalation") == []
 
 
-async def test_an_answered_question_an_answered_offer_and_begun_work_wait_for_nobody(room: RunningRoom) -> None:
+async def test_an_answered_ask_an_answered_offer_and_started_work_are_not_shown_as_waiting(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner(
@@ -550,7 +552,7 @@ async def test_an_answered_question_an_answered_offer_and_begun_work_wait_for_no
     assert (await read(owner))["waits"]["counts"] == {}
 
 
-async def test_a_review_that_nobody_judges_in_time_waits_for_the_owner(room: RunningRoom) -> None:
+async def test_a_review_that_is_not_done_in_time_falls_to_the_owner(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester", mode="live")
     await owner("create_task", title="wall", review="tester")
@@ -562,20 +564,20 @@ async def test_a_review_that_nobody_judges_in_time_waits_for_the_owner(room: Run
     assert (await owner("read_board"))["tasks"][0]["waiting_for"] == "@olga", "as the board has it"
 
 
-async def test_a_notice_that_was_not_delivered_is_what_broke(room: RunningRoom) -> None:
+async def test_a_notice_that_was_not_delivered_is_listed_under_what_broke(room: RunningRoom) -> None:
     owner = await room.owner()
 
     def fail(tx: Any) -> None:
-        line = "@olga was not reached by channel 1 of 1 after 3 tries"
+        line = "@olga could not be reached on channel 1 of 1 after 3 tries"
         log.append(tx, log.ROOM_AUTHOR, act="notify", subject="@olga", outcome="failed", summary=line)
 
     await room.room.door.act_as_room(fail)
     (broken,) = (await read(owner))["broke"]["shown"]
     assert (broken["kind"], broken["subject"], broken["by"]) == ("undelivered", "@olga", "room")
-    assert "not reached" in broken["line"]
+    assert "could not be reached" in broken["line"]
 
 
-async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
+async def test_a_duty_that_fails_is_listed_under_what_broke(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder", mode="live")
     await builder("check_in")
@@ -587,7 +589,7 @@ async def test_a_duty_that_fails_is_what_broke(room: RunningRoom) -> None:
     ]
 
 
-async def test_what_was_taken_away_is_not_shown_again(room: RunningRoom) -> None:
+async def test_redacted_content_is_not_shown_again(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner("create_task", title="wall", review="olga")
@@ -599,7 +601,7 @@ async def test_what_was_taken_away_is_not_shown_again(room: RunningRoom) -> None
     assert "hunter2" not in json.dumps(data["broke"])
 
 
-async def test_a_quiet_night_says_so_in_seven_lines(room: RunningRoom) -> None:
+async def test_a_quiet_night_is_reported_in_seven_lines(room: RunningRoom) -> None:
     owner = await room.owner()
     _, words, _ = await owner.said("overnight")
     assert words.splitlines()[2:] == [
@@ -624,7 +626,7 @@ def hostile(value: Any, key: str = "") -> Any:
     return STEERING if isinstance(value, str) and key in texts else value
 
 
-async def test_nothing_that_members_write_steers_the_terminal(day: RunningRoom) -> None:
+async def test_texts_of_members_cannot_control_the_terminal(day: RunningRoom) -> None:
     night = hostile(await read(await day.owner()))
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -635,12 +637,12 @@ async def test_nothing_that_members_write_steers_the_terminal(day: RunningRoom) 
     assert len(said.splitlines()) <= LINES
 
 
-COUNTED = ("newest_of_act", "count_of_act", "recovered", "count_recovered", "let_go", "count_let_go", "done_by_member",
-           "refusals_by_member", "newest_completions")  # fmt: skip
+COUNTED = ("newest_of_act", "count_of_act", "recovered", "count_recovered", "resumed", "count_resumed",
+           "done_by_member", "refusals_by_member", "newest_completions")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_what_is_counted_of_a_span_reads_an_index_and_no_entry(tmp_path: Path, name: str) -> None:
+def test_the_counts_of_a_span_come_from_indexes(tmp_path: Path, name: str) -> None:
     connection = connect_writer(tmp_path / "room.db")
     migrate(connection, 0.0)
     statement = read_statements(SHARED)[name]

@@ -37,7 +37,7 @@ async def answered_after(room: RunningRoom, sender: Member, receiver: Member, se
         cursor = (await receiver("check_in", after=cursor))["cursor"]
 
 
-async def test_a_forecast_is_made_of_the_wakes_that_were_answered(room_of_each_era: RunningRoom) -> None:
+async def test_a_forecast_is_computed_from_the_wakes_that_were_answered(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     asker, slow = await room.enroll("asker", "slow", mode="every:7200")
     await slow("check_in")
@@ -52,7 +52,7 @@ async def test_a_forecast_is_made_of_the_wakes_that_were_answered(room_of_each_e
     assert (shown["expected_seconds"], shown["p90_seconds"]) == (measured["expected_seconds"], measured["p90_seconds"])
 
 
-async def test_who_wakes_on_demand_is_unknown_until_three_wakes_were_answered(room: RunningRoom) -> None:
+async def test_a_member_on_demand_has_no_estimate_until_three_wakes_were_answered(room: RunningRoom) -> None:
     asker, guest = await room.enroll("asker", "guest")
     await answered_after(room, asker, guest, [10, 20])
     assert (await ask(asker, "guest"))["expected_seconds"] is None
@@ -66,7 +66,7 @@ async def test_only_the_newest_wakes_count(room: RunningRoom) -> None:
     assert (await ask(asker, "changed"))["p90_seconds"] < 20
 
 
-async def test_the_time_of_a_pause_is_no_time_to_answer(room: RunningRoom) -> None:
+async def test_paused_time_does_not_count_as_time_to_answer(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, held = await room.enroll("asker", "held")
     for _ in range(3):
@@ -80,7 +80,7 @@ async def test_the_time_of_a_pause_is_no_time_to_answer(room: RunningRoom) -> No
     assert 5 <= (await ask(asker, "held"))["expected_seconds"] <= 20
 
 
-async def test_what_a_waiting_call_brought_is_measured_when_it_is_acknowledged(room: RunningRoom) -> None:
+async def test_wakes_of_a_waiting_call_are_measured_when_they_are_acknowledged(room: RunningRoom) -> None:
     asker, waiter = await room.enroll("asker", "waiter")
     for _ in range(3):
         await ask(asker, "waiter")
@@ -90,7 +90,7 @@ async def test_what_a_waiting_call_brought_is_measured_when_it_is_acknowledged(r
     assert 55 <= (await ask(asker, "waiter"))["expected_seconds"] <= 65
 
 
-async def test_a_wake_that_is_shown_again_is_measured_once(room: RunningRoom) -> None:
+async def test_a_wake_that_is_shown_twice_is_measured_once(room: RunningRoom) -> None:
     asker, again = await room.enroll("asker", "again")
     for _ in range(3):
         await ask(asker, "again")

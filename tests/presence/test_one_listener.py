@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
-from teamroom.server.wake.newest import HEARD_SECONDS, LISTENERS_KNOWN, Ages
+from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 from tests.support.listeners import listening
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, message, modern_headers, posted, room_in_thread
@@ -18,7 +18,9 @@ from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
 pytestmark = promise("PRS5")
 
 
-async def test_the_newest_waiting_call_is_told_and_the_older_one_is_superseded(room_of_each_era: RunningRoom) -> None:
+async def test_the_newest_waiting_call_gets_the_wake_and_the_older_one_is_superseded(
+    room_of_each_era: RunningRoom,
+) -> None:
     room = room_of_each_era
     (agent,) = await room.enroll("agent")
     owner = await room.owner()
@@ -39,7 +41,7 @@ OLDER, NEWER = "1764000000000-f", "1764000001000-0"
 
 
 @pytest.mark.parametrize("older", [OLDER, None])
-async def test_a_listener_that_began_earlier_ends_however_late_it_calls_and_takes_nothing_over(
+async def test_a_listener_that_began_earlier_ends_when_it_calls_late_and_supersedes_nothing(
     room_of_each_era: RunningRoom, older: str | None
 ) -> None:
     """Twin: one that does not say which it is takes over, since its call is the newest."""
@@ -64,7 +66,7 @@ async def test_a_listener_that_began_earlier_ends_however_late_it_calls_and_take
     assert (told["superseded"], len(told["wakes"])) == (False, 1)
 
 
-async def test_a_listener_is_the_newest_from_its_first_call_on_and_ends_an_older_one_that_waits(
+async def test_a_listener_is_the_newest_from_its_first_call_and_supersedes_an_older_one_that_waits(
     room: RunningRoom,
 ) -> None:
     (agent,) = await room.enroll("agent")
@@ -80,7 +82,9 @@ async def test_a_listener_is_the_newest_from_its_first_call_on_and_ends_an_older
 
 
 @pytest.mark.parametrize("whose", ["its machine", "the room too"])
-async def test_a_listener_that_began_while_the_clock_was_ahead_ends_no_later_one(room: RunningRoom, whose: str) -> None:
+async def test_a_listener_that_began_while_the_clock_was_ahead_supersedes_no_later_one(
+    room: RunningRoom, whose: str
+) -> None:
     (agent,) = await room.enroll("agent")
     successor = await room.connect("agent")
     ahead = began(room, 600)
@@ -92,13 +96,13 @@ async def test_a_listener_that_began_while_the_clock_was_ahead_ends_no_later_one
     room.time.forward(1)
     lives = asyncio.create_task(successor("wait_for_wake", listener=began(room), after=after))
     await room.until_waiting()
-    room.time.forward(HEARD_SECONDS)
+    room.time.forward(PRESENT_SECONDS)
     again = await asyncio.wait_for(agent("wait_for_wake", listener=ahead, after=after), BOUND_SECONDS)
     assert again["superseded"], "it is the older one, should it not have crashed but been busy"
     await is_told(room, lives)
 
 
-async def test_an_older_listener_lives_when_the_newer_one_broke_off_its_wait(room_of_each_era: RunningRoom) -> None:
+async def test_an_older_listener_is_live_again_when_the_newer_one_ended_its_wait(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     (agent,) = await room.enroll("agent")
     after = (await agent("check_in", listener=OLDER))["cursor"]
@@ -115,13 +119,13 @@ async def test_an_older_listener_lives_when_the_newer_one_broke_off_its_wait(roo
 
 
 @pytest.mark.parametrize("beats", [True, False])
-async def test_an_older_listener_lives_once_the_newer_one_is_heard_of_no_more(room: RunningRoom, beats: bool) -> None:
+async def test_an_older_listener_is_live_again_once_the_newer_one_is_silent(room: RunningRoom, beats: bool) -> None:
     """Such as one that ended while its command ran. Twin: one that beats while its command runs ends the older one."""
     (agent,) = await room.enroll("agent")
     newer = await room.connect("agent")
     after = (await agent("check_in", listener=OLDER))["cursor"]
     await newer("check_in", listener=NEWER)
-    room.time.forward(HEARD_SECONDS)
+    room.time.forward(PRESENT_SECONDS)
     if beats:
         await newer("heartbeat", listener=NEWER)
         ended = await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS)
@@ -135,7 +139,7 @@ async def test_an_older_listener_lives_once_the_newer_one_is_heard_of_no_more(ro
     assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER), BOUND_SECONDS))["superseded"]
 
 
-async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_first_beat_after_that(
+async def test_a_listener_is_live_while_it_waits_and_for_a_while_after_its_last_call(
     room: RunningRoom,
 ) -> None:
     (agent,) = await room.enroll("agent")
@@ -143,15 +147,15 @@ async def test_a_listener_is_there_while_it_waits_however_long_and_until_its_fir
     after = (await agent("check_in", listener=OLDER))["cursor"]
     waits = asyncio.create_task(newer("wait_for_wake", listener=NEWER, after=after))
     await room.until_waiting()
-    room.time.forward(2 * HEARD_SECONDS)
+    room.time.forward(2 * PRESENT_SECONDS)
     assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
     await is_told(room, waits)
     room.time.forward(BEAT_SECONDS)
     assert (await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS))["superseded"]
 
 
-def test_a_listener_that_beats_is_heard_of_twice_before_it_counts_as_gone() -> None:
-    assert 2 * BEAT_SECONDS < HEARD_SECONDS < 3 * BEAT_SECONDS
+def test_a_listener_counts_as_gone_only_after_two_missed_heartbeats() -> None:
+    assert 2 * BEAT_SECONDS < PRESENT_SECONDS < 3 * BEAT_SECONDS
 
 
 async def test_each_member_has_a_newest_listener_of_its_own_and_the_room_remembers_so_many() -> None:
@@ -191,7 +195,7 @@ async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:
     assert [len(told["wakes"]) for told in await asyncio.wait_for(asyncio.gather(*calls), BOUND_SECONDS)] == [1, 1]
 
 
-async def test_more_than_three_take_overs_a_minute_are_an_alarm_and_three_are_none(room: RunningRoom) -> None:
+async def test_more_than_three_take_overs_a_minute_raise_an_alarm(room: RunningRoom) -> None:
     (agent,) = await room.enroll("agent")
     owner = await room.owner()
     after = (await agent("check_in"))["cursor"]

@@ -36,7 +36,7 @@ async def challenge(member: Member) -> str:
     return str((await member("check_in"))["challenge"])
 
 
-async def test_a_listener_without_a_mind_is_suspect_after_two_intervals_and_a_zombie_after_two_challenges(
+async def test_a_listener_without_a_model_becomes_suspect_and_after_two_challenges_a_zombie(
     room: RunningRoom,
 ) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
@@ -61,7 +61,7 @@ async def test_a_listener_without_a_mind_is_suspect_after_two_intervals_and_a_zo
 
 
 @promise("PRS4")
-async def test_what_a_member_does_clears_it_at_once(room: RunningRoom) -> None:
+async def test_an_act_of_a_suspect_clears_the_suspicion_at_once(room: RunningRoom) -> None:
     asker, late = await room.enroll("asker", "late", mode="live")
     await late("check_in")
     message = (await asker("post_message", text="are you there?", to=["late"], kind="ask"))["message"]
@@ -113,7 +113,7 @@ async def test_a_member_without_tasks_is_asked_for_its_last_message_and_one_with
 
 
 @pytest.mark.parametrize("mode", ["live", "every:600", "every:7200"])
-async def test_who_answers_what_it_is_asked_is_never_suspect(room: RunningRoom, mode: str) -> None:
+async def test_a_member_that_answers_its_wakes_is_never_suspect(room: RunningRoom, mode: str) -> None:
     asker, honest = await room.enroll("asker", "honest", mode=mode)
     interval = 300 if mode == "live" else int(mode.partition(":")[2])
     cursor = (await honest("check_in"))["cursor"]
@@ -132,7 +132,7 @@ async def test_who_answers_what_it_is_asked_is_never_suspect(room: RunningRoom, 
 
 
 @promise("PRS2")
-async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_same_note_is(room: RunningRoom) -> None:
+async def test_declared_work_prevents_suspicion_only_while_its_notes_change(room: RunningRoom) -> None:
     asker, busy, stuck = await room.enroll("asker", "busy", "stuck", mode="live")
     await busy("check_in")
     await stuck("check_in")
@@ -150,7 +150,7 @@ async def test_declared_work_with_moving_notes_is_no_reason_to_suspect_and_the_s
 
 @promise("PRS6")
 @pytest.mark.parametrize("how", ["a pause", "a step of the clock", "a sleep"])
-async def test_declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew(room: RunningRoom, how: str) -> None:
+async def test_declared_work_is_extended_by_a_pause_or_a_sleep_of_the_room(room: RunningRoom, how: str) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
     owner = await room.owner()
     await busy("check_in")
@@ -174,7 +174,7 @@ async def test_declared_work_that_a_pause_or_a_sleep_fell_into_goes_on_anew(room
 
 
 @promise("PRS6")
-async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Path) -> None:
+async def test_declared_work_continues_when_the_room_comes_back(tmp_path: Path) -> None:
     time = Time()
     async with running_room(tmp_path / "room", time=time) as room:
         asker, busy = await room.enroll("asker", "busy", mode="live")
@@ -192,7 +192,7 @@ async def test_declared_work_goes_on_anew_when_the_room_comes_back(tmp_path: Pat
         assert said(again, "busy")[-1] == "zombie"
 
 
-async def test_silence_in_declared_work_is_nobodys_until_that_is_over(room: RunningRoom) -> None:
+async def test_silence_during_declared_work_counts_only_from_its_end(room: RunningRoom) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
     await busy("heartbeat", note="one long build", busy_until=2 * HOUR)
     await room.later(2 * HOUR - 1)
@@ -205,7 +205,7 @@ async def test_silence_in_declared_work_is_nobodys_until_that_is_over(room: Runn
     assert said(room, "busy") == ["gone"]
 
 
-async def test_who_ends_its_declared_work_early_and_dies_is_missed_in_time(room: RunningRoom) -> None:
+async def test_a_member_that_ends_declared_work_early_and_dies_is_noticed_in_time(room: RunningRoom) -> None:
     (agent,) = await room.enroll("agent", mode="live")
     await agent("heartbeat", note="one long build", busy_until=4 * HOUR)
     await beats(room, agent, 20)
@@ -214,7 +214,9 @@ async def test_who_ends_its_declared_work_early_and_dies_is_missed_in_time(room:
     assert said(room, "agent") == ["gone"]
 
 
-async def test_a_listener_that_checks_in_with_another_mode_is_not_taken_for_a_mind(room: RunningRoom) -> None:
+async def test_a_listener_that_checks_in_with_another_mode_does_not_count_as_evidence_of_work(
+    room: RunningRoom,
+) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     await hollow("check_in")
     await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
@@ -228,7 +230,7 @@ async def test_a_listener_that_checks_in_with_another_mode_is_not_taken_for_a_mi
     assert said(room, "hollow")[-1] == "recovered"
 
 
-async def test_a_silent_member_is_gone_after_three_intervals_and_back_with_its_first_call(room: RunningRoom) -> None:
+async def test_a_silent_member_is_gone_after_three_intervals_and_returns_with_its_first_call(room: RunningRoom) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
     task = (await crashed("create_task", title="paint"))["task"]
     await crashed("claim_task", task=task)
@@ -245,7 +247,7 @@ async def test_a_silent_member_is_gone_after_three_intervals_and_back_with_its_f
     assert said(room, "crashed") == ["gone", "recovered", "gone"], "it is watched again"
 
 
-async def test_people_and_who_wakes_on_demand_are_never_challenged(room: RunningRoom) -> None:
+async def test_people_and_members_that_wake_on_demand_are_never_challenged(room: RunningRoom) -> None:
     owner = await room.owner()
     (asker,) = await room.enroll("asker")
     (person,) = await room.enroll("person", kind="human")
@@ -260,7 +262,7 @@ async def test_people_and_who_wakes_on_demand_are_never_challenged(room: Running
 
 
 @promise("PRS6")
-async def test_nobody_is_declared_anything_for_an_interval_after_the_clock_was_stepped(room: RunningRoom) -> None:
+async def test_no_presence_is_judged_for_an_interval_after_a_clock_step(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="live")
     await member("check_in")
     await asker("post_message", text="are you there?", to=["member"], kind="ask")
@@ -275,7 +277,7 @@ async def test_nobody_is_declared_anything_for_an_interval_after_the_clock_was_s
 
 
 @promise("PRS4")
-async def test_a_repair_is_asked_of_the_watchdog_that_reaches_the_runtime_and_two_do_not_fight(
+async def test_a_repair_goes_to_the_watchdogs_of_the_runtime_and_only_one_of_them_makes_it(
     room: RunningRoom,
 ) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
@@ -295,7 +297,7 @@ async def test_a_repair_is_asked_of_the_watchdog_that_reaches_the_runtime_and_tw
     assert (await dogs[2].refused("claim_task", task=task))["code"] in ("missing_capability", "taken")
 
 
-async def test_a_repair_that_nobody_took_up_is_cancelled_when_the_member_comes_back(room: RunningRoom) -> None:
+async def test_a_repair_that_nobody_claimed_is_cancelled_when_the_member_returns(room: RunningRoom) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
     (dog,) = await room.enroll("rex", role="watchdog", mode="live")
     await dog("declare_capabilities", capabilities=["runtime:crashed"])
@@ -324,7 +326,7 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
 
 
 @promise("PRS4")
-async def test_a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome(room: RunningRoom) -> None:
+async def test_a_zombie_gets_no_new_work_and_its_results_are_still_accepted(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     task = (await hollow("create_task", title="paint"))["task"]
     fence = (await hollow("claim_task", task=task))["fence"]
@@ -348,7 +350,7 @@ async def test_a_zombie_gets_no_new_work_and_what_it_brings_stays_welcome(room: 
 
 
 @promise("HND4")
-async def test_the_reply_names_who_else_could_where_nobody_can_say_when(room: RunningRoom) -> None:
+async def test_a_forecast_without_an_estimate_names_other_members(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, paused, able, unable = await room.enroll("asker", "paused", "able", "unable", mode="live")
     await able("declare_capabilities", capabilities=["tool:docker"])
@@ -379,7 +381,7 @@ async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
 
 
 @promise("CTL5")
-async def test_what_waited_through_a_pause_counts_from_its_end(room: RunningRoom) -> None:
+async def test_a_wake_that_waited_through_a_pause_counts_from_its_end(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, member = await room.enroll("asker", "member", mode="live")
     await member("check_in")
@@ -396,7 +398,7 @@ async def test_what_waited_through_a_pause_counts_from_its_end(room: RunningRoom
 
 
 @promise("CTL5")
-async def test_who_was_told_to_end_its_turn_is_not_gone_the_moment_it_is_resumed(room: RunningRoom) -> None:
+async def test_a_member_that_ended_its_turn_in_a_pause_is_not_gone_at_the_resume(room: RunningRoom) -> None:
     owner = await room.owner()
     (member,) = await room.enroll("member", mode="live")
     await member("check_in")
@@ -410,7 +412,7 @@ async def test_who_was_told_to_end_its_turn_is_not_gone_the_moment_it_is_resumed
 
 
 @promise("PRS2")
-async def test_a_listener_that_comes_back_still_has_to_answer_what_waits(room: RunningRoom) -> None:
+async def test_a_listener_that_returns_still_has_to_answer_its_waiting_wakes(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     await hollow("check_in")
     await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
@@ -420,7 +422,7 @@ async def test_a_listener_that_comes_back_still_has_to_answer_what_waits(room: R
 
 
 @promise("PRS2")
-async def test_what_a_member_is_refused_proves_a_connection_and_no_more(room: RunningRoom) -> None:
+async def test_a_refused_call_proves_only_a_connection(room: RunningRoom) -> None:
     asker, hollow = await room.enroll("asker", "hollow", mode="live")
     await hollow("check_in")
     await asker("post_message", text="are you there?", to=["hollow"], kind="ask")
@@ -461,7 +463,7 @@ async def test_a_runtime_is_repaired_once_at_a_time_though_its_member_comes_and_
 
 
 @promise("PRS6")
-async def test_after_the_clock_was_set_back_members_are_looked_at_in_time(room: RunningRoom) -> None:
+async def test_members_are_checked_on_time_after_the_clock_was_set_back(room: RunningRoom) -> None:
     (member,) = await room.enroll("member", mode="live")
     room.time.step(24 * HOUR)
     await member("check_in")

@@ -72,7 +72,7 @@ async def test_a_backup_of_a_running_room_holds_every_acknowledged_act_and_is_pr
     assert known(backup.path) == backup
 
 
-async def test_no_token_and_no_key_stands_in_a_backup(room: RunningRoom) -> None:
+async def test_a_backup_contains_no_token_and_no_key(room: RunningRoom) -> None:
     await a_team(room)
     backup = back_up(room.folder)
     content = backup.path.read_bytes() + backup.path.with_suffix(".json").read_bytes()
@@ -107,7 +107,7 @@ async def test_only_the_newest_backups_of_a_room_are_kept(room: RunningRoom) -> 
     assert len(list((room.folder / BACKUPS).iterdir())) == 4
 
 
-async def test_a_copy_that_does_not_verify_is_no_backup_and_is_removed(tmp_path: Path) -> None:
+async def test_a_copy_that_does_not_verify_is_removed(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         await a_team(room)
     with closing(sqlite3.connect(room.folder / DATABASE)) as connection:
@@ -152,7 +152,7 @@ async def test_a_restored_room_has_what_was_backed_up_and_nothing_that_came_afte
     assert Shell(tmp_path).run("verify", "--data", str(room.folder)).code == 0
 
 
-async def test_what_was_handed_out_before_a_restore_is_void(tmp_path: Path) -> None:
+async def test_cursors_fences_and_offers_from_before_a_restore_are_void(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         owner, holder, other = await a_team(room)
         backup = back_up(room.folder)
@@ -177,7 +177,7 @@ async def test_what_was_handed_out_before_a_restore_is_void(tmp_path: Path) -> N
         assert "restored" in {entry["kind"] for entry in claim["history"]}
 
 
-async def test_a_probe_from_before_a_restore_is_answered_no_more(tmp_path: Path) -> None:
+async def test_a_probe_from_before_a_restore_can_no_longer_be_answered(tmp_path: Path) -> None:
     proof = tmp_path / "proof"
     async with running_room(tmp_path / "room") as room:
         (builder,) = await planted(room, proof, "builder")
@@ -192,7 +192,7 @@ async def test_a_probe_from_before_a_restore_is_answered_no_more(tmp_path: Path)
         assert (await state(builder, "builder"))["state"] == "proven"
 
 
-async def test_nothing_that_was_stopped_after_the_backup_lives_again(tmp_path: Path) -> None:
+async def test_members_that_were_stopped_after_the_backup_stay_stopped(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         owner, _, _ = await a_team(room)
         await room.enroll("paused", "rotated", "revived")
@@ -221,7 +221,7 @@ async def test_nothing_that_was_stopped_after_the_backup_lives_again(tmp_path: P
             assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (401, code), name
 
 
-async def test_what_was_wrong_with_a_member_that_was_killed_after_the_backup_is_over_in_the_restored_room(
+async def test_a_restored_room_drops_the_suspicion_of_a_member_killed_after_the_backup(
     tmp_path: Path,
 ) -> None:
     async with running_room(tmp_path / "room") as room:
@@ -241,7 +241,7 @@ async def test_what_was_wrong_with_a_member_that_was_killed_after_the_backup_is_
         assert task["state"] == "cancelled"
 
 
-async def test_without_the_journal_the_killed_would_live_again_and_so_it_must_be_asked_for(tmp_path: Path) -> None:
+async def test_a_restore_without_the_journal_must_be_requested(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         owner, _, _ = await a_team(room)
         backup = back_up(room.folder)
@@ -346,7 +346,7 @@ async def test_a_kill_whose_line_was_cut_off_is_in_the_journal_again_once_the_ro
     assert any("@holder is killed" in line for line in put_back(room.folder, backup).stopped)
 
 
-async def test_a_backup_opens_in_a_folder_of_its_own_with_a_token_for_its_owner(tmp_path: Path) -> None:
+async def test_a_backup_opens_in_another_folder_with_a_token_for_its_owner(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         await a_team(room)
         backup = back_up(room.folder)
@@ -361,7 +361,7 @@ async def test_a_backup_opens_in_a_folder_of_its_own_with_a_token_for_its_owner(
     assert Shell(tmp_path).run("verify", "--data", str(elsewhere)).code == 0
 
 
-async def test_a_backup_of_another_room_is_not_put_in_the_place_of_this_one(tmp_path: Path) -> None:
+async def test_a_backup_of_another_room_does_not_replace_this_room(tmp_path: Path) -> None:
     async with running_room(tmp_path / "one") as one, running_room(tmp_path / "two") as two:
         await two.owner()
         backup = back_up(one.folder)
@@ -453,7 +453,7 @@ def which_room(folder: Path) -> str:
 # ------------------------------------------------------------------ the commands
 
 
-async def test_the_commands_make_list_and_bring_back_backups(tmp_path: Path) -> None:
+async def test_the_commands_create_list_and_restore_backups(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     folder = str(tmp_path / "room")
     async with running_room(tmp_path / "room") as room:

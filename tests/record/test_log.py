@@ -203,7 +203,7 @@ async def test_a_gap_and_a_cut_are_found(room: RunningRoom) -> None:
 
 
 @promise("LOG3")
-async def test_a_tail_that_was_cut_off_with_its_head_is_found_by_the_seal(room: RunningRoom) -> None:
+async def test_a_truncation_that_also_changed_the_head_is_found_by_the_seal(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     for number in range(5):
         await builder("post_message", text=f"message {number}")
@@ -234,7 +234,7 @@ async def test_a_seal_that_was_not_made_with_the_rooms_key_is_found(room: Runnin
 
 
 @promise("LOG3")
-async def test_content_can_be_taken_away_and_the_chain_still_verifies(room: RunningRoom) -> None:
+async def test_content_can_be_redacted_and_the_chain_still_verifies(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     await builder("post_message", text="a secret")
     await builder("post_message", text="harmless")

@@ -65,7 +65,7 @@ async def write_everywhere(room: RunningRoom, owner: Member) -> None:
 
 
 @pytest.mark.parametrize("what", [("M-1", "T-1"), None], ids=["by name", "by age"])
-async def test_what_was_taken_away_is_nowhere_and_the_log_still_verifies(
+async def test_redacted_content_is_nowhere_and_the_log_still_verifies(
     room: RunningRoom, what: tuple[str, ...] | None
 ) -> None:
     owner = await room.owner()
@@ -83,7 +83,7 @@ async def test_what_was_taken_away_is_nowhere_and_the_log_still_verifies(
     await verify(room)
 
 
-async def test_an_entry_is_taken_away_by_its_number_and_the_others_stay(room: RunningRoom) -> None:
+async def test_one_entry_is_redacted_by_its_number_and_the_others_stay(room: RunningRoom) -> None:
     owner = await room.owner()
     first = await owner("post_message", text=f"one {SECRET}")
     await owner("post_message", text="two stays")
@@ -97,7 +97,7 @@ async def test_an_entry_is_taken_away_by_its_number_and_the_others_stay(room: Ru
     await verify(room)
 
 
-async def test_age_takes_no_work_that_goes_on_and_no_record_of_who_was_stopped(room: RunningRoom) -> None:
+async def test_redaction_by_age_keeps_unfinished_work_and_the_record_of_stops(room: RunningRoom) -> None:
     owner = await room.owner()
     (holder,) = await room.enroll("holder")
     await owner("create_task", title="A long task")
@@ -114,7 +114,7 @@ async def test_age_takes_no_work_that_goes_on_and_no_record_of_who_was_stopped(r
     await verify(room)
 
 
-async def test_an_old_log_is_taken_away_page_by_page(room: RunningRoom) -> None:
+async def test_an_old_log_is_redacted_page_by_page(room: RunningRoom) -> None:
     owner = await room.owner()
     for number in range(1_100):
         await owner("post_message", text=f"{number} {SECRET}")
@@ -129,7 +129,7 @@ async def test_an_old_log_is_taken_away_page_by_page(room: RunningRoom) -> None:
     await verify(room)
 
 
-async def test_only_a_room_owner_takes_content_away(room: RunningRoom) -> None:
+async def test_only_a_room_owner_redacts_content(room: RunningRoom) -> None:
     (agent,) = await room.enroll("agent")
     (operator,) = await room.enroll("ops", kind="human", role="operator")
     await agent("post_message", text="mine")
@@ -152,8 +152,6 @@ async def test_only_a_room_owner_takes_content_away(room: RunningRoom) -> None:
         ({"what": "M-x"}, "invalid"),
     ],
 )
-async def test_what_is_not_there_cannot_be_taken_away(
-    room: RunningRoom, arguments: dict[str, object], code: str
-) -> None:
+async def test_missing_content_cannot_be_redacted(room: RunningRoom, arguments: dict[str, object], code: str) -> None:
     owner = await room.owner()
     assert (await owner.refused("redact", **arguments, reason="none"))["code"] == code

@@ -427,7 +427,7 @@ async def test_a_room_of_the_previous_release_that_lost_its_end_opens_read_only(
     of_earlier_release(folder)
     outside(folder, "delete from log where seq > 5", chained=True)
     async with opened(folder) as room:
-        assert "the seal saw entry" in str(room.store.damage)
+        assert "the seal covers entry" in str(room.store.damage)
 
 
 async def test_a_room_of_this_release_cannot_be_made_one_of_the_previous(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ async def test_without_the_comparison_such_a_change_would_verify(tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["M-2", "T-1", "T-2", "entry", "edit", "age"])
-async def test_what_was_taken_away_still_verifies_and_what_was_not_is_still_compared(tmp_path: Path, what: str) -> None:
+async def test_redacted_entries_still_verify_and_the_others_are_still_compared(tmp_path: Path, what: str) -> None:
     async with running_room(tmp_path / "room") as room:
         owner = await furnish(room)
         number = {

@@ -39,7 +39,7 @@ times = st.floats(0, 400 * DAY)
 
 
 @given(since=times, first=spans, slot=st.integers(1, 60))
-def test_a_slot_has_passed_from_its_time_on_and_not_before(since: float, first: float, slot: int) -> None:
+def test_a_slot_is_due_from_its_time_and_not_before(since: float, first: float, slot: int) -> None:
     at = slot_time(since, first, DAY, slot)
     assert slots_passed(since, first, DAY, at + 0.01) == slot
     assert slots_passed(since, first, DAY, at - 0.01) == slot - 1
@@ -54,7 +54,7 @@ def test_the_gap_between_slots_doubles_up_to_a_day(since: float, first: float, s
 
 @promise("REM1")
 @given(first=spans, looks=st.lists(st.floats(0, 30 * DAY), min_size=1, max_size=60), cap=st.integers(1, 8))
-def test_however_late_somebody_looks_no_slot_is_decided_twice_and_missed_ones_are_counted(
+def test_a_late_supervisor_decides_no_slot_twice_and_counts_missed_ones(
     first: float, looks: list[float], cap: int
 ) -> None:
     owed, decided, escalations, now = Owed(0.0, first), [], 0, 0.0
@@ -90,20 +90,20 @@ def test_however_late_somebody_looks_no_slot_is_decided_twice_and_missed_ones_ar
         (Circumstances("active", "overdue", None, 0, 0), "sent", 1),
     ],
 )
-def test_what_speaks_against_a_reminder_is_named(circumstances: Circumstances, outcome: str, counts: int) -> None:
+def test_the_reason_against_a_reminder_is_named(circumstances: Circumstances, outcome: str, counts: int) -> None:
     decision = decide(Owed(0.0, HOUR), circumstances, 5, HOUR, SETTINGS)
     assert (decision.outcome, decision.counted) == (outcome, counts)
     assert bool(decision.reason) == (outcome != "sent")
 
 
-def test_the_rooms_hourly_cap_only_puts_a_reminder_off() -> None:
+def test_the_hourly_cap_of_the_room_only_postpones_a_reminder() -> None:
     full = Circumstances("active", "live", None, 0, HOUR + 600)
     decision = decide(Owed(0.0, HOUR), full, 5, HOUR, SETTINGS)
     assert (decision.outcome, decision.slot, decision.next_at) == (None, 0, HOUR + 600)
 
 
 @given(gaps=st.lists(st.floats(60, 2 * DAY), min_size=1, max_size=40), a_day=st.integers(1, 6))
-def test_an_owner_hears_of_a_full_day_once_however_long_the_days_stay_full(gaps: list[float], a_day: int) -> None:
+def test_an_owner_is_notified_once_while_the_daily_reminder_limit_is_reached(gaps: list[float], a_day: int) -> None:
     now, sent, told = 0.0, list[float](), list[float]()
     for gap in gaps:
         now += gap
@@ -145,7 +145,7 @@ async def ledger(room: RunningRoom, member: Member, task: str) -> list[tuple[str
 
 
 @promise("REM4")
-async def test_only_a_report_ends_a_reminder_and_on_it_does_not(room: RunningRoom) -> None:
+async def test_only_a_report_ends_a_reminder_and_a_note_does_not(room: RunningRoom) -> None:
     holder, task, fence = await holding(room)
     await here(room, holder, 0.75)
     assert len(acts(room, "remind")) == 1
@@ -201,7 +201,7 @@ async def test_a_snoozed_task_is_silent_until_the_snooze_ends(room: RunningRoom)
 
 
 @promise("REM3")
-async def test_who_is_asleep_finds_the_reminder_with_its_next_wake(room: RunningRoom) -> None:
+async def test_a_sleeping_member_gets_the_reminder_with_its_next_wake(room: RunningRoom) -> None:
     holder, task, _ = await holding(room, mode="every:7200")
     await room.later(HOUR)
     await room.later(4 * HOUR)
@@ -210,7 +210,7 @@ async def test_who_is_asleep_finds_the_reminder_with_its_next_wake(room: Running
     assert [owed["subject"] for owed in found["reminders"]] == [task]
 
 
-async def test_a_question_is_reminded_until_it_is_answered_in_its_thread(room: RunningRoom) -> None:
+async def test_reminders_of_an_ask_continue_until_it_is_answered_in_its_thread(room: RunningRoom) -> None:
     asker, asked = await room.enroll("asker", "asked", mode="live")
     await asked("check_in")
     message = (await asker("post_message", text="which colour?", to=["asked"], kind="ask"))["message"]
@@ -251,7 +251,7 @@ async def test_the_giver_of_an_offer_that_was_declined_is_reminded_from_then_on(
     assert [entry["subject"] for entry in acts(room, "overdue")] == [task]
 
 
-async def test_whom_a_task_is_assigned_to_is_reminded_once_it_is_open_again(room: RunningRoom) -> None:
+async def test_the_assigned_member_is_reminded_when_a_task_reopens(room: RunningRoom) -> None:
     owner = await room.owner()
     holder, other = await room.enroll("holder", "other", mode="live")
     task = (await owner("create_task", title="paint", assign="holder"))["task"]
@@ -268,7 +268,7 @@ async def test_whom_a_task_is_assigned_to_is_reminded_once_it_is_open_again(room
 
 
 @promise("REM4")
-async def test_what_is_over_is_not_shown_as_owed_even_before_the_supervisor_looks(room: RunningRoom) -> None:
+async def test_settled_debts_are_not_shown_even_before_the_supervisor_checks(room: RunningRoom) -> None:
     asker, holder = await room.enroll("asker", "holder", mode="live")
     await holder("check_in")
     message = (await asker("post_message", text="which colour?", to=["holder"], kind="ask"))["message"]
@@ -281,7 +281,7 @@ async def test_what_is_over_is_not_shown_as_owed_even_before_the_supervisor_look
     assert (await holder("check_in"))["reminders"] == []
 
 
-async def test_a_supervisor_that_looks_long_after_an_offer_expired_says_once_that_the_lease_is_over(
+async def test_a_late_supervisor_announces_an_expired_lease_once(
     room: RunningRoom,
 ) -> None:
     giver, task, fence = await holding(room)
@@ -296,7 +296,7 @@ async def test_a_supervisor_that_looks_long_after_an_offer_expired_says_once_tha
     ]
 
 
-async def test_why_a_question_or_an_offer_was_not_reminded_stands_beside_it(room: RunningRoom) -> None:
+async def test_the_reason_for_a_missing_reminder_is_shown_with_the_ask_or_offer(room: RunningRoom) -> None:
     owner = await room.owner()
     giver, task, fence = await holding(room)
     (receiver,) = await room.enroll("receiver", mode="live")
@@ -315,7 +315,7 @@ async def test_why_a_question_or_an_offer_was_not_reminded_stands_beside_it(room
     assert "ask of @receiver: silent, the member is paused" in words
 
 
-async def test_why_nobody_was_reminded_to_renew_a_proof_stands_beside_the_member(
+async def test_the_reason_for_a_missing_reminder_of_a_proof_is_shown_with_the_member(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     owner = await room.owner()
@@ -330,7 +330,7 @@ async def test_why_nobody_was_reminded_to_renew_a_proof_stands_beside_the_member
     assert listed["reminders"] == [], "a page of the roster stays small"
 
 
-async def test_a_review_is_reminded_and_after_an_hour_the_owner_is_asked_by_itself(room: RunningRoom) -> None:
+async def test_a_reviewer_is_reminded_and_after_an_hour_the_owner_is_asked_automatically(room: RunningRoom) -> None:
     owner = await room.owner()
     reviewer, other = await room.enroll("reviewer", "worker", mode="live")
     await reviewer("check_in")
@@ -345,7 +345,7 @@ async def test_a_review_is_reminded_and_after_an_hour_the_owner_is_asked_by_itse
     assert [(w["reason"], w["subject"]) for w in wakes if w["reason"] == "review"] == [("review", task)]
 
 
-async def test_a_member_has_at_most_twelve_reminders_a_day_and_its_owner_is_told_once(tmp_path: Path) -> None:
+async def test_a_member_gets_at_most_twelve_reminders_a_day_and_its_owner_is_notified_once(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", reminders_per_day=6, wip_cap=10) as room:
         owner = await room.owner()
         (holder,) = await room.enroll("holder", mode="live")
@@ -359,7 +359,7 @@ async def test_a_member_has_at_most_twelve_reminders_a_day_and_its_owner_is_told
         assert any(w["subject"] == "@holder" for w in (await owner("check_in"))["wakes"])
 
 
-async def test_the_room_sends_so_many_an_hour_and_the_others_come_later(tmp_path: Path) -> None:
+async def test_the_room_sends_a_limited_number_of_reminders_an_hour_and_the_others_later(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", reminders_per_hour=3, wip_cap=10) as room:
         (holder,) = await room.enroll("holder", mode="live")
         for number in range(5):
@@ -371,7 +371,7 @@ async def test_the_room_sends_so_many_an_hour_and_the_others_come_later(tmp_path
 
 
 @promise("REM1")
-async def test_slots_that_nobody_looked_at_are_one_reminder_that_says_how_many(room: RunningRoom) -> None:
+async def test_missed_slots_become_one_reminder_that_says_how_many(room: RunningRoom) -> None:
     holder, _, _ = await holding(room)
     room.time.forward(4 * HOUR)
     await holder("heartbeat", note="back")
@@ -381,7 +381,7 @@ async def test_slots_that_nobody_looked_at_are_one_reminder_that_says_how_many(r
 
 
 @promise("REM1")
-async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older_supervisor_does(
+async def test_outdated_timers_and_outdated_supervisors_are_ignored(
     room: RunningRoom,
 ) -> None:
     holder, task, _ = await holding(room)
@@ -401,7 +401,7 @@ async def test_what_changed_since_it_was_seen_is_dropped_and_so_is_what_an_older
 
 
 @promise("REM3")
-async def test_who_was_killed_is_reminded_no_more_and_once_revived_of_what_it_still_owes(room: RunningRoom) -> None:
+async def test_a_killed_member_gets_no_reminders_and_a_revived_one_those_that_it_still_owes(room: RunningRoom) -> None:
     owner = await room.owner()
     asker, slow = await room.enroll("asker", "slow", mode="live")
     await slow("check_in")
@@ -425,7 +425,7 @@ async def test_who_was_killed_is_reminded_no_more_and_once_revived_of_what_it_st
     assert {wake["subject"] for wake in told["wakes"]} == {port, task}, "what was answered is over"
 
 
-async def test_what_a_killed_member_did_not_do_waits_for_no_person(tmp_path: Path) -> None:
+async def test_open_work_of_a_killed_member_is_not_shown_as_waiting_for_a_person(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", reminders_per_task=1) as room:
         owner = await room.owner()
         asker, slow = await room.enroll("asker", "slow", mode="live")
@@ -446,7 +446,7 @@ async def test_what_a_killed_member_did_not_do_waits_for_no_person(tmp_path: Pat
         assert (await owner("overnight"))["waits"] == {"counts": {}, "shown": [], "left_out": {}}
 
 
-async def test_a_duty_that_fails_is_put_off_and_the_others_go_on(
+async def test_a_duty_that_fails_is_postponed_while_the_others_continue(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from teamroom.server.supervisor import duties

@@ -48,7 +48,7 @@ async def test_refusals_before_the_protocol_carry_the_code(
     assert (answer.status_code, error["code"], error["data"]["code"]) == (status, REFUSED, code)
 
 
-async def test_what_does_not_exist_is_a_malformed_request_as_the_protocol_has_it(room: RunningRoom) -> None:
+async def test_a_missing_resource_or_prompt_gets_the_error_code_for_invalid_parameters(room: RunningRoom) -> None:
     owner = await room.owner()
     calls: list[Any] = [
         lambda: owner.client.read_resource("teamroom://nothing"),
@@ -61,7 +61,7 @@ async def test_what_does_not_exist_is_a_malformed_request_as_the_protocol_has_it
         assert refused.value.error.code == INVALID_PARAMS
 
 
-def test_the_code_is_in_the_range_of_servers_and_nobody_elses() -> None:
+def test_the_code_is_in_the_range_that_is_reserved_for_servers() -> None:
     retired = {-32002}
     of_the_sdk = {value for value in vars(mcp_types).values() if isinstance(value, int)}
     assert {-32000, -32020, -32602} <= of_the_sdk

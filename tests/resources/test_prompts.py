@@ -34,7 +34,7 @@ async def test_each_prompt_names_the_tool_that_does_the_same(room_of_each_era: R
         assert any(name in text for name in TOOLS)
 
 
-async def test_catch_up_shows_what_waits_for_whoever_asks_and_nobody_else(room_of_each_era: RunningRoom) -> None:
+async def test_catch_up_shows_only_what_waits_for_its_caller(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     agent, other = await room.enroll("agent", "other")
@@ -43,7 +43,7 @@ async def test_catch_up_shows_what_waits_for_whoever_asks_and_nobody_else(room_o
     assert "which port is it?" not in await prompt(other, "catch-up")
 
 
-async def test_hand_over_and_stand_up_say_how_things_stand(room_of_each_era: RunningRoom) -> None:
+async def test_hand_over_and_stand_up_show_the_current_state(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     (agent,) = await room.enroll("agent")
@@ -64,7 +64,7 @@ async def test_stop_everything_leads_to_one_call_of_pause(room_of_each_era: Runn
     assert 'pause with target "room" and reason "the \\"wrong\\" branch was pushed"' in text
 
 
-async def test_a_paused_member_is_refused_and_told_why(room_of_each_era: RunningRoom) -> None:
+async def test_a_paused_member_is_refused_with_the_reason(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     owner = await room.owner()
     (agent,) = await room.enroll("agent")
@@ -81,7 +81,7 @@ async def test_a_paused_member_is_refused_and_told_why(room_of_each_era: Running
         ("hand-over", {"task": "x" * 201}, "too_large"),
     ],
 )
-async def test_what_a_prompt_does_not_take_is_refused(
+async def test_an_unknown_argument_of_a_prompt_is_refused(
     room: RunningRoom, name: str, given: dict[str, str], code: str
 ) -> None:
     owner = await room.owner()

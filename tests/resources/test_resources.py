@@ -39,7 +39,7 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
 
 
 @promise("SAF1")
-async def test_the_inbox_is_the_readers_own(room: RunningRoom) -> None:
+async def test_a_member_reads_only_its_own_inbox(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, other = await room.enroll("builder", "other")
     await owner("post_message", text="@builder a word")

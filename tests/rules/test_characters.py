@@ -71,12 +71,12 @@ LEGITIMATE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_what_hides_or_steers_is_refused(what: str) -> None:
+def test_invisible_and_control_characters_are_refused(what: str) -> None:
     assert forbidden_character(HOSTILE[what]) is not None
 
 
 @pytest.mark.parametrize("what", LEGITIMATE)
-def test_what_people_write_is_let_in(what: str) -> None:
+def test_ordinary_texts_of_people_are_accepted(what: str) -> None:
     assert forbidden_character(LEGITIMATE[what]) is None
 
 
@@ -96,7 +96,7 @@ def test_a_control_character_has_a_name_too() -> None:
 
 
 @given(st.lists(st.sampled_from(sorted(LEGITIMATE.values())), max_size=6), st.integers(2, 40))
-def test_a_text_that_is_cut_holds_nothing_that_was_not_let_in(texts: list[str], limit: int) -> None:
+def test_a_text_that_is_cut_contains_only_characters_that_are_allowed(texts: list[str], limit: int) -> None:
     text = one_line(" ".join(texts), 1000)
     shown = shorten(text, limit)
     place = forbidden_character(shown)
@@ -105,6 +105,6 @@ def test_a_text_that_is_cut_holds_nothing_that_was_not_let_in(texts: list[str], 
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
-def test_a_clean_text_stays_clean_beside_others(text: str) -> None:
+def test_a_clean_text_stays_clean_next_to_other_texts(text: str) -> None:
     if forbidden_character(text) is None:
         assert forbidden_character(f"@builder: {text} (receipt 3)") is None

@@ -52,7 +52,7 @@ def finding(*args: object, **given: object) -> str | None:
     return found.finding
 
 
-def test_a_wake_makes_suspect_from_two_intervals_on() -> None:
+def test_a_member_is_suspect_once_a_wake_has_waited_two_intervals() -> None:
     bound = SUSPECT_INTERVALS * INTERVAL
     assert finding(unanswered=bound) == "suspect"
     before = judged(unanswered=bound - 1)
@@ -90,12 +90,14 @@ GONE_AT = NOW - 10 + OVERDUE_INTERVALS * INTERVAL
         (WAIT, WAIT, 1, Assessment("zombie", "connected, but 2 challenges went unanswered", GONE_AT, MISSES)),
     ],
 )
-def test_what_becomes_of_who_was_challenged(connected: float, asked: float, misses: int, expected: Assessment) -> None:
+def test_a_challenged_member_is_judged_by_its_answers(
+    connected: float, asked: float, misses: int, expected: Assessment
+) -> None:
     suspect = replace(BEATING, trouble="suspect", trouble_reason="before")
     assert judged(suspect, connected, unanswered=9_999, asked=asked, misses=misses) == expected
 
 
-def test_who_is_not_connected_cannot_miss_a_challenge() -> None:
+def test_a_member_that_is_not_connected_cannot_miss_a_challenge() -> None:
     deadline = CHALLENGE_INTERVALS * INTERVAL
     away = replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL - 1)
     later = judged(away, unanswered=9_999, asked=deadline)
@@ -110,7 +112,7 @@ def test_who_is_not_connected_cannot_miss_a_challenge() -> None:
     assert there.misses == 1
 
 
-def test_silence_makes_gone_from_three_intervals_on() -> None:
+def test_a_member_is_gone_after_three_intervals_of_silence() -> None:
     bound = OVERDUE_INTERVALS * INTERVAL
     assert finding(replace(BEATING, last_call_at=NOW - bound)) == "gone"
     before = judged(replace(BEATING, last_call_at=NOW - bound + 1))
@@ -120,7 +122,7 @@ def test_silence_makes_gone_from_three_intervals_on() -> None:
 
 
 @promise("PRS6")
-def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
+def test_time_that_the_room_did_not_watch_does_not_count_as_silence() -> None:
     woke = replace(BEATING, watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
     assert finding(woke, unanswered=80 * INTERVAL) is None
     assert find_presence(woke, NOW, SETTINGS).state == "asleep"
@@ -149,11 +151,13 @@ def test_what_the_room_did_not_watch_is_nobodys_silence() -> None:
         (replace(BEATING, mode="live"), None, Assessment(None, "", NOW - 10 + 900)),
     ],
 )
-def test_what_becomes_of_who_was_not_challenged(facts: Facts, unanswered: float | None, expected: Assessment) -> None:
+def test_a_member_without_a_challenge_is_judged_by_silence_and_waiting_wakes(
+    facts: Facts, unanswered: float | None, expected: Assessment
+) -> None:
     assert judged(facts, unanswered=unanswered) == expected
 
 
-def test_declared_work_a_pause_and_who_has_no_interval_are_let_alone() -> None:
+def test_members_with_declared_work_a_pause_or_no_interval_are_not_judged() -> None:
     busy = replace(BEATING, busy_until=NOW + 100)
     assert finding(busy, unanswered=90 * INTERVAL, asked=90 * INTERVAL) is None
     assert finding(replace(busy, busy_until=NOW), unanswered=90 * INTERVAL) == "suspect"
@@ -200,7 +204,7 @@ def test_each_bound_of_a_judgement_is_a_setting() -> None:
     assert find_presence(replace(BEATING, last_call_at=NOW - 8 * INTERVAL), NOW, settings).state == "overdue"
 
 
-def test_a_connection_ends_after_as_much_silence_as_the_settings_say() -> None:
+def test_an_idle_connection_is_closed_after_the_time_in_the_settings() -> None:
     silent = replace(BEATING, last_call_at=NOW - 2 * INTERVAL)
     assert not silent.is_connected(NOW, INTERVAL, Settings())
     assert silent.is_connected(NOW, INTERVAL, Settings(connected_intervals=2))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teamroom.server.acts.presence.presence import Wake
-from teamroom.server.rules.letters import KINDS, LINES, Day, Matter, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import Kind, held_until, kind_of, next_time, quiet_until, retry_at
 from teamroom.server.settings import Settings
 from tests.support.promises import house, promise
@@ -37,7 +37,7 @@ def wall(at: float, settings: Settings) -> str:
     return datetime.fromtimestamp(at, zone).strftime("%H:%M")
 
 
-def test_every_reason_of_a_wake_rings_or_is_said_not_to() -> None:
+def test_every_reason_of_a_wake_causes_a_notice_or_is_known_not_to() -> None:
     rings = {
         (reason, by_room, asks): kind
         for reason in ("mention", "assigned", "offer", "answer", "review", "reminder", "challenge", "control", "repair")
@@ -121,7 +121,7 @@ def test_quiet_hours_in_figures(quiet: str, clock: str, ends: float | None) -> N
 
 @promise("SAF3")
 @given(st.lists(st.floats(1, 3 * HOUR), min_size=1, max_size=30), moments, settings_of)
-def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
+def test_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
     gaps: list[float], now: float, settings: Settings
 ) -> None:
     letters: list[float] = []
@@ -141,7 +141,7 @@ def test_whatever_comes_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_
     assert all(late - early > HOUR - 1 for early, late in zip(letters, letters[cap:], strict=False))
 
 
-def test_what_is_held_in_figures() -> None:
+def test_letters_are_held_until_the_right_time() -> None:
     settings = Settings(notify_quiet="00:00-02:00", notify_per_hour=2)
     three = NEW_YEAR + 3 * HOUR
     assert held_until(None, three, settings) is None
@@ -151,7 +151,7 @@ def test_what_is_held_in_figures() -> None:
     assert held_until(NEW_YEAR - 1200, NEW_YEAR - 600, settings) == NEW_YEAR + 2 * HOUR, "the cap ends in quiet hours"
 
 
-def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> None:
+def test_the_gap_between_tries_doubles_up_to_an_hour_and_then_they_end() -> None:
     settings = Settings(notify_tries=10)
     gaps = [(retry_at(tries, NEW_YEAR, settings) or 0) - NEW_YEAR for tries in range(1, 10)]
     assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
@@ -169,7 +169,7 @@ def test_tries_lie_twice_as_far_apart_each_time_up_to_an_hour_and_then_end() -> 
     st.text(min_size=1),
     st.sampled_from([None, "builder"]),
 )
-def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, sender: str | None) -> None:
+def test_a_text_of_a_member_cannot_close_its_quotation(reason: str, text: str, sender: str | None) -> None:
     text = " ".join(text.split())
     told = text if reason in ("mention", "alert", "offer") else f"@builder did T-1: {text}"
     if sender is None and reason in ("mention", "alert", "offer"):
@@ -185,24 +185,24 @@ def test_what_a_member_wrote_stays_inside_its_quotation(reason: str, text: str, 
 
 @promise("SAF3")
 @given(
-    st.lists(st.builds(Matter, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
+    st.lists(st.builds(Notice, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
              min_size=1, max_size=40)
 )  # fmt: skip
-def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters: list[Matter]) -> None:
-    found = letter(matters, "acme", "https://room.example")
+def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(notices: list[Notice]) -> None:
+    found = letter(notices, "acme", "https://room.example")
     lines = found.body.splitlines()
     assert found.title.startswith("[Teamroom acme] ")
-    assert len(lines) == min(len(matters), LINES) + (len(matters) > LINES) + 2
+    assert len(lines) == min(len(notices), LINES) + (len(notices) > LINES) + 2
     assert lines[-1] == "https://room.example"
-    commands = {matter.command for matter in matters}
-    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {matters[0].seq - 1}"
+    commands = {notice.command for notice in notices}
+    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {notices[0].seq - 1}"
     assert lines[-2] == expected
-    more = int(lines[LINES].split()[2]) if len(matters) > LINES else 0
-    assert len([line for line in lines if line.endswith(": what")]) + more == len(matters)
+    more = int(lines[LINES].split()[2]) if len(notices) > LINES else 0
+    assert len([line for line in lines if line.endswith(": what")]) + more == len(notices)
     numbers = [
         part.partition(" (")[2].rstrip(")") or "1" for part in found.title.removeprefix("[Teamroom acme] ").split(", ")
     ]
-    assert sum(map(int, numbers)) == len(matters)
+    assert sum(map(int, numbers)) == len(notices)
 
 
 @pytest.mark.parametrize(
@@ -217,13 +217,13 @@ def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(matters
         ("alert", "@builder", None, "teamroom roster builder"),
     ],
 )
-def test_each_matter_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
+def test_each_notice_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
     assert command_of(reason, subject, task, 7) == command
 
 
 def test_letters_in_figures() -> None:
     assert line_of("alert", "@builder", "room", "@builder is gone: silent", True) == "@builder is gone: silent"
-    assert line_of("alert", "M-1", "builder", "fire", False) == "@builder alerts in M-1: “fire”"
+    assert line_of("alert", "M-1", "builder", "fire", False) == "@builder raised an alert in M-1: “fire”"
     assert line_of("offer", "O-1", "builder", "yours", False) == "@builder offers you O-1: “yours”"
     assert line_of("overdue", "T-1", None, "The lease is over: paint", False) == "The lease is over: “paint”"
     found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "acme", "https://room.example")
@@ -231,14 +231,14 @@ def test_letters_in_figures() -> None:
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
         "who has it now: 4 claimed, 5 blocked, 6 in review, 7 open; 8 waiting for you",
-        "who noticed it broke: members got stuck 9 times, 10 letters not delivered",
+        "who noticed it broke: 9 reports of stuck members, 10 letters not delivered",
         "who can stop it: stopped 11 times; 12 members paused now",
         "teamroom overnight",
         "https://room.example",
     ]
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
-    words = "@olga sent this test letter. You need not do anything."
+    words = "@olga sent this test letter. No action is needed."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
-    two = [Matter("stuck", 4, "a", "x"), Matter("needs you", 5, "b", "x"), Matter("stuck", 6, "c", "x")]
+    two = [Notice("stuck", 4, "a", "x"), Notice("needs you", 5, "b", "x"), Notice("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"
     assert letter(two, "", "").body == "stuck: a\nneeds you: b\nstuck: c\nx"

@@ -54,7 +54,7 @@ def test_a_screen_is_never_longer_than_sixty_lines_and_no_line_is_wasted(night: 
 
 
 @given(sections)
-def test_no_more_is_shown_than_there_is_and_what_is_left_out_has_a_line_to_count_it(night: list[list[int]]) -> None:
+def test_a_section_shows_no_more_than_exists_and_counts_what_it_leaves_out(night: list[list[int]]) -> None:
     for section, shown in zip(night, allot_lines(night), strict=True):
         assert len(section) == len(shown)
         assert all(0 <= some <= all_ for some, all_ in zip(shown, section, strict=True))
@@ -76,13 +76,13 @@ def first_come(night: Sequence[Sequence[int]]) -> list[list[int]]:
     return shown
 
 
-def test_a_loud_section_takes_no_lines_that_another_needs() -> None:
+def test_a_long_section_takes_no_lines_that_another_needs() -> None:
     assert not starves(allot_lines)
     assert starves(first_come)
 
 
 @given(sections)
-def test_of_two_that_are_cut_the_more_important_has_no_fewer_lines(night: list[list[int]]) -> None:
+def test_a_more_important_section_never_has_fewer_lines(night: list[list[int]]) -> None:
     shown = allot_lines(night)
     cut = [lines(*pair) for pair in zip(night, shown, strict=True) if sum(pair[0]) > sum(pair[1])]
     assert cut == sorted(cut, reverse=True)
@@ -107,7 +107,7 @@ def test_how_much_is_shown_in_figures(night: list[list[int]], shown: list[list[i
     assert allot_lines(night) == shown
 
 
-def test_a_share_is_even_and_the_odd_one_goes_to_the_first() -> None:
+def test_lines_are_shared_equally_and_the_odd_one_goes_to_the_first() -> None:
     assert distribute([5, 5, 5], 7) == [3, 2, 2]
     assert distribute([1, 9, 9], 6) == [1, 3, 2]
     assert distribute([1, 1], 9) == [1, 1]
@@ -119,7 +119,7 @@ def test_a_share_is_even_and_the_odd_one_goes_to_the_first() -> None:
 # ------------------------------------------------------------------ since when
 
 
-def test_looks_that_are_close_are_one_and_the_next_begins_where_it_ended() -> None:
+def test_two_looks_in_short_succession_count_as_one() -> None:
     look = Look(at=1000.0, upto=50, since=0.0, after=10)
     assert next_look(look, 1000.0 + 1799, 60, 1800.0) == Look(2799.0, 60, 0.0, 10)
     assert next_look(look, 1000.0 + 1800, 60, 1800.0) == Look(2800.0, 60, 1000.0, 50)
@@ -127,7 +127,7 @@ def test_looks_that_are_close_are_one_and_the_next_begins_where_it_ended() -> No
 
 
 @given(st.lists(st.tuples(st.floats(1, 10_000), st.integers(0, 1000)), max_size=20))
-def test_whatever_is_looked_at_when_no_entry_is_passed_over(steps: list[tuple[float, int]]) -> None:
+def test_looks_at_any_times_skip_no_entry(steps: list[tuple[float, int]]) -> None:
     look, seen = Look(0.0, 0, -DAY, 0), 0
     for seconds, entries in steps:
         look = next_look(look, look.at + seconds, look.upto + entries, 1800.0)
@@ -147,7 +147,7 @@ def test_the_pace_is_drawn_in_the_shortest_steps_that_are_few_enough(span: float
 
 
 @given(st.floats(0, 4e9))
-def test_a_pace_has_at_most_so_many_steps(span: float) -> None:
+def test_the_chart_has_a_limited_number_of_steps(span: float) -> None:
     assert span <= STEPS * step_seconds(span)
 
 
@@ -169,5 +169,5 @@ def test_a_pace_has_at_most_so_many_steps(span: float) -> None:
         ("", None),
     ],
 )
-def test_a_person_is_named_by_a_word_of_its_own(text: str, person: str | None) -> None:
+def test_a_person_is_named_by_a_whole_word(text: str, person: str | None) -> None:
     assert find_named(text, ["olga", "hanna", "jo-ann"]) == person

@@ -11,9 +11,9 @@ from teamroom.server.rules.folding import (
     HELD,
     Cause,
     digest_line,
+    join_wakes,
     notes_line,
     runs,
-    told,
 )
 from teamroom.server.rules.text import LINE_CHARACTERS
 from tests.support.promises import promise
@@ -31,7 +31,7 @@ def spent(times: list[float], allowed: int, now: float) -> float:
 
 @promise("QUI2")
 @given(st.lists(st.floats(0, 40), max_size=60), st.integers(1, 8))
-def test_no_window_holds_more_than_a_budget_and_none_refuses_with_room(steps: list[float], allowed: int) -> None:
+def test_no_window_exceeds_its_budget_and_none_refuses_too_early(steps: list[float], allowed: int) -> None:
     now, times = 0.0, list[float]()
     for seconds in steps:
         now += seconds
@@ -43,7 +43,7 @@ def test_no_window_holds_more_than_a_budget_and_none_refuses_with_room(steps: li
 
 @promise("QUI2")
 @given(st.floats(0, 1000), st.floats(0, 1000))
-def test_a_wait_is_never_longer_than_the_window_and_enough(at: float, now: float) -> None:
+def test_a_wait_is_long_enough_and_never_longer_than_the_window(at: float, now: float) -> None:
     wait = seconds_until_free(at, WINDOW, now)
     assert 0 <= wait <= WINDOW
     if at <= now:
@@ -57,7 +57,7 @@ events = st.lists(st.sampled_from([1, 2, "moved"]), max_size=120)
 
 @promise("QUI3")
 @given(events, st.integers(1, 6))
-def test_two_agents_wake_each_other_for_so_many_rounds_and_are_stopped_once(said: list[object], rounds: int) -> None:
+def test_two_agents_wake_each_other_for_a_limited_number_of_rounds(said: list[object], rounds: int) -> None:
     """The oracle counts by hand: turns since something moved; a turn lasts as long as one of the two speaks."""
     last: Turn | None = None
     turns: list[int] = []
@@ -121,10 +121,10 @@ causes_ = st.lists(
 
 @promise("QUI4")
 @given(causes_, st.integers(1, 12), st.floats(0, 10))
-def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
+def test_every_wake_up_to_the_newest_number_shown_is_shown_exactly_once(
     causes: list[Cause], limit: int, paused_until: float
 ) -> None:
-    found = told(causes, lambda at: at < paused_until, limit)
+    found = join_wakes(causes, lambda at: at < paused_until, limit)
     newest = max((wake.newest.seq for wake in found), default=0)
     assert sorted(cause for wake in found for cause in wake.causes) == sorted(c for c in causes if c.seq <= newest)
     assert bool(found) == bool(causes)
@@ -135,8 +135,8 @@ def test_every_wake_up_to_the_newest_number_told_is_told_exactly_once(
 
 @promise("QUI4")
 @given(causes_, st.floats(0, 10))
-def test_what_is_joined_belongs_together(causes: list[Cause], paused_until: float) -> None:
-    for wake in told(causes, lambda at: at < paused_until, 50):
+def test_joined_wakes_belong_together(causes: list[Cause], paused_until: float) -> None:
+    for wake in join_wakes(causes, lambda at: at < paused_until, 50):
         if wake.digest == HELD:
             assert all(cause.at < paused_until for cause in wake.causes)
         elif wake.digest == BEYOND:

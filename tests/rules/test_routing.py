@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from teamroom.server.rules.routing import COUNTS, Reach
 from teamroom.server.settings import TrustLevel
-from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
+from teamroom.server.store.sqlite.connect import migrate
+from teamroom.server.store.statements import sqlite_statements
 from tests.support.planting import API, DAY, planted, probe, prove, stands, state
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
@@ -46,7 +47,7 @@ async def test_people_and_members_of_another_owner_attest_with_a_receipt(room: R
 
 
 @promise("CAP1")
-async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_failure(
+async def test_a_failed_proof_ends_an_attestation_and_an_attestation_clears_a_failure(
     room: RunningRoom, tmp_path: Path
 ) -> None:
     owner = await room.owner()
@@ -61,7 +62,7 @@ async def test_a_failed_proof_ends_an_attestation_and_an_attestation_mends_a_fai
 
 @promise("CAP2")
 @pytest.mark.parametrize("who", ["theirs", "hans", "olga"])
-async def test_an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_a_room_owner(
+async def test_an_attestation_is_withdrawn_by_its_author_the_owner_of_the_member_or_a_room_owner(
     room: RunningRoom, who: str
 ) -> None:
     owner = await room.owner()
@@ -90,7 +91,7 @@ async def test_an_attestation_is_taken_back_by_who_gave_it_the_members_owner_or_
 
 
 @promise("CAP2")
-async def test_only_an_attestation_that_holds_is_taken_back_and_all_that_are_named_or_none(room: RunningRoom) -> None:
+async def test_only_valid_attestations_are_withdrawn_and_either_all_or_none(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await builder("declare_capabilities", capabilities=[API, "tool:docker"])
@@ -122,7 +123,7 @@ LEVELS = [
 
 @promise("HND2")
 @pytest.mark.parametrize(("trust", "able"), LEVELS)
-async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
+async def test_work_goes_to_members_that_have_the_capability_at_the_trust_level(
     room: RunningRoom, tmp_path: Path, trust: str, able: set[str]
 ) -> None:
     owner = await room.owner()
@@ -163,7 +164,7 @@ async def test_work_goes_to_who_reaches_it_at_the_rooms_trust_level(
 
 
 @promise("HND2")
-async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(room: RunningRoom) -> None:
+async def test_an_acceptance_checks_capabilities_at_the_current_trust_level(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     for member in (builder, tester):
@@ -179,7 +180,7 @@ async def test_what_is_accepted_is_checked_again_at_the_level_of_that_moment(roo
 
 
 @promise("HND2")
-async def test_nobody_is_sent_to_a_member_that_was_killed(room: RunningRoom) -> None:
+async def test_a_killed_member_is_never_suggested(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, dead = await room.enroll("builder", "dead")
     await dead("declare_capabilities", capabilities=[API])
@@ -190,7 +191,7 @@ async def test_nobody_is_sent_to_a_member_that_was_killed(room: RunningRoom) -> 
 
 
 @promise("HND2")
-async def test_a_refusal_says_how_to_come_to_count(room: RunningRoom, tmp_path: Path) -> None:
+async def test_a_refusal_says_how_a_capability_can_count(room: RunningRoom, tmp_path: Path) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner("set_policy", name="trust", value="proven")
@@ -212,7 +213,7 @@ times = st.none() | st.integers(0, 1000).map(float)
 
 @promise("HND2")
 @given(times, times, times, st.integers(0, 1000).map(float))
-def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
+def test_a_capability_that_counts_at_a_stricter_level_counts_at_every_looser_one(
     proven: float | None, attested: float | None, failed: float | None, now: float
 ) -> None:
     reach = Reach(proven, attested, failed)
@@ -225,10 +226,9 @@ def test_what_counts_at_a_stricter_level_counts_at_every_looser_one(
 @pytest.fixture(scope="module")
 def board() -> Iterator[sqlite3.Connection]:
     """A database with one open task and one member that declares what it needs."""
-    connection = sqlite3.connect(":memory:")
-    for path in known_migrations().values():
-        for statement in split_script(path.read_text()):
-            connection.execute(statement)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    migrate(connection, 0.0)
     add = sqlite_statements()
     task = {"id": 1, "title": "", "detail": "", "priority": 0, "due": None, "creator": 2, "now": 0, "seq": 1}
     connection.execute(add["add_task"], {**task, "assigned": None, "review": "auto"})
@@ -240,7 +240,7 @@ def board() -> Iterator[sqlite3.Connection]:
 
 @promise("HND2")
 @given(times, times, times, st.integers(0, 1000).map(float), st.sampled_from(sorted(COUNTS)))
-def test_the_statement_that_finds_work_counts_as_the_rule_does(
+def test_the_statement_that_finds_work_matches_the_rule(
     board: sqlite3.Connection,
     proven: float | None,
     attested: float | None,
@@ -251,7 +251,8 @@ def test_the_statement_that_finds_work_counts_as_the_rule_does(
     facts = "update capability set proven_until = ?, attested_until = ?, failed_at = ?"
     board.execute(facts, [proven, attested, failed])
     best = sqlite_statements()["best_open_task"]
-    found = board.execute(best, {"member": 3, "now": now, "trust": trust}).fetchone()
+    about = {"member": 3, "assigned": 0, "first_need": API, "looked_at": 1}
+    found = board.execute(best, {**about, "now": now, "trust": trust}).fetchone()
     assert (found is not None) == Reach(proven, attested, failed).counts(trust, now)
 
 
@@ -285,7 +286,7 @@ async def test_the_shell_plants_lists_and_attests(room: RunningRoom, tmp_path: P
 
 
 @promise("CAP2")
-async def test_the_shell_never_writes_over_a_file_of_somebody_else(room: RunningRoom, tmp_path: Path) -> None:
+async def test_the_shell_never_overwrites_a_file_with_other_content(room: RunningRoom, tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
     mine = tmp_path / "notes.txt"
     mine.write_text("my own")

@@ -9,7 +9,16 @@ from teamroom.server.clock import Gap
 from teamroom.server.facts.owed import RULES
 from teamroom.server.rules.characters import forbidden_character
 from teamroom.server.rules.exchanges import Step, Turn, step
-from teamroom.server.rules.folding import BEYOND, DIGEST_CHARACTERS, HELD, Cause, Told, digest_line, notes_line, told
+from teamroom.server.rules.folding import (
+    BEYOND,
+    DIGEST_CHARACTERS,
+    HELD,
+    Cause,
+    ShownWake,
+    digest_line,
+    join_wakes,
+    notes_line,
+)
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
 from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
@@ -132,18 +141,18 @@ def test_how_long_an_offer_waits(mode: str, seconds: float) -> None:
     assert offer_seconds(mode, SETTINGS, SETTINGS) == seconds
 
 
-def test_who_has_no_interval_gets_the_shortest_lease_and_offer() -> None:
+def test_members_without_an_interval_get_the_shortest_lease_and_offer() -> None:
     short = Settings(lease_seconds=60, lease_intervals=100, offer_seconds=60, offer_intervals=100)
     assert (lease_seconds("agent", "on_demand", short, short), offer_seconds("on_demand", short, short)) == (60, 60)
 
 
-def test_a_pause_covers_from_its_first_moment_to_before_its_end() -> None:
+def test_a_pause_includes_its_first_moment_and_excludes_its_end() -> None:
     pause = Pause("member", 10, 20)
     assert [pause.covers(now) for now in (9, 10, 19, 20, 21)] == [False, True, True, False, False]
     assert [Pause("room", 10, None).covers(now) for now in (9, 10, 1e9)] == [False, True, True]
 
 
-def test_what_is_left_of_a_lease() -> None:
+def test_the_remaining_time_of_a_lease_is_right() -> None:
     assert Lease(100, 50).left([], 110) == 40
     assert Lease(100, 50).left([Pause("owner", 105, 108)], 110) == 43
     assert Lease(100, 50).left([Pause("owner", 90, 108)], 110) == 48
@@ -154,7 +163,7 @@ def test_what_is_left_of_a_lease() -> None:
     assert Lease(None, 50).stopped([], 200) == Lease(None, 50)
 
 
-def test_when_a_lease_is_overdue() -> None:
+def test_a_lease_is_overdue_at_the_right_time() -> None:
     assert Lease(100, 50).overdue_seconds([], 110, SETTINGS) == -40
     assert Lease(100, 50).overdue_seconds([], 160, SETTINGS) == 10
     assert Lease(None, 50).overdue_seconds([], 1e9, SETTINGS) == -50
@@ -203,7 +212,7 @@ def test_pauses_that_overlap_count_once() -> None:
         ("LIVE", None),
     ],
 )
-def test_which_modes_there_are(mode: str, parsed: str | None) -> None:
+def test_the_modes_are_parsed(mode: str, parsed: str | None) -> None:
     assert parse_mode(mode) == parsed
 
 
@@ -250,7 +259,7 @@ VERDICTS = [
 
 
 @pytest.mark.parametrize(("found", "verdict", "reason"), VERDICTS)
-def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
+def test_each_presence_has_its_reason(found: Facts, verdict: str, reason: str) -> None:
     assert (find_presence(found, NOW, SETTINGS).state, find_presence(found, NOW, SETTINGS).reason) == (verdict, reason)
 
 
@@ -270,7 +279,9 @@ def test_each_verdict_has_its_reason(found: Facts, verdict: str, reason: str) ->
         ([(30, -90)], 40),
     ],
 )
-def test_declared_work_begins_anew_after_each_span_that_fell_into_it(missed: list[Gap], until: float) -> None:
+def test_declared_work_is_extended_after_each_pause_or_sleep_that_interrupted_it(
+    missed: list[Gap], until: float
+) -> None:
     assert declared_until(0, 40, missed) == until
 
 
@@ -284,11 +295,11 @@ def test_declared_work_begins_anew_after_each_span_that_fell_into_it(missed: lis
         (facts("on_demand", 100), None),
     ],
 )
-def test_who_wakes_by_itself_is_expected_an_interval_after_its_call(found: Facts, at: float | None) -> None:
+def test_a_member_that_polls_is_expected_an_interval_after_its_call(found: Facts, at: float | None) -> None:
     assert next_wake_at(found, SETTINGS) == at
 
 
-def test_spans_are_said_in_one_unit() -> None:
+def test_spans_are_written_in_one_unit() -> None:
     said = {
         0: "0 s",
         59: "59 s",
@@ -322,7 +333,7 @@ def test_how_a_probe_is_answered() -> None:
     assert answer_command("n", "bot", "") == "printf %s:%s:%s n bot VALUE | sha256sum"
 
 
-def test_when_a_probe_is_due() -> None:
+def test_a_probe_is_due_at_the_right_time() -> None:
     week = 7 * 86_400
     assert is_probe_due(None, week, NOW)
     assert is_probe_due(NOW + RENEW_SECONDS, week, NOW)
@@ -350,13 +361,13 @@ def candidate(member: int, **known: object) -> Candidate:
         (candidate(2, state="working"), candidate(1, state="zombie")),
     ],
 )
-def test_who_is_asked_to_review_first(better: Candidate, worse: Candidate) -> None:
+def test_the_first_reviewer_is_chosen_by_the_rule(better: Candidate, worse: Candidate) -> None:
     assert choose([better, worse]) == choose([worse, better]) == better
     assert choose([candidate(1, state=v) for v in ("zombie", "gone", "paused", "killed")]) is None
     assert choose([]) is None
 
 
-def test_whose_review_is_lost() -> None:
+def test_an_unavailable_reviewer_loses_the_review() -> None:
     verdicts = ("live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed")
     assert [v for v in verdicts if is_lost(v, named=True)] == ["gone", "killed"]
     assert [v for v in verdicts if is_lost(v, named=False)] == ["zombie", "gone", "paused", "killed"]
@@ -374,7 +385,7 @@ def test_a_text_on_one_line() -> None:
     assert shorten("ab\u200dcde", 4) == "ab…"
 
 
-def test_how_a_members_words_stand_in_a_line() -> None:
+def test_a_text_of_a_member_is_quoted_inside_a_line() -> None:
     assert inline(' a “b”\n"c" ') == '“a "b" "c"”'
     assert cite("repo:acme/api") == "repo:acme/api"
     assert cite("a b") == "“a b”"
@@ -394,12 +405,12 @@ def test_how_many_fit_into_a_page() -> None:
     assert count_fitting([0, 0, 0], 0) == 3
 
 
-def test_which_names_a_text_mentions() -> None:
+def test_mentioned_names_are_found() -> None:
     assert find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
     assert find_mentions("@" + "x" * 40) == ["x" * 32]
 
 
-def test_how_names_are_drawn() -> None:
+def test_names_that_are_drawn_alike_have_one_skeleton() -> None:
     assert (normalize_name("Bob.W"), make_skeleton("I10-Ww_m.x")) == ("bob.w", "llo-vvvv-rn-x")
     assert [find_reserved_word(name) for name in ("ROOM", "roorn", "bob", "0wner", "al1", "ali")] == [
         "room",
@@ -459,7 +470,7 @@ def test_how_names_are_drawn() -> None:
         ("\u0661\u200f", 1),
     ],
 )
-def test_where_the_first_character_stands_that_is_not_let_in(text: str, place: int | None) -> None:
+def test_the_first_forbidden_character_is_found_at_its_place(text: str, place: int | None) -> None:
     assert forbidden_character(text) == place
 
 
@@ -490,7 +501,7 @@ MEASURED = "called 10 s ago; usually answers in 2 s, nine times out of ten withi
         (facts("live", 10), [3.14, 1, 2.16], Forecast(2.2, 3.1, MEASURED)),
     ],
 )
-def test_when_somebody_is_expected(found: Facts, answered: list[float], expected: Forecast) -> None:
+def test_the_next_expected_wake_is_right(found: Facts, answered: list[float], expected: Forecast) -> None:
     assert make_forecast(found, answered, NOW, SETTINGS) == expected
 
 
@@ -542,7 +553,9 @@ WELL = Circumstances("active", "live", None, 0, 0.0)
         (Owed(0, HOUR), replace(WELL, hour_free_at=HOUR + 1), 1, Decision(None, "", 0, 0, 0, False, HOUR + 1)),
     ],
 )
-def test_what_becomes_of_a_slot(owed: Owed, circumstances: Circumstances, hours: float, expected: Decision) -> None:
+def test_each_slot_has_the_right_outcome(
+    owed: Owed, circumstances: Circumstances, hours: float, expected: Decision
+) -> None:
     assert decide_slot(owed, circumstances, 5, hours * HOUR, SETTINGS) == expected
 
 
@@ -590,7 +603,7 @@ DAY = 24 * HOUR
         ([0, DAY - 1], 1, False),
     ],
 )
-def test_when_the_newest_reminder_fills_a_day_that_was_not_full(ago: list[float], a_day: int, fills: bool) -> None:
+def test_the_newest_reminder_of_a_day_is_recognised_as_the_last(ago: list[float], a_day: int, fills: bool) -> None:
     assert fills_the_day([NOW - seconds for seconds in ago], a_day, NOW) is fills
 
 
@@ -604,7 +617,7 @@ def test_when_the_newest_reminder_fills_a_day_that_was_not_full(ago: list[float]
         (48, [48, 72, 96]),
     ],
 )
-def test_when_the_slots_are(first: float, hours: list[float]) -> None:
+def test_slots_are_at_the_right_times(first: float, hours: list[float]) -> None:
     assert [slot_time(5, first * HOUR, 24 * HOUR, slot) for slot in range(1, len(hours) + 1)] == [
         5 + h * HOUR for h in hours
     ]
@@ -624,7 +637,9 @@ def test_when_the_slots_are(first: float, hours: list[float]) -> None:
         ("proof", True, SETTINGS.remind_proof_seconds, 1.5),
     ],
 )
-def test_after_how_long_somebody_is_first_reminded(rule: str, blocked: bool, shortest: float, beats: float) -> None:
+def test_the_first_reminder_is_sent_after_the_right_delay(
+    rule: str, blocked: bool, shortest: float, beats: float
+) -> None:
     delay = RULES[rule].delay(SETTINGS, blocked)
     assert first_seconds(delay, None) == shortest
     assert first_seconds(delay, shortest / beats) == shortest
@@ -652,58 +667,65 @@ def cause(seq: int, subject: str, *, sender: str = "olga", reason: str = "mentio
     return Cause(seq, reason, subject, sender, "line", folded, float(seq), "agent")
 
 
-def test_equal_wakes_are_joined_and_what_was_held_or_beyond_is_a_digest() -> None:
+def test_equal_wakes_are_joined_and_held_or_excess_wakes_become_a_digest() -> None:
     wakes = [cause(1, "M-1"), cause(2, "M-2", folded=1), cause(3, "M-1"), cause(4, "M-4", folded=1), cause(5, "M-5")]
     one, beyond, late = [wakes[0], wakes[2]], [wakes[1], wakes[3]], [wakes[4]]
-    assert told(wakes, None, 9) == [Told(one), Told(beyond, BEYOND), Told(late)]
-    assert told(wakes, lambda at: at in (2, 5), 9) == [Told(one), Told([wakes[3]]), Told([wakes[1], wakes[4]], HELD)]
-    assert told(wakes, lambda at: at == 2, 9)[0] == Told([wakes[1]])
-    assert told(wakes, None, 2) == [Told(one), Told(beyond, BEYOND)]
-    assert told(wakes, None, 1) == [Told([wakes[0]])]
-    assert told([cause(1, "M-1"), cause(2, "M-1"), cause(2, "M-2")], None, 1) == [Told([cause(1, "M-1")])]
-    assert told([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [Told([cause(1, "M-1")]), Told([cause(1, "M-2")])]
+    assert join_wakes(wakes, None, 9) == [ShownWake(one), ShownWake(beyond, BEYOND), ShownWake(late)]
+    assert join_wakes(wakes, lambda at: at in (2, 5), 9) == [
+        ShownWake(one),
+        ShownWake([wakes[3]]),
+        ShownWake([wakes[1], wakes[4]], HELD),
+    ]
+    assert join_wakes(wakes, lambda at: at == 2, 9)[0] == ShownWake([wakes[1]])
+    assert join_wakes(wakes, None, 2) == [ShownWake(one), ShownWake(beyond, BEYOND)]
+    assert join_wakes(wakes, None, 1) == [ShownWake([wakes[0]])]
+    assert join_wakes([cause(1, "M-1"), cause(2, "M-1"), cause(2, "M-2")], None, 1) == [ShownWake([cause(1, "M-1")])]
+    assert join_wakes([cause(1, "M-1"), cause(1, "M-2")], None, 1) == [
+        ShownWake([cause(1, "M-1")]),
+        ShownWake([cause(1, "M-2")]),
+    ]
 
 
 @pytest.mark.parametrize(
     ("wake", "line"),
     [
         (
-            Told([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
+            ShownWake([cause(7, "M-1"), cause(8, "T-2", sender="bob", reason="assigned"), cause(9, "M-3")], HELD),
             "3 wakes arrived while you were paused: mention from @olga M-1, M-3; assigned from @bob T-2. "
             "In full: read_messages mentions ann, after 6",
         ),
         (
-            Told([cause(7, "M-1"), cause(8, "T-2", reason="assigned"), cause(9, "M-1")], BEYOND),
+            ShownWake([cause(7, "M-1"), cause(8, "T-2", reason="assigned"), cause(9, "M-1")], BEYOND),
             "3 more from @olga: mention M-1; assigned T-2. In full: read_messages mentions ann, after 6",
         ),
         (
-            Told([cause(7, "T-1"), cause(8, "T-2")], BEYOND),
+            ShownWake([cause(7, "T-1"), cause(8, "T-2")], BEYOND),
             "2 more from @olga: mention T-1, T-2. In full: read_board",
         ),
         (
-            Told([cause(n, f"T-{n}") for n in range(1, 13)], BEYOND),
+            ShownWake([cause(n, f"T-{n}") for n in range(1, 13)], BEYOND),
             "12 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12. "
             "In full: read_board",
         ),
         (
-            Told([cause(n, f"T-{n}") for n in range(1, 16)], BEYOND),
+            ShownWake([cause(n, f"T-{n}") for n in range(1, 16)], BEYOND),
             "15 more from @olga: mention T-1, T-2, T-3, T-4, T-5, T-6, T-7, T-8, T-9, T-10, T-11, T-12 and 3 others. "
             "In full: read_board",
         ),
     ],
 )
-def test_the_line_of_a_digest(wake: Told, line: str) -> None:
+def test_the_line_of_a_digest(wake: ShownWake, line: str) -> None:
     assert digest_line(wake, "ann") == line
 
 
 def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
-    wake = Told([cause(n, f"M-{n}", sender=f"{n}" + "a" * 30) for n in range(1, 14)], HELD)
+    wake = ShownWake([cause(n, f"M-{n}", sender=f"{n}" + "a" * 30) for n in range(1, 14)], HELD)
     line = digest_line(wake, "ann")
     assert len(line) == DIGEST_CHARACTERS
     assert line.endswith("… and 1 others. In full: read_messages mentions ann, after 0")
 
 
-def test_a_search_is_words_without_quotes() -> None:
+def test_quotes_in_a_search_are_ignored() -> None:
     assert parse_search('  "to be"  or\tnot ') == "to be or not"
     assert parse_search('a"b') == "a b"
 

@@ -47,7 +47,7 @@ def test_an_agent_is_active_only_if_all_three_levels_are(
 
 @promise("CTL1")
 @given(settings_, settings_, settings_, times)
-def test_people_are_bound_by_their_own_standing_alone(
+def test_people_are_stopped_only_by_their_own_standing(
     own: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float
 ) -> None:
     assert decide("human", own, owner, room, now).state == in_force(own, now)
@@ -55,7 +55,7 @@ def test_people_are_bound_by_their_own_standing_alone(
 
 @promise("CTL8")
 @given(settings_, settings_, settings_, times)
-def test_what_is_missing_or_unreadable_never_allows(
+def test_a_missing_or_unreadable_standing_never_allows_an_act(
     own: StoredStanding, owner: StoredStanding, room: StoredStanding, now: float
 ) -> None:
     if None in [in_force(s, now) for s in (own, owner, room)]:
@@ -64,7 +64,7 @@ def test_what_is_missing_or_unreadable_never_allows(
 
 @promise("CTL5")
 @given(st.lists(pauses(), max_size=6), times, times)
-def test_paused_time_is_counted_once_however_pauses_overlap(found: list[Pause], start: float, length: float) -> None:
+def test_overlapping_pauses_are_counted_once(found: list[Pause], start: float, length: float) -> None:
     now = start + length
     total = paused_seconds(found, start, now)
     seconds = [
@@ -78,7 +78,7 @@ def test_paused_time_is_counted_once_however_pauses_overlap(found: list[Pause], 
 
 @promise("CTL5")
 @given(st.lists(pauses(), max_size=6), times, times, times)
-def test_a_lease_never_gains_time_and_loses_none_under_a_pause(
+def test_a_lease_neither_gains_nor_loses_time_during_a_pause(
     found: list[Pause], start: float, one: float, two: float
 ) -> None:
     lease = Lease(start, 3600)
@@ -121,7 +121,7 @@ def test_mentions_are_found_in_order_and_once(names: list[str]) -> None:
 
 @promise("SAF2")
 @given(st.text(st.characters(categories=["Cc", "Cs"], exclude_characters="\n\r\t"), min_size=1))
-def test_control_characters_are_never_let_in(text: str) -> None:
+def test_control_characters_are_never_accepted(text: str) -> None:
     assert forbidden_character(f"a{text}b") == 1
 
 
@@ -153,7 +153,7 @@ def test_presence_always_has_a_verdict_with_a_reason(found: Facts, now: float) -
 
 @promise("HND4")
 @given(facts, st.lists(st.floats(0, 1e6), max_size=20), times)
-def test_an_expectation_is_a_number_or_honestly_none(found: Facts, answered: list[float], now: float) -> None:
+def test_a_forecast_is_a_number_or_says_that_there_is_none(found: Facts, answered: list[float], now: float) -> None:
     expected = make_forecast(found, answered, now, SETTINGS)
     assert (expected.expected_seconds is None) == (expected.p90_seconds is None)
     if expected.expected_seconds is not None and expected.p90_seconds is not None:

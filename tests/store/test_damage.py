@@ -77,7 +77,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 # ------------------------------------------------------------------ it opens to be read
 
 
-def test_a_damaged_room_is_read_refuses_every_act_and_the_command_it_names_mends_it(folder: Path) -> None:
+def test_a_damaged_room_is_read_only_and_names_the_command_that_repairs_it(folder: Path) -> None:
     spoil(folder)
     before = kept(folder)
     with up(folder) as running:
@@ -106,12 +106,12 @@ def test_without_a_backup_it_says_where_one_would_be(folder: Path) -> None:
         assert f"There is no backup in {folder / 'backups'}" in refused.err
 
 
-async def test_a_room_whose_last_commits_are_spoilt_is_read_only_and_left_as_it_is(tmp_path: Path) -> None:
+async def test_a_room_whose_last_commits_are_damaged_is_read_only_and_left_as_it_is(tmp_path: Path) -> None:
     """SQLite takes its log for ended where a frame does not fit, and would number anew from there on."""
     image, token = await a_crashed_room_with_a_spoilt_log(tmp_path)
     before = kept(image)
     async with running_room(image) as room:
-        assert "the seal saw entry" in str(room.room.store.damage)
+        assert "the seal covers entry" in str(room.room.store.damage)
         owner = await room.connect("olga", token)
         assert (await owner.refused("enroll", name="tester"))["code"] == "storage"
         assert (await owner("who"))["members"]
@@ -122,7 +122,7 @@ async def test_what_is_left_of_a_room_can_be_accepted_and_goes_on_in_a_new_epoch
     image, token = await a_crashed_room_with_a_spoilt_log(tmp_path)
     assert "the end was cut off" in shell(image, "backup").err
     accepted = shell(image, "seal", "--accept", "--json").json
-    assert "the seal saw entry" in accepted["accepted"]
+    assert "the seal covers entry" in accepted["accepted"]
     assert accepted["epoch"] == 2
     async with running_room(image) as room:
         assert room.room.store.damage is None
@@ -162,7 +162,7 @@ async def a_crashed_room_with_a_spoilt_log(tmp_path: Path) -> tuple[Path, str]:
     return image, token
 
 
-async def test_an_old_copy_put_back_by_hand_revives_nobody(tmp_path: Path) -> None:
+async def test_an_old_copy_of_the_database_revives_no_member(tmp_path: Path) -> None:
     folder, copy = tmp_path / "room", tmp_path / "copy.db"
     async with running_room(folder) as room:
         await room.enroll("builder")
@@ -186,7 +186,7 @@ async def test_a_restore_over_an_old_copy_begins_an_epoch_that_never_was(tmp_pat
     assert [shell(folder, "restore", made["path"], "--json").json["epoch"] for _ in range(2)] == [2, 3]
     shutil.copyfile(copy, folder / DATABASE)
     async with running_room(folder) as room:
-        assert "the seal saw epoch 3" in str(room.room.store.damage)
+        assert "the seal is of epoch 3" in str(room.room.store.damage)
     assert shell(folder, "restore", made["path"], "--json").json["epoch"] == 4
 
 
@@ -220,7 +220,7 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
 
 
 @pytest.mark.parametrize("how", ["header", "emptied", "removed", "cut", "a head that is no text"])
-async def test_what_cannot_be_read_does_not_open_and_makes_no_new_room(folder: Path, how: str) -> None:
+async def test_an_unreadable_database_does_not_open_and_is_not_replaced_with_a_new_room(folder: Path, how: str) -> None:
     token = (folder / OWNER_TOKEN).read_text()
     database = folder / DATABASE
     match how:

@@ -15,7 +15,17 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.engine import CarryOut, DamagedError, NewerRoomError, QueueFullError, StorageError, Store
+from teamroom.server.store.engine import (
+    CarryOut,
+    DamagedError,
+    NewerRoomError,
+    QueueFullError,
+    ReadEndedError,
+    StorageError,
+    Store,
+    TooLargeError,
+    Turn,
+)
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
@@ -117,7 +127,7 @@ async def test_a_new_room_is_created_whole_and_found_again(tmp_path: Path, engin
         assert await again.write(entry("next"), reraise) == (3, 3)
 
 
-async def test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_then(
+async def test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later(
     tmp_path: Path, engine: Engine
 ) -> None:
     def fails(tx: Writing) -> None:
@@ -149,7 +159,7 @@ async def test_migrations_are_applied_once_in_order_and_recorded(tmp_path: Path,
     assert asked == [], "no room was there to be changed"
 
 
-async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_from_a_newer_release_is_refused_and_left_unchanged(tmp_path: Path, engine: Engine) -> None:
     def from_the_future(tx: Writing) -> None:
         tx.run("record_migration", number=999, name="from_the_future", applied_at=NOW)
 
@@ -164,7 +174,7 @@ async def test_a_room_of_a_newer_release_is_refused_and_left_alone(tmp_path: Pat
     assert engine.look(tmp_path / "room", "select number, name from migration order by number") == before
 
 
-async def test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written(tmp_path: Path, engine: Engine) -> None:
+async def test_a_room_that_lacks_sealed_entries_is_read_only(tmp_path: Path, engine: Engine) -> None:
     seen: list[Any] = []
 
     def vouch(tx: Reading | None) -> str | None:
@@ -213,7 +223,7 @@ async def test_a_closed_store_refuses_everything(tmp_path: Path, engine: Engine)
     await store.close()
 
 
-async def test_a_stop_answers_every_act_that_waits(tmp_path: Path, engine: Engine) -> None:
+async def test_a_stop_answers_every_waiting_act(tmp_path: Path, engine: Engine) -> None:
     async with open_store(tmp_path / "room", engine) as bench:
         waiting = [bench.write(entry(f"{n}")) for n in range(AT_ONCE)]
         await handed_over()
@@ -251,7 +261,7 @@ async def test_recover_runs_in_place_of_an_act_that_raised_and_sees_nothing_of_i
     assert bench.store.commits == commits + 1
 
 
-async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
+async def test_an_exception_of_recover_goes_to_the_caller_and_leaves_nothing(bench: Bench) -> None:
     def recover(tx: Writing, error: Exception) -> None:
         entry("receipt")(tx)
         raise KeyError(str(error))
@@ -262,14 +272,14 @@ async def test_what_recover_raises_goes_to_the_caller_and_leaves_nothing(bench: 
     assert await bench.write(entry("next")) == 3
 
 
-async def test_an_act_that_raises_among_others_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_raises_in_a_batch_does_not_affect_other_acts(bench: Bench) -> None:
     first, bug, last = await bench.batch(bench.entry("first"), broken("bug"), bench.entry("last"))
     assert isinstance(bug, ZeroDivisionError)
     assert (first, last) == (3, 4)
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench: Bench) -> None:
+async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_acts(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)
         wake_members(tx, [999], reason="control", subject="x", sender=1, line="x")
@@ -280,7 +290,7 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_spoils_nobody_elses(bench
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
-async def test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone(bench: Bench) -> None:
+async def test_numbers_are_dense_and_end_at_the_head_despite_rollbacks(bench: Bench) -> None:
     works = [broken(f"{n}") if n % 3 == 0 else bench.entry(f"{n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*(bench.write(work) for work in works), return_exceptions=True)
     kept = [answer for answer in answers if isinstance(answer, int)]
@@ -315,7 +325,7 @@ async def test_an_undone_act_leaves_no_gap_in_numbers_or_ids(bench: Bench) -> No
     assert bench.logged() == ["a", "refused", "d"]
 
 
-async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench: Bench) -> None:
+async def test_the_store_reports_the_end_of_the_log_and_the_number_of_commits(bench: Bench) -> None:
     assert bench.store.committed is None, "this process has moved nothing yet"
     assert await bench.store.write(entry("one"), reraise) == (3, 3)
     commits, head = bench.store.commits, bench.store.committed
@@ -326,7 +336,9 @@ async def test_the_store_says_how_far_the_log_was_committed_and_how_often(bench:
     assert bench.store.waiting == 0
 
 
-async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp_path: Path, engine: Engine) -> None:
+async def test_a_full_queue_refuses_new_acts_at_once_and_carries_out_those_that_wait(
+    tmp_path: Path, engine: Engine
+) -> None:
     async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
         first = bench.write(bench.held(bench.entry("first")))
         await bench.until_reached()
@@ -336,9 +348,61 @@ async def test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out(tmp
         waiting = [task for task in rest if not task.done()]
         assert [type(task.exception()) for task in refused] == [QueueFullError] * len(refused)
         assert len(waiting) in (15, 16)  # with the one that runs, or without it
-        bench.gate.set()
+        bench.barrier.set()
         assert await asyncio.gather(first, *waiting) == list(range(3, 4 + len(waiting)))
         assert len(bench.runs) == 1 + len(waiting)
+
+
+async def test_members_are_served_in_turn_however_much_one_of_them_sent(bench: Bench) -> None:
+    first = bench.write(bench.held(bench.entry("first")), turn=Turn(1))
+    await bench.until_reached()
+    many = [bench.write(bench.entry(f"many {n}"), turn=Turn(1)) for n in range(40)]
+    few = [bench.write(bench.entry(f"few {n}"), turn=Turn(n)) for n in (2, 3)]
+    await bench.let_go()
+    await asyncio.gather(first, *many, *few)
+    assert [name for name in bench.logged() if name.startswith("many")] == [f"many {n}" for n in range(40)]
+    assert max(bench.logged().index(f"few {n}") for n in (2, 3)) <= 4
+
+
+@promise("CTL9")
+async def test_an_act_that_overtakes_is_next_however_many_acts_wait(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path / "room", engine, queue_acts=16) as bench:
+        first = bench.write(bench.held(bench.entry("first")))
+        await bench.until_reached()
+        waiting = [bench.write(bench.entry(f"{n}"), turn=Turn(n)) for n in range(1, 40)]
+        await handed_over()
+        stops = [bench.write(bench.entry(f"stop {n}"), turn=Turn(50, overtakes=True)) for n in range(2)]
+        await bench.let_go()
+        answers = await asyncio.gather(first, *stops, *waiting, return_exceptions=True)
+        assert answers[:3] == [3, 4, 5]
+        assert bench.logged()[:3] == ["first", "stop 0", "stop 1"]
+
+
+async def test_another_event_loop_may_write_and_effects_stay_on_the_stores_own(bench: Bench) -> None:
+    def in_a_loop_of_its_own() -> Any:
+        return asyncio.run(bench.store.write(bench.entry("from elsewhere"), reraise))
+
+    others = [bench.write(bench.entry(f"{n}")) for n in range(5)]
+    _, seq = await asyncio.to_thread(in_a_loop_of_its_own)
+    assert await asyncio.gather(*others)
+    assert bench.logged()[seq - 3] == "from elsewhere"
+    assert len(bench.nudges()) == 6
+    assert bench.store.waiting == 0
+
+
+async def test_what_goes_outside_the_database_is_written_before_the_answer(tmp_path: Path, engine: Engine) -> None:
+    """Twin: the same act without anything to write down."""
+    written: list[Effects] = []
+
+    def stops(tx: Writing) -> int:
+        tx.effects.journal.append({"token": "t"})
+        return entry("stop")(tx)
+
+    async with open_store(tmp_path / "room", engine, write_down=written.append) as bench:
+        await bench.write(entry("nothing to write down"))
+        assert written == []
+        await bench.write(stops)
+        assert [effects.journal for effects in written] == [[{"token": "t"}]]
 
 
 # ------------------------------------------------------------------ what an act causes
@@ -359,7 +423,7 @@ async def test_effects_are_carried_out_on_the_event_loop_after_the_commit_and_be
     assert seen == [(["act"], False, True)]
 
 
-async def test_effects_follow_the_commit_once_and_only_for_what_remains(bench: Bench) -> None:
+async def test_effects_follow_the_commit_once_and_only_for_acts_that_were_committed(bench: Bench) -> None:
     def undone(tx: Writing) -> None:
         tx.effects.ended.add(7)
         raise ZeroDivisionError
@@ -393,6 +457,166 @@ async def test_redacted_content_is_nowhere_once_a_later_act_is_answered(bench: B
     assert not bench.engine.holds(bench.folder, SECRET.encode())
 
 
+# ------------------------------------------------------------------ what an act and a read may take
+
+
+A_FEW, TOO_MANY, ENDLESS = 100, 200_000, 2**60
+"""How far a statement of tests counts: each number takes some steps, and an act may take 250,000."""
+
+
+def count(upto: int) -> Callable[[Reading], int]:
+    return lambda tx: tx.number("count_upto", upto=upto)
+
+
+@promise("SAF9")
+async def test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from(bench: Bench) -> None:
+    def large(tx: Writing) -> int:
+        bench.entry("large")(tx)
+        return count(TOO_MANY)(tx)
+
+    def recover(tx: Writing, error: Exception) -> Any:
+        bench.entry("receipt")(tx)
+        return error
+
+    first, refused, last = await bench.batch(bench.entry("first"), (large, recover), bench.entry("last"))
+    assert isinstance(refused, TooLargeError)
+    assert (first, last) == (3, 5)
+    assert bench.logged() == bench.woken() == ["first", "receipt", "last"]
+    assert bench.runs == ["first", "large", "receipt", "last"], "nothing ran twice"
+
+
+@promise("SAF9")
+async def test_many_small_reads_of_one_act_share_its_budget(bench: Bench) -> None:
+    def many(tx: Writing) -> None:
+        for _ in range(TOO_MANY // A_FEW):
+            count(A_FEW)(tx)
+
+    with pytest.raises(TooLargeError):
+        await bench.write(many)
+    for _ in range(TOO_MANY // A_FEW // 10):
+        assert await bench.write(count(A_FEW)) == A_FEW, "each act has a budget of its own"
+
+
+@promise("SAF9")
+async def test_a_recovery_that_reads_too_much_leaves_nothing_either(bench: Bench) -> None:
+    with pytest.raises(TooLargeError):
+        await bench.write(broken("a bug"), lambda tx, error: count(TOO_MANY)(tx))
+    assert await bench.write(bench.entry("next")) == 3
+
+
+@promise("SAF9")
+async def test_a_statement_that_writes_is_never_ended(bench: Bench) -> None:
+    def writes(tx: Writing) -> int:
+        tx.run("wake_upto", upto=TOO_MANY)
+        return bench.entry("written")(tx)
+
+    first, written, last = await bench.batch(bench.entry("first"), writes, bench.entry("last"))
+    assert (first, written, last) == (3, 4, 5)
+    assert bench.runs == ["first", "written", "last"]
+
+
+@promise("SAF9")
+async def test_an_act_whose_limit_is_lifted_reads_as_much_as_it_needs(bench: Bench) -> None:
+    def stops(tx: Writing) -> int:
+        tx.lift_limit()
+        return count(TOO_MANY)(tx)
+
+    assert await bench.write(stops) == TOO_MANY
+    with pytest.raises(TooLargeError):
+        await bench.write(count(TOO_MANY))
+
+
+@promise("SAF9")
+async def test_a_read_on_the_event_loop_is_ended_there_and_a_page_goes_on_elsewhere(bench: Bench) -> None:
+    with pytest.raises(TooLargeError):
+        await bench.store.look_up(count(ENDLESS))
+    where: list[str] = []
+
+    def page(tx: Reading) -> int:
+        where.append(threading.current_thread().name)
+        return count(TOO_MANY)(tx)
+
+    assert await bench.store.read(page, is_small=True) == TOO_MANY
+    assert len(set(where)) == len(where) == 2
+    assert await bench.store.look_up(named_log) == []
+
+
+@promise("SAF9")
+async def test_a_read_ends_after_its_time(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path / "room", engine, read_seconds=0.1) as bench:
+        for is_small in (True, False):
+            with pytest.raises(TooLargeError):
+                await asyncio.wait_for(bench.store.read(count(ENDLESS), is_small), BOUND_SECONDS)
+        assert await bench.store.read(named_log, is_small=False) == []
+
+
+@promise("SAF9")
+@pytest.mark.parametrize("how", ["is stopped", "leaves"])
+async def test_a_read_ends_when_its_member_is_stopped_or_its_caller_leaves(
+    tmp_path: Path, engine: Engine, how: str
+) -> None:
+    async with open_store(tmp_path / "room", engine, readers=1, read_seconds=BOUND_SECONDS * 2) as bench:
+
+        def endless(tx: Reading) -> int:
+            bench.loop.call_soon_threadsafe(began.set)
+            return count(ENDLESS)(tx)
+
+        began = asyncio.Event()
+        reading = asyncio.ensure_future(bench.store.read(endless, is_small=False, member=2))
+        await asyncio.wait_for(began.wait(), BOUND_SECONDS)
+        if how == "leaves":
+            reading.cancel()
+        else:
+            bench.store.end_reads({3})
+            bench.store.end_reads({2})
+        outcome = await asyncio.gather(reading, return_exceptions=True)
+        assert isinstance(outcome[0], asyncio.CancelledError if how == "leaves" else ReadEndedError)
+        for member in (2, 3):
+            read = bench.store.read(named_log, is_small=False, member=member)
+            assert await asyncio.wait_for(read, BOUND_SECONDS) == []
+
+
+async def test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait(bench: Bench) -> None:
+    runs, crowd = [], []
+
+    def held(tx: Reading) -> None:
+        if runs and not bench.barrier.is_set():
+            crowd.append("a second read of the member runs")
+            bench.barrier.set()
+        runs.append("a read")
+        bench.reached.set()
+        assert bench.barrier.wait(BOUND_SECONDS)
+
+    greedy = [asyncio.ensure_future(bench.store.read(held, is_small=False, member=2)) for _ in range(8)]
+    await bench.until_reached()
+    for _ in range(3):
+        other = bench.store.read(named_log, is_small=False, member=3)
+        assert await asyncio.wait_for(other, BOUND_SECONDS) == []
+    greedy[3].cancel()
+    bench.barrier.set()
+    done = await asyncio.wait_for(asyncio.gather(*greedy, return_exceptions=True), BOUND_SECONDS)
+    assert [type(outcome) for outcome in done].count(asyncio.CancelledError) == 1
+    assert (len(runs), crowd) == (7, [])
+
+
+@promise("SAF3")
+async def test_the_line_of_one_member_has_an_end(bench: Bench) -> None:
+    def held(tx: Reading) -> None:
+        bench.reached.set()
+        assert bench.barrier.wait(BOUND_SECONDS)
+
+    first = asyncio.ensure_future(bench.store.read(held, is_small=False, member=2))
+    await bench.until_reached()
+    rest = [asyncio.ensure_future(bench.store.read(named_log, is_small=False, member=2)) for _ in range(500)]
+    await handed_over()
+    assert any(read.done() for read in rest)
+    bench.barrier.set()
+    outcomes = await asyncio.wait_for(asyncio.gather(first, *rest, return_exceptions=True), BOUND_SECONDS)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QueueFullError)]
+    assert 0 < len(refused) < 500
+    assert outcomes.count([]) == 500 - len(refused)
+
+
 # ------------------------------------------------------------------ callers that go away
 
 
@@ -403,7 +627,7 @@ async def test_a_caller_that_leaves_before_its_turn_leaves_nothing(bench: Bench)
     await handed_over()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert [await first, await last] == [3, 4]
     assert gone.cancelled()
     assert bench.runs == ["first", "last"]
@@ -414,7 +638,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     def halfway(tx: Writing) -> int:
         seq = entry("gone")(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         wake_members(tx, [2], reason="control", subject="gone", sender=1, line="gone")
         return seq
 
@@ -422,7 +646,7 @@ async def test_a_caller_that_leaves_while_its_act_runs_leaves_a_whole_act(bench:
     await bench.until_reached()
     gone.cancel()
     await asyncio.wait([gone])
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert gone.cancelled()
     assert bench.logged() == bench.woken() == ["gone", "next"]
@@ -437,7 +661,7 @@ async def test_a_batch_whose_callers_all_left_answers_the_next_one(bench: Bench)
     for task in crowd:
         task.cancel()
     await asyncio.wait(crowd)
-    bench.gate.set()
+    bench.barrier.set()
     assert await bench.write(bench.entry("next")) == 4
     assert bench.logged() == ["first", "next"]
 
@@ -452,7 +676,7 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     def slow(tx: Reading) -> list[tuple[int, str]]:
         first = look(tx)
         bench.reached.set()
-        assert bench.gate.wait(BOUND_SECONDS)
+        assert bench.barrier.wait(BOUND_SECONDS)
         return [first, look(tx)]
 
     def pause(tx: Writing) -> None:
@@ -463,13 +687,13 @@ async def test_a_read_is_one_snapshot_with_the_standing_in_it(bench: Bench) -> N
     reading = asyncio.ensure_future(bench.store.read(slow, is_small=False))
     await bench.until_reached()
     await bench.write(pause)
-    bench.gate.set()
+    bench.barrier.set()
     assert await reading == [(2, "active"), (2, "active")]
     assert await bench.store.read(look, is_small=True) == (3, "paused")
 
 
 @pytest.mark.parametrize("how", ["small", "large", "look up"])
-async def test_what_was_answered_is_seen_by_every_read_after_it(bench: Bench, how: str) -> None:
+async def test_every_read_sees_all_acts_acknowledged_before_it(bench: Bench, how: str) -> None:
     for number in range(10):
         await bench.write(entry(f"{number}"))
         if how == "look up":
@@ -484,12 +708,12 @@ async def test_reads_that_come_at_once_are_all_answered_while_an_act_runs(bench:
     await bench.until_reached()
     reads = [bench.store.read(named_log, is_small=n % 2 == 0) for n in range(AT_ONCE)]
     assert await asyncio.wait_for(asyncio.gather(*reads), BOUND_SECONDS) == [[]] * AT_ONCE
-    bench.gate.set()
+    bench.barrier.set()
     assert await act == 3
 
 
 @pytest.mark.parametrize("is_small", [True, False])
-async def test_a_read_changes_nothing_and_what_it_raises_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
+async def test_a_read_changes_nothing_and_its_exception_goes_to_its_caller(bench: Bench, is_small: bool) -> None:
     def writes(tx: Reading) -> None:
         tx.value(int, "record_migration", number=998, name="by a read", applied_at=NOW)
 

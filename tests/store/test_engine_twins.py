@@ -1,21 +1,24 @@
 """Engines that break one rule of the contract each: the suite finds every one of them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, Work
+from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, TooLargeError, Turn, Work
 from teamroom.server.store.sqlite.commit import Committer, Job
 from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.sqlite.reserve import Reserve
+from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.transaction import Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Head, Reading, Writing
 from tests.campaigns.forgeries import TRUSTING
 from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
@@ -63,6 +66,37 @@ class ForgetsToScrub(Committer):
         self.is_to_be_scrubbed = False
 
 
+class ReadsWithoutEnd(Committer):
+    """An act reads as much as it likes."""
+
+    def open(self) -> None:
+        super().open()
+        self.stepped = SteppedConnection(self.connection, 2**62)
+
+
+class EndsWhatWrites(Committer):
+    """The budget of an act counts its statements that write, too, and ends them."""
+
+    def open(self) -> None:
+        super().open()
+        self.stepped = _EndsAnything(self.connection, self.context.settings.act_steps)
+
+
+class _EndsAnything(SteppedConnection):
+    def execute(self, sql: str, parameters: Mapping[str, Any], /) -> sqlite3.Cursor:
+        return self.connection.execute(sql, parameters)
+
+
+class BreaksTheBatch(Committer):
+    """An act that reads too much ends the batch, so that all of it runs again."""
+
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        try:
+            super().attempt(job, head, work)
+        except TooLargeError as error:
+            raise sqlite3.OperationalError("interrupted") from error
+
+
 class AnswersBeforeEffects(Writer):
     """The caller goes on before anybody was told of its act."""
 
@@ -90,6 +124,20 @@ class BeginsForWhoLeft(Committer):
         self.attempt(job, head, job.work)
 
 
+class ServesAsTheyCome(Writer):
+    """All acts wait in one queue, whoever sent them and whatever they are."""
+
+    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
+        return await super().run(work, recover, when_full, ROOMS_TURN)
+
+
+class WritesDownLater(Committer):
+    """What goes outside the database is written some time later."""
+
+    def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
+        super().__init__(path, replace(context, write_down=lambda effects: None), reserve)
+
+
 def queues_without_end(committer: Committer, settings: Settings, carry_out: CarryOut) -> Writer:
     """As many acts wait as come."""
     return Writer(committer, settings.model_copy(update={"queue_acts": 65_536}), carry_out)
@@ -98,12 +146,19 @@ def queues_without_end(committer: Committer, settings: Settings, carry_out: Carr
 class ReadsWithoutSnapshot(SqliteStore):
     """Each statement of a read sees what was committed by then, and may write."""
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await asyncio.to_thread(self._loose, work)
 
     def _loose(self, work: Callable[[Reading], Any]) -> Any:
         with closing(connect_reader(self.path)) as connection:
             return work(Reading(connection, self.context))
+
+
+class LetsReadersCrowd(SqliteStore):
+    """A member's reads take every reader."""
+
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
+        return await super().read(work, is_small)
 
 
 class ReadsWhatWas(SqliteStore):
@@ -163,7 +218,9 @@ class Twin:
 TWINS = (
     Twin("answers first", sqlite_with(AnswersFirst), contract.test_an_act_that_was_answered_is_durable_and_whole),
     Twin(
-        "undoes nothing", sqlite_with(UndoesNothing), contract.test_an_act_that_raises_among_others_spoils_nobody_elses
+        "undoes nothing",
+        sqlite_with(UndoesNothing),
+        contract.test_an_act_that_raises_in_a_batch_does_not_affect_other_acts,
     ),
     Twin(
         "undoes nothing before recover",
@@ -173,7 +230,7 @@ TWINS = (
     Twin(
         "forgets the head",
         sqlite_with(ForgetsTheHead),
-        contract.test_numbers_are_dense_and_the_head_is_the_last_of_them_whatever_is_undone,
+        contract.test_numbers_are_dense_and_end_at_the_head_despite_rollbacks,
     ),
     Twin(
         "forgets to scrub",
@@ -198,7 +255,38 @@ TWINS = (
     Twin(
         "queues without end",
         sqlite_with(make_writer=queues_without_end),
-        contract.test_a_full_queue_is_refused_at_once_and_what_waits_is_carried_out,
+        contract.test_a_full_queue_refuses_new_acts_at_once_and_carries_out_those_that_wait,
+    ),
+    Twin(
+        "serves acts as they come",
+        sqlite_with(make_writer=ServesAsTheyCome),
+        contract.test_members_are_served_in_turn_however_much_one_of_them_sent,
+    ),
+    Twin(
+        "lets nothing overtake",
+        sqlite_with(make_writer=ServesAsTheyCome),
+        contract.test_an_act_that_overtakes_is_next_however_many_acts_wait,
+    ),
+    Twin(
+        "writes down later",
+        sqlite_with(WritesDownLater),
+        contract.test_what_goes_outside_the_database_is_written_before_the_answer,
+    ),
+    Twin(
+        "reads without end",
+        sqlite_with(ReadsWithoutEnd),
+        contract.test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from,
+    ),
+    Twin(
+        "breaks the batch",
+        sqlite_with(BreaksTheBatch),
+        contract.test_an_act_that_reads_too_much_is_undone_alone_and_recovered_from,
+    ),
+    Twin("ends what writes", sqlite_with(EndsWhatWrites), contract.test_a_statement_that_writes_is_never_ended),
+    Twin(
+        "lets readers crowd",
+        altered(LetsReadersCrowd),
+        contract.test_a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait,
     ),
     Twin(
         "reads without a snapshot",
@@ -208,13 +296,13 @@ TWINS = (
     Twin(
         "reads what was",
         altered(ReadsWhatWas),
-        contract.test_what_was_answered_is_seen_by_every_read_after_it,
+        contract.test_every_read_sees_all_acts_acknowledged_before_it,
         {"how": "look up"},
     ),
     Twin(
         "ignores the seal",
         altered(IgnoresTheSeal),
-        contract.test_a_room_that_misses_what_its_seal_saw_is_read_and_not_written,
+        contract.test_a_room_that_lacks_sealed_entries_is_read_only,
     ),
     Twin(
         "takes any head over",
@@ -225,7 +313,7 @@ TWINS = (
     Twin(
         "keeps what it could not create",
         altered(KeepsWhatItCouldNotCreate),
-        contract.test_a_room_that_could_not_be_created_is_not_there_and_can_be_created_then,
+        contract.test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later,
     ),
 )
 

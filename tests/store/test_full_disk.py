@@ -56,17 +56,18 @@ async def refused_on(room: RunningRoom, disk: Any) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------ a real disk
 
 
-async def test_on_a_full_disk_pause_resume_and_kill_go_on_and_leave_their_receipts(tmp_path: Path) -> None:
+async def test_pause_resume_kill_and_revoke_work_on_a_full_disk_and_leave_receipts(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         async with running_room(disk.folder / "room", reserve_bytes=RESERVE_BYTES) as room:
             with logged() as complaints:
                 refusals = await refused_on(room, disk)
             owner = await room.owner()
             assert [refusal["code"] for refusal in refusals] == ["storage"]
-            assert "Only reads, pause, kill and resume work" in refusals[0]["fix"]
+            assert "Only reads, pause, resume, kill and revoke work" in refusals[0]["fix"]
             acts = [(entry["act"], entry["outcome"]) for entry in room.entries()]
             assert acts.count(("pause", "ok")) == acts.count(("resume", "ok")) == CYCLES
-            assert (await owner("kill", target="builder", reason="it filled the disk"))["receipt"] == len(acts) + 1
+            assert (await owner("revoke", name="builder"))["receipt"] == len(acts) + 1
+            assert (await owner("kill", target="builder", reason="it filled the disk"))["receipt"] == len(acts) + 2
             assert (await owner("read_board"))["tasks"] == []
             assert (await owner.refused("post_message", text="still full"))["code"] == "storage"
             assert len([line for line in complaints.lines if "the disk is full" in line]) == 1
@@ -117,7 +118,7 @@ def test_a_room_that_starts_on_a_full_disk_can_still_be_stopped(tmp_path: Path) 
             assert "builder" in shell.now("roster", "--data", str(folder)).out
 
 
-async def test_a_disk_too_small_for_the_reserve_says_how_much_it_wants(tmp_path: Path) -> None:
+async def test_a_disk_that_is_too_small_for_the_reserve_is_refused_with_the_size_that_it_needs(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 12) as disk, logged() as complaints:
         async with running_room(disk.folder / "room") as room:
             owner = await room.owner()
@@ -131,7 +132,7 @@ async def test_a_disk_too_small_for_the_reserve_says_how_much_it_wants(tmp_path:
 # ------------------------------------------------------------------ a pretended disk, where none can be mounted
 
 
-async def test_acts_that_share_a_batch_with_a_pause_are_refused_and_the_pause_stands(
+async def test_acts_that_share_a_batch_with_a_pause_are_refused_and_the_pause_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_store(tmp_path / "room", reserve_bytes=RESERVE_BYTES) as bench:
@@ -150,7 +151,7 @@ async def test_acts_that_share_a_batch_with_a_pause_are_refused_and_the_pause_st
         assert await bench.write(bench.entry("room again")) == 4
 
 
-async def test_a_writer_whose_file_is_gone_goes_on_answering(tmp_path: Path) -> None:
+async def test_a_writer_whose_file_is_gone_keeps_answering(tmp_path: Path) -> None:
     async with open_store(tmp_path / "room", reserve_bytes=RESERVE_BYTES) as bench:
         (bench.folder / "room.db").unlink()
         assert [await bench.write(bench.entry(f"{number}")) for number in range(3)] == [3, 4, 5]

@@ -172,7 +172,7 @@ def test_a_migration_that_is_killed_at_any_step_leaves_the_old_room_or_the_new_o
     assert [(copy.name, found) for copy in copies if (found := faults(copy, before))] == []
 
 
-def test_without_transactions_a_killed_migration_leaves_neither(old: Path, tmp_path: Path) -> None:
+def test_without_transactions_a_killed_migration_leaves_a_mixed_room(old: Path, tmp_path: Path) -> None:
     """The twin: the same kills find a migration that is made of separate commits."""
     before = content(old / DATABASE)
     copies = killed_at_steps(old / DATABASE, tmp_path / "killed", "--without-transactions", stride=10)

@@ -68,7 +68,7 @@ async def test_members_act_listen_and_are_stopped_as_on_any_engine(tmp_path: Pat
         assert (await builder("post_message", text="hello"))["message"] == "M-1"
 
 
-async def test_what_falls_due_while_the_supervisor_looks_for_the_next_thing_is_not_slept_over(
+async def test_a_timer_that_falls_due_during_a_check_is_not_overslept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "LOOK_UP_SECONDS", 0.01)

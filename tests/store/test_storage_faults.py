@@ -26,7 +26,7 @@ async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(
 
 
 @promise("LOG4")
-async def test_a_power_cut_loses_no_acknowledged_act_whatever_was_torn(tmp_path: Path) -> None:
+async def test_a_power_cut_loses_no_acknowledged_act(tmp_path: Path) -> None:
     outcome = await power_cuts.campaign(tmp_path / "room", 100, seed=SEED)
     assert outcome.faults == []
     assert outcome.figures["acknowledged acts"] > 100
@@ -41,7 +41,7 @@ async def test_commits_that_are_not_synced_would_be_lost_in_a_power_cut(tmp_path
 
 
 @promise("LOG3", "SAF6")
-async def test_every_flip_in_an_entry_of_the_log_is_found_and_named_and_no_damage_is_a_traceback(
+async def test_every_flipped_bit_in_the_log_is_found_and_named_without_a_traceback(
     tmp_path: Path,
 ) -> None:
     outcome = await bit_flips.campaign(tmp_path / "room", 25, seed=SEED)
@@ -80,6 +80,6 @@ async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_re
 
 
 @promise("REM1")
-async def test_a_supervisor_that_marks_a_slot_before_it_sends_would_lose_reminders(tmp_path: Path) -> None:
+async def test_a_supervisor_that_marks_a_slot_before_sending_would_lose_reminders(tmp_path: Path) -> None:
     outcome = await supervisor_kills.campaign(tmp_path / "room", 10, seed=SEED, twin=True)
     assert outcome.figures["lost lines, entries and wakes"] > 0

@@ -40,7 +40,7 @@ def test_an_interrupted_migration_leaves_nothing_behind(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_second_server_on_the_same_folder_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_folder_is_refused_with_the_address_of_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "room"
     make_private(folder)
     with (
@@ -55,7 +55,7 @@ def test_a_second_server_on_the_same_folder_is_refused_and_told_who_has_it(tmp_p
 
 @promise("SAF1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path, mode: int) -> None:
+def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "room"
     folder.mkdir()
     folder.chmod(mode)
@@ -101,12 +101,12 @@ SORTED_FEW = ("tasks_held", "watchdogs", "repairs_held", "repair_notes", "remind
 
 
 @pytest.mark.parametrize("name", [*LED_BY_AN_INDEX, *ASKED_BY_A_TICK])
-def test_what_a_post_a_page_or_a_tick_asks_is_led_by_an_index_and_not_sorted(tmp_path: Path, name: str) -> None:
+def test_each_statement_of_a_post_a_page_or_a_tick_uses_an_index_and_does_not_sort(tmp_path: Path, name: str) -> None:
     assert [step for step in plan(tmp_path, name) if "TEMP B-TREE" in step or is_walk(step)] == []
 
 
 @pytest.mark.parametrize("name", SORTED_FEW)
-def test_what_a_duty_sorts_is_led_by_an_index_too(tmp_path: Path, name: str) -> None:
+def test_each_sorted_statement_of_a_duty_uses_an_index(tmp_path: Path, name: str) -> None:
     assert [step for step in plan(tmp_path, name) if is_walk(step)] == []
 
 

@@ -58,7 +58,7 @@ async def test_acts_that_wait_share_one_commit_and_run_once_although_one_of_them
 
 
 @promise("SAF4")
-async def test_a_full_disk_refuses_what_does_not_fit_and_carries_the_rest_out(bench: Bench) -> None:
+async def test_a_full_disk_refuses_acts_that_do_not_fit_and_carries_out_the_others(bench: Bench) -> None:
     await limit_pages(bench.store, spare=40)
     with logged() as complaints:
         small, large, last = await bench.batch(bench.entry("small"), bench.entry("large", LARGE), bench.entry("last"))
@@ -116,7 +116,7 @@ async def test_an_act_that_is_always_interrupted_is_refused_and_the_others_are_n
 
 
 @promise("LOG4")
-async def test_a_batch_answered_before_its_commit_would_have_told_lies(tmp_path: Path) -> None:
+async def test_a_batch_answered_before_its_commit_would_report_acts_that_were_lost(tmp_path: Path) -> None:
     """The twin of the two above: whoever is answered as soon as the act ran believes what was then rolled back."""
     answered = threading.Event()
 
@@ -136,7 +136,7 @@ async def test_a_batch_answered_before_its_commit_would_have_told_lies(tmp_path:
         await asyncio.to_thread(bench.reached.wait, BOUND_SECONDS)
         second = bench.write(lost)
         await handed_over()
-        bench.gate.set()
+        bench.barrier.set()
         assert await first == 3
         with contextlib.suppress(StorageError), logged():
             await second
@@ -183,7 +183,7 @@ async def test_over_http_a_full_queue_is_refused_as_busy_and_leaves_no_receipt(t
         assert [entry["outcome"] for entry in room.entries() if entry["act"] == "post_message"] == ["ok"]
 
 
-async def test_a_stop_answers_every_act_that_waits(tmp_path: Path) -> None:
+async def test_a_stop_answers_every_waiting_act(tmp_path: Path) -> None:
     async with open_store(tmp_path / "room") as bench:
 
         def until_stopping(tx: Writing) -> int:

@@ -26,7 +26,9 @@ def acts(room: RunningRoom, act: str) -> list[Any]:
 
 
 @promise("TSK3")
-async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the_grace(room: RunningRoom) -> None:
+async def test_an_expired_lease_is_announced_once_and_the_task_can_be_claimed_after_the_grace_period(
+    room: RunningRoom,
+) -> None:
     holder, other = await room.enroll("holder", "other")
     task = (await holder("create_task", title="paint"))["task"]
     await holder("claim_task", task=task)
@@ -41,7 +43,7 @@ async def test_a_lease_that_runs_out_is_said_once_and_the_task_is_free_after_the
 
 
 @promise("TSK3")
-async def test_a_long_lease_of_who_is_paused_is_over_in_the_open_after_the_hour(room: RunningRoom) -> None:
+async def test_a_long_lease_of_a_paused_member_is_shown_as_overdue_after_an_hour(room: RunningRoom) -> None:
     owner = await room.owner()
     (holder,) = await room.enroll("holder", mode="every:28800")
     task = (await holder("create_task", title="paint"))["task"]
@@ -59,7 +61,7 @@ def free_from(refusal: dict[str, Any]) -> float:
 
 
 @promise("PRS6")
-async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
+async def test_a_lease_that_expired_while_the_room_slept_leaves_its_holder_time_to_renew(room: RunningRoom) -> None:
     holder, other = await room.enroll("holder", "other", mode="live")
     task = (await holder("create_task", title="paint"))["task"]
     fence = (await holder("claim_task", task=task))["fence"]
@@ -82,7 +84,7 @@ async def test_a_lease_that_ran_out_while_the_room_slept_leaves_its_holder_time_
     await other("claim_task", task=task)
 
 
-async def test_a_task_that_stands_still_is_reminded_with_doubling_gaps_then_its_owner_is_told_once(
+async def test_reminders_of_a_stalled_task_double_their_gaps_until_its_owner_is_notified_once(
     room: RunningRoom,
 ) -> None:
     owner = await room.owner()
@@ -115,7 +117,7 @@ async def test_a_tick_with_nothing_due_writes_nothing(room: RunningRoom) -> None
     assert (room.room.store.commits, room.room.store.committed) == (commits, head)
 
 
-async def test_the_loop_does_what_is_due_by_itself(tmp_path: Path) -> None:
+async def test_the_loop_carries_out_due_timers(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", supervised=True, lease_seconds=60, live_interval_seconds=10) as room:
         holder, watcher = await room.enroll("holder", "watcher")
         task = (await holder("create_task", title="paint"))["task"]
@@ -128,7 +130,7 @@ async def test_the_loop_does_what_is_due_by_itself(tmp_path: Path) -> None:
         assert [wake["subject"] for wake in found["wakes"]] == [task]
 
 
-async def test_the_loop_does_not_sleep_on_when_the_clock_is_set_back(
+async def test_the_loop_does_not_oversleep_when_the_clock_is_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "LOOK_UP_SECONDS", 0.01)
@@ -145,7 +147,7 @@ async def test_the_loop_does_not_sleep_on_when_the_clock_is_set_back(
         assert ["is gone" in entry["summary"] for entry in acts(room, "presence")] == [True]
 
 
-async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
+async def test_a_supervisor_that_cannot_start_waits_before_it_retries(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept = asyncio.Event()
@@ -167,7 +169,7 @@ async def test_a_supervisor_that_cannot_even_begin_waits_before_it_tries_again(
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_go_on(
+async def test_a_duty_that_fails_is_logged_and_retried_while_the_others_continue(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (holder,) = await room.enroll("holder")
@@ -196,7 +198,7 @@ async def test_a_duty_that_fails_is_logged_and_tried_again_later_and_the_others_
     assert task in [entry["subject"] for entry in acts(room, "remind")], "nothing that was due is lost"
 
 
-async def test_on_a_full_disk_what_is_due_waits_and_none_of_it_counts_as_a_fault(
+async def test_timers_wait_on_a_full_disk_without_counting_as_faults(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (holder,) = await room.enroll("holder")
@@ -205,10 +207,10 @@ async def test_on_a_full_disk_what_is_due_waits_and_none_of_it_counts_as_a_fault
         await holder("claim_task", task=task)
     write, asked = room.room.store.write, []
 
-    async def full(work: Any, recover: Any, when_full: bool = False) -> Any:
+    async def full(work: Any, recover: Any, *which: Any) -> Any:
         asked.append(work)
         if len(asked) == 1:
-            return await write(work, recover, when_full)  # it leads, and then the disk is full
+            return await write(work, recover, *which)  # it leads, and then the disk is full
         raise DiskFullError("a test's disk")
 
     with monkeypatch.context() as disk, logged() as complaints:

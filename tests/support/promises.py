@@ -110,7 +110,8 @@ PLANNED: dict[str, str] = {
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
-    "CTL9": ALL,
+    "CTL9": "the machine's own socket; a bound on every act and read that may be in the way; releases and "
+    "notifications in pages",
     "TSK6": ALL,
     "TSK7": ALL,
     "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
@@ -141,8 +142,8 @@ PLANNED: dict[str, str] = {
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
-    "SAF9": ALL,
-    "SAF10": ALL,
+    "SAF9": "the size of every act and duty, by design",
+    "SAF10": "sessions of older clients; the measured p99 of other members",
     "SAF11": ALL,
     "SAF12": ALL,
 }

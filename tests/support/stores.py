@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Store, Turn
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -35,7 +35,7 @@ TURNS = 5
 
 @dataclass
 class Bench:
-    """A room's store without a room around it, and a gate at which an act holds the writer up."""
+    """A room's store without a room around it, and a barrier at which an act holds the writer up."""
 
     store: Any
     """A `Store`; tests of one engine use what only that one has."""
@@ -46,17 +46,19 @@ class Bench:
     callers: list[asyncio.Task[Any]] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
-    gate: threading.Event = field(default_factory=threading.Event)
+    barrier: threading.Event = field(default_factory=threading.Event)
 
-    def write(self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None) -> asyncio.Task[Any]:
+    def write(
+        self, work: Callable[[Writing], Any], recover: Callable[..., Any] | None = None, turn: Turn = ROOMS_TURN
+    ) -> asyncio.Task[Any]:
         """Let an act wait for the writer; its task is what the caller gets."""
-        task = self.loop.create_task(self._answer(work, recover or reraise))
+        task = self.loop.create_task(self._answer(work, recover or reraise, turn))
         self.callers.append(task)
         return task
 
-    async def _answer(self, work: Callable[[Writing], Any], recover: Callable[..., Any]) -> Any:
+    async def _answer(self, work: Callable[[Writing], Any], recover: Callable[..., Any], turn: Turn) -> Any:
         async with asyncio.timeout(BOUND_SECONDS):
-            result, _ = await self.store.write(work, recover)
+            result, _ = await self.store.write(work, recover, turn=turn)
         return result
 
     def entry(self, name: str, text: str = "") -> Callable[[Writing], int]:
@@ -71,34 +73,34 @@ class Bench:
         return work
 
     def held(self, work: Callable[[Writing], Any]) -> Callable[[Writing], Any]:
-        """The same act, but the first time it runs the writer waits at the gate."""
+        """The same act, but the first time it runs the writer waits at the barrier."""
 
         def waiting(tx: Writing) -> Any:
             self.reached.set()
-            assert self.gate.wait(BOUND_SECONDS)
+            assert self.barrier.wait(BOUND_SECONDS)
             return work(tx)
 
         return waiting
 
     async def until_reached(self) -> None:
-        """Wait until an act holds the writer at the gate."""
+        """Wait until an act holds the writer at the barrier."""
         await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
 
     async def let_go(self) -> None:
-        """Open the gate once everything that was begun waits behind it."""
+        """Open the barrier once everything that was begun waits behind it."""
         await handed_over()
-        self.gate.set()
+        self.barrier.set()
 
     async def batch(self, *works: Callable[[Writing], Any] | tuple[Callable[..., Any], ...]) -> list[Any]:
         """Acts that share one transaction: the first holds the writer until all the others wait."""
         self.reached.clear()
-        self.gate.clear()
+        self.barrier.clear()
         pairs = [work if isinstance(work, tuple) else (work, reraise) for work in works]
         first = self.write(self.held(pairs[0][0]), pairs[0][1])
         await asyncio.to_thread(self.reached.wait, BOUND_SECONDS)
         rest = [self.write(work, recover) for work, recover in pairs[1:]]
         await handed_over()
-        self.gate.set()
+        self.barrier.set()
         return await asyncio.gather(first, *rest, return_exceptions=True)
 
     def turns(self) -> None:
@@ -137,11 +139,15 @@ def reraise(tx: Writing, error: Exception) -> None:
 
 @contextlib.asynccontextmanager
 async def open_store(
-    folder: Path, engine: Engine = SQLITE, carry_out: CarryOut | None = None, **settings: Any
+    folder: Path,
+    engine: Engine = SQLITE,
+    carry_out: CarryOut | None = None,
+    write_down: CarryOut = lambda _: None,
+    **settings: Any,
 ) -> AsyncIterator[Bench]:
     """A store of a new room; a batch may take long, so that a test decides what shares one."""
     caused: list[Effects] = []
-    store = make_store(folder, engine, carry_out or caused.append, **settings)
+    store = make_store(folder, engine, carry_out or caused.append, write_down, **settings)
     await store.open()
     await store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
     data_folder.write_private(folder / data_folder.KEY, "00" * 32)
@@ -149,15 +155,41 @@ async def open_store(
     try:
         yield bench
     finally:
-        bench.gate.set()
+        bench.barrier.set()
         await store.close()
 
 
-def make_store(folder: Path, engine: Engine = SQLITE, carry_out: CarryOut = lambda _: None, **settings: Any) -> Store:
+COUNT_UPTO = (
+    "with recursive n (i) as (select 1 as i union all select i + 1 from n where i < :upto) select count(*) as n from n"
+)
+"""A statement of tests, named `count_upto`: it reads for as long as a test wants, and writes nothing."""
+
+WAKE_UPTO = (
+    "insert into wake (member, seq, reason, subject, sender, line) "
+    "select 2, n.i, 'control', 'x', 1, 'x' from "
+    "(with recursive m (i) as (select 1 as i union all select i + 1 from m where i < :upto) select i from m) as n"
+)
+"""Another, named `wake_upto`: it writes for as long as a test wants."""
+
+TEST_STATEMENTS = {"count_upto": COUNT_UPTO, "wake_upto": WAKE_UPTO}
+
+
+def make_store(
+    folder: Path,
+    engine: Engine = SQLITE,
+    carry_out: CarryOut = lambda _: None,
+    write_down: CarryOut = lambda _: None,
+    **settings: Any,
+) -> Store:
     """A store that is not open yet, in a folder that is made if there is none."""
     data_folder.make_private(folder)
     found = Settings(**{"batch_seconds": 1, **settings})
-    return engine.choose(folder, lambda sql: Context(sql, found, secrets.token_bytes, lambda: NOW), carry_out)
+
+    def context(statements: Mapping[str, str]) -> Context:
+        known = {**statements, **TEST_STATEMENTS}
+        return Context(known, found, secrets.token_bytes, lambda: NOW, write_down=write_down)
+
+    return engine.choose(folder, context, carry_out)
 
 
 async def limit_pages(store: SqliteStore, spare: int) -> None:

@@ -27,7 +27,7 @@ async def offered(room: RunningRoom, **arguments: Any) -> tuple[Member, Member, 
 
 
 @promise("HND1")
-async def test_an_acceptance_changes_holder_fence_and_receipt_in_one(room: RunningRoom) -> None:
+async def test_an_acceptance_changes_holder_fence_and_receipt_in_one_commit(room: RunningRoom) -> None:
     owner, builder, tester, offer = await offered(room)
     (line,) = (await owner("read_board"))["tasks"]
     assert (line["state"], line["holder"], line["waiting_for"]) == ("offered", "builder", "@tester")
@@ -89,7 +89,7 @@ async def test_an_offer_expires_back_to_its_giver_whose_lease_stood_still(room: 
 
 
 @promise("HND5")
-async def test_a_kill_after_an_offer_expired_gives_its_giver_no_time(room: RunningRoom) -> None:
+async def test_a_kill_after_an_offer_expired_does_not_extend_the_lease_of_its_giver(room: RunningRoom) -> None:
     owner = await room.owner()
     giver, _ = await room.enroll("giver", "receiver")
     await owner("create_task", title="a wall")
@@ -209,7 +209,7 @@ async def test_an_offer_says_up_front_when_its_receiver_is_paused_or_gone(room: 
 
 
 @promise("TSK5")
-async def test_a_receiver_with_its_hands_full_cannot_accept(room: RunningRoom) -> None:
+async def test_a_receiver_that_holds_the_maximum_of_tasks_cannot_accept(room: RunningRoom) -> None:
     owner, _, tester, offer = await offered(room)
     for number in range(5):
         await owner("create_task", title=f"more {number}")

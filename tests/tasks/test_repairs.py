@@ -25,7 +25,7 @@ def trail(room: RunningRoom) -> list[tuple[str, str]]:
     return [(entry["act"], entry["subject"]) for entry in room.entries() if entry["act"] in acts]
 
 
-async def test_a_watchdog_asks_for_a_repair_before_the_room_is_troubled_and_another_gets_the_same(
+async def test_two_watchdogs_that_request_a_repair_get_the_same_one(
     room: RunningRoom,
 ) -> None:
     await room.enroll("crashed", mode="live")
@@ -49,7 +49,7 @@ async def test_a_watchdog_asks_for_a_repair_before_the_room_is_troubled_and_anot
     assert trail(room) == [("repair", "@crashed"), ("claim_task", task), ("update_task", task), ("complete_task", task)]
 
 
-async def test_what_a_watchdog_asked_for_is_what_the_room_would_ask_for(room: RunningRoom) -> None:
+async def test_a_repair_that_a_watchdog_requests_equals_one_that_the_room_requests(room: RunningRoom) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
     (rex,) = await dogs(room, "rex")
     await crashed("check_in")
@@ -64,7 +64,7 @@ async def test_what_a_watchdog_asked_for_is_what_the_room_would_ask_for(room: Ru
     assert (await rex("repair", name="crashed"))["task"] is None
 
 
-async def test_a_repair_is_asked_for_by_who_reaches_the_runtime_and_for_agents_that_may_act(room: RunningRoom) -> None:
+async def test_a_repair_is_requested_by_a_watchdog_of_the_runtime_and_only_for_active_agents(room: RunningRoom) -> None:
     owner = await room.owner()
     (member,) = await room.enroll("crashed", mode="live")
     (rex,) = await dogs(room, "rex", reach="another")
@@ -85,7 +85,7 @@ async def test_a_repair_is_asked_for_by_who_reaches_the_runtime_and_for_agents_t
     assert [w["from"] for w in (await rex("check_in"))["wakes"]] == ["olga"]
 
 
-async def test_who_only_says_that_it_reaches_a_runtime_cannot_hold_its_repair_up(room: RunningRoom) -> None:
+async def test_a_member_that_only_declares_a_runtime_cannot_block_its_repair(room: RunningRoom) -> None:
     _, mallory = await room.enroll("crashed", "mallory", mode="live")
     (rex,) = await dogs(room, "rex")
     await mallory("declare_capabilities", capabilities=["runtime:crashed"])
@@ -95,7 +95,7 @@ async def test_who_only_says_that_it_reaches_a_runtime_cannot_hold_its_repair_up
     await rex("claim_task", task=task)
 
 
-async def test_a_repair_that_was_given_up_says_so_and_stands_until_the_member_is_well(room: RunningRoom) -> None:
+async def test_a_repair_that_was_given_up_stays_open_until_the_member_is_healthy(room: RunningRoom) -> None:
     (crashed,) = await room.enroll("crashed", mode="live")
     rex, fido = await dogs(room, "rex", "fido")
     await crashed("check_in")
@@ -114,7 +114,7 @@ async def test_a_repair_that_was_given_up_says_so_and_stands_until_the_member_is
     assert (found["task"], round(found["given_up_seconds_ago"])) == (None, 17 * 60)
 
 
-async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_it_and_by_nobody_else(
+async def test_a_repair_that_was_given_up_is_made_again_only_when_a_person_requests_it(
     room: RunningRoom,
 ) -> None:
     owner = await room.owner()
@@ -133,7 +133,7 @@ async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_i
     asked = await owner("repair", name="crashed", found="its disk is mended")
     assert (asked["task"], asked["released"], asked["ordered"]) == (task, False, True)
     assert asked["receipt"] is not None
-    line = f"{task}, the repair of @crashed, is ordered: its disk is mended"
+    line = f"{task}, the repair of @crashed, was ordered: its disk is mended"
     assert [(w["reason"], w["line"]) for w in (await rex("check_in", after=seen))["wakes"]] == [("repair", line)]
     newest = (await owner("read_board", task=task))["task"]["history"][0]
     assert (newest["kind"], newest["member"], newest["text"]) == ("ordered", "olga", "its disk is mended")
@@ -143,7 +143,7 @@ async def test_a_repair_that_was_given_up_is_made_again_when_a_person_asks_for_i
     assert (found["released"], found["ordered"]) == (True, False)
 
 
-async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_are_told(room: RunningRoom) -> None:
+async def test_the_repairs_of_a_gone_watchdog_are_reopened_and_others_are_woken(room: RunningRoom) -> None:
     await room.enroll("crashed", mode="live")
     rex, fido = await dogs(room, "rex", "fido")
     task = (await rex("repair", name="crashed", found="its process is gone"))["task"]
@@ -162,7 +162,7 @@ async def test_the_repairs_of_a_watchdog_that_is_gone_are_open_again_and_others_
     await fido("claim_task", task=task)
 
 
-async def test_the_repairs_of_a_watchdog_that_is_killed_are_open_again_and_others_are_told(room: RunningRoom) -> None:
+async def test_the_repairs_of_a_killed_watchdog_are_reopened_and_others_are_woken(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("crashed", "over", mode="live")
     rex, fido = await dogs(room, "rex", "fido")
@@ -185,7 +185,7 @@ async def test_the_repairs_of_a_watchdog_that_is_killed_are_open_again_and_other
     assert gone["state"] == "cancelled", "of who was killed there is nothing to repair"
 
 
-async def test_the_repair_that_a_killed_watchdog_made_of_itself_is_cancelled_once(room: RunningRoom) -> None:
+async def test_the_repair_of_a_killed_watchdog_by_itself_is_cancelled_once(room: RunningRoom) -> None:
     owner = await room.owner()
     (rex,) = await dogs(room, "rex")
     await rex("declare_capabilities", capabilities=["runtime:rex"])
@@ -196,7 +196,7 @@ async def test_the_repair_that_a_killed_watchdog_made_of_itself_is_cancelled_onc
     assert kinds.count("cancelled") == 1
 
 
-async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
+async def test_a_kill_cancels_the_repair_of_its_member_unless_a_watchdog_works_on_it(room: RunningRoom) -> None:
     owner = await room.owner()
     await room.enroll("open", "blocked", "worked_on", mode="live")
     (rex,) = await room.enroll("rex", role="watchdog", mode="live")
@@ -216,7 +216,7 @@ async def test_a_kill_takes_back_the_repair_of_its_member_unless_a_watchdog_work
     assert done["state"] == "done"
 
 
-async def test_the_roster_says_who_has_a_call_that_waits(room: RunningRoom) -> None:
+async def test_the_roster_shows_which_members_listen(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="live")
 
     async def listening() -> bool:

@@ -39,7 +39,7 @@ async def test_completion_goes_to_an_independent_review(room: RunningRoom) -> No
 
 
 @promise("REV1")
-async def test_a_review_by_nobody_is_done_at_once(room: RunningRoom) -> None:
+async def test_a_task_whose_review_is_none_is_done_at_once(room: RunningRoom) -> None:
     _, _, reply = await completed(room, review="none")
     assert (reply["state"], reply["reviewer"]) == ("done", None)
 
@@ -54,7 +54,9 @@ async def test_a_named_reviewer_reviews_and_others_do_not(room: RunningRoom) -> 
 
 
 @promise("REV1")
-async def test_auto_prefers_another_owner_then_who_never_held_the_task(room: RunningRoom) -> None:
+async def test_automatic_review_prefers_another_owner_and_then_members_that_never_held_the_task(
+    room: RunningRoom,
+) -> None:
     (hanna,) = await room.enroll("hanna", kind="human")
     same, theirs = await room.enroll("same"), await room.enroll("theirs", owner="hanna")
     for member in (*same, *theirs, hanna):
@@ -104,7 +106,7 @@ async def test_evidence_is_typed_and_kept(room: RunningRoom) -> None:
 
 
 @promise("LOG4")
-async def test_a_repeated_completion_returns_what_stands(room: RunningRoom) -> None:
+async def test_a_repeated_completion_returns_the_first_result(room: RunningRoom) -> None:
     owner, builder, first = await completed(room)
     again = await builder("complete_task", task="T-1", fence=1, summary="it works, again", evidence=EVIDENCE)
     assert (again["state"], again["reviewer"]) == (first["state"], first["reviewer"])
@@ -129,7 +131,7 @@ async def test_an_unanswered_review_falls_to_the_completers_owner_after_an_hour(
 
 
 @promise("REV2")
-async def test_the_share_of_upheld_claims_stands_next_to_the_name(room: RunningRoom) -> None:
+async def test_the_share_of_upheld_claims_is_shown_with_the_name(room: RunningRoom) -> None:
     owner, builder, _ = await completed(room)
     await owner("review_task", task="T-1", verdict="send_back", note="not yet")
     await builder("complete_task", task="T-1", fence=1, summary="now", evidence=EVIDENCE)
@@ -193,7 +195,7 @@ async def test_a_reviewer_that_is_paused_or_killed_is_replaced_and_the_next_one_
 
 
 @promise("REV1")
-async def test_a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first(room: RunningRoom) -> None:
+async def test_a_reviewer_that_is_gone_is_replaced_at_the_next_read(room: RunningRoom) -> None:
     _, builder, _, second = await two_reviewers(room)
     room.time.forward(1000)
     await second("heartbeat")
@@ -205,7 +207,7 @@ async def test_a_reviewer_that_is_gone_is_replaced_by_whoever_reads_first(room: 
 
 
 @promise("REV1")
-async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> None:
+async def test_an_available_reviewer_is_kept(room: RunningRoom) -> None:
     """The twin: nobody is replaced who could come, however often somebody looks."""
     owner, builder, first, second = await two_reviewers(room)
     for member in (owner, builder, second, first):
@@ -216,7 +218,7 @@ async def test_a_reviewer_that_is_there_is_left_to_review(room: RunningRoom) -> 
 
 
 @promise("REV1")
-async def test_a_pause_of_the_room_moves_nobodys_reviews(room: RunningRoom) -> None:
+async def test_a_pause_of_the_room_reassigns_no_reviews(room: RunningRoom) -> None:
     owner, builder, first, _ = await two_reviewers(room)
     await owner("pause", target="room", reason="looking")
     assert await due(owner) == []
@@ -227,7 +229,7 @@ async def test_a_pause_of_the_room_moves_nobodys_reviews(room: RunningRoom) -> N
 
 
 @promise("REV1")
-async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_through_death(room: RunningRoom) -> None:
+async def test_a_named_reviewer_keeps_the_review_during_a_pause_but_not_after_a_kill(room: RunningRoom) -> None:
     owner, builder, _, second = await two_reviewers(room, review="first")
     await owner("pause", target="first", reason="rest")
     assert await due(second) == []
@@ -237,7 +239,7 @@ async def test_a_reviewer_that_was_named_is_waited_for_through_a_pause_but_not_t
 
 
 @promise("REV1")
-async def test_a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs(room: RunningRoom) -> None:
+async def test_a_waiting_review_can_be_given_to_another_member(room: RunningRoom) -> None:
     owner, builder, first, second = await two_reviewers(room)
     await owner("update_task", task="T-1", changes={"review": "second"})
     assert await due(second) == ["T-1"]
@@ -250,7 +252,7 @@ async def test_a_review_that_is_given_to_somebody_else_while_it_waits_is_theirs(
 
 
 @promise("REV1")
-async def test_a_review_that_waited_an_hour_is_due_to_the_completers_owner_whenever_it_looks(
+async def test_a_review_that_waited_an_hour_is_shown_to_the_owner_of_the_completer(
     room: RunningRoom,
 ) -> None:
     owner, builder, first, _ = await two_reviewers(room)
@@ -302,7 +304,7 @@ crowds = st.lists(candidates, max_size=8, unique_by=lambda candidate: candidate.
 
 @promise("REV1")
 @given(crowds)
-def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(crowd: list[Candidate]) -> None:
+def test_reviewers_of_another_owner_come_first_then_those_who_never_held_the_task(crowd: list[Candidate]) -> None:
     there = [c for c in crowd if c.state not in ("paused", "killed", "gone", "zombie")]
     chosen = choose(crowd)
     if not there:
@@ -316,7 +318,7 @@ def test_another_owner_comes_first_then_who_never_held_it_then_anybody_there(cro
 
 @promise("REV1")
 @given(crowds, st.randoms())
-def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candidate], random: Random) -> None:
+def test_the_choice_does_not_depend_on_the_order_of_the_members(crowd: list[Candidate], random: Random) -> None:
     shuffled = crowd.copy()
     random.shuffle(shuffled)
     assert choose(crowd) == choose(shuffled)
@@ -324,5 +326,5 @@ def test_the_choice_does_not_hang_on_the_order_of_the_members(crowd: list[Candid
 
 @promise("REV1")
 @given(verdicts)
-def test_who_was_named_is_lost_only_where_a_chosen_one_is_too(verdict: PresenceState) -> None:
+def test_a_named_reviewer_is_replaced_only_if_a_chosen_one_would_be_too(verdict: PresenceState) -> None:
     assert not is_lost(verdict, named=True) or is_lost(verdict, named=False)

@@ -37,7 +37,7 @@ async def test_each_claim_gives_a_higher_fence_and_a_stale_one_is_refused(room: 
 
 
 @promise("TSK2")
-async def test_what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence(room: RunningRoom) -> None:
+async def test_work_delivered_with_a_stale_fence_is_kept_as_late_evidence(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await owner("create_task", title="work")
@@ -59,7 +59,7 @@ async def test_what_a_stale_fence_tried_to_deliver_is_kept_as_late_evidence(room
 
 
 @promise("TSK3")
-async def test_a_lease_is_an_hour_three_intervals_or_a_day_for_people(room: RunningRoom) -> None:
+async def test_a_lease_lasts_an_hour_or_three_intervals_and_a_day_for_people(room: RunningRoom) -> None:
     owner = await room.owner()
     live, slow, rare, by_hand = [
         (await room.enroll(f"a-{mode.split(':')[-1]}", mode=mode))[0]
@@ -78,7 +78,7 @@ async def test_a_lease_is_an_hour_three_intervals_or_a_day_for_people(room: Runn
 
 
 @promise("TSK3")
-async def test_an_overdue_task_keeps_holder_and_fence_until_somebody_claims_it(room: RunningRoom) -> None:
+async def test_an_overdue_task_keeps_its_holder_and_fence_until_another_member_claims_it(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     await owner("create_task", title="work")
@@ -134,7 +134,7 @@ async def test_work_may_be_declared_at_most_four_hours_ahead(room: RunningRoom) 
 
 @promise("TSK3")
 @pytest.mark.parametrize("how", ["blocked", "offered", "in_review"])
-async def test_the_clock_stands_while_a_task_is_blocked_offered_or_in_review(room: RunningRoom, how: str) -> None:
+async def test_the_lease_does_not_run_while_a_task_is_blocked_offered_or_in_review(room: RunningRoom, how: str) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await tester("check_in")
@@ -290,7 +290,7 @@ async def test_a_bare_claim_takes_an_overdue_task_when_nothing_is_open(room: Run
 
 
 @promise("HND2")
-async def test_a_claim_that_lacks_a_capability_is_told_what_and_who_has_it(room: RunningRoom) -> None:
+async def test_a_claim_without_a_capability_is_refused_with_its_name_and_who_has_it(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await tester("declare_capabilities", capabilities=["tool:docker", "repo:acme/api"])
@@ -317,7 +317,7 @@ async def test_the_board_is_read_in_pages_by_state_and_by_word(room: RunningRoom
 
 
 @promise("TSK4")
-async def test_who_is_assigned_later_is_woken_too(room: RunningRoom) -> None:
+async def test_a_member_that_is_assigned_later_is_woken_too(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     task = (await builder("create_task", title="a wall"))["task"]
     await builder("update_task", task=task, changes={"assign": "tester"})

@@ -179,7 +179,9 @@ SIZED = {
 
 
 @pytest.mark.parametrize("field", SIZED)
-def test_a_text_or_list_of_the_largest_size_is_taken_and_one_more_is_not(room: RoomInThread, field: str) -> None:
+def test_a_text_or_list_of_the_largest_size_is_accepted_and_a_larger_one_is_refused(
+    room: RoomInThread, field: str
+) -> None:
     where, path, kind, _ = FIELDS[field]
     with room.modern("olga") as olga:
         for size, fits in ((SIZED[field], True), (SIZED[field] + 1, False)):
@@ -192,7 +194,7 @@ def test_a_text_or_list_of_the_largest_size_is_taken_and_one_more_is_not(room: R
 
 
 @pytest.mark.parametrize("field", [name for name, (_, _, kind, _) in FIELDS.items() if kind in (int, float)])
-def test_a_number_at_its_bound_is_taken_and_beyond_it_is_not(field: str) -> None:
+def test_a_number_at_its_bound_is_accepted_and_one_beyond_it_is_refused(field: str) -> None:
     where, path, _, constraints = FIELDS[field]
     largest = bound(constraints, "le")
     MODELS[where].model_validate(arguments_with(where, path, largest))
@@ -203,7 +205,7 @@ def test_a_number_at_its_bound_is_taken_and_beyond_it_is_not(field: str) -> None
 
 
 @pytest.mark.parametrize("field", [name for name, (_, _, kind, _) in FIELDS.items() if kind is str or kind in IDS])
-def test_no_text_field_takes_control_characters(field: str) -> None:
+def test_no_text_field_accepts_control_characters(field: str) -> None:
     for character in ("\x00", "\x1b", "\x9b", "\u202e", "\u2066"):
         assert is_refused(field, f"a{character}b")
         assert is_refused(field, f"{IDS.get(FIELDS[field][2], '')}1{character}")
@@ -212,7 +214,7 @@ def test_no_text_field_takes_control_characters(field: str) -> None:
 # ------------------------------------------------------------------ pages
 
 
-def test_every_page_is_bounded_and_the_next_goes_on_where_it_ends(tmp_path: Path) -> None:
+def test_every_page_is_bounded_and_the_next_continues_where_it_ends(tmp_path: Path) -> None:
     many = {"batch_seconds": 0, "wakes_from_one": 1000}
     with room_in_thread(tmp_path / "room", **many) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(101)))
@@ -244,7 +246,7 @@ def test_every_page_is_bounded_and_the_next_goes_on_where_it_ends(tmp_path: Path
         assert len({wake["seq"] for page in wakes for wake in page["wakes"]}) == 101
 
 
-def test_a_roster_full_of_capabilities_is_told_in_pages_that_fit(tmp_path: Path) -> None:
+def test_a_roster_full_of_capabilities_is_returned_in_pages_that_fit(tmp_path: Path) -> None:
     with room_in_thread(tmp_path / "room", batch_seconds=0) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(8)))
         for i in range(8):

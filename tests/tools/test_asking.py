@@ -66,7 +66,7 @@ async def standing(room: RunningRoom, name: str) -> str:
     return str(member["standing"])
 
 
-async def test_a_kill_is_asked_about_and_done_after_a_yes(room_of_each_era: RunningRoom) -> None:
+async def test_a_kill_asks_first_and_is_carried_out_after_a_yes(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     await room.enroll("bot", "other")
     async with person(room, room.owner_token, yes) as (owner, asked):
@@ -90,7 +90,7 @@ async def test_without_a_yes_nothing_is_done(room_of_each_era: RunningRoom, no: 
     assert await standing(room, "bot") == "active"
 
 
-async def test_nobody_is_asked_about_what_would_be_refused_anyway(room_of_each_era: RunningRoom) -> None:
+async def test_no_confirmation_is_asked_for_an_act_that_would_be_refused(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     async with person(room, room.owner_token, yes) as (owner, asked):
         assert (await owner.refused("kill", target="nobody", reason="x"))["code"] == "not_found"
@@ -138,7 +138,7 @@ async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
 
 
 @pytest.mark.parametrize(("tool", "arguments", "command"), DANGEROUS)
-async def test_a_chat_token_whose_client_cannot_ask_is_told_what_to_run(
+async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_run(
     room_of_each_era: RunningRoom, tool: str, arguments: dict[str, Any], command: str
 ) -> None:
     room = room_of_each_era
@@ -152,7 +152,7 @@ async def test_a_chat_token_whose_client_cannot_ask_is_told_what_to_run(
     assert [entry["outcome"] for entry in room.entries()[before:]] in ([], ["refused"])
 
 
-async def test_other_tokens_are_asked_only_about_what_cannot_be_undone(room_of_each_era: RunningRoom) -> None:
+async def test_other_tokens_must_confirm_only_irreversible_acts(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     async with person(room, room.owner_token, NOS["declined"]) as (owner, asked):
         await owner("enroll", name="new")
@@ -164,7 +164,7 @@ async def test_other_tokens_are_asked_only_about_what_cannot_be_undone(room_of_e
         assert len(asked) == 1
 
 
-async def test_who_is_stopped_between_question_and_answer_does_nothing(room_of_each_era: RunningRoom) -> None:
+async def test_a_member_that_is_stopped_between_question_and_answer_does_nothing(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     room.tokens["second"] = (await (await room.owner())("enroll", name="second", kind="human", role="owner"))["token"]
     await room.enroll("bot")
@@ -260,7 +260,7 @@ async def test_a_question_outlives_the_server(tmp_path: Path) -> None:
         assert await standing(room, "bot") == "killed"
 
 
-async def test_an_answer_of_another_room_opens_nothing(tmp_path: Path, room: RunningRoom) -> None:
+async def test_an_answer_from_another_room_has_no_effect(tmp_path: Path, room: RunningRoom) -> None:
     await room.enroll("bot")
     async with running_room(tmp_path / "other") as other:
         await other.enroll("bot")
@@ -269,7 +269,7 @@ async def test_an_answer_of_another_room_opens_nothing(tmp_path: Path, room: Run
     assert await standing(room, "bot") == "active"
 
 
-async def test_a_person_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+async def test_the_room_does_not_wait_forever_for_a_person_that_never_answers(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", era="legacy", confirm_seconds=1) as room:
         await room.enroll("bot")
 
@@ -291,7 +291,7 @@ async def test_a_person_that_never_answers_is_not_waited_for_for_ever(tmp_path: 
         assert await standing(room, "bot") == "active"
 
 
-async def test_what_is_tried_out_before_a_question_leaves_nothing(room: RunningRoom) -> None:
+async def test_the_trial_of_an_act_before_a_question_leaves_nothing(room: RunningRoom) -> None:
     await room.enroll("bot")
     before = room.entries()
     await call(room, room.owner_token, kill_call("bot"))

@@ -21,6 +21,7 @@ from teamroom.server.wake.newest import LISTENER
 from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.support.bad_arguments import arguments_of, as_json, bad
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, Answer, Modern, Raw, RoomInThread, modern_headers, reply, room_in_thread
 
 pytestmark = promise("SAF6")
@@ -196,7 +197,7 @@ def assert_is_refusal(body: dict[str, Any] | None, text: str) -> None:
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("bad") / "room"
-    limits = {"wait_seconds": 1, "wait_max_seconds": 1, "refusals_per_hour": 1000, "wip_cap": 100}
+    limits = {"wait_seconds": 1, "wait_max_seconds": 1, "refusals_per_hour": 1000, "wip_cap": 100, **LIMITLESS}
     with room_in_thread(folder, **limits) as room, contextlib.closing(House(room)) as house:
         yield house
 
@@ -326,7 +327,7 @@ def check_request_ids(house: House, calls: list[tuple[str, tuple[str, dict[str, 
 
 
 @promise("LOG4")
-def test_a_request_id_stands_for_one_call_of_one_member(house: House) -> None:
+def test_a_request_id_identifies_one_call_of_one_member(house: House) -> None:
     check_request_ids(house)
 
 
@@ -334,7 +335,7 @@ def test_a_request_id_stands_for_one_call_of_one_member(house: House) -> None:
 @pytest.mark.parametrize(
     "id_", ["", 1, 1.5, True, [], {}, ["a"], "x" * (REQUEST_ID_CHARACTERS + 1), "a\nb", "a\x00", "\u202e"], ids=repr
 )
-def test_a_request_id_that_is_no_short_text_is_refused(house: House, era: str, id_: Any) -> None:
+def test_a_request_id_that_is_not_a_short_text_is_refused(house: House, era: str, id_: Any) -> None:
     answer = house.clients[era, "bot"].call("post_message", {"text": "never"}, meta={REQUEST_ID: id_})
     assert house.judge(answer, "bot") is None
     assert answer.json["result"]["structuredContent"]["code"] == "invalid"
@@ -360,14 +361,14 @@ def test_a_request_id_that_is_no_short_text_is_refused(house: House, era: str, i
     ],
     ids=repr,
 )
-def test_a_listener_that_says_no_time_and_suffix_is_refused(house: House, era: str, said: Any) -> None:
+def test_a_listener_id_without_a_time_and_a_suffix_is_refused(house: House, era: str, said: Any) -> None:
     answer = house.clients[era, "bot"].call("wait_for_wake", {"timeout_seconds": 0}, meta={LISTENER: said})
     assert house.judge(answer, "bot") is None
     assert answer.json["result"]["structuredContent"]["code"] == "invalid"
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_request_id_that_fits_exactly_is_taken(house: House, era: str) -> None:
+def test_a_request_id_of_the_largest_size_is_accepted(house: House, era: str) -> None:
     id_ = (era * REQUEST_ID_CHARACTERS)[:REQUEST_ID_CHARACTERS]
     assert house.judge(house.clients[era, "bot"].call("post_message", {"text": era}, meta={REQUEST_ID: id_}), "bot")
 
@@ -394,7 +395,7 @@ def test_no_line_of_the_stream_can_forge_another(house: House) -> None:
     assert [line for line in lines if forbidden_character(line) is not None or "\n" in line] == []
 
 
-def test_the_books_would_show_an_act_behind_a_refusal(house: House) -> None:
+def test_an_act_behind_a_refusal_would_be_found(house: House) -> None:
     """The twin: an answer that says `refused` over an act that was carried out is found out."""
     bot = house.clients["modern", "bot"]
     reply(bot.call("post_message", {"text": "carried out behind a refusal"}))
@@ -404,7 +405,7 @@ def test_the_books_would_show_an_act_behind_a_refusal(house: House) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_fault_inside_the_room_would_be_found_out(house: House, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_inside_the_room_would_be_found(house: House, era: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: what a bug raises is neither a refusal nor a reply, whatever its status."""
 
     async def broken(*_: Any) -> None:

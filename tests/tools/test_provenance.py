@@ -62,7 +62,7 @@ async def walked(room: RunningRoom) -> tuple[list[tuple[str, str]], set[str], se
     return words, set().union(*(s.called for s in everybody)), set().union(*(s.fed for s in everybody))
 
 
-async def test_nothing_a_member_wrote_stands_anywhere_as_the_rooms_own_words(room: RunningRoom) -> None:
+async def test_texts_of_members_never_appear_as_words_of_the_room(room: RunningRoom) -> None:
     words, called, fed = await walked(room)
     assert "\n".join(f"{where}: {line}" for where, said in words for line in unmarked(said)) == ""
     assert free_texts() - NAMES_AND_FILTERS - fed == set(), "feed it a hostile text in tests/support/hostile.py"
@@ -90,11 +90,11 @@ async def test_without_its_marks_a_members_text_would_be_found_out(
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_every_hostile_line_would_be_found_where_it_stands_alone(line: str) -> None:
+def test_every_hostile_line_would_be_found_on_its_own(line: str) -> None:
     assert unmarked(line) == ([] if line.startswith("> ") else [line])
 
 
-async def test_what_is_shown_of_the_room_is_the_same_whatever_members_write(room: RunningRoom) -> None:
+async def test_texts_of_members_never_enter_descriptions_or_instructions(room: RunningRoom) -> None:
     """No text of a member ever enters a name, a description, a schema or the instructions (attack 32)."""
     (before,) = await room.enroll("before")
 
@@ -132,13 +132,13 @@ async def test_a_token_in_a_text_is_refused_and_leaves_nothing(room: RunningRoom
         assert token.encode() not in path.read_bytes()
 
 
-async def test_what_only_resembles_a_token_is_let_in(room: RunningRoom) -> None:
+async def test_a_text_that_only_resembles_a_token_is_accepted(room: RunningRoom) -> None:
     owner = await room.owner()
     for text in ("tr_" + "a" * 63, "a" * 64, "sk_live_" + "a" * 64, "TR_TOKEN", "str_" + "g" * 64):
         await owner("post_message", text=text)
 
 
-def test_what_a_model_is_told_changes_only_on_purpose() -> None:
+def test_descriptions_for_models_change_only_on_purpose() -> None:
     assert told() == json.loads(HELD.read_text(encoding="utf-8")), (
         "what models are told has changed; if that is meant, run python -m tests.support.descriptions and read the diff"
     )

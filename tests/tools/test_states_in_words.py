@@ -132,7 +132,7 @@ async def test_each_reply_and_refusal_about_a_task_writes_its_state_in_words(
     assert raw_values(words) == set()
 
 
-async def test_a_raw_state_would_be_found(room: RunningRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_state_that_is_not_in_words_would_be_found(room: RunningRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: states written as they are stored."""
     for module in (words_of_tasks, claims):
         monkeypatch.setattr(module, "state_in_words", lambda state: state)

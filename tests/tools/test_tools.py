@@ -52,7 +52,7 @@ EVERYBODYS = 15
 """How many tools everybody is shown, before those of roles and people."""
 
 
-def test_each_role_and_kind_is_shown_the_tools_of_everybody_and_its_own() -> None:
+def test_each_role_and_kind_sees_the_common_tools_and_its_own() -> None:
     more = {}
     for kind in KINDS:
         for role in get_args(Role):
@@ -76,7 +76,7 @@ def test_each_role_and_kind_is_shown_the_tools_of_everybody_and_its_own() -> Non
     )
 
 
-def test_no_two_tools_have_one_place_and_new_ones_come_last() -> None:
+def test_each_tool_has_a_place_of_its_own_and_new_ones_come_last() -> None:
     assert list(TOOLS)[EVERYBODYS:] == snapshot(
         [
             "pause",
@@ -123,7 +123,7 @@ async def test_roles_see_the_tools_they_may_use(room: RunningRoom, role: str, mo
     assert names - set(list(TOOLS)[:15]) == more
 
 
-async def test_an_owner_sees_every_tool_and_a_person_the_switch(room: RunningRoom) -> None:
+async def test_a_room_owner_sees_every_tool_and_a_person_sees_those_of_the_switch(room: RunningRoom) -> None:
     owner = await room.owner()
     assert {tool.name for tool in (await owner.client.list_tools()).tools} == set(TOOLS)
     (hanna,) = await room.enroll("hanna", kind="human")

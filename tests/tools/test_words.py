@@ -49,7 +49,7 @@ async def test_a_heartbeat_says_when_to_stop_and_when_to_look(room: RunningRoom)
     assert "stop" in await advice(builder, "heartbeat")
 
 
-async def test_who_waits_is_told_how_to_go_on(room: RunningRoom) -> None:
+async def test_a_waiting_member_gets_advice_on_how_to_continue(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     nothing = await builder("wait_for_wake", timeout_seconds=0)
     assert f"after {nothing['cursor']}" in nothing["next"]
@@ -57,7 +57,7 @@ async def test_who_waits_is_told_how_to_go_on(room: RunningRoom) -> None:
     assert "act on your wakes" in await advice(builder, "wait_for_wake", after=nothing["cursor"])
 
 
-async def test_a_giver_is_told_that_it_still_holds_the_task(room: RunningRoom) -> None:
+async def test_the_giver_learns_that_it_still_holds_the_task(room: RunningRoom) -> None:
     builder, _ = await room.enroll("builder", "tester")
     task = (await builder("create_task", title="a wall"))["task"]
     fence = (await builder("claim_task", task=task))["fence"]
@@ -66,7 +66,7 @@ async def test_a_giver_is_told_that_it_still_holds_the_task(room: RunningRoom) -
     )
 
 
-async def test_a_wake_says_what_is_asked_of_whom(room: RunningRoom) -> None:
+async def test_a_wake_says_who_is_asked_for_what(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     task = (await builder("create_task", title="a wall", assign="tester", review="builder"))["task"]
     assigned = (await tester("check_in"))["wakes"][0]
@@ -80,14 +80,14 @@ async def test_a_wake_says_what_is_asked_of_whom(room: RunningRoom) -> None:
     assert (verdict["reason"], verdict["line"]) == ("answer", f"@builder accepted {task}: it does")
 
 
-async def test_tools_of_every_day_are_kept_at_hand(room_of_each_era: RunningRoom) -> None:
+async def test_the_core_tools_stay_loaded(room_of_each_era: RunningRoom) -> None:
     (builder,) = await room_of_each_era.enroll("builder")
     tools = (await builder.client.list_tools()).tools
     assert {tool.name for tool in tools if (tool.meta or {}).get(ALWAYS_LOAD)} == CORE
 
 
 @pytest.mark.parametrize("bound", ["member", "owner", "room"])
-async def test_a_pause_is_told_in_full_sentences(room: RunningRoom, bound: str) -> None:
+async def test_a_pause_is_explained_in_full_sentences(room: RunningRoom, bound: str) -> None:
     (builder,) = await room.enroll("builder")
     target = {"member": "builder", "owner": "owner:olga", "room": "room"}[bound]
     await (await room.owner())("pause", target=target, reason="the disk is full")
@@ -100,7 +100,7 @@ PAGED = {"who", "read_board"}
 """Tools whose reply has a `next` of another kind: where the next page begins."""
 
 
-async def test_advice_stands_last_in_the_words_or_neither_there_nor_in_the_data(
+async def test_advice_comes_last_in_the_words_or_is_missing_there_and_in_the_data(
     room_of_each_era: RunningRoom,
 ) -> None:
     builder, tester = await room_of_each_era.enroll("builder", "tester")
@@ -128,7 +128,7 @@ async def test_advice_stands_last_in_the_words_or_neither_there_nor_in_the_data(
     assert advised == {"check_in", "hand_off", "wait_for_wake"}
 
 
-def test_a_tool_that_advises_has_no_page_that_its_advice_would_hide() -> None:
+def test_a_tool_that_gives_advice_returns_no_long_page() -> None:
     """Both stand under `next` in the data of a reply."""
     no_advice = {field.name: field.default for field in fields(Tool)}["next"]
     paged = {name for name, tool in TOOLS.items() if "next" in get_type_hints(tool.does.run)["return"].model_fields}
@@ -180,7 +180,9 @@ async def test_a_heartbeat_sends_to_check_in_for_offers_too(room: RunningRoom) -
 
 
 @pytest.mark.parametrize("target", ["builder", "owner:olga", "room"])
-async def test_a_paused_heartbeat_says_who_why_until_when_and_what_now(room: RunningRoom, target: str) -> None:
+async def test_the_heartbeat_of_a_paused_member_says_who_paused_it_why_and_until_when(
+    room: RunningRoom, target: str
+) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")
     until = (await owner("pause", target=target, reason="the disk is full", for_seconds=600))["until"]
@@ -217,14 +219,16 @@ async def test_no_member_can_put_advice_into_the_words(room: RunningRoom) -> Non
         assert lines == ([f"Next: {data['next']}"] if tool == "check_in" else []), words
 
 
-async def test_a_tool_kept_at_hand_says_nothing_else_and_others_say_nothing(room_of_each_era: RunningRoom) -> None:
+async def test_a_core_tool_has_only_the_mark_that_keeps_it_loaded_and_others_have_none(
+    room_of_each_era: RunningRoom,
+) -> None:
     owner = await room_of_each_era.owner()
     tools = {tool.name: tool.meta for tool in (await owner.client.list_tools()).tools}
     assert set(tools) == set(TOOLS)
     assert tools == {name: {ALWAYS_LOAD: True} if name in CORE else None for name in tools}
 
 
-async def test_work_that_can_start_is_told_to_whom_it_is_assigned(room: RunningRoom) -> None:
+async def test_the_assigned_member_is_woken_when_its_task_can_start(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     await builder("create_task", title="first", review="none")
     await builder("create_task", title="second", depends_on=["T-1"], assign="tester")
@@ -248,7 +252,7 @@ async def test_work_that_is_sent_back_wakes_with_an_answer_and_its_reason(room: 
     assert "answer" not in [wake["reason"] for wake in (await tester("check_in"))["wakes"]]
 
 
-async def test_a_request_stands_at_the_head_of_its_line_however_long_the_title(room: RunningRoom) -> None:
+async def test_a_request_is_at_the_start_of_its_line_even_if_the_title_is_long(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     title = "a wall " * 28
     await builder("create_task", title=title.strip(), assign="tester", review="builder")
@@ -332,7 +336,7 @@ UNSAID = {
 """What refusals still leave to their data alone; it only shrinks."""
 
 
-async def test_the_data_of_a_refusal_is_all_in_its_words(room: RunningRoom) -> None:
+async def test_the_words_of_a_refusal_contain_all_of_its_data(room: RunningRoom) -> None:
     """All but its receipt, which nobody needs in order to go on."""
     lacking = {
         name: {key for key, value in data.items() if key not in ("receipt", "head") and not is_said(value, words)}

@@ -149,7 +149,7 @@ async def told_of_a_wake(room: RunningRoom, first: str, second: str) -> tuple[bo
 
 @pytest.mark.parametrize("second", WAYS)
 @pytest.mark.parametrize("first", WAYS)
-async def test_of_two_listeners_the_second_is_told_and_the_first_is_superseded_whatever_they_listen_with(
+async def test_the_newer_of_two_listeners_is_live_and_the_older_is_superseded(
     room: RunningRoom, first: str, second: str
 ) -> None:
     assert await told_of_a_wake(room, first, second) == (False, True)
@@ -178,7 +178,7 @@ class OneForEachMechanism(Listeners):
 
 
 @pytest.mark.parametrize(("first", "second"), [("stream", "long poll"), ("long poll", "subscription")])
-async def test_with_a_registry_for_each_mechanism_both_would_be_told(
+async def test_with_a_registry_for_each_mechanism_both_listeners_would_get_the_wake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
 ) -> None:
     monkeypatch.setattr("teamroom.server.app.Listeners", OneForEachMechanism)
@@ -246,7 +246,7 @@ async def test_a_session_that_was_superseded_listens_again_once_it_subscribes_ag
         assert await told.next() == INBOX
 
 
-async def test_a_stream_on_other_addresses_is_no_listener(room: RunningRoom) -> None:
+async def test_a_stream_on_other_addresses_is_not_a_listener(room: RunningRoom) -> None:
     async with long_poll(room) as is_told:
         await until_fence(room, 1)
         async with listening(room, "agent", STREAM, "teamroom://me", era="auto"):
@@ -255,7 +255,7 @@ async def test_a_stream_on_other_addresses_is_no_listener(room: RunningRoom) -> 
     assert stored(room).fence == 1
 
 
-async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoom) -> None:
+async def test_a_call_and_a_stream_with_the_same_name_are_one_listener(room: RunningRoom) -> None:
     listeners, caller, name = room.room.listeners, await caller_of(room), begins_now(room)
     first = await listeners.join(caller, "stream", Origin(name), never)
     second = await listeners.join(caller, "long poll", Origin(name), never)
@@ -263,7 +263,7 @@ async def test_a_call_and_a_stream_of_one_name_are_one_listener(room: RunningRoo
     assert stored(room).fence == 1
 
 
-async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_over(room: RunningRoom) -> None:
+async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_not_a_take_over(room: RunningRoom) -> None:
     listeners, caller, name, ended = room.room.listeners, await caller_of(room), begins_now(room), list[int]()
     calls = [await listeners.join(caller, "long poll", Origin(name), lambda n=n: ended.append(n)) for n in range(6)]  # type: ignore[misc]
     assert ended == [0, 1, 2, 3, 4]
@@ -272,7 +272,7 @@ async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_no_take_
     assert alarms(room) == 0
 
 
-async def test_people_listen_in_many_places_and_take_nothing_over(room: RunningRoom) -> None:
+async def test_people_can_listen_in_many_places_without_take_overs(room: RunningRoom) -> None:
     caller = await caller_of(room, "olga")
     calls = [await room.room.listeners.join(caller, way, Origin(), never) for way in ("stream", "long poll", "stream")]  # type: ignore[arg-type]
     assert [await room.room.listeners.is_live(call) for call in calls] == [True, True, True]
@@ -291,7 +291,7 @@ def perhaps() -> None:
 # ------------------------------------------------------------------ take-overs
 
 
-async def test_take_overs_are_counted_whatever_the_mechanisms(room: RunningRoom) -> None:
+async def test_take_overs_are_counted_for_every_mechanism(room: RunningRoom) -> None:
     async with contextlib.AsyncExitStack() as stack:
         for count, way in enumerate((long_poll, stream, subscription, named_long_poll, stream)):
             await stack.enter_async_context(way(room))
@@ -299,7 +299,7 @@ async def test_take_overs_are_counted_whatever_the_mechanisms(room: RunningRoom)
             assert alarms(room) == (1 if count > 3 else 0)
 
 
-async def test_a_listener_that_comes_after_one_that_left_takes_nothing_over(room: RunningRoom) -> None:
+async def test_a_listener_that_starts_after_another_has_left_supersedes_nothing(room: RunningRoom) -> None:
     for count in range(6):
         async with (stream, subscription)[count % 2](room):
             await until_fence(room, count + 1)
@@ -363,7 +363,7 @@ async def test_a_listener_that_calls_again_after_the_server_started_again_writes
     assert room.room.store.commits == commits
 
 
-async def test_where_nothing_can_be_written_an_agent_listens_all_the_same(room: RunningRoom) -> None:
+async def test_an_agent_can_listen_even_if_nothing_can_be_written(room: RunningRoom) -> None:
     caller, full = await caller_of(room), FullDoor()
     listeners = Listeners(full, room.room.store, room.time, room.time.steady, room.room.settings)  # type: ignore[arg-type]
     first = await listeners.join(caller, "stream", Origin(), perhaps)
@@ -392,7 +392,7 @@ async def test_a_stopped_agent_that_begins_to_listen_writes_nothing(room: Runnin
 
 
 @promise("CTL1")
-async def test_a_registry_that_did_not_ask_the_switch_would_write(
+async def test_a_registry_that_ignores_the_switch_would_write(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Door, "act_for", lambda self, caller, read, work: self.act_as_room(work))
@@ -420,9 +420,7 @@ def registry(room: RunningRoom, server: str, store: Any = None) -> Listeners:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_listener_on_a_second_server_supersedes_one_on_the_first_before_it_is_told(
-    room: RunningRoom, way: str
-) -> None:
+async def test_a_listener_on_a_second_server_supersedes_one_on_the_first(room: RunningRoom, way: str) -> None:
     second = registry(room, "second")
     async with WAYS[way](room) as is_told:
         await until_fence(room, 1)
@@ -444,9 +442,7 @@ async def test_a_listener_on_the_first_server_takes_the_place_back(room: Running
 
 
 @pytest.mark.parametrize("first_is_newer", [True, False])
-async def test_of_named_listeners_on_two_servers_the_one_that_began_last_is_live(
-    room: RunningRoom, first_is_newer: bool
-) -> None:
+async def test_the_newest_named_listener_on_two_servers_is_live(room: RunningRoom, first_is_newer: bool) -> None:
     older, newer = begins_now(room), begins_now(room)
     second, caller = registry(room, "second"), await caller_of(room)
     async with long_poll(room, newer if first_is_newer else older):

@@ -32,7 +32,7 @@ async def fast(tmp_path: Any, request: pytest.FixtureRequest) -> Any:
 # ------------------------------------------------------------------ what is told
 
 
-async def test_who_listens_to_its_inbox_is_told_that_something_came(fast: RunningRoom) -> None:
+async def test_a_listener_on_the_inbox_gets_a_push_for_new_wakes(fast: RunningRoom) -> None:
     owner = await fast.owner()
     await fast.enroll("builder", "other")
     async with listening(fast, "builder", "teamroom://inbox") as builder:
@@ -76,7 +76,7 @@ TOLD: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("who", "act", "arguments", "expected"), TOLD, ids=lambda value: str(value)[:40])
-async def test_each_act_tells_of_what_it_changed_and_of_nothing_else(
+async def test_each_act_publishes_what_it_changed_and_nothing_else(
     tmp_path: Any, who: str, act: str, arguments: dict[str, Any], expected: str
 ) -> None:
     async with running_room(tmp_path / "room", **FAST) as room:
@@ -92,7 +92,7 @@ async def test_each_act_tells_of_what_it_changed_and_of_nothing_else(
             await told.all("teamroom://stream", "teamroom://inbox")
 
 
-async def test_changes_while_a_listener_rests_are_told_once(tmp_path: Any) -> None:
+async def test_changes_while_a_listener_rests_are_pushed_once(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", push_seconds=0.3) as room:
         owner = await room.owner()
         await room.enroll("builder")
@@ -108,7 +108,7 @@ async def test_changes_while_a_listener_rests_are_told_once(tmp_path: Any) -> No
             assert told.count("teamroom://stream") <= rests + 1
 
 
-async def test_a_change_of_role_tells_that_the_tools_changed(tmp_path: Any) -> None:
+async def test_a_change_of_role_notifies_the_member_that_its_tools_changed(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", **FAST) as room:
         owner = await room.owner()
         builder, _ = await room.enroll("builder", "other")
@@ -121,7 +121,7 @@ async def test_a_change_of_role_tells_that_the_tools_changed(tmp_path: Any) -> N
             assert type(event).__name__ == "ToolsListChanged"
 
 
-async def test_what_the_room_says_it_can_push_is_what_it_pushes(room_of_each_era: RunningRoom) -> None:
+async def test_the_announced_push_capabilities_are_the_real_ones(room_of_each_era: RunningRoom) -> None:
     owner = await room_of_each_era.owner()
     capabilities: Any = owner.client.server_capabilities
     assert capabilities.resources.subscribe
@@ -155,7 +155,7 @@ async def test_an_older_client_is_refused_what_it_may_not_follow(tmp_path: Any, 
         assert room.room.push.count == 0
 
 
-async def test_who_follows_too_much_is_refused(room: RunningRoom) -> None:
+async def test_too_many_subscriptions_are_refused(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")
     many = [f"teamroom://stream/{number}" for number in range(FOLLOWED + 1)]
     with pytest.raises(MCPError, match="too_large"):
@@ -188,7 +188,7 @@ async def test_a_token_that_has_expired_gets_no_further_frame(tmp_path: Any) -> 
 
 
 @promise("SAF1")
-async def test_without_the_check_of_each_frame_it_would_get_one(tmp_path: Any) -> None:
+async def test_without_the_check_of_each_frame_an_expired_token_would_get_one(tmp_path: Any) -> None:
     """The twin: a token is checked when its stream opens, and by nothing else afterwards."""
 
     async def unchecked(caller: Any, read: Any) -> None:
@@ -205,7 +205,7 @@ async def test_without_the_check_of_each_frame_it_would_get_one(tmp_path: Any) -
 
 
 @promise("SAF1")
-async def test_an_older_session_whose_token_has_expired_is_told_nothing(tmp_path: Any) -> None:
+async def test_an_older_session_whose_token_has_expired_gets_no_pushes(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", era="legacy", **FAST) as room:
         owner = await room.owner()
         await room.enroll("builder", expires_seconds=60)
@@ -264,7 +264,7 @@ async def test_a_paused_member_opens_no_stream(room_of_each_era: RunningRoom) ->
     assert room.room.push.count == 0
 
 
-async def test_an_older_session_goes_on_after_a_pause(tmp_path: Any) -> None:
+async def test_an_older_session_continues_after_a_pause(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room", era="legacy", **FAST) as room:
         owner = await room.owner()
         await room.enroll("builder")
@@ -283,7 +283,7 @@ async def test_an_older_session_goes_on_after_a_pause(tmp_path: Any) -> None:
 # ------------------------------------------------------------------ opening and ending
 
 
-async def test_who_leaves_is_followed_by_nobody(fast: RunningRoom) -> None:
+async def test_a_follower_that_leaves_is_forgotten(fast: RunningRoom) -> None:
     await fast.owner()
     await fast.enroll("builder")
     push = fast.room.push
@@ -295,7 +295,7 @@ async def test_who_leaves_is_followed_by_nobody(fast: RunningRoom) -> None:
     assert push.is_empty
 
 
-async def test_a_room_that_stops_ends_its_streams_in_good_order(tmp_path: Any) -> None:
+async def test_a_room_that_stops_ends_its_streams_properly(tmp_path: Any) -> None:
     async with running_room(tmp_path / "room") as room:
         (builder,) = await room.enroll("builder")
         async with builder.client.listen(resource_subscriptions=["teamroom://inbox"]) as stream:
@@ -347,7 +347,7 @@ async def test_a_thousand_listeners_take_turns(push: Push) -> None:
     await asyncio.gather(*listening)
 
 
-async def test_a_change_during_the_turn_is_told_in_the_next(push: Push) -> None:
+async def test_a_change_during_a_turn_is_reported_in_the_next(push: Push) -> None:
     listener = push.join(1)
     push.follow(listener, ["stream", "board"])
     push.changed({"stream"})

@@ -41,7 +41,7 @@ SILENT = {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
         *("unindex_message", "tidy_index", "take_offer", "take_task_entries", "take_content", "take_message"),
         *("take_wakes", "take_wakes_about", "take_reason", "close_refusal", "open_refusal", "count_refusal"),
-        *("add_need", "drop_needs", "add_dependency", "drop_dependencies"),
+        *("add_need", "drop_needs", "add_dependency", "drop_dependencies", "move_task"),
     },
     "tokens and probes, which no page shows": {
         *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),

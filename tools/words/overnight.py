@@ -60,14 +60,14 @@ def _render_section(title: str, section: Section[Any], line: Callable[[Any], str
 def _render_waiting(waiting: Waiting, ago: Ago) -> str:
     """One line for something that waits for a person."""
     person = f"@{waiting.person}" if waiting.person else "anybody"
-    since, by = f"since {ago(waiting.since)}", f"@{waiting.by}"
+    age, by = ago(waiting.since), f"@{waiting.by}"
     what = {
-        "escalation": f"of {by} has not moved {since}, reminded {count(waiting.times, 'time')}; {person} was told",
-        "ask": f"waits for an answer of {person} {since}, asked by {by}",
-        "review": f"waits for the review of {person} {since}, completed by {by}",
-        "blocked": f"of {by} waits for {person} {since}",
-        "offer": f"is offered to {person} {since}, until {waiting.until}, by {by}",
-        "assigned": f"waits for {person} to start it {since}, from {by}",
+        "escalation": f"of {by} has not moved for {age}, {count(waiting.times, 'reminder')}; {person} was notified",
+        "ask": f"has waited {age} for an answer from {person}, asked by {by}",
+        "review": f"has waited {age} for a review by {person}, completed by {by}",
+        "blocked": f"of {by} has waited {age} for {person}",
+        "offer": f"was offered to {person} {age} ago by {by}, until {waiting.until}",
+        "assigned": f"has waited {age} for {person} to start it, assigned by {by}",
     }[waiting.kind]
     return f"{waiting.subject} {what}" + (f": {inline(waiting.text)}" if waiting.text else "")
 
@@ -83,11 +83,11 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
 
 def _render_stopped(stopped: Stopped, ago: Ago) -> str:
     """One line for a member, owner or room that is or was stopped."""
-    until = f" until {stopped.until}" if stopped.until else ""
+    until = f", until {stopped.until}" if stopped.until else ""
     why = f": {inline(stopped.reason)}"
     if stopped.standing != "active":
-        return f"{stopped.target} is {stopped.standing} by @{stopped.by} since {ago(stopped.since)}{until}{why}"
-    ended = f"was {stopped.ending} by @{stopped.ended_by}" if stopped.ended_by else "may act again, its pause expired"
+        return f"{stopped.target} is {stopped.standing}, by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
+    ended = f"was {stopped.ending} by @{stopped.ended_by}" if stopped.ended_by else "is active again, its pause expired"
     when = f" {ago(stopped.ended_at)} ago" if stopped.ended_at else ""
     return f"{stopped.target} {ended}{when}; stopped by @{stopped.by} {ago(stopped.since)} ago{until}{why}"
 

@@ -21,7 +21,7 @@ from teamroom.server.store.transaction import Reading, Writing
 
 VALUE_BYTES = 32
 MEMBERS_TOLD = 100
-"""The pages of this many members that proved a capability are read again when its value changes."""
+"""At most this many members that proved a capability are shown as changed when its value changes."""
 
 ASKED_AT_ONCE = 200
 """How many members that declare a capability one new value wakes. The others see it when they check in."""
@@ -143,7 +143,7 @@ def _require_planter(caller: Caller, arguments: Plant) -> None:
 
 
 def _end_proofs(tx: Writing, capability: str) -> None:
-    """Forget the answers to the value that stood there before."""
+    """End the probes and proofs of a capability, because its planted value was replaced or removed."""
     tx.run("close_probes", capability=capability)
     tx.run("end_proofs", capability=capability, now=tx.now)
     for member in tx.column(int, "tried_to_prove", capability=capability, limit=MEMBERS_TOLD):

@@ -156,7 +156,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
-        return _unchanged(target, "killed", "was killed already")
+        return _unchanged(target, "killed", "was already killed")
     _set(tx, caller, target, "killed", until=None, reason=arguments.reason)
     tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
@@ -322,6 +322,6 @@ def _acknowledged(target: Target) -> int:
     return 0 if target.member is None else target.member.acknowledged
 
 
-PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, when_full=True)
-RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, when_full=True)
-KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, when_full=True)
+PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, is_switch=True)
+RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, is_switch=True)
+KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, is_switch=True)

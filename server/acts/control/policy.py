@@ -78,7 +78,7 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
     origin = "policy" if name in after else "settings"
     dropped = f"unreadable values were dropped: {', '.join(unreadable)}" if unreadable else ""
     if after == values and not unreadable:
-        return PolicySet(name=name, before=before, value=value, origin=origin, note="it had this value already")
+        return PolicySet(name=name, before=before, value=value, origin=origin, note="it already had this value")
     tx.run("set_policy", document=json.dumps(after, sort_keys=True))
     tx.changed(topics.POLICY)
     did = f"@{caller.name} set {name} from {before} to {value} ({origin})"
@@ -106,7 +106,7 @@ def _checked(name: str, text: str) -> Any:
         raise Refusal(
             "invalid",
             f"{error}.",
-            f"{name}: {Settings.model_fields[name].description} Give it as text or number, such as "
+            f"{Settings.model_fields[name].description} Give {name} a text or a number, such as "
             f"{Settings.model_fields[name].default}.",
             subject=f"policy:{name}",
         ) from None

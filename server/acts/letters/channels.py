@@ -56,7 +56,7 @@ class Channel(BaseModel):
         why = f" ({self.reason})" if self.reason else ""
         if self.state == "failed":
             return f"{arrived}; failed {self.failed_at}{why}"
-        return f"{arrived}; one waits{why}" if self.state == "pending" else arrived
+        return f"{arrived}; one pending{why}" if self.state == "pending" else arrived
 
 
 class PersonReached(BaseModel):

@@ -17,7 +17,7 @@ from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stor
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.rules.letters import Day, Letter, Matter, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import Day, Letter, Notice, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.standing import Level
@@ -165,8 +165,8 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     open_ = [notice for notice in rows if _still_applies(tx, row, notice)]
     if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
-    matters = _matters(tx, open_)
-    return letter(matters, settings.room_name, settings.notify_link) if matters else None
+    notices = _in_words(tx, open_)
+    return letter(notices, settings.room_name, settings.notify_link) if notices else None
 
 
 def note_delivered(tx: Writing, found: Delivery) -> None:
@@ -214,8 +214,8 @@ def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
         subject=f"@{found.name}",
         outcome="failed",
         summary=one_line(
-            f"@{found.name} was not reached by channel {found.channel + 1} of {channels} after {count} ({reason}); "
-            "its notices wait in the room"
+            f"@{found.name} could not be reached on channel {found.channel + 1} of {channels} after {count} "
+            f"({reason}); its notices remain in the room"
         ),
         detail={"kind": found.kind, "channel": found.channel + 1, "tries": tries, "reason": reason},
     )
@@ -230,17 +230,17 @@ def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, is_l
 # ------------------------------------------------------------------ what a letter says
 
 
-def _matters(tx: Reading, notices: Sequence[NoticeRow]) -> list[Matter]:
+def _in_words(tx: Reading, notices: Sequence[NoticeRow]) -> list[Notice]:
     """The notices as a letter shows them: only the newest about each subject."""
     newest = {(notice.kind, notice.subject): notice for notice in notices}
-    return [_matter(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice.seq))]
+    return [_notice_in_words(tx, notice) for notice in sorted(newest.values(), key=lambda notice: int(notice.seq))]
 
 
-def _matter(tx: Reading, notice: NoticeRow) -> Matter:
+def _notice_in_words(tx: Reading, notice: NoticeRow) -> Notice:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
     text = (notice.line if notice.line is not None else notice.summary) or REDACTED
     line = line_of(reason, subject, notice.sender_name, text, notice.sender == ROOM_MEMBER)
-    return Matter(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
+    return Notice(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
 
 
 def _task_of(tx: Reading, subject: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Enrols members, and gives, rotates and revokes their tokens."""
+"""Enrolls members, and gives, rotates and revokes their tokens."""
 
 import re
 from dataclasses import asdict
@@ -87,7 +87,7 @@ class Revoked(Reply):
 
 
 def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
-    """Enrol a member, add or rotate a token of one, or revive one. Raises Refusal."""
+    """Enroll a member, add or rotate a token of one, or revive one. Raises Refusal."""
     name = arguments.name
     label = arguments.label or DEFAULT_LABEL
     if normalize_name(name) in RESERVED:
@@ -325,10 +325,11 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
 
 def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> None:
     """Change a member's role and mode. Its kind and owner never change. Raises Refusal."""
+    what = f"an agent of @{member.owner_name}" if member.kind == "agent" else "a person"
     if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
         raise Refusal(
             "conflict",
-            f"@{arguments.name} is {member.kind} of @{member.owner_name}; kind and owner cannot change.",
+            f"@{arguments.name} is {what}; kind and owner cannot change.",
             "Leave kind and owner out.",
         )
     role = arguments.role or member.role
@@ -344,4 +345,4 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)
-REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS)
+REVOKE = Act("revoke", Revoke, Revoked, revoke, roles=ROOM_OPERATORS, is_switch=True)

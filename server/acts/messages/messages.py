@@ -333,4 +333,10 @@ def _shown(row: MessageRow, previous: int) -> Message:
 
 
 POST_MESSAGE = Act("post_message", PostMessage, Posted, post_message, repeats=True)
-READ_MESSAGES = Read("read_messages", ReadMessages, read_messages, is_small=is_a_page)
+READ_MESSAGES = Read(
+    "read_messages",
+    ReadMessages,
+    read_messages,
+    is_small=is_a_page,
+    narrow="Search for rarer or longer words, or read by thread, ids or after a number.",
+)

@@ -24,7 +24,7 @@ ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
 """Suspicions whose end the log does not record."""
 
 Became = Callable[[Reading, ReceiptRow], tuple[bool, str]]
-"""From a log entry to whether its matter is over, and the outcome in words."""
+"""Returns whether the problem in a log entry is over, and the outcome in words."""
 
 BrokenKind = Literal[
     "restore",
@@ -207,7 +207,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),
-                became=f"now {state_in_words(state)}, completed before by @{row.completer}",
+                became=f"now {state_in_words(state)}, after @{row.completer} had completed it",
             )
         )
     return found
@@ -233,5 +233,5 @@ def _refused(tx: Reading, since: float) -> Sequence[Broken]:
 
 
 def _refusals(name: str, rows: list[RefusalCount]) -> str:
-    acts = ", ".join(f"{row.act} {row.entries}" for row in rows)
-    return one_line(f"@{name} was refused {acts}")
+    acts = ", ".join(f"{row.act} ({row.entries})" for row in rows)
+    return one_line(f"@{name} was refused: {acts}")

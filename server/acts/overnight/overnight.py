@@ -138,4 +138,11 @@ def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
-OVERNIGHT = Read("overnight", Overnight, overnight, shown_to_agents=ROOM_OPERATORS, after_read=note_look)
+OVERNIGHT = Read(
+    "overnight",
+    Overnight,
+    overnight,
+    shown_to_agents=ROOM_OPERATORS,
+    after_read=note_look,
+    narrow="Ask for fewer hours: overnight hours 8.",
+)

@@ -11,7 +11,7 @@ from teamroom.server.store.rows.overnight import NewestStop, ResumedBy, StoppedR
 from teamroom.server.store.transaction import Reading
 
 REVIVAL = '%"revive":true%'
-"""A pattern of the detail of an enrolment that revived a member. Quotes in a label are escaped, so none matches."""
+"""A pattern of the detail of an enrollment that revived a member. Quotes in a label are escaped, so none matches."""
 
 
 class Stopped(BaseModel):
@@ -45,7 +45,7 @@ def list_stopped(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
         _in_force(tx, "killed", "killed", since, tx.now),
         Kind(
             "let_go",
-            tx.number("count_let_go", after=after, now=tx.now, revival=REVIVAL),
+            tx.number("count_resumed", after=after, now=tx.now, revival=REVIVAL),
             lambda limit: _list_released(tx, after, limit),
         ),
         _in_force(tx, "killed_before", "killed", -1.0, since),
@@ -75,7 +75,7 @@ def _standing(row: StoppedRow) -> Stopped:
 
 def _list_released(tx: Reading, after: int, limit: int) -> list[Stopped]:
     found = []
-    for row in tx.all(SubjectCount, "let_go", after=after, now=tx.now, revival=REVIVAL, limit=limit):
+    for row in tx.all(SubjectCount, "resumed", after=after, now=tx.now, revival=REVIVAL, limit=limit):
         stop = tx.one(NewestStop, "newest_stop", subject=row.subject)
         if stop is None:
             continue  # the log has no stop of it

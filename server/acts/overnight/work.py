@@ -1,4 +1,4 @@
-"""The tasks in work with their holders and last progress, and what each member did in a span."""
+"""The tasks in progress with their holders and last progress, and what each member did in a span."""
 
 import json
 from typing import Literal
@@ -36,7 +36,7 @@ class Brought(BaseModel):
 
 
 class Held(BaseModel):
-    """A task in work: its holder (in review, its completer), that member's presence, and the last progress."""
+    """A task in progress: its holder (in review, its completer), that member's presence, and the last progress."""
 
     task: str
     title: str
@@ -69,11 +69,11 @@ class Doer(BaseModel):
     newest: list[Title] = []
 
 
-# ------------------------------------------------------------------ tasks in work
+# ------------------------------------------------------------------ tasks in progress
 
 
 def list_held(tx: Reading, counts: dict[str, int]) -> list[Kind[Held]]:
-    """All tasks in work, those that are overdue or soon will be first."""
+    """All tasks in progress. Those that are overdue, or soon will be, come first."""
 
     def first(limit: int) -> list[Held]:
         known: dict[int, Presence] = {}

@@ -39,7 +39,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.folding import HELD, Cause, Told, digest_line, told
+from teamroom.server.rules.folding import HELD, Cause, ShownWake, digest_line, join_wakes
 from teamroom.server.rules.leases import Pause, lease_seconds
 from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.control import PauseRow
@@ -210,7 +210,7 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     row = tx.principal
     active = state_of(row, tx.now) == "active"
     receipt = None
-    if arguments.answer is not None and row.trouble:
+    if active and arguments.answer is not None and row.trouble:
         answer_challenge(tx, caller, arguments.answer)
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments)
@@ -271,7 +271,7 @@ def _show_wakes(tx: Reading, causes: list[Cause], cursor: int) -> tuple[list[Wak
     """The wakes to show, equal ones and digests joined (QUI4, CTL5), and the cursor after them."""
     if not causes:
         return [], cursor
-    shown = told(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
+    shown = join_wakes(causes, _was_paused(tx, causes[0].at), WAKES_SHOWN)
     if sum(len(wake.causes) for wake in shown) < len(causes):
         cursor = shown[-1].newest.seq
     return [_wake(wake, tx.principal.name) for wake in shown], cursor
@@ -286,7 +286,7 @@ def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
     return (lambda at: any(pause.covers(at) for pause in pauses)) if pauses else None
 
 
-def _wake(wake: Told, member: str) -> Wake:
+def _wake(wake: ShownWake, member: str) -> Wake:
     cause = wake.causes[-1]
     if not wake.digest:
         return Wake(*cause[:5], len(wake.causes))

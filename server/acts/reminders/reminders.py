@@ -82,7 +82,7 @@ def remind(tx: Writing, timer: Timer) -> None:
     escalates = decision.escalate and rule.escalates
     if escalates:
         since = duration(tx.now - timer.since)
-        line = f"@{row.name} owes {found.name} since {since}, reminded {decision.counted} times"
+        line = f"@{row.name} has not acted on {found.name} for {since}, despite {decision.counted} reminders"
         escalate(tx, row, found.name, timer.rule, line)
     _count(tx, timer, found, decision, escalates)
 

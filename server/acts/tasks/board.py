@@ -22,9 +22,12 @@ from teamroom.server.facts.task import (
 from teamroom.server.identity import Caller
 from teamroom.server.rules.proofs import how_to_check
 from teamroom.server.store.rows.tasks import DependencyRow, TaskRow, UpheldShare
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.transaction import Head, Reading
 
 PAGE_TASKS = 50
+
+SEARCHED_TASKS = 5_000
+"""How many tasks one page of a search looks through. The next page goes on from there."""
 
 
 class ReadBoard(Arguments):
@@ -83,18 +86,41 @@ def read_board(tx: Reading, caller: Caller, arguments: ReadBoard) -> Board:
     """The unfinished tasks, or those in a state, or one task in full. Raises Refusal `not_found`."""
     if arguments.task is not None:
         return Board(task=_in_full(tx, find_task(tx, arguments.task)))
+    rows, following = _page(tx, arguments)
+    lines = [_line(tx, task_now(tx, row), unfinished_dependencies(tx, row)) for row in rows]
+    return Board(tasks=lines, next=None if following is None else task_name(following))
+
+
+def _page(tx: Reading, arguments: ReadBoard) -> tuple[list[TaskRow], int | None]:
+    """A page of tasks in order, and the number after which the next page begins, if there is one."""
+    after, limit = arguments.after or 0, PAGE_TASKS + 1
+    if arguments.query is not None:
+        return _matches(tx, arguments, after)
+    if arguments.state is None:
+        rows = tx.all(TaskRow, "board_unfinished", after=after, limit=limit)
+    elif arguments.state == "all":
+        rows = tx.all(TaskRow, "board_all", after=after, limit=limit)
+    else:
+        rows = tx.all(TaskRow, "board_in_state", after=after, state=arguments.state, limit=limit)
+    page = rows[:PAGE_TASKS]
+    return page, page[-1].id if len(rows) > PAGE_TASKS else None
+
+
+def _matches(tx: Reading, arguments: ReadBoard, after: int) -> tuple[list[TaskRow], int | None]:
+    """A page of the tasks that contain some words; one page looks through `SEARCHED_TASKS` at most."""
+    upto = after + SEARCHED_TASKS
     rows = tx.all(
         TaskRow,
-        "board_page",
-        after=arguments.after or 0,
+        "board_matches",
+        after=after,
+        upto=upto,
         state=arguments.state or "",
         query=_like(arguments.query),
         limit=PAGE_TASKS + 1,
     )
-    page = rows[:PAGE_TASKS]
-    before = unfinished_dependencies(tx, page[0].id if page else 0, page[-1].id if page else 0)
-    lines = [_line(tx, task_now(tx, row), before[row.id]) for row in page]
-    return Board(tasks=lines, next=lines[-1].task if len(rows) > PAGE_TASKS else None)
+    if len(rows) > PAGE_TASKS:
+        return rows[:PAGE_TASKS], rows[PAGE_TASKS - 1].id
+    return rows, upto if tx.only(Head, "lock_head").tasks > upto else None
 
 
 def _like(query: str | None) -> str:
@@ -127,9 +153,8 @@ def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
 
 def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
     row = task.row
-    before = unfinished_dependencies(tx, task.id, task.id)[task.id]
     return TaskShown(
-        **_line(tx, task, before).model_dump(),
+        **_line(tx, task, unfinished_dependencies(tx, row)).model_dump(),
         detail=row.detail,
         created_at=rfc3339(row.created_at),
         due=None if row.due is None else rfc3339(row.due),
@@ -173,4 +198,10 @@ def _at(name: str | None) -> str | None:
     return None if name is None else f"@{name}"
 
 
-READ_BOARD = Read("read_board", ReadBoard, read_board, is_small=lambda a: a.task is not None)
+READ_BOARD = Read(
+    "read_board",
+    ReadBoard,
+    read_board,
+    is_small=lambda arguments: arguments.query is None,
+    narrow="Leave query out, or read one task by its id.",
+)

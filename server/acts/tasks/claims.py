@@ -22,9 +22,17 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.store.rows.capabilities import CapabilityRow
+from teamroom.server.store.rows.tasks import OpenTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 OVERDUE_LOOKED_AT = 20
+
+OPEN_LOOKED_AT = 100
+"""How many open tasks with the same first need are examined, the best first. Another is claimed by its id."""
+
+NOBODY = 0
+"""What an unassigned task is assigned to, in the index of open tasks."""
 
 
 class ClaimTask(Arguments):
@@ -54,6 +62,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         if last is not None:
             task = find_task(tx, last)
             return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
+        require_below_wip_cap(tx, caller, "")
     task = find_current(tx, _best(tx, caller) if arguments.task is None else arguments.task)
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
         return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
@@ -90,19 +99,11 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
 
 
 def _best(tx: Writing, caller: Caller) -> int:
-    best = tx.value(int, "best_open_task", member=caller.member, now=tx.now, trust=tx.policy.trust)
+    """The best open task that the caller can do, else one whose holder lost it. Raises Refusal `not_found`."""
+    best = _best_open(tx, caller.member, caller.member) or _best_open(tx, caller.member, NOBODY)
     if best is not None:
         return best
-    settings = tx.settings
-    for id_ in tx.column(
-        int,
-        "perhaps_overdue",
-        member=caller.member,
-        now=tx.now,
-        grace=settings.lease_grace_seconds,
-        paused_before=tx.now - settings.paused_overdue_seconds,
-        limit=OVERDUE_LOOKED_AT,
-    ):
+    for id_ in _perhaps_lost(tx, caller.member):
         task = find_task(tx, id_)
         try:
             check_free(tx, caller, task)
@@ -110,7 +111,7 @@ def _best(tx: Writing, caller: Caller) -> int:
         except Refusal:
             continue
         return task.id
-    beyond = tx.value(int, "first_open_task", member=caller.member)
+    beyond = _first_open(tx, caller.member) or _first_open(tx, NOBODY)
     lacks = {} if beyond is None else find_missing_capabilities(tx, caller.member, needs_of(tx, beyond))
     needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
@@ -118,6 +119,46 @@ def _best(tx: Writing, caller: Caller) -> int:
         f"No open task matches your capabilities{needed}.",
         "Call wait_for_wake to wait for work, or read_board to see what the tasks need and who holds them.",
     )
+
+
+def _best_open(tx: Reading, member: int, assigned: int) -> int | None:
+    """The best open task that a member can do, of those assigned to it or to nobody.
+
+    An index has the tasks by their first need: first those that need nothing, then each capability of the member.
+    """
+    needs = ["", *(row.capability for row in tx.all(CapabilityRow, "capabilities", member=member))]
+    found = []
+    for need in needs:
+        best = tx.one(
+            OpenTask,
+            "best_open_task",
+            member=member,
+            assigned=assigned,
+            first_need=need,
+            now=tx.now,
+            trust=tx.policy.trust,
+            looked_at=OPEN_LOOKED_AT,
+        )
+        if best is not None:
+            found.append((-best.priority, best.due, best.id))
+    return min(found)[-1] if found else None
+
+
+def _first_open(tx: Reading, assigned: int) -> int | None:
+    return tx.value(int, "first_open_task", assigned=assigned, looked_at=OPEN_LOOKED_AT)
+
+
+def _perhaps_lost(tx: Reading, member: int) -> list[int]:
+    """Claimed tasks of others that may be free to claim, those of the highest priority first."""
+    settings = tx.settings
+    about = {"member": member, "limit": OVERDUE_LOOKED_AT}
+    paused_before = tx.now - settings.paused_overdue_seconds
+    found = [
+        *tx.column(int, "perhaps_overdue", before=tx.now - settings.lease_grace_seconds, **about),
+        *tx.column(int, "held_by_paused", paused_before=paused_before, **about),
+    ]
+    rows = [tx.only(TaskRow, "task", id=id_) for id_ in dict.fromkeys(found)]
+    return [row.id for row in sorted(rows, key=lambda row: (-row.priority, row.id))]
 
 
 def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
@@ -156,7 +197,7 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
 
 
 def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
-    waits_for = unfinished_dependencies(tx, task.id, task.id)[task.id]
+    waits_for = unfinished_dependencies(tx, task.row)
     if waits_for:
         raise Refusal(
             "conflict",

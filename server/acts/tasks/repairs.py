@@ -142,7 +142,7 @@ def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> No
     if caller.role not in STOPPERS and tx.one(RepairedMember, "is_repair", task=task) is not None:
         raise Refusal(
             "not_allowed",
-            f"{subject} is a repair; only watchdogs, operators and room owners claim it.",
+            f"{subject} is a repair; only watchdogs, operators and room owners can claim it.",
             "Claim another: claim_task without a task.",
             subject=subject,
         )
@@ -252,7 +252,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
 def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
     """Order an existing repair, and wake the watchdogs of the runtime; returns the log entry's number."""
     task = task_name(id_)
-    line = one_line(f"{task}, the repair of @{name}, is ordered: {found}")
+    line = one_line(f"{task}, the repair of @{name}, was ordered: {found}")
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
     seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)
     add_entry(tx, id_, caller, "ordered", found)

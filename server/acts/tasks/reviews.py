@@ -198,9 +198,7 @@ def _require_reviewer(tx: Reading, caller: Caller, task: StoredTask) -> None:
         raise Refusal(
             "self_review",
             "You cannot review your own work.",
-            f"Wait for the review of @{row.reviewer_name}."
-            if row.reviewer_name
-            else "Ask another member to review it.",
+            f"Wait for @{row.reviewer_name} to review it." if row.reviewer_name else "Ask another member to review it.",
             subject=task.name,
         )
     due = reviewer_now(tx, as_review(row))

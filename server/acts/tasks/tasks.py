@@ -20,8 +20,9 @@ from teamroom.server.acts.act import (
     author,
     from_now,
 )
+from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
-from teamroom.server.facts.ids import TaskNumber, offer_name, task_name
+from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
@@ -30,15 +31,14 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
-from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.tasks import FreedTask, TaskRow
+from teamroom.server.store.rows.tasks import FreedTask
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
-DEPENDENCIES = 50
 FREED_NOTIFIED = 50
 
 Title = Annotated[Line, Field(min_length=1)]
@@ -132,7 +132,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     task_changed(tx, id_)
     for need in arguments.needs or ():
         tx.run("add_need", task=id_, need=need)
-    _set_dependencies(tx, id_, arguments.depends_on or [])
+    set_dependencies(tx, id_, arguments.depends_on or [])
     add_entry(tx, id_, caller, "created", arguments.title)
     if assigned is not None:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
@@ -327,7 +327,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
             tx.run("add_need", task=task.id, need=need)
     if changes.depends_on is not None:
         tx.run("drop_dependencies", task=task.id)
-        _set_dependencies(tx, task.id, changes.depends_on)
+        set_dependencies(tx, task.id, changes.depends_on)
 
 
 def _snooze(tx: Writing, arguments: UpdateTask) -> float:
@@ -367,20 +367,6 @@ def _is_in_charge(caller: Caller, task: StoredTask) -> bool:
     """Whether the caller needs no fence: creator, its owner, the holder's owner, operators and room owners (TSK4)."""
     people = (task.row.creator, task.row.creator_owner, task.row.holder_owner)
     return caller.is_operator or caller.member in people
-
-
-def _set_dependencies(tx: Writing, task: int, others: list[TaskNumber]) -> None:
-    for other in dict.fromkeys(others):
-        name = task_name(other)
-        if tx.one(TaskRow, "task", id=other) is None:
-            raise not_found("task", name, "Call read_board to see the ids of the tasks.")
-        if other == task or tx.value(int, "depends_on", task=other, other=task) is not None:
-            raise Refusal(
-                "invalid",
-                f"{task_name(task)} and {name} would wait for each other.",
-                "Leave one of the two out of depends_on.",
-            )
-        tx.run("add_dependency", task=task, needs_task=other)
 
 
 CREATE_TASK = Act("create_task", CreateTask, Created, create_task, repeats=True)

@@ -1,6 +1,6 @@
--- The room as it first opens. Times are seconds since 1970-01-01 UTC; ids of members, tasks, messages
--- and offers come from the head row, as log numbers do. `integer primary key` makes a number SQLite's own
--- row id, which saves an index; PostgreSQL, whose integer has 32 bits, reads `bigint primary key` for it.
+-- The room as it first opens. Times are seconds since 1970-01-01 UTC. Log numbers, and the ids of members, tasks,
+-- messages and offers, come from the head row. `integer primary key` is SQLite's own row id, which saves an index. In
+-- PostgreSQL, whose integers have 32 bits, it is `bigint primary key`.
 
 -- The head: the one row that every write transaction locks first.
 create table head (
@@ -28,7 +28,7 @@ create table member (
     acknowledged bigint not null
 );
 
--- What is known of a member's presence: written at most once in a few seconds.
+-- What is known about a member's presence. It is written at most once every few seconds.
 create table presence (
     member integer primary key references member (id),
     last_call_at double precision,
@@ -61,7 +61,7 @@ create table standing (
     primary key (scope, target)
 );
 
--- Every pause there was: a lease stands still while one of them covers its holder.
+-- Every pause so far. A lease is stopped while one of them covers its holder.
 create table pause (
     scope text not null,
     target bigint not null,
@@ -70,7 +70,7 @@ create table pause (
     primary key (scope, target, since)
 );
 
--- The log. What can be redacted (summary, detail) is hashed under a salt that goes with it.
+-- The log. The content (summary, detail) is hashed with a salt, and both are deleted when it is redacted.
 create table log (
     seq integer primary key,
     epoch bigint not null,
@@ -176,7 +176,7 @@ create table task_entry (
     primary key (task, seq, kind)
 );
 
--- Judgements of completions: each member's share of upheld claims comes from here.
+-- Reviews of completions. Each member's share of upheld completions is computed from them.
 create table verdict (
     task bigint not null references task (id),
     seq bigint not null,
@@ -216,7 +216,7 @@ create table capability (
 );
 create index capability_name on capability (capability, member);
 
--- What a member asked for and was answered, so that a repeat gets the first result.
+-- Calls of a member with their replies, so that a repeated call gets the first reply.
 create table request (
     member bigint not null references member (id),
     key text not null,
@@ -229,7 +229,7 @@ create table request (
 );
 create index request_until on request (until);
 
--- Equal refusals are counted here and closed by one entry of the log.
+-- Equal refusals are counted here, until one log entry records the count.
 create table refusal (
     member bigint not null references member (id),
     act text not null,

@@ -1,7 +1,7 @@
--- Capabilities that are proven or attested for a while, what was planted to prove them, and the room's policy.
+-- Capabilities that are proven or attested for a time, the values planted to prove them, and the room's policy.
 
--- What a member says it reaches, and what else is known of that. Each fact has its own times; the state that
--- is shown is computed from them. What was withdrawn stays only as long as somebody else's word hangs on it.
+-- The capabilities that a member declares, and what else is known about them. Each fact has its own times, and the
+-- state is computed from them. A withdrawn capability stays only if it failed or another member attested it.
 drop index capability_name;
 alter table capability rename to capability_before;
 create table capability (
@@ -23,7 +23,7 @@ select member, capability, since from capability_before;
 drop table capability_before;
 create index capability_name on capability (capability, member);
 
--- The value that stands where a capability stands. Nobody is ever shown it again.
+-- The value planted where a capability can be reached. It is never shown again.
 create table plant (
     capability text primary key,
     value text not null,
@@ -33,7 +33,7 @@ create table plant (
     planted_at double precision not null
 );
 
--- What a member is asked at the moment: each nonce is for one member, one capability and one answer.
+-- Open probes. Each nonce is for one member, one capability and one answer.
 create table probe (
     member bigint not null references member (id),
     capability text not null,
@@ -42,8 +42,8 @@ create table probe (
     primary key (member, capability)
 );
 
--- The named subset of the settings that stands in the room, as one JSON object; what it does not name, the
--- settings decide. A row that is missing, or a document that cannot be read, denies.
+-- The policy, as one JSON object. The settings decide everything that it does not name. If the row is missing, or the
+-- document cannot be read, the room denies.
 create table policy (
     id integer primary key check (id = 1),
     document text not null

@@ -1,2 +1,2 @@
--- What a restored room has to know: in which epoch a member last checked in, since older cursors are void.
+-- What a restored room must know: the epoch of each member's last check-in, because older cursors are void.
 alter table member add column epoch bigint not null default 1;

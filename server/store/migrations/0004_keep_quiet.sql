@@ -1,6 +1,6 @@
--- What keeps the room quiet: budgets, folding, and how far two agents have come in answering each other.
+-- What keeps the room quiet: budgets, folding, and how many turns two agents have taken in answering each other.
 
--- A wake knows when it was caused, and whether it was beyond what one sender may wake a member with in a while.
+-- When a wake was caused, and whether its sender had used up its share of the member's wakes.
 alter table wake add column at double precision not null default 0;
 alter table wake add column folded integer not null default 0;
 update wake set at = coalesce((select log.at from log where log.seq = wake.seq), 0);
@@ -10,8 +10,8 @@ create index wake_sender on wake (member, sender, seq) where folded = 0;
 alter table message add column folded integer not null default 0;
 create index message_spent on message (author, kind, id) where folded = 0;
 
--- The author stands beside each addressee, with the turn that the message was between these two agents; it is 0
--- where a person wrote it or is addressed.
+-- Each addressee has the message's author, and the turn that the message is between these two agents. The turn is 0 if
+-- either is a person.
 alter table addressee add column author bigint not null default 0;
 alter table addressee add column turn bigint not null default 0;
 update addressee set author = (select message.author from message where message.id = addressee.message);

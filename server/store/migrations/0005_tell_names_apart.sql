@@ -1,4 +1,4 @@
--- How each name is drawn, so that one that looks like another's is found at once. Names that look alike already stay.
+-- The skeleton of each name, so that a name that looks like another is found by index. Existing names stay as they are.
 alter table member add column looks text not null default '';
 
 update member

@@ -1,8 +1,8 @@
--- What the room does by itself: what will be due, the reminders that came of it, and members it worries about.
+-- The supervisor: its timers, the reminders that it decided, and the members that it suspects.
 
--- What will be due, each thing once: `rule` says what, `subject` and `member` about what and whom. A tick reads
--- the rows whose time has come, so that it costs the same however much there is. `span` is the interval that the
--- rule counts in, `slot` how many of its times are behind it, `counted` how many of those went toward the cap.
+-- Timers: `rule` is the duty, `subject` and `member` what it is about. A tick reads only the rows that are due, so its
+-- cost does not depend on how many there are. `span` is the first delay, `slot` the last slot that was decided, and
+-- `counted` the number of reminders that count toward the cap.
 create table due (
     rule text not null check (rule in ('presence', 'lease', 'task', 'ask', 'offer', 'review', 'proof')),
     subject bigint not null,
@@ -19,7 +19,7 @@ create table due (
 create index due_at on due (at);
 create index due_member on due (member, rule);
 
--- The ledger: each slot of a thing that is due is decided once, with its reason.
+-- The decision about each slot of a reminder, with its reason. Each slot is decided once.
 create table reminder (
     rule text not null,
     subject bigint not null,
@@ -35,7 +35,7 @@ create table reminder (
 create index reminder_member on reminder (member, at);
 create index reminder_sent on reminder (at) where outcome = 'sent';
 
--- A member that is silent, or does not answer: what the room asked it, and what would be right.
+-- A member that is silent or does not answer: the challenge that it was sent, and the expected answer.
 create table trouble (
     member integer primary key references member (id),
     verdict text not null check (verdict in ('suspect', 'zombie', 'gone')),
@@ -49,13 +49,13 @@ create table trouble (
     repair bigint
 );
 
--- Since when a member has called without a gap, when it was last known to listen, and when it last answered for itself.
+-- Since when a member has called without a gap, when it last listened, and when it last cleared a suspicion itself.
 alter table presence add column connected_since double precision;
 alter table presence add column connected_at double precision;
 alter table presence add column evidence_at double precision;
 update presence set connected_since = last_call_at;
 
--- Who runs the room's own loop. Each term has a fence; only the newest one's acts count.
+-- Which server supervises the room. Each lease has a fence, and only acts with the newest fence count.
 create table supervisor (
     id integer primary key check (id = 1),
     holder text not null,
@@ -64,7 +64,7 @@ create table supervisor (
 );
 insert into supervisor (id, holder, fence, until) values (1, '', 0, 0);
 
--- What is due of what a room already holds: each is looked at once the room runs, and put off from there.
+-- Timers for what an existing room already contains. The supervisor checks each when the room runs, and postpones it.
 insert into due (rule, subject, member, at, since, span)
 select 'presence', member.id, member.id, 0, presence.last_call_at, 0
 from member

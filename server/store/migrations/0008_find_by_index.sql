@@ -1,7 +1,7 @@
--- What the supervisor asks of a member is found by an index, however much the room holds.
+-- Indexes for the supervisor's queries about a member, so that their cost does not depend on the size of the room.
 
--- Who needs what, by what is needed: a repair that goes on is not asked for twice.
+-- Tasks by what they need: a repair that is open is not requested twice.
 create index need_capability on need (need, task);
 
--- A member's own messages: what a challenge is about.
+-- A member's own messages, which challenges are about.
 create index message_author on message (author, id);

@@ -1,7 +1,7 @@
--- What people are told outside the room: what they are to be told of, and the letters that tell it. No address of
--- anybody stands here, and no text: a letter is written from what the log and the wakes say when it is sent.
+-- Notices to people outside the room, and the letters that carry them. They contain no address and no text: a letter is
+-- written from the log and the wakes when it is sent.
 
--- Letters and digests fall due like everything else; the list of rules is part of the table.
+-- Letters and digests have timers too. The list of rules is part of the table.
 alter table due rename to due_before;
 create table due (
     rule text not null check (
@@ -25,8 +25,8 @@ drop table due_before;
 create index due_at on due (at);
 create index due_member on due (member, rule);
 
--- A matter that a person is to be told of: the entry of the log, the reason of the wake that came with it, or the act
--- itself. `letter` is 0 until one is written. A notice goes once it was told everywhere, or is not to be told any more.
+-- A notice to a person: its log entry, and the reason of the wake that came with it, or else the act. `letter` is 0
+-- until a letter is written. A notice is deleted once no delivery of its letter is pending.
 create table notice (
     member bigint not null references member (id),
     seq bigint not null,
@@ -38,8 +38,8 @@ create table notice (
 );
 create index notice_letter on notice (member, letter, seq);
 
--- A letter on its way by one channel of a person: the number of the channel in the settings, never its address. `upto`
--- is the end of the log when it was written, or the entry that a test comes from; `said`: its failure has an entry.
+-- A letter on one channel of a person: the number of the channel in the settings, never its address. `upto` is the end
+-- of the log when it was written, or the entry of a test letter. `said` is 1 if its failure is in the log.
 create table delivery (
     letter bigint not null,
     channel integer not null,

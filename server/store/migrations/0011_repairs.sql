@@ -1,5 +1,5 @@
--- Repairs: a task each, the newest of a member being the one that counts. What stood beside a trouble moves here,
--- because a watchdog may find a dead runtime before the room is troubled by it.
+-- Repairs: each is a task, and the newest one of a member counts. They move here from the suspicions, because a
+-- watchdog may find a dead runtime before the room suspects its member.
 create table repair (
     task bigint primary key references task (id),
     member integer not null references member (id)
@@ -11,5 +11,5 @@ select repair, member from trouble where repair is not null;
 
 alter table trouble drop column repair;
 
--- What goes on is found by its member now.
+-- An open repair is now found by its member.
 drop index need_capability;

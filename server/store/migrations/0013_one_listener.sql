@@ -1,5 +1,5 @@
--- The one live listener of each agent. The fence rises with each change of hands, and a poll of the same listener writes
--- nothing. `listener` is the name that the listener gives itself, `began_at` when it began.
+-- The one live listener of each agent. The fence rises when the listener changes, and a poll of the same listener
+-- writes nothing. `listener` is the name that the listener gives itself; `began_at` is when it began.
 create table listener (
     member integer primary key references member (id),
     fence bigint not null,

@@ -1,4 +1,4 @@
--- The code has the list of rules (`facts/owed.py`), so that a new reminder rule needs no migration.
+-- The list of rules is in the code (`facts/owed.py`), so that a new reminder rule needs no migration.
 alter table due rename to due_before;
 create table due (
     rule text not null,

@@ -1,1 +1,1 @@
-"""What the statements return: one file of row types for each file of statements in `store/sql`."""
+"""The row types that statements return: one file for each file of statements in `store/sql`."""

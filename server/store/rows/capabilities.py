@@ -1,4 +1,4 @@
-"""What is read of capabilities, plants and probes."""
+"""Row types of capabilities, plants and probes."""
 
 from typing import NamedTuple
 

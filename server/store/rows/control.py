@@ -1,4 +1,4 @@
-"""What is read of standing, pauses, counted refusals and remembered requests."""
+"""Row types of standing, pauses, counted refusals and remembered requests."""
 
 from typing import NamedTuple
 

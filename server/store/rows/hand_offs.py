@@ -1,4 +1,4 @@
-"""What is read of offers."""
+"""Row types of offers."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of the head row."""
+"""Row types of the head row."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of listeners."""
+"""Row types of listeners."""
 
 from typing import NamedTuple
 

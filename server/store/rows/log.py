@@ -1,4 +1,4 @@
-"""What is read of the log and of wakes."""
+"""Row types of the log and of wakes."""
 
 from typing import NamedTuple
 

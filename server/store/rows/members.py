@@ -1,4 +1,4 @@
-"""What is read of members, tokens and presence."""
+"""Row types of members, tokens and presence."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of messages."""
+"""Row types of messages."""
 
 from typing import NamedTuple
 

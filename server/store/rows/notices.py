@@ -1,4 +1,4 @@
-"""What is read of notices, letters and deliveries."""
+"""Row types of notices, letters and deliveries."""
 
 from typing import NamedTuple
 

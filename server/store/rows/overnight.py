@@ -1,4 +1,4 @@
-"""What is read for the overnight screen."""
+"""Row types of the overnight screen."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of the policy."""
+"""Row types of the policy."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read to redact content."""
+"""Row types of entries to redact."""
 
 from typing import NamedTuple
 

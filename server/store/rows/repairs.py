@@ -1,4 +1,4 @@
-"""What is read of repairs."""
+"""Row types of repairs."""
 
 from typing import NamedTuple
 

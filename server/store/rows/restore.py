@@ -1,4 +1,4 @@
-"""What is read when a room is restored."""
+"""Row types of a restored room."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of reminders, suspicion and the supervisor's lease."""
+"""Row types of reminders, suspicion and the supervisor's lease."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is read of tasks."""
+"""Row types of tasks."""
 
 from typing import Literal, NamedTuple
 
@@ -35,6 +35,9 @@ class TaskRow(NamedTuple):
     summary: str
     evidence: str
     hops: int
+    waits: int
+    first_need: str
+    place: int
     creator_name: str
     creator_owner: int
     holder_name: str | None
@@ -58,15 +61,23 @@ class DependencyRow(NamedTuple):
     state: TaskState
 
 
-class UnfinishedDependency(NamedTuple):
-    """A task and an unfinished one that it depends on."""
+class TaskPlace(NamedTuple):
+    """A task's place in an order in which each task stands after those that it depends on."""
 
-    task: int
-    needs_task: int
+    id: int
+    place: int
+
+
+class OpenTask(NamedTuple):
+    """An open task. `due`: later than any time if it has none."""
+
+    id: int
+    priority: int
+    due: float
 
 
 class FreedTask(NamedTuple):
-    """A task that waited for one other task only."""
+    """A task that waits for no other task any longer."""
 
     id: int
     assigned: int | None

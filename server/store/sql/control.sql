@@ -24,16 +24,21 @@ insert into pause (scope, target, since, until) values (:scope, :target, :since,
 on conflict (scope, target, since) do update set until = :until
 
 -- name: end_pauses
-update pause set until = :now where scope = :scope and target = :target and (until is null or until > :now)
+update pause set until = :now where scope = :scope and target = :target and coalesce(until, 1e300) > :now
 
 -- name: pauses
 -- The pauses that affect a member's lease since some time. A person is bound by its own pauses only.
 select scope, since, until
 from pause
-where (until is null or until > :since)
-    and ((scope = 'member' and target = :member)
-        or (scope = 'owner' and target = :owner and target <> :member)
-        or (scope = 'room' and target = 0 and cast(:owner as bigint) <> :member))
+where scope = 'member' and target = :member and coalesce(until, 1e300) > :since
+union all
+select scope, since, until
+from pause
+where scope = 'owner' and target = :owner and target <> :member and coalesce(until, 1e300) > :since
+union all
+select scope, since, until
+from pause
+where scope = 'room' and target = 0 and cast(:owner as bigint) <> :member and coalesce(until, 1e300) > :since
 
 -- name: refusal
 select act, code, subject, first_at, seq, repeats from refusal

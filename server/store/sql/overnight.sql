@@ -237,7 +237,7 @@ limit :limit
 select count(*) as targets from standing
 where state = :state and (until is null or until > :now) and since > :since and since <= :upto
 
--- name: let_go
+-- name: resumed
 -- Members that were resumed or revived since a number, and may act now.
 select subject, count(*) as times, max(seq) as seq
 from log
@@ -254,7 +254,7 @@ group by subject
 order by 3 desc
 limit :limit
 
--- name: count_let_go
+-- name: count_resumed
 select count(distinct subject) as targets
 from log
 where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'

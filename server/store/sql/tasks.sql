@@ -3,10 +3,10 @@
 -- name: add_task
 insert into task (id, title, detail, priority, due, creator, created_at, changed_seq, state, assigned, holder, fence,
     claimed_at, touched_at, lease_from, lease_seconds, blocked_on, snooze_until, review, reviewer, completed_by,
-    completed_at, summary, evidence, hops)
+    completed_at, summary, evidence, hops, place)
 values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :assigned, null, 0,
     null, null, null, 0, '', null, :review, null, null,
-    null, '', '[]', 0)
+    null, '', '[]', 0, :id)
 
 -- name: task
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
@@ -25,7 +25,48 @@ left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
 where task.id = :id
 
--- name: board_page
+-- name: board_unfinished
+-- A page of the unfinished tasks, in order.
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where task.id > :after and task.state not in ('done', 'cancelled')
+order by task.id
+limit :limit
+
+-- name: board_in_state
+-- The same of the tasks in one state.
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where task.id > :after and task.state = :state
+order by task.id
+limit :limit
+
+-- name: board_all
+-- The same of all tasks.
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
@@ -41,12 +82,32 @@ left join member as answers on answers.id = completer.owner
 left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
 where task.id > :after
+order by task.id
+limit :limit
+
+-- name: board_matches
+-- The tasks of a range of numbers that contain some words. `state`: '' for unfinished ones.
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from task
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where task.id > :after and task.id <= :upto
     and case
         when cast(:state as text) = '' then task.state not in ('done', 'cancelled')
         when cast(:state as text) = 'all' then true
         else task.state = :state
     end
-    and (cast(:query as text) = '' or lower(task.title) like :query escape '\' or lower(task.detail) like :query escape '\')
+    and (lower(task.title) like :query escape '\' or lower(task.detail) like :query escape '\')
 order by task.id
 limit :limit
 
@@ -64,18 +125,18 @@ order by claimed_at desc
 limit 1
 
 -- name: best_open_task
--- The first open task that this member can do: its own assignments first, then by priority, due time and age.
--- A repair is claimed by its name only, by watchdogs.
-select task.id
-from task
-where task.state = 'open'
-    and not exists (select 1 from repair where repair.task = task.id)
-    and (task.assigned is null or task.assigned = :member)
-    and not exists (
-        select 1 from dependency
-        join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state not in ('done', 'cancelled')
-    )
+-- Among the open tasks that are assigned to a member, or to nobody (0), and whose first need is this: the first one that
+-- a member can do. Ordered by priority, due time and age; an index has them in that order. A repair is claimed by its
+-- name only, by watchdogs.
+select task.id, task.priority, task.due
+from (
+    select id, priority, coalesce(due, 1e300) as due
+    from task
+    where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned and first_need = :first_need
+    order by priority desc, coalesce(due, 1e300), id
+    limit :looked_at
+) as task
+where not exists (select 1 from repair where repair.task = task.id)
     and not exists (
         select 1 from need
         where need.task = task.id and not exists (
@@ -87,35 +148,40 @@ where task.state = 'open'
                     or (cast(:trust as text) = 'declared' and capability.failed_at is null))
         )
     )
-order by case when task.assigned = :member then 0 else 1 end, task.priority desc,
-    case when task.due is null then 1 else 0 end, task.due, task.id
+order by task.priority desc, task.due, task.id
 limit 1
 
 -- name: first_open_task
--- The first open task that this member could claim with the capabilities that the task needs.
+-- Among the same, the first one that a member could claim with the capabilities that it needs.
 select task.id
-from task
-where task.state = 'open'
-    and not exists (select 1 from repair where repair.task = task.id)
-    and (task.assigned is null or task.assigned = :member)
-    and not exists (
-        select 1 from dependency
-        join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state not in ('done', 'cancelled')
-    )
-order by case when task.assigned = :member then 0 else 1 end, task.priority desc,
-    case when task.due is null then 1 else 0 end, task.due, task.id
+from (
+    select id, priority, coalesce(due, 1e300) as due
+    from task
+    where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned
+    order by priority desc, coalesce(due, 1e300), id
+    limit :looked_at
+) as task
+where not exists (select 1 from repair where repair.task = task.id)
+order by task.priority desc, task.due, task.id
 limit 1
 
 -- name: perhaps_overdue
--- Claimed tasks whose lease may have expired. The caller takes each holder's pauses into account.
+-- Claimed tasks whose lease may have expired, the longest expired first. The caller takes each holder's pauses into
+-- account.
 select task.id
 from task
-join standing on standing.scope = 'member' and standing.target = task.holder
-where task.state = 'claimed' and task.holder <> :member
-    and (task.lease_from + task.lease_seconds + :grace <= :now
-        or (standing.state = 'paused' and standing.since <= :paused_before))
-order by task.priority desc, task.id
+where task.state = 'claimed' and task.lease_from + task.lease_seconds <= :before and task.holder <> :member
+order by task.lease_from + task.lease_seconds
+limit :limit
+
+-- name: held_by_paused
+-- Tasks of members that have been paused for long, the longest first.
+select task.id
+from standing
+join task on task.holder = standing.target and task.state = 'claimed'
+where standing.scope = 'member' and standing.state = 'paused' and standing.since <= :paused_before
+    and task.holder <> :member
+order by standing.since
 limit :limit
 
 -- name: claim
@@ -194,33 +260,43 @@ where dependency.task = :task
 order by dependency.needs_task
 
 -- name: unfinished_before
--- What the tasks of a range still wait for.
-select dependency.task, dependency.needs_task
+-- What a task still waits for.
+select dependency.needs_task
 from dependency
 join task as before on before.id = dependency.needs_task
-where dependency.task between :first and :last and before.state not in ('done', 'cancelled')
-order by dependency.task, dependency.needs_task
+where dependency.task = :task and before.state not in ('done', 'cancelled')
+order by dependency.needs_task
 
--- name: depends_on
--- Whether a task depends on another, directly or not. A dependency the other way would make a cycle.
-with recursive before (task) as (
-    select needs_task from dependency where task = :task
-    union
-    select dependency.needs_task from dependency join before on before.task = dependency.task
-)
-select 1 as found from before where task = :other
+-- name: task_place
+select id, place from task where id = :id
+
+-- name: needs_from
+-- The tasks that a task depends on, from a place in their order on.
+select before.id, before.place
+from dependency
+join task as before on before.id = dependency.needs_task
+where dependency.task = :task and before.place >= :place
+
+-- name: dependents_upto
+-- The tasks that depend on a task, up to a place in their order.
+select after.id, after.place
+from dependency
+join task as after on after.id = dependency.task
+where dependency.needs_task = :task and after.place <= :place
+limit :limit
+
+-- name: move_task
+update task set place = :place where id = :id
+
+-- name: count_dependents
+select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as some
 
 -- name: freed_by
--- Tasks whose only unfinished dependency is this one.
+-- Tasks that waited for this one only. It is finished already.
 select task.id, task.assigned, task.creator
 from dependency
 join task on task.id = dependency.task
-where dependency.needs_task = :task and task.state = 'open'
-    and not exists (
-        select 1 from dependency as other
-        join task as before on before.id = other.needs_task
-        where other.task = task.id and before.id <> :task and before.state not in ('done', 'cancelled')
-    )
+where dependency.needs_task = :task and task.state = 'open' and task.waits = 0
 order by task.id
 limit :limit
 
@@ -297,7 +373,7 @@ update task set reviewer = :reviewer, changed_seq = :seq where id = :id
 insert into verdict (task, seq, completer, reviewer, upheld) values (:task, :seq, :completer, :reviewer, :upheld)
 
 -- name: upheld_share
-select count(*) as reviewed, coalesce(sum(upheld), 0) as upheld from verdict where completer = :member
+select coalesce(sum(reviewed), 0) as reviewed, coalesce(sum(upheld), 0) as upheld from share where member = :member
 
 -- name: tasks_by_state
 select state, count(*) as tasks from task group by state

@@ -1,8 +1,9 @@
 """Commits acts: many in one transaction, each in a savepoint, on the one connection that writes.
 
-Acts that wait share a transaction and its one sync. The writer has the thread and answers the callers. If SQLite
-itself ends a batch (a full disk rolls back released savepoints too), each act runs again alone. On a full disk, the
-reserve is released, and only the acts that it is kept for run until there is space again.
+Acts that wait share a transaction and its one sync. The writer has the thread and answers the callers. The SELECTs of
+an act share a budget of steps; an act that needs more is undone alone, and refused. If SQLite itself ends a batch (a
+full disk rolls back released savepoints too), each act runs again alone. On a full disk, the reserve is released, and
+only the acts that it is kept for run until there is space again.
 """
 
 import asyncio
@@ -14,11 +15,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.store.engine import CHANGED, DamagedError, DiskFullError, Recover, Work
+from teamroom.server.store.engine import (
+    CHANGED,
+    ROOMS_TURN,
+    DamagedError,
+    DiskFullError,
+    Recover,
+    TooLargeError,
+    Turn,
+    Work,
+)
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
+from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.transaction import Context, Effects, Head, Writing
 
 log = logging.getLogger("teamroom.store")
@@ -26,13 +37,14 @@ log = logging.getLogger("teamroom.store")
 
 @dataclass(slots=True)
 class Job:
-    """An act on its way: what to run, what to run in its place if it raises, and what came of it."""
+    """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
 
     work: Work
     recover: Recover
     answer: asyncio.Future[tuple[Any, int]]
     """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
     when_full: bool = False
+    turn: Turn = ROOMS_TURN
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -54,6 +66,8 @@ class Committer:
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     connection: sqlite3.Connection
+    stepped: SteppedConnection
+    """The same connection, as acts use it."""
 
     def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
         self._path = path
@@ -79,6 +93,7 @@ class Committer:
         self.last = None if row is None else Head(**row)
         if self.vouched is not None and (self.last is None or not _is_at(self.last, self.vouched)):
             self.damage = CHANGED
+        self.stepped = SteppedConnection(self.connection, self.context.settings.act_steps)
         self._page_bytes = self._execute("page_size").fetchone()["page_size"]
 
     def close(self) -> None:
@@ -142,23 +157,32 @@ class Committer:
             self._recover(job, head, error)
 
     def attempt(self, job: Job, head: Head, work: Work) -> None:
-        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError."""
+        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
+
+        Raises TooLargeError if the SELECTs of the function take more steps than an act may; the batch goes on.
+        """
         before = head.copy()
         self._execute("savepoint")
-        tx = Writing(self.connection, self.context, head)
+        tx = Writing(self.stepped, self.context, head, self.stepped.lift_limit)
+        self.stepped.begin()
         try:
             job.result = work(tx)
         except sqlite3.IntegrityError as error:
             self._undo(head, before)
             raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
-        except sqlite3.Error:
-            raise
+        except sqlite3.Error as error:
+            if not self.stepped.has_ended(error):
+                raise
+            self._undo(head, before)
+            raise TooLargeError(f"it takes more than {self.context.settings.act_steps} steps of the database") from None
         except Exception:
             self._undo(head, before)
             raise
         except BaseException as error:  # a panic of compiled code must not end the thread
             self._undo(head, before)
             raise RuntimeError(f"an act broke off: {error!r}") from error
+        finally:
+            self.stepped.end()
         self._execute("release")
         job.effects, job.seq = tx.effects, head.seq
 
@@ -171,6 +195,9 @@ class Committer:
         self._execute("commit")
         self.last = head.copy()
         self.commits += 1
+        for job in batch:
+            if job.effects is not None and job.effects.journal:
+                self.context.write_down(job.effects)
         self.is_to_be_scrubbed |= any(job.effects is not None and job.effects.scrub for job in batch)
         if head != opened:
             self.committed = head.copy()
@@ -232,7 +259,7 @@ class Committer:
                 log.exception("the rollback failed")
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        """Whether an act that met a full disk has space now: the reserve was just released, and is kept for it."""
+        """Whether an act that met a full disk can run again: it may use the reserve, which was just released."""
         return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
     def _note_damage(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ LOCK_WAIT_SECONDS = 5.0
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
-    for name in ("write_ahead", "durable", "foreign_keys", "overwrite_what_goes", "no_checkpoint_by_itself"):
+    for name in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
         connection.execute(sqlite_statements()[name])
     return connection
 
@@ -24,7 +24,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Returns a connection that cannot write."""
     connection = _connect(path)
-    for name in ("only_reads", "no_checkpoint_by_itself"):
+    for name in ("only_reads", "no_automatic_checkpoint"):
         connection.execute(sqlite_statements()[name])
     return connection
 

@@ -9,11 +9,11 @@ pragma synchronous = full
 -- name: foreign_keys
 pragma foreign_keys = on
 
--- name: overwrite_what_goes
+-- name: overwrite_deleted
 -- Deleted content is overwritten, so that redacted content is not found in the file.
 pragma secure_delete = on
 
--- name: no_checkpoint_by_itself
+-- name: no_automatic_checkpoint
 pragma wal_autocheckpoint = 0
 
 -- name: only_reads

@@ -19,7 +19,7 @@ CHECK_SECONDS = 1.0
 STEPS = 10_000
 """Instructions of SQLite between two checks of the time."""
 
-INDEX_OF_WORDS = "fts5"
+SEARCH_INDEX = "fts5"
 """What SQLite reports about the search index is not damage, because the index can be rebuilt."""
 
 
@@ -68,5 +68,5 @@ def _bad_page(connection: sqlite3.Connection) -> str | None:
         if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise
         return None
-    faults = [line for line in found if line != "ok" and INDEX_OF_WORDS not in line.lower()]
+    faults = [line for line in found if line != "ok" and SEARCH_INDEX not in line.lower()]
     return " ".join(faults[0].split()) if faults else None

@@ -41,7 +41,7 @@ class Reserve:
             if self._is_whole() or self._allocate():
                 self.is_held = True
         except OSError as error:
-            log.warning("the reserve cannot be put aside: %s", error)
+            log.warning("the reserve cannot be allocated: %s", error)
         return self.is_held
 
     def give_up(self, why: str) -> bool:
@@ -49,13 +49,13 @@ class Reserve:
         if not self.is_held or not self.size:
             return False
         self.is_held = False
-        log.error("the disk is full (%s): only pause, kill and resume go on, on the reserve", why)
+        log.error("the disk is full (%s): only pause, resume, kill and revoke work, from the reserve", why)
         try:
             os.truncate(self._path, 0)
         except FileNotFoundError:
             pass
         except OSError:
-            log.exception("the reserve could not be given up")
+            log.exception("the reserve could not be released")
         return True
 
     def calls_for_a_checkpoint(self, growth: int) -> bool:

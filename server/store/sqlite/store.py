@@ -1,14 +1,24 @@
 """A room's store on SQLite: one writer, a few readers, and a connection for small reads on the event loop."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, DamagedError, Recover, StorageError, Vouch, Work
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    CarryOut,
+    DamagedError,
+    Recover,
+    StorageError,
+    TooLargeError,
+    Turn,
+    Vouch,
+    Work,
+)
 from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
 from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
@@ -17,10 +27,14 @@ from teamroom.server.store.sqlite.damage import find_damage
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.reserve import Reserve
+from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
 
 T = TypeVar("T")
+
+SMALL_READ_STEPS = 100_000
+"""Steps that a read takes on the event loop at most: a few milliseconds."""
 
 NEEDED_TO_READ: tuple[tuple[str, dict[str, Any]], ...] = (
     ("read_head", {}),
@@ -56,6 +70,7 @@ class SqliteStore:
         self.writer = make_writer(self.committer, context.settings, carry_out)
         self.readers = Readers(context)
         self._direct: sqlite3.Connection | None = None
+        self._stepped: SteppedConnection | None = None
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer and the readers; a damaged database is opened for reading only."""
@@ -81,6 +96,7 @@ class SqliteStore:
         self.writer.start()
         await self.readers.open(lambda: connect_reader(self.path))
         self._direct = connect_reader(self.path)
+        self._stepped = SteppedConnection(self._direct, SMALL_READ_STEPS)
 
     async def _open_to_read(self) -> None:
         """Open only what reads. Nothing is written, not even a checkpoint."""
@@ -93,6 +109,7 @@ class SqliteStore:
             if found["read_head"] is None:
                 raise DamagedError(f"{self.damage}, and what is left holds no room")
             await self.readers.open(lambda: open_to_read(self.path))
+            self._stepped = SteppedConnection(self._direct, SMALL_READ_STEPS)
         except sqlite3.Error as error:
             raise DamagedError(f"{self.damage}, and what is left cannot be read") from error
 
@@ -110,37 +127,60 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise as_storage_error(error) from error
 
-    async def write(self, work: Work, recover: Recover, when_full: bool = False) -> tuple[Any, int]:
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
         """Run an act on the writer's thread."""
-        return await self.writer.run(work, recover, when_full)
+        return await self.writer.run(work, recover, when_full, turn)
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool) -> T:
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot: a small one on the event loop, one that may scan on a reader's thread.
 
         A thread gives up the interpreter with every row it fetches, and waits to get it back. A page of
-        fifty rows costs three times as much there as on the event loop.
+        fifty rows costs three times as much there as on the event loop. A read that takes more than
+        `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
         """
-        statements, connection = self.context.statements, self._open_connection()
-        if not is_small:
+        connection = self._open_connection()
+        if is_small:
             try:
-                return await self.readers.run(work)
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
+                return self._in_snapshot(connection, work)
+            except TooLargeError:
+                pass
         try:
-            connection.execute(statements["begin_read"])
-            try:
-                return work(Reading(connection, self.context))
-            finally:
-                connection.execute(statements["rollback"])
+            return await self.readers.run(work, member)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read on the event loop itself, which costs less than the way to a thread and back."""
+        return self._on_loop(self._open_connection(), work)
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running."""
+        self.readers.end(members)
+
+    def _in_snapshot(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
+        statements = self.context.statements
         try:
-            return work(Reading(self._open_connection(), self.context))
+            connection.execute(statements["begin_read"], {})
+            try:
+                return self._on_loop(connection, work)
+            finally:
+                connection.execute(statements["rollback"], {})
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def _on_loop(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
+        """Run a read on the event loop, with a budget of steps. Raises TooLargeError, StorageError."""
+        connection.begin()
+        try:
+            return work(Reading(connection, self.context))
+        except sqlite3.Error as error:
+            if connection.has_ended(error):
+                raise TooLargeError(f"it takes more than {SMALL_READ_STEPS} steps of the database") from None
+            raise self._failed(error) from error
+        finally:
+            connection.end()
 
     def _failed(self, error: sqlite3.Error) -> StorageError:
         """The error of a failed read. Damage that a read meets stops the writer too."""
@@ -148,10 +188,10 @@ class SqliteStore:
             self.committer.damage = str(error)
         return as_storage_error(error)
 
-    def _open_connection(self) -> sqlite3.Connection:
-        if self._direct is None:
+    def _open_connection(self) -> SteppedConnection:
+        if self._stepped is None:
             raise StorageError("the store is closed")
-        return self._direct
+        return self._stepped
 
     @property
     def is_writing(self) -> bool:
@@ -184,7 +224,7 @@ class SqliteStore:
         await self.readers.close()
         if self._direct is not None:
             self._direct.close()
-            self._direct = None
+            self._direct = self._stepped = None
 
 
 def in_one_transaction(

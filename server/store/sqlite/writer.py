@@ -1,18 +1,21 @@
-"""The writer: one thread that commits acts in the order they come, and answers their callers.
+"""The writer: one thread that commits the acts of all members in turn, and answers their callers.
 
-An act runs from its first statement to its last on this thread, so a caller that leaves in the middle cannot leave half
-of it. Callers get their answers after the commit.
+An act runs from its first statement to its last on this thread, so no caller can leave half of an act behind. Callers
+get their answers after the commit. `server/store/line.py` decides which act is next.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
-from collections import deque
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, DamagedError, QueueFullError, Recover, Work
+from teamroom.server.store.engine import CarryOut, DamagedError, QueueFullError, Recover, Turn, Work
+from teamroom.server.store.line import Line
 from teamroom.server.store.sqlite.commit import Committer, Job
 
 log = logging.getLogger("teamroom.store")
@@ -25,58 +28,77 @@ IDLE_SECONDS = 1.0
 
 
 class Writer:
-    """Runs acts on its thread; see the module for how."""
+    """Runs acts on its thread."""
 
     def __init__(self, committer: Committer, settings: Settings, carry_out: CarryOut) -> None:
         self.committer = committer
-        self.waiting = 0
-        """How many acts wait to be committed."""
         self.is_stopping = False
         self._carry_out = carry_out
         self._queue_acts = settings.queue_acts
-        self._gathered: list[Job] = []
+        self.loop: asyncio.AbstractEventLoop
+        self._waiting: Counter[asyncio.AbstractEventLoop] = Counter()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
-        self._taken: deque[Job] = deque()
+        self._line: Line[Job] = Line(settings.batch_member_acts)
         self._is_told_to_stop = False
         self._thread = threading.Thread(target=self._serve, name="teamroom-writer", daemon=True)
         self._opened: queue.Queue[Exception | None] = queue.Queue(1)
 
     def start(self) -> None:
-        """Open the connection on its thread; raises what opening it raised."""
+        """Open the connection on its thread; raises what opening it raised. Effects are carried out on this loop."""
+        self.loop = asyncio.get_running_loop()
         self._thread.start()
         if (error := self._opened.get()) is not None:
             raise error
+
+    @property
+    def waiting(self) -> int:
+        """How many acts wait to be committed."""
+        return sum(list(self._waiting.values()))
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    async def run(self, work: Work, recover: Recover, when_full: bool) -> tuple[Any, int]:
+    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
         """Run one act, as `write` of the contract says. Raises QueueFullError, DamagedError, StorageError."""
-        if self.committer.damage is not None:
-            raise DamagedError(self.committer.damage)
-        if self.is_stopping or self.waiting >= self._queue_acts:
-            raise QueueFullError
-        self.waiting += 1
-        loop = asyncio.get_running_loop()
-        job = Job(work, recover, loop.create_future(), when_full)
-        if not self._gathered:
-            loop.call_soon(self._hand_over)
-        self._gathered.append(job)
+        job = self.take_in(asyncio.get_running_loop(), work, recover, when_full, turn)
+        if turn.overtakes:
+            self._queue.put([job])
+        else:
+            self._gather(job)
         return await job.answer
 
-    def _hand_over(self) -> None:
-        """Give the writer what came in one turn of the event loop: waking a thread costs more than an act."""
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
+    def take_in(
+        self, loop: asyncio.AbstractEventLoop, work: Work, recover: Recover, when_full: bool, turn: Turn
+    ) -> Job:
+        """Count one more act that waits, and whose caller is on this loop. Raises QueueFullError, DamagedError."""
+        if self.committer.damage is not None:
+            raise DamagedError(self.committer.damage)
+        if self.is_stopping or (self.waiting >= self._queue_acts and not turn.overtakes):
+            raise QueueFullError
+        self._waiting[loop] += 1
+        return Job(work, recover, loop.create_future(), when_full, turn)
+
+    def _gather(self, job: Job) -> None:
+        """Keep an act until the end of this turn of its event loop: waking a thread costs more than an act."""
+        loop = job.answer.get_loop()
+        gathered = self._gathered.setdefault(loop, [])
+        if not gathered:
+            loop.call_soon(self._hand_over, loop)
+        gathered.append(job)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if jobs := self._gathered.pop(loop, None):
+            self._queue.put(jobs)
 
     def stop(self) -> None:
         """Finish what waits, checkpoint, close. Blocks until done."""
         self.is_stopping = True
         if self._thread.is_alive():
-            self._hand_over()
+            for loop in list(self._gathered):
+                self._hand_over(loop)
             self._queue.put(None)
             self._thread.join()
 
@@ -91,8 +113,8 @@ class Writer:
             return
         self._opened.put(None)
         commits = 0
-        while not self._is_told_to_stop:
-            if (first := self._next_job(IDLE_SECONDS)) is not None:
+        while self._line or not self._is_told_to_stop:
+            if (first := self._first_job()) is not None:
                 self.answer(committer.commit_batch(first, self._next_job))
                 commits += 1
             elif commits:
@@ -105,38 +127,55 @@ class Writer:
                 committer.scrub()
         committer.close()
 
-    def _next_job(self, seconds: float = 0) -> Job | None:
-        """The next act, if one comes within some seconds."""
-        if not self._taken:
-            try:
-                jobs = self._queue.get(timeout=seconds)
-            except queue.Empty:
-                return None
-            if jobs is None:
-                self._is_told_to_stop = True
-                return None
-            self._taken.extend(jobs)
-        return self._taken.popleft()
+    def _first_job(self) -> Job | None:
+        """The act that begins a batch, if one comes within `IDLE_SECONDS`."""
+        self._let_in(0 if self._line else IDLE_SECONDS)
+        return self._line.first()
+
+    def _next_job(self) -> Job | None:
+        """The next act of a batch, if one waits."""
+        self._let_in(0)
+        return self._line.next()
+
+    def _let_in(self, seconds: float) -> None:
+        """Let those that came stand in line, after waiting for the first of them."""
+        with contextlib.suppress(queue.Empty):
+            while not self._is_told_to_stop:
+                jobs = self._queue.get(timeout=seconds) if seconds else self._queue.get_nowait()
+                if jobs is None:
+                    self._is_told_to_stop = True
+                else:
+                    self._line.add(jobs)
+                seconds = 0
 
     def answer(self, batch: list[Job]) -> None:
-        """Let the event loop answer these acts, with one call into it."""
-        try:
-            batch[0].answer.get_loop().call_soon_threadsafe(self.answer_now, batch)
-        except RuntimeError:
-            log.warning("the event loop closed before %d acts were answered", len(batch))
+        """Let the event loops answer these acts, with one call into each."""
+        self._call(self.loop, self.answer_now, batch)
+        for loop in {job.answer.get_loop() for job in batch} - {self.loop}:
+            self._call(loop, self._settle, loop, batch)
 
-    # on the event loop again
+    def _call(self, loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            log.warning("an event loop closed before its acts were answered")
+
+    # on the event loops again
 
     def answer_now(self, batch: list[Job]) -> None:
-        """Carry out what the acts caused, whether or not their callers are still there; then answer them."""
-        self.waiting -= len(batch)
+        """Carry out what the acts caused, even if their callers have left; then answer those of this loop."""
         for job in batch:
             if job.effects is not None:
                 try:
                     self._carry_out(job.effects)
                 except Exception:
                     log.exception("what an act caused could not be carried out; the act remains")
-        for job in batch:
+        self._settle(self.loop, batch)
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, batch: Iterable[Job]) -> None:
+        jobs = [job for job in batch if job.answer.get_loop() is loop]
+        self._waiting[loop] -= len(jobs)
+        for job in jobs:
             if job.answer.done():
                 continue
             if job.error is not None:

@@ -1,4 +1,4 @@
--- The index of words. It stores no text of its own: the texts stand in `message`, under the same id.
+-- The search index. It stores no texts itself: they are in `message`, under the same id.
 create virtual table message_text using fts5 (
     summary, text, content = 'message', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );

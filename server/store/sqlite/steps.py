@@ -1,0 +1,64 @@
+"""Counts the steps that SQLite takes for one act or read, and ends a SELECT that takes too many.
+
+Only a SELECT is ever ended: SQLite rolls a whole transaction back when a statement that writes is interrupted. Steps
+measure the work, never the machine: a crowded machine refuses nothing that an idle one carries out.
+"""
+
+import math
+import sqlite3
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+COUNTED_STEPS = 10_000
+"""SQLite reports every so many steps of a statement. An act may take this much more than its budget."""
+
+
+class SteppedConnection:
+    """A connection as a transaction uses it. Its SELECTs share a budget of steps from `begin` to `end`."""
+
+    def __init__(self, connection: sqlite3.Connection, budget: int) -> None:
+        self.connection = connection
+        self._budget = budget
+        self._left = math.inf
+        self._may_end = False
+        connection.set_progress_handler(self._count, COUNTED_STEPS)
+
+    def begin(self) -> None:
+        """An act or a read begins, with its whole budget."""
+        self._left = self._budget
+        self._may_end = True
+
+    def lift_limit(self) -> None:
+        """Let the rest of it take as many steps as it needs."""
+        self._left = math.inf
+
+    def end(self) -> None:
+        """It is over; nothing that follows counts."""
+        self._may_end = False
+
+    def has_ended(self, error: BaseException) -> bool:
+        """Whether a statement failed because the budget is spent."""
+        return self._left < 0 and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+
+    def execute(self, sql: str, parameters: Mapping[str, Any], /) -> sqlite3.Cursor:
+        """Run one statement; one that writes is never ended, and its steps do not count."""
+        if is_select(sql):
+            return self.connection.execute(sql, parameters)
+        may_end, self._may_end = self._may_end, False
+        try:
+            return self.connection.execute(sql, parameters)
+        finally:
+            self._may_end = may_end
+
+    def _count(self) -> bool:
+        if not self._may_end:
+            return False
+        self._left -= COUNTED_STEPS
+        return self._left < 0
+
+
+@cache
+def is_select(sql: str) -> bool:
+    """Whether a statement only reads."""
+    return sql.lstrip().lower().startswith(("select", "with"))
