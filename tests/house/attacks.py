@@ -71,8 +71,8 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder must have mode 0700; the log is chained, with a signed end outside the database; the room opens "
-        "read-only where they differ, and never seals what it did not write",
+        "the folder must have mode 0700; the log is chained, with a signed end outside the database; where they "
+        "differ, the room is read-only",
         {
             "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
             "test_seal": (
@@ -407,8 +407,8 @@ ATTACKS: dict[int, Attack] = {
     40: Attack(
         OPERATOR,
         "an old backup that brings a killed agent or a revoked token back",
-        "a restore starts a new epoch; a journal outside the database records who was stopped since; a laxer database "
-        "opens read-only; a backup needs the room's signature",
+        "a restore starts a new epoch and obeys a journal of stops; a laxer database opens read-only; backups are "
+        "signed",
         {
             "test_seal": ("a_database_laxer_than_the_journal_opens_read_only_and_says_what_differs",),
             "test_backups": (
