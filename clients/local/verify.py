@@ -129,10 +129,7 @@ def _seals(folder: Path, wait_seconds: float) -> Seals:
     give_up_at = time.monotonic() + wait_seconds
     while not (folder / SEAL).exists() and (folder / DATABASE).exists() and time.monotonic() < give_up_at:
         time.sleep(SEAL_PACE_SECONDS)
-    try:
-        seals = read_seals(folder)
-    except OSError as error:
-        raise Failure(f"The seal cannot be read: {error}.", "Put back a copy, then verify again.") from None
+    seals = read_seals(folder)
     if seals.is_unreadable:
         raise Failure(
             f"{folder / SEAL} contains no valid seal.", "The file was changed. Put back a copy, then verify again."

@@ -92,7 +92,7 @@ class Seals:
 
 
 def read_seals(folder: Path) -> Seals:
-    """Read the folder's seals. Raises OSError if a file that is there cannot be read."""
+    """Read the folder's seals."""
     text = _read(folder / SEAL)
     seal = None if text is None else parse_seal(text)
     pending = _read(folder / NEXT)
@@ -126,10 +126,13 @@ def parse_seal(text: str) -> Seal | None:
 
 
 def _read(path: Path) -> str | None:
+    """The text of a file, None where there is none. The text of one that cannot be read says so, and is no seal."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"{error.strerror}\n"
 
 
 class Sealer:

@@ -192,6 +192,16 @@ def removed(*names: str) -> Callable[[Place], None]:
     return make
 
 
+def folder_for(name: str) -> Callable[[Place], None]:
+    """Put something that cannot be read in the place of a file."""
+
+    def make(place: Place) -> None:
+        (place.folder / name).unlink()
+        (place.folder / name).mkdir()
+
+    return make
+
+
 def copied(*names: str, of: str = "earlier") -> Callable[[Place], None]:
     return lambda place: place.copy(getattr(place, of), *names)
 
@@ -298,6 +308,9 @@ KINDS: dict[str, Kind] = {
     "the seal emptied": mended(in_file(SEAL, lambda content: b"")),
     "the seal cut in half": mended(in_file(SEAL, lambda content: content[: len(content) // 2])),
     "the seal of bytes that are no text": mended(in_file(SEAL, lambda content: b"\xff\x00" * 40)),
+    "a folder in the place of the seal": stopped_only(folder_for(SEAL)),
+    "a folder in the place of the history": stopped_only(folder_for(HISTORY)),
+    "a folder in the place of the key": stopped_only(folder_for(KEY)),
     "another number in the seal": mended(in_seal(seq=3)),
     "another hash in the seal": mended(in_seal(hash="00" * 32)),
     "another time in the seal": mended(in_seal(at=lambda at: at - 86_400)),

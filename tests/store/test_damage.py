@@ -216,6 +216,26 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
             assert (await room.raw("GET", path)).status_code == 200
 
 
+def test_a_room_without_its_seal_says_how_to_restore_it_and_how_to_accept_it(folder: Path) -> None:
+    (folder / SEAL).unlink()
+    with up(folder) as running:
+        said = " ".join(running.said)
+        assert "read-only: seal.json is missing, although the log is not empty" in said
+        refused = shell(folder, "enroll", "tester")
+        assert "Refused (storage)" in refused.err
+    (_, restore, _, accept, _) = refused.err.split("`")
+    assert restore in said
+    assert accept in said
+    copy = shutil.copytree(folder, folder.with_name("copy"))
+    assert shell(folder, *shlex.split(restore)[1:-2]).code == 0
+    assert shell(copy, *shlex.split(accept)[1:-2]).code == 0
+    for mended in (folder, copy):
+        with up(mended):
+            assert shell(mended, "enroll", "tester").code == 0
+            assert "seal.json is missing" in shell(mended, "verify").out, "it stays named"
+            assert shell(mended, "verify").code == 0
+
+
 # ------------------------------------------------------------------ it cannot even be read
 
 
