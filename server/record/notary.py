@@ -77,6 +77,8 @@ class Notary:
         head = committed or self._head
         if head is not None and (stops or head.seq != self._sealed):
             self._try(lambda sealer: sealer.write(head, self._clock(), keep=stops), head.seq)
+        if stops and self._writes:
+            self._sealer = None  # a stop is one line, however often the room is closed
 
     def _note(self, found: str) -> None:
         self._try(lambda sealer: sealer.note(found, self._clock()), self._sealed)
