@@ -176,8 +176,9 @@ async def test_the_history_grows_by_a_line_an_hour_and_one_at_each_stop(tmp_path
     assert len(set(sizes)) == 3
     for lines in (4, 5):
         assert len((folder / HISTORY).read_bytes().splitlines()) == lines
-        async with opened(folder):
+        async with opened(folder) as again:
             pass
+        await again.close()
 
 
 async def test_a_line_that_a_crash_cut_off_does_not_count_and_the_next_takes_its_place(tmp_path: Path) -> None:
