@@ -35,15 +35,15 @@ from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
-from teamroom.server.record import seal as sealing
-from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
+from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.notary import Notary
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import AttachedStore, CarryOut, StorageError, Store
+from teamroom.server.store.engine import CHANGED, AttachedStore, CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners
@@ -95,21 +95,19 @@ class Room:
             listens=self.bus.is_open,
             write_down=self._write_down,
         )
+        self.notary = Notary(folder, self.clock, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
         self.rates = Rates(settings, steady)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder), self.rates)
+        self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
-        self._entropy = entropy
         self._made_at = 0.0
-        self._sealed = 0
-        self._seals = True
 
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
@@ -117,16 +115,17 @@ class Room:
         The caller must have locked the folder. A damaged room is opened for reading only: see `store.damage`.
         Raises StorageError, FolderError; nothing stays open then.
         """
-        self._key = sealing.read_key(self.folder, self._entropy)
-        await self.store.open(self._missed, self._back_up)
+        await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
             if (head := await self._read_head()) is None:
+                self.notary.begin_new()
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
                 head = await self._read_head()
             self._made_at = 0.0 if head is None else head.created_at
             if self.store.damage is None:
-                await self.store.look_up(self._bring_files_up)
+                await self.store.look_up(partial(journal.reconcile, self.folder))
+                self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
             return token
         except BaseException:
@@ -136,14 +135,26 @@ class Room:
     async def _read_head(self) -> ReadHead | None:
         return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
-    def _missed(self, head: ReadHead | None) -> str | None:
-        return sealing.missed(self.folder, self._key, head)
+    def remedy(self) -> str:
+        """What a person does about the room's damage: the commands."""
+        command = restore_command(self.folder)
+        if self.notary.contradiction is None and self.store.damage != CHANGED:
+            return command
+        return f"{command} {accept_command(self.folder)}"
+
+    def _upgrade(self) -> None:
+        """A verified backup of the room as the release before wrote it, and its first seal of this release.
+
+        Raises FolderError.
+        """
+        self._back_up()
+        self.notary.begin()
 
     def _back_up(self) -> None:
         """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
-            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
+            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent, True)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
@@ -151,17 +162,11 @@ class Room:
             ) from None
         logger.warning("the room is being upgraded to this release; the backup made before is at %s", made.path)
 
-    def _bring_files_up(self, tx: Reading) -> None:
-        """Update the journal from the database, and seal a room that is new, or was restored but not sealed."""
-        journal.reconcile(self.folder, tx)
-        head = tx.only(Head, "lock_head")
-        if sealing.epoch_of(self.folder) != head.epoch:
-            self._seal(head)
-
     def _make(self, tx: Writing, owner: str) -> str:
-        """Write the room's first entries. The owner's token is in its file before the commit, so it is never lost."""
+        """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        self.notary.prepare(tx.head)
         return token
 
     def mcp(self) -> Server[object]:
@@ -186,7 +191,7 @@ class Room:
         prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,
@@ -236,27 +241,14 @@ class Room:
         if self.store.is_writing:
             await self.deliverer.run()
 
-    def seal(self) -> None:
-        """Write the signed head now, if the log has moved since."""
-        head = self.store.committed
-        if head is None or head.seq == self._sealed:
-            return
-        try:
-            self._seal(head)
-            self._seals = True
-        except OSError as error:
-            if self._seals:
-                logger.error("the seal cannot be written (%s); the room keeps trying", error)
-            self._seals = False
-
-    def _seal(self, head: Head) -> None:
-        sealing.write(self.folder, self._key, head, self.clock())
-        self._sealed = head.seq
+    def seal(self, *, stops: bool = False) -> None:
+        """Write the signed head now, if the log has moved since; `stops`: the room stops."""
+        self.notary.seal(self.store.committed, self.store.damage, stops=stops)
 
     async def close(self) -> None:
         """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
         await self.store.close()
-        self.seal()
+        self.seal(stops=True)
 
 
 def _last_sign(tx: Reading) -> float:

@@ -93,7 +93,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
         token = await room.open(owner)
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
-            print(restore_command(room.folder), file=sys.stderr)
+            print(room.remedy(), file=sys.stderr)
         with contextlib.ExitStack() as announcing:
 
             def is_open() -> None:
