@@ -358,7 +358,7 @@ class WebOnSocket:
 
     def __init__(self, room: Room, store: AttachedStore) -> None:
         self._store = store
-        door = Door(store, room.clock, room.metrics, lambda: restore_command(room.folder), room.rates)
+        door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         self.connections = Connections(room.settings, Rejections(room.metrics))
         self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
         self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
