@@ -633,7 +633,7 @@ ATTACKS: dict[int, Attack] = {
     63: Attack(
         AGENT,
         "thousands of acts in the queue in front of the switch, or a full queue",
-        "the switch overtakes all waiting acts and is never refused as busy; members are served in turn; each has rates",
+        "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
