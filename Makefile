@@ -65,6 +65,7 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.supervisor_kills 2000
 	$(BIN)/python -m tests.campaigns.full_disks 50
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
+	$(BIN)/python -m tests.campaigns.forgeries 1
 
 wire: $(VENV)/.tests ## broken frames, clients that never read, a thousand connections and callers without a token, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.frames 1000000

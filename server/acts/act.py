@@ -104,11 +104,15 @@ class Arguments(BaseModel):
 
 
 class Reply(BaseModel):
-    """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it."""
+    """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it.
+
+    `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     receipt: int | None = None
+    head: str | None = None
     replayed: str | None = None
 
     def remembered(self) -> "Reply":

@@ -26,6 +26,7 @@ from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
+from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import (
@@ -205,6 +206,7 @@ class Door:
                 raise error
             if error.code not in UNRECORDED:
                 error.receipt = record_refusal(tx, caller, act.name, error)
+                error.head = log.head_of(tx)
                 if error.also is not None:
                     error.also(tx)
             return error
@@ -278,6 +280,7 @@ class Door:
 
         def record(tx: Writing) -> None:
             refusal.receipt = record_refusal(tx, caller, name, refusal)
+            refusal.head = log.head_of(tx)
 
         await self._write_after_read(caller, record)
 
@@ -409,6 +412,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None
+    if is_new:
+        reply.head = log.head_of(tx)
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
         clear_suspicion(tx, caller)
     return reply

@@ -4,7 +4,7 @@ Connections are counted: strangers, who have shown no valid token, together, and
 than may be open, the one that is idle longest is closed. So accepting never runs out of descriptors, and whoever floods
 loses only its own connections.
 
-A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
 cancelled. Only aborting the transport ends it.
 """
 
@@ -50,9 +50,9 @@ class Connection:
     transport: asyncio.Transport
     request: Request | None = None
     caller: Caller | None = None
-    """Who called on it last; None of a stranger."""
+    """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
-    """Whether the room is looking at a request of it, which takes the client nothing: it is not idle then."""
+    """Whether its request waits for the room and not for the client. It is not idle then."""
     when_lost: set[Callable[[], object]] = field(default_factory=set)
     """What is called once the connection is lost."""
     since: float = field(default_factory=time.monotonic)

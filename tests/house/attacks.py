@@ -71,8 +71,14 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder must have mode 0700; the log is chained, with a signed end outside the database",
+        "the folder must have mode 0700; the log is chained, with a signed end outside the database; where they "
+        "differ, the room is read-only",
         {
+            "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
+            "test_seal": (
+                "a_log_that_is_forged_while_the_room_is_open_is_never_sealed",
+                "a_forged_room_is_read_only_until_a_person_accepts_it_and_stays_named",
+            ),
             "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
             "test_verify_and_doctor": (
                 "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
@@ -375,8 +381,13 @@ ATTACKS: dict[int, Attack] = {
     38: Attack(
         OPERATOR,
         "an edited or truncated record",
-        "the chain, and its signed end outside the database",
+        "the chain, its signed end outside the database with a history, and heads that readers keep",
         {
+            "test_seal": (
+                "a_reader_with_a_head_and_the_public_key_checks_that_todays_log_continues_it",
+                "a_log_that_was_forged_and_sealed_with_the_key_differs_from_a_head_that_somebody_kept",
+                "what_was_forged_and_put_back_is_named_by_every_later_check",
+            ),
             "test_log": ("a_truncation_that_also_changed_the_head_is_found_by_the_seal",),
             "test_verify_and_doctor": ("a_seal_that_is_forged_or_invalid_is_found",),
         },
@@ -396,13 +407,17 @@ ATTACKS: dict[int, Attack] = {
     40: Attack(
         OPERATOR,
         "an old backup that brings a killed agent or a revoked token back",
-        "a restore starts a new epoch, and a journal outside the database records who was stopped since",
+        "a restore starts a new epoch and obeys a journal of stops; a laxer database opens read-only; backups are "
+        "signed",
         {
+            "test_seal": ("a_database_laxer_than_the_journal_opens_read_only_and_says_what_differs",),
             "test_backups": (
+                "a_backup_without_this_rooms_signature_is_restored_only_when_asked_and_then_revokes_every_token",
+                "without_the_journal_the_room_that_is_replaced_says_who_was_stopped",
                 "members_that_were_stopped_after_the_backup_stay_stopped",
                 "cursors_fences_and_offers_from_before_a_restore_are_void",
                 "a_restore_without_the_journal_must_be_requested",
-            )
+            ),
         },
     ),
     41: Attack(
@@ -613,6 +628,52 @@ ATTACKS: dict[int, Attack] = {
                 "a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait",
             ),
             "test_sizes": ("no_act_or_duty_takes_more_the_larger_the_room_is",),
+        },
+    ),
+    63: Attack(
+        AGENT,
+        "thousands of acts in the queue in front of the switch, or a full queue",
+        "the switch overtakes all waiting acts and is never refused as busy; members take turns; each has rates",
+        {
+            "test_engine_contract": (
+                "an_act_that_overtakes_is_next_however_many_acts_wait",
+                "members_are_served_in_turn_however_much_one_of_them_sent",
+            ),
+            "test_line": ("a_batch_holds_few_acts_of_one_member_and_ends_after_those_that_overtake",),
+            "test_rates": (
+                "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
+                "the_switch_has_no_rate_until_it_waits_like_other_acts",
+            ),
+        },
+    ),
+    64: Attack(
+        AGENT,
+        "so much traffic on the network that the owner cannot get in",
+        "the shell reaches the room over a socket in the data folder, which a separate thread serves",
+        {"test_own_socket": ("a_pause_over_the_socket_is_answered_while_the_networks_loop_stands_still",)},
+    ),
+    65: Attack(
+        AGENT,
+        "megabytes of texts, or endless wrong calls",
+        "each member writes so many bytes a day; after so many refused calls, further ones are refused at once",
+        {
+            "test_rates": (
+                "what_a_member_writes_in_a_day_is_bounded",
+                "an_agent_whose_calls_are_refused_too_often_is_refused_at_once",
+            )
+        },
+    ),
+    66: Attack(
+        STOPPED,
+        "calls that have an effect although they are refused or only half allowed",
+        "every effect of a call passes the same check in the same transaction, whoever is named as its author",
+        {
+            "test_stopped": (
+                "no_call_of_a_paused_member_has_an_effect",
+                "a_member_that_was_gone_is_not_back_before_its_pause_ends",
+                "what_a_read_writes_is_not_written_for_a_member_that_was_paused_meanwhile",
+                "a_listener_of_a_paused_member_replaces_none",
+            )
         },
     ),
 }

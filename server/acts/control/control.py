@@ -27,6 +27,9 @@ from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_PAUSE_SECONDS = 2_592_000
 
+STATE_AFTER = {"pause": "paused", "resume": "active", "kill": "killed"}
+"""The standing of the target after each act."""
+
 
 class Pause(Arguments):
     """Arguments of `pause`."""
@@ -278,14 +281,13 @@ def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: floa
     if changed != 1:
         raise RuntimeError(f"no standing is stored for {target.text}")
     standing_changed(tx, target.level, target.id)
-    name = "room" if target.member is None else target.member.name
-    tx.effects.journal.append(asdict(StandingChange(target.level, name, state, until, caller.role)))
 
 
 def _record(
     tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any]
 ) -> int:
-    return log.append(
+    """Leave the receipt of a change of standing, and a line in the journal that names its number."""
+    seq = log.append(
         tx,
         author(caller),
         act=act,
@@ -293,6 +295,10 @@ def _record(
         summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),
         detail={"reason": reason, **detail},
     )
+    name = "room" if target.member is None else target.member.name
+    change = StandingChange(target.level, name, STATE_AFTER[act], detail.get("until"), caller.role, seq)
+    tx.effects.journal.append(asdict(change))
+    return seq
 
 
 def _bound(tx: Reading, target: Target) -> Iterable[int]:

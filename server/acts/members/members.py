@@ -315,7 +315,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
         if member.kind == "agent":  # a killed member is not watched
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
-        tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role)))
+        tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role, tx.head.seq)))
         return f"revived @{name}"
     taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
     if taken and not arguments.rotate:

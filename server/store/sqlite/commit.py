@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.engine import (
+    CHANGED,
     ROOMS_TURN,
     DamagedError,
     DiskFullError,
@@ -24,6 +25,7 @@ from teamroom.server.store.engine import (
     Turn,
     Work,
 )
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
@@ -87,6 +89,10 @@ class Committer:
         """What is wrong with the database. Nothing is written to a damaged one."""
         self.commits = 0
         self.committed: Head | None = None
+        self.vouched: ReadHead | None = None
+        """The head that was vouched for before the database was opened to write."""
+        self.last: Head | None = None
+        """The head as this server last read or wrote it; None while there is none."""
         self.is_to_be_scrubbed = False
         self._is_tidy = self._is_merging = False
         self._scrub_from = 0.0
@@ -96,6 +102,10 @@ class Committer:
     def open(self) -> None:
         """Connect. Raises sqlite3.Error."""
         self.connection = connect_writer(self._path)
+        row = self._execute("lock_head").fetchone()
+        self.last = None if row is None else Head(**row)
+        if self.vouched is not None and (self.last is None or not _is_at(self.last, self.vouched)):
+            self.damage = CHANGED
         self.stepped = SteppedConnection(self.connection, self.context.settings.act_steps)
         self._page_bytes = self._execute("page_size").fetchone()["page_size"]
 
@@ -196,6 +206,7 @@ class Committer:
         if head != opened:
             self._execute("save_head", asdict(head))
         self._execute("commit")
+        self.last = head.copy()
         self.commits += 1
         for job in batch:
             if job.effects is not None and job.effects.journal:
@@ -266,7 +277,12 @@ class Committer:
         if self.damage is not None:
             raise DamagedError(self.damage)
         self._execute("begin_write")
-        return Head(**self._execute("lock_head").fetchone())
+        row = self._execute("lock_head").fetchone()
+        head = None if row is None else Head(**row)
+        if head is None or (self.last is not None and head != self.last):
+            self.damage = CHANGED
+            raise DamagedError(CHANGED)
+        return head
 
     def _recover(self, job: Job, head: Head, first: Exception) -> None:
         try:
@@ -306,3 +322,7 @@ class Committer:
 
     def _execute(self, name: str, parameters: dict[str, Any] | None = None) -> sqlite3.Cursor:
         return self.connection.execute(self._statements[name], parameters or {})
+
+
+def _is_at(head: Head, vouched: ReadHead) -> bool:
+    return (head.epoch, head.seq, head.hash) == (vouched.epoch, vouched.seq, vouched.hash)
