@@ -633,7 +633,11 @@ ATTACKS: dict[int, Attack] = {
     63: Attack(
         AGENT,
         "thousands of acts in the queue in front of the switch, or a full queue",
+<<<<<<< HEAD
         "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
+=======
+        "the switch overtakes all waiting acts and is never refused as busy; members take turns; each has rates",
+>>>>>>> help-d
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",

@@ -9,6 +9,12 @@ from teamroom.server.store.statements import SQLITE, missing_migrations, split_s
 OWN_MIGRATIONS = SQLITE / "migrations"
 """The part of a migration that only SQLite understands, in a file of the same name. It runs after the shared part."""
 
+SET_UP = (
+    *("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"),
+    "temporary_in_memory",
+)
+"""The statements that set up the connection that writes."""
+
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
 
@@ -16,7 +22,7 @@ LOCK_WAIT_SECONDS = 5.0
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
-    for name in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
+    for name in SET_UP:
         connection.execute(sqlite_statements()[name])
     return connection
 
