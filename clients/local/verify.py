@@ -13,6 +13,7 @@ from teamroom.clients.session.progress import Report, progress
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import Seal, Verification, Verifier
+from teamroom.server.record.rebuild import Rebuilt, plural
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading
@@ -47,8 +48,8 @@ class Verified:
 
 def verify(folder: Path, as_json: bool) -> int:
     """Verify the folder's log and print the result; returns the exit code. Raises Failure."""
-    with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
-        found = verified(folder, report)
+    with progress("Verifying", "Comparing", quiet_seconds=QUIET_SECONDS) as (report, compared):
+        found = verified(folder, report, compared=compared)
     _show(found, as_json)
     return 0 if found.good else FAILED
 
@@ -57,10 +58,14 @@ def verified(
     folder: Path,
     report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
+    compared: Report = lambda done, total: None,
 ) -> Verified:
-    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read."""
+    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read.
+
+    `report` gets the entries that were verified, `compared` the rows that were compared with what the log says.
+    """
     seal = _seal(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
-    verifier = Verifier(seal, _key(folder))
+    verifier = Verifier(seal, _key(folder), rows=Rebuilt(compared))
     verdict = None
     while verdict is None:
         with snapshot(folder) as tx:  # one snapshot per page, so that the server's checkpoints need not wait
@@ -115,6 +120,8 @@ def as_data(found: Verified) -> dict[str, Any]:
         "hash": verdict.hash,
         "first_bad": verdict.first_bad,
         "why": found.why,
+        "rebuilt": dict(verdict.rebuilt),
+        "not_rebuilt": list(verdict.not_rebuilt),
         "seal": None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)},
     }
 
@@ -129,6 +136,10 @@ def _show(found: Verified, as_json: bool) -> None:
         print(f"The {verdict.entries} entries before it verify. The entries after it are not proven.")
     else:
         print(f"{verdict.entries} entries verify.")
+        rows = ", ".join(plural(table, count) for table, count in verdict.rebuilt.items() if count)
+        print(f"rebuilt    {rows or 'nothing'}: as the log says")
+        for what in verdict.not_rebuilt:
+            print(f"not rebuilt  {what}")
     print(f"last hash  {verdict.hash}")
     if seal is None:
         print(f"seal       missing: {NO_SEAL}.")

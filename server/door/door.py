@@ -374,6 +374,7 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
         clear_suspicion(tx, caller)
+    tx.end()
     return reply
 
 

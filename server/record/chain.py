@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server import topics
+from teamroom.server.record import baseline
+from teamroom.server.record.rebuild import Rebuilt
+from teamroom.server.record.rows import ROWS, RowChange, as_detail, stored
 from teamroom.server.record.texts import StoredTexts
+from teamroom.server.store.logged import TABLES
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import EntryTime, LogEntry
 from teamroom.server.store.transaction import Reading, Writing
@@ -65,9 +69,9 @@ def append(
     salt = tx.entropy(SALT_BYTES).hex()
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
-    head.hash = entry_hash(
-        head.hash, (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome), digest
-    )
+    header = (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome)
+    tx.newest, tx.at_end = Newest(head.hash, header, salt, summary, detail or {}), end_act
+    head.hash = entry_hash(head.hash, header, digest)
     head.seq = seq
     tx.run(
         "append_entry",
@@ -87,6 +91,48 @@ def append(
     )
     tx.changed(topics.STREAM)
     return seq
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest entry of an act, which can be amended until the act ends: what its hash is made of."""
+
+    previous: str
+    header: tuple[Any, ...]
+    salt: str
+    summary: str
+    detail: Mapping[str, Any]
+
+
+def end_act(tx: Writing) -> None:
+    """Write into the newest entry of an act which rows the act changed, so that they can be rebuilt from the log.
+
+    Every act that has an entry ends with this, in its own transaction.
+    """
+    before, tx.before, tx.at_end = tx.before, {}, None
+    changes = []
+    for (table, key), row in before.items():
+        now = tx.logged_row(table, key)
+        if now != row:
+            was = None if row is None else stored(TABLES[table], row).mark
+            changes.append(RowChange(table, key, was, None if now is None else stored(TABLES[table], now)))
+    begun: dict[str, Any] = {}
+    if not baseline.has_begun(tx):
+        rows, begun = baseline.begin(tx, before)
+        changes += rows
+    if changes:
+        _amend(tx, {ROWS: as_detail(changes), **begun})
+
+
+def _amend(tx: Writing, more: Mapping[str, Any]) -> None:
+    """Add to the detail of the newest entry of an act."""
+    newest: Newest = tx.newest
+    detail = {**newest.detail, **more}
+    tx.newest = Newest(newest.previous, newest.header, newest.salt, newest.summary, detail)
+    text = canonical(detail)
+    digest = content_digest(newest.salt, newest.summary, text)
+    tx.head.hash = entry_hash(newest.previous, newest.header, digest)
+    tx.run("amend_entry", seq=tx.head.seq, detail=text, digest=digest, hash=tx.head.hash)
 
 
 def canonical(value: Mapping[str, Any]) -> str:
@@ -131,12 +177,17 @@ def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification found: how many entries are intact, and the number of the first one that is not, if any."""
+    """What a verification found: how many entries are intact, and the number of the first one that is not, if any.
+
+    `rebuilt`: how many rows of each table are as the log says. `not_rebuilt`: what cannot be rebuilt, in words.
+    """
 
     entries: int
     hash: str
     first_bad: int | None = None
     why: str = ""
+    rebuilt: Mapping[str, int] = field(default_factory=dict)
+    not_rebuilt: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -153,6 +204,7 @@ class Verifier:
     seq: int = 0
     hash: str = FIRST_HASH
     texts: StoredTexts = field(default_factory=StoredTexts)
+    rows: Rebuilt = field(default_factory=Rebuilt)
 
     def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verification | None:
         """Check the next `limit` entries. None: there is more to check."""
@@ -160,7 +212,7 @@ class Verifier:
         for entry in entries:
             if (why := self.fault_of(entry)) is not None:
                 return Verification(self.seq, self.hash, self.seq + 1, why)
-            if (wrong := self.texts.follow(tx, entry)) is not None:
+            if (wrong := self.texts.follow(tx, entry) or self.rows.follow(tx, entry)) is not None:
                 return Verification(self.seq, self.hash, wrong.seq, wrong.why)
             self.seq, self.hash = entry.seq, entry.hash
             if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
@@ -168,8 +220,8 @@ class Verifier:
         return None if len(entries) == limit else self.judge_end(tx)
 
     def unreadable(self, why: str) -> Verification:
-        """The result if the next entry, or the text that was being checked, cannot be read."""
-        if (at := self.texts.looked_at) is not None:
+        """The result if the next entry, or the text or row that was being checked, cannot be read."""
+        if (at := self.texts.looked_at or self.rows.looked_at) is not None:
             return Verification(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
         return Verification(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
 
@@ -196,14 +248,15 @@ class Verifier:
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
             return Verification(self.seq, self.hash, bad, f"the head row says that the log ends at {head.seq}")
-        if (wrong := self.texts.changed_task(tx)) is not None:
+        if (wrong := self.texts.changed_task(tx) or self.rows.changed_row(tx)) is not None:
             return Verification(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
+        good = Verification(self.seq, self.hash, rebuilt=self.rows.compared, not_rebuilt=tuple(self.rows.unknown(tx)))
         if self.seal is None:
-            return Verification(self.seq, self.hash)
+            return good
         if self.key is None or not is_genuine(self.key, self.seal):
             return Verification(self.seq, self.hash, self.seq, "the seal was not made with this room's key")
         if self.seal.seq > self.seq:
             return Verification(
                 self.seq, self.hash, self.seq + 1, f"the seal covers entry {self.seal.seq}; the end was cut off"
             )
-        return Verification(self.seq, self.hash)
+        return good

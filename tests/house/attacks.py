@@ -553,6 +553,29 @@ ATTACKS: dict[int, Attack] = {
         "each check reads the body once, without backtracking",
         {"test_gate_answers": ("a_message_without_an_id_is_refused_without_one",)},
     ),
+    58: Attack(
+        LOCAL,
+        "a role, a token, a stop, a task or a verdict changed by hand in the database",
+        "`verify` rebuilds them from the log and names the row, even if a later act changed it again",
+        {
+            "test_rebuild": (
+                "a_silent_change_is_found_and_named",
+                "a_silent_change_is_found_even_if_an_act_changed_the_row_later",
+                "what_was_redacted_is_still_rebuilt",
+            )
+        },
+    ),
+    59: Attack(
+        OPERATOR,
+        "a password in a field that a redaction forgets",
+        "one list names every column with members' words; a column that is in no list fails a test",
+        {
+            "test_words": (
+                "every_column_of_text_is_in_one_list",
+                "redacted_words_are_in_no_page_of_any_file",
+            )
+        },
+    ),
 }
 
 

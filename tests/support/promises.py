@@ -105,8 +105,7 @@ PLANNED: dict[str, str] = {
     "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
     "LOG3": "a head signed with Ed25519, written before the first entry is acknowledged; a room whose seal is missing "
-    "or contradicts the log opens read-only and never seals what it did not write; standing, tokens, roles, policy, "
-    "tasks' state and holder and presence are rebuilt from the log and compared",
+    "or contradicts the log opens read-only and never seals what it did not write",
     "LOG5": ALL,
     "LOG6": ALL,
     "CTL2": "several servers on one room",

@@ -10,6 +10,7 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, StandingChange
+from teamroom.server.record.rows import LEAP
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, TokenRow
 from teamroom.server.store.rows.restore import FirstOwner
@@ -33,7 +34,7 @@ def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | 
         act="restore",
         subject="room",
         summary=f"The room was restored from the backup of {rfc3339(backup_at)}; epoch {epoch} begins",
-        detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None},
+        detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None, LEAP: FENCE_LEAP},
     )
     tx.run("void_open_offers", now=tx.now)
     tx.run("note_freed_tasks", seq=seq, member=ROOM_MEMBER, now=tx.now)

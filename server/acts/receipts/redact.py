@@ -1,24 +1,35 @@
-"""Redacts the content of one thing, or of all that is old enough. The chain still verifies."""
+"""Redacts the content of one thing, or of all that is old enough. The chain still verifies.
 
+`store/words.py` lists every column that can hold members' words, with the statements that remove them.
+"""
+
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
 from teamroom.server.facts.ids import Kind, offer_name, parse
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import task_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
+from teamroom.server.record.rebuild import kept_digest
+from teamroom.server.record.rows import KEPT, what_stays
+from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import REDACTED, cite, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.messages import MessageRow
-from teamroom.server.store.rows.redact import EntryRow, PageEntry
+from teamroom.server.store.rows.rebuild import KeptPart
+from teamroom.server.store.rows.redact import EntryRow, PageEntry, RememberedReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.store.words import REPLIES, SAID_AGAIN
 
 ENTRIES = 1_000
 """The most entries of the log that one call redacts or examines."""
@@ -28,10 +39,10 @@ OFFERS = 100
 ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
 """The row type of each kind of thing, read by the statement of that name."""
 
-KEPT: frozenset[str] = frozenset(
-    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact"}
+LASTING: frozenset[str] = frozenset(
+    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant"}
 )
-"""Acts that a redaction by age keeps: control acts and their reasons, members and tokens."""
+"""Acts that a redaction by age leaves: control acts and their reasons, members, tokens, and plants."""
 
 
 class Redact(Arguments):
@@ -69,15 +80,18 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         what = f"what is older than {age / 86_400:g} d"
     if not redacted:
         return Redacted(what=what, entries=0, after=following)
-    tx.run("forget_claims")
+    _redact_replies(tx)
     tx.effects.scrub = following is None
+    detail: dict[str, Any] = {"entries": redacted, "reason": arguments.reason}
+    if tx.one(KeptPart, "kept_of_redaction", redaction=tx.head.seq + 1) is not None:
+        detail[KEPT] = kept_digest(tx, tx.head.seq + 1)
     seq = log.append(
         tx,
         author(caller),
         act="redact",
         subject=arguments.what or "",
         summary=one_line(f"@{caller.name} redacted {what}: {arguments.reason}"),
-        detail={"entries": redacted, "reason": arguments.reason},
+        detail=detail,
     )
     return Redacted(receipt=seq, what=what, entries=len(redacted), after=following)
 
@@ -87,6 +101,8 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         entries = tx.all(EntryRow, "entry_with_content", seq=min(int(what), 2**53 - 1))
         if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
             raise not_found("entry", what, "Call read_receipts to see the numbers of entries.")
+        for entry in entries:
+            _redact_what_it_set(tx, entry)
         return _redact_entries(tx, entries)
     if (found := parse(what)) is None:
         raise Refusal(
@@ -99,13 +115,16 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
     redacted = _redact_subject(tx, what)
     if kind == "task":
+        redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=ENTRIES))
         tx.run("take_task", id=number, taken=REDACTED)
+        tx.run("take_needs", task=number, taken=REDACTED)
+        tx.run("drop_redacted_needs", task=number, taken=REDACTED)
         task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
-            tx.run("take_offer", id=offer)
+            tx.run("take_offer", id=offer, needs=json.dumps([REDACTED]))
             redacted += _redact_subject(tx, offer_name(offer))
     elif kind == "offer":
-        tx.run("take_offer", id=number)
+        tx.run("take_offer", id=number, needs=json.dumps([REDACTED]))
     return redacted
 
 
@@ -118,10 +137,12 @@ def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int 
     """Redact a page of old entries, except control acts and unfinished tasks; returns them and the next `after`."""
     page = tx.all(PageEntry, "entries_of_page", after=after, limit=ENTRIES)
     old = [entry for entry in page if entry.at < before]
-    going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
+    going = [e for e in old if e.has_content and e.act not in LASTING and not _is_in_work(tx, e.subject)]
     for entry in going:
         if (found := parse(entry.subject, "task")) is not None:
-            tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+            if tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED):
+                tx.run("take_needs", task=found[1], taken=REDACTED)
+                tx.run("drop_redacted_needs", task=found[1], taken=REDACTED)
             task_changed(tx, found[1])
     more = len(page) == ENTRIES and len(old) == len(page)
     return _redact_entries(tx, going), page[-1].seq if more else None
@@ -139,16 +160,95 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
 def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
     for entry in entries:
         seq = entry.seq
+        if (part := what_stays(_detail(tx, seq))) is not None:
+            tx.run("keep_part", seq=seq, redaction=tx.head.seq + 1, part=part)
         tx.run("take_content", seq=seq)
         tx.run("unindex_message", seq=seq)
         tx.run("take_message", seq=seq, taken=REDACTED)
         tx.run("take_wakes", seq=seq, taken=REDACTED)
         tx.run("take_task_entries", seq=seq)
-        if entry.act in ("pause", "resume", "kill"):
+        tx.run("forget_refusal", member=entry.actor, seq=seq)
+        if entry.act in ("pause", "resume", "kill", "enroll"):
             tx.run("take_reason", at=entry.at, taken=REDACTED)
         elif (found := parse(entry.subject, "offer")) is not None:
-            tx.run("take_offer", id=found[1])
+            tx.run("take_offer", id=found[1], needs=json.dumps([REDACTED]))
+        if entry.act in NOTED:
+            tx.run("forget_note", member=entry.actor)
     return [entry.seq for entry in entries]
+
+
+NOTED = ("heartbeat", "update_task")
+"""Acts whose note is kept as a digest, to tell a new note from a repeated one."""
+
+
+def _detail(tx: Reading, seq: int) -> dict[str, Any]:
+    return dict(json.loads(tx.value(str, "content_of", seq=seq) or "{}"))
+
+
+def _redact_what_it_set(tx: Writing, entry: EntryRow) -> None:
+    """Remove the words of one entry from where its act stored them, unless a later act stored others there.
+
+    A member no longer declares a capability that is redacted, and a plant is removed.
+    """
+    detail = _detail(tx, entry.seq)
+    if (task := parse(entry.subject, "task")) is not None:
+        _redact_task_words(tx, task[1], detail)
+    if entry.act == "repair" and (repair := parse(str(detail.get("task", "")), "task")) is not None:
+        _redact_task_words(tx, repair[1], detail)
+    elif entry.act == "enroll":
+        tx.run("take_labels", name=entry.subject.removeprefix("@"), at=entry.at, taken=REDACTED)
+    elif entry.act == "declare_capabilities":
+        for capability in tx.column(str, "declared_at", member=entry.actor, at=entry.at):
+            tx.run("close_probe", member=entry.actor, capability=capability)
+            tx.run("drop_capability", member=entry.actor, capability=capability)
+        member_changed(tx, entry.actor)
+    elif entry.act == "plant":
+        capability = str(detail.get("capability", entry.subject))
+        tx.run("close_probes", capability=capability)
+        tx.run("end_proofs", capability=capability, now=tx.now)
+        tx.run("remove_plant_of", capability=capability, at=entry.at)
+        tx.run("take_wake_subjects", seq=entry.seq)
+        tx.changed(topics.PLANTS, topics.ROSTER)
+
+
+def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None:
+    """Remove from a task the texts that an entry stored there."""
+    task = tx.one(TaskRow, "task", id=number)
+    if task is None:
+        return
+    said = {
+        "title": task.title == detail.get("title"),
+        "detail": text_digest(task.detail) == detail.get("text"),
+        "summary": task.summary == detail.get("summary"),
+        "evidence": json.loads(task.evidence) == detail.get("evidence"),
+        "blocked_on": task.blocked_on == detail.get("blocked_on"),
+    }
+    tx.run(
+        "put_texts",
+        id=number,
+        title=REDACTED if said["title"] else task.title,
+        detail="" if said["detail"] else task.detail,
+        summary="" if said["summary"] else task.summary,
+        evidence="[]" if said["evidence"] else task.evidence,
+        blocked_on="" if said["blocked_on"] else task.blocked_on,
+    )
+    for need in detail.get("needs") or ():
+        tx.run("take_need", task=number, need=need, taken=REDACTED)
+        tx.run("drop_need", task=number, need=need)
+    task_changed(tx, number, task.holder)
+
+
+def _redact_replies(tx: Writing) -> None:
+    """Remove members' words from the replies that are remembered for repeated calls.
+
+    A repeated check-in or claim returns what there is then. Of other replies, all but the words stays.
+    """
+    for act in SAID_AGAIN:
+        tx.run("forget_replies", act=act)
+    for act, fields in REPLIES.items():
+        for row in tx.all(RememberedReply, "remembered_replies", act=act, limit=ENTRIES):
+            reply = {**json.loads(row.reply), **dict.fromkeys(fields, REDACTED)}
+            tx.run("take_reply", member=row.member, key=row.key, reply=json.dumps(reply))
 
 
 REDACT = Act("redact", Redact, Redacted, redact, roles=ROOM_OWNERS)

@@ -1,14 +1,14 @@
 -- Redaction: what members wrote is deleted; numbers, names and hashes remain.
 
 -- name: entries_about
-select seq, at, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
+select seq, at, actor, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
 
 -- name: entry_with_content
-select seq, at, act, subject from log where seq = :seq and salt is not null
+select seq, at, actor, act, subject from log where seq = :seq and salt is not null
 
 -- name: entries_of_page
 -- A page of the log, with entries that are already redacted.
-select seq, at, act, subject, case when salt is null then 0 else 1 end as has_content
+select seq, at, actor, act, subject, case when salt is null then 0 else 1 end as has_content
 from log
 where seq > :after
 order by seq
@@ -25,6 +25,10 @@ update wake set line = :taken where seq = :seq
 
 -- name: take_wakes_about
 update wake set line = :taken where subject = :subject
+
+-- name: take_wake_subjects
+-- The subject of a challenge is the capability that was planted.
+update wake set subject = 'plants' where seq = :seq
 
 -- name: take_task_entries
 update task_entry set text = '', detail = '{}' where seq = :seq
@@ -44,8 +48,64 @@ where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
 select id from offer where task = :task order by id limit :limit
 
 -- name: take_offer
-update offer set note = '', reason = '', artifacts = '[]' where id = :id
+-- What the receiver must have is hidden, not dropped: nobody has a capability of that name.
+update offer
+set note = '', reason = '', artifacts = '[]', needs = case when needs = '[]' then '[]' else :needs end
+where id = :id
 
--- name: forget_claims
--- A remembered claim contains the whole task. Repeating one returns the current task.
-delete from request where act = 'claim_task'
+-- name: repair_entries
+-- The entries that asked for a repair are about the member, and the task has their words.
+select log.seq, log.at, log.actor, log.act, log.subject
+from task_entry
+join log on log.seq = task_entry.seq
+where task_entry.task = :task and log.act = 'repair' and log.salt is not null
+order by log.seq
+limit :limit
+
+-- name: take_needs
+-- What a task needs is hidden, not dropped: nobody has a capability of that name.
+insert into need (task, need) select distinct task, :taken from need where task = :task on conflict do nothing
+
+-- name: drop_redacted_needs
+delete from need where task = :task and need <> :taken
+
+-- name: take_need
+insert into need (task, need) select task, :taken from need where task = :task and need = :need on conflict do nothing
+
+-- name: drop_need
+delete from need where task = :task and need = :need
+
+-- name: put_texts
+update task
+set title = :title, detail = :detail, summary = :summary, evidence = :evidence, blocked_on = :blocked_on
+where id = :id
+
+-- name: take_labels
+-- The labels of the tokens that an entry gave to a member.
+update token set label = :taken
+where member = (select id from member where name = :name) and created_at = :at and label <> 'default'
+
+-- name: declared_at
+-- The capabilities that a member declared or withdrew at a time.
+select capability from capability where member = :member and (since = :at or withdrawn_at = :at)
+
+-- name: drop_capability
+delete from capability where member = :member and capability = :capability
+
+-- name: remove_plant_of
+delete from plant where capability = :capability and planted_at = :at
+
+-- name: forget_refusal
+delete from refusal where member = :member and seq = :seq
+
+-- name: forget_note
+update presence set last_note = null where member = :member
+
+-- name: forget_replies
+delete from request where act = :act
+
+-- name: remembered_replies
+select member, key, reply from request where act = :act order by member, key limit :limit
+
+-- name: take_reply
+update request set reply = :reply where member = :member and key = :key
