@@ -65,10 +65,11 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.full_disks 50
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 
-wire: $(VENV)/.tests ## broken frames, clients that never read and a thousand connections, in full: about a quarter of an hour
+wire: $(VENV)/.tests ## broken frames, clients that never read, a thousand connections and callers without a token, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.frames 1000000
 	$(BIN)/python -m tests.campaigns.stuck 200
 	$(BIN)/python -m tests.campaigns.crowd 1000
+	$(BIN)/python -m tests.campaigns.strangers 5000
 
 fuzz: $(VENV)/.tests ## let coverage lead the way to bad bytes for ten minutes each; needs `.venv/bin/pip install atheris`
 	$(BIN)/python -m tests.campaigns.coverage_fuzz 600

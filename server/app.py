@@ -23,8 +23,12 @@ from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
+from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connections
+from teamroom.server.http.files import raise_file_limit
 from teamroom.server.http.gate import Gate
+from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -242,7 +246,7 @@ class Room:
         self._sealed = head.seq
 
     async def close(self) -> None:
-        """Finish the acts that wait, close the store, and seal the log."""
+        """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
         await self.store.close()
         self.seal()
 
@@ -261,7 +265,7 @@ class WebRoom:
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.connections = Connections(room.settings)
+        self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
@@ -310,10 +314,22 @@ class WebServer(uvicorn.Server):
         self._opened = opened
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
+        """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
+        await super().startup([])
+        for listener in sockets or []:
+            accepting = Accepting(listener, self._make_protocol, self._web.connections)
+            accepting.start(self.config.backlog)
+            self.servers.append(accepting)  # type: ignore[arg-type]
         if not self.should_exit:
             self._opened()
+
+    def _make_protocol(self) -> Protocol:
+        return Protocol(
+            self._web.connections,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop within two seconds, with streams open or not."""
@@ -330,6 +346,7 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
     try:
         listener.bind((settings.host, settings.port))
     except OSError:
@@ -345,7 +362,7 @@ async def serve(
     web = WebRoom(room)
     config = uvicorn.Config(
         web,
-        http=web.connections.protocol(),
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

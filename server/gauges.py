@@ -36,10 +36,14 @@ def _running(store: Store, bus: Bus, push: Push, connections: Connections) -> It
     yield gauge("teamroom_calls_waiting", "Calls waiting for a wake.", bus.waiting_calls)
     yield gauge("teamroom_listeners", "Streams and sessions that receive pushes.", push.count)
     yield gauge("teamroom_connections", "Open connections.", len(connections.open))
+    yield gauge("teamroom_strangers", "Open connections without a valid token.", connections.strangers)
     yield gauge("teamroom_requests", "Requests in progress, including streams.", connections.answering_now)
     yield gauge("teamroom_loop_tasks", "Tasks of the server's event loop.", len(asyncio.all_tasks()))
     yield CounterMetricFamily(
         "teamroom_clients_cut", "Clients disconnected because they read nothing.", connections.cut
+    )
+    yield CounterMetricFamily(
+        "teamroom_connections_displaced", "Idle connections closed to make room for others.", connections.displaced
     )
 
 

@@ -1,12 +1,16 @@
 """The server's own log: one line for each event that an operator looks for, without tokens and members' texts.
 
-It goes to standard error, as plain lines or as JSON. Members' acts are in the room's log instead.
+It goes to standard error, as plain lines or as JSON. Members' acts are in the room's log instead. However often
+something happens, what it writes is bounded: each kind of line to so many a minute, all kinds together to so many, and
+each line to a length. So nobody can fill the disk that the log is kept on.
 """
 
 import json
 import logging
 import re
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 from teamroom.server.clock import rfc3339
@@ -23,12 +27,26 @@ SILENT_THREADS = "teamroom-channel"
 LIBRARIES = ("mcp", "uvicorn", "asyncio", "httpx2", "aiosqlite")
 """Loggers that do not know what is secret, so only their warnings are logged."""
 
+LINES_OF_KIND = 30
+"""Lines of one kind that are written in a minute. Lines of one kind come from the same place in the code."""
+
+LINES = 300
+"""Lines of all kinds that are written in a minute."""
+
+LINE_CHARACTERS = 8_000
+"""The longest line, with what belongs to its exception; the middle of a longer one is left out."""
+
+WINDOW_SECONDS = 60.0
+
+Kind = tuple[str, int]
+
 
 def configure(form: Format, level: Level) -> None:
     """Send what the room and its libraries log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if form == "json" else Plain())
     handler.addFilter(lambda record: record.threadName != SILENT_THREADS)
+    handler.addFilter(Bounded())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
@@ -39,15 +57,56 @@ def without_secrets(text: str) -> str:
     return BEARER.sub(r"\1…", TOKEN.sub("tr_…", text))
 
 
+class Bounded(logging.Filter):
+    """Lets so many lines of each kind through in a minute. The last one says so, the next one how many there were."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._since = -WINDOW_SECONDS
+        self._written: dict[Kind, int] = {}
+        self._left_out: dict[Kind, int] = {}
+        self._total = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; called under the handler's lock."""
+        now = self._clock()
+        if now - self._since >= WINDOW_SECONDS:
+            self._since, self._total = now, 0
+            self._written.clear()
+        kind = record.pathname, record.lineno
+        written = self._written.get(kind, 0)
+        if written >= LINES_OF_KIND or self._total >= LINES:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return False
+        self._written[kind] = written + 1
+        self._total += 1
+        notes = []
+        if left_out := self._left_out.pop(kind, 0):
+            notes.append(f"{left_out} lines like this one were left out before it")
+        if written + 1 == LINES_OF_KIND or self._total == LINES:
+            notes.append("further ones are left out for a minute")
+        record.bound = f" ({'; '.join(notes)})" if notes else ""
+        return True
+
+
+def within_length(text: str) -> str:
+    """A text, or its beginning and end."""
+    if len(text) <= LINE_CHARACTERS:
+        return text
+    half = LINE_CHARACTERS // 2
+    return f"{text[:half]} … {len(text) - 2 * half} characters left out … {text[-half:]}"
+
+
 class Plain(logging.Formatter):
     """One line for each event, followed by its traceback, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The event as a person reads it."""
-        line = f"{rfc3339(record.created)} {record.levelname.lower()} {record.getMessage()}"
+        line = f"{rfc3339(record.created)} {record.levelname.lower()} {record.getMessage()}{_bound_of(record)}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return without_secrets(line.replace("\n", "\n  "))
+        return within_length(without_secrets(line.replace("\n", "\n  ")))
 
 
 class Json(logging.Formatter):
@@ -59,10 +118,15 @@ class Json(logging.Formatter):
             "at": rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": without_secrets(record.getMessage()),
+            "event": within_length(without_secrets(record.getMessage())) + _bound_of(record),
         }
         if (fault := getattr(record, "fault", None)) is not None:
             event["fault"] = fault
         if record.exc_info:
-            event["exception"] = without_secrets(self.formatException(record.exc_info))
+            event["exception"] = within_length(without_secrets(self.formatException(record.exc_info)))
         return json.dumps(event, ensure_ascii=True)
+
+
+def _bound_of(record: logging.LogRecord) -> str:
+    """What is to be said of lines that were left out."""
+    return str(getattr(record, "bound", ""))

@@ -338,8 +338,29 @@ class FixedSettings(BaseModel):
         description="Streams and sessions that the room pushes to at once; further ones are refused.",
     )
     push_seconds: float = Field(1, ge=0, le=60, description="Seconds between two pushes to one listener.")
+    strangers: int = Field(
+        512,
+        ge=16,
+        le=16_384,
+        description="Connections without a valid token that may be open at once; for a further one, the longest idle "
+        "one is closed.",
+    )
+    connections: int = Field(
+        256,
+        ge=16,
+        le=16_384,
+        description="Connections that a member may have open at once; for a further one, its longest idle one is "
+        "closed.",
+    )
     sessions: int = Field(
-        10_000, ge=10, le=100_000, description="Sessions of older clients kept at once; the oldest one is ended first."
+        64,
+        ge=1,
+        le=10_000,
+        description="Sessions of older clients that a member may have open at once; for a further one, its longest "
+        "unused one is ended.",
+    )
+    session_idle_seconds: float = Field(
+        3600, ge=1, le=86_400, description="Seconds after which an unused session of an older client is ended."
     )
     wait_seconds: float = Field(45, ge=1, le=50, description="Seconds that wait_for_wake blocks by default.")
     wait_max_seconds: float = Field(50, ge=1, le=50, description="Longest time that wait_for_wake blocks, in seconds.")
@@ -474,6 +495,7 @@ NOT_ABOVE = (
     ("presence_write_seconds", "live_interval_seconds"),
     ("repeat_seconds", "request_id_seconds"),
     ("batch_acts", "queue_acts"),
+    ("open_calls", "connections"),
 )
 """Pairs of settings; the first must not be greater than the second."""
 

@@ -87,19 +87,23 @@ def up(
 
 
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
-    token = await room.open(owner)
-    if room.store.damage is not None:
-        print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
-        print(restore_command(room.folder), file=sys.stderr)
-    with contextlib.ExitStack() as announcing:
+    """Open and serve the room. A signal that comes before it is served also closes it: its threads would stay."""
+    try:
+        token = await room.open(owner)
+        if room.store.damage is not None:
+            print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
+            print(restore_command(room.folder), file=sys.stderr)
+        with contextlib.ExitStack() as announcing:
 
-        def is_open() -> None:
-            collect_garbage()
-            gc.set_threshold(*COLLECTED_EVERY)
-            announcing.enter_context(announce(room.folder, room.settings.url))
-            opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
+            def is_open() -> None:
+                collect_garbage()
+                gc.set_threshold(*COLLECTED_EVERY)
+                announcing.enter_context(announce(room.folder, room.settings.url))
+                opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
 
-        await serve(room, listener, is_open)
+            await serve(room, listener, is_open)
+    finally:
+        await room.close()
 
 
 def _settings(folder: Path, port: int | None) -> Settings:

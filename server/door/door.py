@@ -34,8 +34,8 @@ from teamroom.server.store.engine import (
     QueueFullError,
     ReadEndedError,
     StorageError,
-    Store,
     TooLargeError,
+    Transactions,
     Turn,
 )
 from teamroom.server.store.rows.head import ReadHead
@@ -63,7 +63,7 @@ class Door:
     """Lets callers act and read, each in one transaction, or refuses them."""
 
     def __init__(
-        self, store: Store, clock: Clock, metrics: Metrics, restore_command: Callable[[], str], rates: Rates
+        self, store: Transactions, clock: Clock, metrics: Metrics, restore_command: Callable[[], str], rates: Rates
     ) -> None:
         self.rates = rates
         self._store = store

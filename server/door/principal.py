@@ -21,13 +21,18 @@ def is_live(row: Principal | TokenRow, now: float) -> bool:
 def is_stale(tx: Reading, row: Principal) -> bool:
     """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
     last = row.last_call_at
-    return last is None or not 0 <= tx.now - last < tx.settings.presence_write_seconds
+    is_written = last is not None and 0 <= tx.now - last < tx.settings.presence_write_seconds
+    return not is_written or _returns(tx, row)
 
 
 def touch(tx: Writing, caller: Caller, row: Principal) -> None:
     """Record that a member called. A call during a pause proves nothing more: a member that was gone stays gone."""
     gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
     tx.run("touch_presence", member=caller.member, now=tx.now, gap_before=tx.now - gap)
-    is_gone = row.trouble == "gone" and state_of(row, tx.now) == "active"
-    if row.last_call_at is None or is_gone:
-        note_return(tx, caller, row.mode, "gone" if is_gone else None)
+    returns = _returns(tx, row)
+    if row.last_call_at is None or returns:
+        note_return(tx, caller, row.mode, "gone" if returns else None)
+
+
+def _returns(tx: Reading, row: Principal) -> bool:
+    return row.trouble == "gone" and state_of(row, tx.now) == "active"

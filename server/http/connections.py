@@ -1,10 +1,11 @@
 """Every open HTTP connection with its tasks, so that the server can end streams even if the client does nothing.
 
-The length and the time of a request's head are limited here, because the head comes before any token.
+Connections are counted: strangers, who have shown no valid token, together, and each member's for itself. For one more
+than may be open, the one that is idle longest is closed. So accepting never runs out of descriptors, and whoever floods
+loses only its own connections.
 
-A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
-cancelled. Only aborting the transport ends it. Uvicorn's `http=` setting takes the protocol class that reaches the
-transport. Its `app_state` is not documented, so a test checks it.
+A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+cancelled. Only aborting the transport ends it.
 """
 
 import asyncio
@@ -16,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from teamroom.server.http.files import FILES, shares
+from teamroom.server.http.strangers import Rejections
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import REFUSED
 from teamroom.server.settings import Settings
 
 logger = logging.getLogger("teamroom.connections")
@@ -27,14 +28,8 @@ logger = logging.getLogger("teamroom.connections")
 GRACE_SECONDS = 1.0
 """How long an ended stream has to send its last frame. So everything ends within 2 s (CTL4)."""
 
-HEAD_BYTES = 65_536
-"""The longest head of a request: its line and headers."""
-
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n"
-    b'{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":"Refused (too_large): The headers are too long.",'
-    b'"data":{"code":"too_large","why":"The headers are too long.","fix":"Send at most 64 KiB of headers."}}}'
-) % REFUSED
+ARRIVAL_SECONDS = 0.1
+"""How long a new connection is left to send its first request, however many wait behind it."""
 
 STATE_KEY = "connection"
 
@@ -54,85 +49,111 @@ class Connection:
     transport: asyncio.Transport
     request: Request | None = None
     caller: Caller | None = None
-    """The last caller on this connection."""
+    """Who called on it last; None of a stranger."""
+    is_checked: bool = False
+    """Whether the room is looking at a request of it, which takes the client nothing: it is not idle then."""
+    since: float = field(default_factory=time.monotonic)
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
 
-class Connections:
-    """All connections of this server."""
+ByAge = dict[Connection, None]
+"""Connections, the one that is idle longest first."""
 
-    def __init__(self, settings: Settings) -> None:
+
+class Connections:
+    """All connections of this server. `files`: how many descriptors the process may have open."""
+
+    def __init__(self, settings: Settings, rejections: Rejections, files: int = FILES[0]) -> None:
         self.open: set[Connection] = set()
-        self._stall_seconds = settings.stall_seconds
-        self._head_seconds = settings.body_seconds
+        self.rejections = rejections
+        self.head_seconds = settings.body_seconds
+        self.shares = shares(files, settings.strangers)
+        self.displaced = 0
         self.cut = 0
+        self._stall_seconds = settings.stall_seconds
+        self._most_of_member = settings.connections
+        self._strangers: ByAge = {}
+        self._of_member: dict[int, ByAge] = {}
         self._answering: Counter[int] = Counter()
         self._endings: set[asyncio.Task[None]] = set()
 
-    def protocol(self) -> type[asyncio.Protocol]:
-        """For `uvicorn.Config(http=…)`: gives each request its connection, as `scope["state"]["connection"]`."""
-        connections = self
+    # -------------------------------------------------------------- who may be connected
 
-        class Protocol(HttpToolsProtocol):
-            is_in_head = is_refused = False
-            head_bytes = 0
-            head_end: asyncio.TimerHandle | None = None
+    @property
+    def strangers(self) -> int:
+        """How many connections have shown no valid token."""
+        return len(self._strangers)
 
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                self.connection = Connection(transport)
-                connections.open.add(self.connection)
-                self.app_state = {**self.app_state, STATE_KEY: self.connection}
-                super().connection_made(transport)
-                self._close_in(connections._head_seconds)
+    def make_room(self) -> bool:
+        """Close strangers that are idle until one more has room; False if all are new, or busy through the room."""
+        arrived = time.monotonic() - ARRIVAL_SECONDS
+        while len(self._strangers) >= self.shares.strangers:
+            idle = next((connection for connection in self._strangers if not connection.is_checked), None)
+            if idle is None or idle.since > arrived:
+                return False
+            self._displace(idle)
+        return True
 
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.open.discard(self.connection)
-                self._keep_open()
-                super().connection_lost(exc)
+    def add(self, connection: Connection) -> None:
+        """A connection was accepted; it is a stranger's until it shows a token."""
+        self.open.add(connection)
+        self._strangers[connection] = None
 
-            def data_received(self, data: bytes) -> None:
-                if self.is_refused:
-                    return  # read and discarded, so that a reset does not lose the refusal
-                super().data_received(data)
-                if self.is_in_head:
-                    self.head_bytes += len(data)
-                    if self.head_bytes > HEAD_BYTES:
-                        self.is_refused = True
-                        self.connection.transport.write(HEAD_TOO_LARGE)
-                        self._close_in(GRACE_SECONDS)
+    def remove(self, connection: Connection) -> None:
+        """A connection is gone; once is enough."""
+        self.open.discard(connection)
+        self._disown(connection)
 
-            def on_message_begin(self) -> None:
-                super().on_message_begin()
-                self.is_in_head, self.head_bytes = True, 0
-                self._close_in(connections._head_seconds)
+    def admit(self, scope: Scope, caller: Caller) -> None:
+        """A valid token was shown on a request's connection."""
+        if (connection := _connection_of(scope)) is not None:
+            self._own(connection, caller)
 
-            def on_header(self, name: bytes, value: bytes) -> None:
-                super().on_header(name, value.strip(b" \t"))  # white space around a value is not part of it (RFC 9110)
+    def turn_away(self, scope: Scope) -> None:
+        """What the client still sends is not worth waiting for: its connection may be closed for another."""
+        if (connection := _connection_of(scope)) is not None:
+            connection.is_checked = False
 
-            def on_headers_complete(self) -> None:
-                self.is_in_head = False
-                self._keep_open()
-                super().on_headers_complete()
+    def _own(self, connection: Connection, caller: Caller) -> None:
+        """The connection is a member's, and the one that it used last."""
+        if connection not in self.open:
+            return  # it is gone already
+        self._disown(connection)
+        connection.caller = caller
+        own = self._of_member.setdefault(caller.member, {})
+        own[connection] = None
+        if len(own) > self._most_of_member:
+            self._displace_one_of(own)
+        if len(self.open) - len(self._strangers) > self.shares.members:
+            self._displace_one_of(max(self._of_member.values(), key=len))
 
-            def _close_in(self, seconds: float) -> None:
-                self._keep_open()
-                self.head_end = asyncio.get_running_loop().call_later(seconds, self.connection.transport.close)
+    def _disown(self, connection: Connection) -> None:
+        self._strangers.pop(connection, None)
+        if connection.caller is not None and (own := self._of_member.get(connection.caller.member)) is not None:
+            own.pop(connection, None)
+            if not own:
+                del self._of_member[connection.caller.member]
 
-            def _keep_open(self) -> None:
-                if self.head_end is not None:
-                    self.head_end.cancel()
-                    self.head_end = None
+    def _displace_one_of(self, own: ByAge) -> None:
+        """Close what is idle longest of a member; if all of its connections work, the oldest of them."""
+        self._displace(next((connection for connection in own if connection.request is None), next(iter(own))))
 
-        return Protocol
+    def _displace(self, connection: Connection) -> None:
+        self.displaced += 1
+        whose = "without a valid token" if connection.caller is None else "of a member with many"
+        logger.warning("too many connections: the longest idle one %s was closed", whose)
+        self.remove(connection)
+        connection.transport.abort()
+
+    # -------------------------------------------------------------- what is being answered
 
     @contextmanager
     def answering(self, scope: Scope, caller: Caller) -> Iterator[None]:
         """Count a caller's request, and note its connection, while it is being answered."""
-        connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
+        connection = _connection_of(scope)
         if connection is not None:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
-            connection.caller = caller
         self._answering[caller.member] += 1
         try:
             yield
@@ -142,6 +163,7 @@ class Connections:
                 del self._answering[caller.member]
             if connection is not None:
                 connection.request = None
+                self._own(connection, caller)  # from now on it is idle
 
     @property
     def answering_now(self) -> int:
@@ -207,6 +229,12 @@ class Connections:
                 connection.transport.abort()
             elif for_good:
                 _close(connection.transport)
+
+
+def _connection_of(scope: Scope) -> Connection | None:
+    """What a request came on; None where it came on no connection of this server."""
+    connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
+    return connection
 
 
 def _close(transport: asyncio.Transport) -> None:

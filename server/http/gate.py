@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import json
-import logging
 import re
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,13 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.http.connections import Connections
+from teamroom.server.http.strangers import closing
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
-
-logger = logging.getLogger("teamroom.gate")
 
 CALLER_KEY = "teamroom.caller"
 MCP_PATH = "/mcp"
@@ -30,11 +27,11 @@ READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
 """The first two show that the process and its event loop answer; the third also checks the store."""
 
-QUIET_SECONDS = 60.0
-"""How long a status is not logged again after it was logged."""
-
 REFUSED_BODY_SECONDS = 1.0
 """How long the body of a request may take to arrive if the request is refused anyway."""
+
+REFUSED_BODY_BYTES = 65_536
+"""How long such a body may be; of a longer one, the id is not looked for."""
 
 REQUEST_ID_CHARACTERS = 200
 
@@ -65,7 +62,6 @@ class Gate:
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._logged_at: dict[int, float] = {}
         self._door = door
         self._connections = connections
         self._settings = settings
@@ -76,6 +72,7 @@ class Gate:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
+        send = closing(send, lambda: CALLER_KEY not in scope)
         try:
             headers = _single_headers(scope)
             self._check_origin(headers)
@@ -84,18 +81,8 @@ class Gate:
             else:
                 await self._answer_other(scope, headers, send)
         except GateRefusal as refusal:
-            self._note(refusal)
+            self._connections.rejections.note(refusal.status, refusal.code)
             await _refuse(send, refusal)
-
-    def _note(self, refusal: GateRefusal) -> None:
-        """Count a rejected request. Log it at most once a minute for each status, and never what was sent."""
-        self._metrics.count_rejected(refusal.status, refusal.code)
-        now = time.monotonic()
-        if now - self._logged_at.get(refusal.status, -QUIET_SECONDS) >= QUIET_SECONDS:
-            self._logged_at[refusal.status] = now
-            logger.info(
-                "request rejected with %d (%s); further ones are not logged for a minute", refusal.status, refusal.code
-            )
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -117,22 +104,22 @@ class Gate:
 
     async def _enter(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:
-            caller = await self._admit(headers)
+            caller = await self._admit(scope, headers)
         except GateRefusal as refusal:
+            self._connections.turn_away(scope)
             if scope["method"] == "POST" and b"expect" not in headers:
                 refusal.request_id = await self._id_of(headers, receive)
             raise
-        scope[CALLER_KEY] = caller
         with self._connections.answering(scope, caller):  # a request whose body is still arriving is an open call too
             if scope["method"] == "POST":
-                body = await self._read_body(headers, receive, self._settings.body_seconds)
+                body = await self._read_body(headers, receive, self._settings.body_seconds, self._settings.body_bytes)
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
             await self._app(scope, receive, send)
 
-    async def _admit(self, headers: dict[bytes, bytes]) -> Caller:
-        caller = await self._authenticate(headers)
+    async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
+        caller = await self._authenticate(scope, headers)
         if self._connections.open_calls(caller.member) >= self._settings.open_calls:
             raise GateRefusal(
                 429,
@@ -146,7 +133,7 @@ class Gate:
     async def _id_of(self, headers: dict[bytes, bytes], receive: Receive) -> int | str | None:
         """The id of a refused request; None if it has none. Without it in the answer, some clients wait forever."""
         try:
-            body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS)
+            body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
             message = json.loads(body) if body is not None else None
         except (GateRefusal, ValueError, RecursionError):
             return None
@@ -162,19 +149,23 @@ class Gate:
             status = 429 if refusal.code in UNRECORDED else 403
             raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
 
-    async def _authenticate(self, headers: dict[bytes, bytes]) -> Caller:
+    async def _authenticate(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
-            return await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+            caller = await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
         except StorageError as error:
             refusal = self._door.storage_refusal(error)
             raise GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")]) from None
+        scope[CALLER_KEY] = caller
+        self._connections.admit(scope, caller)
+        return caller
 
-    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive, seconds: float) -> bytes | None:
-        limit = self._settings.body_bytes
+    async def _read_body(
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float, limit: int
+    ) -> bytes | None:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -219,7 +210,7 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "This path accepts only GET.", "Use GET.", [(b"allow", b"GET, HEAD")])
         if scope["path"] == METRICS_PATH:
-            await self._require_metrics_reader(await self._authenticate(headers))
+            await self._require_metrics_reader(await self._authenticate(scope, headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
         good = scope["path"] != READY_PATH or await self._door.is_ready()

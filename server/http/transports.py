@@ -7,21 +7,22 @@ The headers alone decide this. The SDK refuses headers that contradict the body,
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from collections.abc import AsyncIterator, Set
 from contextvars import ContextVar
 from typing import Any
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
 from mcp.server.auth.provider import AccessToken
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ServerCapabilities
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from teamroom import __version__
 from teamroom.server.http.connections import GRACE_SECONDS
@@ -33,6 +34,9 @@ Context = ServerRequestContext[Any, Any]
 
 SESSION_VERSIONS = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 STREAMING_METHODS = frozenset({b"subscriptions/listen", b"events/stream"})
+
+LAST_EVENT_ID = b"last-event-id"
+"""No event of the room has an id, so none can be the last one: a client that sends this gets a stream as any other."""
 
 BEHIND_THE_GATE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 """The gate has checked Host and Origin of every request before the SDK sees it."""
@@ -104,12 +108,14 @@ class Transports:
         self._json = StreamableHTTPSessionManager(
             server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
-        self._sse = StreamableHTTPSessionManager(
+        self._sse = Sessions(
             server,
             security_settings=BEHIND_THE_GATE,
             max_request_body_size=limit,
-            max_sessions=settings.sessions,
+            max_sessions=None,
+            session_idle_timeout=settings.session_idle_seconds,
         )
+        self._sse.most_of_member = settings.sessions
         self._endings: set[asyncio.Task[None]] = set()
 
     def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
@@ -118,7 +124,7 @@ class Transports:
         The SDK keeps the sessions' owners private; the tests of clients that never read check that they exist.
         """
         owners = {str(member) for member in killed}
-        ended = [id_ for id_, owner in self._sse._session_owners.items() if owner["client_id"] in owners]
+        ended = [id_ for owner in owners for id_ in self._sse.of_member(owner)]
         if ended:
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self._terminate, ended)
 
@@ -143,7 +149,8 @@ class Transports:
         caller: Caller = scope[CALLER_KEY]
         # The SDK binds a session to this principal: another member's token gets 404 for it.
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=str(caller.member), scopes=[]))
-        await self._sse.handle_request(scope, receive, _busy_not_broken(send))
+        scope["headers"] = [header for header in scope["headers"] if header[0] != LAST_EVENT_ID]
+        await self._sse.handle_request(scope, receive, send)
 
     def _is_one_answer(self, scope: Scope) -> bool:
         if scope["method"] != "POST":
@@ -160,12 +167,31 @@ class Transports:
         return is_modern and method not in STREAMING_METHODS and name not in self._waiting_tools
 
 
-def _busy_not_broken(send: Send) -> Callable[[Message], Awaitable[None]]:
-    """Turn the SDK's 503 for too many open sessions into 429, because the callers cause that load."""
+class Sessions(StreamableHTTPSessionManager):
+    """The sessions of older clients, counted for each member.
 
-    async def translated(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] == 503:
-            message = {**message, "status": 429}
-        await send(message)
+    The SDK counts them all together and refuses the next one, so that one member could lock out every other. Here a
+    member that opens one too many ends its own, the longest unused one first.
+    """
 
-    return translated
+    most_of_member = 1
+
+    def of_member(self, member: str) -> list[str]:
+        """The ids of a member's sessions. The SDK keeps whose they are private; tests hold that it is there."""
+        return [id_ for id_, owner in self._session_owners.items() if owner["client_id"] == member]
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        """Called for each new session, one at a time. None refuses it."""
+        if requestor is not None:
+            own = [self._server_instances[id_] for id_ in self.of_member(requestor["client_id"])]
+            live = [one for one in own if one.idle_scope is None or not one.idle_scope.cancel_called]
+            if len(live) >= self.most_of_member:
+                _end_unused(live)
+        return super()._admit_session(requestor)
+
+
+def _end_unused(sessions: list[StreamableHTTPServerTransport]) -> None:
+    """End the session that is unused for the longest time; of those that are all in use, the oldest."""
+    scopes = [session.idle_scope for session in sessions if session.idle_scope is not None]
+    if scopes:
+        min(scopes, key=lambda scope: scope.deadline).cancel()  # endless while a request or a stream is open

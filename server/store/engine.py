@@ -98,30 +98,8 @@ class QueueFullError(Exception):
     """
 
 
-class Store(Protocol):
-    """The store of one room: opened once, used by one event loop, closed once."""
-
-    async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
-        """Open the database and apply this release's migrations, forward only.
-
-        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
-        opened for reading only: see `damage`.
-        `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
-        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
-        """
-        ...
-
-    async def create(self, work: Callable[[Writing], T], first_hash: str) -> T:
-        """Write a new room's head row and its first acts, in one transaction; returns the result of `work`.
-
-        Call it after `open`, if the database has no head row. No effects are carried out. Raises StorageError,
-        DiskFullError, and what `work` raises; the database still has no room then.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
-        ...
+class Transactions(Protocol):
+    """What the door needs of a store, on one event loop."""
 
     async def write(
         self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
@@ -161,13 +139,54 @@ class Store(Protocol):
         ...
 
     @property
-    def damage(self) -> str | None:
-        """What is wrong with the database, in words; None if nothing was found. Nothing is written to a damaged one."""
+    def is_writing(self) -> bool:
+        """Whether the store is open and takes acts."""
+        ...
+
+
+class AttachedStore(Transactions, Protocol):
+    """A store for one more event loop."""
+
+    async def close(self) -> None:
+        """Close what this loop reads with."""
+        ...
+
+
+class Store(Transactions, Protocol):
+    """The store of one room: opened once, used by one event loop, closed once."""
+
+    async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
+        """Open the database and apply this release's migrations, forward only.
+
+        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
+        opened for reading only: see `damage`.
+        `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
+        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
+        """
+        ...
+
+    async def create(self, work: Callable[[Writing], T], first_hash: str) -> T:
+        """Write a new room's head row and its first acts, in one transaction; returns the result of `work`.
+
+        Call it after `open`, if the database has no head row. No effects are carried out. Raises StorageError,
+        DiskFullError, and what `work` raises; the database still has no room then.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
+        ...
+
+    async def attach(self) -> "AttachedStore":
+        """This store for the event loop of the caller: it reads with connections of its own, and writes as this one.
+
+        Close it on that loop, before this store. Raises StorageError.
+        """
         ...
 
     @property
-    def is_writing(self) -> bool:
-        """Whether the store is open and takes acts."""
+    def damage(self) -> str | None:
+        """What is wrong with the database, in words; None if nothing was found. Nothing is written to a damaged one."""
         ...
 
     @property

@@ -6,8 +6,11 @@ A nudge carries no data and may be lost. The log is complete, and every reader c
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
+from typing import TypeVar
 
 import anyio
+
+T = TypeVar("T")
 
 
 class Bus:
@@ -75,7 +78,7 @@ class Bus:
                 event.set()
 
     @staticmethod
-    def _discard(index: dict[int, set[Callable[..., object]]] | dict[int, set], member: int, item: object) -> None:  # type: ignore[type-arg]
+    def _discard(index: dict[int, set[T]], member: int, item: T) -> None:
         items = index.get(member)
         if items is not None:
             items.discard(item)

@@ -2,6 +2,7 @@
 
 import json
 
+from mcp_types import Tool
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,19 +17,16 @@ AGENT = Caller("", "", member=3, name="agent", kind="agent", role="member", owne
 OWNER = Caller("", "", member=2, name="owner", kind="human", role="owner", owner=2, owner_name="owner")
 
 
+def characters(tool: Tool) -> int:
+    """What a model reads of a tool, as compact JSON."""
+    shown = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+    return len(json.dumps(shown, separators=(",", ":"), ensure_ascii=False))
+
+
 def sizes(caller: Caller) -> dict[str, int]:
     """Characters of compact JSON for each tool that `tools/list` shows a caller."""
     shown = [tool.definition for tool in TOOLS.values() if tool.is_for(caller)]
-    return {
-        tool.name: len(
-            json.dumps(
-                {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema},
-                separators=(",", ":"),
-                ensure_ascii=False,
-            )
-        )
-        for tool in shown
-    }
+    return {tool.name: characters(tool) for tool in shown}
 
 
 def main() -> None:

@@ -170,7 +170,8 @@ def _check_lines(read: str) -> None:
     assert words.cite(read) in (read, quoted)
     if read:
         marks = re.findall("`+", words.backtick(read))
-        assert marks[0] == marks[-1] and marks.count(marks[0]) == 2, "a command closes its own marks"  # noqa: PT018
+        assert marks[0] == marks[-1], "a command closes its own marks"
+        assert marks.count(marks[0]) == 2, "a command closes its own marks"
     mentioned = words.find_mentions(read)
     assert len(set(mentioned)) == len(mentioned)
     assert all(f"@{name}" in read and 0 < len(name) <= 32 for name in mentioned)

@@ -1,17 +1,21 @@
 """Changes each rule in every small way, and counts which changes the tests of rules find.
 
-`python -m tests.campaigns.mutants`
+`python -m tests.campaigns.mutants` changes all rules; `python -m tests.campaigns.mutants presence text` changes those
+of these two files.
 
 mutmut needs a plain tree, so it works in a copy in which the links under `src` are real folders. Each change that no
 test finds is printed as a diff. `EQUIVALENT` says of some changes why no test can find them: these are not counted. The
 run fails if an entry of `EQUIVALENT` is found after all, or no longer matches a change.
 """
 
+import argparse
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -26,11 +30,14 @@ ENOUGH = 0.9
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["src/"]
-only_mutate = ["src/teamroom/server/rules/*.py"]
+only_mutate = {files}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-o", "testpaths="]
 pytest_add_cli_args_test_selection = ["tests/rules"]
 """
 RULES = "teamroom.server.rules."
+NAMES = tuple(sorted(path.stem for path in (ROOT / "server" / "rules").glob("[!_]*.py")))
+"""The files of rules."""
+
 EQUIVALENT = {
     ("characters.x_described", "'CONTROL'"): "the name is put in lower case anyway",
     ("characters.x__has_effect", '(before, "XXXX")'): "neither default begins with CJK",
@@ -53,11 +60,13 @@ EQUIVALENT = {
 FOUND = {"killed", "timeout", "suspicious", "segfault", "caught by type check"}
 
 
-def copy(to: Path) -> None:
-    """The project as a plain tree."""
+def copy(to: Path, names: Sequence[str]) -> None:
+    """The project as a plain tree, with the settings by which mutmut changes the rules in the files of these names."""
+    files = json.dumps([f"src/teamroom/server/rules/{name}.py" for name in names])
+    settings = SETTINGS.replace("{files}", files)
     shutil.copytree(ROOT / "src", to / "src", symlinks=False, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tests", to / "tests", ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    (to / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + SETTINGS)
+    (to / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
 
 
 def results(folder: Path) -> dict[str, str]:
@@ -88,7 +97,14 @@ def equivalent(key: str, changed: list[str]) -> tuple[str, str] | None:
     return named[0] if named else None
 
 
-def report(console: Console, found: dict[str, str], folder: Path) -> tuple[float, set[tuple[str, str]]]:
+def expected(names: Sequence[str]) -> set[tuple[str, str]]:
+    """The entries of `EQUIVALENT` for the files of these names."""
+    return {entry for entry in EQUIVALENT if entry[0].partition(".")[0] in names}
+
+
+def report(
+    console: Console, found: dict[str, str], folder: Path, names: Sequence[str] = NAMES
+) -> tuple[float, set[tuple[str, str]]]:
     """Print the share that was found in each file, and each change that was not.
 
     Returns the share of all, without equivalent ones, and the entries of `EQUIVALENT` that no longer match a change.
@@ -106,19 +122,24 @@ def report(console: Console, found: dict[str, str], folder: Path) -> tuple[float
             f"{key.removeprefix(RULES)} ({why})", *changed, sep="\n", markup=False, highlight=False, soft_wrap=True
         )
     counted = len(found) - len(same)
-    return (counted - len(left) + len(same)) / max(counted, 1), set(EQUIVALENT) - set(same.values())
+    return (counted - len(left) + len(same)) / max(counted, 1), expected(names) - set(same.values())
 
 
 def main() -> int:
     """Run the campaign; returns 1 if too few changes were found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns.mutants", description="Change each rule.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"a file of rules; default all: {', '.join(NAMES)}")
+    names = parser.parse_args().names or NAMES
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"no file of rules: {', '.join(sorted(unknown))}")
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        copy(folder)
+        copy(folder, names)
         ran = subprocess.run([sys.executable, "-m", "mutmut", "run"], cwd=folder, check=False)
         found = results(folder)
-        share, stale = report(console, found, folder)
-    same = len(EQUIVALENT) - len(stale)
+        share, stale = report(console, found, folder, names)
+    same = len(expected(names)) - len(stale)
     console.print(f"{len(found)} changes, {same} of them equivalent, {share:.1%} of the others found", end="; ")
     console.print(f"{ENOUGH:.0%} are enough")
     for function, piece in sorted(stale):

@@ -29,6 +29,8 @@ class Server:
     twin: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     port: int = 0
+    files: int | None = None
+    """How many files the process may have open; None: as many as this one."""
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> float:
@@ -58,14 +60,29 @@ class Server:
         return (self.folder / "owner.token").read_text().strip()
 
     @property
+    def said_bytes(self) -> int:
+        """How much it wrote of itself."""
+        return self._log.stat().st_size
+
+    @property
     def _log(self) -> Path:
         return self.folder.with_suffix(".log")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                self._command(), cwd=ROOT, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self._limit() + self._command(),
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
+
+    def _limit(self) -> list[str]:
+        if self.files is None:
+            return []
+        return ["sh", "-c", f'ulimit -n {self.files} && exec "$0" "$@"']
 
     def _command(self) -> list[str]:
         folder, port = str(self.folder), str(self.port)
@@ -80,12 +97,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, twin: str | None = None, **settings: object) -> Iterator[Server]:
+def serving(folder: Path, twin: str | None = None, files: int | None = None, **settings: object) -> Iterator[Server]:
     """A server on a free port, not yet started; whatever runs of it ends with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, twin, settings, port)
+    server = Server(folder, twin, settings, port, files)
     try:
         yield server
     finally:

@@ -6,6 +6,8 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +76,38 @@ def test_a_second_run_opens_the_same_room_and_names_no_owner(tmp_path: Path) -> 
         again = json.loads(room.said[0])
         assert again["new_owner"] is None
         assert again["owner_token_file"] == first["owner_token_file"]
+
+
+SIGNALLED = """
+import importlib, os, signal, sys
+from teamroom.clients.shell.main import main
+module = importlib.import_module(sys.argv[1])
+function = getattr(module, sys.argv[2])
+def signalled(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return function(*arguments, **options)
+setattr(module, sys.argv[2], signalled)
+sys.argv[1:] = ["up", "--port", "0", "--data", sys.argv[3]]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("teamroom.server.store.sqlite.store", "migrate"),
+        ("teamroom.server.store.sqlite.store", "connect_reader"),
+        ("teamroom.server.app", "WebRoom"),
+        ("teamroom.server.app", "WebServer"),
+    ],
+    ids=lambda step: step[1],
+)
+def test_a_signal_ends_it_at_each_step_of_opening(tmp_path: Path, step: tuple[str, str]) -> None:
+    command = [sys.executable, "-c", SIGNALLED, *step, str(tmp_path / "room")]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with up(tmp_path / "room") as room:
+        assert answers(room.url)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

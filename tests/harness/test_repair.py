@@ -23,9 +23,8 @@ from tests.harness.scripted_model import ScriptedModel
 from tests.support.promises import promise
 from tests.support.watching import Dog, dog_at_work
 
-pytestmark = promise("PRS4")
-
 pytestmark = [
+    promise("PRS4"),
     pytest.mark.harness,
     pytest.mark.skipif(bool(lacking()), reason=f"make test-harnesses installs them: {'; '.join(lacking())}"),
 ]

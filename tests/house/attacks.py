@@ -555,6 +555,55 @@ ATTACKS: dict[int, Attack] = {
     ),
     58: Attack(
         LOCAL,
+        "memory without a token: heads, trailers, extensions or pipelined requests without an end",
+        "each has a longest length and number; a trailer is never a header; requests are parsed one at a time",
+        {
+            "test_strangers": (
+                "a_trailer_never_counts_as_a_header",
+                "what_is_endless_around_a_body_is_cut",
+                "an_endless_head_is_refused_in_words_and_cut",
+                "requests_that_are_sent_at_once_are_taken_in_one_after_another",
+            ),
+            "test_wire_campaigns": ("strangers_of_every_kind_take_nothing_from_members_and_leave_nothing_behind",),
+        },
+    ),
+    59: Attack(
+        LOCAL,
+        "connections without a token, up to the limit of open files",
+        "they are capped, and the longest idle one gives way; an answer without a token closes its connection; some "
+        "descriptors are never given to connections",
+        {
+            "test_strangers": (
+                "for_a_further_stranger_the_longest_idle_one_is_closed",
+                "after_any_answer_to_a_stranger_the_connection_is_closed",
+                "never_more_is_open_than_there_are_descriptors_for",
+                "a_server_without_a_descriptor_goes_on_accepting",
+            ),
+            "test_wire_campaigns": ("strangers_of_every_kind_take_nothing_from_members_and_leave_nothing_behind",),
+        },
+    ),
+    60: Attack(
+        LOCAL,
+        "garbage, upgrades and wrong tokens that fill the disk with the server's log",
+        "each kind of line is written so often a minute, and all kinds together; none is longer than a limit",
+        {
+            "test_logs": (
+                "one_kind_of_line_is_written_so_often_a_minute_and_others_as_before",
+                "all_kinds_of_lines_together_are_bounded_and_each_line_in_its_length",
+            )
+        },
+    ),
+    61: Attack(
+        AGENT,
+        "connections and sessions of one member that lock out the others",
+        "each member has its own limit; for a further one, its own longest idle one ends",
+        {
+            "test_strangers": ("for_a_further_connection_of_a_member_its_own_longest_idle_one_is_closed",),
+            "test_limits": ("for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended",),
+        },
+    ),
+    62: Attack(
+        LOCAL,
         "a role, a token, a stop, a task or a verdict changed by hand in the database",
         "`verify` rebuilds them from the log and names the row, even if a later act changed it again",
         {
@@ -565,7 +614,7 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
-    59: Attack(
+    63: Attack(
         OPERATOR,
         "a password in a field that a redaction forgets",
         "one list names every column with members' words; a column that is in no list fails a test",

@@ -213,7 +213,7 @@ GREETING = ReminderRule("member", owes_a_greeting, lambda settings, _: Delay(set
 
 
 async def test_one_entry_in_the_table_is_a_rule_by_which_the_supervisor_reminds(tmp_path: Path) -> None:
-    with patch.dict(RULES, {"greeting": GREETING}), patch.dict(DUTIES, {"greeting": DUTIES["task"]}):  # type: ignore[arg-type]
+    with patch.dict(RULES, {"greeting": GREETING}), patch.dict(DUTIES, {"greeting": DUTIES["task"]}):
         async with running_room(tmp_path / "room") as room:
             (builder,) = await room.enroll("builder")
             await builder("check_in")

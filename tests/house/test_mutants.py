@@ -1,6 +1,8 @@
 """The run that changes each rule fails where its list of changes that nobody can tell is not true any more."""
 
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 from rich.console import Console
@@ -10,6 +12,7 @@ from tests.support.promises import house
 
 pytestmark = house
 
+EQUIVALENT = tuple(mutants.EQUIVALENT)
 KEY = "teamroom.server.rules.text.x_cut__mutmut_{}"
 CHANGED = {KEY.format(1): ["-    return a", "+    return b"], KEY.format(2): ["-    return a", "+    return c"]}
 
@@ -18,6 +21,12 @@ CHANGED = {KEY.format(1): ["-    return a", "+    return b"], KEY.format(2): ["-
 def two_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutants, "difference", lambda key, folder: CHANGED[key])
     monkeypatch.setattr(mutants, "EQUIVALENT", {("text.x_cut", "return b"): "the same letter"})
+
+
+@pytest.mark.parametrize("function", sorted({function for function, _ in EQUIVALENT}))
+def test_each_rule_with_an_equivalent_change_is_there(function: str) -> None:
+    file, _, name = function.partition(".x_")
+    assert isinstance(getattr(import_module(f"teamroom.server.rules.{file}"), name), FunctionType)
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,9 @@ def test_each_fault_that_is_built_in_is_found(
 def test_a_promise_that_could_not_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="line 4"):
         read(tmp_path, HOLDS_ONE.replace('"TSK1"', "WHICH"))
+
+
+def test_marks_of_a_file_that_later_ones_replace_are_an_error(tmp_path: Path) -> None:
+    twice = "\n\npytestmark = house\n\npytestmark = slow\n\n\n"
+    with pytest.raises(ValueError, match="line 5"):
+        read(tmp_path, HOLDS_ONE.replace("\n\n\n", twice, 1))

@@ -1,5 +1,6 @@
 """Each limit: just within it is served, beyond it is refused in words, and nothing of it is kept (SAF3)."""
 
+import asyncio
 import select
 import threading
 import time
@@ -14,7 +15,6 @@ from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.raw import (
     ENVELOPE,
-    LEGACY,
     Modern,
     RoomInThread,
     Wire,
@@ -215,19 +215,48 @@ def get_stream(room: RoomInThread, name: str, session: list[tuple[str, str]]) ->
     return f"GET /mcp HTTP/1.1\r\n{lines}accept: text/event-stream\r\n\r\n".encode()
 
 
-def test_older_clients_have_as_many_sessions_as_there_may_be(small: RoomInThread) -> None:
-    params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "raw", "version": "0"}}
+def test_for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended(small: RoomInThread) -> None:
+    """Only its own: another member's session is never ended to make room."""
     with ExitStack() as stack:
+        others = [stack.enter_context(small.legacy("rival")) for _ in range(3)]
         sessions = [stack.enter_context(small.legacy("bot")) for _ in range(10)]
-        with small.wire() as wire:
-            wire.send(posted(small.port, small.token("rival"), message("initialize", params)))
-            answer = wire.answer()
-        assert answer.status == 429, "a limit is the callers' load, never a 5xx"
-        assert "Too many open sessions" in answer.json["error"]["message"]
-        with small.modern("rival") as modern:
-            assert modern.call("who", {}).status == 200, "who needs no session is not concerned"
-        sessions[0].close()
-        stack.enter_context(small.legacy("rival"))
+        sessions[1].wire.send(get_stream(small, "bot", sessions[1].session))
+        answering(small, 1)
+        assert sessions[0].call("who", {}).status == 200, "it was opened first, and used last"
+        sessions += [stack.enter_context(small.legacy("bot")) for _ in range(4)]
+        found = [session.call("who", {}).status for n, session in enumerate(sessions) if n != 1]
+        assert found == [200, *[404] * 4, *[200] * 8], "one has an open stream, and one was used last"
+        assert [session.call("who", {}).status for session in others] == [200] * 3
+        answering(small, 1)  # the stream is open
+        sessions[1].wire.socket.close()
+
+
+def test_a_member_that_opens_sessions_without_end_has_ten_of_them(small: RoomInThread) -> None:
+    with ExitStack() as stack:
+        other = stack.enter_context(small.legacy("rival"))
+        for _ in range(50):
+            newest = small.legacy("bot")
+            assert newest.call("who", {}).status == 200
+            newest.wire.socket.close()
+        tasks = small.look(lambda _: len(asyncio.all_tasks()))
+        for _ in range(50):
+            small.legacy("bot").wire.socket.close()
+        small.until_open((10_000, 0, tasks))
+        assert small.open_now()[2] <= tasks
+        assert other.call("who", {}).status == 200
+
+
+def test_a_session_that_nobody_uses_ends(tmp_path: Path) -> None:
+    with room_in_thread(tmp_path / "room", session_idle_seconds=1) as room:
+        room.enroll("bot")
+        room.legacy("bot").close()  # the first one starts a task that stays
+        before = room.open_now()[2]
+        session = room.legacy("bot")
+        assert session.call("who", {}).status == 200
+        room.until_open((10_000, 0, before))
+        assert session.call("who", {}).status == 404
+        session.wire.socket.close()
+    assert (DEFAULTS.sessions, DEFAULTS.session_idle_seconds) == (64, 3600)
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(50, None), (50.01, "invalid"), (1e9, "invalid"), (-1, "invalid")])

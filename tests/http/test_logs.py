@@ -93,6 +93,56 @@ def test_logs_in_json_have_one_object_per_line(capsys: pytest.CaptureFixture[str
     assert logs.Plain().format(record).splitlines()[1].startswith("  "), "no line of a log forges another"
 
 
+def lines_of(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+@promise("SAF11")
+def test_one_kind_of_line_is_written_so_often_a_minute_and_others_as_before() -> None:
+    stream = io.StringIO()
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(logs.Plain())
+    bounded.addFilter(logs.Bounded(lambda: 1000.0))
+    logger = logging.Logger("somebody")
+    logger.addHandler(bounded)
+    for number in range(100_000):
+        logger.warning("a stranger came: %d", number)
+    logger.warning("something else")
+    assert len(lines_of(stream)) == logs.LINES_OF_KIND + 1
+    assert "further ones are left out for a minute" in lines_of(stream)[-2]
+    assert lines_of(stream)[-1].endswith("something else")
+
+
+@promise("SAF11")
+@pytest.mark.parametrize("form", [logs.Plain(), logs.Json()], ids=["plain", "json"])
+def test_the_first_line_of_a_kind_after_a_minute_says_how_many_were_left_out(form: logging.Formatter) -> None:
+    stream, now = io.StringIO(), 1000.0
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(form)
+    bounded.addFilter(logs.Bounded(lambda: now))
+    logger = logging.Logger("somebody")
+    logger.addHandler(bounded)
+    for number in range(101):
+        if number == 100:
+            now += logs.WINDOW_SECONDS
+        logger.warning("a stranger came")
+    assert len(lines_of(stream)) == logs.LINES_OF_KIND + 1
+    assert f"({100 - logs.LINES_OF_KIND} lines like this one were left out before it)" in lines_of(stream)[-1]
+
+
+@promise("SAF11")
+def test_all_kinds_of_lines_together_are_bounded_and_each_line_in_its_length() -> None:
+    stream = io.StringIO()
+    bounded = logging.StreamHandler(stream)
+    bounded.setFormatter(logs.Plain())
+    bounded.addFilter(logs.Bounded(lambda: 1000.0))
+    for place in range(10_000):
+        record = logging.LogRecord("x", logging.ERROR, "somewhere.py", place, "x" * 1_000_000, (), None)
+        bounded.handle(record)
+    assert len(lines_of(stream)) == logs.LINES
+    assert max(map(len, lines_of(stream))) < 2 * logs.LINE_CHARACTERS
+
+
 def test_without_the_filter_a_token_would_be_found() -> None:
     token = "tr_" + "ab" * 32
     record = logging.LogRecord("teamroom", logging.INFO, __file__, 1, f"here is {token}", (), None)

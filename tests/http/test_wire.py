@@ -1,9 +1,12 @@
 """What a client can do wrong below the tools: each is refused with a 4xx in words, and the server goes on (SAF6)."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import mcp
 import pytest
 
 from teamroom.server.door.door import Door
@@ -237,6 +240,65 @@ def test_the_tool_that_runs_is_the_one_that_the_header_names(room: RoomInThread)
         params = f'{{"name":"{first}","name":"{last}","arguments":{{}},"_meta":{json.dumps(ENVELOPE)}}}'
         body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'.encode()
         assert exchange(room, sent(room, body=body)).status == (200 if last == "who" else 400)
+
+
+WHAT_THE_SDK_READS = {
+    "accept": ("application/json, text/event-stream", "text/event-stream", "*/*", "", "x"),
+    "content-type": ("application/json", "text/plain", ""),
+    "last-event-id": ("1", "", "x" * 5000, "\xff", "-1"),
+    "mcp-session-id": ("{session}", "", "x", "\xff", "{session}, x"),
+    "mcp-protocol-version": (MODERN, LEGACY, "2025-11-25", "2024-11-05", "1999-01-01", "", "\xff"),
+    "mcp-method": ("tools/call", "", "\xff", "initialize", "subscriptions/listen"),
+    "mcp-name": ("who", "", "\xff", "=?base64?d2hv?=", "wait_for_wake"),
+    "mcp-param-name": ("x", "\xff"),
+    "x-mcp-header": ("name",),
+    "content-length": ("0",),
+    "transfer-encoding": ("chunked",),
+    "expect": ("100-continue", "x"),
+    "te": ("trailers",),
+    "connection": ("close", "keep-alive", "x"),
+    "range": ("bytes=0-1",),
+    "if-none-match": ("*",),
+    "x-http-method-override": ("DELETE",),
+    "x-forwarded-host": ("evil.example",),
+}
+"""Headers that the SDK and what is below it look at, with values that they may not expect."""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
+@pytest.mark.parametrize("name", WHAT_THE_SDK_READS)
+def test_no_header_and_no_method_causes_a_5xx(room: RoomInThread, method: str, name: str) -> None:
+    for version in (MODERN, LEGACY, None):
+        for value in WHAT_THE_SDK_READS[name]:
+            with room.legacy("bot") as session, room.wire() as wire:
+                own = {} if version == MODERN else {"mcp_session_id": session.session[0][1], "mcp_method": None}
+                body = b"" if method != "POST" else CALL
+                given = {name.replace("-", "_"): value.format(session=session.session[0][1])}
+                headers: Any = {"mcp_protocol_version": version, **own, **given}
+                wire.send(sent(room, f"{method} /mcp HTTP/1.1", body, **headers))
+                wire.send(b"0\r\n\r\n" if name == "transfer-encoding" else b"")
+                answer = wire.answer(method, enough=lambda answer: answer.status >= 200)
+                assert 100 <= answer.status < 500, (version, value, answer)
+
+
+def test_the_walk_knows_every_header_that_the_sdk_reads() -> None:
+    """A new release may look at more of them."""
+    found = set[str]()
+    sdk = Path(mcp.__file__).parent
+    for file in (*sdk.glob("server/*streamable_http*.py"), *sdk.glob("server/*security.py"), sdk / "shared/inbound.py"):
+        found |= set(re.findall(r'headers\.get\("([a-z-]+)"', file.read_text()))
+        found |= set(re.findall(r'_HEADER[^=\n]*= "([a-z-]+)"', file.read_text()))
+    assert len(found) >= 8
+    assert found <= {*WHAT_THE_SDK_READS, "host", "origin"}, "the gate has checked these two"
+
+
+@pytest.mark.parametrize("id_", ["1", "", "an id of another server"])
+def test_a_client_that_names_its_last_event_gets_a_stream_as_any_other(room: RoomInThread, id_: str) -> None:
+    """The events of the room have no ids, so nothing can be sent again."""
+    with room.legacy("bot") as session, room.wire() as wire:
+        wire.send(sent(room, **in_session(session, "GET"), last_event_id=id_))
+        answer = wire.answer("GET", enough=lambda answer: answer.status > 0)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
 
 
 # ------------------------------------------------------------------ bodies

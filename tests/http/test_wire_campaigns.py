@@ -5,7 +5,7 @@ The full forms: `make wire`.
 
 from pathlib import Path
 
-from tests.campaigns import crowd, frames, stuck
+from tests.campaigns import crowd, frames, strangers, stuck
 from tests.campaigns.frame_maker import KINDS, FrameMaker
 from tests.support.promises import promise
 
@@ -57,3 +57,23 @@ async def test_a_hundred_connections_at_once_leave_nothing_behind(tmp_path: Path
 async def test_a_room_that_never_releases_connections_would_grow(tmp_path: Path) -> None:
     outcome = await crowd.campaign(tmp_path / "room", 300, seed=SEED, stay_seconds=0.3, twin=True)
     assert any("memory has grown" in fault for fault in outcome.faults)
+
+
+SHORT = 470
+FEW_FILES = 512
+"""Not enough for so many connections and a reserve."""
+
+
+@promise("SAF11")
+async def test_strangers_of_every_kind_take_nothing_from_members_and_leave_nothing_behind(tmp_path: Path) -> None:
+    outcome = await strangers.campaign(tmp_path / "room", SHORT, seed=SEED, files=FEW_FILES)
+    assert outcome.faults == []
+    assert len(outcome.figures) == len(strangers.kinds(1)) + 2
+
+
+@promise("SAF11")
+async def test_a_room_that_takes_in_whatever_strangers_send_would_run_out(tmp_path: Path) -> None:
+    kinds = ("silent", "short headers")
+    outcome = await strangers.campaign(tmp_path / "room", SHORT, seed=SEED, twin=True, files=FEW_FILES, only=kinds)
+    assert any("silent: " in fault and "descriptors" in fault for fault in outcome.faults)
+    assert any("short headers: memory rose" in fault for fault in outcome.faults)

@@ -18,9 +18,7 @@ from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom
 
-pytestmark = house
-
-pytestmark = pytest.mark.libraries
+pytestmark = [house, pytest.mark.libraries]
 
 HERE = Path(__file__).parent
 

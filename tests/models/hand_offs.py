@@ -23,6 +23,7 @@ LEASES = {"ann": HOUR, "bob": HOUR, "cid": 6 * HOUR, "olga": DAY}
 PATIENCE = {"ann": 900.0, "bob": 900.0, "cid": 6 * HOUR, "olga": 900.0}
 AGENTS = ["ann", "bob", "cid"]
 HOPS, CAP, TASKS = 2, 2, 3
+INTERVAL, GRACE = 300.0, 60.0
 PROOF = "a" * 64
 
 names = st.sampled_from(list(LEASES))
@@ -68,11 +69,17 @@ class HandOffs(Model):
             self.world.act("olga", CREATE_TASK, title=f"the task {name}")
         self.offers: dict[str, Offer] = {}
         self.killed: set[str] = set()
+        self.watched_from = self.world.now
 
     # ---------------------------------------------------------------- what must hold
 
     def held(self, name: str) -> int:
         return sum(task.holder == name and task.state in ("claimed", "offered") for task in self.tasks.values())
+
+    def is_lost(self, task: Task) -> bool:
+        """Whether anybody may claim it: its lease and the grace are over, and the room was awake for an interval."""
+        over = min(-task.left, self.world.now - self.watched_from - INTERVAL)
+        return task.state == "claimed" and over >= GRACE
 
     def back(self, task: Task) -> None:
         """The task is its giver's again, the lease going on where it stood."""
@@ -92,12 +99,11 @@ class HandOffs(Model):
     @rule(name=names, which=tasks)
     def claim(self, name: str, which: str) -> None:
         task, reply = self.tasks[which], self.world.act(name, CLAIM_TASK, task=which)
-        overdue = task.state == "claimed" and task.left <= -60
         if self.is_out(name):
             assert code(reply) == "killed"
         elif task.holder == name:
             assert reply.replayed
-        elif task.state == "open" or overdue:
+        elif task.state == "open" or self.is_lost(task):
             assert code(reply) == ("ok" if self.held(name) < CAP else "wip_cap")
             if code(reply) == "ok":
                 task.state, task.holder, task.fence, task.left = "claimed", name, task.fence + 1, LEASES[name]
@@ -215,6 +221,7 @@ class HandOffs(Model):
     @rule()
     def crash(self) -> None:
         self.world.crash()
+        self.watched_from = self.world.now
 
     @invariant()
     def tasks_and_offers_are_shown_as_they_are(self) -> None:

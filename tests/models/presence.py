@@ -177,13 +177,13 @@ class Presence(Model):
         return int(self.world.look("select seq from head")[0][0])
 
     def call(self, name: str, act: Any, **arguments: Any) -> Any:
-        """A member calls, whatever comes of it: then it is there, and no longer gone."""
+        """A member calls, whatever comes of it: then it is connected, and without a pause no longer gone."""
         agent, now = self.agents[name], self.world.now
         reply = self.world.act(name, act, **arguments)
         if agent.called is None or now - agent.called > CONNECTED * (agent.interval or 0.0):
             agent.connected = now
         agent.called = now
-        if self.found[name][0] == "gone":
+        if self.found[name][0] == "gone" and not self.is_paused(name):
             self.found[name] = NOTHING
             self.said.append((name, "recovered"))
         assert (code(reply) == "paused") == (self.is_paused(name) and act is not HEARTBEAT), reply

@@ -536,7 +536,7 @@ def a_message_that_ends_a_reminder() -> Iterator[None]:
 
     with (
         own_statement("said_of_task", "select max(at) as at from message where task = :task and author = :member"),
-        patch.dict(RULES, {"task": replace(rule, owed=believes)}),  # type: ignore[arg-type]
+        patch.dict(RULES, {"task": replace(rule, owed=believes)}),
     ):
         yield
 

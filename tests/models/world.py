@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -61,7 +61,7 @@ class Plan:
 class World:
     """One room, from its beginning to the end of one run."""
 
-    _rooms: dict[int, tuple[Path, dict[str, str]]] = {}  # noqa: RUF012
+    _rooms: ClassVar[dict[int, tuple[Path, dict[str, str]]]] = {}
     _statements = sqlite_statements()
 
     def __init__(self, plan: Plan) -> None:
@@ -245,7 +245,7 @@ class StoreWithoutThreads(SqliteStore):
 
     def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
         super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
-        self.readers = NoReaders(context)
+        self.reads.readers = NoReaders(context)
 
     async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         return await super().read(work, is_small=True)

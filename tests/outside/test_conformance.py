@@ -21,9 +21,8 @@ from tests.outside.proxy import proxy
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
 
-pytestmark = house
-
 pytestmark = [
+    house,
     pytest.mark.outside,
     pytest.mark.skipif(bool(lacking()), reason=f"make test-outside installs them: {'; '.join(lacking())}"),
 ]

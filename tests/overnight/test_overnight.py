@@ -207,7 +207,7 @@ async def test_a_day_of_five_agents_answers_who_is_stopped_by_whom_why_and_until
         "@tester": ("active", "rex", "it loops", "olga"),
     }
     assert stopped["@scribe"]["until"] > night["until"]
-    assert next(iter(stopped)) == "@scribe", "who may be let go comes first"
+    assert next(iter(stopped)) == "@scribe", "who is still paused comes first"
 
 
 async def test_a_day_of_five_agents_answers_what_waits_for_a_person(day: RunningRoom) -> None:
@@ -233,6 +233,7 @@ async def test_the_report_of_that_day_is_in_words_for_models_and_people(day: Run
         assert expected in re.sub(r"\d+ s ago", "N s ago", words)
     here = Shell(day.folder.parent, {"TEAMROOM_DATA": str(day.folder), "TEAMROOM_URL": day.url})
     piped = (await here.here("overnight")).out
+    assert re.search(r"@tester +active +\d+ s +resumed by @olga \d+ s ago, stopped by @rex: “it loops”", piped)
     assert "\x1b" not in piped
     for expected in ("waits for a person 4", "“which version is it?”", "repaired by @rex (T-9)", "“wrong branch”"):
         assert expected in piped, piped

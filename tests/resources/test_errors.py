@@ -7,7 +7,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from teamroom.server.http.connections import HEAD_BYTES
+from teamroom.server.http.protocol import HEAD_BYTES
 from teamroom.server.refusals import REFUSED
 from tests.support.promises import house
 from tests.support.rooms import RunningRoom

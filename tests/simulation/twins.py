@@ -71,7 +71,7 @@ def nobody_watches() -> Iterator[None]:
     def asleep(tx: Writing, timer: Timer) -> None:
         tx.run("postpone", **timer.key, at=tx.now + 86_400)
 
-    with patch.dict(duties.DUTIES, {"presence": asleep}):  # type: ignore[arg-type]
+    with patch.dict(duties.DUTIES, {"presence": asleep}):
         yield
 
 

@@ -374,6 +374,26 @@ async def test_another_event_loop_may_write_and_effects_stay_on_the_stores_own(b
     assert bench.store.waiting == 0
 
 
+async def test_another_event_loop_reads_with_connections_of_its_own(bench: Bench) -> None:
+    await bench.write(bench.entry("before"))
+
+    async def elsewhere() -> list[list[str]]:
+        attached = await bench.store.attach()
+        try:
+            await attached.write(bench.entry("from elsewhere"), reraise)
+            return [
+                await attached.look_up(named_log),
+                await attached.read(named_log, is_small=True),
+                await attached.read(named_log, is_small=False, member=1),
+            ]
+        finally:
+            await attached.close()
+
+    found = await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+    assert found == [["before", "from elsewhere"]] * 3
+    assert await bench.store.look_up(named_log) == found[0]
+
+
 async def test_what_goes_outside_the_database_is_written_before_the_answer(tmp_path: Path, engine: Engine) -> None:
     """Twin: the same act without anything to write down."""
     written: list[Effects] = []

@@ -182,7 +182,7 @@ async def test_a_duty_that_fails_is_logged_and_retried_while_the_others_continue
         raise ZeroDivisionError("a fault of ours")
 
     with monkeypatch.context() as broken, logged() as complaints:
-        broken.setitem(duties.DUTIES, "task", fails)  # type: ignore[arg-type]
+        broken.setitem(duties.DUTIES, "task", fails)
         await room.later(HOUR + 70)
         assert [entry["subject"] for entry in acts(room, "overdue")] == [task], "the lease is said all the same"
         assert acts(room, "remind") == []

@@ -13,6 +13,7 @@ from typing import Any
 import anyio.to_thread
 
 from teamroom.server.settings import Settings
+from tests.bench.schemas import characters
 from tests.house.attacks import ATTACKS, row
 from tests.support import pictures, tools_page
 from tests.support.pages import PAGES, read, with_parts
@@ -148,10 +149,7 @@ async def _board(room: RunningRoom) -> str:
 
 def _agents_tools(tools: list[Any]) -> str:
     names = ", ".join(f"`{tool.name}`" for tool in tools)
-    cost = sum(
-        len(json.dumps([tool.name, tool.description, tool.input_schema], separators=(",", ":"))) for tool in tools
-    )
-    at_most = -(-cost // ROUND_CHARACTERS) * ROUND_CHARACTERS
+    at_most = -(-sum(map(characters, tools)) // ROUND_CHARACTERS) * ROUND_CHARACTERS
     return (
         f"An agent sees {len(tools)} tools: {names}. "
         f"Their names, descriptions and schemas cost its model fewer than {at_most:,} characters.\n"

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from tests.support.repository import TESTS
 
@@ -22,7 +23,7 @@ class OwnTest:
 
 
 def own_tests(folder: Path = TESTS) -> list[OwnTest]:
-    """Every test below a folder. Raises ValueError for a promise that is not a plain text."""
+    """Every test below a folder. Raises ValueError for marks that cannot be read or are replaced."""
     return [test for path in sorted(folder.rglob("test_*.py")) for test in _tests_of(path)]
 
 
@@ -36,7 +37,10 @@ def names_by_file() -> dict[str, set[str]]:
 
 def _tests_of(path: Path) -> Iterator[OwnTest]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    of_the_file = [mark for node in tree.body for mark in _marks_of_file(node)]
+    marked = [node.value for node in tree.body if _is_marks_of_file(node)]
+    if len(marked) > 1:
+        raise ValueError(f"{path}, line {marked[1].lineno}: the second pytestmark replaces the first")
+    of_the_file = [mark for value in marked for mark in (value.elts if isinstance(value, ast.List) else [value])]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             marks = [*of_the_file, *node.decorator_list]
@@ -45,11 +49,9 @@ def _tests_of(path: Path) -> Iterator[OwnTest]:
             yield OwnTest(path.stem, node.name.removeprefix("test_"), promises, is_house)
 
 
-def _marks_of_file(node: ast.stmt) -> list[ast.expr]:
-    """The marks that `pytestmark` gives to every test of a file."""
-    if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "pytestmark":
-        return []
-    return node.value.elts if isinstance(node.value, ast.List) else [node.value]
+def _is_marks_of_file(node: ast.stmt) -> TypeGuard[ast.Assign]:
+    """Whether a statement gives marks to every test of a file."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
 
 
 def _promises(mark: ast.expr, path: Path) -> list[str]:

@@ -55,6 +55,20 @@ def noun_arrows() -> Arrows:
     return _arrows(noun_of)
 
 
+def without_detours(arrows: Arrows) -> Arrows:
+    """The arrows that no longer path of the others replaces: few enough to read. The arrows must make no circle."""
+    targets: dict[str, set[str]] = {}
+    for one, other in arrows:
+        targets.setdefault(one, set()).add(other)
+
+    @cache
+    def reached(name: str) -> frozenset[str]:
+        nearest = targets.get(name, set())
+        return frozenset(nearest).union(*(reached(other) for other in nearest))
+
+    return frozenset((one, other) for one, other in arrows if all(other not in reached(via) for via in targets[one]))
+
+
 def root_modules() -> list[str]:
     """The modules at the root of `server/` that are not drawn."""
     children = graph().find_children(f"{ROOT_PACKAGE}.server")
@@ -62,15 +76,21 @@ def root_modules() -> list[str]:
 
 
 def draw_packages() -> str:
-    """The first picture. `acts` is drawn as a box around its nouns; an arrow to or from a noun alone is not drawn."""
+    """The first picture. `acts` is drawn as a box around its nouns; an arrow to or from a noun alone is not drawn.
+
+    Nor is an import that a longer path of arrows shows as well: with all of them, nobody could follow a line.
+    """
     nouns = sorted({noun for module in graph().modules if (noun := noun_of(module))})
     lines = ["flowchart TD", "    subgraph acts", "        direction TB"]
     lines += [f"        acts_{noun}[{noun}]" for noun in nouns]
-    lines += [f"        {line}" for line in _lines(noun_arrows(), "acts_{}".format)]
-    lines += ["    end", *(f"    {line}" for line in _lines(package_arrows(), str))]
+    lines += [f"        {line}" for line in _lines(without_detours(noun_arrows()), "acts_{}".format)]
+    lines += ["    end", *(f"    {line}" for line in _lines(without_detours(package_arrows()), str))]
     shared = ", ".join(f"`{name}`" for name in root_modules())
-    below = f"An arrow means: imports. Every package may also import the modules at the root of `server/`: {shared}."
-    return "\n".join(["```mermaid", *lines, "```", "", below, ""])
+    below = (
+        "An arrow means: imports. The picture leaves out each import that a longer path of arrows also shows.",
+        f"Every package may also import the modules at the root of `server/`: {shared}.",
+    )
+    return "\n".join(["```mermaid", *lines, "```", "", *below, ""])
 
 
 def _is_package(name: str) -> bool:

@@ -145,8 +145,7 @@ PLANNED: dict[str, str] = {
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
     "SAF9": "the size of every act and duty, by design",
-    "SAF10": "sessions of older clients; the measured p99 of other members",
-    "SAF11": ALL,
+    "SAF10": "the measured p99 of other members",
     "SAF12": ALL,
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

@@ -14,7 +14,6 @@ from tests.support.raw import (
 
 CALL = message("tools/call", {"name": "who", "arguments": {}, "_meta": ENVELOPE})
 POST = "POST /mcp HTTP/1.1"
-PARSER = "text/plain; charset=utf-8"
 
 
 def sent(

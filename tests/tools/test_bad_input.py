@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -376,9 +376,10 @@ def test_a_request_id_of_the_largest_size_is_accepted(house: House, era: str) ->
 @promise("LOG4")
 def test_a_replay_does_not_pass_the_switch(house: House) -> None:
     """A member that is bound gets no old result either, under no id."""
-    call: Callable[[], Answer] = lambda: house.clients["modern", "rival"].call(  # noqa: E731
-        "post_message", {"text": "before"}, meta={REQUEST_ID: "replayed"}
-    )
+
+    def call() -> Answer:
+        return house.clients["modern", "rival"].call("post_message", {"text": "before"}, meta={REQUEST_ID: "replayed"})
+
     assert house.judge(call(), "rival")
     olga = house.clients["modern", "olga"]
     house.judge(olga.call("pause", {"target": "rival", "reason": "test"}), "olga")

@@ -165,7 +165,7 @@ class OneForEachMechanism(Listeners):
     def __init__(self, *parts: Any) -> None:
         self._of: dict[Mechanism, Listeners] = {}
         for mechanism in ("long poll", "stream", "subscription"):
-            self._of[mechanism] = Listeners(*parts)  # type: ignore[index]
+            self._of[mechanism] = Listeners(*parts)
 
     async def join(self, caller: Caller, mechanism: Mechanism, *rest: Any) -> Listening:
         return await self._of[mechanism].join(caller, mechanism, *rest)
@@ -274,7 +274,7 @@ async def test_a_second_call_of_the_same_listener_ends_its_first_and_is_not_a_ta
 
 async def test_people_can_listen_in_many_places_without_take_overs(room: RunningRoom) -> None:
     caller = await caller_of(room, "olga")
-    calls = [await room.room.listeners.join(caller, way, Origin(), never) for way in ("stream", "long poll", "stream")]  # type: ignore[arg-type]
+    calls = [await room.room.listeners.join(caller, way, Origin(), never) for way in ("stream", "long poll", "stream")]
     assert [await room.room.listeners.is_live(call) for call in calls] == [True, True, True]
     assert room.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member)) is None
 

@@ -255,7 +255,7 @@ class Watched:
 async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     """A room with two people and some agents, one of whom is looked at less than the others."""
     settings = {"presence_write_seconds": 60.0, "repeat_seconds": 0.0, "notify_digest": ""}
-    settings["notify"] = {"olga": ["json://127.0.0.1:9/"]}  # type: ignore[assignment]
+    settings["notify"] = {"olga": ["json://127.0.0.1:9/"]}
     async with running_room(tmp_path / "room", time=Still(), **settings) as room:  # type: ignore[arg-type]
         await room.enroll("builder", "tester", "planner", mode="live")
         await room.enroll("rex", role="watchdog", mode="live")

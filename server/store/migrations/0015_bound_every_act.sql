@@ -21,7 +21,7 @@ create index task_claimable on task (
 ) where state = 'open' and waits = 0;
 create index task_open on task (coalesce(assigned, 0), priority desc, coalesce(due, 1e300), id)
 where state = 'open' and waits = 0;
-create index task_lease_end on task (lease_from + lease_seconds) where state = 'claimed';
+create index task_lease_end on task ((lease_from + lease_seconds)) where state = 'claimed';
 create index task_in_review on task (reviewer, id) where state = 'in_review';
 create index standing_paused on standing (since) where state = 'paused' and scope = 'member';
 

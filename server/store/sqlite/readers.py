@@ -111,8 +111,8 @@ class Readers:
         for _ in range(self._context.settings.readers):
             reader = Reader(connect, iter_chunk_size=64)
             reader.context = self._context
-            await reader
             self._open.append(reader)
+            await reader
             self._free.put_nowait(reader)
 
     async def run(self, work: Callable[[Reading], T], member: int | None = None) -> T:

@@ -13,8 +13,6 @@ from teamroom.server.store.engine import (
     CarryOut,
     DamagedError,
     Recover,
-    StorageError,
-    TooLargeError,
     Turn,
     Vouch,
     Work,
@@ -25,16 +23,12 @@ from teamroom.server.store.sqlite.connect import connect_reader, connect_writer,
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.damage import find_damage
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
-from teamroom.server.store.sqlite.readers import Readers
+from teamroom.server.store.sqlite.reads import Reads
 from teamroom.server.store.sqlite.reserve import Reserve
-from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
 
 T = TypeVar("T")
-
-SMALL_READ_STEPS = 100_000
-"""Steps that a read takes on the event loop at most: a few milliseconds."""
 
 NEEDED_TO_READ: tuple[tuple[str, dict[str, Any]], ...] = (
     ("read_head", {}),
@@ -68,9 +62,8 @@ class SqliteStore:
         self._reserve = Reserve(folder, context.settings.reserve_bytes)
         self.committer = make_committer(self.path, context, self._reserve)
         self.writer = make_writer(self.committer, context.settings, carry_out)
-        self.readers = Readers(context)
-        self._direct: sqlite3.Connection | None = None
-        self._stepped: SteppedConnection | None = None
+        self.reads = Reads(context, self._note_failure)
+        self._connect: Callable[[Path], sqlite3.Connection] = connect_reader
 
     async def open(self, vouch: Vouch = lambda head: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer and the readers; a damaged database is opened for reading only."""
@@ -92,22 +85,20 @@ class SqliteStore:
             self.path.chmod(PRIVATE_FILE)
             migrate(setup, self.context.clock(), before_migrating)
         self.writer.start()
-        await self.readers.open(lambda: connect_reader(self.path))
-        self._direct = connect_reader(self.path)
-        self._stepped = SteppedConnection(self._direct, SMALL_READ_STEPS)
+        await self.reads.open(lambda: connect_reader(self.path))
 
     async def _open_to_read(self) -> None:
         """Open only what reads. Nothing is written, not even a checkpoint."""
+        self._connect = open_to_read
         try:
-            self._direct = open_to_read(self.path)
-            found = {
-                name: self._direct.execute(self.context.statements[name], parameters).fetchone()
-                for name, parameters in NEEDED_TO_READ
-            }
+            with closing(open_to_read(self.path)) as connection:
+                found = {
+                    name: connection.execute(self.context.statements[name], parameters).fetchone()
+                    for name, parameters in NEEDED_TO_READ
+                }
             if found["read_head"] is None:
                 raise DamagedError(f"{self.damage}, and what is left holds no room")
-            await self.readers.open(lambda: open_to_read(self.path))
-            self._stepped = SteppedConnection(self._direct, SMALL_READ_STEPS)
+            await self.reads.open(lambda: open_to_read(self.path))
         except sqlite3.Error as error:
             raise DamagedError(f"{self.damage}, and what is left cannot be read") from error
 
@@ -127,64 +118,31 @@ class SqliteStore:
         return await self.writer.run(work, recover, when_full, turn)
 
     async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
-        """Run a read in one snapshot: a small one on the event loop, one that may scan on a reader's thread.
-
-        A thread gives up the interpreter with every row it fetches, and waits to get it back. A page of
-        fifty rows costs three times as much there as on the event loop. A read that takes more than
-        `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
-        """
-        connection = self._open_connection()
-        if is_small:
-            try:
-                return self._in_snapshot(connection, work)
-            except TooLargeError:
-                pass
-        try:
-            return await self.readers.run(work, member)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        """Run a read in one snapshot."""
+        return await self.reads.read(work, is_small, member)
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
-        """Run a read on the event loop itself, which costs less than the way to a thread and back."""
-        return self._on_loop(self._open_connection(), work)
+        """Run a read of one or two rows."""
+        return await self.reads.look_up(work)
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
-        self.readers.end(members)
+        self.reads.end_reads(members)
 
-    def _in_snapshot(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
-        statements = self.context.statements
+    async def attach(self) -> "AttachedStore":
+        """This store for the event loop of the caller."""
+        reads = Reads(self.context, self._note_failure)
         try:
-            connection.execute(statements["begin_read"], {})
-            try:
-                return self._on_loop(connection, work)
-            finally:
-                connection.execute(statements["rollback"], {})
+            await reads.open(lambda: self._connect(self.path))
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            await reads.close()
+            raise as_storage_error(error) from error
+        return AttachedStore(self, reads)
 
-    def _on_loop(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
-        """Run a read on the event loop, with a budget of steps. Raises TooLargeError, StorageError."""
-        connection.begin()
-        try:
-            return work(Reading(connection, self.context))
-        except sqlite3.Error as error:
-            if connection.has_ended(error):
-                raise TooLargeError(f"it takes more than {SMALL_READ_STEPS} steps of the database") from None
-            raise self._failed(error) from error
-        finally:
-            connection.end()
-
-    def _failed(self, error: sqlite3.Error) -> StorageError:
-        """The error of a failed read. Damage that a read meets stops the writer too."""
+    def _note_failure(self, error: sqlite3.Error) -> None:
+        """Damage that a read meets stops the writer too."""
         if is_damage(error) and self.committer.damage is None:
             self.committer.damage = str(error)
-        return as_storage_error(error)
-
-    def _open_connection(self) -> SteppedConnection:
-        if self._stepped is None:
-            raise StorageError("the store is closed")
-        return self._stepped
 
     @property
     def is_writing(self) -> bool:
@@ -214,10 +172,41 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish the acts that wait, and close the file."""
         self.writer.stop()
-        await self.readers.close()
-        if self._direct is not None:
-            self._direct.close()
-            self._direct = self._stepped = None
+        await self.reads.close()
+
+
+class AttachedStore:
+    """A store for another event loop: it reads with connections of its own, and writes through the store's own line."""
+
+    def __init__(self, store: SqliteStore, reads: Reads) -> None:
+        self._store, self._reads = store, reads
+
+    async def write(
+        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
+    ) -> tuple[Any, int]:
+        """Run an act on the writer's thread."""
+        return await self._store.write(work, recover, when_full, turn)
+
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+        """Run a read in one snapshot."""
+        return await self._reads.read(work, is_small, member)
+
+    async def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Run a read of one or two rows."""
+        return await self._reads.look_up(work)
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running on this loop."""
+        self._reads.end_reads(members)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the store takes acts."""
+        return self._store.is_writing
+
+    async def close(self) -> None:
+        """Close the connections of this loop."""
+        await self._reads.close()
 
 
 def in_one_transaction(

@@ -1,0 +1,96 @@
+"""What one event loop reads with: a connection for small reads on the loop itself, and readers on threads."""
+
+import sqlite3
+from collections.abc import Callable, Set
+from typing import TypeVar
+
+from teamroom.server.store.engine import StorageError, TooLargeError
+from teamroom.server.store.sqlite.faults import as_storage_error
+from teamroom.server.store.sqlite.readers import Readers
+from teamroom.server.store.sqlite.steps import SteppedConnection
+from teamroom.server.store.transaction import Context, Reading
+
+T = TypeVar("T")
+
+SMALL_READ_STEPS = 100_000
+"""Steps that a read takes on the event loop at most: a few milliseconds."""
+
+
+class Reads:
+    """Runs the reads of one event loop. `note_failure` gets each error of SQLite, which may be damage."""
+
+    def __init__(self, context: Context, note_failure: Callable[[sqlite3.Error], None]) -> None:
+        self._context = context
+        self._note_failure = note_failure
+        self.readers = Readers(context)
+        self._direct: SteppedConnection | None = None
+
+    async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        """Open every connection. Raises sqlite3.Error."""
+        await self.readers.open(connect)
+        self._direct = SteppedConnection(connect(), SMALL_READ_STEPS)
+
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+        """Run a read in one snapshot: a small one on the event loop, one that may scan on a reader's thread.
+
+        A thread gives up the interpreter with every row it fetches, and waits to get it back. A page of
+        fifty rows costs three times as much there as on the event loop. A read that takes more than
+        `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
+        """
+        connection = self._open_connection()
+        if is_small:
+            try:
+                return self._in_snapshot(connection, work)
+            except TooLargeError:
+                pass
+        try:
+            return await self.readers.run(work, member)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    async def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Run a read on the event loop itself, which costs less than the way to a thread and back."""
+        return self._on_loop(self._open_connection(), work)
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running."""
+        self.readers.end(members)
+
+    async def close(self) -> None:
+        """Close every connection, once the reads that are running have ended."""
+        await self.readers.close()
+        if self._direct is not None:
+            self._direct.connection.close()
+            self._direct = None
+
+    def _in_snapshot(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
+        statements = self._context.statements
+        try:
+            connection.execute(statements["begin_read"], {})
+            try:
+                return self._on_loop(connection, work)
+            finally:
+                connection.execute(statements["rollback"], {})
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _on_loop(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
+        """Run a read on the event loop, with a budget of steps. Raises TooLargeError, StorageError."""
+        connection.begin()
+        try:
+            return work(Reading(connection, self._context))
+        except sqlite3.Error as error:
+            if connection.has_ended(error):
+                raise TooLargeError(f"it takes more than {SMALL_READ_STEPS} steps of the database") from None
+            raise self._failed(error) from error
+        finally:
+            connection.end()
+
+    def _failed(self, error: sqlite3.Error) -> StorageError:
+        self._note_failure(error)
+        return as_storage_error(error)
+
+    def _open_connection(self) -> SteppedConnection:
+        if self._direct is None:
+            raise StorageError("the store is closed")
+        return self._direct
