@@ -137,7 +137,11 @@ def _amend(tx: Writing, more: Mapping[str, Any]) -> None:
 
 def canonical(value: Mapping[str, Any]) -> str:
     """Canonical JSON, the form that is hashed: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once, because `json.dumps` makes one for each call."""
 
 
 def content_digest(salt: str, summary: str, detail: str) -> str:

@@ -9,6 +9,7 @@ An entry of an earlier release says less. What no later entry records is listed 
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ MEMBERS = frozenset(
 )
 """Columns that hold the number of a member."""
 
-TIMES = frozenset({"since", "until", "due", "snooze_until", "completed_at", "expires_at", "revoked_at"})
+TIMES = re.compile(r"since|until|due|\w+_(at|until)")
 """Columns that hold seconds since 1970-01-01 UTC."""
 
 
@@ -166,8 +167,10 @@ class Rebuilt:
             return Wrong(self._last[0], f"the head row says epoch {epoch}, and the log says epoch {self._last[1]}")
         self.compared.clear()
         self._unknown.clear()
-        total, done = sum(map(tx.count_logged, TABLES.values())), 0
+        counts = {table: tx.count_logged(logged) for table, logged in TABLES.items()}
+        total, done = sum(counts.values()), 0
         for logged in TABLES.values():
+            before = done
             for key, found in self._rows(tx, logged):
                 if (wrong := self._compare(tx, logged, key, found)) is not None:
                     return wrong
@@ -176,6 +179,8 @@ class Rebuilt:
                     self.report(done, total)
             if self.compared[logged.table] != len(self._held[logged.table]):
                 return self._missing(tx, logged)
+            if done - before != counts[logged.table]:
+                return Wrong(max(self._last[0], 1), f"the table {logged.table} has a row whose key is empty")
         self.looked_at = Wrong(max(self._last[0], 1), "what follows from verdicts and dependencies")
         wrong = self._wrong_count(tx)
         self.looked_at = None
@@ -227,7 +232,7 @@ class Rebuilt:
             key = short if isinstance(short, tuple) else (short,)
             if tx.logged_row(logged.table, key) is None:
                 return Wrong(_unpacked(value).seq, f"{name_of(tx, logged.table, key)} is missing")
-        raise AssertionError(f"{logged.table} has two rows with one key")
+        return Wrong(max(self._last[0], 1), f"a row of the table {logged.table} is missing")
 
     def _difference(self, tx: Reading, logged: Logged, key: Key, found: Stored, seq: int) -> str:
         """How a row differs from what the log says of it, in words."""
@@ -369,10 +374,10 @@ def _member(tx: Reading, number: Any) -> str:
 
 def _shown(tx: Reading, column: str, value: Any) -> str:
     if value is None:
-        return "nothing" if column in MEMBERS or column in TIMES else "0 or nothing"
+        return "nothing" if column in MEMBERS or TIMES.fullmatch(column) else "0 or nothing"
     if column in MEMBERS and isinstance(value, int):
         return _member(tx, value)
-    if column in TIMES and isinstance(value, int | float) and 0 <= value < 1e11:
+    if TIMES.fullmatch(column) and isinstance(value, int | float) and 0 <= value < 1e11:
         return rfc3339(value)
     return shorten(str(value), VALUE_SHOWN)
 

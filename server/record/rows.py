@@ -132,8 +132,12 @@ def _as_json(value: Any) -> Any:
 
 
 def _mark(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
+    text = _ENCODER.encode(value)
     return hashlib.sha256(text.encode(errors="replace")).digest()[:MARK_BYTES].hex()
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
+"""Made once, because `json.dumps` makes one for each call."""
 
 
 def _digest(text: str) -> str:

@@ -131,6 +131,8 @@ class Change:
     reads: str
     key: tuple[str, ...] | None = None
     is_new: bool = False
+    names: tuple[str, ...] = ()
+    """The parameters that `reads` has."""
 
     def inserted(self, parameters: Mapping[str, Any]) -> Key | None:
         """The key of the row that an insert adds; None for an update or a delete."""
@@ -150,11 +152,16 @@ def change_of(sql: str) -> Change | None:
         key = _inserted(sql, logged)
         condition = " and ".join(f"{name} = {value}" for name, value in zip(logged.key, key, strict=True))
         is_new = re.search(r"\bon conflict\b", sql, re.IGNORECASE) is None
-        return Change(logged, f"{logged.selects} where {condition}", key, is_new)
+        return _change(logged, condition, key, is_new)
     assigned, condition = _updated(sql)
     if words[1].lower() == "update" and not assigned & {*logged.key, *logged.columns, *logged.words}:
         return None
-    return Change(logged, f"{logged.selects} where {condition}")
+    return _change(logged, condition)
+
+
+def _change(logged: Logged, condition: str, key: tuple[str, ...] | None = None, is_new: bool = False) -> Change:
+    reads = f"{logged.selects} where {condition}"
+    return Change(logged, reads, key, is_new, tuple(re.findall(r":(\w+)", reads)))
 
 
 def _inserted(sql: str, logged: Logged) -> tuple[str, ...]:
@@ -195,8 +202,3 @@ def _depths(text: str) -> Iterator[tuple[int, int]]:
         if not quoted:
             depth += (character == "(") - (character == ")")
             yield at, depth
-
-
-def parameters_of(change: Change, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a statement that what it changes is read with."""
-    return {name: parameters[name] for name in re.findall(r":(\w+)", change.reads) if name in parameters}

@@ -10,7 +10,7 @@ from teamroom.server.clock import Clock, Gap, RoomClock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
-from teamroom.server.store.logged import NEW_EPOCH, TABLES, Change, Key, Logged, Row, change_of, parameters_of
+from teamroom.server.store.logged import NEW_EPOCH, TABLES, Change, Key, Logged, Row, change_of
 from teamroom.server.store.rows.members import Principal
 
 R = TypeVar("R")
@@ -285,7 +285,7 @@ class Writing(Reading):
         return self._connection.execute(sql, parameters).rowcount
 
     def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
-        logged, given = change.logged, parameters_of(change, parameters)
+        logged, given = change.logged, {name: parameters[name] for name in change.names}
         rows = [] if change.is_new else list(map(tuple, self._connection.execute(change.reads, given).fetchall()))
         if not rows and (key := change.inserted(given)) is not None:
             self.before.setdefault((logged.table, key), None)

@@ -196,9 +196,21 @@ SILENT: dict[str, tuple[str, str]] = {
         "update token set label = 'chat' where label = 'short'",
         "the stored label of the token",
     ),
+    "a label is no text": (
+        "update token set label = cast(x'ff00' as text) where label = 'short'",
+        "the table token cannot be read",
+    ),
+    "an expiry is bytes": (
+        "update token set expires_at = x'ff' where label = 'short'",
+        "has expires_at b'\\xff'; the log says",
+    ),
     "a token that nobody issued": (
         "insert into token (id, member, hash, label, created_at) values ('tok_x', 2, 'ee', 'mine', 0)",
         "the token tok_x of @olga is not in the log",
+    ),
+    "a token without an id": (
+        "insert into token (id, member, hash, label, created_at) values (null, 2, 'ee', 'mine', 0)",
+        "the table token has a row whose key is empty",
     ),
     "a token is gone": ("delete from token where label = 'short'", "is missing"),
     "a role is raised": (
