@@ -112,7 +112,7 @@ def end_act(tx: Writing) -> None:
     before, tx.before, tx.at_end = tx.before, {}, None
     changes = []
     for (table, key), row in before.items():
-        now = tx.logged_row(table, key)
+        now = tx.logged_row(TABLES[table], key)
         if now != row:
             was = None if row is None else stored(TABLES[table], row).mark
             changes.append(RowChange(table, key, was, None if now is None else stored(TABLES[table], now)))
@@ -254,7 +254,7 @@ class Verifier:
             return Verification(self.seq, self.hash, bad, f"the head row says that the log ends at {head.seq}")
         if (wrong := self.texts.changed_task(tx) or self.rows.changed_row(tx)) is not None:
             return Verification(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
-        good = Verification(self.seq, self.hash, rebuilt=self.rows.compared, not_rebuilt=tuple(self.rows.unknown(tx)))
+        good = Verification(self.seq, self.hash, rebuilt=self.rows.compared, not_rebuilt=tuple(self.rows.unknown()))
         if self.seal is None:
             return good
         if self.key is None or not is_genuine(self.key, self.seal):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,12 +31,11 @@ from teamroom.server.record.rows import (
 )
 from teamroom.server.record.texts import Wrong
 from teamroom.server.rules.text import shorten
-from teamroom.server.store.logged import FIRST, TABLES, Key, Logged
+from teamroom.server.store.logged import FIRST, TABLES, Key, Logged, tables_of
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.rebuild import KeptPart
-from teamroom.server.store.statements import known_migrations
 from teamroom.server.store.transaction import Reading
 
 PAGE_ROWS = 1000
@@ -96,25 +95,23 @@ class Rebuilt:
     _begun: Begun | None = None
     _last: tuple[int, int] = (0, 0)
     _unknown: Counter[str] = field(default_factory=Counter)
-    _is_current: bool | None = None
+    _tables: dict[str, Logged] | None = None
+    _has_kept: bool = True
 
     # ------------------------------------------------------------------ the fold
 
     def follow(self, tx: Reading, entry: LogEntry) -> Wrong | None:
         """Take in an entry that the chain vouches for; returns what contradicts the entries before it."""
-        if self._is_current is None:
-            self._is_current = _is_current(tx)
+        self._look_at_schema(tx)
         self._last = entry.seq, entry.epoch
-        if not self._is_current:
-            return None
         try:
-            detail = _detail(tx, entry)
+            detail = self._detail(tx, entry)
             changes = list(changes_in(detail or {}))
         except MALFORMED:
             return Wrong(entry.seq, "what a redaction kept of this entry was changed")
         if detail is None:
             return self._earlier_verdict(tx, entry) if self._begun is None and entry.act == "review_task" else None
-        if KEPT in detail and detail[KEPT] != kept_digest(tx, entry.seq):
+        if KEPT in detail and not (self._has_kept and detail[KEPT] == kept_digest(tx, entry.seq)):
             return Wrong(entry.seq, "what this redaction kept of redacted entries was changed")
         if BEGUN in detail and self._begun is not None:
             return Wrong(entry.seq, "the log began to record rows twice, so its mark of that was removed")
@@ -146,7 +143,7 @@ class Rebuilt:
         if entry.outcome != "ok" or not entry.subject.startswith("T-"):
             return None
         key = (int(entry.subject[2:]), entry.seq)
-        row = tx.logged_row("verdict", key)
+        row = tx.logged_row(TABLES["verdict"], key)
         if row is None:
             return Wrong(entry.seq, f"{name_of(tx, 'verdict', key)} is missing")
         found = stored(TABLES["verdict"], row)
@@ -161,15 +158,17 @@ class Rebuilt:
 
     def changed_row(self, tx: Reading) -> Wrong | None:
         """The first row that is not as the log read so far says."""
-        if not self._is_current:
-            return None
+        tables = self._look_at_schema(tx)
         if (epoch := tx.only(ReadHead, "read_head").epoch) != self._last[1] and self._last[0]:
             return Wrong(self._last[0], f"the head row says epoch {epoch}, and the log says epoch {self._last[1]}")
         self.compared.clear()
         self._unknown.clear()
-        counts = {table: tx.count_logged(logged) for table, logged in TABLES.items()}
+        counts = {table: tx.count_logged(logged) for table, logged in tables.items()}
         total, done = sum(counts.values()), 0
-        for logged in TABLES.values():
+        for table in set(self._held) - set(tables):
+            if self._held[table]:
+                return Wrong(max(self._last[0], 1), f"the table {table} is missing")
+        for logged in tables.values():
             before = done
             for key, found in self._rows(tx, logged):
                 if (wrong := self._compare(tx, logged, key, found)) is not None:
@@ -182,7 +181,7 @@ class Rebuilt:
             if done - before != counts[logged.table]:
                 return Wrong(max(self._last[0], 1), f"the table {logged.table} has a row whose key is empty")
         self.looked_at = Wrong(max(self._last[0], 1), "what follows from verdicts and dependencies")
-        wrong = self._wrong_count(tx)
+        wrong = self._wrong_count(tx) if self._has_kept else None
         self.looked_at = None
         return wrong
 
@@ -196,11 +195,9 @@ class Rebuilt:
             return Wrong(max(self._last[0], 1), f"T-{task} waits for another number of tasks than its dependencies say")
         return None
 
-    def unknown(self, tx: Reading) -> Iterator[str]:
+    def unknown(self) -> Iterator[str]:
         """What cannot be rebuilt, in words."""
-        if not self._is_current:
-            yield "everything but the log and its texts: the database is of another release; start the room once"
-        elif self._begun is None and self._unknown:
+        if self._begun is None and self._unknown:
             yield "everything but the log and its texts: nothing was done in this room since its upgrade"
         elif self._begun is not None:
             for table, count in self._unknown.items():
@@ -230,7 +227,7 @@ class Rebuilt:
     def _missing(self, tx: Reading, logged: Logged) -> Wrong:
         for short, value in self._held[logged.table].items():
             key = short if isinstance(short, tuple) else (short,)
-            if tx.logged_row(logged.table, key) is None:
+            if tx.logged_row(logged, key) is None:
                 return Wrong(_unpacked(value).seq, f"{name_of(tx, logged.table, key)} is missing")
         return Wrong(max(self._last[0], 1), f"a row of the table {logged.table} is missing")
 
@@ -274,7 +271,7 @@ class Rebuilt:
     def _said(self, tx: Reading, table: str, key: Key, seq: int) -> Stored:
         """A row as the entry that last changed it says, after the restores since then."""
         try:
-            detail = _parsed(tx.value(str, "content_of", seq=seq) or tx.value(str, "kept_part", seq=seq)) or {}
+            detail = _parsed(tx.value(str, "content_of", seq=seq) or self._kept(tx, seq)) or {}
             change = next((c for c in changes_in(detail) if (c.table, c.key) == (table, key)), None)
         except MALFORMED:
             change = None
@@ -283,6 +280,23 @@ class Rebuilt:
             if leap.seq > seq:
                 row = after_restore(table, row, leap.fences)
         return row
+
+    def _detail(self, tx: Reading, entry: LogEntry) -> dict[str, Any] | None:
+        """The part of an entry's detail that the rebuild reads, also if the entry was redacted; None without one."""
+        if entry.salt is None:
+            return _parsed(self._kept(tx, entry.seq))
+        text = entry.detail or ""
+        return _parsed(text) if any(f'"{name}":' in text for name in (ROWS, KEPT, LEAP, BEGUN)) else None
+
+    def _kept(self, tx: Reading, seq: int) -> str | None:
+        return tx.value(str, "kept_part", seq=seq) if self._has_kept else None
+
+    def _look_at_schema(self, tx: Reading) -> dict[str, Logged]:
+        """The logged tables that the database has: one that was not upgraded yet lacks some of their columns."""
+        if self._tables is None:
+            places = set(tx.column(str, "places"))
+            self._tables, self._has_kept = tables_of(places), "kept.part" in places and "share.upheld" in places
+        return self._tables
 
     def _hold(self, table: str, key: Key, held: Held) -> None:
         self._held[table][_short(key)] = _packed(held)
@@ -311,20 +325,6 @@ def _short(key: Key) -> Any:
     return key[0] if len(key) == 1 else key
 
 
-def _is_current(tx: Reading) -> bool:
-    """Whether the database has the tables and columns of this release."""
-    applied: Iterable[int] = tx.column(int, "migration_numbers")
-    return set(applied) == set(known_migrations())
-
-
-def _detail(tx: Reading, entry: LogEntry) -> dict[str, Any] | None:
-    """The part of an entry's detail that the rebuild reads, also if the entry was redacted; None without one."""
-    if entry.salt is None:
-        return _parsed(tx.value(str, "kept_part", seq=entry.seq))
-    text = entry.detail or ""
-    return _parsed(text) if any(f'"{name}":' in text for name in (ROWS, KEPT, LEAP, BEGUN)) else None
-
-
 def _parsed(text: str | None) -> dict[str, Any] | None:
     return None if text is None else dict(json.loads(text))
 
@@ -347,7 +347,7 @@ def name_of(tx: Reading, table: str, key: Key) -> str:
     if table == "pause":
         return f"a pause of {_target(tx, *key[:2])}"
     if table == "token":
-        row = tx.logged_row("token", key)
+        row = tx.logged_row(TABLES["token"], key)
         return f"the token {key[0]}" + ("" if row is None else f" of {_member(tx, row[1])}")
     if table == "member":
         return _member(tx, key[0])

@@ -66,7 +66,7 @@ def stored(logged: Logged, row: Row) -> Stored:
     facts = {name: _as_json(value) for name, value in logged.facts(row).items() if value}
     if logged.secret and logged.secret in facts:
         facts[logged.secret] = _digest(str(facts[logged.secret]))
-    return Stored(facts, {name: _digest(str(text)) for name, text in logged.texts(row).items() if text != ""})
+    return Stored(facts, {name: _digest(str(text)) for name, text in logged.texts(row).items() if text})
 
 
 def as_detail(changes: list[RowChange]) -> dict[str, Any]:

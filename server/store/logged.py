@@ -6,8 +6,8 @@ entry gets what became of these rows (`record/rows.py`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ class Logged:
     `columns` are compared as they are. `words` are compared by digest, and a redaction removes that digest too.
     `secret`: a column that is compared by digest, and never named with its value.
     `unfinished`: which rows a baseline lists, if not all; see `record/baseline.py`.
+    `absent`: columns that the database does not have yet, because a later release added them. They count as null.
     """
 
     table: str
@@ -33,11 +34,14 @@ class Logged:
     words: tuple[str, ...] = ()
     secret: str = ""
     unfinished: str = "1 = 1"
+    absent: frozenset[str] = frozenset()
 
     @cached_property
     def selects(self) -> str:
         """The beginning of a statement that reads rows of this table."""
-        return f"select {', '.join((*self.key, *self.columns, *self.words))} from {self.table}"
+        names = (*self.key, *self.columns, *self.words)
+        read = ", ".join(f"null as {name}" if name in self.absent else name for name in names)
+        return f"select {read} from {self.table}"
 
     @cached_property
     def one(self) -> str:
@@ -114,6 +118,17 @@ FIRST: dict[str, Key] = {
     for table, logged in TABLES.items()
 }
 """A key before every key of a table."""
+
+
+def tables_of(places: Collection[str]) -> dict[str, Logged]:
+    """The logged tables of a database with these columns, which an earlier release may have made: `task.holder`, …"""
+    found = {}
+    for table, logged in TABLES.items():
+        absent = frozenset(n for n in (*logged.columns, *logged.words) if f"{table}.{n}" not in places)
+        if all(f"{table}.{name}" in places for name in logged.key):
+            found[table] = replace(logged, absent=absent) if absent else logged
+    return found
+
 
 NEW_EPOCH: frozenset[str] = frozenset({"raise_fences", "free_every_task", "void_open_offers"})
 """Statements of a restore that change every row of a table. The rebuild knows what they do (`record/rows.py`)."""

@@ -182,9 +182,8 @@ class Reading:
         """The number that a statement returns."""
         return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
 
-    def logged_row(self, table: str, key: Key) -> Row | None:
+    def logged_row(self, logged: Logged, key: Key) -> Row | None:
         """The row of a logged table with a key, or None."""
-        logged = TABLES[table]
         row = self._connection.execute(logged.one, logged.named(key)).fetchone()
         return None if row is None else tuple(row)
 
@@ -270,7 +269,7 @@ class Writing(Reading):
         if self.at_end is not None:
             self.at_end(self)
         for (table, key), row in self.before.items():
-            if self.logged_row(table, key) != row:
+            if self.logged_row(TABLES[table], key) != row:
                 raise RuntimeError(f"an act changed {table} {key} without an entry in the log")
 
     def changed(self, *topics: str) -> None:

@@ -19,9 +19,6 @@ insert into recording (id, since) values (1, :seq)
 -- name: content_of
 select detail from log where seq = :seq
 
--- name: migration_numbers
-select number from migration
-
 -- name: wrong_share
 -- The first member whose share of upheld work does not follow from its verdicts.
 select counted.member
