@@ -38,6 +38,9 @@ from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.rebuild import KeptPart
 from teamroom.server.store.transaction import Reading
 
+ACCEPT = "accept"
+"""The act by which a person accepts a log that contradicts its seal."""
+
 PAGE_ROWS = 1000
 """How many rows the comparison reads at a time."""
 
@@ -113,6 +116,10 @@ class Rebuilt:
             return self._earlier_verdict(tx, entry) if self._begun is None and entry.act == "review_task" else None
         if KEPT in detail and not (self._has_kept and detail[KEPT] == kept_digest(tx, entry.seq)):
             return Wrong(entry.seq, "what this redaction kept of redacted entries was changed")
+        if entry.act == ACCEPT:  # a person accepted all that came before, and the act lists every row again
+            self._held.clear()
+            self._leaps.clear()
+            self._begun = None
         if BEGUN in detail and self._begun is not None:
             return Wrong(entry.seq, "the log began to record rows twice, so its mark of that was removed")
         if LEAP in detail:

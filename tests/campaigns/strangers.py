@@ -257,7 +257,7 @@ class Stranger(asyncio.Protocol):
 
     async def send(self, data: bytes) -> None:
         """Send as fast as the room takes it. Raises ConnectionError when it takes no more."""
-        if self.is_over.is_set():
+        if self.transport.is_closing():
             raise ConnectionResetError("the room closed the connection")
         self.transport.write(data)
         await self._may_send.wait()

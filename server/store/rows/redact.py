@@ -14,7 +14,7 @@ class EntryRow(NamedTuple):
 
 
 class PageEntry(NamedTuple):
-    """A log entry. `has_content`: 0 once it was redacted."""
+    """A log entry. `has_content`: 0 once it was redacted. `characters`: the length of its message's text."""
 
     seq: int
     at: float
@@ -22,6 +22,7 @@ class PageEntry(NamedTuple):
     act: str
     subject: str
     has_content: int
+    characters: int
 
 
 class RememberedReply(NamedTuple):

@@ -15,6 +15,12 @@ where seq > :after
 order by seq
 limit :limit
 
+-- name: last_entry
+select seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash
+from log
+order by seq desc
+limit 1
+
 -- name: words_of_message
 select id, author, at, kind, summary, text from message where seq = :seq
 
@@ -114,7 +120,3 @@ join log on log.seq = wake.seq
 where wake.member = :member and wake.seq > :after and wake.seq <= :upto
 order by wake.seq desc
 limit :limit
-
--- name: unanswered_senders
--- The senders of the wakes that a member has not acknowledged.
-select distinct sender from wake where member = :member and seq > :after and sender <> :member

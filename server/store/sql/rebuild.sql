@@ -16,6 +16,10 @@ select since from recording where id = 1
 -- name: begin_recording
 insert into recording (id, since) values (1, :seq)
 
+-- name: forget_recording
+-- A person accepted the log as it is: the act lists all rows again.
+delete from recording
+
 -- name: content_of
 select detail from log where seq = :seq
 

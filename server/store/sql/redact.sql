@@ -1,17 +1,23 @@
 -- Redaction: what members wrote is deleted; numbers, names and hashes remain.
 
 -- name: entries_about
-select seq, at, actor, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
+-- A page of the entries about something that have content, up to a number.
+select seq, at, actor, act, subject from log
+where subject = :subject and seq > :after and seq <= :upto and salt is not null
+order by seq
+limit :limit
 
 -- name: entry_with_content
 select seq, at, actor, act, subject from log where seq = :seq and salt is not null
 
 -- name: entries_of_page
--- A page of the log, with entries that are already redacted.
-select seq, at, actor, act, subject, case when salt is null then 0 else 1 end as has_content
+-- A page of the log, with entries that are already redacted. `characters`: how much text goes with an entry.
+select log.seq, log.at, log.actor, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content,
+    coalesce(length(message.text), 0) as characters
 from log
-where seq > :after
-order by seq
+left join message on message.seq = log.seq
+where log.seq > :after
+order by log.seq
 limit :limit
 
 -- name: take_content
@@ -24,11 +30,14 @@ update message set text = '', summary = :taken where seq = :seq
 update wake set line = :taken where seq = :seq
 
 -- name: take_wakes_about
-update wake set line = :taken where subject = :subject
-
--- name: take_wake_subjects
--- The subject of a challenge is the capability that was planted.
-update wake set subject = 'plants' where seq = :seq
+-- A page of the wakes about something, up to a number.
+update wake set line = :taken
+where (member, seq, reason, subject) in (
+    select member, seq, reason, subject from wake
+    where subject = :subject and seq <= :upto and line <> :taken
+    order by seq
+    limit :limit
+)
 
 -- name: take_task_entries
 update task_entry set text = '', detail = '{}' where seq = :seq
@@ -46,6 +55,10 @@ where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
 
 -- name: offers_of_task
 select id from offer where task = :task order by id limit :limit
+
+-- name: take_wake_subjects
+-- The subject of a challenge is the capability that was planted.
+update wake set subject = 'plants' where seq = :seq
 
 -- name: take_offer
 -- What the receiver must have is hidden, not dropped: nobody has a capability of that name.
@@ -101,11 +114,11 @@ delete from refusal where member = :member and seq = :seq
 -- name: forget_note
 update presence set last_note = null where member = :member
 
--- name: forget_replies
-delete from request where act = :act
-
 -- name: remembered_replies
-select member, key, reply from request where act = :act order by member, key limit :limit
+select member, key, reply from request
+where act = :act and at <= :upto and reply not like :taken
+order by until
+limit :limit
 
 -- name: take_reply
 update request set reply = :reply where member = :member and key = :key
