@@ -5,11 +5,11 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,17 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
+from teamroom.server import own_socket
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
-from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.files import raise_file_limit
 from teamroom.server.http.gate import Gate
-from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.http.serving import LoopThread, serve_web
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
@@ -39,7 +39,7 @@ from teamroom.server.record.backups import BACKUPS, BackupError, accept_command,
 from teamroom.server.record.notary import Notary
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CHANGED, CarryOut, Store
+from teamroom.server.store.engine import CHANGED, AttachedStore, CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -54,9 +54,6 @@ from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
 logger = logging.getLogger("teamroom")
-
-BACKLOG = 2048
-KEEP_ALIVE_SECONDS = 75
 
 SUPERVISOR_BYTES = 8
 """The length of the random name under which a server supervises its room."""
@@ -174,11 +171,24 @@ class Room:
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
-        asking = Asking(self.door, self.bus, self.settings)
-        tools = ToolServer(self.door, self.waiting, asking, caller_of, session_of, self.faults)
-        resources = ResourceServer(self.door, caller_of, self.faults)
-        prompts = PromptServer(self.door, caller_of, self.faults)
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
+        return self._mcp(
+            self.door,
+            self.waiting,
+            on_subscriptions_listen=listening.listen,
+            on_subscribe_resource=listening.subscribe,
+            on_unsubscribe_resource=listening.unsubscribe,
+        )
+
+    def mcp_without_streams(self, door: Door) -> Server[object]:
+        """The same over a door of another event loop, without what waits or streams."""
+        return self._mcp(door, None)
+
+    def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
+        asking = Asking(door, self.bus, self.settings)
+        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults)
+        resources = ResourceServer(door, caller_of, self.faults)
+        prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
             seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
@@ -190,9 +200,7 @@ class Room:
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=prompts.complete,
-            on_subscriptions_listen=listening.listen,
-            on_subscribe_resource=listening.subscribe,
-            on_unsubscribe_resource=listening.unsubscribe,
+            **streams,
         )
 
     def _carry_out(self, effects: Effects) -> None:
@@ -255,9 +263,10 @@ def _silent(done: int, total: int) -> None:
 class WebRoom:
     """A room as an ASGI application, with everything that lives as long as the server."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         self.room = room
         self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
+        room.door.on_lost = self.connections.on_lost
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
@@ -267,6 +276,7 @@ class WebRoom:
         room.metrics.measure(
             lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())
         )
+        self._own_socket = OwnSocket(room) if on_own_socket else None
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -282,13 +292,21 @@ class WebRoom:
             asyncio.create_task(self.room.deliver()),
         ]
         try:
-            async with self._transports.running():
+            async with self._transports.running(), self._on_own_socket():
                 yield
         finally:
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
             await self.room.close()
+
+    @contextlib.asynccontextmanager
+    async def _on_own_socket(self) -> AsyncIterator[None]:
+        if self._own_socket is None:
+            yield
+            return
+        async with self._own_socket.running():
+            yield
 
     def end_streams(self) -> None:
         """Answer waiting calls and close streams, because the server stops."""
@@ -297,80 +315,87 @@ class WebRoom:
         self.connections.end_streams()
 
 
-class WebServer(uvicorn.Server):
-    """uvicorn waits for open responses before it ends the application: end our streams first."""
+class OwnSocket:
+    """The room on the Unix socket in its folder, served by a thread and an event loop of its own.
 
-    def __init__(self, config: uvicorn.Config, web: WebRoom, opened: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._web = web
-        self._opened = opened
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
-        await super().startup([])
-        for listener in sockets or []:
-            accepting = Accepting(listener, self._make_protocol, self._web.connections)
-            accepting.start(self.config.backlog)
-            self.servers.append(accepting)  # type: ignore[arg-type]
-        if not self.should_exit:
-            self._opened()
-
-    def _make_protocol(self) -> Protocol:
-        return Protocol(
-            self._web.connections,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop within two seconds, with streams open or not."""
-        self._web.end_streams()
-        await super().shutdown(sockets)
-
-
-def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
-
-    Raises OSError if the port is taken.
+    It carries every call that is answered at once, so the owner can act however busy the first loop is, and whatever
+    the network does. It carries no streams, no sessions and no waiting calls.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError:
-        listener.close()
-        raise
-    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._thread = LoopThread(self._serve, "teamroom-socket")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve as long as the block runs. If the socket cannot be opened, the room goes on without it."""
+        try:
+            await self._thread.start()
+        except (OSError, StorageError) as error:
+            logger.error("the room's own socket cannot be served (%s); the shell calls the address instead", error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            await self._thread.stop()
+
+    async def _serve(self, opened: Callable[[], None], stop: asyncio.Event) -> None:
+        room, store = self._room, await self._room.store.attach()
+        try:
+            with contextlib.closing(own_socket.listen(room.folder)) as listener:
+                web = WebOnSocket(room, store)
+                room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
+                room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
+                await serve_web(web, room.settings, listener, opened, stop)
+        finally:
+            (room.folder / own_socket.SOCKET).unlink(missing_ok=True)
+            await store.close()
+
+
+class WebOnSocket:
+    """The ASGI application behind the room's own socket."""
+
+    def __init__(self, room: Room, store: AttachedStore) -> None:
+        self._store = store
+        door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
+        self.connections = Connections(room.settings, Rejections(room.metrics))
+        self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
+        self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
+        self._lifespan: ASGIApp = Starlette(lifespan=self._running)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the server's lifespan."""
+        await (self._lifespan if scope["type"] == "lifespan" else self._gate)(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
+        cutting = asyncio.create_task(self.connections.cut_stalled())
+        try:
+            async with self._transports.running():
+                yield
+        finally:
+            cutting.cancel()
+            await asyncio.gather(cutting, return_exceptions=True)
+
+    def end_members(self, members: Set[int], killed: Set[int]) -> None:
+        """End what stopped members have open here."""
+        self.connections.end_members(members, killed)
+        self._store.end_reads(members)
+
+    def end_streams(self) -> None:
+        """There are none."""
 
 
 async def serve(
-    room: Room, listener: socket.socket, opened: Callable[[], None], stop: asyncio.Event | None = None
+    room: Room,
+    listener: socket.socket,
+    opened: Callable[[], None],
+    stop: asyncio.Event | None = None,
+    on_own_socket: bool = False,
 ) -> None:
-    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room."""
-    web = WebRoom(room)
-    config = uvicorn.Config(
-        web,
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(room.settings.stop_seconds)),
-    )
-    server = WebServer(config, web, opened)
-    if stop is None:
-        await server.serve([listener])
-        return
-    serving = asyncio.create_task(server.serve([listener]))
-    await stop.wait()
-    server.should_exit = True
-    await serving
+    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room.
+
+    `on_own_socket`: answer on the socket in the folder, too.
+    """
+    await serve_web(WebRoom(room, on_own_socket), room.settings, listener, opened, stop)

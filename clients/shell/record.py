@@ -107,6 +107,8 @@ def redact(
         return
     number = done["entries"]
     print(f"{number} {'entry was' if number == 1 else 'entries were'} redacted. The log still verifies.")
+    if done.get("more"):
+        print("The room redacts further entries about it now: teamroom receipts shows them.")
     if number:
         print(f"Earlier backups still contain the content: {plain(str(place.folder / 'backups'))}")
 
@@ -116,8 +118,9 @@ def _redact(place: Place, what: str | None, older_than: float | None, reason: st
     with connected(place) as room:
         if what is not None:
             reply = room.call("redact", what=what, reason=reason)
-            return {"entries": reply["entries"], "receipts": [reply["receipt"]] if reply["receipt"] else []}
-        entries, receipts, after = 0, list[int](), 0
+            receipts = [reply["receipt"]] if reply["receipt"] else []
+            return {"entries": reply["entries"], "receipts": receipts, "more": reply["more"]}
+        entries, receipts, after = 0, [], 0
         end = room.read("teamroom://stream")["cursor"]
         with progress("Redacting") as (report,):
             while True:

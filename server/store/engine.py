@@ -151,6 +151,11 @@ class Transactions(Protocol):
         """Whether the store is open and takes acts."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many acts wait to be committed."""
+        ...
+
 
 class AttachedStore(Transactions, Protocol):
     """A store for one more event loop."""
@@ -200,11 +205,6 @@ class Store(Transactions, Protocol):
     @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """How many acts wait to be committed."""
         ...
 
     @property

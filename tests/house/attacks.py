@@ -617,6 +617,65 @@ ATTACKS: dict[int, Attack] = {
             "test_limits": ("for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended",),
         },
     ),
+    62: Attack(
+        AGENT,
+        "an act or a search so expensive that everybody else waits, the switch included",
+        "indexes and pages bound each act; its SELECTs share a budget of steps, and a read has a time and one reader",
+        {
+            "test_engine_contract": (
+                "an_act_that_reads_too_much_is_undone_alone_and_recovered_from",
+                "a_read_ends_after_its_time",
+                "a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait",
+            ),
+            "test_sizes": ("no_act_or_duty_takes_more_the_larger_the_room_is",),
+        },
+    ),
+    63: Attack(
+        AGENT,
+        "thousands of acts in the queue in front of the switch, or a full queue",
+        "the switch overtakes all waiting acts and is never refused as busy; members are served in turn; each has rates",
+        {
+            "test_engine_contract": (
+                "an_act_that_overtakes_is_next_however_many_acts_wait",
+                "members_are_served_in_turn_however_much_one_of_them_sent",
+            ),
+            "test_line": ("a_batch_holds_few_acts_of_one_member_and_ends_after_those_that_overtake",),
+            "test_rates": (
+                "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
+                "the_switch_has_no_rate_until_it_waits_like_other_acts",
+            ),
+        },
+    ),
+    64: Attack(
+        AGENT,
+        "so much traffic on the network that the owner cannot get in",
+        "the shell reaches the room over a socket in the data folder, which a separate thread serves",
+        {"test_own_socket": ("a_pause_over_the_socket_is_answered_while_the_networks_loop_stands_still",)},
+    ),
+    65: Attack(
+        AGENT,
+        "megabytes of texts, or endless wrong calls",
+        "each member writes so many bytes a day; after so many refused calls, further ones are refused at once",
+        {
+            "test_rates": (
+                "what_a_member_writes_in_a_day_is_bounded",
+                "an_agent_whose_calls_are_refused_too_often_is_refused_at_once",
+            )
+        },
+    ),
+    66: Attack(
+        STOPPED,
+        "calls that have an effect although they are refused or only half allowed",
+        "every effect of a call passes the same check in the same transaction, no matter who is named as its author",
+        {
+            "test_stopped": (
+                "no_call_of_a_paused_member_has_an_effect",
+                "a_member_that_was_gone_is_not_back_before_its_pause_ends",
+                "what_a_read_writes_is_not_written_for_a_member_that_was_paused_meanwhile",
+                "a_listener_of_a_paused_member_replaces_none",
+            )
+        },
+    ),
 }
 
 

@@ -110,8 +110,7 @@ PLANNED: dict[str, str] = {
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
-    "CTL9": "the machine's own socket; a bound on every act and read that may be in the way; releases and "
-    "notifications in pages",
+    "CTL9": "releases and notifications in pages; the measured times of control acts",
     "TSK6": ALL,
     "TSK7": ALL,
     "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
@@ -142,7 +141,6 @@ PLANNED: dict[str, str] = {
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
-    "SAF9": "the size of every act and duty, by design",
     "SAF10": "the measured p99 of other members",
     "SAF12": ALL,
 }

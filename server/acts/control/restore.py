@@ -1,10 +1,11 @@
 """The start of a room restored from a backup: a new epoch, in which stopped members stay stopped."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.presence.trouble import clear_after_kill
-from teamroom.server.acts.tasks.release import release_everything
+from teamroom.server.acts.tasks.release import release
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
@@ -15,6 +16,9 @@ from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, TokenRow
 from teamroom.server.store.rows.restore import FirstOwner
 from teamroom.server.store.transaction import Writing
+
+EVERYTHING = 1_000_000
+"""How much a stop that is repeated frees: nobody waits for a room that is being restored."""
 
 FENCE_LEAP = 1_000_000
 """How much every fence is raised, to exceed any that was given out after the backup."""
@@ -129,10 +133,10 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
         by_role=stop.by_role or "room",
         reason="as before the room was restored",
     )
-    detail: dict[str, Any] = {}
+    detail: Mapping[str, Any] = {}
     if stop.state == "killed":
         tx.run("revoke_tokens", member=target, now=tx.now)
-        detail = release_everything(tx, target)
+        detail = release(tx, target, EVERYTHING)
     elif stop.state == "paused":
         tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=stop.until)
     subject = {"member": f"@{stop.name}", "owner": f"owner:{stop.name}", "room": "room"}[stop.scope]

@@ -116,7 +116,3 @@ join log on log.seq = wake.seq
 where wake.member = :member and wake.seq > :after and wake.seq <= :upto
 order by wake.seq desc
 limit :limit
-
--- name: unanswered_senders
--- The senders of the wakes that a member has not acknowledged.
-select distinct sender from wake where member = :member and seq > :after and sender <> :member

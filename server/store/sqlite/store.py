@@ -211,6 +211,11 @@ class AttachedStore:
         """Whether the store takes acts."""
         return self._store.is_writing
 
+    @property
+    def waiting(self) -> int:
+        """How many acts of all event loops wait for the writer."""
+        return self._store.waiting
+
     async def close(self) -> None:
         """Close the connections of this loop."""
         await self._reads.close()
