@@ -18,7 +18,7 @@ from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.members.members import open_room
-from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
+from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
@@ -37,9 +37,10 @@ from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record import seal as sealing
 from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
+from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Store
+from teamroom.server.store.engine import CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -84,10 +85,12 @@ class Room:
         entropy: Entropy = secrets.token_bytes,
         steady: Clock = steady_clock,
         choose_engine: ChooseEngine = sqlite_engine,
+        awake: Clock | None = None,
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
+        awake = awake or (awake_clock if steady is steady_clock else steady)
+        self.clock = RoomClock(clock, steady, settings.clock_step_seconds, awake)
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(
@@ -124,6 +127,7 @@ class Room:
         await self.store.open(self._missed, self._back_up)
         try:
             token = None
+            await self._resume_clock()
             if (head := await self._read_head()) is None:
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
                 head = await self._read_head()
@@ -136,6 +140,17 @@ class Room:
             await self.store.close()
             raise
 
+    async def _resume_clock(self) -> None:
+        """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
+        try:
+            then = await self.store.look_up(lambda tx: tx.one(Moment, "clock_state"))
+        except StorageError:
+            if self.store.damage is None:
+                raise
+            return
+        if then is not None:
+            self.clock.resume(then)
+
     async def _read_head(self) -> ReadHead | None:
         return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
@@ -146,7 +161,7 @@ class Room:
         """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
-            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent)
+            made = make_backup(self.folder, into, self.clock.wall(), kept, _silent, _silent)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
@@ -242,11 +257,17 @@ class Room:
             self._seals = False
 
     def _seal(self, head: Head) -> None:
-        sealing.write(self.folder, self._key, head, self.clock())
+        sealing.write(self.folder, self._key, head, self.clock.wall())
         self._sealed = head.seq
 
     async def close(self) -> None:
-        """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
+        """Finish the acts that wait, save the clock, close the store, and seal the log.
+
+        It may be called again, or before `open`.
+        """
+        if self.store.is_writing:
+            with contextlib.suppress(Refusal, StorageError):
+                await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
         self.seal()
 
@@ -273,7 +294,7 @@ class WebRoom:
         room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
         room.metrics.measure(
-            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())
+            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock.wall())
         )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 

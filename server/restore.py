@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamroom.server.acts.control.restore import owner_token, start_new_epoch
+from teamroom.server.clock import WallTime
 from teamroom.server.record import journal
 from teamroom.server.record import seal as sealing
 from teamroom.server.record.backups import Backup, BackupError, known, verified
@@ -20,7 +21,7 @@ from teamroom.server.record.journal import Journal
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, PRIVATE_FOLDER, write_private
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
 from teamroom.server.store.sqlite.copy import Progress, open_to_read
 from teamroom.server.store.sqlite.store import in_one_transaction
 from teamroom.server.store.statements import sqlite_statements
@@ -52,7 +53,7 @@ class Restored:
 
 
 def restore(
-    folder: Path, path: Path, now: float, *, without_journal: bool, settings: Settings, progress: Progress
+    folder: Path, path: Path, now: WallTime, *, without_journal: bool, settings: Settings, progress: Progress
 ) -> Restored:
     """Restore a backup into the folder, which the caller has locked. Raises RestoreError."""
     draft = folder / DRAFT
@@ -116,10 +117,9 @@ def _private(path: str, flags: int) -> int:
 
 
 def _begin(
-    folder: Path, draft: Path, backup: Backup, epoch: int, stops: Journal | None, now: float, settings: Settings
+    folder: Path, draft: Path, backup: Backup, epoch: int, stops: Journal | None, now: WallTime, settings: Settings
 ) -> tuple[Head, list[str], str | None]:
     """Upgrade the copy to this release, and begin its new epoch in one transaction."""
-    context = Context(sqlite_statements(), settings, secrets.token_bytes)
     file = folder / OWNER_TOKEN
     current = file.read_text(encoding="ascii").strip() if file.exists() else None
 
@@ -130,13 +130,15 @@ def _begin(
 
     with closing(connect_writer(draft)) as connection:
         migrate(connection, now)
+        clock = saved_clock(connection, lambda: now)
+        context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
         done = in_one_transaction(connection, context, work)
         connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
         connection.execute(context.statements["one_file"]).fetchall()
     return done
 
 
-def _put_in_place(folder: Path, draft: Path, now: float) -> Path | None:
+def _put_in_place(folder: Path, draft: Path, now: WallTime) -> Path | None:
     """Move the current room aside, and put the draft in its place; returns the folder of the old room."""
     database = folder / DATABASE
     replaced = None

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, make_private, write_private
@@ -41,14 +41,14 @@ class Backup:
 
     path: Path
     room: float
-    at: float
+    at: WallTime
     epoch: int
     seq: int
     hash: str
     sha256: str
 
 
-def make_backup(folder: Path, into: Path, now: float, kept: int, copying: Progress, verifying: Progress) -> Backup:
+def make_backup(folder: Path, into: Path, now: WallTime, kept: int, copying: Progress, verifying: Progress) -> Backup:
     """Copy the folder's room, verify the copy, and keep the newest `kept` backups of this room.
 
     The server may be running. Raises BackupError, and leaves no part of a copy behind.
@@ -68,7 +68,7 @@ def make_backup(folder: Path, into: Path, now: float, kept: int, copying: Progre
     return made
 
 
-def verified(path: Path, at: float, progress: Progress) -> Backup:
+def verified(path: Path, at: WallTime, progress: Progress) -> Backup:
     """Check every page of a copy and every entry of its log; returns the backup with what was found.
 
     Raises BackupError if anything is wrong.

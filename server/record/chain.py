@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server import topics
+from teamroom.server.clock import WallTime
 from teamroom.server.record.texts import StoredTexts
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.log import EntryTime, LogEntry
+from teamroom.server.store.rows.log import EntryAge, LogEntry
 from teamroom.server.store.transaction import Reading, Writing
 
 FIRST_HASH = "0" * 64
@@ -45,8 +46,8 @@ ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 
 
 def time_of(tx: Reading, seq: int) -> float:
-    """When an entry was written. Raises MissingRowError if there is no such entry."""
-    return tx.only(EntryTime, "entry_time", seq=seq).at
+    """When an entry was written, in room time. Raises MissingRowError if there is no such entry."""
+    return tx.only(EntryAge, "entry_age", seq=seq).at
 
 
 def append(
@@ -66,14 +67,15 @@ def append(
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
     head.hash = entry_hash(
-        head.hash, (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome), digest
+        head.hash, (seq, head.epoch, tx.wall, author.member, author.owner, act, subject, outcome), digest
     )
     head.seq = seq
+    tx.save_clock()
     tx.run(
         "append_entry",
         seq=seq,
         epoch=head.epoch,
-        at=tx.now,
+        at=tx.wall,
         actor=author.member,
         owner=author.owner,
         act=act,
@@ -111,11 +113,11 @@ class Seal:
     epoch: int
     seq: int
     hash: str
-    at: float
+    at: WallTime
     signature: str
 
 
-def seal(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> Seal:
+def seal(key: bytes, epoch: int, seq: int, hash_: str, at: WallTime) -> Seal:
     """Sign the end of the log (HMAC-SHA-256)."""
     return Seal(epoch, seq, hash_, at, _sign(key, epoch, seq, hash_, at))
 
@@ -125,7 +127,7 @@ def is_genuine(key: bytes, seal: Seal) -> bool:
     return hmac.compare_digest(seal.signature, _sign(key, seal.epoch, seal.seq, seal.hash, seal.at))
 
 
-def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: float) -> str:
+def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: WallTime) -> str:
     return hmac.new(key, json.dumps([epoch, seq, hash_, at]).encode(), hashlib.sha256).hexdigest()
 
 

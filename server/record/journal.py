@@ -8,10 +8,11 @@ It contains names and token ids, but no tokens and no reasons.
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from teamroom.server.clock import WallTime
 from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading
@@ -25,12 +26,15 @@ class JournalError(FolderError):
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until` in seconds."""
+    """The standing that was last set for a member, an owner's agents (`owner`) or the room.
+
+    `until` is a date: room time means nothing outside the room.
+    """
 
     scope: str
     name: str
     state: str
-    until: float | None
+    until: WallTime | None
     by_role: str
 
 
@@ -98,7 +102,7 @@ def reconcile(folder: Path, tx: Reading) -> None:
     """Update the journal from the database, when the room opens. Raises JournalError, OSError."""
     journal = read(folder) or Journal()
     known = list(journal.notes())
-    now = {(stop.scope, stop.name): stop for stop in tx.all(StandingChange, "stopped")}
+    now = {(stop.scope, stop.name): _dated(tx, stop) for stop in tx.all(StandingChange, "stopped")}
     for key, stop in journal.stops.items():
         if key not in now and stop.state != "active" and is_here(tx, stop):
             now[key] = StandingChange(stop.scope, stop.name, "active", None, "")
@@ -106,6 +110,11 @@ def reconcile(folder: Path, tx: Reading) -> None:
     journal.tokens |= set(tx.column(str, "revoked"))
     if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
         write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
+
+
+def _dated(tx: Reading, stop: StandingChange) -> StandingChange:
+    """A stop as the database has it, with the date at which it ends."""
+    return stop if stop.until is None else replace(stop, until=tx.date_of(stop.until))
 
 
 def is_here(tx: Reading, stop: StandingChange) -> bool:

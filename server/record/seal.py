@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from teamroom.server.clock import WallTime
 from teamroom.server.identity import Entropy
 from teamroom.server.record import chain as log
 from teamroom.server.store.folder import KEY, SEAL, FolderError, write_private
@@ -24,7 +25,7 @@ def read_key(folder: Path, entropy: Entropy) -> bytes:
         raise FolderError(f"{path} contains no key. Put back this room's file.") from None
 
 
-def write(folder: Path, key: bytes, head: Head, now: float) -> None:
+def write(folder: Path, key: bytes, head: Head, now: WallTime) -> None:
     """Write the signed head outside the database."""
     seal = log.seal(key, head.epoch, head.seq, head.hash, now)
     write_private(folder / SEAL, json.dumps(asdict(seal)) + "\n")

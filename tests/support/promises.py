@@ -147,6 +147,5 @@ PLANNED: dict[str, str] = {
     "SAF8": ALL,
     "SAF9": "the size of every act and duty, by design",
     "SAF10": "the measured p99 of other members",
-    "SAF12": ALL,
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

@@ -10,7 +10,6 @@ from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, au
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import notify_givers, release_everything
 from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.reviewer import replace_killed_reviewer
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, standing_changed, stored_standing, stored_state
@@ -94,12 +93,13 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     tx.run("add_pause", scope=target.level, target=target.id, since=tx.now, until=until)
     if target.level == "member":
         check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
-    ends = "" if until is None else f" until {rfc3339(until)}"
-    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
+    ends = "" if until is None else f" until {tx.shown(until)}"
+    detail = {"until": None if until is None else tx.date_of(until)}
+    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, detail)
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
-        receipt=seq, target=arguments.target, standing="paused", until=rfc3339(until) if until is not None else None
+        receipt=seq, target=arguments.target, standing="paused", until=tx.shown(until) if until is not None else None
     )
 
 
@@ -278,7 +278,8 @@ def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: floa
         raise RuntimeError(f"no standing is stored for {target.text}")
     standing_changed(tx, target.level, target.id)
     name = "room" if target.member is None else target.member.name
-    tx.effects.journal.append(asdict(StandingChange(target.level, name, state, until, caller.role)))
+    ends = None if until is None else tx.date_of(until)
+    tx.effects.journal.append(asdict(StandingChange(target.level, name, state, ends, caller.role)))
 
 
 def _record(

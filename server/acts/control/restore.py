@@ -5,7 +5,7 @@ from typing import Any
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import release_everything
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
@@ -19,7 +19,7 @@ FENCE_LEAP = 1_000_000
 """How much every fence is raised, to exceed any that was given out after the backup."""
 
 
-def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
+def start_new_epoch(tx: Writing, epoch: int, backup_at: WallTime, stops: Journal | None) -> list[str]:
     """Start a new epoch, and repeat the stops since the backup; returns these stops in words.
 
     `stops` None: the stops since the backup are unknown.
@@ -78,13 +78,14 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
         target = member.id
     if tx.only(StandingRow, "standing", scope=stop.scope, target=target).state == stop.state:
         return None
+    until = None if stop.until is None else tx.room_time_of(stop.until)
     tx.run(
         "set_standing",
         scope=stop.scope,
         target=target,
         state=stop.state,
         now=tx.now,
-        until=stop.until,
+        until=until,
         by_member=ROOM_MEMBER,
         by_role=stop.by_role or "room",
         reason="as before the room was restored",
@@ -94,7 +95,7 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
         tx.run("revoke_tokens", member=target, now=tx.now)
         detail = release_everything(tx, target)
     elif stop.state == "paused":
-        tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=stop.until)
+        tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=until)
     subject = {"member": f"@{stop.name}", "owner": f"owner:{stop.name}", "room": "room"}[stop.scope]
     summary = f"{subject} is {stop.state}, as before the room was restored"
     seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)

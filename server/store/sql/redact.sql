@@ -1,17 +1,26 @@
 -- Redaction: what members wrote is deleted; numbers, names and hashes remain.
 
 -- name: entries_about
-select seq, at, act, subject from log where subject = :subject and salt is not null order by seq limit :limit
+select log.seq, entry_age.at, log.act, log.subject
+from log
+join entry_age on entry_age.seq = log.seq
+where log.subject = :subject and log.salt is not null
+order by log.seq
+limit :limit
 
 -- name: entry_with_content
-select seq, at, act, subject from log where seq = :seq and salt is not null
+select log.seq, entry_age.at, log.act, log.subject
+from log
+join entry_age on entry_age.seq = log.seq
+where log.seq = :seq and log.salt is not null
 
 -- name: entries_of_page
 -- A page of the log, with entries that are already redacted.
-select seq, at, act, subject, case when salt is null then 0 else 1 end as has_content
+select log.seq, entry_age.at, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content
 from log
-where seq > :after
-order by seq
+join entry_age on entry_age.seq = log.seq
+where log.seq > :after
+order by log.seq
 limit :limit
 
 -- name: take_content
