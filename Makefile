@@ -52,11 +52,12 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
 
-campaigns: $(VENV)/.tests ## claims, pauses, kills and cancelled calls in their full length: about six minutes
+campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls and every act in a large room, in full: about seven minutes
 	$(BIN)/python -m tests.campaigns.claims 200
 	$(BIN)/python -m tests.campaigns.pauses 500
 	$(BIN)/python -m tests.campaigns.kills 200
 	$(BIN)/python -m tests.campaigns.cancels 10000
+	$(BIN)/python -m tests.campaigns.sizes 100000
 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
 	$(BIN)/python -m tests.campaigns.store_kills 10000
@@ -64,6 +65,7 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.supervisor_kills 2000
 	$(BIN)/python -m tests.campaigns.full_disks 50
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
+	$(BIN)/python -m tests.campaigns.forgeries 1
 
 wire: $(VENV)/.tests ## broken frames, clients that never read, a thousand connections and callers without a token, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.frames 1000000

@@ -5,11 +5,11 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,17 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
+from teamroom.server import own_socket
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
 from teamroom.server.gauges import gauges
-from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.files import raise_file_limit
 from teamroom.server.http.gate import Gate
-from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.http.serving import LoopThread, serve_web
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
@@ -35,16 +35,16 @@ from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
-from teamroom.server.record import seal as sealing
-from teamroom.server.record.backups import BACKUPS, BackupError, make_backup, restore_command
+from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, StorageError, Store
+from teamroom.server.store.engine import CHANGED, AttachedStore, CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners
@@ -55,9 +55,6 @@ from teamroom.tools.instructions import INSTRUCTIONS
 from teamroom.tools.serve import WAITING_TOOLS, ToolServer
 
 logger = logging.getLogger("teamroom")
-
-BACKLOG = 2048
-KEEP_ALIVE_SECONDS = 75
 
 SUPERVISOR_BYTES = 8
 """The length of the random name under which a server supervises its room."""
@@ -101,21 +98,19 @@ class Room:
             listens=self.bus.is_open,
             write_down=self._write_down,
         )
+        self.notary = Notary(folder, self.clock.wall, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
         self.rates = Rates(settings, steady)
-        self.door = Door(self.store, self.clock, self.metrics, lambda: restore_command(folder), self.rates)
+        self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
-        self._entropy = entropy
         self._made_at = 0.0
-        self._sealed = 0
-        self._seals = True
 
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
@@ -123,17 +118,18 @@ class Room:
         The caller must have locked the folder. A damaged room is opened for reading only: see `store.damage`.
         Raises StorageError, FolderError; nothing stays open then.
         """
-        self._key = sealing.read_key(self.folder, self._entropy)
-        await self.store.open(self._missed, self._back_up)
+        await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
             await self._resume_clock()
             if (head := await self._read_head()) is None:
+                self.notary.begin_new()
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
                 head = await self._read_head()
             self._made_at = 0.0 if head is None else head.created_at
             if self.store.damage is None:
-                await self.store.look_up(self._bring_files_up)
+                await self.store.look_up(partial(journal.reconcile, self.folder))
+                self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
             return token
         except BaseException:
@@ -154,14 +150,26 @@ class Room:
     async def _read_head(self) -> ReadHead | None:
         return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
 
-    def _missed(self, head: ReadHead | None) -> str | None:
-        return sealing.missed(self.folder, self._key, head)
+    def remedy(self) -> str:
+        """What a person does about the room's damage: the commands."""
+        command = restore_command(self.folder)
+        if self.notary.contradiction is None and self.store.damage != CHANGED:
+            return command
+        return f"{command} {accept_command(self.folder)}"
+
+    def _upgrade(self) -> None:
+        """A verified backup of the room as the release before wrote it, and its first seal of this release.
+
+        Raises FolderError.
+        """
+        self._back_up()
+        self.notary.begin()
 
     def _back_up(self) -> None:
         """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
-            made = make_backup(self.folder, into, self.clock.wall(), kept, _silent, _silent)
+            made = make_backup(self.folder, into, self.clock.wall(), kept, _silent, _silent, True)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
@@ -169,29 +177,36 @@ class Room:
             ) from None
         logger.warning("the room is being upgraded to this release; the backup made before is at %s", made.path)
 
-    def _bring_files_up(self, tx: Reading) -> None:
-        """Update the journal from the database, and seal a room that is new, or was restored but not sealed."""
-        journal.reconcile(self.folder, tx)
-        head = tx.only(Head, "lock_head")
-        if sealing.epoch_of(self.folder) != head.epoch:
-            self._seal(head)
-
     def _make(self, tx: Writing, owner: str) -> str:
-        """Write the room's first entries. The owner's token is in its file before the commit, so it is never lost."""
+        """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        self.notary.prepare(tx.head)
         return token
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
-        asking = Asking(self.door, self.bus, self.settings)
-        tools = ToolServer(self.door, self.waiting, asking, caller_of, session_of, self.faults)
-        resources = ResourceServer(self.door, caller_of, self.faults)
-        prompts = PromptServer(self.door, caller_of, self.faults)
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
+        return self._mcp(
+            self.door,
+            self.waiting,
+            on_subscriptions_listen=listening.listen,
+            on_subscribe_resource=listening.subscribe,
+            on_unsubscribe_resource=listening.unsubscribe,
+        )
+
+    def mcp_without_streams(self, door: Door) -> Server[object]:
+        """The same over a door of another event loop, without what waits or streams."""
+        return self._mcp(door, None)
+
+    def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
+        asking = Asking(door, self.bus, self.settings)
+        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults)
+        resources = ResourceServer(door, caller_of, self.faults)
+        prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            seal_answers(self._key, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,
@@ -200,9 +215,7 @@ class Room:
             on_list_prompts=prompts.list,
             on_get_prompt=prompts.get,
             on_completion=prompts.complete,
-            on_subscriptions_listen=listening.listen,
-            on_subscribe_resource=listening.subscribe,
-            on_unsubscribe_resource=listening.unsubscribe,
+            **streams,
         )
 
     def _carry_out(self, effects: Effects) -> None:
@@ -243,22 +256,9 @@ class Room:
         if self.store.is_writing:
             await self.deliverer.run()
 
-    def seal(self) -> None:
-        """Write the signed head now, if the log has moved since."""
-        head = self.store.committed
-        if head is None or head.seq == self._sealed:
-            return
-        try:
-            self._seal(head)
-            self._seals = True
-        except OSError as error:
-            if self._seals:
-                logger.error("the seal cannot be written (%s); the room keeps trying", error)
-            self._seals = False
-
-    def _seal(self, head: Head) -> None:
-        sealing.write(self.folder, self._key, head, self.clock.wall())
-        self._sealed = head.seq
+    def seal(self, *, stops: bool = False) -> None:
+        """Write the signed head now, if the log has moved since; `stops`: the room stops."""
+        self.notary.seal(self.store.committed, self.store.damage, stops=stops)
 
     async def close(self) -> None:
         """Finish the acts that wait, save the clock, close the store, and seal the log.
@@ -269,7 +269,7 @@ class Room:
             with contextlib.suppress(Refusal, StorageError):
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
-        self.seal()
+        self.seal(stops=True)
 
 
 def _last_sign(tx: Reading) -> float:
@@ -284,9 +284,10 @@ def _silent(done: int, total: int) -> None:
 class WebRoom:
     """A room as an ASGI application, with everything that lives as long as the server."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         self.room = room
         self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
+        room.door.on_lost = self.connections.on_lost
         room.bus.on_ended.append(self.connections.end_members)
         room.bus.on_revoked.append(self.connections.end_tokens)
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
@@ -296,6 +297,7 @@ class WebRoom:
         room.metrics.measure(
             lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock.wall())
         )
+        self._own_socket = OwnSocket(room) if on_own_socket else None
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -311,13 +313,21 @@ class WebRoom:
             asyncio.create_task(self.room.deliver()),
         ]
         try:
-            async with self._transports.running():
+            async with self._transports.running(), self._on_own_socket():
                 yield
         finally:
             for duty in duties:
                 duty.cancel()
             await asyncio.gather(*duties, return_exceptions=True)
             await self.room.close()
+
+    @contextlib.asynccontextmanager
+    async def _on_own_socket(self) -> AsyncIterator[None]:
+        if self._own_socket is None:
+            yield
+            return
+        async with self._own_socket.running():
+            yield
 
     def end_streams(self) -> None:
         """Answer waiting calls and close streams, because the server stops."""
@@ -326,80 +336,87 @@ class WebRoom:
         self.connections.end_streams()
 
 
-class WebServer(uvicorn.Server):
-    """uvicorn waits for open responses before it ends the application: end our streams first."""
+class OwnSocket:
+    """The room on the Unix socket in its folder, served by a thread and an event loop of its own.
 
-    def __init__(self, config: uvicorn.Config, web: WebRoom, opened: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._web = web
-        self._opened = opened
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
-        await super().startup([])
-        for listener in sockets or []:
-            accepting = Accepting(listener, self._make_protocol, self._web.connections)
-            accepting.start(self.config.backlog)
-            self.servers.append(accepting)  # type: ignore[arg-type]
-        if not self.should_exit:
-            self._opened()
-
-    def _make_protocol(self) -> Protocol:
-        return Protocol(
-            self._web.connections,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop within two seconds, with streams open or not."""
-        self._web.end_streams()
-        await super().shutdown(sockets)
-
-
-def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
-
-    Raises OSError if the port is taken.
+    It carries every call that is answered at once, so the owner can act however busy the first loop is, and whatever
+    the network does. It carries no streams, no sessions and no waiting calls.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError:
-        listener.close()
-        raise
-    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._thread = LoopThread(self._serve, "teamroom-socket")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve as long as the block runs. If the socket cannot be opened, the room goes on without it."""
+        try:
+            await self._thread.start()
+        except (OSError, StorageError) as error:
+            logger.error("the room's own socket cannot be served (%s); the shell calls the address instead", error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            await self._thread.stop()
+
+    async def _serve(self, opened: Callable[[], None], stop: asyncio.Event) -> None:
+        room, store = self._room, await self._room.store.attach()
+        try:
+            with contextlib.closing(own_socket.listen(room.folder)) as listener:
+                web = WebOnSocket(room, store)
+                room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
+                room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
+                await serve_web(web, room.settings, listener, opened, stop)
+        finally:
+            (room.folder / own_socket.SOCKET).unlink(missing_ok=True)
+            await store.close()
+
+
+class WebOnSocket:
+    """The ASGI application behind the room's own socket."""
+
+    def __init__(self, room: Room, store: AttachedStore) -> None:
+        self._store = store
+        door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
+        self.connections = Connections(room.settings, Rejections(room.metrics))
+        self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
+        self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
+        self._lifespan: ASGIApp = Starlette(lifespan=self._running)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the server's lifespan."""
+        await (self._lifespan if scope["type"] == "lifespan" else self._gate)(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _running(self, app: Starlette) -> AsyncIterator[None]:
+        cutting = asyncio.create_task(self.connections.cut_stalled())
+        try:
+            async with self._transports.running():
+                yield
+        finally:
+            cutting.cancel()
+            await asyncio.gather(cutting, return_exceptions=True)
+
+    def end_members(self, members: Set[int], killed: Set[int]) -> None:
+        """End what stopped members have open here."""
+        self.connections.end_members(members, killed)
+        self._store.end_reads(members)
+
+    def end_streams(self) -> None:
+        """There are none."""
 
 
 async def serve(
-    room: Room, listener: socket.socket, opened: Callable[[], None], stop: asyncio.Event | None = None
+    room: Room,
+    listener: socket.socket,
+    opened: Callable[[], None],
+    stop: asyncio.Event | None = None,
+    on_own_socket: bool = False,
 ) -> None:
-    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room."""
-    web = WebRoom(room)
-    config = uvicorn.Config(
-        web,
-        http=Protocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(room.settings.stop_seconds)),
-    )
-    server = WebServer(config, web, opened)
-    if stop is None:
-        await server.serve([listener])
-        return
-    serving = asyncio.create_task(server.serve([listener]))
-    await stop.wait()
-    server.should_exit = True
-    await serving
+    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room.
+
+    `on_own_socket`: answer on the socket in the folder, too.
+    """
+    await serve_web(WebRoom(room, on_own_socket), room.settings, listener, opened, stop)

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -63,13 +64,18 @@ class Bounded(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
+        self._lock = threading.Lock()
         self._since = -WINDOW_SECONDS
         self._written: dict[Kind, int] = {}
         self._left_out: dict[Kind, int] = {}
         self._total = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written; called under the handler's lock."""
+        """Whether the line is written."""
+        with self._lock:
+            return self._is_written(record)
+
+    def _is_written(self, record: logging.LogRecord) -> bool:
         now = self._clock()
         if now - self._since >= WINDOW_SECONDS:
             self._since, self._total = now, 0

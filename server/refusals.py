@@ -73,10 +73,12 @@ class Refusal(Exception):
         self.also = also
         self.needs = {name: value for name, value in needs.items() if value is not None}
         self.receipt: int | None = None
+        self.head: str | None = None
 
     def body(self) -> dict[str, Any]:
-        """The refusal as structured data, with the number of its receipt if it left one."""
-        return {"code": self.code, "why": self.why, "fix": self.fix, "receipt": self.receipt, **self.needs}
+        """The refusal as structured data, with its receipt and the log's end after it, if it left one."""
+        left = {"receipt": self.receipt} if self.receipt is None else {"receipt": self.receipt, "head": self.head}
+        return {"code": self.code, "why": self.why, "fix": self.fix, **left, **self.needs}
 
     def text(self) -> str:
         """The refusal as one plain line for a model: some clients show nothing else."""

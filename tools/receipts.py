@@ -22,6 +22,7 @@ def render_receipt_line(entry: Receipt) -> str:
 def render_redacted(reply: Redacted) -> str:
     """The reply of `redact`."""
     more = f" Continue with after {reply.after}." if reply.after is not None else ""
+    more = " The room redacts further entries about it now." if reply.more else more
     return f"Redacted the content of {count(reply.entries, 'entry')} about {reply.what}{cite_receipt(reply)}.{more}"
 
 

@@ -44,7 +44,7 @@ class ToolServer:
     def __init__(
         self,
         door: Door,
-        waiting: Waiting,
+        waiting: Waiting | None,
         asking: Asking,
         caller_of: Callable[[Context], Caller],
         session_of: Callable[[Context], object | None],
@@ -106,13 +106,13 @@ class ToolServer:
             raise
 
     async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
-        if tool.waits:
+        if tool.waits and self._waiting is not None:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
         if isinstance(tool.does, Act):
             reply = await self._door.act(caller, tool.does, arguments, request_id)
         else:
             reply = await self._door.read(caller, tool.does, arguments)
-        if origin.name is not None and getattr(reply, "standing", "active") == "active":
+        if origin.name is not None and self._waiting is not None and getattr(reply, "standing", "active") == "active":
             self._waiting.note_call(caller, origin.name)
         return reply
 

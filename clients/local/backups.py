@@ -30,7 +30,9 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
         print_json(_data(made))
     else:
         print(f"{plain(str(made.path))}")
-        print(f"{made.seq} entries and every page verified. Keep a copy on another machine.")
+        print(f"{made.seq} entries and every page verified, signed with the room's key. Keep a copy elsewhere.")
+        for line in made.named:
+            print(f"NOTE: {plain(line)}.")
         print(f"To restore it, run: teamroom restore {plain(str(made.path))}")
     return 0
 
@@ -49,7 +51,7 @@ def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
     return 0
 
 
-def restore(folder: Path, path: Path, without_journal: bool, as_json: bool) -> int:
+def restore(folder: Path, path: Path, without_journal: bool, unsigned: bool, as_json: bool) -> int:
     """Replace the folder's room by a backup; returns the exit code. Raises Failure, also if the room is running."""
     if path.suffix != ".db":
         raise Failure(f"{path} is not a backup.", "Name the .db file that `teamroom backup` wrote.", USAGE)
@@ -57,7 +59,13 @@ def restore(folder: Path, path: Path, without_journal: bool, as_json: bool) -> i
         make_private(folder)
         with locked(folder, "restoring a backup"), progress("Restoring") as (report,):
             done = restore_backup(
-                folder, path, wall_clock(), without_journal=without_journal, settings=load(folder), progress=report
+                folder,
+                path,
+                wall_clock(),
+                without_journal=without_journal,
+                unsigned=unsigned,
+                settings=load(folder),
+                progress=report,
             )
     except RestoreError as error:
         raise Failure(error.why, error.fix) from None
@@ -79,6 +87,7 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
                 "stopped": done.stopped,
                 "replaced": replaced,
                 "new_owner_token": done.new_owner_token,
+                "revoked": done.revoked,
             }
         )
         return
@@ -86,6 +95,8 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
     print("Tasks that were in progress are open again. Earlier cursors, fences and offers are void.")
     for line in done.stopped:
         print(f"- {plain(line)}")
+    if done.revoked:
+        print(f"The backup is not signed with this room's key, so all {done.revoked} tokens are revoked.")
     if done.new_owner_token:
         print(f"{plain(str(folder / 'owner.token'))} contains a new token of the owner.")
     if done.replaced is not None:
@@ -101,4 +112,5 @@ def _data(backup: Backup) -> dict[str, object]:
         "entries": backup.seq,
         "hash": backup.hash,
         "sha256": backup.sha256,
+        "named": list(backup.named),
     }

@@ -12,6 +12,7 @@ from teamroom.clients.session.spans import span
 from teamroom.server.announcement import SERVER
 from teamroom.server.clock import wall_clock
 from teamroom.server.record.backups import BACKUPS, BackupError, backups, known
+from teamroom.server.record.seal import HISTORY
 from teamroom.server.store.folder import DATABASE, KEY, SEAL, FolderError, locked
 
 OLD_BACKUP_SECONDS = 7 * 86_400.0
@@ -23,7 +24,7 @@ def check_folder(place: Place) -> Iterator[Finding]:
     if not where.is_dir():
         yield Finding("problem", "folder", f"There is no folder {where}.", "Name it with --data, or run `teamroom up`.")
         return
-    files = [where / name for name in (DATABASE, KEY, SEAL, OWNER_TOKEN)]
+    files = [where / name for name in (DATABASE, KEY, SEAL, HISTORY, OWNER_TOKEN)]
     folders = [where, *(where / name for name in (MEMBERS, BACKUPS) if (where / name).is_dir())]
     kept = [path for name in folders[1:] for path in sorted(name.iterdir()) if path.is_file()]
     loose = [*filter(None, map(_too_open, folders)), *filter(None, map(_too_open, [*files, *kept]))]

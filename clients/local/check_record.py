@@ -69,6 +69,9 @@ def check_log(place: Place) -> Iterator[Finding]:
     if found.good and found.seal is not None:
         seal = f"sealed up to {found.seal.seq} at {rfc3339(found.seal.at)}"
         yield Finding("ok", "log", f"{found.verification.entries} entries verified, {seal}.")
+        if named := found.verification.named:
+            words = f"The log verifies, but {len(named)} things were wrong at some time. The first: {named[0]}."
+            yield Finding("warning", "log", words, "Run `teamroom verify`, which shows all of them.")
     elif found.verification.good:
         yield Finding(
             "warning",

@@ -23,8 +23,9 @@ from teamroom.clients.session.place import is_name
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
-from teamroom.server.app import Room, listen, serve
+from teamroom.server.app import Room, serve
 from teamroom.server.clock import Clock, wall_clock
+from teamroom.server.http.serving import listen
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
@@ -92,7 +93,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
         token = await room.open(owner)
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
-            print(restore_command(room.folder), file=sys.stderr)
+            print(room.remedy(), file=sys.stderr)
         with contextlib.ExitStack() as announcing:
 
             def is_open() -> None:
@@ -101,7 +102,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
                 announcing.enter_context(announce(room.folder, room.settings.url))
                 opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
 
-            await serve(room, listener, is_open)
+            await serve(room, listener, is_open, on_own_socket=True)
     finally:
         await room.close()
 

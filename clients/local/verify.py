@@ -1,6 +1,6 @@
 """`teamroom verify`: checks the log in the data folder against its hash chain and its seal, and changes nothing."""
 
-import json
+import re
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.clients.local.snapshot import snapshot
-from teamroom.clients.session.failure import FAILED, Failure
+from teamroom.clients.session.failure import FAILED, USAGE, Failure
 from teamroom.clients.session.progress import Report, progress
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
-from teamroom.server.record.chain import Seal, Verification, Verifier
+from teamroom.server.record.chain import KeptHead, Verification, Verifier
+from teamroom.server.record.keys import PublicKey, find_key
+from teamroom.server.record.seal import Seals, read_seals
+from teamroom.server.record.sealed import Seal
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Reading
@@ -22,7 +25,11 @@ QUIET_SECONDS = 2.0
 
 SEAL_WAIT_SECONDS = 2.0
 SEAL_PACE_SECONDS = 0.2
-"""How long, and how often, to look for a missing seal. A room writes its first seal a second after its first act."""
+"""How long, and how often, to look for a missing seal: it takes the place of its draft in one step."""
+
+HASH = re.compile(r"[0-9a-f]{64}")
+MOST = 2**53
+"""Heads have smaller numbers than this."""
 
 NO_SEAL = "there is no seal next to the database, so a truncated log would not be noticed"
 
@@ -45,28 +52,63 @@ class Verified:
         return self.verification.why if not self.verification.good else "" if self.seal is not None else NO_SEAL
 
 
-def verify(folder: Path, as_json: bool) -> int:
+@dataclass(frozen=True)
+class Against:
+    """What a reader brings along: the public key if it has no secret one, and a head that it kept."""
+
+    key: PublicKey | None = None
+    head: KeptHead | None = None
+
+
+def verify(folder: Path, as_json: bool, against: Against = Against()) -> int:
     """Verify the folder's log and print the result; returns the exit code. Raises Failure."""
     with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
-        found = verified(folder, report)
+        found = verified(folder, report, against=against)
     _show(found, as_json)
     return 0 if found.good else FAILED
+
+
+def print_key(folder: Path, as_json: bool) -> int:
+    """Print the room's public key, with which anyone can check its seals; returns the exit code. Raises Failure."""
+    key = find_key(folder)
+    if key is None:
+        raise Failure(f"{folder / KEY} is missing or contains no key.", "Name the room's folder with --data.")
+    if as_json:
+        print_json({"public_key": str(key.public)})
+    else:
+        print(key.public)
+    return 0
+
+
+def against(kept: str | None, signed_by: str | None) -> Against:
+    """Read what a reader brings along: `HASH@NUMBER`, and a public key. Raises Failure."""
+    try:
+        key = None if signed_by is None else PublicKey(signed_by)
+    except ValueError:
+        raise Failure("--signed-by is not a public key.", "Give what `teamroom verify --key` printed.", USAGE) from None
+    if kept is None:
+        return Against(key)
+    hash_, at, number = kept.partition("@")
+    if not at or not number.isdecimal() or not HASH.fullmatch(hash_) or not 0 < int(number) < MOST:
+        raise Failure(f"--against {kept!r} is not a head.", "Give HASH@NUMBER, as receipts have it in `head`.", USAGE)
+    return Against(key, KeptHead(int(number), hash_))
 
 
 def verified(
     folder: Path,
     report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
+    against: Against = Against(),
 ) -> Verified:
     """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read."""
-    seal = _seal(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
-    verifier = Verifier(seal, _key(folder))
+    seals = _seals(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
+    verifier = Verifier(seals.seal, against.key or find_key(folder), seals.history, against.head)
     verdict = None
     while verdict is None:
         with snapshot(folder) as tx:  # one snapshot per page, so that the server's checkpoints need not wait
             verdict = _step(verifier, tx)
             report(verifier.seq, int(tx.only(ReadHead, "read_head").seq))
-    return Verified(verdict, seal)
+    return Verified(verdict, seals.seal)
 
 
 def _step(verifier: Verifier, tx: Reading) -> Verification | None:
@@ -83,27 +125,16 @@ def _step(verifier: Verifier, tx: Reading) -> Verification | None:
     return verdict
 
 
-def _seal(folder: Path, wait_seconds: float) -> Seal | None:
-    path = folder / SEAL
+def _seals(folder: Path, wait_seconds: float) -> Seals:
     give_up_at = time.monotonic() + wait_seconds
-    while not path.exists() and (folder / DATABASE).exists() and time.monotonic() < give_up_at:
+    while not (folder / SEAL).exists() and (folder / DATABASE).exists() and time.monotonic() < give_up_at:
         time.sleep(SEAL_PACE_SECONDS)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return Seal(**value)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError):
+    seals = read_seals(folder)
+    if seals.is_unreadable:
         raise Failure(
-            f"{path} contains no valid seal.", "The file was changed. Put back a copy, then verify again."
-        ) from None
-
-
-def _key(folder: Path) -> bytes | None:
-    try:
-        return bytes.fromhex((folder / KEY).read_text(encoding="ascii").strip())
-    except (OSError, ValueError):
-        return None
+            f"{folder / SEAL} contains no valid seal.", "The file was changed. Put back a copy, then verify again."
+        )
+    return seals
 
 
 def as_data(found: Verified) -> dict[str, Any]:
@@ -115,6 +146,7 @@ def as_data(found: Verified) -> dict[str, Any]:
         "hash": verdict.hash,
         "first_bad": verdict.first_bad,
         "why": found.why,
+        "named": list(verdict.named),
         "seal": None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)},
     }
 
@@ -129,6 +161,8 @@ def _show(found: Verified, as_json: bool) -> None:
         print(f"The {verdict.entries} entries before it verify. The entries after it are not proven.")
     else:
         print(f"{verdict.entries} entries verify.")
+    for line in verdict.named:
+        print(f"NOTE: {plain(line)}.")
     print(f"last hash  {verdict.hash}")
     if seal is None:
         print(f"seal       missing: {NO_SEAL}.")

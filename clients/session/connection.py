@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -40,9 +41,13 @@ class Answer:
 
 
 class Connection:
-    """A connection to the host of a URL, opened by the first request. Requests raise UnreachableError."""
+    """A connection to the host of a URL, opened by the first request. Requests raise UnreachableError.
 
-    def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+    With `socket_folder`, it is a connection to the socket in that folder instead, if a server listens there.
+    """
+
+    def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS, socket_folder: Path | None = None) -> None:
+        self._socket_folder = socket_folder
         self._url, self._parts, self._answer_seconds = url, urlsplit(url), answer_seconds
         self._proxy = None if is_this_machine(url) else _proxy(self._parts)
         self._http: HTTPConnection | None = None
@@ -88,8 +93,11 @@ class Connection:
         return answer
 
     def _open(self) -> "HTTPConnection":
-        """Connect to the host or to its proxy."""
+        """Connect to the folder's socket, else to the host or to its proxy."""
         from http.client import HTTPConnection, HTTPSConnection
+
+        if (own := self._open_socket()) is not None:
+            return own
 
         first = self._proxy or self._parts
         if self._parts.scheme == "https":
@@ -104,6 +112,23 @@ class Connection:
         else:
             http = HTTPConnection(first.hostname or "", _port(first), timeout=CONNECT_SECONDS)
         http.connect()
+        http.sock.settimeout(self._answer_seconds)
+        return http
+
+    def _open_socket(self) -> "HTTPConnection | None":
+        """Connect to the room's own socket in the folder; None if no server has one."""
+        from http.client import HTTPConnection
+
+        from teamroom.server.own_socket import connect
+
+        if self._socket_folder is None:
+            return None
+        try:
+            connected = connect(self._socket_folder, CONNECT_SECONDS)
+        except OSError:
+            return None
+        http = HTTPConnection(self._parts.hostname or "", _port(self._parts))
+        http.sock = connected
         http.sock.settimeout(self._answer_seconds)
         return http
 

@@ -79,6 +79,11 @@ class Place:
             raise Failure(f"{url} is not the address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
         return url.rstrip("/") if parts.path.rstrip("/").endswith("/mcp") else url.rstrip("/") + "/mcp"
 
+    @property
+    def socket_folder(self) -> Path | None:
+        """The folder whose own socket leads to the room; None if the room is named by its address."""
+        return None if self.url or self.environment.get("TEAMROOM_URL") else self.folder
+
     def _announced(self) -> str:
         """The address that the folder's server announced, else the one in its settings."""
         from teamroom.server.announcement import announced

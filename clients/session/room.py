@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Self
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
@@ -30,14 +31,20 @@ Confirm = Callable[[str], bool]
 class Room:
     """A room that is called with a member's token. Every method raises Failure.
 
-    With `confirm`, the room has a person asked before acts that cannot be undone.
+    With `confirm`, the room has a person asked before acts that cannot be undone. With `socket_folder`, calls go over
+    the room's own socket in that folder if a server has one, which a busy network cannot delay.
     """
 
     def __init__(
-        self, url: str, bearer: str, answer_seconds: float = ANSWER_SECONDS, confirm: Confirm | None = None
+        self,
+        url: str,
+        bearer: str,
+        answer_seconds: float = ANSWER_SECONDS,
+        confirm: Confirm | None = None,
+        socket_folder: Path | None = None,
     ) -> None:
         self._url, self._bearer, self._confirm = url, bearer, confirm
-        self._connection = Connection(url, answer_seconds)
+        self._connection = Connection(url, answer_seconds, socket_folder)
         self._numbers = count(1)
 
     def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -93,7 +100,7 @@ class Room:
 @contextlib.contextmanager
 def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
     """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
-    with Room(place.endpoint, bearer or token(place), confirm=confirm) as room:
+    with Room(place.endpoint, bearer or token(place), confirm=confirm, socket_folder=place.socket_folder) as room:
         yield room
 
 

@@ -15,11 +15,40 @@ SECTION = "The record"
 
 
 @command(SECTION)
-def verify(data: Data = None, json: Json = False) -> None:
-    """Verify the whole log against its hash chain and its seal. The room may be running."""
-    from teamroom.clients.local.verify import verify
+def verify(
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="HASH@NUMBER", help="Also check that the log continues this head, which you kept."),
+    ] = None,
+    key: Annotated[bool, typer.Option("--key", help="Print the room's public key instead.")] = False,
+    signed_by: Annotated[
+        str | None, typer.Option("--signed-by", metavar="KEY", help="Check the seal with this public key.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Verify the whole log against its hash chain and its seals. The room may be running."""
+    from teamroom.clients.local import verify
 
-    raise typer.Exit(verify(Place(data).folder, json))
+    folder = Place(data).folder
+    if key:
+        raise typer.Exit(verify.print_key(folder, json))
+    raise typer.Exit(verify.verify(folder, json, verify.against(against, signed_by)))
+
+
+@command(SECTION)
+def seal(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Accept the log as it is, although the seal contradicts it.")
+    ] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Show the seal and what contradicts it. With --accept, a stopped room that is read-only opens again."""
+    from teamroom.clients.local import seal
+
+    folder = Place(data).folder
+    raise typer.Exit(seal.accept(folder, json) if accept else seal.show(folder, json))
 
 
 @command(SECTION)
@@ -45,13 +74,16 @@ def restore(
     without_journal: Annotated[
         bool, typer.Option("--without-journal", help="Restore even if the record of later kills is missing.")
     ] = False,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Restore a backup without this room's signature; revokes every token.")
+    ] = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
     """Replace the room with a backup. The room must not be running. Killed members stay killed."""
     from teamroom.clients.local import backups
 
-    raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, json))
+    raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, unsigned, json))
 
 
 @command(SECTION)
@@ -75,6 +107,8 @@ def redact(
         return
     number = done["entries"]
     print(f"{number} {'entry was' if number == 1 else 'entries were'} redacted. The log still verifies.")
+    if done.get("more"):
+        print("The room redacts further entries about it now: teamroom receipts shows them.")
     if number:
         print(f"Earlier backups still contain the content: {plain(str(place.folder / 'backups'))}")
 
@@ -84,8 +118,9 @@ def _redact(place: Place, what: str | None, older_than: float | None, reason: st
     with connected(place) as room:
         if what is not None:
             reply = room.call("redact", what=what, reason=reason)
-            return {"entries": reply["entries"], "receipts": [reply["receipt"]] if reply["receipt"] else []}
-        entries, receipts, after = 0, list[int](), 0
+            receipts = [reply["receipt"]] if reply["receipt"] else []
+            return {"entries": reply["entries"], "receipts": receipts, "more": reply["more"]}
+        entries, receipts, after = 0, [], 0
         end = room.read("teamroom://stream")["cursor"]
         with progress("Redacting") as (report,):
             while True:

@@ -113,11 +113,15 @@ class Arguments(BaseModel):
 
 
 class Reply(BaseModel):
-    """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it."""
+    """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it.
+
+    `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     receipt: int | None = None
+    head: str | None = None
     replayed: str | None = None
 
     def remembered(self) -> "Reply":
@@ -142,7 +146,8 @@ class Act(Generic[A, R]):
     `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
     call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts,
     works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: its receipt shows
-    that the model acts, and not only a program that listens (PRS2).
+    that the model acts, and not only a program that listens (PRS2). `afterwards`: what follows in a transaction of its
+    own, once the act is committed; a duty of the supervisor does it where this cannot.
     """
 
     name: str
@@ -155,6 +160,7 @@ class Act(Generic[A, R]):
     repeats: bool = False
     is_switch: bool = False
     is_evidence: bool = True
+    afterwards: Callable[[Writing, Caller, A], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ act or refuses it, and appends a receipt. Listeners are nudged after the commit.
 binds the very next commit and a resume the very next call. A read is one snapshot that includes the same check.
 """
 
+import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -25,6 +26,7 @@ from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
+from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import (
@@ -47,8 +49,15 @@ logger = logging.getLogger("teamroom.door")
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 
+FOLLOWS_BEHIND = 4
+"""With this many acts waiting, what follows an act is left to the supervisor."""
+
 DAMAGED_SECONDS = 600
 """After how long to retry if a person must restore the room first."""
+
+
+OnLost = Callable[[Callable[[], object]], contextlib.AbstractContextManager[None]]
+"""A block in which a function is called once the client is gone."""
 
 
 class UnauthorisedError(Exception):
@@ -70,6 +79,8 @@ class Door:
         self._clock = clock
         self._metrics = metrics
         self._restore_command = restore_command
+        self.on_lost: OnLost | None = None
+        """Ends a large read with its client's connection, where there is one."""
 
     async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -115,7 +126,19 @@ class Door:
             timed.reply = await self._counted(
                 caller, self._write(work, self._recovery(caller, act), turn, act.is_switch)
             )
+            if act.afterwards is not None and timed.reply.replayed is None:
+                await self._follow(caller, act, arguments)
             return timed.reply
+
+    async def _follow(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
+        """Carry out what follows an act. It never holds up the answer for long, and the act stays whatever fails."""
+        follow = act.afterwards
+        if follow is None or self._store.waiting >= FOLLOWS_BEHIND:
+            return
+        try:
+            await self._write(lambda tx: follow(tx, caller, arguments), _reraise, ROOMS_TURN, act.is_switch)
+        except Exception:
+            logger.exception("what follows %s failed; the supervisor does it", act.name)
 
     async def act_as_room(self, work: Callable[[Writing], T]) -> T:
         """Carry out an act of the room itself, durably. No standing applies to it. Raises Refusal."""
@@ -183,6 +206,7 @@ class Door:
                 raise error
             if error.code not in UNRECORDED:
                 error.receipt = record_refusal(tx, caller, act.name, error)
+                error.head = log.head_of(tx)
                 if error.also is not None:
                     error.also(tx)
             return error
@@ -216,8 +240,10 @@ class Door:
 
     async def _read(self, caller: Caller, read: AnyRead, arguments: BaseModel, work: Callable[[Reading], T]) -> T:
         """Run a read for a member. Raises Refusal."""
+        is_small = read.is_small(arguments)
+        reading = self._store.read(work, is_small, caller.member)
         try:
-            return await self._store.read(work, read.is_small(arguments), caller.member)
+            return await (reading if is_small or self.on_lost is None else _while_connected(reading, self.on_lost))
         except QueueFullError:
             raise Refusal(
                 "busy",
@@ -254,6 +280,7 @@ class Door:
 
         def record(tx: Writing) -> None:
             refusal.receipt = record_refusal(tx, caller, name, refusal)
+            refusal.head = log.head_of(tx)
 
         await self._write_after_read(caller, record)
 
@@ -344,6 +371,19 @@ def _killed(row: TokenRow) -> UnauthorisedError:
     return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
 
 
+async def _while_connected(reading: Coroutine[Any, Any, T], on_lost: OnLost) -> T:
+    """Wait for a read, which ends once the client is gone. Raises Refusal then, which nobody gets."""
+    task = asyncio.ensure_future(reading)
+    try:
+        with on_lost(task.cancel):
+            return await task
+    except asyncio.CancelledError:
+        this = asyncio.current_task()
+        if this is not None and this.cancelling():
+            raise
+        raise Refusal("conflict", "The client has disconnected.", "Call again.") from None
+
+
 def _too_large(what: str, error: TooLargeError) -> Refusal:
     return Refusal(
         "too_large",
@@ -372,6 +412,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
     is_new = reply.receipt is not None and reply.replayed is None
+    if is_new:
+        reply.head = log.head_of(tx)
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
         clear_suspicion(tx, caller)
     return reply

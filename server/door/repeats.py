@@ -7,13 +7,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, Reply
+from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
+from teamroom.server.record.chain import ROOM_MEMBER
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.rows.control import RequestRow
 from teamroom.server.store.transaction import Writing
 
-FORGET_EVERY, FORGET_AT_ONCE = 256, 1024
-"""Every so many log entries, at most so many expired calls are forgotten."""
+FORGET = "forget"
+"""The rule of the timer of remembered calls whose time is over."""
+
+FORGET_AT_ONCE, FORGET_SECONDS = 500, 5.0
+"""How many remembered calls are forgotten at once, and the seconds between two looks for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
 
 
 def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:
-    """Store a reply for repeats of the call, and now and then forget expired ones."""
+    """Keep a reply for repeats of the call, until a duty forgets it."""
     kept = tx.settings.repeat_seconds if repeat.request_id is None else tx.settings.request_id_seconds
     tx.run(
         "remember_request",
@@ -65,5 +70,15 @@ def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Re
         at=tx.now,
         until=tx.now + kept,
     )
-    if tx.head.seq % FORGET_EVERY == 0:
-        tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
+    if find_timer(tx, FORGET, 0, ROOM_MEMBER) is None:
+        schedule(tx, FORGET, 0, ROOM_MEMBER, max(kept, FORGET_SECONDS))
+
+
+def forget_requests(tx: Writing, due: Timer) -> None:
+    """Forget a page of the remembered calls whose time is over."""
+    gone = tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
+    following = tx.value(float, "next_forgotten")
+    if following is None:
+        cancel_timer(tx, due.rule, due.subject, due.member)
+    else:
+        postpone(tx, due, tx.now if gone == FORGET_AT_ONCE else max(following, tx.now + FORGET_SECONDS))

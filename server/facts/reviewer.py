@@ -21,11 +21,20 @@ from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow, TaskRow
 from teamroom.server.store.transaction import MissingRowError, Reading, Writing
 
-CANDIDATES = 100
-"""How many members are examined to find a reviewer."""
+CALLERS_LOOKED_AT, CANDIDATES = 200, 100
+"""How many members, those that called last, are examined to find a reviewer, and how many of them are compared."""
 
 REVIEWS_LOOKED_AT = 50
 """How many waiting reviews one call examines: the caller's own first, then the oldest."""
+
+REVIEWS_REPLACED = 5
+"""How many unavailable reviewers one call replaces; the next call goes on."""
+
+REVIEWERS_LOOKED_AT, REVIEWS_OF_EACH = 1_000, 3
+"""How many reviewers one call examines, and how many reviews of an unavailable one."""
+
+NOBODY = 0
+"""The reviewer of a task that nobody was asked to review, in the index of reviews."""
 
 LONGEST_INTERVAL_SECONDS = 86_400
 
@@ -94,6 +103,7 @@ def choose_reviewer(tx: Reading, task: int, completer: int, owner: int) -> Revie
         task=task,
         completer=completer,
         owner=owner,
+        looked_at=CALLERS_LOOKED_AT,
         seen_after=tx.now - tx.settings.gone_intervals * LONGEST_INTERVAL_SECONDS,
         limit=CANDIDATES,
     )
@@ -128,7 +138,11 @@ def reviews_due(tx: Reading, member: int) -> list[ReviewDue]:
 def replace_lost_reviewers(tx: Writing, member: int) -> list[ReviewDue]:
     """Replace unavailable reviewers, then return the completions that wait for a member's review."""
     rows = _waiting(tx, member)
-    if sum(_replace_if_lost(tx, row) for row in rows):
+    replaced = 0
+    for row in rows:
+        if replaced < REVIEWS_REPLACED and _replace_if_lost(tx, row):
+            replaced += 1
+    if replaced:
         rows = _waiting(tx, member)
     return _due(tx, rows, member)
 
@@ -159,12 +173,15 @@ def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]
     return due
 
 
-def replace_killed_reviewer(tx: Writing, member: int) -> None:
-    """Replace a killed member as reviewer. Later check-ins find what exceeds `REVIEWS_LOOKED_AT`."""
-    for row in tx.all(ReviewRow, "reviews_of", member=member, limit=REVIEWS_LOOKED_AT):
+def replace_killed_reviewer(tx: Writing, member: int, limit: int) -> int:
+    """Replace a killed member as the reviewer of some tasks; returns of how many. Check-ins find what is left."""
+    replaced = 0
+    for row in tx.all(ReviewRow, "reviews_asked_of", reviewer=member, limit=limit):
         found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
-        if found is not None:
+        if found is not None and found.id != member:
             _replace(tx, row, found)
+            replaced += 1
+    return replaced
 
 
 def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
@@ -180,9 +197,24 @@ def ask_again(tx: Writing, row: ReviewRow, policy: str) -> None:
 
 
 def _waiting(tx: Reading, member: int) -> list[ReviewRow]:
-    """Reviews that may concern a member: its own, those of its agents, and those with a silent reviewer."""
+    """Reviews that may concern a member: its own, those of its agents, and those without an available reviewer."""
     silent = tx.now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
-    return tx.all(ReviewRow, "waiting_reviews", member=member, silent_since=silent, limit=REVIEWS_LOOKED_AT)
+    some = {"limit": REVIEWS_LOOKED_AT}
+    each = max(2 * REVIEWS_LOOKED_AT // max(tx.number("count_owned", owner=member), 1), 1)
+    found = [
+        *tx.all(ReviewRow, "reviews_asked_of", reviewer=member, **some),
+        *tx.all(ReviewRow, "reviews_for_owner", member=member, each=each, **some),
+        *tx.all(ReviewRow, "reviews_asked_of", reviewer=NOBODY, **some),
+        *tx.all(
+            ReviewRow,
+            "reviews_of_lost",
+            silent_since=silent,
+            reviewers=REVIEWERS_LOOKED_AT,
+            each=REVIEWS_OF_EACH,
+            **some,
+        ),
+    ]
+    return list({row.id: row for row in found}.values())[:REVIEWS_LOOKED_AT]
 
 
 def _asked(tx: Reading, row: ReviewRow) -> Reviewer | None:

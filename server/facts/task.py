@@ -24,6 +24,10 @@ from teamroom.server.store.transaction import Reading, Writing
 ROOM_MEMBER = log.ROOM_MEMBER
 
 HISTORY_SHOWN = 30
+
+PAUSES_KNOWN = 300
+"""How many of the newest pauses count, at each of the three levels."""
+
 DEPENDENTS_CHANGED = 100
 """When a task changes, at most this many tasks that wait for it count as changed too."""
 HISTORY_CHARACTERS = 12_000
@@ -118,8 +122,8 @@ def task_now(tx: Reading, row: TaskRow) -> StoredTask:
 
 
 def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:
-    """The pauses since a time that stopped the clock of a holder's leases."""
-    rows = tx.all(PauseRow, "pauses", member=holder, owner=owner, since=since)
+    """The newest pauses since a time that stopped the clock of a holder's leases."""
+    rows = tx.all(PauseRow, "pauses", member=holder, owner=owner, since=since, limit=PAUSES_KNOWN)
     return [Pause(row.scope, row.since, row.until) for row in rows]
 
 

@@ -10,6 +10,9 @@ from teamroom.server.rules.notices import next_time
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.transaction import Reading, Writing
 
+KILLED = "killed"
+"""The rule of the timer of what a killed member held, which is settled in pages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timer:
@@ -95,3 +98,8 @@ def postpone(tx: Writing, timer: Timer, at: float) -> None:
 def find_timer(tx: Reading, rule: str, subject: int, member: int) -> Timer | None:
     """The timer with this key, if it is set."""
     return tx.one(Timer, "timer", rule=rule, subject=subject, member=member)
+
+
+def is_settled(tx: Reading, member: int) -> bool:
+    """Whether nothing is left to settle of what a member held when it was killed."""
+    return find_timer(tx, KILLED, member, member) is None

@@ -4,7 +4,7 @@ Connections are counted: strangers, who have shown no valid token, together, and
 than may be open, the one that is idle longest is closed. So accepting never runs out of descriptors, and whoever floods
 loses only its own connections.
 
-A client that stops reading would keep a task, a socket and a full buffer for ever, even after its handler was
+A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
 cancelled. Only aborting the transport ends it.
 """
 
@@ -12,8 +12,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -49,13 +50,18 @@ class Connection:
     transport: asyncio.Transport
     request: Request | None = None
     caller: Caller | None = None
-    """Who called on it last; None of a stranger."""
+    """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
-    """Whether the room is looking at a request of it, which takes the client nothing: it is not idle then."""
+    """Whether its request waits for the room and not for the client. It is not idle then."""
+    when_lost: set[Callable[[], object]] = field(default_factory=set)
+    """What is called once the connection is lost."""
     since: float = field(default_factory=time.monotonic)
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
+
+_ANSWERED: ContextVar[Connection | None] = ContextVar("answered", default=None)
+"""The connection of the request that is being answered."""
 
 ByAge = dict[Connection, None]
 """Connections, the one that is idle longest first."""
@@ -104,6 +110,8 @@ class Connections:
         """A connection is gone; once is enough."""
         self.open.discard(connection)
         self._disown(connection)
+        while connection.when_lost:
+            connection.when_lost.pop()()
 
     def admit(self, scope: Scope, caller: Caller) -> None:
         """A valid token was shown on a request's connection."""
@@ -155,15 +163,30 @@ class Connections:
         if connection is not None:
             connection.request = Request(caller, is_stream=scope["method"] == "GET")
         self._answering[caller.member] += 1
+        answered = _ANSWERED.set(connection)
         try:
             yield
         finally:
+            _ANSWERED.reset(answered)
             self._answering[caller.member] -= 1
             if not self._answering[caller.member]:
                 del self._answering[caller.member]
             if connection is not None:
                 connection.request = None
                 self._own(connection, caller)  # from now on it is idle
+
+    @contextmanager
+    def on_lost(self, left: Callable[[], object]) -> Iterator[None]:
+        """Call a function if the connection of the request that is being answered is lost in this block."""
+        connection = _ANSWERED.get()
+        if connection is None:
+            yield
+            return
+        connection.when_lost.add(left)
+        try:
+            yield
+        finally:
+            connection.when_lost.discard(left)
 
     @property
     def answering_now(self) -> int:

@@ -17,8 +17,8 @@ from teamroom.server.refusals import REFUSED
 
 logger = logging.getLogger("teamroom.gate")
 
-SAID_SECONDS = 60.0
-"""How long the log is silent about a status that it has told of."""
+QUIET_SECONDS = 60.0
+"""How long a status is not logged again after it was logged."""
 
 CLOSE = (b"connection", b"close")
 
@@ -57,7 +57,7 @@ class Rejections:
         """Note one rejected request."""
         self._metrics.count_rejected(status, code)
         now = time.monotonic()
-        if now - self._said.get(status, -SAID_SECONDS) >= SAID_SECONDS:
+        if now - self._said.get(status, -QUIET_SECONDS) >= QUIET_SECONDS:
             self._said[status] = now
             logger.info("request rejected with %d (%s); further ones are not logged for a minute", status, code)
 

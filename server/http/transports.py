@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from teamroom import __version__
 from teamroom.server.http.connections import GRACE_SECONDS
-from teamroom.server.http.gate import CALLER_KEY
+from teamroom.server.http.gate import CALLER_KEY, GateRefusal
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 
@@ -100,9 +100,13 @@ class _Server(Server[Any]):
 
 
 class Transports:
-    """The two transports of one server, and the router between them."""
+    """The two transports of one server, and the router between them. Without `streams`, only the first is used."""
 
-    def __init__(self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str]) -> None:
+    def __init__(
+        self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str], streams: bool = True
+    ) -> None:
+        self._streams = streams
+        self._url = settings.url
         self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
         limit = settings.body_bytes
         self._json = StreamableHTTPSessionManager(
@@ -146,6 +150,13 @@ class Transports:
         if self._is_one_answer(scope):
             await self._json.handle_request(scope, receive, send)
             return
+        if not self._streams:
+            raise GateRefusal(
+                400,
+                "invalid",
+                "The room's own socket carries only calls of the newest protocol that are answered at once.",
+                f"Call {self._url} for streams, sessions and calls that wait.",
+            )
         caller: Caller = scope[CALLER_KEY]
         # The SDK binds a session to this principal: another member's token gets 404 for it.
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=str(caller.member), scopes=[]))

@@ -1,6 +1,7 @@
 """Backups: copies of the room's database, each opened and verified before it counts.
 
-A backup is a database file with a description beside it. It contains no token, no key and no seal.
+A backup is a database file with a description beside it, which is signed with the room's key. It contains no token,
+no key and no seal. A log that its seals contradict gets no backup, so none of them carries a forgery unnamed.
 """
 
 import hashlib
@@ -8,14 +9,17 @@ import json
 import secrets
 import shlex
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.record.chain import Verification, Verifier
+from teamroom.server.record.keys import Checks, RoomKey, find_key
+from teamroom.server.record.seal import read_seals
+from teamroom.server.record.sealed import is_genuine
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE, make_private, write_private
+from teamroom.server.store.folder import DATABASE, KEY, make_private, write_private
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress, checked, copy_database
 from teamroom.server.store.statements import sqlite_statements
@@ -36,7 +40,7 @@ class Backup:
     """A backup and what was found in it when it was verified.
 
     `room` is when the room was created, which identifies it; `at` is when the copy was taken. Times are seconds since
-    1970-01-01 UTC.
+    1970-01-01 UTC. `named`: what contradicted the log at some time, and was accepted.
     """
 
     path: Path
@@ -46,19 +50,43 @@ class Backup:
     seq: int
     hash: str
     sha256: str
+    named: tuple[str, ...] = ()
+    signature: str = ""
+
+    @property
+    def message(self) -> bytes:
+        """The bytes that are signed."""
+        found = (self.room, self.at, self.epoch, self.seq, self.hash, self.sha256, self.named)
+        return json.dumps(["teamroom backup", *found]).encode()
+
+    def is_signed_by(self, key: Checks | None) -> bool:
+        """Whether the room's key signed what was found in this backup."""
+        return key is not None and key.has_signed(self.message, self.signature)
 
 
-def make_backup(folder: Path, into: Path, now: WallTime, kept: int, copying: Progress, verifying: Progress) -> Backup:
+def make_backup(
+    folder: Path,
+    into: Path,
+    now: WallTime,
+    kept: int,
+    copying: Progress,
+    verifying: Progress,
+    is_vouched: bool = False,
+) -> Backup:
     """Copy the folder's room, verify the copy, and keep the newest `kept` backups of this room.
 
-    The server may be running. Raises BackupError, and leaves no part of a copy behind.
+    The server may be running. `is_vouched`: the room is about to be upgraded, and fits the seal of that release.
+    Raises BackupError, and leaves no part of a copy behind.
     """
     try:
+        verifier, key = _verifier(
+            folder, is_vouched
+        )  # its seal is read before the copy, which must contain what is sealed
         make_private(into)
         draft = into / f".copy-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         try:
             copy_database(folder / DATABASE, draft, copying)
-            made = _named(draft, verified(draft, now, verifying))
+            made = _named(draft, verified(draft, now, verifying, verifier), key)
         finally:
             draft.unlink(missing_ok=True)
     except (OSError, sqlite3.Error) as error:
@@ -68,21 +96,36 @@ def make_backup(folder: Path, into: Path, now: WallTime, kept: int, copying: Pro
     return made
 
 
-def verified(path: Path, at: WallTime, progress: Progress) -> Backup:
+def _verifier(folder: Path, is_vouched: bool) -> tuple[Verifier, RoomKey]:
+    """What verifies a copy of the folder's room: its seals and its key. Raises BackupError, OSError."""
+    key, seals = find_key(folder), read_seals(folder)
+    if key is None:
+        raise BackupError(f"{folder / KEY} is missing or contains no key, so the backup cannot be signed")
+    if seals.is_of_first_form:
+        seal = seals.seal if seals.seal is not None and is_genuine(key, seals.seal) else None
+        if is_vouched or seal is not None:
+            return Verifier(seal, key), key
+    if (fault := seals.fault(key)) is not None:
+        raise BackupError(fault)
+    return Verifier(seals.seal, key, seals.history), key
+
+
+def verified(path: Path, at: WallTime, progress: Progress, verifier: Verifier | None = None) -> Backup:
     """Check every page of a copy and every entry of its log; returns the backup with what was found.
 
     Raises BackupError if anything is wrong.
     """
+    verifier = verifier or Verifier(seal=None, key=None)
     try:
         with checked(path) as connection:
             tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
             head = tx.only(ReadHead, "read_head")
             if head is None:
                 raise BackupError(f"{path.name} contains no room")
-            result = _walk(tx, head.seq, progress)
+            result = _walk(tx, verifier, head.seq, progress)
             if not result.good:
                 raise BackupError(f"entry {result.first_bad}: {result.why}")
-            return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path))
+            return Backup(path, head.created_at, at, head.epoch, head.seq, head.hash, _digest(path), result.named)
     except sqlite3.Error as error:
         raise BackupError(f"{path.name} is damaged: {error}") from error
 
@@ -103,11 +146,19 @@ def restore_command(folder: Path) -> str:
     where = shlex.quote(str(folder))
     if newest := next(iter(backups(folder / BACKUPS)), None):
         contents = f"{newest.seq} log entries, made at {rfc3339(newest.at)}"
-        return f"Stop the room and run `teamroom restore {shlex.quote(str(newest.path))} --data {where}` ({contents})."
+        how = "" if newest.signature else " --unsigned"
+        what = f"{shlex.quote(str(newest.path))}{how}"
+        return f"Stop the room and run `teamroom restore {what} --data {where}` ({contents})."
     return (
         f"There is no backup in {folder / BACKUPS}. Stop the room and run `teamroom restore BACKUP --data {where}` "
-        f"with a backup from elsewhere, or with one that `teamroom backup --data {where}` can still make."
+        "with a backup from elsewhere."
     )
+
+
+def accept_command(folder: Path) -> str:
+    """What else a person can do about a room that its seal contradicts: the command that keeps it as it is."""
+    command = f"teamroom seal --accept --data {shlex.quote(str(folder))}"
+    return f"Or keep the room as it is: stop it, and run `{command}`. Every later check still names this."
 
 
 def known(path: Path) -> Backup:
@@ -126,25 +177,25 @@ def forget(backup: Backup) -> None:
     backup.path.with_suffix(FOUND).unlink(missing_ok=True)
 
 
-def _named(draft: Path, found: Backup) -> Backup:
-    """Give a verified copy its name. Its description is written last: only that makes the file a backup."""
+def _named(draft: Path, found: Backup, key: RoomKey) -> Backup:
+    """Give a verified copy its name. Its signed description is written last: only that makes the file a backup."""
     name = f"room-{datetime.fromtimestamp(found.at, UTC):%Y%m%dT%H%M%SZ}-{found.seq}.db"
-    path = draft.with_name(name)
-    draft.replace(path)
-    values = {key: value for key, value in asdict(found).items() if key != "path"}
-    write_private(path.with_suffix(FOUND), json.dumps(values) + "\n")
-    return Backup(path, **values)
+    made = replace(found, path=draft.with_name(name), signature=key.sign(found.message))
+    draft.replace(made.path)
+    values = {key: value for key, value in asdict(made).items() if key != "path"}
+    write_private(made.path.with_suffix(FOUND), json.dumps(values) + "\n")
+    return made
 
 
 def _read(found: Path) -> Backup | None:
     try:
-        return Backup(found.with_suffix(".db"), **json.loads(found.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        values = json.loads(found.read_text(encoding="utf-8"))
+        return Backup(**{**values, "path": found.with_suffix(".db"), "named": tuple(values.get("named", ()))})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def _walk(tx: Reading, end: int, progress: Progress) -> Verification:
-    verifier = Verifier(seal=None, key=None)
+def _walk(tx: Reading, verifier: Verifier, end: int, progress: Progress) -> Verification:
     while (result := verifier.step(tx)) is None:
         progress(verifier.seq, end)
     return result

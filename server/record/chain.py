@@ -6,14 +6,14 @@ its salt, and the chain still verifies. Nobody can check a guess at redacted con
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server import topics
-from teamroom.server.clock import WallTime
+from teamroom.server.record.keys import Checks
+from teamroom.server.record.sealed import History, Seal, Witness
 from teamroom.server.record.texts import StoredTexts
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import EntryAge, LogEntry
@@ -91,6 +91,11 @@ def append(
     return seq
 
 
+def head_of(tx: Writing) -> str:
+    """The end of the log as this transaction leaves it: what a reader can keep, as `HASH@NUMBER`."""
+    return f"{tx.head.hash}@{tx.head.seq}"
+
+
 def canonical(value: Mapping[str, Any]) -> str:
     """Canonical JSON, the form that is hashed: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -107,38 +112,17 @@ def entry_hash(previous: str, header: tuple[Any, ...], digest: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
-    """The end of the log at some moment, signed with the room's key and kept outside the database."""
-
-    epoch: int
-    seq: int
-    hash: str
-    at: WallTime
-    signature: str
-
-
-def seal(key: bytes, epoch: int, seq: int, hash_: str, at: WallTime) -> Seal:
-    """Sign the end of the log (HMAC-SHA-256)."""
-    return Seal(epoch, seq, hash_, at, _sign(key, epoch, seq, hash_, at))
-
-
-def is_genuine(key: bytes, seal: Seal) -> bool:
-    """Whether the room's key made this seal."""
-    return hmac.compare_digest(seal.signature, _sign(key, seal.epoch, seal.seq, seal.hash, seal.at))
-
-
-def _sign(key: bytes, epoch: int, seq: int, hash_: str, at: WallTime) -> str:
-    return hmac.new(key, json.dumps([epoch, seq, hash_, at]).encode(), hashlib.sha256).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification found: how many entries are intact, and the number of the first one that is not, if any."""
+    """What a verification found: how many entries are intact, and the number of the first one that is not, if any.
+
+    `named`: what contradicted the log at some time, and that a person accepted or that is over.
+    """
 
     entries: int
     hash: str
     first_bad: int | None = None
     why: str = ""
+    named: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -146,34 +130,79 @@ class Verification:
         return self.first_bad is None
 
 
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """A head of the log that somebody kept: a number, and the hash of its entry."""
+
+    seq: int
+    hash: str
+
+
 @dataclass(slots=True)
 class Verifier:
     """Checks the log page by page, with the texts that it covers. `step` returns the result once it is known."""
 
     seal: Seal | None
-    key: bytes | None
+    key: Checks | None
+    history: History | None = None
+    """The seals of earlier times; None: they are not looked at."""
+    kept: KeptHead | None = None
+    """A head that somebody kept: the log must continue it."""
     seq: int = 0
     hash: str = FIRST_HASH
     texts: StoredTexts = field(default_factory=StoredTexts)
+    witness: Witness = field(init=False)
+    accepted: int | None = None
+    """Up to this entry, a person accepted the log as it stands. None: not known yet."""
+
+    def __post_init__(self) -> None:
+        self.compare_with(self.seal)
+
+    def compare_with(self, seal: Seal | None) -> None:
+        """Compare the entries that follow with this seal."""
+        self.seal = seal
+        self.witness = Witness(seal, self.history, self.key)
 
     def step(self, tx: Reading, limit: int = PAGE_ENTRIES) -> Verification | None:
         """Check the next `limit` entries. None: there is more to check."""
+        if self.accepted is None:
+            self.accepted = self._accepted(tx)
         entries = tx.all(LogEntry, "log_page", after=self.seq, limit=limit)
         for entry in entries:
             if (why := self.fault_of(entry)) is not None:
-                return Verification(self.seq, self.hash, self.seq + 1, why)
-            if (wrong := self.texts.follow(tx, entry)) is not None:
-                return Verification(self.seq, self.hash, wrong.seq, wrong.why)
+                if entry.seq > self.accepted:
+                    return self._bad(self.seq + 1, why)
+                self.witness.name(f"entry {entry.seq}: {why}")
+            elif (wrong := self.texts.follow(tx, entry)) is not None:
+                return self._bad(wrong.seq, wrong.why)
             self.seq, self.hash = entry.seq, entry.hash
-            if self.seal is not None and self.seq == self.seal.seq and self.hash != self.seal.hash:
-                return Verification(self.seq, self.hash, self.seq, "the chain was rewritten: it differs from the seal")
+            if (why := self.witness.see(entry.seq, entry.epoch, entry.hash) or self._forks()) is not None:
+                return self._bad(self.seq, why)
         return None if len(entries) == limit else self.judge_end(tx)
+
+    def _accepted(self, tx: Reading) -> int:
+        """Up to where a person accepted the log, if the acceptance is part of this log."""
+        seal = self.witness.acceptance
+        if seal is None:
+            return 0
+        found = tx.one(LogEntry, "log_page", after=seal.seq - 1, limit=1)
+        return seal.seq if found is not None and (found.seq, found.hash) == (seal.seq, seal.hash) else 0
+
+    def _forks(self) -> str | None:
+        """How the log differs from the head that somebody kept, at its number."""
+        if self.kept is None or self.seq != self.kept.seq or self.hash == self.kept.hash:
+            return None
+        return "it is not the entry of the head that was given, so the log does not continue that head"
+
+    def _bad(self, first_bad: int, why: str) -> Verification:
+        entries = min(self.seq, first_bad - 1)
+        return Verification(entries, self.hash, first_bad, why, tuple(self.witness.named))
 
     def unreadable(self, why: str) -> Verification:
         """The result if the next entry, or the text that was being checked, cannot be read."""
         if (at := self.texts.looked_at) is not None:
-            return Verification(at.seq - 1, self.hash, at.seq, f"{at.why} cannot be read: {why}")
-        return Verification(self.seq, self.hash, self.seq + 1, f"it cannot be read: {why}")
+            return self._bad(at.seq, f"{at.why} cannot be read: {why}")
+        return self._bad(self.seq + 1, f"it cannot be read: {why}")
 
     def fault_of(self, entry: LogEntry) -> str | None:
         """What is wrong with the next entry, or None."""
@@ -197,15 +226,13 @@ class Verifier:
         head = tx.only(ReadHead, "read_head")
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
-            return Verification(self.seq, self.hash, bad, f"the head row says that the log ends at {head.seq}")
+            return self._bad(bad, f"the head row says that the log ends at {head.seq}")
         if (wrong := self.texts.changed_task(tx)) is not None:
-            return Verification(wrong.seq - 1, self.hash, wrong.seq, wrong.why)
-        if self.seal is None:
-            return Verification(self.seq, self.hash)
-        if self.key is None or not is_genuine(self.key, self.seal):
-            return Verification(self.seq, self.hash, self.seq, "the seal was not made with this room's key")
-        if self.seal.seq > self.seq:
-            return Verification(
-                self.seq, self.hash, self.seq + 1, f"the seal covers entry {self.seal.seq}; the end was cut off"
-            )
-        return Verification(self.seq, self.hash)
+            return self._bad(wrong.seq, wrong.why)
+        if (lost := self.witness.end(head.epoch, self.seq)) is not None:
+            return self._bad(*lost)
+        if self.seal is not None and self.seal.epoch != head.epoch:
+            return self._bad(self.seq, f"the seal is of epoch {self.seal.epoch}, and the room of epoch {head.epoch}")
+        if self.kept is not None and self.kept.seq > self.seq:
+            return self._bad(self.seq + 1, f"the head that was given is entry {self.kept.seq}")
+        return Verification(self.seq, self.hash, named=tuple(self.witness.named))

@@ -6,15 +6,17 @@ It contains names and token ids, but no tokens and no reasons.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from teamroom.server.clock import WallTime
+from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
 from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
-from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.restore import StoppedTarget
 from teamroom.server.store.transaction import Reading
 
 JOURNAL = "control.journal"
@@ -26,16 +28,41 @@ class JournalError(FolderError):
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """The standing that was last set for a member, an owner's agents (`owner`) or the room.
+    """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until`: room time.
 
-    `until` is a date: room time means nothing outside the room.
+    `seq`: the log entry of the act, or one before it; 0 in a line of an earlier release.
     """
 
     scope: str
     name: str
     state: str
-    until: WallTime | None
+    until: float | None
     by_role: str
+    seq: int = 0
+
+    @property
+    def subject(self) -> str:
+        """How the log names whom it binds."""
+        return {"member": f"@{self.name}", "owner": f"owner:{self.name}", "room": "room"}[self.scope]
+
+
+class Stopped(Protocol):
+    """A standing as the journal or the database has it."""
+
+    @property
+    def state(self) -> str:
+        """What binds."""
+        ...
+
+    @property
+    def until(self) -> float | None:
+        """When it ends, in seconds; None: it has no end."""
+        ...
+
+    @property
+    def by_role(self) -> str:
+        """The role of who set it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -49,9 +76,11 @@ class Journal:
         """Apply one line. A later line about the same target replaces an earlier one."""
         if "token" in note:
             self.tokens.add(note["token"])
-        else:
-            stop = StandingChange(**note)
-            self.stops[stop.scope, stop.name] = stop
+            return
+        stop = StandingChange(**note)
+        if stop.scope not in LEVELS or stop.state not in STATES:
+            raise ValueError(f"{stop.scope} {stop.state} is no standing")
+        self.stops[stop.scope, stop.name] = stop
 
     def notes(self) -> Iterable[dict[str, Any]]:
         """The lines of the journal, one for each target and token."""
@@ -98,28 +127,86 @@ def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
         os.close(descriptor)
 
 
+def stopped(tx: Reading) -> Journal:
+    """What is stopped in a room, and which of its tokens ended, as its journal would say it."""
+    stops = {(row.scope, row.name): StandingChange(*row) for row in tx.all(StoppedTarget, "stopped")}
+    return Journal(stops, set(tx.column(str, "revoked")))
+
+
+def stricter(journal: Journal | None, here: Journal, now: float) -> Journal:
+    """What a journal or a room says was stopped: of two that differ, what binds more."""
+    if journal is None:
+        return here
+    binding = {key: stop for key, stop in here.stops.items() if is_laxer(journal.stops.get(key), stop, now)}
+    return Journal(journal.stops | binding, journal.tokens | here.tokens)
+
+
+def is_laxer(stored: Stopped | None, stop: StandingChange, now: float) -> bool:
+    """Whether a stored standing binds less than a stop does at this moment. `stored` None: it is active."""
+    before, here = _strength(stop, now), (0, 0.0, False) if stored is None else _strength(stored, now)
+    return here < before
+
+
+def _strength(stop: Stopped, now: float) -> tuple[int, float, bool]:
+    """How much a standing binds: its state, then how long, then whether only an owner may lift it."""
+    state = StoredStanding(stop.state, stop.until).in_force(now) or "killed"
+    until = math.inf if stop.until is None else stop.until
+    return (
+        (STATES.index(state), until, stop.by_role == "owner")
+        if state == "paused"
+        else (STATES.index(state), 0.0, False)
+    )
+
+
+def find_laxer(journal: Journal, tx: Reading) -> list[str]:
+    """Where the database lets go on what the journal says was stopped, in words.
+
+    A line of the journal is written after its act's commit, so the log may have later acts that explain a difference.
+    """
+    stored = {(row.scope, row.name): row for row in tx.all(StoppedTarget, "stopped")}
+    found = []
+    for key, stop in sorted(journal.stops.items()):
+        here = stored.get(key)
+        if is_laxer(here, stop, tx.now) and is_here(tx, stop) and not _is_explained(tx, stop):
+            state = "active" if here is None else _in_words(tx, here)
+            found.append(f"{stop.subject} is {state} in it and {_in_words(tx, stop)} in the journal")
+    living = sorted(journal.tokens & set(tx.column(str, "not_revoked")))
+    return found + [f"the token {token} is valid in it and ended in the journal" for token in living]
+
+
+def _is_explained(tx: Reading, stop: StandingChange) -> bool:
+    is_killed = int(stop.state == "killed")
+    return tx.number("count_changes_of_standing", after=stop.seq, subject=stop.subject, is_killed=is_killed) > 0
+
+
+def _in_words(tx: Reading, stop: Stopped) -> str:
+    until = "" if stop.until is None else f" until {tx.shown(stop.until)}"
+    return f"{stop.state}{until}"
+
+
 def reconcile(folder: Path, tx: Reading) -> None:
-    """Update the journal from the database, when the room opens. Raises JournalError, OSError."""
+    """Update the journal from the database, when the room opens and is not laxer.
+
+    Raises JournalError, OSError.
+    """
     journal = read(folder) or Journal()
     known = list(journal.notes())
-    now = {(stop.scope, stop.name): _dated(tx, stop) for stop in tx.all(StandingChange, "stopped")}
+    head = tx.only(ReadHead, "read_head")
+    now = {(row.scope, row.name): StandingChange(*row, seq=head.seq) for row in tx.all(StoppedTarget, "stopped")}
     for key, stop in journal.stops.items():
         if key not in now and stop.state != "active" and is_here(tx, stop):
-            now[key] = StandingChange(stop.scope, stop.name, "active", None, "")
+            now[key] = StandingChange(stop.scope, stop.name, "active", None, "", head.seq)
+        elif key in now and stop.seq and replace(stop, seq=head.seq) == now[key]:
+            now[key] = replace(stop, seq=min(stop.seq, head.seq))
     journal.stops |= now
     journal.tokens |= set(tx.column(str, "revoked"))
     if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
         write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
 
 
-def _dated(tx: Reading, stop: StandingChange) -> StandingChange:
-    """A stop as the database has it, with the date at which it ends."""
-    return stop if stop.until is None else replace(stop, until=tx.date_of(stop.until))
-
-
 def is_here(tx: Reading, stop: StandingChange) -> bool:
     """Whether this room has the target of a stop."""
-    return stop.scope == "room" or tx.one(MemberRow, "member_by_name", name=stop.name) is not None
+    return stop.scope == "room" or tx.number("count_members_named", name=stop.name) > 0
 
 
 def line(note: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 State = Literal["active", "paused", "killed"]
 Level = Literal["member", "owner", "room"]
 STATES = ("active", "paused", "killed")
+LEVELS = ("member", "owner", "room")
 
 
 @dataclass(frozen=True, slots=True)

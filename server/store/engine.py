@@ -15,6 +15,8 @@ what this file says. The rules that all engines keep:
   the caller of `write` gets its result. A caller that has left does not prevent the effects.
 - **Rows by name.** A cursor returns rows in the order of the statement's columns, and its `description` names them.
   `Reading` makes typed rows of them, once the names are the fields. Nobody else sees an engine's rows.
+- **One history.** Only the room writes its head row. If a transaction finds another head than the last one that this
+  server read or wrote, that is damage. Where several servers share a room, the entries since then must chain from it.
 - **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
   that overtakes is run next, and its batch is committed at once.
 - **Several loops.** Any event loop may call `write`. Effects are carried out on the loop that opened the store; a
@@ -28,7 +30,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 
 T = TypeVar("T")
@@ -42,8 +43,15 @@ Recover = Callable[[Writing, Exception], Any]
 CarryOut = Callable[[Effects], None]
 """Carries out what an act causes outside the database. An error in it is logged, and the act remains."""
 
-Vouch = Callable[[ReadHead | None], str | None]
-"""What is missing from a room according to its seal, in words; None if nothing is. Gets the head, None without one."""
+Vouch = Callable[[Reading | None], str | None]
+"""What contradicts the room that a database holds, in words; None if nothing does. Gets None if it holds no room.
+
+The database may be of an earlier release: it is read before it is migrated.
+"""
+
+
+CHANGED = "its head is not the one that this server wrote last: the database was changed behind the server's back"
+"""The damage of a database whose head somebody else wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,11 @@ class Transactions(Protocol):
         """Whether the store is open and takes acts."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many acts wait to be committed."""
+        ...
+
 
 class AttachedStore(Transactions, Protocol):
     """A store for one more event loop."""
@@ -158,8 +171,8 @@ class Store(Transactions, Protocol):
     async def open(self, vouch: Vouch = ..., before_migrating: Callable[[], None] = ...) -> None:
         """Open the database and apply this release's migrations, forward only.
 
-        `vouch` is asked before anything is changed. If it misses something, or the engine finds damage, the room is
-        opened for reading only: see `damage`.
+        `vouch` is asked before anything is changed. If it finds a contradiction, or the engine finds damage, the room
+        is opened for reading only: see `damage`.
         `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
         Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
         """
@@ -192,11 +205,6 @@ class Store(Transactions, Protocol):
     @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """How many acts wait to be committed."""
         ...
 
     @property

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from teamroom.server.acts.control.aftermath import RESUMED, settle_kill, wake_resumed
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.presence.trouble import watch
+from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
+from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
 from teamroom.server.acts.reminders.reminders import remind
 from teamroom.server.acts.tasks.overdue import announce_overdue
+from teamroom.server.door.repeats import FORGET, forget_requests
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import Timer, find_timer
+from teamroom.server.facts.timers import KILLED, Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -18,6 +22,11 @@ DUTIES: Mapping[str, Duty] = {
     "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,
+    KILLED: settle_kill,
+    RESUMED: wake_resumed,
+    FORGET: forget_requests,
+    FORGET_CLAIMS: forget_claims,
+    **dict.fromkeys(REDACTIONS, redact_more),
     **dict.fromkeys(RULES, remind),
 }
 

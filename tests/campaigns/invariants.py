@@ -7,7 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.record.chain import Seal, Verifier
+from teamroom.server.record.chain import Verifier
+from teamroom.server.record.keys import RoomKey, find_key
+from teamroom.server.record.seal import read_seals
+from teamroom.server.record.sealed import Seal
 from teamroom.server.record.texts import text_digest
 from teamroom.server.rules.text import find_mentions
 from teamroom.server.settings import Settings
@@ -36,11 +39,9 @@ def chain_faults(folder: Path, verifier: Verifier | None = None) -> list[str]:
     return [] if verdict.good else [f"the log is bad from {verdict.first_bad} on: {verdict.why}"]
 
 
-def seal_and_key(folder: Path) -> tuple[Seal | None, bytes]:
+def seal_and_key(folder: Path) -> tuple[Seal | None, RoomKey | None]:
     """The signed head outside the database, if there is one yet, and the key that signed it."""
-    key = bytes.fromhex((folder / data_folder.KEY).read_text().strip())
-    path = folder / data_folder.SEAL
-    return (Seal(**json.loads(path.read_text())) if path.exists() else None), key
+    return read_seals(folder).seal, find_key(folder)
 
 
 def half_acts(folder: Path) -> list[str]:

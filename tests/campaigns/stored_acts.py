@@ -159,7 +159,7 @@ class Expected:
 
     def faults(self) -> list[str]:
         """What is wrong with what stands now, from the chain's last checked entry on, seal included."""
-        self._verifier.seal = seal_and_key(self.folder)[0]
+        self._verifier.compare_with(seal_and_key(self.folder)[0])
         return [*chain_faults(self.folder, self._verifier), *half_acts(self.folder)]
 
     def faults_of_all(self) -> tuple[list[str], list[str]]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from teamroom.server.app import ChooseEngine, Room, listen, serve, sqlite_engine
+from teamroom.server.app import ChooseEngine, Room, serve, sqlite_engine
+from teamroom.server.http.serving import listen
 from teamroom.server.settings import load
 from teamroom.server.store import folder as data_folder
 

@@ -134,6 +134,8 @@ async def test_a_chain_that_was_rewritten_to_fit_is_found_by_the_seal(tmp_path: 
     assert done.code == 1
     assert "it differs from the seal" in done.out
     (folder / "seal.json").unlink()
+    assert not verified(folder, seal_wait_seconds=0).verification.good, "the seals' history has it too"
+    (folder / "seal.history").unlink()
     without = verified(folder, seal_wait_seconds=0)
     assert without.verification.good, "without a seal this forgery would pass: so no seal is not good"
     assert not without.good

@@ -71,8 +71,14 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder must have mode 0700; the log is chained, with a signed end outside the database",
+        "the folder must have mode 0700; the log is chained, with a signed end outside the database; where they "
+        "differ, the room is read-only",
         {
+            "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
+            "test_seal": (
+                "a_log_that_is_forged_while_the_room_is_open_is_never_sealed",
+                "a_forged_room_is_read_only_until_a_person_accepts_it_and_stays_named",
+            ),
             "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
             "test_verify_and_doctor": (
                 "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
@@ -375,8 +381,13 @@ ATTACKS: dict[int, Attack] = {
     38: Attack(
         OPERATOR,
         "an edited or truncated record",
-        "the chain, and its signed end outside the database",
+        "the chain, its signed end outside the database with a history, and heads that readers keep",
         {
+            "test_seal": (
+                "a_reader_with_a_head_and_the_public_key_checks_that_todays_log_continues_it",
+                "a_log_that_was_forged_and_sealed_with_the_key_differs_from_a_head_that_somebody_kept",
+                "what_was_forged_and_put_back_is_named_by_every_later_check",
+            ),
             "test_log": ("a_truncation_that_also_changed_the_head_is_found_by_the_seal",),
             "test_verify_and_doctor": ("a_seal_that_is_forged_or_invalid_is_found",),
         },
@@ -396,13 +407,17 @@ ATTACKS: dict[int, Attack] = {
     40: Attack(
         OPERATOR,
         "an old backup that brings a killed agent or a revoked token back",
-        "a restore starts a new epoch, and a journal outside the database records who was stopped since",
+        "a restore starts a new epoch and obeys a journal of stops; a laxer database opens read-only; backups are "
+        "signed",
         {
+            "test_seal": ("a_database_laxer_than_the_journal_opens_read_only_and_says_what_differs",),
             "test_backups": (
+                "a_backup_without_this_rooms_signature_is_restored_only_when_asked_and_then_revokes_every_token",
+                "without_the_journal_the_room_that_is_replaced_says_who_was_stopped",
                 "members_that_were_stopped_after_the_backup_stay_stopped",
                 "cursors_fences_and_offers_from_before_a_restore_are_void",
                 "a_restore_without_the_journal_must_be_requested",
-            )
+            ),
         },
     ),
     41: Attack(
@@ -608,6 +623,19 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_strangers": ("for_a_further_connection_of_a_member_its_own_longest_idle_one_is_closed",),
             "test_limits": ("for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended",),
+        },
+    ),
+    62: Attack(
+        AGENT,
+        "an act or a search so expensive that everybody else waits, the switch included",
+        "indexes and pages bound each act; its SELECTs share a budget of steps, and a read has a time and one reader",
+        {
+            "test_engine_contract": (
+                "an_act_that_reads_too_much_is_undone_alone_and_recovered_from",
+                "a_read_ends_after_its_time",
+                "a_member_has_one_reader_and_the_reads_of_others_pass_those_that_wait",
+            ),
+            "test_sizes": ("no_act_or_duty_takes_more_the_larger_the_room_is",),
         },
     ),
 }

@@ -153,12 +153,13 @@ def shell_helps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 async def known_names(tmp_path: Path) -> set[str]:
-    """Every name of the room's contract that is written with an underscore."""
+    """Every name of the room's contract, and of a module of the server, that is written with an underscore."""
     async with running_room(tmp_path / "room") as room:
         (observer,) = await room.enroll("prometheus", role="observer")
         header = {"Authorization": f"Bearer {room.tokens[observer.name]}"}
         metrics = (await room.raw("GET", "/metrics", headers=header)).text
-    names = {*Settings.model_fields, *TOOLS, *CODES, *OF_OTHERS, *filter(parse_mode, MODES)}
+    modules = {path.stem for path in (ROOT / "server").glob("*.py")}
+    names = {*Settings.model_fields, *TOOLS, *CODES, *OF_OTHERS, *modules, *filter(parse_mode, MODES)}
     for tool in TOOLS.values():
         names |= set(strings(tool.definition.input_schema))
     names |= set(re.findall(r"^(?:# TYPE )?(teamroom_\w+)", metrics, flags=re.MULTILINE))

@@ -90,7 +90,7 @@ def pipelined(room: RoomInThread, count: int, stranger: int) -> list[Answer]:
         return many_answers(wire, count)
 
 
-def test_pipelined_requests_are_answered_in_order_each_for_itself(room: RoomInThread) -> None:
+def test_pipelined_requests_are_answered_in_order(room: RoomInThread) -> None:
     answers = pipelined(room, 20, stranger=20)
     assert [(answer.status, answer.json["id"]) for answer in answers] == [(200, i) for i in range(20)]
 

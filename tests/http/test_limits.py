@@ -215,6 +215,7 @@ def get_stream(room: RoomInThread, name: str, session: list[tuple[str, str]]) ->
     return f"GET /mcp HTTP/1.1\r\n{lines}accept: text/event-stream\r\n\r\n".encode()
 
 
+@promise("SAF10")
 def test_for_a_further_session_of_an_older_client_its_longest_unused_one_is_ended(small: RoomInThread) -> None:
     """Only its own: another member's session is never ended to make room."""
     with ExitStack() as stack:
@@ -231,6 +232,7 @@ def test_for_a_further_session_of_an_older_client_its_longest_unused_one_is_ende
         sessions[1].wire.socket.close()
 
 
+@promise("SAF10")
 def test_a_member_that_opens_sessions_without_end_has_ten_of_them(small: RoomInThread) -> None:
     with ExitStack() as stack:
         other = stack.enter_context(small.legacy("rival"))

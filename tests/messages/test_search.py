@@ -187,7 +187,7 @@ async def test_a_message_is_removed_from_the_search_index_only_once(room: Runnin
         connection.execute("insert into message_text (message_text) values ('integrity-check')")
         left = "select count(*) from message_text_data where instr(block, cast('word' as blob))"
         assert connection.execute(left).fetchone()[0] > 0
-        connection.execute(run["tidy_index"])
+        connection.execute(run["tidy_index"], {"pages": -1_000})
         assert connection.execute(left).fetchone()[0] == 0
     assert await found(owner, "secret") == ["another secret"]
     assert await found(owner, "word") == []

@@ -83,7 +83,7 @@ class World:
 
     def identify(self, token: str) -> Caller:
         """The member behind a token."""
-        caller: Caller = _at_once(self.door.identify(token))
+        caller: Caller = run_at_once(self.door.identify(token))
         return caller
 
     def act(self, name: str, act: AnyAct, caller: Caller | None = None, /, **arguments: Any) -> Any:
@@ -111,7 +111,7 @@ class World:
         """Somebody sets the clock on the wall, while no time passes; the room's supervisor sees to it."""
         self.watch()  # which a room that runs does all the time
         self._stepped += seconds
-        _at_once(self.door.act_as_room(Writing.save_clock))
+        run_at_once(self.door.act_as_room(Writing.save_clock))
 
     def sleep(self, seconds: float) -> None:
         """The server stands still for a while, with all clocks going on, and then finds that it did."""
@@ -131,7 +131,7 @@ class World:
 
     def go_on(self, decided: list[Decided]) -> list[Any]:
         """A supervisor that stalled does what it decided, in this life of the server or a later one."""
-        return [_at_once(self.door.act_as_room(work)) for work in decided]
+        return [run_at_once(self.door.act_as_room(work)) for work in decided]
 
     def _supervisor(self, holder: str, door: Any) -> Supervisor:
         return Supervisor(door, self._store, self.watch, self.settings, _METRICS, holder)
@@ -140,22 +140,22 @@ class World:
         """The server is killed, and another one opens what it left."""
         life, store = self._life, self._store
         self._live_on(life)
-        _at_once(store.close())
+        run_at_once(store.close())
 
     def restart(self, step: float) -> None:
         """The room is stopped as it should be, and opened again; meanwhile somebody sets the clock on the wall."""
-        _at_once(self.door.act_as_room(Writing.save_clock))
+        run_at_once(self.door.act_as_room(Writing.save_clock))
         self._stepped += step
         self.crash()
 
     def end(self) -> None:
         """Close the room and take its files away."""
-        _at_once(self._store.close())
+        run_at_once(self._store.close())
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _answer(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return _at_once(work)
+            return run_at_once(work)
         except Refusal as refusal:
             return refusal
 
@@ -167,9 +167,9 @@ class World:
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
-        _at_once(self._store.open())
-        self.watch.resume(_at_once(self._store.look_up(lambda tx: tx.only(Moment, "clock_state"))))
-        self.watch.was_away_since(_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
+        run_at_once(self._store.open())
+        self.watch.resume(run_at_once(self._store.look_up(lambda tx: tx.only(Moment, "clock_state"))))
+        self.watch.was_away_since(run_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
@@ -183,15 +183,20 @@ class World:
         _templates.append(folder)
         data_folder.make_private(folder)
         self._store = self._open(folder)
-        _at_once(self._store.open())
+        run_at_once(self._store.open())
         made = self._store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
-        tokens = {"olga": _at_once(made)}
+        tokens = {"olga": run_at_once(made)}
         self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
         self.callers = {"olga": self.identify(tokens["olga"])}
         for name, options in self._plan.members.items():
             tokens[name] = self.act("olga", ENROLL, name=name, **options).token
-        _at_once(self._store.close())
+        self.callers = {name: self.identify(token) for name, token in tokens.items()}
+        self.furnish()
+        run_at_once(self._store.close())
         return folder, tokens
+
+    def furnish(self) -> None:
+        """What members do before the first step of every run."""
 
 
 _METRICS = Metrics()
@@ -258,7 +263,7 @@ class StoreWithoutThreads(SqliteStore):
         return await super().read(work, is_small=True)
 
 
-def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
+def run_at_once(work: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine returns that never waits."""
     try:
         work.send(None)

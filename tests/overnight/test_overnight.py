@@ -507,7 +507,8 @@ async def test_a_killed_member_is_no_longer_listed_under_what_broke(room: Runnin
     entries = len(room.entries())
     for name in ("hollow", "lost"):
         await owner("kill", target=name, reason="nobody is there")
-    assert [entry["act"] for entry in room.entries()[entries:]] == ["kill", "kill"], "the kill is the line"
+    acts = [entry["act"] for entry in room.entries()[entries:]]
+    assert acts == ["kill", "release", "kill"], "the kill is the line, and one says that the asker was told"
     night = await read(owner, 1)
     assert shown(night, "broke", "presence") == []
     assert set(shown(night, "broke", "recovered")) == {

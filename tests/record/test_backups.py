@@ -13,12 +13,14 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from teamroom.clients.local.verify import verified
 from teamroom.server import restore as restoring
 from teamroom.server.record.backups import BACKUPS, Backup, BackupError, backups, known, make_backup
 from teamroom.server.record.journal import JOURNAL
 from teamroom.server.restore import RestoreError, restore
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, make_private
+from tests.campaigns.forgeries import opened
 from tests.support.planting import API, planted, probe, prove, run, state
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -246,11 +248,88 @@ async def test_a_restore_without_the_journal_must_be_requested(tmp_path: Path) -
         await owner("kill", target="holder", reason="it went wrong")
         tokens = room.tokens
     (room.folder / JOURNAL).unlink()
+    (room.folder / DATABASE).write_bytes(b"\0" * 8192)
     with pytest.raises(RestoreError, match="cannot tell who was killed"):
         put_back(room.folder, backup)
     put_back(room.folder, backup, without_journal=True)
     async with running_room(tmp_path / "room") as room:
         await (await room.connect("holder", tokens["holder"]))("check_in")
+
+
+async def test_without_the_journal_the_room_that_is_replaced_says_who_was_stopped(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner, _, _ = await a_team(room)
+        backup = back_up(room.folder)
+        await owner("kill", target="holder", reason="it went wrong")
+        await owner("pause", target="room", reason="looking")
+        await owner("enroll", name="other", rotate=True)
+        tokens = room.tokens
+    (room.folder / JOURNAL).unlink()
+    stopped = put_back(room.folder, backup, without_journal=True).stopped
+    assert sorted(stopped) == [
+        "2 tokens stay revoked",
+        "@holder is killed, as before the room was restored",
+        "room is paused, as before the room was restored",
+    ]
+    async with running_room(tmp_path / "room") as room:
+        for name in ("holder", "other"):
+            answer = await room.raw(headers={"Authorization": f"Bearer {tokens[name]}"})
+            assert answer.status_code == 401, name
+
+
+async def test_a_journal_that_was_made_laxer_revives_nobody_who_is_stopped_in_the_room(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner, _, _ = await a_team(room)
+        await owner("pause", target="other", reason="looking")
+        await owner("kill", target="holder", reason="it went wrong")
+        backup = back_up(room.folder)
+    journal = (room.folder / JOURNAL).read_text()
+    (room.folder / JOURNAL).write_text(journal.replace('"killed"', '"active"').replace('"paused"', '"active"'))
+    put_back(room.folder, backup)
+    async with running_room(tmp_path / "room") as room:
+        standings = {m["name"]: m["standing"] for m in (await (await room.owner())("who"))["members"]}
+        assert standings == {"olga": "active", "holder": "killed", "other": "paused"}
+
+
+async def test_a_backup_without_this_rooms_signature_is_restored_only_when_asked_and_then_revokes_every_token(
+    tmp_path: Path,
+) -> None:
+    async with running_room(tmp_path / "room") as room:
+        await a_team(room)
+        backup = back_up(room.folder)
+        tokens = {"olga": room.owner_token, **room.tokens}
+    description = backup.path.with_suffix(".json")
+    whole = description.read_text()
+    for name, change in (("signature", ""), ("signature", "00" * 64), ("seq", backup.seq - 1)):
+        description.write_text(json.dumps({**json.loads(whole), name: change}))
+        with pytest.raises(RestoreError, match="not signed with this room's key") as refused:
+            put_back(room.folder, backup)
+        assert "--unsigned" in refused.value.fix
+    shell = Shell(tmp_path)
+    assert shell.now("restore", str(backup.path), "--data", str(room.folder)).code == 1
+    done = shell.now("restore", str(backup.path), "--data", str(room.folder), "--unsigned")
+    assert done.code == 0, done.err
+    assert "so all 3 tokens are revoked" in done.out
+    assert "contains a new token of the owner" in done.out
+    async with running_room(tmp_path / "room") as room:
+        for name, token in tokens.items():
+            answer = await room.raw(headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 401, name
+        assert (await (await room.owner())("read_board"))["tasks"]
+        assert any("3 tokens were revoked" in (entry["summary"] or "") for entry in room.entries())
+    assert shell.now("verify", "--data", str(room.folder)).code == 0
+
+
+async def test_a_log_that_its_seal_contradicts_is_not_backed_up(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        await a_team(room)
+    (room.folder / "seal.json").write_text((room.folder / "seal.json").read_text().replace('"seq": ', '"seq": 1'))
+    with pytest.raises(BackupError, match=r"seal\.json was not signed with the room's key"):
+        back_up(room.folder)
+    (room.folder / "room.key").unlink()
+    with pytest.raises(BackupError, match="cannot be signed"):
+        back_up(room.folder)
+    assert list((room.folder / BACKUPS).glob("*")) == []
 
 
 async def test_a_kill_whose_line_was_cut_off_is_in_the_journal_again_once_the_room_has_opened(tmp_path: Path) -> None:
@@ -273,6 +352,9 @@ async def test_a_backup_opens_in_another_folder_with_a_token_for_its_owner(tmp_p
         backup = back_up(room.folder)
     elsewhere = tmp_path / "elsewhere"
     make_private(elsewhere)
+    with pytest.raises(RestoreError, match=r"room\.key is missing"):
+        put_back(elsewhere, backup, without_journal=True)
+    shutil.copyfile(room.folder / "room.key", elsewhere / "room.key")
     assert put_back(elsewhere, backup, without_journal=True).new_owner_token
     async with running_room(elsewhere) as room:
         assert (await (await room.owner())("read_board"))["tasks"][0]["task"] == "T-1"
@@ -320,6 +402,9 @@ async def test_a_restore_that_dies_anywhere_leaves_the_old_room_or_the_new(tmp_p
         died = dies_at(folder, folder / BACKUPS / backup.path.name, step)
         outcome = which_room(folder)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        async with opened(folder) as restored:
+            assert restored.store.damage is None, step
+        assert verified(folder, seal_wait_seconds=0).good, step
         if not died:
             break
     assert not died, "the restore takes more steps than were tried"

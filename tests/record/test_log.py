@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.record import chain as log
-from teamroom.server.record.chain import Seal, Verification, Verifier
+from teamroom.server.record.chain import Verification, Verifier
+from teamroom.server.record.keys import find_key
+from teamroom.server.record.seal import read_seals
+from teamroom.server.record.sealed import Seal, is_genuine
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 
@@ -26,8 +28,7 @@ def verify_folder(folder: Path, sealed: bool = True) -> Verification:
     from teamroom.server.store.statements import sqlite_statements
     from teamroom.server.store.transaction import Context, Reading
 
-    seal = Seal(**json.loads((folder / "seal.json").read_text())) if sealed else None
-    verifier = Verifier(seal, bytes.fromhex((folder / "room.key").read_text().strip()))
+    verifier = Verifier(read_seals(folder).seal if sealed else None, find_key(folder))
     connection = connect_reader(folder / "room.db")
     try:
         tx = Reading(connection, Context(sqlite_statements(), Settings(), lambda n: bytes(n)))
@@ -264,7 +265,7 @@ async def test_the_signed_head_is_written_outside_the_database_and_on_stop(tmp_p
         last = room.entries()[-1]
     seal = Seal(**json.loads((tmp_path / "room" / "seal.json").read_text()))
     assert (seal.seq, seal.hash) == (last["seq"], last["hash"])
-    assert log.is_genuine(bytes.fromhex((tmp_path / "room" / "room.key").read_text().strip()), seal)
+    assert is_genuine(find_key(tmp_path / "room"), seal)
 
 
 @promise("LOG4")

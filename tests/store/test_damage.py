@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from teamroom.clients.local.verify import verified
-from teamroom.server.record import seal as sealing
+from teamroom.server.record import notary
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, SEAL
 from teamroom.server.store.sqlite import damage
 from teamroom.server.store.sqlite.copy import open_to_read
@@ -118,23 +118,27 @@ async def test_a_room_whose_last_commits_are_damaged_is_read_only_and_left_as_it
     assert kept(image) == before
 
 
-async def test_a_damaged_room_can_be_backed_up_and_restored_into_a_new_epoch(tmp_path: Path) -> None:
+async def test_what_is_left_of_a_room_can_be_accepted_and_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     image, token = await a_crashed_room_with_a_spoilt_log(tmp_path)
-    made = shell(image, "backup", "--json").json
-    restored = shell(image, "restore", made["path"], "--json").json
-    assert restored["epoch"] == 2
+    assert "the end was cut off" in shell(image, "backup").err
+    accepted = shell(image, "seal", "--accept", "--json").json
+    assert "the seal covers entry" in accepted["accepted"]
+    assert accepted["epoch"] == 2
     async with running_room(image) as room:
         assert room.room.store.damage is None
         owner = await room.connect("olga", token)
-        assert (await owner("post_message", text="it goes on"))["receipt"] > made["entries"]
+        receipt = (await owner("post_message", text="it goes on"))["receipt"]
+        assert receipt > int(accepted["head"].partition("@")[2])
     assert verified(image).good
 
 
-async def test_without_its_seal_a_damaged_room_would_reuse_numbers(tmp_path: Path) -> None:
+async def test_without_its_seal_the_same_room_gives_lost_numbers_away_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The twin: SQLite by itself finds nothing wrong."""
     image, token = await a_crashed_room_with_a_spoilt_log(tmp_path)
     lost = json.loads((image / SEAL).read_text())["seq"]
-    (image / SEAL).unlink()
+    monkeypatch.setattr(notary, "contradiction", lambda *_: None)
     async with running_room(image) as room:
         owner = await room.connect("olga", token)
         assert (await owner("post_message", text="again"))["receipt"] <= lost
@@ -212,6 +216,26 @@ async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act
             assert (await room.raw("GET", path)).status_code == 200
 
 
+def test_a_room_without_its_seal_says_how_to_restore_it_and_how_to_accept_it(folder: Path) -> None:
+    (folder / SEAL).unlink()
+    with up(folder) as running:
+        said = " ".join(running.said)
+        assert "read-only: seal.json is missing, although the log is not empty" in said
+        refused = shell(folder, "enroll", "tester")
+        assert "Refused (storage)" in refused.err
+    (_, restore, _, accept, _) = refused.err.split("`")
+    assert restore in said
+    assert accept in said
+    copy = shutil.copytree(folder, folder.with_name("copy"))
+    assert shell(folder, *shlex.split(restore)[1:-2]).code == 0
+    assert shell(copy, *shlex.split(accept)[1:-2]).code == 0
+    for mended in (folder, copy):
+        with up(mended):
+            assert shell(mended, "enroll", "tester").code == 0
+            assert "seal.json is missing" in shell(mended, "verify").out, "it stays named"
+            assert shell(mended, "verify").code == 0
+
+
 # ------------------------------------------------------------------ it cannot even be read
 
 
@@ -252,6 +276,6 @@ async def test_without_the_seal_an_emptied_room_becomes_a_new_one(
     async with running_room(folder) as room:
         token = room.owner_token
     (folder / DATABASE).unlink()
-    monkeypatch.setattr(sealing, "missed", lambda *_: None)
+    monkeypatch.setattr(notary, "contradiction", lambda *_: None)
     async with running_room(folder) as room:
         assert room.owner_token != token

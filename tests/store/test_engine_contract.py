@@ -177,9 +177,9 @@ async def test_a_room_from_a_newer_release_is_refused_and_left_unchanged(tmp_pat
 async def test_a_room_that_lacks_sealed_entries_is_read_only(tmp_path: Path, engine: Engine) -> None:
     seen: list[Any] = []
 
-    def vouch(head: ReadHead | None) -> str | None:
-        seen.append(None if head is None else head.seq)
-        return None if head is None else "entry 9 is missing"
+    def vouch(tx: Reading | None) -> str | None:
+        seen.append(None if tx is None else tx.only(ReadHead, "read_head").seq)
+        return None if tx is None else "entry 9 is missing"
 
     async with opened(tmp_path / "room", engine, vouch=vouch) as store:
         await create(store)
@@ -192,6 +192,22 @@ async def test_a_room_that_lacks_sealed_entries_is_read_only(tmp_path: Path, eng
         assert await store.look_up(named_log) == ["kept"]
         assert await store.read(named_log, is_small=False) == ["kept"]
     assert seen == [None, 3]
+
+
+@promise("LOG3")
+@pytest.mark.parametrize("change", ["seq = seq + 1", "seq = seq - 1", "hash = 'ff'", "epoch = 2", "tasks = 9"])
+async def test_a_head_that_somebody_else_wrote_is_damage_and_nothing_follows_it(
+    tmp_path: Path, engine: Engine, change: str
+) -> None:
+    async with open_store(tmp_path / "room", engine) as bench:
+        assert await bench.write(bench.entry("before")) == 3
+        engine.change(tmp_path / "room", f"update head set {change}")
+        for _ in range(2):
+            with logged(), pytest.raises(DamagedError, match="behind the server's back"):
+                await bench.write(bench.entry("after"))
+        assert not bench.store.is_writing
+        assert bench.store.committed.seq == 3, "what this server wrote, and not what it found"
+        assert bench.logged() == await bench.store.read(named_log, is_small=True) == ["before"]
 
 
 async def test_a_closed_store_refuses_everything(tmp_path: Path, engine: Engine) -> None:

@@ -19,6 +19,7 @@ from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from tests.campaigns.forgeries import TRUSTING
 from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
 from tests.support.engines import Engine, altered, sqlite_with
@@ -304,6 +305,12 @@ TWINS = (
         contract.test_a_room_that_lacks_sealed_entries_is_read_only,
     ),
     Twin(
+        "takes any head over",
+        TRUSTING,
+        contract.test_a_head_that_somebody_else_wrote_is_damage_and_nothing_follows_it,
+        {"change": "hash = 'ff'"},
+    ),
+    Twin(
         "keeps what it could not create",
         altered(KeepsWhatItCouldNotCreate),
         contract.test_a_room_that_could_not_be_created_leaves_nothing_and_can_be_created_later,
@@ -320,7 +327,7 @@ async def test_an_engine_that_breaks_a_rule_fails_the_suite(tmp_path: Path, twin
 async def run(tmp_path: Path, twin: Twin) -> None:
     """One test of the contract, on the twin."""
     if "bench" not in twin.found_by.__annotations__:
-        await twin.found_by(tmp_path, twin.engine)
+        await twin.found_by(tmp_path, twin.engine, **twin.arguments)
         return
     async with open_store(tmp_path / "room", twin.engine) as bench:
         await twin.found_by(bench, **twin.arguments)

@@ -26,6 +26,8 @@ class Engine:
     choose: ChooseEngine
     look: Callable[[Path, str], list[Any]]
     """What a statement finds in a place on a connection of its own: what was committed, and nothing else."""
+    change: Callable[[Path, str], None]
+    """Run a statement in a place on a connection of its own, behind the back of the room's server."""
     holds: Callable[[Path, bytes], bool]
     """Whether anything that the engine keeps in a place still contains these bytes."""
     refused_statements: Callable[[Path, Mapping[str, str]], dict[str, str]]
@@ -51,7 +53,12 @@ def _refused_statements(place: Path, statements: Mapping[str, str]) -> dict[str,
     return refused
 
 
-SQLITE = Engine("sqlite", sqlite_engine, rows, _holds, _refused_statements)
+def _change(place: Path, statement: str) -> None:
+    with closing(sqlite3.connect(place / DATABASE)) as connection, connection:
+        connection.execute(statement)
+
+
+SQLITE = Engine("sqlite", sqlite_engine, rows, _change, _holds, _refused_statements)
 
 ENGINES = (SQLITE,)
 
@@ -67,4 +74,4 @@ def altered(make: Callable[..., SqliteStore]) -> Engine:
     def choose(folder: Path, make_context: Any, carry_out: Any) -> SqliteStore:
         return make(folder, make_context(sqlite_statements()), carry_out)
 
-    return Engine("altered sqlite", choose, rows, _holds, _refused_statements)
+    return Engine("altered sqlite", choose, rows, _change, _holds, _refused_statements)

@@ -104,16 +104,13 @@ PROMISES: dict[str, str] = {
 PLANNED: dict[str, str] = {
     "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
-    "LOG3": "a head signed with Ed25519, written before the first entry is acknowledged; a room whose seal is missing "
-    "or contradicts the log opens read-only and never seals what it did not write; standing, tokens, roles, policy, "
-    "tasks' state and holder and presence are rebuilt from the log and compared",
+    "LOG3": "standing, tokens, roles, policy, tasks' state and holder and presence are rebuilt from the log and "
+    "compared",
     "LOG5": ALL,
-    "LOG6": ALL,
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
-    "CTL9": "the machine's own socket; a bound on every act and read that may be in the way; releases and "
-    "notifications in pages",
+    "CTL9": "releases and notifications in pages; the measured times of control acts",
     "TSK6": ALL,
     "TSK7": ALL,
     "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
@@ -141,11 +138,9 @@ PLANNED: dict[str, str] = {
     "SAF1": "health probes answer under any Host; the owner's server tightens its data folder; the room's clients send "
     "a token only over the folder's socket, over TLS or to a server proven to know its hash",
     "SAF2": "webhooks, which do not exist yet",
-    "SAF5": "backups are signed; a database more permissive than the control journal opens read-only",
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
-    "SAF9": "the size of every act and duty, by design",
     "SAF10": "the measured p99 of other members",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

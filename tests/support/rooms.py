@@ -13,8 +13,9 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from teamroom.server.app import ChooseEngine, Room, listen, serve, sqlite_engine
+from teamroom.server.app import ChooseEngine, Room, serve, sqlite_engine
 from teamroom.server.clock import awake_clock, steady_clock, wall_clock
+from teamroom.server.http.serving import listen
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
@@ -192,6 +193,7 @@ async def running_room(
     entropy: Entropy = secrets.token_bytes,
     supervised: bool = False,
     choose_engine: ChooseEngine = sqlite_engine,
+    on_own_socket: bool = False,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
@@ -208,7 +210,7 @@ async def running_room(
             await room.deliverer.begin()
         opened = asyncio.Event()
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve(room, listener, opened.set, stop))
+        serving = asyncio.create_task(serve(room, listener, opened.set, stop, on_own_socket))
         try:
             await asyncio.wait_for(opened.wait(), BOUND_SECONDS)
             token = (folder / data_folder.OWNER_TOKEN).read_text().strip()

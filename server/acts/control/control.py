@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
 from teamroom.server.acts.presence.trouble import clear_after_kill
-from teamroom.server.acts.tasks.release import notify_givers, release_everything
-from teamroom.server.acts.tasks.repairs import give_back_freed_repairs
-from teamroom.server.facts.reviewer import replace_killed_reviewer
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, standing_changed, stored_standing, stored_state
-from teamroom.server.facts.timers import check_leases_by
-from teamroom.server.facts.wakes import notify_person, wake_members
+from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
+from teamroom.server.facts.wakes import notify_person
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
@@ -27,6 +25,9 @@ from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_PAUSE_SECONDS = 2_592_000
+
+STATE_AFTER = {"pause": "paused", "resume": "active", "kill": "killed"}
+"""The standing of the target after each act."""
 
 
 class Pause(Arguments):
@@ -135,12 +136,13 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
     seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
     line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
-    wake_members(tx, _bound(tx, target), reason="control", subject=target.subject, sender=caller.member, line=line)
+    owner = ROOM if target.level == "room" else target.id
+    begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
     return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
-    """Kill a member: revoke its tokens, reopen its tasks, void its offers, and wake members that wait for it."""
+    """Kill a member and revoke its tokens. Its tasks, its offers and those that wait for it follow: see `aftermath`."""
     target = _find(tx, arguments.target)
     if target.level != "member":
         raise Refusal(
@@ -158,19 +160,21 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
     tx.run("revoke_tokens", member=target.id, now=tx.now)
-    freed = release_everything(tx, target.id)
-    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, freed)
-    give_back_freed_repairs(tx, freed["tasks"], target.id, f"{target.subject} was killed")
+    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {})
     clear_after_kill(tx, target.id, target.text, seq)
     _notify_responsible(tx, caller, target, "kill")
-    line = f"{target.subject} was killed and cannot answer"
-    notify_givers(tx, freed["offers"], target.id, caller.member, line)
-    senders = tx.column(int, "unanswered_senders", member=target.id, after=_acknowledged(target))
-    wake_members(tx, senders, reason="control", subject=target.subject, sender=caller.member, line=line)
-    replace_killed_reviewer(tx, target.id)
+    begin_after_kill(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     return Controlled(receipt=seq, target=arguments.target, standing="killed")
+
+
+def settle_at_once(tx: Writing, caller: Caller, arguments: Kill) -> None:
+    """Settle the first page of what a killed member held, right after the kill."""
+    member = tx.one(MemberRow, "member_by_name", name=arguments.target.removeprefix("@"))
+    due = None if member is None else find_timer(tx, KILLED, member.id, member.id)
+    if due is not None:
+        settle_kill(tx, due)
 
 
 # ------------------------------------------------------------------ permissions
@@ -277,15 +281,13 @@ def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: floa
     if changed != 1:
         raise RuntimeError(f"no standing is stored for {target.text}")
     standing_changed(tx, target.level, target.id)
-    name = "room" if target.member is None else target.member.name
-    ends = None if until is None else tx.date_of(until)
-    tx.effects.journal.append(asdict(StandingChange(target.level, name, state, ends, caller.role)))
 
 
 def _record(
     tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any]
 ) -> int:
-    return log.append(
+    """Leave the receipt of a change of standing, and a line in the journal that names its number."""
+    seq = log.append(
         tx,
         author(caller),
         act=act,
@@ -293,6 +295,11 @@ def _record(
         summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),
         detail={"reason": reason, **detail},
     )
+    name = "room" if target.member is None else target.member.name
+    until = None if (date := detail.get("until")) is None else tx.room_time_of(date)
+    change = StandingChange(target.level, name, STATE_AFTER[act], until, caller.role, seq)
+    tx.effects.journal.append(asdict(change))
+    return seq
 
 
 def _bound(tx: Reading, target: Target) -> Iterable[int]:
@@ -303,20 +310,22 @@ def _bound(tx: Reading, target: Target) -> Iterable[int]:
 
 def _notify_responsible(tx: Writing, caller: Caller, target: Target, act: str) -> None:
     """Notify the owners of the stopped members outside the room, except the caller."""
-    answer = [_owner(target)] if target.level != "room" else tx.column(int, "owners_of_agents")
-    for person in answer if tx.settings.notify else ():
+    people = [_owner(target)] if target.level != "room" else _owners_with_channels(tx)
+    for person in people if tx.settings.notify else ():
         if person != caller.member:
             notify_person(tx, person, "stopped", act, target.subject)
+
+
+def _owners_with_channels(tx: Reading) -> list[int]:
+    """The people with channels that own an agent."""
+    rows = [tx.one(MemberRow, "member_by_name", name=name) for name in sorted(tx.settings.notify)]
+    return [row.id for row in rows if row is not None and tx.value(int, "owns_agent", owner=row.id) is not None]
 
 
 def _end_calls(tx: Writing, target: Target) -> None:
     tx.effects.ended.update(_bound(tx, target))
 
 
-def _acknowledged(target: Target) -> int:
-    return 0 if target.member is None else target.member.acknowledged
-
-
 PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, is_switch=True)
 RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, is_switch=True)
-KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, is_switch=True)
+KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, is_switch=True, afterwards=settle_at_once)

@@ -1,19 +1,24 @@
 """The start of a room restored from a backup: a new epoch, in which stopped members stay stopped."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.presence.trouble import clear_after_kill
-from teamroom.server.acts.tasks.release import release_everything
+from teamroom.server.acts.tasks.release import release
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
-from teamroom.server.record.journal import Journal, StandingChange
+from teamroom.server.record.journal import Journal, StandingChange, is_laxer
+from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, TokenRow
 from teamroom.server.store.rows.restore import FirstOwner
 from teamroom.server.store.transaction import Writing
+
+EVERYTHING = 1_000_000
+"""How much a stop that is repeated frees: nobody waits for a room that is being restored."""
 
 FENCE_LEAP = 1_000_000
 """How much every fence is raised, to exceed any that was given out after the backup."""
@@ -35,6 +40,34 @@ def start_new_epoch(tx: Writing, epoch: int, backup_at: WallTime, stops: Journal
         summary=f"The room was restored from the backup of {rfc3339(backup_at)}; epoch {epoch} begins",
         detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None},
     )
+    _void(tx, seq)
+    return [] if stops is None else stop_again(tx, stops)
+
+
+def accept_log(tx: Writing, what: str, epoch: int, stops: Journal) -> list[str]:
+    """Accept the log as it stands, although `what` contradicts it; returns what was stopped again, in words.
+
+    `epoch`: a new one, if the log lost entries that were read, so what was handed out then is void.
+    """
+    old = tx.head.epoch
+    if epoch != old:
+        tx.head.epoch = epoch
+        tx.run("begin_epoch", epoch=epoch)
+    seq = log.append(
+        tx,
+        ROOM_AUTHOR,
+        act="accept",
+        subject="room",
+        summary=one_line(f"A person accepted the log as it is, although {what}"),
+        detail={"what": what, "epoch": old},
+    )
+    if epoch != old:
+        _void(tx, seq)
+    return stop_again(tx, stops)
+
+
+def _void(tx: Writing, seq: int) -> None:
+    """Void what was handed out in the epoch that ended."""
     tx.run("void_open_offers", now=tx.now)
     tx.run("note_freed_tasks", seq=seq, member=ROOM_MEMBER, now=tx.now)
     tx.run("free_every_task", seq=seq)
@@ -44,14 +77,24 @@ def start_new_epoch(tx: Writing, epoch: int, backup_at: WallTime, stops: Journal
     tx.run("end_declared_work")
     tx.run("forget_every_notice")
     tx.run("forget_every_letter", now=tx.now)
-    if stops is None:
-        return []
+
+
+def stop_again(tx: Writing, stops: Journal) -> list[str]:
+    """Stop whom a journal says was stopped, and end its tokens; returns what changed, in words."""
     ended = sum(tx.run("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
     stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
         stopped.append(f"{ended} tokens stay revoked")
         log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=stopped[-1])
     return stopped
+
+
+def revoke_everything(tx: Writing) -> int:
+    """End every token, because the room's key did not sign the backup; returns how many ended."""
+    ended = tx.run("revoke_every_token", now=tx.now)
+    summary = f"The backup was not signed with the room's key, so {ended} tokens were revoked"
+    log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=summary)
+    return ended
 
 
 def owner_token(tx: Writing, token: str | None) -> str | None:
@@ -76,26 +119,26 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
         if member is None:
             return None
         target = member.id
-    if tx.only(StandingRow, "standing", scope=stop.scope, target=target).state == stop.state:
+    stored = tx.only(StandingRow, "standing", scope=stop.scope, target=target)
+    if stored.state == stop.state and not is_laxer(stored, stop, tx.now):
         return None
-    until = None if stop.until is None else tx.room_time_of(stop.until)
     tx.run(
         "set_standing",
         scope=stop.scope,
         target=target,
         state=stop.state,
         now=tx.now,
-        until=until,
+        until=stop.until,
         by_member=ROOM_MEMBER,
         by_role=stop.by_role or "room",
         reason="as before the room was restored",
     )
-    detail: dict[str, Any] = {}
+    detail: Mapping[str, Any] = {}
     if stop.state == "killed":
         tx.run("revoke_tokens", member=target, now=tx.now)
-        detail = release_everything(tx, target)
+        detail = release(tx, target, EVERYTHING)
     elif stop.state == "paused":
-        tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=until)
+        tx.run("add_pause", scope=stop.scope, target=target, since=tx.now, until=stop.until)
     subject = {"member": f"@{stop.name}", "owner": f"owner:{stop.name}", "room": "room"}[stop.scope]
     summary = f"{subject} is {stop.state}, as before the room was restored"
     seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)

@@ -12,7 +12,7 @@ from teamroom.server.acts.reminders.reminders import remind_again
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.facts.timers import schedule_digest, schedule_presence_check
+from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
 from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
@@ -290,6 +290,14 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             else f"Rotate its token: teamroom enroll {name} --rotate",
             subject=f"@{name}",
         )
+    if arguments.revive and not is_settled(tx, member.id):
+        raise Refusal(
+            "conflict",
+            f"The room is still settling what @{name} held when it was killed.",
+            "Call again in a second.",
+            subject=f"@{name}",
+            retry_after_seconds=1,
+        )
     _change(tx, caller, arguments, member)
     if arguments.revive:
         tx.run(
@@ -307,7 +315,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
         if member.kind == "agent":  # a killed member is not watched
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
-        tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role)))
+        tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role, tx.head.seq)))
         return f"revived @{name}"
     taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
     if taken and not arguments.rotate:

@@ -32,7 +32,7 @@ from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
-from teamroom.server.facts.task import add_entry, task_changed, task_now
+from teamroom.server.facts.task import PAUSES_KNOWN, add_entry, task_changed, task_now
 from teamroom.server.facts.timers import schedule_presence_check
 from teamroom.server.facts.wakes import measure
 from teamroom.server.identity import Caller
@@ -281,7 +281,7 @@ def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
     """A test whether the caller was paused at a time; None if it never was. Pauses above it bind agents only."""
     row = tx.principal
     levels = ("member", "owner", "room") if row.kind == "agent" else ("member",)
-    rows = tx.all(PauseRow, "pauses", member=row.member, owner=row.owner, since=since)
+    rows = tx.all(PauseRow, "pauses", member=row.member, owner=row.owner, since=since, limit=PAUSES_KNOWN)
     pauses = [Pause(row.scope, row.since, row.until) for row in rows if row.scope in levels]
     return (lambda at: any(pause.covers(at) for pause in pauses)) if pauses else None
 

@@ -1,14 +1,15 @@
 """Redacts the content of one thing, or of all that is old enough. The chain still verifies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
-from teamroom.server.facts.ids import Kind, offer_name, parse
+from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
 from teamroom.server.facts.roles import ROOM_OWNERS
-from teamroom.server.facts.task import task_changed
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
+from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
@@ -20,10 +21,23 @@ from teamroom.server.store.rows.redact import EntryRow, PageEntry
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
-ENTRIES = 1_000
-"""The most entries of the log that one call redacts or examines."""
+LOOKED_AT = 300
+"""How many entries of the log one call examines."""
 
-OFFERS = 100
+PAGE, PAGE_CHARACTERS = 100, 60_000
+"""How many entries, and texts of how many characters, one transaction redacts: each word leaves the index of words."""
+
+OFFERS = 20
+
+FORGET_CLAIMS, REDACTING = "forget_claims", "redact"
+"""The rules of the timers of what a redaction leaves for later pages: remembered claims, and entries about a thing."""
+
+NAMES: Mapping[str, Callable[[int], str]] = {
+    f"{REDACTING} task": task_name,
+    f"{REDACTING} message": message_name,
+    f"{REDACTING} offer": offer_name,
+}
+"""How the subject of each timer of a redaction is written."""
 
 ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
 """The row type of each kind of thing, read by the statement of that name."""
@@ -44,10 +58,14 @@ class Redact(Arguments):
 
 
 class Redacted(Reply):
-    """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any."""
+    """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any.
+
+    `more`: the room redacts further entries about the thing now, page by page.
+    """
 
     what: str
     entries: int
+    more: bool = False
     after: int | None = None
 
 
@@ -69,8 +87,6 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         what = f"what is older than {age / 86_400:g} d"
     if not redacted:
         return Redacted(what=what, entries=0, after=following)
-    tx.run("forget_claims")
-    tx.effects.scrub = following is None
     seq = log.append(
         tx,
         author(caller),
@@ -79,7 +95,11 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         summary=one_line(f"@{caller.name} redacted {what}: {arguments.reason}"),
         detail={"entries": redacted, "reason": arguments.reason},
     )
-    return Redacted(receipt=seq, what=what, entries=len(redacted), after=following)
+    if following is None:
+        _forget_claims_now(tx)
+        tx.effects.scrub = True
+    more = arguments.what is not None and _is_going_on(tx, arguments.what)
+    return Redacted(receipt=seq, what=what, entries=len(redacted), more=more, after=following)
 
 
 def _redact_one(tx: Writing, what: str) -> list[int]:
@@ -110,21 +130,86 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
 
 
 def _redact_subject(tx: Writing, subject: str) -> list[int]:
-    tx.run("take_wakes_about", subject=subject, taken=REDACTED)
-    return _redact_entries(tx, tx.all(EntryRow, "entries_about", subject=subject, limit=ENTRIES))
+    """Redact the first entries about something; a duty redacts the others, each page in a transaction of its own."""
+    kind, number = parse(subject) or (None, 0)
+    upto = tx.head.seq
+    redacted, is_over = _redact_page(tx, subject, 0, upto)
+    if not is_over and kind is not None:
+        schedule(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER, 0)
+        timer = find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER)
+        assert timer is not None
+        tx.run("count_slot", **timer.key, at=tx.now, span=0, slot=upto, counted=0, escalated=0)
+    return redacted
+
+
+def _is_going_on(tx: Reading, subject: str) -> bool:
+    """Whether a duty redacts more about a thing."""
+    kind, number = parse(subject) or (None, 0)
+    return kind is not None and find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER) is not None
+
+
+def redact_more(tx: Writing, due: Timer) -> None:
+    """Redact a page of what is left of a thing. `due.slot`: the end of the log when it was redacted."""
+    subject = NAMES[due.rule](due.subject)
+    redacted, is_over = _redact_page(tx, subject, 0, due.slot)
+    if redacted:
+        log.append(
+            tx,
+            ROOM_AUTHOR,
+            act="redact",
+            subject=subject,
+            summary=f"The room redacted {len(redacted)} more entries about {subject}",
+            detail={"entries": redacted},
+        )
+    if is_over:
+        cancel_timer(tx, due.rule, due.subject, due.member)
+        tx.effects.scrub = True
+    else:
+        postpone(tx, due, tx.now)
+
+
+def _redact_page(tx: Writing, subject: str, after: int, upto: int) -> tuple[list[int], bool]:
+    """Redact a page of the entries and wakes about something; returns the entries, and whether nothing is left."""
+    wakes = tx.run("take_wakes_about", subject=subject, taken=REDACTED, upto=upto, limit=PAGE)
+    entries = tx.all(EntryRow, "entries_about", subject=subject, after=after, upto=upto, limit=PAGE)
+    return _redact_entries(tx, entries), wakes < PAGE and len(entries) < PAGE
+
+
+def _forget_claims_now(tx: Writing) -> None:
+    """Forget the first remembered claims, which contain whole tasks; a duty forgets the others."""
+    if tx.run("forget_claims", upto=tx.now, limit=PAGE) == PAGE:
+        schedule(tx, FORGET_CLAIMS, 0, ROOM_MEMBER, 0)
+
+
+def forget_claims(tx: Writing, due: Timer) -> None:
+    """Forget a page of the claims that were remembered before a redaction."""
+    if tx.run("forget_claims", upto=due.since, limit=PAGE) == PAGE:
+        postpone(tx, due, tx.now)
+    else:
+        cancel_timer(tx, due.rule, due.subject, due.member)
+        tx.effects.scrub = True
 
 
 def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
     """Redact a page of old entries, except control acts and unfinished tasks; returns them and the next `after`."""
-    page = tx.all(PageEntry, "entries_of_page", after=after, limit=ENTRIES)
+    page = tx.all(PageEntry, "entries_of_page", after=after, limit=LOOKED_AT)
     old = [entry for entry in page if entry.at < before]
-    going = [e for e in old if e.has_content and e.act not in KEPT and not _is_in_work(tx, e.subject)]
+    going: list[PageEntry] = []
+    examined = after
+    characters = 0
+    for entry in old:
+        if len(going) == PAGE or (going and characters + entry.characters > PAGE_CHARACTERS):
+            break
+        examined = entry.seq
+        if entry.has_content and entry.act not in KEPT and not _is_in_work(tx, entry.subject):
+            going.append(entry)
+            characters += entry.characters
     for entry in going:
         if (found := parse(entry.subject, "task")) is not None:
             tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
             task_changed(tx, found[1])
-    more = len(page) == ENTRIES and len(old) == len(page)
-    return _redact_entries(tx, going), page[-1].seq if more else None
+    is_over = bool(not old or examined == old[-1].seq) and (len(page) < LOOKED_AT or len(old) < len(page))
+    return _redact_entries(tx, going), None if is_over else examined
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:

@@ -28,6 +28,9 @@ from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.supervisor import EndedReminder, OpenReminder, WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
+NEWEST_LOOKED_AT = 200
+"""How many of a member's newest reminders are examined for those that still apply."""
+
 SHOWN, LOOKED_AT = 10, 50
 """How many reminders one reply shows, and how many are examined for it, since some may be over."""
 
@@ -103,7 +106,7 @@ def remind_again(tx: Writing, member: int, mode: str) -> None:
 
 def reminders_of(tx: Reading, member: int) -> list[Reminder]:
     """The reminders of a member, sent or held, of what it still owes; the oldest first."""
-    rows = tx.all(OpenReminder, "reminders_standing", member=member, limit=LOOKED_AT)
+    rows = tx.all(OpenReminder, "reminders_standing", member=member, looked_at=NEWEST_LOOKED_AT, limit=LOOKED_AT)
     return [
         Reminder(
             rule=row.rule,

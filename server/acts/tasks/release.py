@@ -1,7 +1,5 @@
 """What a kill releases: the member's tasks reopen and its offers are void."""
 
-from typing import Any
-
 from teamroom.server import topics
 from teamroom.server.facts.holding import give_back, remind_assigned
 from teamroom.server.facts.ids import offer_name, task_name
@@ -12,13 +10,13 @@ from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Writing
 
 
-def release_everything(tx: Writing, member: int) -> dict[str, Any]:
-    """Void the offers from and to a member and reopen the tasks that it holds; returns their names.
+def release(tx: Writing, member: int, limit: int) -> dict[str, list[str]]:
+    """Void offers from and to a member and reopen tasks that it holds, as many as `limit`; returns their names.
 
     A task that was offered to it goes back to its giver. The lease runs again from now, or from when the offer expired.
     """
     next_seq = tx.head.seq + 1
-    offers = tx.all(OpenOffer, "open_offers_of", member=member)
+    offers = tx.all(OpenOffer, "open_offers_of", member=member, limit=limit)
     for offer in offers:
         task = task_now(tx, tx.only(TaskRow, "task", id=offer.task))
         over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", tx.now)
@@ -29,7 +27,7 @@ def release_everything(tx: Writing, member: int) -> dict[str, Any]:
         if offer.giver != member:
             give_back(tx, task, since or tx.now, next_seq)
             tx.effects.woken.add(offer.giver)
-    tasks = tx.column(int, "tasks_held", member=member)
+    tasks = tx.column(int, "tasks_held", member=member)[: limit - len(offers)]
     for id_ in tasks:
         tx.run("free_task", id=id_, state="open", seq=next_seq)
         task_changed(tx, id_, member)

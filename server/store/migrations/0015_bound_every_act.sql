@@ -22,7 +22,10 @@ create index task_claimable on task (
 create index task_open on task (coalesce(assigned, 0), priority desc, coalesce(due, 1e300), id)
 where state = 'open' and waits = 0;
 create index task_lease_end on task ((lease_from + lease_seconds)) where state = 'claimed';
-create index task_in_review on task (reviewer, id) where state = 'in_review';
+create index task_in_review on task (coalesce(reviewer, 0), completed_at, id) where state = 'in_review';
+create index task_completer on task (completed_by, completed_at, id) where state = 'in_review';
+create index member_owner on member (owner);
+create index presence_call on presence (last_call_at);
 create index standing_paused on standing (since) where state = 'paused' and scope = 'member';
 
 -- How many completions of a member were reviewed, and how many upheld. The engine keeps both up to date.
@@ -39,5 +42,11 @@ create index pause_end on pause (scope, target, coalesce(until, 1e300));
 create index wake_seq on wake (seq);
 create index wake_subject on wake (subject);
 create index task_entry_seq on task_entry (seq);
-create index request_act on request (act, until);
+create index request_act on request (act, at);
+drop index wake_sender;
+create index wake_sender on wake (member, sender, folded, seq);
 create index token_unrevoked on token (member) where revoked_at is null;
+
+-- Remembered calls whose time is over are forgotten by a duty.
+insert into due (rule, subject, member, at, since, span)
+select 'forget', 0, 1, 0, 0, 0 where exists (select 1 from request);

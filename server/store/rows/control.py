@@ -51,3 +51,10 @@ class StandingCount(NamedTuple):
 
     state: str
     members: int
+
+
+class SenderRow(NamedTuple):
+    """A member that woke another one; `waits`: 1 if one of its wakes was not acknowledged."""
+
+    sender: int
+    waits: int

@@ -13,10 +13,11 @@ class EntryRow(NamedTuple):
 
 
 class PageEntry(NamedTuple):
-    """A log entry. `has_content`: 0 once it was redacted."""
+    """A log entry. `has_content`: 0 once it was redacted. `characters`: the length of its message's text."""
 
     seq: int
     at: float
     act: str
     subject: str
     has_content: int
+    characters: int

@@ -27,18 +27,30 @@ on conflict (scope, target, since) do update set until = :until
 update pause set until = :now where scope = :scope and target = :target and coalesce(until, 1e300) > :now
 
 -- name: pauses
--- The pauses that affect a member's lease since some time. A person is bound by its own pauses only.
+-- The newest pauses that affect a member's lease since some time. A person is bound by its own pauses only.
 select scope, since, until
-from pause
-where scope = 'member' and target = :member and coalesce(until, 1e300) > :since
+from (
+    select scope, since, until from pause
+    where scope = 'member' and target = :member and coalesce(until, 1e300) > :since
+    order by coalesce(until, 1e300) desc
+    limit :limit
+) as own
 union all
 select scope, since, until
-from pause
-where scope = 'owner' and target = :owner and target <> :member and coalesce(until, 1e300) > :since
+from (
+    select scope, since, until from pause
+    where scope = 'owner' and target = :owner and target <> :member and coalesce(until, 1e300) > :since
+    order by coalesce(until, 1e300) desc
+    limit :limit
+) as owners
 union all
 select scope, since, until
-from pause
-where scope = 'room' and target = 0 and cast(:owner as bigint) <> :member and coalesce(until, 1e300) > :since
+from (
+    select scope, since, until from pause
+    where scope = 'room' and target = 0 and cast(:owner as bigint) <> :member and coalesce(until, 1e300) > :since
+    order by coalesce(until, 1e300) desc
+    limit :limit
+) as room
 
 -- name: refusal
 select act, code, subject, first_at, seq, repeats from refusal
@@ -80,6 +92,6 @@ values (:member, :key, :act, :arguments, :reply, :at, :until)
 on conflict (member, key) do update
 set act = :act, arguments = :arguments, reply = :reply, at = :at, until = :until
 
--- name: forget_requests
-delete from request
-where (member, key) in (select member, key from request where until < :now order by until limit :limit)
+-- name: next_forgotten
+-- When the next remembered call is to be forgotten.
+select min(until) as until from request

@@ -37,3 +37,4 @@ select offer.id, offer.task, offer.giver, offer.receiver
 from offer
 where (offer.giver = :member or offer.receiver = :member) and offer.state = 'offered'
 order by offer.id
+limit :limit

@@ -43,5 +43,15 @@ create table if not exists migration (number integer primary key, name text not 
 -- name: migrations
 select number, name from migration order by number
 
+-- name: largest_ids
+select
+    (select coalesce(max(id), 0) from member) as members,
+    (select coalesce(max(id), 0) from message) as messages,
+    (select coalesce(max(id), 0) from task) as tasks,
+    (select coalesce(max(id), 0) from offer) as offers
+
+-- name: was_migrated
+select count(*) as applied from migration where number = :number
+
 -- name: record_migration
 insert into migration (number, name, applied_at) values (:number, :name, :applied_at)

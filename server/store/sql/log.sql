@@ -11,6 +11,12 @@ where seq > :after
 order by seq
 limit :limit
 
+-- name: last_entry
+select seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash
+from log
+order by seq desc
+limit 1
+
 -- name: words_of_message
 select id, author, at, kind, summary, text from message where seq = :seq
 
@@ -109,7 +115,3 @@ from wake
 where member = :member and seq > :after and seq <= :upto
 order by seq desc
 limit :limit
-
--- name: unanswered_senders
--- The senders of the wakes that a member has not acknowledged.
-select distinct sender from wake where member = :member and seq > :after and sender <> :member

@@ -120,8 +120,18 @@ select id from member where kind = 'agent' and owner = :owner
 -- name: all_agents
 select id from member where kind = 'agent'
 
--- name: owners_of_agents
-select distinct owner from member where kind = 'agent' order by owner
+-- name: agents_after
+-- A page of the agents of an owner, or of all (0), by number.
+select id from member
+where id > :after and kind = 'agent' and (cast(:owner as bigint) = 0 or owner = :owner)
+order by id
+limit :limit
+
+-- name: owns_agent
+select 1 as found from member where owner = :owner and kind = 'agent' limit 1
+
+-- name: count_owned
+select count(*) as members from member where owner = :owner
 
 -- name: count_active_room_owners
 -- Room owners that may act, without one of them.

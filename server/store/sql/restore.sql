@@ -39,6 +39,22 @@ from standing
 left join member on member.id = standing.target and standing.scope <> 'room'
 where standing.state <> 'active'
 
+-- name: count_members_named
+select count(*) as members from member where name = :name
+
+-- name: count_changes_of_standing
+-- Acts after a number that change the standing of a subject. Only a revival ends a kill, and it is an enrollment.
+select count(*) as changes
+from log
+where seq > :after and subject = :subject and outcome = 'ok'
+    and (act in ('pause', 'resume', 'kill') or (act = 'enroll' and :is_killed = 1))
+
+-- name: not_revoked
+select id from token where revoked_at is null
+
+-- name: revoke_every_token
+update token set revoked_at = :now where revoked_at is null
+
 -- name: revoked
 select id from token where revoked_at is not null
 

@@ -81,12 +81,17 @@ order by reminder.at desc
 limit :limit
 
 -- name: reminders_standing
--- The sent and held reminders of a member, the newest of each subject.
+-- The sent and held reminders of a member, the newest of each subject, among its newest reminders.
 select reminder.rule, reminder.subject, max(reminder.at) as at, reminder.since, count(*) as times
-from due
-join reminder on reminder.rule = due.rule and reminder.subject = due.subject and reminder.member = due.member
-    and reminder.since = due.since
-where due.member = :member and reminder.outcome in ('sent', 'held')
+from (
+    select rule, subject, member, since, at from reminder
+    where member = :member and outcome in ('sent', 'held')
+    order by at desc
+    limit :looked_at
+) as reminder
+cross join due
+where due.rule = reminder.rule and due.subject = reminder.subject and due.member = reminder.member
+    and due.since = reminder.since
 group by reminder.rule, reminder.subject, reminder.since
 order by reminder.since
 limit :limit

@@ -289,14 +289,14 @@ limit :limit
 update task set place = :place where id = :id
 
 -- name: count_dependents
-select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as some
+select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as found
 
 -- name: freed_by
 -- Tasks that waited for this one only. It is finished already.
 select task.id, task.assigned, task.creator
 from dependency
-join task on task.id = dependency.task
-where dependency.needs_task = :task and task.state = 'open' and task.waits = 0
+cross join task
+where dependency.needs_task = :task and task.id = dependency.task and task.state = 'open' and task.waits = 0
 order by task.id
 limit :limit
 
@@ -315,7 +315,7 @@ order by task_entry.seq desc, task_entry.kind
 limit :limit
 
 -- name: possible_reviewers
--- Recently seen members except the completer: those of another owner first, then those that never held the task.
+-- Among the members that called last, except the completer: those of another owner first, then those that never held the task.
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
@@ -325,18 +325,21 @@ select member.id, member.name, member.kind, member.owner, member.mode,
         select 1 from task_entry
         where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
     ) then 1 else 0 end as held_it
-from member
-join presence on presence.member = member.id
+from (
+    select * from presence where last_call_at is not null order by last_call_at desc limit :looked_at
+) as presence
+cross join member
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and levels.own_state <> 'killed'
+where member.id = presence.member
+    and member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and levels.own_state <> 'killed'
     and (presence.last_call_at > :seen_after
         or (presence.last_call_at is not null and member.mode in ('on_demand', 'manual')))
 order by case when member.owner <> :owner then 0 else 1 end, held_it, presence.last_call_at desc, member.id
 limit :limit
 
--- name: waiting_reviews
--- Reviews that may be due to a member: asked of it, of its own agents, or of somebody who may be lost.
+-- name: reviews_asked_of
+-- Completions that a member, or nobody (0), was asked to review, the oldest first.
 select task.id, task.title, task.review, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
     task.completed_at, completer.name as completer_name, completer.owner as completer_owner,
     answers.name as completer_owner_name
@@ -344,27 +347,27 @@ from task
 join member as completer on completer.id = task.completed_by
 join member as answers on answers.id = completer.owner
 left join member as reviewer on reviewer.id = task.reviewer
-left join presence on presence.member = task.reviewer
-left join standing as own on own.scope = 'member' and own.target = task.reviewer
-left join standing as owners on owners.scope = 'owner' and owners.target = reviewer.owner
-where task.state = 'in_review'
-    and (task.reviewer = :member or completer.owner = :member or task.reviewer is null
-        or (reviewer.mode not in ('on_demand', 'manual')
-            and (presence.last_call_at is null or presence.last_call_at <= :silent_since))
-        or own.state <> 'active' or owners.state <> 'active')
-order by case when task.reviewer = :member or completer.owner = :member then 0 else 1 end, task.completed_at, task.id
+where task.state = 'in_review' and coalesce(task.reviewer, 0) = :reviewer
+order by task.completed_at, task.id
 limit :limit
 
--- name: reviews_of
+-- name: reviews_for_owner
+-- The oldest completions of each of a person's own agents and of the person, the oldest first.
 select task.id, task.title, task.review, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
     task.completed_at, completer.name as completer_name, completer.owner as completer_owner,
     answers.name as completer_owner_name
-from task
-join member as completer on completer.id = task.completed_by
+from member as completer
+cross join task
 join member as answers on answers.id = completer.owner
-join member as reviewer on reviewer.id = task.reviewer
-where task.state = 'in_review' and task.reviewer = :member
-order by task.id
+left join member as reviewer on reviewer.id = task.reviewer
+where completer.owner = :member and task.completed_by = completer.id and task.state = 'in_review'
+    and task.id in (
+        select oldest.id from task as oldest
+        where oldest.completed_by = completer.id and oldest.state = 'in_review'
+        order by oldest.completed_at, oldest.id
+        limit :each
+    )
+order by task.completed_at, task.id
 limit :limit
 
 -- name: set_reviewer

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.engine import (
+    CHANGED,
     ROOMS_TURN,
     DamagedError,
     DiskFullError,
@@ -24,6 +25,7 @@ from teamroom.server.store.engine import (
     Turn,
     Work,
 )
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
@@ -31,6 +33,15 @@ from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.transaction import Context, Effects, Head, Writing
 
 log = logging.getLogger("teamroom.store")
+
+MERGED_PAGES, MERGED_CHANGES = 250, 2
+"""Pages of the index that one step merges, and the fewest changes of a step after which there is more to merge."""
+
+LARGE_LOG_BYTES = 8_388_608
+"""A write-ahead log that grew beyond this, while a reader held it, is cut with the next checkpoint."""
+
+SCRUB_AGAIN_SECONDS = 1.0
+"""After this long a log that a reader used is cut again."""
 
 
 @dataclass(slots=True)
@@ -78,11 +89,21 @@ class Committer:
         """What is wrong with the database. Nothing is written to a damaged one."""
         self.commits = 0
         self.committed: Head | None = None
+        self.vouched: ReadHead | None = None
+        """The head that was vouched for before the database was opened to write."""
+        self.last: Head | None = None
+        """The head as this server last read or wrote it; None while there is none."""
         self.is_to_be_scrubbed = False
+        self._is_tidy = self._is_merging = False
+        self._scrub_from = 0.0
 
     def open(self) -> None:
         """Connect. Raises sqlite3.Error."""
         self.connection = connect_writer(self._path)
+        row = self._execute("lock_head").fetchone()
+        self.last = None if row is None else Head(**row)
+        if self.vouched is not None and (self.last is None or not _is_at(self.last, self.vouched)):
+            self.damage = CHANGED
         self.stepped = SteppedConnection(self.connection, self.context.settings.act_steps)
         self._page_bytes = self._execute("page_size").fetchone()["page_size"]
 
@@ -183,11 +204,13 @@ class Committer:
         if head != opened:
             self._execute("save_head", asdict(head))
         self._execute("commit")
+        self.last = head.copy()
         self.commits += 1
         for job in batch:
             if job.effects is not None and job.effects.journal:
                 self.context.write_down(job.effects)
-        self.is_to_be_scrubbed |= any(job.effects is not None and job.effects.scrub for job in batch)
+        if any(job.effects is not None and job.effects.scrub for job in batch):
+            self.is_to_be_scrubbed, self._is_tidy, self._is_merging, self._scrub_from = True, False, False, 0.0
         if head != opened:
             self.committed = head.copy()
 
@@ -201,26 +224,61 @@ class Committer:
             return
         try:
             self._execute(how).fetchall()
+            if self._log_bytes() > LARGE_LOG_BYTES:
+                self._cut_log()
         except sqlite3.Error as error:
             if not is_full(error) or not self._reserve.give_up(str(error)):
                 log.exception("the checkpoint failed; the next one tries again")
 
     def scrub(self) -> None:
-        """Rewrite the search index and cut the write-ahead log, which still hold redacted content.
+        """Take one step to remove what still holds redacted content: words in the index, then the write-ahead log.
 
-        It is tried again later if a reader uses the log.
+        It never waits. While a reader uses the log, it is tried again a second later.
         """
+        if time.monotonic() < self._scrub_from:
+            return
         try:
-            self._execute("tidy_index")
-            self.is_to_be_scrubbed = bool(self._execute("checkpoint_and_cut").fetchone()["busy"])
+            if not self._is_tidy:
+                self._tidy()
+            if self._is_tidy:
+                self.is_to_be_scrubbed = not self._cut_log()
+                self._scrub_from = time.monotonic() + SCRUB_AGAIN_SECONDS if self.is_to_be_scrubbed else 0.0
         except sqlite3.Error:
             log.exception("redacted content stays in the write-ahead log until the next checkpoint")
+            self._scrub_from = time.monotonic() + SCRUB_AGAIN_SECONDS
+
+    def _tidy(self) -> None:
+        """Merge some pages of the index of words, which drops the words of redacted messages."""
+        before = self.connection.total_changes
+        pages = MERGED_PAGES if self._is_merging else -MERGED_PAGES  # a negative number begins a merge of everything
+        self._execute("tidy_index", {"pages": pages})
+        self._is_merging = self.connection.total_changes - before >= MERGED_CHANGES
+        self._is_tidy = not self._is_merging
+
+    def _cut_log(self) -> bool:
+        """Cut the write-ahead log to nothing, without waiting for a reader; returns whether it is cut."""
+        self._execute("wait_never")
+        try:
+            return not self._execute("checkpoint_and_cut").fetchone()["busy"]
+        finally:
+            self._execute("wait_for_locks")
+
+    def _log_bytes(self) -> int:
+        try:
+            return self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     def _begin(self) -> Head:
         if self.damage is not None:
             raise DamagedError(self.damage)
         self._execute("begin_write")
-        return Head(**self._execute("lock_head").fetchone())
+        row = self._execute("lock_head").fetchone()
+        head = None if row is None else Head(**row)
+        if head is None or (self.last is not None and head != self.last):
+            self.damage = CHANGED
+            raise DamagedError(CHANGED)
+        return head
 
     def _recover(self, job: Job, head: Head, first: Exception) -> None:
         try:
@@ -260,3 +318,7 @@ class Committer:
 
     def _execute(self, name: str, parameters: dict[str, Any] | None = None) -> sqlite3.Cursor:
         return self.connection.execute(self._statements[name], parameters or {})
+
+
+def _is_at(head: Head, vouched: ReadHead) -> bool:
+    return (head.epoch, head.seq, head.hash) == (vouched.epoch, vouched.seq, vouched.hash)

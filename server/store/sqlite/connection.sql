@@ -31,6 +31,12 @@ pragma wal_checkpoint(passive)
 -- name: checkpoint_and_cut
 pragma wal_checkpoint(truncate)
 
+-- name: wait_never
+pragma busy_timeout = 0
+
+-- name: wait_for_locks
+pragma busy_timeout = 5000
+
 -- name: begin_write
 begin immediate
 

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from teamroom.server.store.engine import Vouch
@@ -10,6 +11,7 @@ from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Reading
 
 CHECK_SECONDS = 1.0
 """The check of pages ends after this long, so that a large room opens in time. A backup checks every page."""
@@ -21,26 +23,36 @@ SEARCH_INDEX = "fts5"
 """What SQLite reports about the search index is not damage, because the index can be rebuilt."""
 
 
-def find_damage(path: Path, vouch: Vouch) -> str | None:
-    """Returns what is wrong with a room's database, in words; None if nothing was found. Changes nothing.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a database found: the damage in words, if there is any, and the head that was vouched for."""
+
+    damage: str | None
+    head: ReadHead | None = None
+
+
+def find_damage(path: Path, context: Context, vouch: Vouch) -> Found:
+    """Look for what is wrong with a room's database. Changes nothing.
 
     Raises sqlite3.Error if the check is not possible.
     """
     if not path.exists():
-        return vouch(None)
+        return Found(vouch(None))
     try:
         with closing(open_to_read(path)) as connection:
-            return vouch(_head(connection)) or _bad_page(connection)
+            connection.execute(context.statements["begin_read"])
+            tx = Reading(connection, context)
+            head = _head(tx)
+            return Found(vouch(tx if head is not None else None) or _bad_page(connection), head)
     except sqlite3.Error as error:
         if not (is_damage(error) or is_no_text(error)):
             raise
-        return str(error)
+        return Found(str(error))
 
 
-def _head(connection: sqlite3.Connection) -> ReadHead | None:
+def _head(tx: Reading) -> ReadHead | None:
     try:
-        row = connection.execute(sqlite_statements()["read_head"]).fetchone()
-        return None if row is None else ReadHead(**row)
+        return tx.one(ReadHead, "read_head")
     except sqlite3.Error as error:
         if code_of(error) != sqlite3.SQLITE_ERROR:
             raise

@@ -106,6 +106,11 @@ class Readers:
         self._lines: dict[int, deque[asyncio.Future[None]]] = {}
         """For each member that reads, the reads that wait for its turn."""
 
+    @property
+    def busy(self) -> int:
+        """How many reads are running."""
+        return len(self._running)
+
     async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
         """Open every connection."""
         for _ in range(self._context.settings.readers):

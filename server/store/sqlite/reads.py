@@ -37,7 +37,7 @@ class Reads:
         fifty rows costs three times as much there as on the event loop. A read that takes more than
         `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
         """
-        connection = self._open_connection()
+        connection = self.open_connection()
         if is_small:
             try:
                 return self._in_snapshot(connection, work)
@@ -50,7 +50,7 @@ class Reads:
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read on the event loop itself, which costs less than the way to a thread and back."""
-        return self._on_loop(self._open_connection(), work)
+        return self._on_loop(self.open_connection(), work)
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
@@ -90,7 +90,8 @@ class Reads:
         self._note_failure(error)
         return as_storage_error(error)
 
-    def _open_connection(self) -> SteppedConnection:
+    def open_connection(self) -> SteppedConnection:
+        """The connection for small reads on the event loop. Raises StorageError once it is closed."""
         if self._direct is None:
             raise StorageError("the store is closed")
         return self._direct

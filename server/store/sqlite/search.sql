@@ -13,8 +13,8 @@ from message
 where message.seq = :seq and exists (select 1 from message_text_docsize as indexed where indexed.id = message.id)
 
 -- name: tidy_index
--- Rebuilds the index without what was removed from it. It takes half a second for 200,000 messages.
-insert into message_text (message_text) values ('optimize')
+-- Merges some pages of the index, without what was removed from it.
+insert into message_text (message_text, rank) values ('merge', :pages)
 
 -- name: best_matches
 -- The best of the newest matches, best first.

@@ -22,7 +22,11 @@ class SteppedConnection:
         self._budget = budget
         self._left = math.inf
         self._may_end = False
-        connection.set_progress_handler(self._count, COUNTED_STEPS)
+        self.watch()
+
+    def watch(self) -> None:
+        """Let SQLite report the steps of this connection here."""
+        self.connection.set_progress_handler(self._count, COUNTED_STEPS)
 
     def begin(self) -> None:
         """An act or a read begins, with its whole budget."""

@@ -65,14 +65,16 @@ class SqliteStore:
         self.reads = Reads(context, self._note_failure)
         self._connect: Callable[[Path], sqlite3.Connection] = connect_reader
 
-    async def open(self, vouch: Vouch = lambda head: None, before_migrating: Callable[[], None] = lambda: None) -> None:
+    async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer and the readers; a damaged database is opened for reading only."""
         try:
             self._reserve.open()
-            if (damage := find_damage(self.path, vouch)) is None:
+            found = find_damage(self.path, self.context, vouch)
+            if found.damage is None:
+                self.committer.vouched = found.head
                 await self._open_to_write(before_migrating)
             else:
-                self.committer.damage = damage
+                self.committer.damage = found.damage
                 await self._open_to_read()
         except BaseException as error:
             await self.close()
@@ -105,9 +107,14 @@ class SqliteStore:
     async def create(self, work: Callable[[Writing], T], first_hash: str) -> T:
         """Write a new room's head row and its first acts, in one transaction."""
         head = self.context.statements["open_head"], {"created_at": self.context.clock(), "hash": first_hash}
+
+        def create(tx: Writing) -> tuple[T, Head]:
+            return work(tx), tx.head
+
         try:
             with closing(connect_writer(self.path)) as setup:
-                return in_one_transaction(setup, self.context, work, first=head)
+                result, self.committer.last = in_one_transaction(setup, self.context, create, first=head)
+            return result
         except sqlite3.Error as error:
             raise as_storage_error(error) from error
 
@@ -203,6 +210,11 @@ class AttachedStore:
     def is_writing(self) -> bool:
         """Whether the store takes acts."""
         return self._store.is_writing
+
+    @property
+    def waiting(self) -> int:
+        """How many acts of all event loops wait for the writer."""
+        return self._store.waiting
 
     async def close(self) -> None:
         """Close the connections of this loop."""

@@ -1,0 +1,62 @@
+"""`teamroom seal`: shows the room's seal, and accepts a room that its seal contradicts."""
+
+from pathlib import Path
+
+from teamroom.clients.session.failure import FAILED, Failure
+from teamroom.clients.session.terminal import plain, print_json
+from teamroom.server.accept import Accepted, AcceptError, look
+from teamroom.server.accept import accept as accept_room
+from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.record.backups import accept_command
+from teamroom.server.record.seal import read_seals
+from teamroom.server.settings import SettingsError, load
+from teamroom.server.store.folder import FolderError, locked
+
+
+def show(folder: Path, as_json: bool) -> int:
+    """Show the newest seal, and what contradicts it; returns the exit code. Raises Failure."""
+    try:
+        found, seal = look(folder, load(folder)), read_seals(folder).newest
+    except (AcceptError, FolderError, SettingsError, OSError) as error:
+        raise _failure(error) from None
+    what = None if found is None else found.what
+    if as_json:
+        sealed = None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)}
+        print_json({"seal": sealed, "contradiction": what})
+    else:
+        print("There is no seal." if seal is None else f"entry {seal.seq} at {rfc3339(seal.at)}: {seal.hash}")
+        if what is not None:
+            print(f"The room does not fit it: {plain(what)}.")
+            print(accept_command(folder))
+    return 0 if what is None else FAILED
+
+
+def accept(folder: Path, as_json: bool) -> int:
+    """Accept the folder's room as it is; returns the exit code. Raises Failure, also if the room is running."""
+    try:
+        if not folder.is_dir():
+            raise Failure(f"There is no folder {folder}.", "Name the room's folder with --data.")
+        with locked(folder, "accepting the log"):
+            done = accept_room(folder, wall_clock(), load(folder))
+    except (AcceptError, FolderError, SettingsError, OSError) as error:
+        raise _failure(error) from None
+    _show(folder, done, as_json)
+    return 0
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, AcceptError):
+        return Failure(error.why, error.fix)
+    return Failure(f"{error}", "Fix that, then run the command again.")
+
+
+def _show(folder: Path, done: Accepted, as_json: bool) -> None:
+    head = f"{done.hash}@{done.seq}"
+    if as_json:
+        print_json({"accepted": done.what, "epoch": done.epoch, "head": head, "stopped": done.stopped})
+        return
+    print(f"Accepted: {plain(done.what)}.")
+    print(f"Entry {done.seq} says so, and every later `verify` and `backup` names it. The epoch is {done.epoch}.")
+    for line in done.stopped:
+        print(f"- {plain(line)}")
+    print(f"To start the room, run: teamroom up --data {plain(str(folder))}")

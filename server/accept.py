@@ -1,0 +1,119 @@
+"""Accepts a room that its seal contradicts, as it is: a person decides that, and every later check names it.
+
+A new epoch starts if the seal covers entries that the log no longer contains. What the control journal says was
+stopped is stopped again.
+"""
+
+import secrets
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from teamroom.server.acts.control.restore import accept_log
+from teamroom.server.clock import WallTime
+from teamroom.server.record import journal
+from teamroom.server.record.backups import restore_command
+from teamroom.server.record.journal import Journal
+from teamroom.server.record.keys import find_key
+from teamroom.server.record.seal import Sealer, Seals, read_seals
+from teamroom.server.record.vouch import contradiction, has_lost
+from teamroom.server.restore import prepare_seal
+from teamroom.server.settings import Settings
+from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.rows.head import LargestIds
+from teamroom.server.store.rows.log import LogEntry
+from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
+from teamroom.server.store.sqlite.damage import find_damage
+from teamroom.server.store.sqlite.store import in_one_transaction
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Context, Head, Reading, Writing
+
+
+class AcceptError(Exception):
+    """A room that cannot be accepted; the text says why. It is as it was."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__(why)
+        self.why, self.fix = why, fix
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What contradicts a room, in words, and whether its log lost entries that a seal covers."""
+
+    what: str
+    has_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was accepted: the contradiction, the log's end since then, and what was stopped again."""
+
+    what: str
+    epoch: int
+    seq: int
+    hash: str
+    stopped: list[str]
+
+
+def accept(folder: Path, now: WallTime, settings: Settings) -> Accepted:
+    """Accept the folder's room as it is; the caller has locked it. Raises AcceptError, FolderError, OSError."""
+    found = look(folder, settings)
+    if found is None:
+        raise AcceptError("Nothing contradicts the seal, so there is nothing to accept.", "Start the room.")
+    seals, stops = read_seals(folder), journal.read(folder)
+
+    def work(tx: Writing) -> tuple[Head, list[str], Sealer]:
+        _mend_head(tx)
+        epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
+        stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
+        why = "a person accepted the log"
+        return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, found.what)
+
+    try:
+        with closing(connect_writer(folder / DATABASE)) as connection:
+            migrate(connection, now)
+            clock = saved_clock(connection, lambda: now)
+            context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
+            head, stopped, sealer = in_one_transaction(connection, context, work)
+            connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
+    except sqlite3.Error as error:
+        raise AcceptError(f"The database cannot be written: {error}.", restore_command(folder)) from error
+    sealer.settle(head, now)
+    return Accepted(found.what, head.epoch, head.seq, head.hash, stopped)
+
+
+def look(folder: Path, settings: Settings) -> Contradiction | None:
+    """What contradicts the folder's room; None if nothing does. Changes nothing. Raises AcceptError, FolderError."""
+    seals, stops = read_seals(folder), journal.read(folder)
+    context = Context(sqlite_statements(), settings, secrets.token_bytes)
+    seen: list[Contradiction | None] = []
+
+    def vouch(tx: Reading | None) -> str | None:
+        seen.append(None if tx is None else _contradiction(folder, seals, stops, tx))
+        return "it holds no room" if tx is None else None
+
+    try:
+        damage = find_damage(folder / DATABASE, context, vouch).damage
+    except sqlite3.Error as error:
+        damage = str(error)
+    if damage is not None:
+        raise AcceptError(f"{folder / DATABASE} cannot be accepted: {damage}.", restore_command(folder))
+    return seen[0]
+
+
+def _contradiction(folder: Path, seals: Seals, stops: Journal | None, tx: Reading) -> Contradiction | None:
+    key = find_key(folder)
+    what = contradiction(seals, key, stops, tx)
+    return None if what is None else Contradiction(what, has_lost(seals, key, tx))
+
+
+def _mend_head(tx: Writing) -> None:
+    """Let the head row continue the log: no number and no id is given twice."""
+    last = tx.one(LogEntry, "last_entry")
+    if last is not None and last.seq >= tx.head.seq:
+        tx.head.seq, tx.head.hash = last.seq, last.hash
+    largest = tx.only(LargestIds, "largest_ids")
+    for name in LargestIds._fields:
+        setattr(tx.head, name, max(getattr(tx.head, name), getattr(largest, name)))

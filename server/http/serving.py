@@ -1,0 +1,155 @@
+"""Serves an ASGI application on a listening socket, with uvicorn, until it is told to stop."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Protocol as Interface
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from teamroom.server.http.accepting import Accepting
+from teamroom.server.http.connections import Connections
+from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.settings import Settings
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+
+
+class Web(Interface):
+    """An application with the connections that it is served on."""
+
+    connections: Connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the server's lifespan."""
+        ...
+
+    def end_streams(self) -> None:
+        """Answer waiting calls and close streams, because the server stops."""
+        ...
+
+
+class WebServer(uvicorn.Server):
+    """uvicorn waits for open responses before it ends the application: end our streams first."""
+
+    def __init__(self, config: uvicorn.Config, web: Web, opened: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._web = web
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
+        await super().startup([])
+        for listener in sockets or []:
+            accepting = Accepting(listener, self._make_protocol, self._web.connections)
+            accepting.start(self.config.backlog)
+            self.servers.append(accepting)  # type: ignore[arg-type]
+        if not self.should_exit:
+            self._opened()
+
+    def _make_protocol(self) -> Protocol:
+        return Protocol(
+            self._web.connections,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop within two seconds, with streams open or not."""
+        self._web.end_streams()
+        await super().shutdown(sockets)
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
+
+    Raises OSError if the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+async def serve_web(
+    web: Web, settings: Settings, listener: socket.socket, opened: Callable[[], None], stop: asyncio.Event | None
+) -> None:
+    """Serve until a signal, or `stop`, ends the server."""
+    config = uvicorn.Config(
+        web,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+    )
+    server = WebServer(config, web, opened)
+    if stop is None:
+        await server.serve([listener])
+        return
+    serving = asyncio.create_task(server.serve([listener]))
+    await stop.wait()
+    server.should_exit = True
+    await serving
+
+
+Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]
+"""Serves on the loop that calls it: says when it has begun, and ends with the event."""
+
+
+class LoopThread:
+    """A thread with an event loop of its own, so that what another loop is busy with does not delay it."""
+
+    def __init__(self, serve: Serve, name: str) -> None:
+        self._serve = serve
+        self._begun = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+
+    async def start(self) -> None:
+        """Return once it serves. Raises what kept it from serving."""
+        self._thread.start()
+        await asyncio.to_thread(self._begun.wait)
+        if self._error is not None:
+            raise self._error
+
+    async def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self.call(self._stop.set)
+        await asyncio.to_thread(self._thread.join)
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run a function on this loop, soon; on one that has ended, never."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._begun.set()
+
+    async def _main(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await self._serve(self._begun.set, self._stop)

@@ -1,0 +1,2 @@
+-- Nothing in the database changes. A room with this migration has a signed seal with a history beside it, so it does not
+-- open to be written where they are missing. A room without it is of a release that had no history.

@@ -1,0 +1,59 @@
+-- Walks along an index from one value to the next, which each engine writes in its own way.
+
+-- name: reviews_of_lost
+-- The oldest completions of each reviewer that may be unavailable, the oldest first. Each reviewer is found in the index
+-- by the one before.
+with recursive asked (reviewer) as (
+    select 0
+    union all
+    select (
+        select coalesce(task.reviewer, 0) from task indexed by task_in_review
+        where task.state = 'in_review' and coalesce(task.reviewer, 0) > asked.reviewer
+        order by coalesce(task.reviewer, 0), task.completed_at, task.id
+        limit 1
+    )
+    from asked
+    where asked.reviewer is not null
+    limit :reviewers
+)
+select task.id, task.title, task.review, task.reviewer, reviewer.name as reviewer_name, task.completed_by,
+    task.completed_at, completer.name as completer_name, completer.owner as completer_owner,
+    answers.name as completer_owner_name
+from asked
+cross join member as reviewer
+cross join task
+join member as completer on completer.id = task.completed_by
+join member as answers on answers.id = completer.owner
+left join presence on presence.member = reviewer.id
+left join standing as own on own.scope = 'member' and own.target = reviewer.id
+left join standing as owners on owners.scope = 'owner' and owners.target = reviewer.owner
+where reviewer.id = asked.reviewer
+    and ((reviewer.mode not in ('on_demand', 'manual')
+            and (presence.last_call_at is null or presence.last_call_at <= :silent_since))
+        or own.state <> 'active' or owners.state <> 'active')
+    and task.id in (
+        select oldest.id from task as oldest
+        where oldest.state = 'in_review' and coalesce(oldest.reviewer, 0) = asked.reviewer
+        order by oldest.completed_at, oldest.id
+        limit :each
+    )
+order by task.completed_at, task.id
+limit :limit
+
+-- name: senders_to
+-- A page of the members that woke a member, by number, and whether it has not acknowledged one of their wakes. Each is
+-- found in the index by the one before.
+with recursive woke (sender) as (
+    select min(sender) from wake where member = :member and sender > :past
+    union all
+    select (select min(wake.sender) from wake where wake.member = :member and wake.sender > woke.sender)
+    from woke
+    where woke.sender is not null
+    limit :limit
+)
+select woke.sender, case when exists (
+        select 1 from wake
+        where wake.member = :member and wake.sender = woke.sender and wake.folded in (0, 1) and wake.seq > :after
+    ) then 1 else 0 end as waits
+from woke
+where woke.sender is not null
