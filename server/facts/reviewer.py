@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from teamroom.server import topics
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import schedule_reminder
@@ -167,7 +166,7 @@ def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]
                     task=task_name(row.id),
                     title=row.title,
                     by=row.completer_name,
-                    since=rfc3339(row.completed_at),
+                    since=tx.shown(row.completed_at),
                     why=reviewer.why,
                 )
             )

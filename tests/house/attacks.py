@@ -461,9 +461,17 @@ ATTACKS: dict[int, Attack] = {
     ),
     45: Attack(
         FAULT,
-        "a clock that jumps and expires every lease",
-        "an overdue task keeps its holder and fence until another member claims it",
-        {"test_attacks": ("a_clock_that_jumps_takes_no_task_from_its_holder",)},
+        "a clock that jumps: leases expire, an expired token lives again, a short pause lasts for months",
+        "spans run on the room's clock, which measures the time that passes; an overdue task keeps its holder and "
+        "fence until another member claims it",
+        {
+            "test_attacks": ("a_clock_that_jumps_takes_no_task_from_its_holder",),
+            "test_room_clock": ("what_was_given_while_the_clock_was_ahead_ends_when_it_was_meant_to",),
+            "test_models": (
+                "each_kind_of_span_lasts_as_long_as_it_was_given_for_whenever_the_clock_is_set",
+                "a_room_that_goes_by_the_clock_on_the_wall_is_found_by_each_kind_of_span",
+            ),
+        },
     ),
     46: Attack(
         AGENT,

@@ -1,9 +1,11 @@
 """Connections to the room's SQLite file, and the migrations that update it to this release."""
 
+import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from teamroom.server.clock import Clock, Moment, RoomClock, steady_clock
 from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
 OWN_MIGRATIONS = SQLITE / "migrations"
@@ -41,6 +43,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def saved_clock(connection: sqlite3.Connection, wall: Clock) -> RoomClock:
+    """The clock of a room that no server has open here; by the wall clock if an earlier release wrote the room."""
+    clock = RoomClock(wall, steady_clock, math.inf)
+    try:
+        row = connection.execute(sqlite_statements()["clock_state"]).fetchone()
+    except sqlite3.OperationalError:
+        return clock
+    if row is not None:
+        clock.resume(Moment(**row))
+    return clock
 
 
 def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], None] = lambda: None) -> list[str]:
