@@ -666,7 +666,7 @@ ATTACKS: dict[int, Attack] = {
     66: Attack(
         STOPPED,
         "calls that have an effect although they are refused or only half allowed",
-        "every effect of a call passes the same check in the same transaction, whoever is named as its author",
+        "every effect of a call passes the same check in the same transaction, no matter who is named as its author",
         {
             "test_stopped": (
                 "no_call_of_a_paused_member_has_an_effect",
