@@ -68,6 +68,7 @@ def accept(folder: Path, now: float, settings: Settings) -> Accepted:
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
         stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), now))
+        tx.end()  # which amends the newest entry
         why = "a person accepted the log"
         return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, found.what)
 

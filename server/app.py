@@ -166,6 +166,7 @@ class Room:
         """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
         data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        tx.end()  # which amends the newest entry
         self.notary.prepare(tx.head)
         return token
 

@@ -14,6 +14,7 @@ from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import KeptHead, Verification, Verifier
 from teamroom.server.record.keys import PublicKey, find_key
+from teamroom.server.record.rebuild import Rebuilt, plural
 from teamroom.server.record.seal import Seals, read_seals
 from teamroom.server.record.sealed import Seal
 from teamroom.server.store.folder import DATABASE, KEY, SEAL
@@ -62,8 +63,8 @@ class Against:
 
 def verify(folder: Path, as_json: bool, against: Against = Against()) -> int:
     """Verify the folder's log and print the result; returns the exit code. Raises Failure."""
-    with progress("Verifying", quiet_seconds=QUIET_SECONDS) as (report,):
-        found = verified(folder, report, against=against)
+    with progress("Verifying", "Comparing", quiet_seconds=QUIET_SECONDS) as (report, compared):
+        found = verified(folder, report, against=against, compared=compared)
     _show(found, as_json)
     return 0 if found.good else FAILED
 
@@ -99,10 +100,15 @@ def verified(
     report: Report = lambda done, total: None,
     seal_wait_seconds: float = SEAL_WAIT_SECONDS,
     against: Against = Against(),
+    compared: Report = lambda done, total: None,
 ) -> Verified:
-    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read."""
+    """Verify the folder's log, also while its server runs. Raises Failure if it cannot be read.
+
+    `report` gets the entries that were verified, `compared` the rows that were compared with what the log says.
+    """
     seals = _seals(folder, seal_wait_seconds)  # read before the log, which must contain what is sealed
-    verifier = Verifier(seals.seal, against.key or find_key(folder), seals.history, against.head)
+    key = against.key or find_key(folder)
+    verifier = Verifier(seals.seal, key, seals.history, against.head, rows=Rebuilt(compared))
     verdict = None
     while verdict is None:
         with snapshot(folder) as tx:  # one snapshot per page, so that the server's checkpoints need not wait
@@ -146,6 +152,8 @@ def as_data(found: Verified) -> dict[str, Any]:
         "hash": verdict.hash,
         "first_bad": verdict.first_bad,
         "why": found.why,
+        "rebuilt": dict(verdict.rebuilt),
+        "not_rebuilt": list(verdict.not_rebuilt),
         "named": list(verdict.named),
         "seal": None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)},
     }
@@ -161,6 +169,10 @@ def _show(found: Verified, as_json: bool) -> None:
         print(f"The {verdict.entries} entries before it verify. The entries after it are not proven.")
     else:
         print(f"{verdict.entries} entries verify.")
+        rows = ", ".join(plural(table, count) for table, count in verdict.rebuilt.items() if count)
+        print(f"rebuilt    {rows or 'nothing'}: as the log says")
+        for what in verdict.not_rebuilt:
+            print(f"not rebuilt  {what}")
     for line in verdict.named:
         print(f"NOTE: {plain(line)}.")
     print(f"last hash  {verdict.hash}")

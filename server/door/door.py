@@ -416,6 +416,7 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
         reply.head = log.head_of(tx)
     if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
         clear_suspicion(tx, caller)
+    tx.end()
     return reply
 
 

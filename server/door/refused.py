@@ -2,12 +2,15 @@
 
 from teamroom.server.acts.act import author
 from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.facts.ids import parse
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
 from teamroom.server.refusals import Refusal
+from teamroom.server.settings import POLICY
 from teamroom.server.store.rows.control import RefusalRow
-from teamroom.server.store.transaction import Writing
+from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.transaction import Reading, Writing
 
 CLOSED_REFUSALS = 8
 """The most windows of counted refusals that one refusal closes."""
@@ -23,7 +26,8 @@ def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> i
     if row is not None and not is_killed(row) and is_live(row, tx.now) and is_stale(tx, row):
         touch(tx, caller, row)
     _close_windows(tx, caller)
-    key = {"member": caller.member, "act": act, "code": refusal.code, "subject": refusal.subject}
+    subject = _without_words(tx, refusal.subject)
+    key = {"member": caller.member, "act": act, "code": refusal.code, "subject": subject}
     if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
         tx.run("count_refusal", **key)
         return int(window.seq)
@@ -33,13 +37,31 @@ def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> i
         tx,
         author(caller),
         act=act,
-        subject=refusal.subject,
+        subject=subject,
         outcome="refused",
         summary=f"@{caller.name} was refused {act} ({refusal.code})",
         detail={"code": refusal.code, "why": refusal.why},
     )
     tx.run("open_refusal", **key, now=tx.now, seq=seq)
     return seq
+
+
+def _without_words(tx: Reading, subject: str) -> str:
+    """A refusal's subject if it names something of the room, else "".
+
+    A subject cannot be redacted, and a refused call can name anything. The detail of the entry says what it named.
+    """
+    if subject in NAMED or parse(subject) is not None or (subject.isascii() and subject.isdigit()):
+        return subject
+    kind, _, name = subject.rpartition(":") if ":" in subject else subject.rpartition("@")
+    if kind == "policy":
+        return subject if name in POLICY else ""
+    is_of_member = kind == "owner" or subject.startswith("@")
+    return subject if is_of_member and tx.one(MemberRow, "member_by_name", name=name) is not None else ""
+
+
+NAMED = ("", "room", "policy", "ask", "alert")
+"""Subjects of refusals that are no ids. The last two are the kinds of message that are limited."""
 
 
 def _close_windows(tx: Writing, caller: Caller) -> None:

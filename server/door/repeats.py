@@ -24,7 +24,7 @@ FORGET_AT_ONCE, FORGET_SECONDS = 500, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
+    """The key under which a call is remembered: a digest of its request id, or of the call if equal calls are one."""
 
     key: str
     arguments: str
@@ -36,8 +36,11 @@ def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repe
     if request_id is None and not act.repeats:
         return None
     fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
-    key = f"id:{request_id}" if request_id is not None else f"equal:{act.name}:{fingerprint}"
-    return Repeat(key, fingerprint, request_id)
+    if request_id is None:
+        key = f"equal:{act.name}:{fingerprint}"
+        return Repeat(key, fingerprint, None)
+    digest = hashlib.sha256(request_id.encode(errors="surrogatepass")).hexdigest()
+    return Repeat(f"id:{digest}", fingerprint, request_id)
 
 
 def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
@@ -46,6 +49,8 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     Raises Refusal `conflict` if another call has used the request id.
     """
     first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
+    if first is None and repeat.request_id is not None:  # an earlier release kept the request id itself
+        first = tx.one(RequestRow, "request", member=caller.member, key=f"id:{repeat.request_id}")
     if first is None or not first.at <= tx.now < first.until:
         return None
     if first.act != act.name or first.arguments != repeat.arguments:

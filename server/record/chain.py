@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamroom.server import topics
+from teamroom.server.record import baseline
 from teamroom.server.record.keys import Checks
+from teamroom.server.record.rebuild import Rebuilt
+from teamroom.server.record.rows import ROWS, RowChange, as_detail, stored
 from teamroom.server.record.sealed import History, Seal, Witness
 from teamroom.server.record.texts import StoredTexts
+from teamroom.server.store.logged import TABLES
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import EntryTime, LogEntry
 from teamroom.server.store.transaction import Reading, Writing
@@ -66,9 +70,9 @@ def append(
     salt = tx.entropy(SALT_BYTES).hex()
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
-    head.hash = entry_hash(
-        head.hash, (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome), digest
-    )
+    header = (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome)
+    tx.newest, tx.at_end = Newest(head.hash, header, salt, summary, detail or {}), end_act
+    head.hash = entry_hash(head.hash, header, digest)
     head.seq = seq
     tx.run(
         "append_entry",
@@ -90,14 +94,61 @@ def append(
     return seq
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest entry of an act, which can be amended until the act ends: what its hash is made of."""
+
+    previous: str
+    header: tuple[Any, ...]
+    salt: str
+    summary: str
+    detail: Mapping[str, Any]
+
+
+def end_act(tx: Writing) -> None:
+    """Write into the newest entry of an act which rows the act changed, so that they can be rebuilt from the log.
+
+    Every act that has an entry ends with this, in its own transaction.
+    """
+    before, tx.before, tx.at_end = tx.before, {}, None
+    changes = []
+    for (table, key), row in before.items():
+        now = tx.logged_row(TABLES[table], key)
+        if now != row:
+            was = None if row is None else stored(TABLES[table], row).mark
+            changes.append(RowChange(table, key, was, None if now is None else stored(TABLES[table], now)))
+    begun: dict[str, Any] = {}
+    if not baseline.has_begun(tx):
+        rows, begun = baseline.begin(tx, before)
+        changes += rows
+    if changes:
+        _amend(tx, {ROWS: as_detail(changes), **begun})
+
+
+def _amend(tx: Writing, more: Mapping[str, Any]) -> None:
+    """Add to the detail of the newest entry of an act."""
+    newest: Newest = tx.newest
+    detail = {**newest.detail, **more}
+    tx.newest = Newest(newest.previous, newest.header, newest.salt, newest.summary, detail)
+    text = canonical(detail)
+    digest = content_digest(newest.salt, newest.summary, text)
+    tx.head.hash = entry_hash(newest.previous, newest.header, digest)
+    tx.run("amend_entry", seq=tx.head.seq, detail=text, digest=digest, hash=tx.head.hash)
+
+
 def head_of(tx: Writing) -> str:
     """The end of the log as this transaction leaves it: what a reader can keep, as `HASH@NUMBER`."""
+    tx.end()  # which amends the newest entry
     return f"{tx.head.hash}@{tx.head.seq}"
 
 
 def canonical(value: Mapping[str, Any]) -> str:
     """Canonical JSON, the form that is hashed: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once, because `json.dumps` makes one for each call."""
 
 
 def content_digest(salt: str, summary: str, detail: str) -> str:
@@ -115,6 +166,7 @@ class Verification:
     """What a verification found: how many entries are intact, and the number of the first one that is not, if any.
 
     `named`: what contradicted the log at some time, and that a person accepted or that is over.
+    `rebuilt`: how many rows of each table are as the log says. `not_rebuilt`: what cannot be rebuilt, in words.
     """
 
     entries: int
@@ -122,6 +174,8 @@ class Verification:
     first_bad: int | None = None
     why: str = ""
     named: tuple[str, ...] = ()
+    rebuilt: Mapping[str, int] = field(default_factory=dict)
+    not_rebuilt: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -150,6 +204,7 @@ class Verifier:
     seq: int = 0
     hash: str = FIRST_HASH
     texts: StoredTexts = field(default_factory=StoredTexts)
+    rows: Rebuilt = field(default_factory=Rebuilt)
     witness: Witness = field(init=False)
     accepted: int | None = None
     """Up to this entry, a person accepted the log as it stands. None: not known yet."""
@@ -174,6 +229,10 @@ class Verifier:
                 self.witness.name(f"entry {entry.seq}: {why}")
             elif (wrong := self.texts.follow(tx, entry)) is not None:
                 return self._bad(wrong.seq, wrong.why)
+            elif (wrong := self.rows.follow(tx, entry)) is not None:
+                if entry.seq > self.accepted:
+                    return self._bad(wrong.seq, wrong.why)
+                self.witness.name(f"entry {wrong.seq}: {wrong.why}")
             self.seq, self.hash = entry.seq, entry.hash
             if (why := self.witness.see(entry.seq, entry.epoch, entry.hash) or self._forks()) is not None:
                 return self._bad(self.seq, why)
@@ -198,8 +257,8 @@ class Verifier:
         return Verification(entries, self.hash, first_bad, why, tuple(self.witness.named))
 
     def unreadable(self, why: str) -> Verification:
-        """The result if the next entry, or the text that was being checked, cannot be read."""
-        if (at := self.texts.looked_at) is not None:
+        """The result if the next entry, or the text or row that was being checked, cannot be read."""
+        if (at := self.texts.looked_at or self.rows.looked_at) is not None:
             return self._bad(at.seq, f"{at.why} cannot be read: {why}")
         return self._bad(self.seq + 1, f"it cannot be read: {why}")
 
@@ -226,7 +285,7 @@ class Verifier:
         if head.seq != self.seq or head.hash != self.hash:
             bad = min(head.seq, self.seq) + 1 if head.seq != self.seq else self.seq
             return self._bad(bad, f"the head row says that the log ends at {head.seq}")
-        if (wrong := self.texts.changed_task(tx)) is not None:
+        if (wrong := self.texts.changed_task(tx) or self.rows.changed_row(tx)) is not None:
             return self._bad(wrong.seq, wrong.why)
         if (lost := self.witness.end(head.epoch, self.seq)) is not None:
             return self._bad(*lost)
@@ -234,4 +293,10 @@ class Verifier:
             return self._bad(self.seq, f"the seal is of epoch {self.seal.epoch}, and the room of epoch {head.epoch}")
         if self.kept is not None and self.kept.seq > self.seq:
             return self._bad(self.seq + 1, f"the head that was given is entry {self.kept.seq}")
-        return Verification(self.seq, self.hash, named=tuple(self.witness.named))
+        return Verification(
+            self.seq,
+            self.hash,
+            named=tuple(self.witness.named),
+            rebuilt=self.rows.compared,
+            not_rebuilt=tuple(self.rows.unknown()),
+        )

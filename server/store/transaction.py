@@ -10,6 +10,7 @@ from teamroom.server.clock import Clock, Gap, RoomClock, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
+from teamroom.server.store.logged import NEW_EPOCH, TABLES, Change, Key, Logged, Row, change_of
 from teamroom.server.store.rows.members import Principal
 
 R = TypeVar("R")
@@ -181,6 +182,20 @@ class Reading:
         """The number that a statement returns."""
         return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
 
+    def logged_row(self, logged: Logged, key: Key) -> Row | None:
+        """The row of a logged table with a key, or None."""
+        row = self._connection.execute(logged.one, logged.named(key)).fetchone()
+        return None if row is None else tuple(row)
+
+    def logged_page(self, logged: Logged, after: Key, limit: int, unfinished: bool = False) -> list[Row]:
+        """The rows of a logged table after a key, in order; `unfinished`: only those that a baseline lists."""
+        sql = logged.unfinished_page if unfinished else logged.page
+        return list(map(tuple, self._connection.execute(sql, logged.named(after) | {"limit": limit}).fetchall()))
+
+    def count_logged(self, logged: Logged) -> int:
+        """How many rows a logged table has."""
+        return int(self._connection.execute(logged.count, {}).fetchone()[0])
+
 
 @cache
 def _fields(kind: Any) -> tuple[str, ...]:
@@ -238,11 +253,40 @@ class Writing(Reading):
         self.entropy = context.entropy
         self.head = head
         self.effects = Effects()
+        self.before: dict[tuple[str, Key], Row | None] = {}
+        """The logged rows that this act may have changed, as they were before. None: there was no such row."""
+        self.newest: Any = None
+        """What the log needs to amend the newest entry of this act; None while the act has none."""
+        self.at_end: Callable[[Writing], None] | None = None
+        """What the log does at the end of this act; None while the act has no entry."""
+
+    def end(self) -> None:
+        """The act is over: the log records which rows it changed. The engine calls this before it commits.
+
+        Raises RuntimeError if the act changed logged rows and has no entry: a fault of ours.
+        """
+        self.lift_limit()
+        if self.at_end is not None:
+            self.at_end(self)
+        for (table, key), row in self.before.items():
+            if self.logged_row(TABLES[table], key) != row:
+                raise RuntimeError(f"an act changed {table} {key} without an entry in the log")
 
     def changed(self, *topics: str) -> None:
         """State the topics that changed; their followers get a push after the commit."""
         self.effects.changed.update(topics)
 
     def run(self, name: str, /, **parameters: Any) -> int:
-        """Run a statement that changes rows; returns how many."""
-        return self._connection.execute(self._statements[name], parameters).rowcount
+        """Run a statement that changes rows; returns how many. Logged rows are noted first, as they are before."""
+        sql = self._statements[name]
+        if (change := change_of(sql)) is not None and name not in NEW_EPOCH:
+            self._note(change, parameters)
+        return self._connection.execute(sql, parameters).rowcount
+
+    def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
+        logged, given = change.logged, {name: parameters[name] for name in change.names}
+        rows = [] if change.is_new else list(map(tuple, self._connection.execute(change.reads, given).fetchall()))
+        if not rows and (key := change.inserted(given)) is not None:
+            self.before.setdefault((logged.table, key), None)
+        for row in rows:
+            self.before.setdefault((logged.table, logged.key_of(row)), row)

@@ -319,9 +319,14 @@ class SharedConnection:
         statements = self._context.statements
         async with self._connection.execute(statements["lock_head"]) as cursor:
             head = Head(**(await cursor.fetchone() or {}))
-        result = await anyio.to_thread.run_sync(
-            lambda: work(Writing(self, self._context, head)), abandon_on_cancel=True
-        )
+        tx = Writing(self, self._context, head)
+
+        def to_its_end() -> Any:
+            result = work(tx)
+            tx.end()
+            return result
+
+        result = await anyio.to_thread.run_sync(to_its_end, abandon_on_cancel=True)
         await self._connection.execute(statements["save_head"], asdict(head))
         await self._connection.commit()
         return result, head.seq

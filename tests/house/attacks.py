@@ -633,7 +633,7 @@ ATTACKS: dict[int, Attack] = {
     63: Attack(
         AGENT,
         "thousands of acts in the queue in front of the switch, or a full queue",
-        "the switch overtakes all waiting acts and is never refused as busy; members take turns; each has rates",
+        "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
@@ -673,6 +673,29 @@ ATTACKS: dict[int, Attack] = {
                 "a_member_that_was_gone_is_not_back_before_its_pause_ends",
                 "what_a_read_writes_is_not_written_for_a_member_that_was_paused_meanwhile",
                 "a_listener_of_a_paused_member_replaces_none",
+            )
+        },
+    ),
+    67: Attack(
+        LOCAL,
+        "a role, a token, a stop, a task or a verdict changed by hand in the database",
+        "`verify` rebuilds them from the log and names the row, even if a later act changed it again",
+        {
+            "test_rebuild": (
+                "a_silent_change_is_found_and_named",
+                "a_silent_change_is_found_even_if_an_act_changed_the_row_later",
+                "what_was_redacted_is_still_rebuilt",
+            )
+        },
+    ),
+    68: Attack(
+        OPERATOR,
+        "a password in a field that a redaction forgets",
+        "one list names every column with members' words; a column that is in no list fails a test",
+        {
+            "test_words": (
+                "every_column_of_text_is_in_one_list",
+                "redacted_words_are_in_no_page_of_any_file",
             )
         },
     ),

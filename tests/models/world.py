@@ -132,9 +132,20 @@ class World:
         run_at_once(store.close())
 
     def end(self) -> None:
-        """Close the room and take its files away."""
+        """Close the room and take its files away. The log must say all that the database holds (LOG3)."""
+        verdict = self.verify()
         run_at_once(self._store.close())
         shutil.rmtree(self._scratch, ignore_errors=True)
+        assert verdict.good, f"entry {verdict.first_bad}: {verdict.why}"
+        assert verdict.not_rebuilt == ()
+
+    def verify(self) -> log.Verification:
+        """Verify the log, and rebuild from it what the room holds."""
+        context = Context(self._statements, self.settings, secrets.token_bytes)
+        verifier = log.Verifier(seal=None, key=None)
+        while (verdict := verifier.step(Reading(self._store.committer.connection, context))) is None:
+            pass
+        return verdict
 
     def _answer(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:

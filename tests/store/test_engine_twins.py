@@ -36,6 +36,7 @@ class UndoesNothing(Committer):
     def attempt(self, job: Job, head: Head, work: Work) -> None:
         tx = Writing(self.connection, self.context, head)
         job.result = work(tx)
+        tx.end()
         job.effects, job.seq = tx.effects, head.seq
 
 

@@ -35,12 +35,29 @@ SILENT = {
     "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
     "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
     "one's own cursor, and what is kept for repeats": {
-        *("acknowledge", "join_epoch", "remember_request", "forget_requests", "forget_claims", "note_look"),
+        *(
+            "acknowledge",
+            "join_epoch",
+            "remember_request",
+            "forget_requests",
+            "forget_replies",
+            "take_reply",
+            "note_look",
+        ),
     },
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
         *("unindex_message", "tidy_index", "take_offer", "take_task_entries", "take_content", "take_message"),
-        *("take_wakes", "take_wakes_about", "take_reason", "close_refusal", "open_refusal", "count_refusal"),
+        *(
+            "take_wakes",
+            "take_wakes_about",
+            "take_wake_subjects",
+            "take_reason",
+            "close_refusal",
+            "open_refusal",
+            "count_refusal",
+        ),
+        *("keep_part", "forget_refusal", "forget_note"),
         *("add_need", "drop_needs", "add_dependency", "drop_dependencies", "move_task"),
     },
     "tokens and probes, which no page shows": {
@@ -51,6 +68,7 @@ SILENT = {
         *("add_reminder", "check_leases_by", "note_connected", "note_evidence", "ask_later"),
         *("take_supervisor", "keep_supervisor"),
     },
+    "what the log records of an act that states its topics": {"amend_entry", "begin_recording"},
     "what people are to be told outside the room, of which letters tell; old ones go": {
         *("add_notice", "schedule_letter", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
         "forget_deliveries",

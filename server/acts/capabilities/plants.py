@@ -28,6 +28,9 @@ ASKED_AT_ONCE = 200
 
 PLANTS_SHOWN = 200
 
+SUBJECT = "plants"
+"""The subject of entries about plants. A subject cannot be redacted, so it does not name the capability."""
+
 
 class Plant(Arguments):
     """Arguments of `plant`."""
@@ -90,9 +93,9 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
         tx,
         author(caller),
         act="plant",
-        subject=capability,
+        subject=SUBJECT,
         summary=one_line(f"@{caller.name} planted a value for: {capability}"),
-        detail={"read": reads, "where": hint},
+        detail={"capability": capability, "read": reads, "where": hint},
     )
     asked = tx.column(int, "declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
     line = one_line(f"prove that you reach {capability}: check_in says how")
@@ -156,7 +159,8 @@ def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
     tx.changed(topics.PLANTS, topics.ROSTER)
     _end_proofs(tx, capability)
     summary = one_line(f"@{caller.name} removed the plant of: {capability}")
-    seq = log.append(tx, author(caller), act="plant", subject=capability, summary=summary, detail={"removed": True})
+    detail = {"capability": capability, "removed": True}
+    seq = log.append(tx, author(caller), act="plant", subject=SUBJECT, summary=summary, detail=detail)
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)
 
 

@@ -11,6 +11,7 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, StandingChange, is_laxer
+from teamroom.server.record.rows import LEAP
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, TokenRow
@@ -38,7 +39,7 @@ def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | 
         act="restore",
         subject="room",
         summary=f"The room was restored from the backup of {rfc3339(backup_at)}; epoch {epoch} begins",
-        detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None},
+        detail={"epoch": old, "backup_at": backup_at, "journal": stops is not None, LEAP: FENCE_LEAP},
     )
     _void(tx, seq)
     return [] if stops is None else stop_again(tx, stops)
@@ -59,8 +60,9 @@ def accept_log(tx: Writing, what: str, epoch: int, stops: Journal) -> list[str]:
         act="accept",
         subject="room",
         summary=one_line(f"A person accepted the log as it is, although {what}"),
-        detail={"what": what, "epoch": old},
+        detail={"what": what, "epoch": old, **({LEAP: FENCE_LEAP} if epoch != old else {})},
     )
+    tx.run("forget_recording")  # what the log says of rows is accepted as it is, and begins again
     if epoch != old:
         _void(tx, seq)
     return stop_again(tx, stops)

@@ -9,6 +9,7 @@ from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
+from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
 from teamroom.server.rules.text import REDACTED
@@ -167,7 +168,7 @@ def _shown(row: ReceiptRow) -> Receipt:
         subject=row.subject,
         outcome=row.outcome,
         summary=row.summary or "",
-        detail=json.loads(row.detail) if row.detail else {},
+        detail={} if row.detail is None else for_readers(json.loads(row.detail)),
         hash=row.hash,
     )
 

@@ -1,25 +1,36 @@
-"""Redacts the content of one thing, or of all that is old enough. The chain still verifies."""
+"""Redacts the content of one thing, or of all that is old enough. The chain still verifies.
 
+`store/words.py` lists every column that can hold members' words, with the statements that remove them.
+"""
+
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
 from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
+from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
 from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
+from teamroom.server.record.rebuild import kept_digest
+from teamroom.server.record.rows import KEPT, what_stays
+from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import REDACTED, cite, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.messages import MessageRow
-from teamroom.server.store.rows.redact import EntryRow, PageEntry
+from teamroom.server.store.rows.rebuild import KeptPart
+from teamroom.server.store.rows.redact import EntryRow, PageEntry, RememberedReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.store.words import REPLIES, SAID_AGAIN
 
 LOOKED_AT = 300
 """How many entries of the log one call examines."""
@@ -42,10 +53,10 @@ NAMES: Mapping[str, Callable[[int], str]] = {
 ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
 """The row type of each kind of thing, read by the statement of that name."""
 
-KEPT: frozenset[str] = frozenset(
-    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact"}
+LASTING: frozenset[str] = frozenset(
+    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant"}
 )
-"""Acts that a redaction by age keeps: control acts and their reasons, members and tokens."""
+"""Acts that a redaction by age leaves: control acts and their reasons, members, tokens, and plants."""
 
 
 class Redact(Arguments):
@@ -93,10 +104,10 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         act="redact",
         subject=arguments.what or "",
         summary=one_line(f"@{caller.name} redacted {what}: {arguments.reason}"),
-        detail={"entries": redacted, "reason": arguments.reason},
+        detail={"entries": redacted, "reason": arguments.reason, **_what_was_kept(tx)},
     )
     if following is None:
-        _forget_claims_now(tx)
+        _redact_replies_now(tx)
         tx.effects.scrub = True
     more = arguments.what is not None and _is_going_on(tx, arguments.what)
     return Redacted(receipt=seq, what=what, entries=len(redacted), more=more, after=following)
@@ -107,6 +118,8 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         entries = tx.all(EntryRow, "entry_with_content", seq=min(int(what), 2**53 - 1))
         if not entries and tx.one(ReceiptRow, "receipt", seq=min(int(what), 2**53 - 1)) is None:
             raise not_found("entry", what, "Call read_receipts to see the numbers of entries.")
+        for entry in entries:
+            _redact_what_it_set(tx, entry)
         return _redact_entries(tx, entries)
     if (found := parse(what)) is None:
         raise Refusal(
@@ -119,13 +132,16 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
     redacted = _redact_subject(tx, what)
     if kind == "task":
+        redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=PAGE))
         tx.run("take_task", id=number, taken=REDACTED)
+        tx.run("take_needs", task=number, taken=REDACTED)
+        tx.run("drop_redacted_needs", task=number, taken=REDACTED)
         task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
-            tx.run("take_offer", id=offer)
+            tx.run("take_offer", id=offer, needs=HIDDEN)
             redacted += _redact_subject(tx, offer_name(offer))
     elif kind == "offer":
-        tx.run("take_offer", id=number)
+        tx.run("take_offer", id=number, needs=HIDDEN)
     return redacted
 
 
@@ -159,7 +175,7 @@ def redact_more(tx: Writing, due: Timer) -> None:
             act="redact",
             subject=subject,
             summary=f"The room redacted {len(redacted)} more entries about {subject}",
-            detail={"entries": redacted},
+            detail={"entries": redacted, **_what_was_kept(tx)},
         )
     if is_over:
         cancel_timer(tx, due.rule, due.subject, due.member)
@@ -175,15 +191,38 @@ def _redact_page(tx: Writing, subject: str, after: int, upto: int) -> tuple[list
     return _redact_entries(tx, entries), wakes < PAGE and len(entries) < PAGE
 
 
-def _forget_claims_now(tx: Writing) -> None:
-    """Forget the first remembered claims, which contain whole tasks; a duty forgets the others."""
-    if tx.run("forget_claims", upto=tx.now, limit=PAGE) == PAGE:
+def _what_was_kept(tx: Writing) -> dict[str, str]:
+    """The digest of what stays of the entries that this act redacts; it belongs into the act's own entry, the next."""
+    own = tx.head.seq + 1
+    return {} if tx.one(KeptPart, "kept_of_redaction", redaction=own) is None else {KEPT: kept_digest(tx, own)}
+
+
+def _redact_replies_now(tx: Writing) -> None:
+    """Remove members' words from the first replies that are remembered for repeats; a duty redacts the others.
+
+    A repeated check-in or claim returns what there is then. Of other replies, all but the words stays.
+    """
+    if not _redact_replies(tx, tx.now):
         schedule(tx, FORGET_CLAIMS, 0, ROOM_MEMBER, 0)
 
 
+def _redact_replies(tx: Writing, upto: float) -> bool:
+    """Redact a page of the replies that were remembered up to a time; returns whether none is left."""
+    is_over = True
+    for act in SAID_AGAIN:
+        is_over &= tx.run("forget_replies", act=act, upto=upto, limit=PAGE) < PAGE
+    for act, fields in REPLIES.items():
+        rows = tx.all(RememberedReply, "remembered_replies", act=act, upto=upto, taken=f"%{REDACTED}%", limit=PAGE)
+        is_over &= len(rows) < PAGE
+        for row in rows:
+            reply = {**json.loads(row.reply), **dict.fromkeys(fields, REDACTED)}
+            tx.run("take_reply", member=row.member, key=row.key, reply=json.dumps(reply))
+    return is_over
+
+
 def forget_claims(tx: Writing, due: Timer) -> None:
-    """Forget a page of the claims that were remembered before a redaction."""
-    if tx.run("forget_claims", upto=due.since, limit=PAGE) == PAGE:
+    """Redact a page of the replies that were remembered before a redaction."""
+    if not _redact_replies(tx, due.since):
         postpone(tx, due, tx.now)
     else:
         cancel_timer(tx, due.rule, due.subject, due.member)
@@ -201,12 +240,14 @@ def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int 
         if len(going) == PAGE or (going and characters + entry.characters > PAGE_CHARACTERS):
             break
         examined = entry.seq
-        if entry.has_content and entry.act not in KEPT and not _is_in_work(tx, entry.subject):
+        if entry.has_content and entry.act not in LASTING and not _is_in_work(tx, entry.subject):
             going.append(entry)
             characters += entry.characters
     for entry in going:
         if (found := parse(entry.subject, "task")) is not None:
-            tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+            if tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED):
+                tx.run("take_needs", task=found[1], taken=REDACTED)
+                tx.run("drop_redacted_needs", task=found[1], taken=REDACTED)
             task_changed(tx, found[1])
     is_over = bool(not old or examined == old[-1].seq) and (len(page) < LOOKED_AT or len(old) < len(page))
     return _redact_entries(tx, going), None if is_over else examined
@@ -224,16 +265,85 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
 def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> list[int]:
     for entry in entries:
         seq = entry.seq
+        if (part := what_stays(_detail(tx, seq))) is not None:
+            tx.run("keep_part", seq=seq, redaction=tx.head.seq + 1, part=part)
         tx.run("take_content", seq=seq)
         tx.run("unindex_message", seq=seq)
         tx.run("take_message", seq=seq, taken=REDACTED)
         tx.run("take_wakes", seq=seq, taken=REDACTED)
         tx.run("take_task_entries", seq=seq)
-        if entry.act in ("pause", "resume", "kill"):
+        tx.run("forget_refusal", member=entry.actor, seq=seq)
+        if entry.act in ("pause", "resume", "kill", "enroll"):
             tx.run("take_reason", at=entry.at, taken=REDACTED)
         elif (found := parse(entry.subject, "offer")) is not None:
-            tx.run("take_offer", id=found[1])
+            tx.run("take_offer", id=found[1], needs=HIDDEN)
+        if entry.act in NOTED:
+            tx.run("forget_note", member=entry.actor)
     return [entry.seq for entry in entries]
 
+
+NOTED = ("heartbeat", "update_task")
+"""Acts whose note is kept as a digest, to tell a new note from a repeated one."""
+
+
+def _detail(tx: Reading, seq: int) -> dict[str, Any]:
+    return dict(json.loads(tx.value(str, "content_of", seq=seq) or "{}"))
+
+
+def _redact_what_it_set(tx: Writing, entry: EntryRow) -> None:
+    """Remove the words of one entry from where its act stored them, unless a later act stored others there.
+
+    A member no longer declares a capability that is redacted, and a plant is removed.
+    """
+    detail = _detail(tx, entry.seq)
+    if (task := parse(entry.subject, "task")) is not None:
+        _redact_task_words(tx, task[1], detail)
+    if entry.act == "repair" and (repair := parse(str(detail.get("task", "")), "task")) is not None:
+        _redact_task_words(tx, repair[1], detail)
+    elif entry.act == "enroll":
+        tx.run("take_labels", name=entry.subject.removeprefix("@"), at=entry.at, taken=REDACTED)
+    elif entry.act == "declare_capabilities":
+        for capability in tx.column(str, "declared_at", member=entry.actor, at=entry.at):
+            tx.run("close_probe", member=entry.actor, capability=capability)
+            tx.run("drop_capability", member=entry.actor, capability=capability)
+        member_changed(tx, entry.actor)
+    elif entry.act == "plant":
+        capability = str(detail.get("capability", entry.subject))
+        tx.run("close_probes", capability=capability)
+        tx.run("end_proofs", capability=capability, now=tx.now)
+        tx.run("remove_plant_of", capability=capability, at=entry.at)
+        tx.run("take_wake_subjects", seq=entry.seq)
+        tx.changed(topics.PLANTS, topics.ROSTER)
+
+
+def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None:
+    """Remove from a task the texts that an entry stored there."""
+    task = tx.one(TaskRow, "task", id=number)
+    if task is None:
+        return
+    said = {
+        "title": task.title == detail.get("title"),
+        "detail": text_digest(task.detail) == detail.get("text"),
+        "summary": task.summary == detail.get("summary"),
+        "evidence": json.loads(task.evidence) == detail.get("evidence"),
+        "blocked_on": task.blocked_on == detail.get("blocked_on"),
+    }
+    tx.run(
+        "put_texts",
+        id=number,
+        title=REDACTED if said["title"] else task.title,
+        detail="" if said["detail"] else task.detail,
+        summary="" if said["summary"] else task.summary,
+        evidence="[]" if said["evidence"] else task.evidence,
+        blocked_on="" if said["blocked_on"] else task.blocked_on,
+    )
+    for need in detail.get("needs") or ():
+        tx.run("take_need", task=number, need=need, taken=REDACTED)
+        tx.run("drop_need", task=number, need=need)
+    task_changed(tx, number, task.holder)
+
+
+HIDDEN = json.dumps([REDACTED])
+"""What an offer needs once that was redacted."""
 
 REDACT = Act("redact", Redact, Redacted, redact, roles=ROOM_OWNERS)

@@ -114,7 +114,11 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         act="create_task",
         subject=name,
         summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
-        detail={"title": arguments.title, "text": text_digest(arguments.detail or "")},
+        detail={
+            "title": arguments.title,
+            "text": text_digest(arguments.detail or ""),
+            **({"needs": arguments.needs} if arguments.needs else {}),
+        },
     )
     tx.run(
         "add_task",
@@ -198,6 +202,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         detail={
             "status": arguments.status,
             "note": arguments.note,
+            **({"blocked_on": arguments.blocked_on} if arguments.status == "blocked" else {}),
             **_changed(arguments.changes or Changes()),
         },
     )
@@ -222,6 +227,8 @@ def _changed(changes: Changes) -> dict[str, Any]:
         kept["title"] = changes.title
     if changes.detail is not None:
         kept["text"] = text_digest(changes.detail)
+    if changes.needs is not None:
+        kept["needs"] = changes.needs
     return kept
 
 

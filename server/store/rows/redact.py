@@ -8,6 +8,7 @@ class EntryRow(NamedTuple):
 
     seq: int
     at: float
+    actor: int
     act: str
     subject: str
 
@@ -17,7 +18,16 @@ class PageEntry(NamedTuple):
 
     seq: int
     at: float
+    actor: int
     act: str
     subject: str
     has_content: int
     characters: int
+
+
+class RememberedReply(NamedTuple):
+    """A reply that is remembered for repeats of a call."""
+
+    member: int
+    key: str
+    reply: str

@@ -4,6 +4,10 @@
 insert into log (seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash)
 values (:seq, :epoch, :at, :actor, :owner, :act, :subject, :outcome, :summary, :detail, :salt, :digest, :hash)
 
+-- name: amend_entry
+-- The newest entry of an act, before the act ends: nobody has seen it yet.
+update log set detail = :detail, digest = :digest, hash = :hash where seq = :seq
+
 -- name: log_page
 select seq, epoch, at, actor, owner, act, subject, outcome, summary, detail, salt, digest, hash
 from log

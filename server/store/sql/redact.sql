@@ -2,17 +2,17 @@
 
 -- name: entries_about
 -- A page of the entries about something that have content, up to a number.
-select seq, at, act, subject from log
+select seq, at, actor, act, subject from log
 where subject = :subject and seq > :after and seq <= :upto and salt is not null
 order by seq
 limit :limit
 
 -- name: entry_with_content
-select seq, at, act, subject from log where seq = :seq and salt is not null
+select seq, at, actor, act, subject from log where seq = :seq and salt is not null
 
 -- name: entries_of_page
 -- A page of the log, with entries that are already redacted. `characters`: how much text goes with an entry.
-select log.seq, log.at, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content,
+select log.seq, log.at, log.actor, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content,
     coalesce(length(message.text), 0) as characters
 from log
 left join message on message.seq = log.seq
@@ -56,5 +56,69 @@ where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
 -- name: offers_of_task
 select id from offer where task = :task order by id limit :limit
 
+-- name: take_wake_subjects
+-- The subject of a challenge is the capability that was planted.
+update wake set subject = 'plants' where seq = :seq
+
 -- name: take_offer
-update offer set note = '', reason = '', artifacts = '[]' where id = :id
+-- What the receiver must have is hidden, not dropped: nobody has a capability of that name.
+update offer
+set note = '', reason = '', artifacts = '[]', needs = case when needs = '[]' then '[]' else :needs end
+where id = :id
+
+-- name: repair_entries
+-- The entries that asked for a repair are about the member, and the task has their words.
+select log.seq, log.at, log.actor, log.act, log.subject
+from task_entry
+join log on log.seq = task_entry.seq
+where task_entry.task = :task and log.act = 'repair' and log.salt is not null
+order by log.seq
+limit :limit
+
+-- name: take_needs
+-- What a task needs is hidden, not dropped: nobody has a capability of that name.
+insert into need (task, need) select distinct task, :taken from need where task = :task on conflict do nothing
+
+-- name: drop_redacted_needs
+delete from need where task = :task and need <> :taken
+
+-- name: take_need
+insert into need (task, need) select task, :taken from need where task = :task and need = :need on conflict do nothing
+
+-- name: drop_need
+delete from need where task = :task and need = :need
+
+-- name: put_texts
+update task
+set title = :title, detail = :detail, summary = :summary, evidence = :evidence, blocked_on = :blocked_on
+where id = :id
+
+-- name: take_labels
+-- The labels of the tokens that an entry gave to a member.
+update token set label = :taken
+where member = (select id from member where name = :name) and created_at = :at and label <> 'default'
+
+-- name: declared_at
+-- The capabilities that a member declared or withdrew at a time.
+select capability from capability where member = :member and (since = :at or withdrawn_at = :at)
+
+-- name: drop_capability
+delete from capability where member = :member and capability = :capability
+
+-- name: remove_plant_of
+delete from plant where capability = :capability and planted_at = :at
+
+-- name: forget_refusal
+delete from refusal where member = :member and seq = :seq
+
+-- name: forget_note
+update presence set last_note = null where member = :member
+
+-- name: remembered_replies
+select member, key, reply from request
+where act = :act and at <= :upto and reply not like :taken
+order by until
+limit :limit
+
+-- name: take_reply
+update request set reply = :reply where member = :member and key = :key

@@ -180,6 +180,7 @@ class Committer:
         self.stepped.begin()
         try:
             job.result = work(tx)
+            tx.end()
         except sqlite3.IntegrityError as error:
             self._undo(head, before)
             raise RuntimeError(f"an act broke a rule of the schema: {error}") from error

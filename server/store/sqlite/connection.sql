@@ -76,3 +76,10 @@ pragma quick_check(10)
 
 -- name: check_pages
 pragma integrity_check(1)
+
+-- name: places
+-- Every column of every table, such as task.holder.
+select tables.name || '.' || columns.name as place
+from sqlite_schema as tables
+join pragma_table_info(tables.name) as columns
+where tables.type = 'table'

@@ -3,7 +3,7 @@
 -- name: forget_requests
 delete from request where rowid in (select rowid from request where until < :now order by until limit :limit)
 
--- name: forget_claims
--- A remembered claim contains the whole task. Repeating one returns the current task.
+-- name: forget_replies
+-- The replies of an act that were remembered up to a time.
 delete from request
-where rowid in (select rowid from request where act = 'claim_task' and at <= :upto order by at limit :limit)
+where rowid in (select rowid from request where act = :act and at <= :upto order by at limit :limit)

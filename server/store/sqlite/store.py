@@ -233,7 +233,9 @@ def in_one_transaction(
     if first is not None:
         execute(*first)
     head = Head(**execute(statements["lock_head"]).fetchone())
-    result = work(Writing(connection, context, head))
+    tx = Writing(connection, context, head)
+    result = work(tx)
+    tx.end()
     execute(statements["save_head"], asdict(head))
     execute(statements["commit"])
     return result

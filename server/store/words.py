@@ -1,0 +1,81 @@
+"""Where members' words are: every column of text in the database, and how a redaction removes what it holds.
+
+A test compares these lists with the schema. A column of text that a migration adds must be in one of them.
+"""
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "capability.capability": ("drop_capability",),
+    "log.detail": ("take_content",),
+    "log.summary": ("take_content",),
+    "message.summary": ("take_message",),
+    "message.text": ("take_message",),
+    "message_text.summary": ("unindex_message", "tidy_index"),
+    "message_text.text": ("unindex_message", "tidy_index"),
+    "need.need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
+    "offer.artifacts": ("take_offer",),
+    "offer.needs": ("take_offer",),
+    "offer.note": ("take_offer",),
+    "offer.reason": ("take_offer",),
+    "plant.capability": ("remove_plant_of",),
+    "plant.hint": ("remove_plant_of",),
+    "plant.reads": ("remove_plant_of",),
+    "presence.last_note": ("forget_note",),
+    "probe.capability": ("close_probe", "close_probes"),
+    "refusal.subject": ("forget_refusal",),
+    "request.reply": ("forget_replies", "take_reply"),
+    "standing.reason": ("take_reason",),
+    "task.blocked_on": ("put_texts", "take_task", "take_finished_task"),
+    "task.detail": ("put_texts", "take_task", "take_finished_task"),
+    "task.evidence": ("put_texts", "take_task", "take_finished_task"),
+    "task.first_need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
+    "task.summary": ("put_texts", "take_task", "take_finished_task"),
+    "task.title": ("put_texts", "take_task", "take_finished_task"),
+    "task_entry.detail": ("take_task_entries",),
+    "task_entry.text": ("take_task_entries",),
+    "token.label": ("take_labels",),
+    "wake.line": ("take_wakes", "take_wakes_about"),
+    "wake.subject": ("take_wake_subjects",),
+}
+"""The columns that hold members' words, each with the statements that remove them.
+
+`presence.last_note` holds a digest of words, which a guess could be checked against. The engine keeps `task.first_need`
+up to date with `need`.
+"""
+
+WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
+    "names of members, which are identities and stay": frozenset({"member.name", "member.folded", "member.looks"}),
+    "hashes, digests, salts, nonces and random values": frozenset(
+        {
+            *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),
+            *("token.id", "request.arguments", "trouble.nonce", "supervisor.holder"),
+        }
+    ),
+    "words of the room: one of a list, or a sentence that the room composes of names, numbers and states": frozenset(
+        {
+            *("member.kind", "member.role", "member.mode", "standing.scope", "standing.state", "standing.by_role"),
+            *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
+            *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
+            *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
+            *("trouble.question", "trouble.expected", "notice.reason", "notice.kind", "delivery.kind"),
+            *("delivery.state", "delivery.reason", "listener.mechanism", "listener.server", "migration.name"),
+        }
+    ),
+    "numbers and names of things: a subject never holds a text": frozenset({"log.subject", "notice.subject"}),
+    "values of settings, which have a form": frozenset({"policy.document"}),
+    "what a client calls itself or its call: digits and small letters, or a digest": frozenset(
+        {"listener.listener", "request.key"}
+    ),
+    "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
+}
+"""The columns of text that hold no members' words, by the reason."""
+
+SAID_AGAIN: tuple[str, ...] = ("check_in", "claim_task", "declare_capabilities", "heartbeat")
+"""Acts whose remembered reply is forgotten, because the act itself returns the same again when it is repeated."""
+
+REPLIES: Mapping[str, tuple[str, ...]] = {
+    "enroll": ("label",),
+    "plant": ("capability", "read", "where"),
+}
+"""The fields with members' words in other remembered replies. They are replaced, and the rest of the reply stays."""
