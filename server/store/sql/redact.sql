@@ -122,3 +122,13 @@ limit :limit
 
 -- name: take_reply
 update request set reply = :reply where member = :member and key = :key
+
+-- name: remembered_ids
+-- Remembered calls whose request id was not hidden yet, up to a time.
+select member, key, reply from request
+where key like 'id:%' and key not like 'id:sha256-%' and at <= :upto
+order by until
+limit :limit
+
+-- name: take_key
+update request set key = :hidden where member = :member and key = :key
