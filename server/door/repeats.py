@@ -13,6 +13,7 @@ from teamroom.server.record.chain import ROOM_MEMBER
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.rows.control import RequestRow
 from teamroom.server.store.transaction import Writing
+from teamroom.server.store.words import hidden_key
 
 FORGET = "forget"
 """The rule of the timer of remembered calls whose time is over."""
@@ -23,7 +24,7 @@ FORGET_AT_ONCE, FORGET_SECONDS = 500, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The key under which a call is remembered: a digest of its request id, or of the call if equal calls are one."""
+    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
 
     key: str
     arguments: str
@@ -38,8 +39,7 @@ def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repe
     if request_id is None:
         key = f"equal:{act.name}:{fingerprint}"
         return Repeat(key, fingerprint, None)
-    digest = hashlib.sha256(request_id.encode(errors="surrogatepass")).hexdigest()
-    return Repeat(f"id:{digest}", fingerprint, request_id)
+    return Repeat(f"id:{request_id}", fingerprint, request_id)
 
 
 def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
@@ -48,8 +48,8 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     Raises Refusal `conflict` if another call has used the request id.
     """
     first = tx.one(RequestRow, "request", member=caller.member, key=repeat.key)
-    if first is None and repeat.request_id is not None:  # an earlier release kept the request id itself
-        first = tx.one(RequestRow, "request", member=caller.member, key=f"id:{repeat.request_id}")
+    if first is None and repeat.request_id is not None:  # a redaction may have hidden the request id
+        first = tx.one(RequestRow, "request", member=caller.member, key=hidden_key(repeat.key))
     if first is None or not first.at <= tx.now < first.until:
         return None
     if first.act != act.name or first.arguments != repeat.arguments:

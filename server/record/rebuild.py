@@ -32,7 +32,6 @@ from teamroom.server.record.rows import (
 from teamroom.server.record.texts import Wrong
 from teamroom.server.rules.text import shorten
 from teamroom.server.store.logged import FIRST, TABLES, Key, Logged, tables_of
-from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.rebuild import KeptPart
@@ -96,7 +95,7 @@ class Rebuilt:
     _held: dict[str, dict[Any, int]] = field(default_factory=lambda: defaultdict(dict))
     _leaps: list[Leap] = field(default_factory=list)
     _begun: Begun | None = None
-    _last: tuple[int, int] = (0, 0)
+    _last: int = 0
     _unknown: Counter[str] = field(default_factory=Counter)
     _tables: dict[str, Logged] | None = None
     _has_kept: bool = True
@@ -106,7 +105,7 @@ class Rebuilt:
     def follow(self, tx: Reading, entry: LogEntry) -> Wrong | None:
         """Take in an entry that the chain vouches for; returns what contradicts the entries before it."""
         self._look_at_schema(tx)
-        self._last = entry.seq, entry.epoch
+        self._last = entry.seq
         try:
             detail = self._detail(tx, entry)
             changes = list(changes_in(detail or {}))
@@ -166,15 +165,13 @@ class Rebuilt:
     def changed_row(self, tx: Reading) -> Wrong | None:
         """The first row that is not as the log read so far says."""
         tables = self._look_at_schema(tx)
-        if (epoch := tx.only(ReadHead, "read_head").epoch) != self._last[1] and self._last[0]:
-            return Wrong(self._last[0], f"the head row says epoch {epoch}, and the log says epoch {self._last[1]}")
         self.compared.clear()
         self._unknown.clear()
         counts = {table: tx.count_logged(logged) for table, logged in tables.items()}
         total, done = sum(counts.values()), 0
         for table in set(self._held) - set(tables):
             if self._held[table]:
-                return Wrong(max(self._last[0], 1), f"the table {table} is missing")
+                return Wrong(max(self._last, 1), f"the table {table} is missing")
         for logged in tables.values():
             before = done
             for key, found in self._rows(tx, logged):
@@ -186,8 +183,8 @@ class Rebuilt:
             if self.compared[logged.table] != len(self._held[logged.table]):
                 return self._missing(tx, logged)
             if done - before != counts[logged.table]:
-                return Wrong(max(self._last[0], 1), f"the table {logged.table} has a row whose key is empty")
-        self.looked_at = Wrong(max(self._last[0], 1), "what follows from verdicts and dependencies")
+                return Wrong(max(self._last, 1), f"the table {logged.table} has a row whose key is empty")
+        self.looked_at = Wrong(max(self._last, 1), "what follows from verdicts and dependencies")
         wrong = self._wrong_count(tx) if self._has_kept else None
         self.looked_at = None
         return wrong
@@ -195,11 +192,9 @@ class Rebuilt:
     def _wrong_count(self, tx: Reading) -> Wrong | None:
         """The first stored count that does not follow from the rows that were compared."""
         if (member := tx.value(int, "wrong_share")) is not None:
-            return Wrong(
-                max(self._last[0], 1), f"the share of upheld work of {_member(tx, member)} is not its verdicts'"
-            )
+            return Wrong(max(self._last, 1), f"the share of upheld work of {_member(tx, member)} is not its verdicts'")
         if (task := tx.value(int, "wrong_waits")) is not None:
-            return Wrong(max(self._last[0], 1), f"T-{task} waits for another number of tasks than its dependencies say")
+            return Wrong(max(self._last, 1), f"T-{task} waits for another number of tasks than its dependencies say")
         return None
 
     def unknown(self) -> Iterator[str]:
@@ -213,7 +208,7 @@ class Rebuilt:
     def _rows(self, tx: Reading, logged: Logged) -> Iterator[tuple[Key, Stored]]:
         after: Key | None = FIRST[logged.table]
         while after is not None:
-            self.looked_at = Wrong(max(self._last[0], 1), f"the table {logged.table}")
+            self.looked_at = Wrong(max(self._last, 1), f"the table {logged.table}")
             page = tx.logged_page(logged, after, PAGE_ROWS)
             for row in page:
                 yield logged.key_of(row), stored(logged, row)
@@ -225,7 +220,7 @@ class Rebuilt:
             if self._may_be_older(logged.table, key):
                 self._unknown[logged.table] += 1
                 return None
-            return Wrong(max(self._last[0], 1), f"{name_of(tx, logged.table, key)} is not in the log")
+            return Wrong(max(self._last, 1), f"{name_of(tx, logged.table, key)} is not in the log")
         if held.mark != found.mark or (held.words is not None and held.words != found.words_mark):
             return Wrong(held.seq, self._difference(tx, logged, key, found, held.seq))
         self.compared[logged.table] += 1
@@ -236,7 +231,7 @@ class Rebuilt:
             key = short if isinstance(short, tuple) else (short,)
             if tx.logged_row(logged, key) is None:
                 return Wrong(_unpacked(value).seq, f"{name_of(tx, logged.table, key)} is missing")
-        return Wrong(max(self._last[0], 1), f"a row of the table {logged.table} is missing")
+        return Wrong(max(self._last, 1), f"a row of the table {logged.table} is missing")
 
     def _difference(self, tx: Reading, logged: Logged, key: Key, found: Stored, seq: int) -> str:
         """How a row differs from what the log says of it, in words."""

@@ -79,7 +79,7 @@ PLAIN: frozenset[str] = frozenset(
         *("message", "task", "offer", "name", "target", "reviewer", "holder", "by", "creator", "to", "from_", "member"),
         *("replayed", "until", "lease_until", "expires_at", "since", "at", "p90_seconds", "url", "token", "token_id"),
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
-        *("channels", "planted_by", "proven_by", "attested_by"),
+        *("channels", "head", "planted_by", "proven_by", "attested_by"),
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""
@@ -133,6 +133,7 @@ async def message(room: RunningRoom, owner: Member, text: str) -> list[str]:
     (agent,) = await room.enroll("agent")
     await agent("post_message", text=f"@olga it is {text}", summary=f"about {text}", kind="ask")
     await owner("check_in", request_id="once")
+    await agent("post_message", text="it is said", request_id=f"about {text}")
     return ["M-1"]
 
 

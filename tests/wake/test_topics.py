@@ -42,6 +42,7 @@ SILENT = {
             "forget_requests",
             "forget_replies",
             "take_reply",
+            "take_key",
             "note_look",
         ),
     },

@@ -30,7 +30,7 @@ from teamroom.server.store.rows.rebuild import KeptPart
 from teamroom.server.store.rows.redact import EntryRow, PageEntry, RememberedReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
-from teamroom.server.store.words import REPLIES, SAID_AGAIN
+from teamroom.server.store.words import REPLIES, SAID_AGAIN, hidden_key
 
 LOOKED_AT = 300
 """How many entries of the log one call examines."""
@@ -217,7 +217,10 @@ def _redact_replies(tx: Writing, upto: float) -> bool:
         for row in rows:
             reply = {**json.loads(row.reply), **dict.fromkeys(fields, REDACTED)}
             tx.run("take_reply", member=row.member, key=row.key, reply=json.dumps(reply))
-    return is_over
+    rows = tx.all(RememberedReply, "remembered_ids", upto=upto, limit=PAGE)
+    for row in rows:
+        tx.run("take_key", member=row.member, key=row.key, hidden=hidden_key(row.key))
+    return is_over and len(rows) < PAGE
 
 
 def forget_claims(tx: Writing, due: Timer) -> None:

@@ -83,13 +83,13 @@ limit :limit
 
 -- name: take_needs
 -- What a task needs is hidden, not dropped: nobody has a capability of that name.
-insert into need (task, need) select distinct task, :taken from need where task = :task on conflict do nothing
+insert into need (task, need) select distinct task, cast(:taken as text) from need where task = :task on conflict do nothing
 
 -- name: drop_redacted_needs
 delete from need where task = :task and need <> :taken
 
 -- name: take_need
-insert into need (task, need) select task, :taken from need where task = :task and need = :need on conflict do nothing
+insert into need (task, need) select task, cast(:taken as text) from need where task = :task and need = :need on conflict do nothing
 
 -- name: drop_need
 delete from need where task = :task and need = :need
@@ -128,3 +128,13 @@ limit :limit
 
 -- name: take_reply
 update request set reply = :reply where member = :member and key = :key
+
+-- name: remembered_ids
+-- Remembered calls whose request id was not hidden yet, up to a time.
+select member, key, reply from request
+where key like 'id:%' and key not like 'id_sha256-%' and at <= :upto
+order by until
+limit :limit
+
+-- name: take_key
+update request set key = :hidden where member = :member and key = :key
