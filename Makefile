@@ -57,6 +57,7 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls and every ac
 	$(BIN)/python -m tests.campaigns.pauses 500
 	$(BIN)/python -m tests.campaigns.kills 200
 	$(BIN)/python -m tests.campaigns.cancels 10000
+	$(BIN)/python -m tests.campaigns.switch 550
 	$(BIN)/python -m tests.campaigns.sizes 100000
 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour

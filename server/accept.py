@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teamroom.server.acts.control.restore import accept_log
+from teamroom.server.clock import WallTime
 from teamroom.server.record import journal
 from teamroom.server.record.backups import restore_command
 from teamroom.server.record.journal import Journal
@@ -22,7 +23,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.rows.head import LargestIds
 from teamroom.server.store.rows.log import LogEntry
-from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
 from teamroom.server.store.sqlite.damage import find_damage
 from teamroom.server.store.sqlite.store import in_one_transaction
 from teamroom.server.store.statements import sqlite_statements
@@ -56,18 +57,17 @@ class Accepted:
     stopped: list[str]
 
 
-def accept(folder: Path, now: float, settings: Settings) -> Accepted:
+def accept(folder: Path, now: WallTime, settings: Settings) -> Accepted:
     """Accept the folder's room as it is; the caller has locked it. Raises AcceptError, FolderError, OSError."""
     found = look(folder, settings)
     if found is None:
         raise AcceptError("Nothing contradicts the seal, so there is nothing to accept.", "Start the room.")
     seals, stops = read_seals(folder), journal.read(folder)
-    context = Context(sqlite_statements(), settings, secrets.token_bytes, lambda: now)
 
     def work(tx: Writing) -> tuple[Head, list[str], Sealer]:
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
-        stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), now))
+        stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
         tx.end()  # which amends the newest entry
         why = "a person accepted the log"
         return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, found.what)
@@ -75,6 +75,8 @@ def accept(folder: Path, now: float, settings: Settings) -> Accepted:
     try:
         with closing(connect_writer(folder / DATABASE)) as connection:
             migrate(connection, now)
+            clock = saved_clock(connection, lambda: now)
+            context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
             head, stopped, sealer = in_one_transaction(connection, context, work)
             connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
     except sqlite3.Error as error:

@@ -19,7 +19,7 @@ from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server import own_socket
 from teamroom.server.acts.members.members import open_room
-from teamroom.server.clock import Clock, RoomClock, steady_clock, wall_clock
+from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
@@ -37,6 +37,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
 from teamroom.server.record.notary import Notary
+from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CHANGED, AttachedStore, CarryOut, StorageError, Store
@@ -81,10 +82,12 @@ class Room:
         entropy: Entropy = secrets.token_bytes,
         steady: Clock = steady_clock,
         choose_engine: ChooseEngine = sqlite_engine,
+        awake: Clock | None = None,
     ) -> None:
         self.folder = folder
         self.settings = settings
-        self.clock = RoomClock(clock, steady, settings.clock_step_seconds)
+        awake = awake or (awake_clock if steady is steady_clock else steady)
+        self.clock = RoomClock(clock, steady, settings.clock_step_seconds, awake)
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(
@@ -95,7 +98,7 @@ class Room:
             listens=self.bus.is_open,
             write_down=self._write_down,
         )
-        self.notary = Notary(folder, self.clock, entropy)
+        self.notary = Notary(folder, self.clock.wall, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
@@ -118,6 +121,7 @@ class Room:
         await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
+            await self._resume_clock()
             if (head := await self._read_head()) is None:
                 self.notary.begin_new()
                 token = await self.store.create(lambda tx: self._make(tx, owner), log.FIRST_HASH)
@@ -131,6 +135,17 @@ class Room:
         except BaseException:
             await self.store.close()
             raise
+
+    async def _resume_clock(self) -> None:
+        """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
+        try:
+            then = await self.store.look_up(lambda tx: tx.one(Moment, "clock_state"))
+        except StorageError:
+            if self.store.damage is None:
+                raise
+            return
+        if then is not None:
+            self.clock.resume(then)
 
     async def _read_head(self) -> ReadHead | None:
         return await self.store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
@@ -154,7 +169,7 @@ class Room:
         """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
         try:
-            made = make_backup(self.folder, into, self.clock(), kept, _silent, _silent, True)
+            made = make_backup(self.folder, into, self.clock.wall(), kept, _silent, _silent, True)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "
@@ -247,7 +262,13 @@ class Room:
         self.notary.seal(self.store.committed, self.store.damage, stops=stops)
 
     async def close(self) -> None:
-        """Finish the acts that wait, close the store, and seal the log. It may be called again, or before `open`."""
+        """Finish the acts that wait, save the clock, close the store, and seal the log.
+
+        It may be called again, or before `open`.
+        """
+        if self.store.is_writing:
+            with contextlib.suppress(Refusal, StorageError):
+                await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
         self.seal(stops=True)
 
@@ -275,7 +296,7 @@ class WebRoom:
         room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
         room.metrics.measure(
-            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock())
+            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock.wall())
         )
         self._own_socket = OwnSocket(room) if on_own_socket else None
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)

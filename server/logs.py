@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 
 Format = Literal["plain", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -109,7 +109,8 @@ class Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The event as a person reads it."""
-        line = f"{rfc3339(record.created)} {record.levelname.lower()} {record.getMessage()}{_bound_of(record)}"
+        at = rfc3339(WallTime(record.created))
+        line = f"{at} {record.levelname.lower()} {record.getMessage()}{_bound_of(record)}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return within_length(without_secrets(line.replace("\n", "\n  ")))
@@ -121,7 +122,7 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The event as a program reads it."""
         event: dict[str, Any] = {
-            "at": rfc3339(record.created),
+            "at": rfc3339(WallTime(record.created)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": within_length(without_secrets(record.getMessage())) + _bound_of(record),

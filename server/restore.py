@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from teamroom.server.acts.control.restore import owner_token, revoke_everything, start_new_epoch
+from teamroom.server.clock import Moment, WallTime
 from teamroom.server.record import journal
 from teamroom.server.record.backups import Backup, BackupError, known, verified
 from teamroom.server.record.journal import Journal
@@ -30,7 +31,7 @@ from teamroom.server.store.folder import (
     write_private,
 )
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
 from teamroom.server.store.sqlite.copy import Progress, open_to_read
 from teamroom.server.store.sqlite.store import in_one_transaction
 from teamroom.server.store.statements import sqlite_statements
@@ -70,7 +71,7 @@ class Restored:
 def restore(
     folder: Path,
     path: Path,
-    now: float,
+    now: WallTime,
     *,
     without_journal: bool,
     settings: Settings,
@@ -106,7 +107,9 @@ def restore(
     return Restored(backup, epoch, done.head.seq, done.stopped, replaced, done.token is not None, done.revoked)
 
 
-def prepare_seal(folder: Path, seals: Seals, head: Head, now: float, why: str, accepted: str | None = None) -> Sealer:
+def prepare_seal(
+    folder: Path, seals: Seals, head: Head, now: WallTime, why: str, accepted: str | None = None
+) -> Sealer:
     """Seal a log that is about to take the place of another; returns what puts the seal in force. Raises OSError.
 
     What was wrong with the folder's seals, and `accepted`, is named by every later check.
@@ -134,7 +137,7 @@ def _is_signed(folder: Path, backup: Backup, unsigned: bool) -> bool:
     )
 
 
-def _stops(folder: Path, without_journal: bool, now: float) -> Journal | None:
+def _stops(folder: Path, without_journal: bool, now: WallTime) -> Journal | None:
     """What the journal says was stopped, and what is stopped in the room that is to be replaced."""
     stops = journal.read(folder)
     if stops is None and not without_journal:
@@ -143,7 +146,9 @@ def _stops(folder: Path, without_journal: bool, now: float) -> Journal | None:
             "Put that room's journal there; or restore with --without-journal, and repeat the kills that must last.",
         )
     here = _read_here(folder, journal.stopped)
-    return stops if here is None else journal.stricter(stops, here, now)
+    clock = _read_here(folder, lambda tx: tx.one(Moment, "clock_state"))
+    at = now if clock is None else max(clock.now, now - clock.ahead)
+    return stops if here is None else journal.stricter(stops, here, at)
 
 
 def _read_here(folder: Path, work: Callable[[Reading], T]) -> T | None:
@@ -195,9 +200,8 @@ class Start:
     revokes: bool
 
 
-def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: float, settings: Settings) -> Begun:
+def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: WallTime, settings: Settings) -> Begun:
     """Bring the copy up to this release, and begin its new epoch in one transaction."""
-    context = Context(sqlite_statements(), settings, secrets.token_bytes)
     file = folder / OWNER_TOKEN
     current = file.read_text(encoding="ascii").strip() if file.exists() else None
 
@@ -209,13 +213,18 @@ def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: float, 
 
     with closing(connect_writer(draft)) as connection:
         migrate(connection, now)
+        clock = saved_clock(connection, lambda: now)
+        here = _read_here(folder, lambda tx: tx.one(Moment, "clock_state"))
+        if here is not None:  # room time is the room's, whichever copy of it is used
+            clock.resume(here)
+        context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
         done = in_one_transaction(connection, context, work)
         connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
         connection.execute(context.statements["one_file"]).fetchall()
     return done
 
 
-def _put_in_place(folder: Path, draft: Path, now: float) -> Path | None:
+def _put_in_place(folder: Path, draft: Path, now: WallTime) -> Path | None:
     """Move the current room aside, and put the draft in its place; returns the folder of the old room."""
     database = folder / DATABASE
     replaced = None

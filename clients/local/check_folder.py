@@ -12,6 +12,7 @@ from teamroom.clients.session.spans import span
 from teamroom.server.announcement import SERVER
 from teamroom.server.clock import wall_clock
 from teamroom.server.record.backups import BACKUPS, BackupError, backups, known
+from teamroom.server.record.keys import find_key
 from teamroom.server.record.seal import HISTORY
 from teamroom.server.store.folder import DATABASE, KEY, SEAL, FolderError, locked
 
@@ -100,7 +101,9 @@ def check_backups(place: Place) -> Iterator[Finding]:
         return
     age = wall_clock() - newest.at
     words = f"{len(found)} in the folder. The newest was verified {span(age)} ago, with {newest.seq} entries."
-    if age > OLD_BACKUP_SECONDS:
-        yield Finding("warning", "backups", words, make)
-    else:
+    is_signed = newest.is_signed_by(find_key(place.folder))
+    if is_signed and age <= OLD_BACKUP_SECONDS:
         yield Finding("ok", "backups", words)
+    else:
+        unsigned = "" if is_signed else " It is not signed with this room's key."
+        yield Finding("warning", "backups", f"{words}{unsigned}", make)

@@ -31,15 +31,15 @@ def check_clock(place: Place) -> Iterator[Finding]:
         )
     elif newest > now + CLOCK_SLACK_SECONDS:
         found = f"This machine's clock says {rfc3339(now)}, but the newest log entry is from {rfc3339(newest)}."
-        yield Finding("problem", "clock", found, "Set the clock, preferably by NTP. Leases and pauses depend on it.")
+        yield Finding("problem", "clock", found, "Set the clock, preferably by NTP. All dates follow it.")
     else:
         yield Finding("ok", "clock", f"{rfc3339(now)}, not behind the log.")
 
 
 def check_tokens(place: Place) -> Iterator[Finding]:
     """Check for tokens that are old or expire soon."""
-    now = wall_clock()
     with snapshot(place.folder) as tx:
+        now = tx.now
         members = tx.all(RosterRow, "roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
         live = [(m.name, token) for m in members for token in tx.all(LiveToken, "live_tokens", member=m.id, now=now)]
     if not live:
@@ -53,7 +53,7 @@ def check_tokens(place: Place) -> Iterator[Finding]:
     for name, token in live:
         renew = f"To replace it, run: teamroom enroll {name} --label '{token.label}' --rotate"
         if token.expires_at is not None and token.expires_at - now < TOKEN_ENDS_SECONDS:
-            found = f"@{name}'s ({token.label}) expires at {rfc3339(token.expires_at)}."
+            found = f"@{name}'s ({token.label}) expires at {tx.shown(token.expires_at)}."
             yield Finding("warning", "tokens", found, renew)
         elif now - token.created_at > OLD_TOKEN_SECONDS:
             yield Finding("warning", "tokens", f"@{name}'s ({token.label}) is {_days(now, token)} days old.", renew)

@@ -8,9 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from teamroom.clients.session.failure import Failure
+from teamroom.server.clock import wall_clock
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.sqlite.connect import saved_clock
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
@@ -28,7 +30,8 @@ def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute(run["begin_read"])
-            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes))
+            clock = saved_clock(connection, wall_clock)
+            tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes, clock))
             if tx.one(ReadHead, "read_head") is None:
                 raise Failure(
                     f"{path} contains no room yet.", "Its first start did not finish. Run `teamroom up` again."

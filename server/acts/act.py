@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from teamroom.server.clock import WallTime
 from teamroom.server.facts.ids import (
     LARGEST_NUMBER,
     MessageNumber,
@@ -92,9 +93,17 @@ Mode = Annotated[str, Field(max_length=12), AfterValidator(_mode)]
 Span = Annotated[float, Field(gt=0, le=4_000_000_000)]
 
 
-def from_now(span: float, now: float) -> float:
-    """The Unix time that an argument in seconds means: a span from now, or a Unix time from `UNIX_TIME_FROM` on."""
-    return span if span >= UNIX_TIME_FROM else now + span
+def from_now(tx: Reading, span: float) -> float:
+    """The end of the span that an argument in seconds means, in room time.
+
+    It is a span from now, or a Unix time from `UNIX_TIME_FROM` on.
+    """
+    return tx.room_time_of(WallTime(span)) if span >= UNIX_TIME_FROM else tx.now + span
+
+
+def date_from_now(tx: Reading, span: float) -> WallTime:
+    """The date that an argument in seconds means: a span from now, or a Unix time from `UNIX_TIME_FROM` on."""
+    return WallTime(span if span >= UNIX_TIME_FROM else tx.wall + span)
 
 
 class Arguments(BaseModel):

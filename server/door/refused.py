@@ -7,10 +7,13 @@ from teamroom.server.facts.standing import is_killed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.settings import POLICY
 from teamroom.server.store.rows.control import RefusalRow
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading, Writing
+
+HOUR_SECONDS = 3_600.0
 
 CLOSED_REFUSALS = 8
 """The most windows of counted refusals that one refusal closes."""
@@ -31,7 +34,8 @@ def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> i
     if (window := tx.one(RefusalRow, "refusal", **key)) is not None:
         tx.run("count_refusal", **key)
         return int(window.seq)
-    if tx.number("count_refusals_since", member=caller.member, since=tx.now - 3600) >= tx.settings.refusals_per_hour:
+    nth = tx.value(float, "nth_newest_refusal", member=caller.member, offset=tx.settings.refusals_per_hour - 1)
+    if seconds_until_free(nth, HOUR_SECONDS, tx.now) > 0:
         return None
     seq = chain.append(
         tx,

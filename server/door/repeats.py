@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, Reply
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
@@ -60,7 +59,7 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
             "Use a new request id for a new call.",
         )
     reply = act.reply.model_validate_json(first.reply)
-    return reply.model_copy(update={"replayed": rfc3339(first.at)})
+    return reply.model_copy(update={"replayed": tx.shown(first.at)})
 
 
 def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Reply) -> None:

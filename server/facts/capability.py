@@ -5,7 +5,6 @@ import shlex
 
 from pydantic import BaseModel
 
-from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.proofs import is_probe_due, plant_command
 from teamroom.server.rules.routing import Reach, State
@@ -39,7 +38,7 @@ def capabilities_of(tx: Reading, member: int) -> list[CapabilityShown]:
     trust: TrustLevel | None = None
     with contextlib.suppress(Refusal):
         trust = tx.policy.trust if rows else None
-    return [_shown(row, trust, tx.now) for row in rows]
+    return [_shown(tx, row, trust) for row in rows]
 
 
 def find_missing_capabilities(tx: Reading, member: int, needs: list[str]) -> dict[str, State | None]:
@@ -115,9 +114,9 @@ def _reach(row: CapabilityRow | CapableMember) -> Reach:
     return Reach(row.proven_until, row.attested_until, row.failed_at)
 
 
-def _shown(row: CapabilityRow, trust: TrustLevel | None, now: float) -> CapabilityShown:
+def _shown(tx: Reading, row: CapabilityRow, trust: TrustLevel | None) -> CapabilityShown:
     reach = _reach(row)
-    state = reach.state(now)
+    state = reach.state(tx.now)
     how, by, until = {
         "declared": ("declared by the member", None, None),
         "proven": ("answered a probe", row.proven_by, row.proven_until),
@@ -130,6 +129,6 @@ def _shown(row: CapabilityRow, trust: TrustLevel | None, now: float) -> Capabili
         state=state,
         how=how,
         by=by,
-        until=None if until is None else rfc3339(until),
-        counts=trust is not None and reach.counts(trust, now),
+        until=None if until is None else tx.shown(until),
+        counts=trust is not None and reach.counts(trust, tx.now),
     )

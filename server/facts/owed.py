@@ -10,7 +10,6 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.task import task_now
@@ -130,7 +129,7 @@ def slots_of(tx: Reading, rule: str, subject: int) -> list[Slot]:
         Slot(
             rule=row.rule,
             member=row.member,
-            at=rfc3339(row.at),
+            at=tx.shown(row.at),
             outcome=row.outcome,
             reason=row.reason,
             missed=row.missed,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from teamroom.server import topics
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import schedule_reminder
@@ -167,7 +166,7 @@ def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]
                     task=task_name(row.id),
                     title=row.title,
                     by=row.completer_name,
-                    since=rfc3339(row.completed_at),
+                    since=tx.shown(row.completed_at),
                     why=reviewer.why,
                 )
             )
@@ -201,10 +200,9 @@ def _waiting(tx: Reading, member: int) -> list[ReviewRow]:
     """Reviews that may concern a member: its own, those of its agents, and those without an available reviewer."""
     silent = tx.now - tx.settings.gone_intervals * tx.settings.live_interval_seconds
     some = {"limit": REVIEWS_LOOKED_AT}
-    each = max(2 * REVIEWS_LOOKED_AT // max(tx.number("count_owned", owner=member), 1), 1)
     found = [
         *tx.all(ReviewRow, "reviews_asked_of", reviewer=member, **some),
-        *tx.all(ReviewRow, "reviews_for_owner", member=member, each=each, **some),
+        *_reviews_for_owner(tx, member),
         *tx.all(ReviewRow, "reviews_asked_of", reviewer=NOBODY, **some),
         *tx.all(
             ReviewRow,
@@ -216,6 +214,14 @@ def _waiting(tx: Reading, member: int) -> list[ReviewRow]:
         ),
     ]
     return list({row.id: row for row in found}.values())[:REVIEWS_LOOKED_AT]
+
+
+def _reviews_for_owner(tx: Reading, member: int) -> list[ReviewRow]:
+    """The oldest completions of a person and each of its agents. Agents own nobody."""
+    if tx.caller_row is not None and tx.caller_row.kind == "agent":
+        return []
+    each = max(2 * REVIEWS_LOOKED_AT // max(tx.number("count_owned", owner=member), 1), 1)
+    return tx.all(ReviewRow, "reviews_for_owner", member=member, each=each, limit=REVIEWS_LOOKED_AT)
 
 
 def _asked(tx: Reading, row: ReviewRow) -> Reviewer | None:

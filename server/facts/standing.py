@@ -3,7 +3,6 @@
 from typing import NoReturn, Protocol
 
 from teamroom.server import topics
-from teamroom.server.clock import rfc3339
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.standing import Level, Standing, State, StoredStanding, decide
 from teamroom.server.rules.text import inline
@@ -126,7 +125,7 @@ def pause_details(tx: Reading, row: Principal) -> dict[str, str | None]:
     found = pause_in_force(tx, row)
     if found is None:
         return {}
-    until = None if found.until is None else rfc3339(found.until)
+    until = None if found.until is None else tx.shown(found.until)
     return {"by": found.by_name, "reason": found.reason, "until": until}
 
 
@@ -158,15 +157,15 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     subject = {"member": "You are", "owner": "All agents of your owner are", "room": "The whole room is"}[
         standing.level
     ]
-    ends = f", until {rfc3339(until)}" if until is not None else ""
+    ends = f", until {tx.shown(until)}" if until is not None else ""
     raise Refusal(
         "paused",
-        f"{subject} paused by @{stored.by_name} since {rfc3339(stored.since)}{ends}: {inline(stored.reason)}.",
+        f"{subject} paused by @{stored.by_name} since {tx.shown(stored.since)}{ends}: {inline(stored.reason)}.",
         f"Stop working and wait. Call heartbeat every {retry} s, or end your turn if you cannot wait; continue once "
         "it says that your standing is active.",
         by=stored.by_name,
         reason=stored.reason,
-        since=rfc3339(stored.since),
-        until=rfc3339(until) if until is not None else None,
+        since=tx.shown(stored.since),
+        until=tx.shown(until) if until is not None else None,
         retry_after_seconds=retry,
     )

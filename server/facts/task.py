@@ -78,11 +78,11 @@ class StoredTask:
         """The number of the newest claim; it only rises."""
         return int(self.row.fence)
 
-    def lease_until(self, now: float) -> str | None:
+    def lease_until(self, tx: Reading) -> str | None:
         """When the claim expires unless it is renewed or paused; None while its clock is stopped."""
         if self.holder is None or self.state != "claimed":
             return None
-        return rfc3339(now + self.lease.left(self.pauses, now))
+        return tx.shown(tx.now + self.lease.left(self.pauses, tx.now))
 
     def overdue_seconds(self, now: float, settings: FixedSettings) -> float:
         """For how many seconds its lease has been expired; negative before that."""
@@ -137,7 +137,7 @@ def needs_of(tx: Reading, task: int) -> list[str]:
     return tx.column(str, "needs", task=task)
 
 
-def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any], now: float) -> None:
+def require_fence(tx: Reading, task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any]) -> None:
     """Refuse a caller that is not the holder with the newest fence; the work it brought is kept (TSK2)."""
     if task.holder == caller.member and task.fence == fence:
         return
@@ -162,7 +162,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
             task=task.id,
             seq=tx.head.seq,
             member=caller.member,
-            at=now,
+            at=tx.now,
             kind="late",
             text=str(late.get("summary") or late.get("note") or ""),
             detail=json.dumps({**late, "fence": fence}, ensure_ascii=False),
@@ -176,7 +176,7 @@ def require_fence(task: StoredTask, caller: Caller, fence: int | None, late: dic
         subject=task.name,
         also=keep if any(late.values()) else None,
         holder=task.row.holder_name,
-        lease_until=task.lease_until(now),
+        lease_until=task.lease_until(tx),
     )
 
 

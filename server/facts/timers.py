@@ -77,7 +77,7 @@ def schedule_digest(tx: Writing, member: int, name: str) -> None:
     clock = tx.settings.notify_digest
     if not clock or name not in tx.settings.notify:
         return
-    at, set_before = next_time(tx.now, clock, tx.settings), find_timer(tx, "digest", member, member)
+    at, set_before = next_time(tx.now, clock, tx.settings, tx.ahead), find_timer(tx, "digest", member, member)
     if set_before is None:
         schedule(tx, "digest", member, member, 0, at=at)
     elif at < set_before.at:

@@ -38,7 +38,7 @@ from teamroom.server.store.transaction import Writing
 logger = logging.getLogger("teamroom.notify")
 
 LOOK_UP_SECONDS = 30.0
-"""A sleep is cut into spans of this length, because the clock may be set meanwhile."""
+"""A sleep is cut into spans of this length, because the wall clock may be set meanwhile."""
 
 AGAIN_SECONDS = 30.0
 """How long the deliverer waits after a failure of the store."""
@@ -66,6 +66,7 @@ class Deliverer:
     ) -> None:
         self._door, self._store, self._watch = door, store, watch
         self._settings, self._metrics, self._send = settings, metrics, send
+        self._steps = watch.steps
         self._nudged = asyncio.Event()
         self._at_work: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._hanging: set[tuple[int, int]] = set()
@@ -88,10 +89,13 @@ class Deliverer:
 
     async def tick(self) -> float:
         """Start each delivery that is due and not in progress; returns when the next one is due."""
-        now = self._watch()
+        now, ahead = self._watch.moment()
         if not self._store.is_writing:  # the outcome could not be recorded, so the letter would be sent again
             return now + AGAIN_SECONDS
-        quiet = quiet_until(now, self._settings)
+        if self._steps != self._watch.steps:
+            self._steps = self._watch.steps
+            await self._note(schedule_digests)
+        quiet = quiet_until(now, self._settings, ahead)
         at_work = set(self._at_work)  # before the look-up, which may not see what ends during it
         due, later = await self._store.look_up(lambda tx: (due_deliveries(tx), next_delivery(tx)))
         for found in due:
@@ -129,8 +133,8 @@ class Deliverer:
         return self._watch() + AGAIN_SECONDS
 
     async def _sleep(self, until: float) -> None:
-        """Sleep until a time, or a nudge."""
-        while (left := until - self._watch()) > 0 and not self._nudged.is_set():
+        """Sleep until a time, a nudge, or a step of the wall clock, which the quiet hours follow."""
+        while (left := until - self._watch()) > 0 and not self._nudged.is_set() and self._steps == self._watch.steps:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), min(left, LOOK_UP_SECONDS))
 

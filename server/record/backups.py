@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.record.keys import Checks, RoomKey, find_key
 from teamroom.server.record.seal import read_seals
@@ -45,7 +45,7 @@ class Backup:
 
     path: Path
     room: float
-    at: float
+    at: WallTime
     epoch: int
     seq: int
     hash: str
@@ -67,7 +67,7 @@ class Backup:
 def make_backup(
     folder: Path,
     into: Path,
-    now: float,
+    now: WallTime,
     kept: int,
     copying: Progress,
     verifying: Progress,
@@ -110,7 +110,7 @@ def _verifier(folder: Path, is_vouched: bool) -> tuple[Verifier, RoomKey]:
     return Verifier(seals.seal, key, seals.history), key
 
 
-def verified(path: Path, at: float, progress: Progress, verifier: Verifier | None = None) -> Backup:
+def verified(path: Path, at: WallTime, progress: Progress, verifier: Verifier | None = None) -> Backup:
     """Check every page of a copy and every entry of its log; returns the backup with what was found.
 
     Raises BackupError if anything is wrong.

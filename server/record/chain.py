@@ -20,7 +20,7 @@ from teamroom.server.record.sealed import History, Seal, Witness
 from teamroom.server.record.texts import StoredTexts
 from teamroom.server.store.logged import TABLES
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.log import EntryTime, LogEntry
+from teamroom.server.store.rows.log import EntryAge, LogEntry
 from teamroom.server.store.transaction import Reading, Writing
 
 FIRST_HASH = "0" * 64
@@ -50,8 +50,8 @@ ROOM_AUTHOR = Author(ROOM_MEMBER, ROOM_MEMBER)
 
 
 def time_of(tx: Reading, seq: int) -> float:
-    """When an entry was written. Raises MissingRowError if there is no such entry."""
-    return tx.only(EntryTime, "entry_time", seq=seq).at
+    """When an entry was written, in room time. Raises MissingRowError if there is no such entry."""
+    return tx.only(EntryAge, "entry_age", seq=seq).at
 
 
 def append(
@@ -70,15 +70,16 @@ def append(
     salt = tx.entropy(SALT_BYTES).hex()
     detail_text = canonical(detail or {})
     digest = content_digest(salt, summary, detail_text)
-    header = (seq, head.epoch, tx.now, author.member, author.owner, act, subject, outcome)
+    header = (seq, head.epoch, tx.wall, author.member, author.owner, act, subject, outcome)
     tx.newest, tx.at_end = Newest(head.hash, header, salt, summary, detail or {}), end_act
     head.hash = entry_hash(head.hash, header, digest)
     head.seq = seq
+    tx.save_clock()
     tx.run(
         "append_entry",
         seq=seq,
         epoch=head.epoch,
-        at=tx.now,
+        at=tx.wall,
         actor=author.member,
         owner=author.owner,
         act=act,

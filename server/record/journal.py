@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from teamroom.server.clock import rfc3339
 from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
 from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
 from teamroom.server.store.rows.head import ReadHead
@@ -29,7 +28,7 @@ class JournalError(FolderError):
 
 @dataclass(frozen=True, slots=True)
 class StandingChange:
-    """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until` in seconds.
+    """The standing that was last set for a member, an owner's agents (`owner`) or the room; `until`: room time.
 
     `seq`: the log entry of the act, or one before it; 0 in a line of an earlier release.
     """
@@ -169,8 +168,8 @@ def find_laxer(journal: Journal, tx: Reading) -> list[str]:
     for key, stop in sorted(journal.stops.items()):
         here = stored.get(key)
         if is_laxer(here, stop, tx.now) and is_here(tx, stop) and not _is_explained(tx, stop):
-            state = "active" if here is None else _in_words(here)
-            found.append(f"{stop.subject} is {state} in it and {_in_words(stop)} in the journal")
+            state = "active" if here is None else _in_words(tx, here)
+            found.append(f"{stop.subject} is {state} in it and {_in_words(tx, stop)} in the journal")
     living = sorted(journal.tokens & set(tx.column(str, "not_revoked")))
     return found + [f"the token {token} is valid in it and ended in the journal" for token in living]
 
@@ -180,8 +179,8 @@ def _is_explained(tx: Reading, stop: StandingChange) -> bool:
     return tx.number("count_changes_of_standing", after=stop.seq, subject=stop.subject, is_killed=is_killed) > 0
 
 
-def _in_words(stop: Stopped) -> str:
-    until = "" if stop.until is None else f" until {rfc3339(stop.until)}"
+def _in_words(tx: Reading, stop: Stopped) -> str:
+    until = "" if stop.until is None else f" until {tx.shown(stop.until)}"
     return f"{stop.state}{until}"
 
 

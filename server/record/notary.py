@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from teamroom.server.clock import Clock
+from teamroom.server.clock import WallTime
 from teamroom.server.identity import Entropy
 from teamroom.server.record import journal
 from teamroom.server.record.keys import KEY_BYTES, RoomKey, find_key, make_key
@@ -20,7 +20,7 @@ logger = logging.getLogger("teamroom.record")
 class Notary:
     """The seals of one room, for the server that has its folder locked."""
 
-    def __init__(self, folder: Path, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], WallTime], entropy: Entropy) -> None:
         self.contradiction: str | None = None
         """What contradicted the room when it was opened, in words."""
         self._folder, self._clock, self._entropy = folder, clock, entropy

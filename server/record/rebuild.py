@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.record.baseline import NUMBERED
 from teamroom.server.record.rows import (
     BEGUN,
@@ -380,7 +380,7 @@ def _shown(tx: Reading, column: str, value: Any) -> str:
     if column in MEMBERS and isinstance(value, int):
         return _member(tx, value)
     if TIMES.fullmatch(column) and isinstance(value, int | float) and 0 <= value < 1e11:
-        return rfc3339(value)
+        return rfc3339(WallTime(value) if column == "due" else tx.date_of(value))
     return shorten(str(value), VALUE_SHOWN)
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from teamroom.server.clock import WallTime
 from teamroom.server.record.keys import Checks, RoomKey
 from teamroom.server.record.sealed import History, Line, Seal, is_genuine, sign
 from teamroom.server.store.folder import PRIVATE_FILE, SEAL, write_private
@@ -144,7 +145,7 @@ class Sealer:
         self._last = history.lines[-1].seal if history.lines else None
         self._lock = threading.Lock()
 
-    def write(self, head: LogEnd, now: float, *, keep: bool = False) -> None:
+    def write(self, head: LogEnd, now: WallTime, *, keep: bool = False) -> None:
         """Write the signed end of the log; `keep`: also as a line of the history. Raises OSError."""
         with self._lock:
             seal = self._sign(head, now)
@@ -154,18 +155,18 @@ class Sealer:
             finally:
                 self._replace(self._sign(head, now))
 
-    def note(self, found: str, now: float) -> None:
+    def note(self, found: str, now: WallTime) -> None:
         """Leave a line in the history about what contradicts the log, once. Raises OSError."""
         with self._lock:
             if self._last is not None and self._last.note != found:
                 self._append(self._sign(self._last, now, found))
 
-    def prepare(self, head: LogEnd, now: float, *, note: str = "", accepts: bool = False) -> None:
+    def prepare(self, head: LogEnd, now: WallTime, *, note: str = "", accepts: bool = False) -> None:
         """Write the seal of a log that is about to be committed. Raises OSError."""
         seal = self._sign(head, now, note, accepts)
         write_private(self._folder / NEXT, _line(seal) + "\n")
 
-    def settle(self, head: LogEnd, now: float) -> None:
+    def settle(self, head: LogEnd, now: WallTime) -> None:
         """Put the prepared seal in force, if it names this end of the log; it is dropped if not. Raises OSError."""
         with self._lock:
             text = _read(self._folder / NEXT)
@@ -177,7 +178,7 @@ class Sealer:
             self._replace(self._sign(head, now))
             (self._folder / NEXT).unlink(missing_ok=True)
 
-    def _sign(self, head: LogEnd, now: float, note: str = "", accepts: bool = False) -> Seal:
+    def _sign(self, head: LogEnd, now: WallTime, note: str = "", accepts: bool = False) -> Seal:
         return sign(
             self._key, Seal(head.epoch, head.seq, head.hash, now, self._count, self._digest, note, accepts=accepts)
         )

@@ -9,7 +9,7 @@ import hmac
 import json
 from dataclasses import dataclass, replace
 
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.record.keys import Checks, RoomKey
 
 NO_LINE = "0" * 64
@@ -36,7 +36,7 @@ class Seal:
     epoch: int
     seq: int
     hash: str
-    at: float
+    at: WallTime
     line: int = 0
     previous: str = NO_LINE
     note: str = ""

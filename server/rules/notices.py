@@ -39,44 +39,52 @@ def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
     return "needs you" if reason in WORK or (reason == "mention" and asks) else None
 
 
-def held_until(nth_newest_at: float | None, now: float, settings: FixedSettings) -> float | None:
+def held_until(nth_newest_at: float | None, now: float, settings: FixedSettings, ahead: float = 0.0) -> float | None:
     """Until when the hourly cap and the quiet hours delay a letter to a person; None: it goes now.
 
     `nth_newest_at` is when the oldest of the newest `notify_per_hour` letters was written, None if there are fewer.
+    `ahead`: by how many seconds the wall clock, which the quiet hours follow, is ahead of these times.
     """
     at = now + seconds_until_free(nth_newest_at, HOUR_SECONDS, now)
-    at = quiet_until(at, settings) or at
+    at = quiet_until(at, settings, ahead) or at
     return at if at > now else None
 
 
-def retry_at(tries: int, now: float, settings: FixedSettings) -> float | None:
-    """When a letter is retried after this many tries, never in the quiet hours; None: it has failed."""
+def retry_at(tries: int, now: float, settings: FixedSettings, ahead: float = 0.0) -> float | None:
+    """When a letter is retried after this many tries, never in the quiet hours; None: it has failed.
+
+    `ahead`: by how many seconds the wall clock, which the quiet hours follow, is ahead of these times.
+    """
     if tries >= settings.notify_tries:
         return None
     at = now + min(RETRY_SECONDS * 2.0 ** (tries - 1), RETRY_LONGEST_SECONDS)
-    return quiet_until(at, settings) or at
+    return quiet_until(at, settings, ahead) or at
 
 
-def quiet_until(now: float, settings: FixedSettings) -> float | None:
-    """When the quiet hours around a time end; None outside them."""
+def quiet_until(now: float, settings: FixedSettings, ahead: float = 0.0) -> float | None:
+    """When the quiet hours around a time end; None outside them.
+
+    `ahead`: by how many seconds the wall clock is ahead of both times.
+    """
     begin, dash, end = settings.notify_quiet.partition("-")
     if not dash or begin == end:
         return None
-    clock = datetime.fromtimestamp(now, _zone(settings)).strftime("%H:%M")
+    clock = datetime.fromtimestamp(now + ahead, _zone(settings)).strftime("%H:%M")
     is_quiet = begin <= clock < end if begin < end else clock >= begin or clock < end
-    return next_time(now, end, settings) if is_quiet else None
+    return next_time(now, end, settings, ahead) if is_quiet else None
 
 
-def next_time(now: float, clock: str, settings: FixedSettings) -> float:
+def next_time(now: float, clock: str, settings: FixedSettings, ahead: float = 0.0) -> float:
     """When the clock in the settings' zone next shows `HH:MM`; always later than now.
 
-    On a day on which a clock change skips or repeats that time, it comes twice.
+    `ahead`: by how many seconds the wall clock is ahead of both times. On a day on which a clock change skips or
+    repeats that time, it comes twice.
     """
     zone, at = _zone(settings), time.fromisoformat(clock)
-    today = datetime.fromtimestamp(now, zone).date()
+    today = datetime.fromtimestamp(now + ahead, zone).date()
     days = (today, today + timedelta(days=1))
     moments = (datetime.combine(day, at.replace(fold=fold), zone).timestamp() for day in days for fold in (0, 1))
-    return min(moment for moment in moments if moment > now)
+    return min(moment - ahead for moment in moments if moment - ahead > now)
 
 
 def _zone(settings: FixedSettings) -> tzinfo:

@@ -52,7 +52,7 @@ def distribute(wanted: Sequence[int], room: int) -> list[int]:
 class Look:
     """A member's newest look: it ended `at`, when the log ended at `upto`.
 
-    It showed everything since the time `since`, which is every entry after `after`.
+    It showed everything since the time `since`, which is every entry after `after`. Both times are room time.
     """
 
     at: float

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from teamroom.server.clock import Clock, Gap, RoomClock, wall_clock
+from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
@@ -55,7 +55,7 @@ class MissingRowError(Exception):
 class Context:
     """What an engine hands to every transaction: its statements, the room's settings, randomness, and the time.
 
-    `clock`: a `RoomClock` if a server has the room open. It knows which spans the room missed.
+    `clock`: a `RoomClock` if a server has the room open. It knows the wall clock, and which spans the room missed.
     """
 
     statements: Mapping[str, str]
@@ -70,7 +70,10 @@ class Context:
 
 @dataclass(slots=True)
 class Head:
-    """The one row that is the room's lock: the end of the log, and the counters of ids."""
+    """The one row that is the room's lock: the end of the log, the counters of ids, and the room's clock.
+
+    `room_at`: room time when it was last saved; `ahead`: by how many seconds the wall clock was ahead of it then.
+    """
 
     epoch: int
     seq: int
@@ -79,10 +82,22 @@ class Head:
     messages: int
     tasks: int
     offers: int
+    room_at: float
+    ahead: float
 
     def copy(self) -> "Head":
         """A copy of the numbers, to change or to restore."""
-        return Head(self.epoch, self.seq, self.hash, self.members, self.messages, self.tasks, self.offers)
+        return Head(
+            self.epoch,
+            self.seq,
+            self.hash,
+            self.members,
+            self.messages,
+            self.tasks,
+            self.offers,
+            self.room_at,
+            self.ahead,
+        )
 
     def restore(self, before: "Head") -> None:
         """Restore the numbers of an earlier copy."""
@@ -98,8 +113,12 @@ class Reading:
         self._statements = context.statements
         self._context = context
         self.settings: FixedSettings = context.settings
-        self.now = context.clock()
-        """The time of this transaction: one act is one moment. Seconds since 1970-01-01 UTC."""
+        clock = context.clock
+        self.now, self.ahead = clock.moment() if isinstance(clock, RoomClock) else (clock(), 0.0)
+        """The room time of this transaction, in seconds: one act is one moment. All spans run on it.
+
+        `ahead`: by how many seconds the wall clock is ahead of it.
+        """
         self.caller_row: Principal | None = None
         """The caller's row as this transaction read it, set by the door; None if the room itself acts."""
         self._policy: Policy | None = None
@@ -110,6 +129,23 @@ class Reading:
         if self.caller_row is None:
             raise MissingRowError("the room itself acts, so there is no caller")
         return self.caller_row
+
+    @property
+    def wall(self) -> WallTime:
+        """The time of this transaction by the wall clock, which all dates follow."""
+        return self.date_of(self.now)
+
+    def date_of(self, at: float) -> WallTime:
+        """What the wall clock shows at a room time, as it goes now."""
+        return WallTime(at + self.ahead)
+
+    def room_time_of(self, at: WallTime) -> float:
+        """The room time at which the wall clock shows a date, as it goes now."""
+        return at - self.ahead
+
+    def shown(self, at: float) -> str:
+        """A room time as replies show it: by the wall clock, in RFC 3339."""
+        return rfc3339(self.date_of(at))
 
     @property
     def watched_from(self) -> float:
@@ -241,6 +277,10 @@ class Effects:
     """Changed standings and revoked tokens, which are written to the control journal before the reply."""
 
 
+FOLLOW_WALL_CLOCK = ("note_step", "move_digests", "look_at_notices_again", "look_at_letters_again")
+"""The statements with which the store follows a step of the wall clock."""
+
+
 class Writing(Reading):
     """A write transaction. It has locked the head row, so it is the only one in the room."""
 
@@ -259,6 +299,8 @@ class Writing(Reading):
         """What the log needs to amend the newest entry of this act; None while the act has none."""
         self.at_end: Callable[[Writing], None] | None = None
         """What the log does at the end of this act; None while the act has no entry."""
+        if self.ahead != head.ahead:
+            self._follow_wall_clock()
 
     def end(self) -> None:
         """The act is over: the log records which rows it changed. The engine calls this before it commits.
@@ -271,6 +313,20 @@ class Writing(Reading):
         for (table, key), row in self.before.items():
             if self.logged_row(TABLES[table], key) != row:
                 raise RuntimeError(f"an act changed {table} {key} without an entry in the log")
+
+    def save_clock(self) -> None:
+        """Keep the room's clock in the head row, so that it goes on from here should the room stop."""
+        self.head.room_at = self.now
+
+    def _follow_wall_clock(self) -> None:
+        """The first act after a step of the wall clock notes it, and moves what is due at a date."""
+        moved = self.ahead - self.head.ahead
+        about = {"seq": self.head.seq + 1, "ahead": self.ahead, "moved": moved, "now": self.now}
+        for name in FOLLOW_WALL_CLOCK:
+            self.run(name, **about)
+        self.head.ahead = self.ahead
+        self.save_clock()
+        self.effects.due, self.effects.letters = self.now, True
 
     def changed(self, *topics: str) -> None:
         """State the topics that changed; their followers get a push after the commit."""

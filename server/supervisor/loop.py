@@ -16,7 +16,7 @@ from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.transaction import Reading, Writing
 from teamroom.server.supervisor.duties import carry_out, postpone_failed
 from teamroom.server.supervisor.lead import lead
 
@@ -45,9 +45,9 @@ class Supervisor:
         self._settings, self._metrics = settings, metrics
         self._holder = holder
         self._next = math.inf
-        self._ticked = -math.inf
+        self._steps = watch.steps
         self._looks_late = True
-        """Whether presence timers may be too late, because the clock was set back. At the start, they may be."""
+        """Whether presence timers may be too late, because an earlier release's clock was set back."""
         self._nudged = asyncio.Event()
 
     def nudge(self, at: float) -> None:
@@ -75,8 +75,9 @@ class Supervisor:
 
     async def tick(self) -> float:
         """Do everything that is due now; returns when the next thing is due."""
-        self._looks_late |= self._is_set_back()
-        self._ticked = self._watch()
+        if self._is_stepped():
+            self._steps = self._watch.steps
+            await self.door.act_as_room(Writing.save_clock)
         if self._looks_late:
             await self._look_again()
             self._looks_late = False
@@ -90,9 +91,10 @@ class Supervisor:
             await asyncio.gather(*(self.do(due, fence) for due in rows))
         return self._watch()
 
-    def _is_set_back(self) -> bool:
-        """Whether the clock was set back since the last tick."""
-        return self._watch() < self._ticked - self._settings.clock_step_seconds
+    def _is_stepped(self) -> bool:
+        """Whether the wall clock was stepped since the last tick: the store must follow it (see `Writing`)."""
+        self._watch()
+        return self._watch.steps != self._steps
 
     async def _look_again(self) -> None:
         """Check at once the members whose timers are later than any assessment sets them."""
@@ -117,10 +119,10 @@ class Supervisor:
             await self.door.act_as_room(lambda tx: postpone_failed(tx, due, fence, later))
 
     async def _sleep(self) -> None:
-        """Sleep until something is due, a nudge comes, or the clock is set back."""
+        """Sleep until something is due, a nudge comes, or the wall clock is stepped."""
         loop = asyncio.get_running_loop()
         self._nudged.clear()  # what was nudged during the tick is in `_next`
-        while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_set_back():
+        while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_stepped():
             span, before = min(left, LOOK_UP_SECONDS), loop.time()
             try:
                 await asyncio.wait_for(self._nudged.wait(), span)

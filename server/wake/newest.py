@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from teamroom.server.clock import Clock
+from teamroom.server.clock import Clock, RoomClock
 from teamroom.server.refusals import Refusal
 
 LISTENER = "teamroom/listener"
@@ -51,6 +51,7 @@ class Ages:
 
     def __init__(self, clock: Clock, steady: Clock) -> None:
         self._clock, self._steady = clock, steady
+        self._wall = clock.wall if isinstance(clock, RoomClock) else clock
         self._newest: dict[int, Newest] = {}
         self.began: dict[int, dict[str, float]] = defaultdict(dict)
         """When each known listener of a member began, by name; at most `LISTENERS_KNOWN` of a member."""
@@ -75,7 +76,7 @@ class Ages:
             newest.until = self._steady() + (PRESENT_SECONDS if is_answered else 0)
 
     def began_at(self, member: int, name: str | None) -> float:
-        """When a listener began, as a Unix time; now for one without a name."""
+        """When a listener began, in room time; now for one without a name."""
         ago = 0.0 if name is None else self._steady() - self._began_at(member, name)
         return self._clock() - ago
 
@@ -87,7 +88,7 @@ class Ages:
         known = self.began[member]
         if name not in known:
             named_at = int(name.partition("-")[0]) / MILLISECONDS
-            known[name] = self._steady() - max(0.0, self._clock() - named_at)
+            known[name] = self._steady() - max(0.0, self._wall() - named_at)
             if len(known) > LISTENERS_KNOWN:
                 del known[next(iter(known))]
         return known[name]

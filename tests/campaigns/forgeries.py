@@ -438,28 +438,35 @@ async def look(template: Place, work: Path, name: str, *, is_open: bool, twin: b
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(template.folder, work)
     place, kind = Place(work, template.earlier, template.other), KINDS[name]
-    engine = TRUSTING if twin else SQLITE
     seen = Seen([])
     with trusting() if twin else contextlib.nullcontext():
-        if is_open:
-            async with opened(work, engine) as room:
-                await act(room, "before")
-                room.seal()
-                kind.make(place)
-                note(seen, "verify", verify(work))
-                note(seen, "the next act", await act(room, "after"))
-                room.seal()
-                note(seen, "verify after acts", verify(work))
-        else:
-            kind.make(place)
-            note(seen, "verify", verify(work))
-        note(seen, "opening", await reopen(work, engine))
-        note(seen, "verify in the end", verify(work))
+        try:
+            await _follow(seen, kind, place, TRUSTING if twin else SQLITE, is_open=is_open)
+        except RuntimeError as error:  # an act that breaks a rule of the schema
+            seen.fault = f"the room failed: {error}"
     if not seen.by:
-        seen.fault = "nothing notices it"
+        seen.fault = seen.fault or "nothing notices it"
     elif kind.lasts and not {"opening", "verify in the end"} & set(seen.by):
-        seen.fault = f"{seen.by[0]} notices it, and the room then made it good"
+        seen.fault = seen.fault or f"{seen.by[0]} notices it, and the room then made it good"
     return seen
+
+
+async def _follow(seen: Seen, kind: Kind, place: Place, engine: Engine, *, is_open: bool) -> None:
+    """Make the damage, and ask everybody who could notice it, in order."""
+    if is_open:
+        async with opened(place.folder, engine) as room:
+            await act(room, "before")
+            room.seal()
+            kind.make(place)
+            note(seen, "verify", verify(place.folder))
+            note(seen, "the next act", await act(room, "after"))
+            room.seal()
+            note(seen, "verify after acts", verify(place.folder))
+    else:
+        kind.make(place)
+        note(seen, "verify", verify(place.folder))
+    note(seen, "opening", await reopen(place.folder, engine))
+    note(seen, "verify in the end", verify(place.folder))
 
 
 def note(seen: Seen, who: str, is_bad: bool) -> None:

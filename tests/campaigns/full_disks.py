@@ -140,7 +140,8 @@ def every_act() -> dict[str, Any]:
     """Each act of the contract, by name."""
     for module in pkgutil.iter_modules(acts.__path__):
         importlib.import_module(f"{acts.__name__}.{module.name}")
-    return {thing.name: thing for thing in gc.get_objects() if type(thing) is Act}
+    found = (thing for thing in gc.get_objects() if type(thing) is Act)
+    return {act.name: act for act in found if act.run.__module__.startswith("teamroom.")}
 
 
 # ------------------------------------------------------------------ one room on one disk

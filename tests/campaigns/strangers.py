@@ -117,7 +117,7 @@ async def campaign(
 ) -> Outcome:
     """`number` strangers of each kind; `only` of these kinds."""
     outcome, dice = Outcome(), random.Random(seed)
-    with serving(folder, "tests.campaigns.hospitable" if twin else None, files=files, body_seconds=3) as server:
+    with serving(folder, "tests.campaigns.hospitable" if twin else None, files=files, body_seconds=30) as server:
         await server.start()
         owner = Caller("olga", server.port, server.owner_token)
         stays, enters = await enroll(owner, ["stays", "enters"])
@@ -202,13 +202,14 @@ async def _under(strangers: "Strangers", stays: Caller, enters: Caller, outcome:
         asyncio.create_task(_repeat(beat, seen.beats, over, 0)),
         asyncio.create_task(_repeat(enter, seen.entered, over, ANSWERED_SECONDS)),
         asyncio.create_task(_repeat(probe, seen.probes, over, ANSWERED_SECONDS)),
-        asyncio.create_task(_watch(strangers.server, seen, over)),
     ]
+    watching = asyncio.create_task(_watch(strangers.server, seen))
     try:
         seen.connections = await strangers.come()
     finally:
         over.set()
-        found = await asyncio.gather(*others, return_exceptions=True)
+        found = await asyncio.gather(*others, return_exceptions=True)  # the last calls stand behind all strangers
+        watching.cancel()
         await strangers.leave()
     outcome.faults += [f"{name}: {fault!r}" for fault in found if isinstance(fault, BaseException)]
     return seen
@@ -233,16 +234,13 @@ async def _repeat(
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _watch(server: Server, seen: Seen, over: asyncio.Event) -> None:
+async def _watch(server: Server, seen: Seen) -> None:
     """The most memory and descriptors that the server used."""
     assert server.process is not None
     process = psutil.Process(server.process.pid)
     while True:
-        is_last = over.is_set()
         seen.memory_bytes = max(seen.memory_bytes, process.memory_info().rss)
         seen.files = max(seen.files, process.num_fds())
-        if is_last:
-            return
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -173,6 +173,7 @@ async def test_the_newest_backup_is_shown_with_its_age_and_a_changed_one_is_a_pr
         found.write_text(json.dumps({**values, "at": time.time() - 30 * 86_400}))
         [line] = lines(await shell.here("doctor", "--json"), "backups")
         assert (line["level"], "30 d ago" in line["found"]) == ("warning", True)
+        assert "not signed with this room's key" in line["found"]
         with contextlib.closing(sqlite3.connect(found.with_suffix(".db"))) as copy:
             copy.execute("create table somebody_was_here (x)")
         [line] = lines(await shell.here("doctor", "--json"), "backups")

@@ -461,9 +461,17 @@ ATTACKS: dict[int, Attack] = {
     ),
     45: Attack(
         FAULT,
-        "a clock that jumps and expires every lease",
-        "an overdue task keeps its holder and fence until another member claims it",
-        {"test_attacks": ("a_clock_that_jumps_takes_no_task_from_its_holder",)},
+        "a clock that jumps: leases expire, an expired token lives again, a short pause lasts for months",
+        "spans run on the room's clock, which measures the time that passes; an overdue task keeps its holder and "
+        "fence until another member claims it",
+        {
+            "test_attacks": ("a_clock_that_jumps_takes_no_task_from_its_holder",),
+            "test_room_clock": ("what_was_given_while_the_clock_was_ahead_ends_when_it_was_meant_to",),
+            "test_models": (
+                "each_kind_of_span_lasts_as_long_as_it_was_given_for_whenever_the_clock_is_set",
+                "a_room_that_goes_by_the_clock_on_the_wall_is_found_by_each_kind_of_span",
+            ),
+        },
     ),
     46: Attack(
         AGENT,
@@ -631,6 +639,52 @@ ATTACKS: dict[int, Attack] = {
         },
     ),
     63: Attack(
+        AGENT,
+        "thousands of acts in the queue in front of the switch, or a full queue",
+        "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
+        {
+            "test_engine_contract": (
+                "an_act_that_overtakes_is_next_however_many_acts_wait",
+                "members_are_served_in_turn_however_much_one_of_them_sent",
+            ),
+            "test_line": ("a_batch_holds_few_acts_of_one_member_and_ends_after_those_that_overtake",),
+            "test_rates": (
+                "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
+                "the_switch_has_no_rate_until_it_waits_like_other_acts",
+            ),
+        },
+    ),
+    64: Attack(
+        AGENT,
+        "so much traffic on the network that the owner cannot get in",
+        "the shell reaches the room over a socket in the data folder, which a separate thread serves",
+        {"test_own_socket": ("a_pause_over_the_socket_is_answered_while_the_networks_loop_stands_still",)},
+    ),
+    65: Attack(
+        AGENT,
+        "megabytes of texts, or endless wrong calls",
+        "each member writes so many bytes a day; after so many refused calls, further ones are refused at once",
+        {
+            "test_rates": (
+                "what_a_member_writes_in_a_day_is_bounded",
+                "an_agent_whose_calls_are_refused_too_often_is_refused_at_once",
+            )
+        },
+    ),
+    66: Attack(
+        STOPPED,
+        "calls that have an effect although they are refused or only half allowed",
+        "every effect of a call passes the same check in the same transaction, no matter who is named as its author",
+        {
+            "test_stopped": (
+                "no_call_of_a_paused_member_has_an_effect",
+                "a_member_that_was_gone_is_not_back_before_its_pause_ends",
+                "what_a_read_writes_is_not_written_for_a_member_that_was_paused_meanwhile",
+                "a_listener_of_a_paused_member_replaces_none",
+            )
+        },
+    ),
+    67: Attack(
         LOCAL,
         "a role, a token, a stop, a task or a verdict changed by hand in the database",
         "`verify` rebuilds them from the log and names the row, even if a later act changed it again",
@@ -642,7 +696,7 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
-    64: Attack(
+    68: Attack(
         OPERATOR,
         "a password in a field that a redaction forgets",
         "one list names every column with members' words; a column that is in no list fails a test",

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.models import spans
 from tests.models.run import MODELS, run
-from tests.models.world import clean_up
+from tests.models.world import CLOCK_STEPS, clean_up
 from tests.support.promises import promise
 
 pytestmark = [
     promise("LOG1", "CTL1", "CTL5", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
-    promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3"),
+    promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
 ]
 
 EXAMPLES, STEPS = 40, 30
@@ -34,3 +35,17 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
     violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
+
+
+@pytest.mark.parametrize("name", spans.KINDS)
+def test_each_kind_of_span_lasts_as_long_as_it_was_given_for_whenever_the_clock_is_set(name: str) -> None:
+    for stops in (False, True) if spans.KINDS[name].restarts else (False,):
+        for when in spans.WHEN:
+            for step in CLOCK_STEPS:
+                spans.walk(name, step, when, stops)
+
+
+@pytest.mark.parametrize("name", spans.KINDS)
+def test_a_room_that_goes_by_the_clock_on_the_wall_is_found_by_each_kind_of_span(name: str) -> None:
+    with spans.TWIN(), pytest.raises(AssertionError):
+        spans.walk(name, 90 * spans.DAY, "during", stops=False)

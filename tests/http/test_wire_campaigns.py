@@ -73,7 +73,7 @@ async def test_strangers_of_every_kind_take_nothing_from_members_and_leave_nothi
 
 @promise("SAF11")
 async def test_a_room_that_takes_in_whatever_strangers_send_would_run_out(tmp_path: Path) -> None:
-    kinds = ("silent", "short headers")
+    kinds = ("silent", "one header")
     outcome = await strangers.campaign(tmp_path / "room", SHORT, seed=SEED, twin=True, files=FEW_FILES, only=kinds)
     assert any("silent: " in fault and "descriptors" in fault for fault in outcome.faults)
-    assert any("short headers: memory rose" in fault for fault in outcome.faults)
+    assert any("one header: memory rose" in fault for fault in outcome.faults)

@@ -24,13 +24,13 @@ class Missed:
         self._pauses = [(at, begin, min(end, now) if at == level else end) for at, begin, end in self._pauses]
 
     def gap(self, since: float) -> None:
-        """The room saw nothing until now; what seems to lie ahead, as the clock was set back, is forgotten."""
+        """The room saw nothing until now."""
         gaps = [*self._gaps, (since, self._world.now)][-GAPS_KNOWN:]
-        self._gaps = [(begin, end) for begin, end in gaps if begin < end <= self._world.now]
+        self._gaps = [(begin, end) for begin, end in gaps if begin < end]
 
     def crash(self) -> None:
-        """The room begins anew. It was last seen with its newest entry or call, and knows no older gap."""
-        ((acted,),) = self._world.look("select max(at) from log")
+        """The room begins anew. It was last seen when it saved its clock, or with a call, and knows no older gap."""
+        ((acted,),) = self._world.look("select room_at from head")
         ((called,),) = self._world.look("select max(last_call_at) from presence")
         self._world.crash()
         self._gaps = []

@@ -23,7 +23,7 @@ from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from tests.models.declared import Missed
-from tests.models.world import Decided, Model, Plan, code
+from tests.models.world import CLOCK_STEPS, Decided, Model, Plan, code
 
 LIVE, SLOW = 300.0, 1200.0
 CONNECTED, SUSPECT, CHALLENGE, GONE, MISSES = 1.5, 2, 1.5, 3, 2
@@ -94,7 +94,6 @@ class Presence(Model):
         self.paused: dict[str, float] = {}
         self.missed = Missed(self.world)
         self.watched_from = self.world.now
-        self.is_set_back = False
         self.found = dict.fromkeys(self.agents, NOTHING)
         self.said: list[tuple[str, str]] = []
         self.zombies = 0
@@ -193,12 +192,8 @@ class Presence(Model):
 
     @rule(name=names, note=st.sampled_from([None, "the same", "new"]), ahead=st.none() | st.just(WORK))
     def beat(self, name: str, note: str | None, ahead: float | None) -> None:
-        """A bare beat proves a connection, and so does the same note again; a new one is progress.
-
-        Of a note there is only a time: once the clock was set back, it may seem older than a wake that came before it.
-        """
+        """A bare beat proves a connection, and so does the same note again; a new one is progress."""
         self.number += 1
-        note = None if self.is_set_back else note
         note = f"note {self.number}" if note == "new" else note
         given = {key: value for key, value in (("note", note), ("busy_until", ahead)) if value is not None}
         assert code(self.call(name, HEARTBEAT, **given)) == "ok"
@@ -373,16 +368,12 @@ class Presence(Model):
             self.somebody_sets_the_clock(seconds)
         self.somebody_only_beats(name, 8, False, by)
 
-    @rule(seconds=st.sampled_from([-7200.25, -60.25, -3.25, 3.25, 60.25, 7200.25]))
+    @rule(seconds=st.sampled_from(CLOCK_STEPS))
     def somebody_sets_the_clock(self, seconds: float) -> None:
-        before = self.world.now
+        """No time passes; the room judges nobody for a while."""
         self.world.step_clock(seconds)
         if abs(seconds) > 5:
             self.watched_from = self.world.now
-            self.missed.gap(before)
-        self.is_set_back |= seconds < 0
-        for agent in self.agents.values():  # what lies ahead now is a time that nothing was noted at
-            agent.free, agent.connected = min(agent.free, self.world.now), min(agent.connected, self.world.now)
 
     @rule(seconds=spans)
     def the_server_sleeps(self, seconds: float) -> None:
@@ -400,7 +391,7 @@ class Presence(Model):
         expected = {name: self.judged(name) for name in self.agents}
         self.world.tick(by)
         ((leads,),) = self.world.look("select holder from supervisor")
-        self.follow(expected, leads == by and not self.is_set_back)
+        self.follow(expected, leads == by)
 
     @rule(by=holders, seconds=spans, other=st.none() | holders)
     def stall(self, by: str, seconds: float, other: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.models import cursors, hand_offs, leases, presence, quiet, reminders, standing, tasks
+from tests.models import cursors, hand_offs, leases, presence, quiet, reminders, spans, standing, tasks
 from tests.models.world import Model
 
 MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
@@ -21,6 +21,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "leases": (leases.Leases, leases.TWIN),
     "presence": (presence.Presence, presence.TWIN),
     "reminders": (reminders.Reminders, reminders.TWIN),
+    "spans": (spans.Spans, spans.TWIN),
 }
 """Each model with its twin: a fault that it must find."""
 

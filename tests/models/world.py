@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import ENROLL, open_room
-from teamroom.server.clock import RoomClock
+from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
@@ -43,6 +43,9 @@ from tests.support.rates import without_limits
 BEGINNING = 1_795_000_000.0
 MEMORY = Path("/dev/shm")
 """Where there is a disk in memory, rooms of models lie there: what a disk does is tested elsewhere."""
+
+CLOCK_STEPS = (-1.0, 3_600.0, -3_600.0, 86_400.0, -86_400.0, 90 * 86_400.0, -90 * 86_400.0)
+"""By how much somebody sets the clock on the wall."""
 
 FILES = ("room.db", "room.db-wal")
 
@@ -65,7 +68,7 @@ class World:
     _statements = sqlite_statements()
 
     def __init__(self, plan: Plan) -> None:
-        self.now = BEGINNING
+        self.now = BEGINNING  # the time that passes
         self._stepped = 0.0
         self._plan = plan
         self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
@@ -87,6 +90,10 @@ class World:
         """A member acts; returns the reply, or the refusal."""
         return self._answer(self.door.act(caller or self.callers[name], act, act.arguments(**arguments)))
 
+    def act_once(self, name: str, act: AnyAct, request_id: str | None, /, **arguments: Any) -> Any:
+        """A member acts under a request id; returns the reply, or the refusal."""
+        return self._answer(self.door.act(self.callers[name], act, act.arguments(**arguments), request_id))
+
     def read(self, name: str, read: AnyRead, /, **arguments: Any) -> Any:
         """A member reads; returns the reply, or the refusal."""
         return self._answer(self.door.read(self.callers[name], read, read.arguments(**arguments)))
@@ -95,12 +102,16 @@ class World:
         """What lies in the database."""
         return [tuple(row) for row in self._store.committer.connection.execute(sql)]
 
+    @property
+    def wall(self) -> float:
+        """What the clock on the wall says."""
+        return self.now + self._stepped
+
     def step_clock(self, seconds: float) -> None:
-        """Somebody sets the clock on the wall, while no time passes."""
+        """Somebody sets the clock on the wall, while no time passes; the room's supervisor sees to it."""
         self.watch()  # which a room that runs does all the time
-        self.now += seconds
         self._stepped += seconds
-        self.watch()
+        run_at_once(self.door.act_as_room(Writing.save_clock))
 
     def sleep(self, seconds: float) -> None:
         """The server stands still for a while, with all clocks going on, and then finds that it did."""
@@ -130,6 +141,12 @@ class World:
         life, store = self._life, self._store
         self._live_on(life)
         run_at_once(store.close())
+
+    def restart(self, step: float) -> None:
+        """The room is stopped as it should be, and opened again; meanwhile somebody sets the clock on the wall."""
+        run_at_once(self.door.act_as_room(Writing.save_clock))
+        self._stepped += step
+        self.crash()
 
     def end(self) -> None:
         """Close the room and take its files away. The log must say all that the database holds (LOG3)."""
@@ -162,11 +179,12 @@ class World:
                 shutil.copyfile(folder / name, self._life / name)
         self._store = self._open(self._life)
         run_at_once(self._store.open())
+        self.watch.resume(run_at_once(self._store.look_up(lambda tx: tx.only(Moment, "clock_state"))))
         self.watch.was_away_since(run_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
-        self.watch = RoomClock(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
         context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
         return StoreWithoutThreads(folder, context, _nothing)
 

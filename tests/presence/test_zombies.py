@@ -149,7 +149,7 @@ async def test_declared_work_prevents_suspicion_only_while_its_notes_change(room
 
 
 @promise("PRS6")
-@pytest.mark.parametrize("how", ["a pause", "a step of the clock", "a sleep"])
+@pytest.mark.parametrize("how", ["a pause", "a sleep of the machine", "a sleep of the room"])
 async def test_declared_work_is_extended_by_a_pause_or_a_sleep_of_the_room(room: RunningRoom, how: str) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
     owner = await room.owner()
@@ -161,8 +161,8 @@ async def test_declared_work_is_extended_by_a_pause_or_a_sleep_of_the_room(room:
         await owner("pause", target="busy", reason="a look")
         await beats(room, busy, 60, every=5)
         await owner("resume", target="busy", reason="it is right")
-    elif how == "a step of the clock":
-        room.time.step(HOUR)
+    elif how == "a sleep of the machine":
+        room.time.sleep(HOUR)
     else:
         room.time.forward(HOUR)
         room.room.clock.slept(HOUR)

@@ -28,7 +28,7 @@ class SimulatedWorld(World):
         super().__init__(plan)
 
     def _open(self, folder: Path) -> StoreWithoutThreads:
-        self.watch = RoomClock(lambda: self.now, lambda: self.now - self._stepped, self.settings.clock_step_seconds)
+        self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
         context = Context(
             self._statements, self.settings, self._dice.randbytes, self.watch, lambda member: member in self.listening
         )
@@ -52,7 +52,7 @@ class SimulatedRoom:
 
     @property
     def now(self) -> float:
-        """The time on the wall."""
+        """The time that has passed."""
         return self.world.now
 
     def at(self, time: float, do: Callable[[], None]) -> None:
@@ -87,9 +87,8 @@ class SimulatedRoom:
         self._due = 0.0
 
     def step_clock(self, seconds: float) -> None:
-        """Somebody sets the server's clock; the agents' clocks follow."""
+        """Somebody sets the server's clock, which the agents do not notice."""
         self.world.step_clock(seconds)
-        self._events = [(time + seconds, order, do) for time, order, do in self._events]
         self._due = 0.0
 
     def restart(self, seconds: float) -> None:

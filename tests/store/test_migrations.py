@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from teamroom.clients.local.verify import verified
+from teamroom.server.clock import wall_clock
 from teamroom.server.record.backups import BACKUPS, BackupError, backups
 from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, FolderError, make_private
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
@@ -23,7 +24,7 @@ from teamroom.server.store.sqlite.copy import checked
 from teamroom.server.store.statements import known_migrations
 from tests.support.promises import house
 from tests.support.raw import logged
-from tests.support.rooms import running_room
+from tests.support.rooms import Time, running_room
 
 pytestmark = house
 
@@ -84,9 +85,8 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 async def test_a_room_of_the_first_release_opens_with_its_messages_tasks_tokens_and_chain(old: Path) -> None:
     before = content(old / DATABASE)
-    async with running_room(old) as room:
+    async with running_room(old, time=Time(before["log"][-1][2] - wall_clock())) as room:
         assert content(old / DATABASE) == before
-        room.time.offset = before["log"][-1][1] - room.time()
         owner = await room.owner()
         builder, tester = [await room.connect(name, tokens()[name]) for name in ("builder", "tester")]
         texts = [message["text"] for message in (await owner("read_messages"))["messages"]]

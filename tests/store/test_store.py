@@ -90,7 +90,7 @@ ASKED_BY_A_TICK = (
     *("due_now", "next_due", "looks_too_late", "look_again", "timer", "supervisor"),
     *("cancel_timer", "postpone", "postpone_failed", "count_slot", "look_sooner", "check_leases_by"),
     *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
-    *("task", "message", "offer", "has_answered", "entry_time", "pauses", "provable", "earliest_proof"),
+    *("task", "message", "offer", "has_answered", "entry_age", "pauses", "provable", "earliest_proof"),
     *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),
     *("nth_newest_reminder", "nth_newest_wake"),
 )

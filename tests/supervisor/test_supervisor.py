@@ -65,7 +65,7 @@ async def test_a_lease_that_expired_while_the_room_slept_leaves_its_holder_time_
     holder, other = await room.enroll("holder", "other", mode="live")
     task = (await holder("create_task", title="paint"))["task"]
     fence = (await holder("claim_task", task=task))["fence"]
-    room.time.step(3 * HOUR)
+    room.time.sleep(3 * HOUR)
     for _ in range(2):
         refusal = await other.refused("claim_task", task=task)
         assert refusal["code"] == "taken"

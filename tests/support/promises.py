@@ -140,6 +140,5 @@ PLANNED: dict[str, str] = {
     "no tool knows is ignored and reported by name",
     "SAF8": ALL,
     "SAF10": "the measured p99 of other members",
-    "SAF12": ALL,
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

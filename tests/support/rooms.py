@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.app import ChooseEngine, Room, serve, sqlite_engine
-from teamroom.server.clock import steady_clock, wall_clock
+from teamroom.server.clock import awake_clock, steady_clock, wall_clock
 from teamroom.server.http.serving import listen
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
@@ -41,6 +41,7 @@ class Time:
 
     offset: float = 0.0
     stepped: float = 0.0
+    asleep: float = 0.0
 
     def __call__(self) -> float:
         return wall_clock() + self.offset + self.stepped
@@ -48,7 +49,16 @@ class Time:
     def steady(self) -> float:
         return steady_clock() + self.offset
 
+    def awake(self) -> float:
+        return awake_clock() + self.offset - self.asleep
+
     def forward(self, seconds: float) -> None:
+        """Let time pass."""
+        self.offset += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let the machine sleep."""
+        self.asleep += seconds
         self.offset += seconds
 
     def step(self, seconds: float) -> None:
@@ -190,7 +200,8 @@ async def running_room(
     data_folder.make_private(folder)
     listener, found = listen(Settings(port=0, **settings))
     time = time or Time()
-    room = Room(folder, found, clock=time, entropy=entropy, steady=time.steady, choose_engine=choose_engine)
+    clocks: dict[str, Any] = {"clock": time, "steady": time.steady, "awake": time.awake}
+    room = Room(folder, found, entropy=entropy, choose_engine=choose_engine, **clocks)
     if not supervised:
         room.supervise = room.deliver = asyncio.Event().wait  # type: ignore[method-assign,assignment]
     with contextlib.closing(listener), data_folder.locked(folder, found.url):

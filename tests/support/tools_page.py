@@ -48,6 +48,12 @@ class Still(Time):
     def __call__(self) -> float:
         return BEGIN + self.offset
 
+    def steady(self) -> float:
+        return self.offset
+
+    def awake(self) -> float:
+        return self.offset - self.asleep
+
 
 @dataclass(frozen=True)
 class Step:

@@ -133,6 +133,9 @@ class Still(Time):
     def steady(self) -> float:
         return self.offset
 
+    def awake(self) -> float:
+        return self.offset - self.asleep
+
 
 def without_cursor(text: str) -> str:
     """A resource without the end of the log, up to which it was read: each entry moves it, and it says nothing new."""

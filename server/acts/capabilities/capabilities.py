@@ -6,7 +6,6 @@ from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Name, Need, Reply, author
 from teamroom.server.acts.capabilities.probes import CapabilityProof, Probe, open_probes, prove
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.identity import Caller
@@ -128,7 +127,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
         act="attest",
         subject=subject,
         summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
-        detail={"capabilities": reached, "until": rfc3339(until)},
+        detail={"capabilities": reached, "until": tx.shown(until)},
     )
     states = capabilities_of(tx, member.id)
     return Declared(receipt=seq, member=member.name, attested=True, capabilities=reached, states=states, probes=[])

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.wakes import wake_members
@@ -112,7 +111,7 @@ def read_plants(tx: Reading, caller: Caller, arguments: ReadPlants) -> Plants:
             read=row.reads,
             where=row.hint,
             by=row.planter,
-            at=rfc3339(row.planted_at),
+            at=tx.shown(row.planted_at),
         )
         for row in rows[:PLANTS_SHOWN]
     ]

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Need, Value
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.timers import schedule
@@ -116,7 +115,7 @@ def _shown(tx: Reading, caller: Caller, row: ProbeRow, nonce: str, opened_at: fl
         command=answer_command(nonce, caller.name, row.reads),
         where=row.hint,
         planted_by=row.planter,
-        until=rfc3339(opened_at + 2 * tx.settings.probe_seconds),
+        until=tx.shown(opened_at + 2 * tx.settings.probe_seconds),
     )
 
 

@@ -9,7 +9,6 @@ from pydantic import Field
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
 from teamroom.server.acts.presence.trouble import clear_after_kill
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, standing_changed, stored_standing, stored_state
 from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
@@ -95,12 +94,13 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     tx.run("add_pause", scope=target.level, target=target.id, since=tx.now, until=until)
     if target.level == "member":
         check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
-    ends = "" if until is None else f" until {rfc3339(until)}"
-    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, {"until": until})
+    ends = "" if until is None else f" until {tx.shown(until)}"
+    detail = {"until": None if until is None else tx.date_of(until)}
+    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, detail)
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
-        receipt=seq, target=arguments.target, standing="paused", until=rfc3339(until) if until is not None else None
+        receipt=seq, target=arguments.target, standing="paused", until=tx.shown(until) if until is not None else None
     )
 
 
@@ -296,7 +296,8 @@ def _record(
         detail={"reason": reason, **detail},
     )
     name = "room" if target.member is None else target.member.name
-    change = StandingChange(target.level, name, STATE_AFTER[act], detail.get("until"), caller.role, seq)
+    until = None if (date := detail.get("until")) is None else tx.room_time_of(date)
+    change = StandingChange(target.level, name, STATE_AFTER[act], until, caller.role, seq)
     tx.effects.journal.append(asdict(change))
     return seq
 

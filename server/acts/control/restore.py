@@ -6,7 +6,7 @@ from typing import Any
 from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import release
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
@@ -25,7 +25,7 @@ FENCE_LEAP = 1_000_000
 """How much every fence is raised, to exceed any that was given out after the backup."""
 
 
-def start_new_epoch(tx: Writing, epoch: int, backup_at: float, stops: Journal | None) -> list[str]:
+def start_new_epoch(tx: Writing, epoch: int, backup_at: WallTime, stops: Journal | None) -> list[str]:
     """Start a new epoch, and repeat the stops since the backup; returns these stops in words.
 
     `stops` None: the stops since the backup are unknown.

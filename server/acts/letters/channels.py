@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -127,7 +126,7 @@ def _channel(tx: Reading, member: int, channel: int, kind: str) -> Channel:
         state: tx.one(NewestDelivery, "newest_delivery", member=member, channel=channel, state=state) for state in ENDED
     }
     ended = {
-        state: None if row is None or row.ended_at is None else rfc3339(row.ended_at) for state, row in found.items()
+        state: None if row is None or row.ended_at is None else tx.shown(row.ended_at) for state, row in found.items()
     }
     return Channel(
         kind=kind,

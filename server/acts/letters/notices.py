@@ -90,7 +90,7 @@ def write_notices(tx: Writing, due: Timer) -> None:
             postpone(tx, due, paused_until)
         return
     nth = tx.value(float, "nth_newest_letter", member=due.member, offset=tx.settings.notify_per_hour - 1)
-    if (held := held_until(nth, tx.now, tx.settings)) is not None:
+    if (held := held_until(nth, tx.now, tx.settings, tx.ahead)) is not None:
         postpone(tx, due, held)
         return
     id_ = write(tx, due.member, row.name, "notices", tx.head.seq)
@@ -108,13 +108,13 @@ def write_digest(tx: Writing, due: Timer) -> None:
     if not clock or name not in tx.settings.notify or stored_standing(tx, "member", due.member).state == "killed":
         cancel_timer(tx, "digest", due.member, due.member)
         return
-    if (ends := quiet_until(tx.now, tx.settings)) is not None:
+    if (ends := quiet_until(tx.now, tx.settings, tx.ahead)) is not None:
         postpone(tx, due, ends)
         return
     last = tx.value(int, "last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
         write(tx, due.member, name, "digest", tx.head.seq)
-    postpone(tx, due, next_time(tx.now, clock, tx.settings))
+    postpone(tx, due, next_time(tx.now, clock, tx.settings, tx.ahead))
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
@@ -191,7 +191,7 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
     Giving up is logged at most once a day for a channel, or again after a letter arrived.
     """
     tries = found.tries + 1
-    at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings)
+    at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings, tx.ahead)
     if at is not None:
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
         tx.changed(topics.CHANNELS)
@@ -258,7 +258,7 @@ def _task_of(tx: Reading, subject: str) -> str | None:
 
 def _day(tx: Reading, row: WatchedMember, found: Delivery) -> Day:
     after = tx.value(int, "last_digest", member=found.member, letter=found.letter)
-    since = found.at - DAY_SECONDS if after is None else 0.0
+    since = tx.date_of(found.at) - DAY_SECONDS if after is None else 0.0
     counts = tx.only(DayInNumbers, "day_in_numbers", after=after or 0, upto=found.upto, since=since)
     tasks = {state.state: state.tasks for state in tx.all(StateCount, "tasks_by_state")}
     standing = {state.state: state.members for state in tx.all(StandingCount, "members_by_standing")}

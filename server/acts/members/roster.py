@@ -3,7 +3,6 @@
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.member import facts_of, find_member
 from teamroom.server.facts.owed import Slot, slots_of
@@ -120,9 +119,9 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         standing=facts.standing,
         connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row.id),
-        last_call=None if row.last_call_at is None else rfc3339(row.last_call_at),
-        last_progress=None if row.last_progress_at is None else rfc3339(row.last_progress_at),
-        next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else rfc3339(at),
+        last_call=None if row.last_call_at is None else tx.shown(row.last_call_at),
+        last_progress=None if row.last_progress_at is None else tx.shown(row.last_progress_at),
+        next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         capabilities=capabilities_of(tx, row.id),

@@ -141,7 +141,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         id=id_,
         seq=seq,
         author=caller.member,
-        at=tx.now,
+        at=tx.wall,
         kind=kind,
         summary=summary,
         text=arguments.text,

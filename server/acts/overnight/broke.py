@@ -58,14 +58,14 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
+def list_broken(tx: Reading, after: int) -> list[Kind[Broken]]:
     """What broke since a number, and what is still broken from before; the worst kinds first."""
-    refused, failing = _refused(tx, since), tx.number("count_failing")
+    refused, failing = _refused(tx, after), tx.number("count_failing")
     return [
         _acts(tx, "restore", "restore", after, _is_over),
         Kind("presence", tx.number("count_troubled"), lambda limit: _troubled(tx, limit)),
         _acts(tx, "undelivered", "notify", after, _nothing, outcome="failed"),
-        Kind("duty", int(failing > 0), lambda limit: [_failing(failing, tx.now)]),
+        Kind("duty", int(failing > 0), lambda limit: [_failing(tx, failing)]),
         _acts(tx, "overdue", "overdue", after, _lease_now),
         Kind("alert", tx.number("count_alerts", after=after), lambda limit: _alerts(tx, after, limit)),
         _acts(tx, "escalation", "escalate", after, _nothing),
@@ -123,10 +123,10 @@ def _lease_now(tx: Reading, entry: ReceiptRow) -> tuple[bool, str]:
     return over, f"now {state_in_words(task.state)}{holder}" if over else "still overdue"
 
 
-def _failing(duties: int, now: float) -> Broken:
+def _failing(tx: Reading, duties: int) -> Broken:
     what = "1 duty" if duties == 1 else f"{duties} duties"
     line = f"{what} of the room failed and will be retried; the server's log says why"
-    return Broken(kind="duty", subject="room", line=line, by=ROOM_NAME, at=rfc3339(now), times=duties)
+    return Broken(kind="duty", subject="room", line=line, by=ROOM_NAME, at=rfc3339(tx.wall), times=duties)
 
 
 # ------------------------------------------------------------------ suspicions
@@ -139,7 +139,7 @@ def _troubled(tx: Reading, limit: int) -> list[Broken]:
             subject=f"@{row.name}",
             line=one_line(f"@{row.name} is {row.verdict}: {row.reason}"),
             by=ROOM_NAME,
-            at=rfc3339(row.since),
+            at=tx.shown(row.since),
             became="" if row.repair is None else _repair(tx, row.repair),
         )
         for row in tx.all(SuspectedMember, "troubled", limit=limit)
@@ -213,10 +213,10 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
     return found
 
 
-def _refused(tx: Reading, since: float) -> Sequence[Broken]:
+def _refused(tx: Reading, after: int) -> Sequence[Broken]:
     """The number of refusals of each member, most first. Equal ones within ten minutes share an entry or two."""
     by_member: dict[str, list[RefusalCount]] = defaultdict(list)
-    for row in tx.all(RefusalCount, "refusals_by_member", since=since):
+    for row in tx.all(RefusalCount, "refusals_by_member", after=after):
         by_member[row.name].append(row)
     found = [
         Broken(

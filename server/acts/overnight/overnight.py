@@ -76,19 +76,18 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     last = _last_look(tx, caller.member) if arguments.hours is None else None
     if last is None:
         seconds = tx.settings.first_look_seconds if arguments.hours is None else arguments.hours * HOUR_SECONDS
-        after = _number_at(tx, tx.now - seconds, 0, end)
-        since = max(tx.now - seconds, chain.time_of(tx, 1))
+        since, after = _back(tx, seconds), _number_at(tx, tx.now - seconds, 0, end)
     else:
         look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
     tasks = count_unfinished(tx)
-    waiting, broken, stopped = list_waiting(tx), list_broken(tx, since, after), list_stopped(tx, since, after)
+    waiting, broken, stopped = list_waiting(tx), list_broken(tx, after), list_stopped(tx, since, after)
     held, doers = list_held(tx, tasks), list_done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
     numbers = allot_lines([[kind.count for kind in section] for section in sections])
     return Night(
-        since=rfc3339(since),
-        until=rfc3339(tx.now),
+        since=tx.shown(since),
+        until=rfc3339(tx.wall),
         since_last_look=last is not None,
         after=after,
         upto=end,
@@ -107,8 +106,7 @@ def note_look(tx: Writing, caller: Caller, arguments: Overnight, night: Night) -
     """Record where a look ended, so that the next one begins there. A look with `hours` is not recorded."""
     if arguments.hours is not None:
         return
-    since = max(tx.now - tx.settings.first_look_seconds, chain.time_of(tx, 1))
-    first = Look(tx.now, night.upto, since, night.after)
+    first = Look(tx.now, night.upto, _back(tx, tx.settings.first_look_seconds), night.after)
     last = _last_look(tx, caller.member)
     look = first if last is None else next_look(last, tx.now, night.upto, tx.settings.look_seconds)
     tx.run("note_look", member=caller.member, at=look.at, upto=look.upto, since=look.since, after=look.after)
@@ -118,10 +116,15 @@ def _last_look(tx: Reading, member: int) -> Look | None:
     return tx.one(Look, "last_look", member=member)
 
 
-def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
-    """The last number, from one up to another, whose entry is not after a time.
+def _back(tx: Reading, seconds: float) -> float:
+    """The room time so many seconds ago, but not before the room was made."""
+    return max(tx.now - seconds, chain.time_of(tx, 1))
 
-    Times rise with numbers unless the clock was stepped. About twenty entries are read.
+
+def _number_at(tx: Reading, at: float, low: int, high: int) -> int:
+    """The last number, from one up to another, whose entry is not after a room time.
+
+    About twenty entries are read.
     """
     return low + bisect_right(range(low + 1, high + 1), at, key=lambda seq: chain.time_of(tx, seq))
 

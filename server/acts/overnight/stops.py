@@ -1,6 +1,7 @@
 """The targets that are paused or killed, with reason and end, and those that were released."""
 
 import json
+import math
 from typing import Literal
 
 from pydantic import BaseModel
@@ -41,14 +42,14 @@ class Stopped(BaseModel):
 def list_stopped(tx: Reading, since: float, after: int) -> list[Kind[Stopped]]:
     """The targets that are stopped, or were released in the span; paused ones first."""
     return [
-        _in_force(tx, "paused", "paused", -1.0, tx.now),
+        _in_force(tx, "paused", "paused", -math.inf, tx.now),
         _in_force(tx, "killed", "killed", since, tx.now),
         Kind(
             "let_go",
             tx.number("count_resumed", after=after, now=tx.now, revival=REVIVAL),
             lambda limit: _list_released(tx, after, limit),
         ),
-        _in_force(tx, "killed_before", "killed", -1.0, since),
+        _in_force(tx, "killed_before", "killed", -math.inf, since),
     ]
 
 
@@ -57,18 +58,18 @@ def _in_force(tx: Reading, kind: str, state: str, since: float, upto: float) -> 
     return Kind(
         kind,
         tx.number("count_stopped", **about),
-        lambda limit: [_standing(row) for row in tx.all(StoppedRow, "who_is_stopped", **about, limit=limit)],
+        lambda limit: [_standing(tx, row) for row in tx.all(StoppedRow, "who_is_stopped", **about, limit=limit)],
     )
 
 
-def _standing(row: StoppedRow) -> Stopped:
+def _standing(tx: Reading, row: StoppedRow) -> Stopped:
     target = {"member": f"@{row.name}", "owner": f"owner:{row.name}", "room": "room"}[row.scope]
     return Stopped(
         target=target,
         standing=row.state,
         by=row.by_name,
-        since=rfc3339(row.since),
-        until=None if row.until is None else rfc3339(row.until),
+        since=tx.shown(row.since),
+        until=None if row.until is None else tx.shown(row.until),
         reason=shorten(row.reason),
     )
 

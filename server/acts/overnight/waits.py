@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, shorten
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
 from teamroom.server.rules.overnight import find_named
@@ -68,52 +67,52 @@ def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
 
 
 def _rows(
-    tx: Reading, kind: type[R], name: str, build: Callable[[R], Waiting], **parameters: Any
+    tx: Reading, kind: type[R], name: str, build: Callable[[Reading, R], Waiting], **parameters: Any
 ) -> Callable[[int], Sequence[Waiting]]:
-    return lambda limit: [build(row) for row in tx.all(kind, name, **parameters, limit=limit)]
+    return lambda limit: [build(tx, row) for row in tx.all(kind, name, **parameters, limit=limit)]
 
 
-def _ask(row: AskOfPerson) -> Waiting:
+def _ask(tx: Reading, row: AskOfPerson) -> Waiting:
     return Waiting(
         kind="ask",
         subject=message_name(row.id),
         person=row.person,
         by=row.author,
-        since=rfc3339(row.since),
+        since=tx.shown(row.since),
         text=shorten(row.summary),
     )
 
 
-def _review(row: ReviewByPerson) -> Waiting:
+def _review(tx: Reading, row: ReviewByPerson) -> Waiting:
     return Waiting(
         kind="review",
         subject=task_name(row.id),
         person=row.person,
         by=row.completer,
-        since=rfc3339(row.completed_at),
+        since=tx.shown(row.completed_at),
         text=shorten(row.title),
     )
 
 
-def _offer(row: OfferToPerson) -> Waiting:
+def _offer(tx: Reading, row: OfferToPerson) -> Waiting:
     return Waiting(
         kind="offer",
         subject=offer_name(row.id),
         person=row.person,
         by=row.giver,
-        since=rfc3339(row.created_at),
-        until=rfc3339(row.expires_at),
+        since=tx.shown(row.created_at),
+        until=tx.shown(row.expires_at),
         text=shorten(row.note),
     )
 
 
-def _assigned(row: TaskForPerson) -> Waiting:
+def _assigned(tx: Reading, row: TaskForPerson) -> Waiting:
     return Waiting(
         kind="assigned",
         subject=task_name(row.id),
         person=row.person,
         by=row.creator,
-        since=rfc3339(row.created_at),
+        since=tx.shown(row.created_at),
         text=shorten(row.title),
     )
 
@@ -131,7 +130,7 @@ def _blocked(tx: Reading) -> list[Waiting]:
                     subject=task_name(row.id),
                     person=person,
                     by=row.holder,
-                    since=rfc3339(row.touched_at),
+                    since=tx.shown(row.touched_at),
                     text=shorten(row.blocked_on),
                 )
             )
@@ -146,7 +145,7 @@ def _escalated(tx: Reading) -> list[Waiting]:
             subject=subject_name(row.rule, row.subject, f"@{row.name}"),
             person=row.owner_name,
             by=row.name,
-            since=rfc3339(row.since),
+            since=tx.shown(row.since),
             times=row.counted,
         )
         for row in tx.all(EscalatedRow, "escalated", limit=ESCALATED_LOOKED_AT)

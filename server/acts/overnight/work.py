@@ -103,7 +103,7 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
         presence=known[has_it].state,
         reason=known[has_it].reason,
         overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
-        lease_until=task.lease_until(tx.now),
+        lease_until=task.lease_until(tx),
         waits_for=_waits_for(tx, task.state, row),
         last=_brought(tx, id_),
     )

@@ -308,7 +308,7 @@ def tasks_of(tx: Reading, member: int) -> list[TaskHeld]:
                 creator=task.row.creator_name,
                 state=task.state,
                 fence=task.fence,
-                lease_until=task.lease_until(tx.now),
+                lease_until=task.lease_until(tx),
             )
         )
     return held
@@ -333,7 +333,7 @@ def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat)
     known = tx.only(PresenceRow, "presence", member=caller.member)
     digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
     new_note = bool(arguments.note) and digest != known.last_note
-    busy_until = None if arguments.busy_until is None else from_now(arguments.busy_until, tx.now)
+    busy_until = None if arguments.busy_until is None else from_now(tx, arguments.busy_until)
     if busy_until is not None and busy_until > tx.now + tx.policy.busy_max_seconds + 1:
         raise Refusal(
             "invalid",
@@ -375,7 +375,7 @@ def _renew(
         act="heartbeat",
         subject=task.name,
         summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
-        detail={"note": arguments.note, "busy_until": busy_until},
+        detail={"note": arguments.note, "busy_until": tx.date_of(busy_until)},
     )
     tx.run(
         "progress",

@@ -3,7 +3,6 @@
 from pydantic import BaseModel
 
 from teamroom.server import topics
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import RULES, Later, Open, first_delay, is_still_owed, owed_now, subject_name
@@ -112,8 +111,8 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
         Reminder(
             rule=row.rule,
             subject=subject_name(row.rule, row.subject, "proofs"),
-            at=rfc3339(row.at),
-            since=rfc3339(row.since),
+            at=tx.shown(row.at),
+            since=tx.shown(row.since),
             times=row.times,
         )
         for row in [row for row in rows if is_still_owed(tx, row.rule, row.subject, member, row.since)][:SHOWN]

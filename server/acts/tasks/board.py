@@ -145,7 +145,7 @@ def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
         state=task.state,
         priority=row.priority,
         holder=row.holder_name,
-        lease_until=task.lease_until(tx.now),
+        lease_until=task.lease_until(tx),
         overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         waiting_for=waiting.get(task.state),
     )
@@ -156,7 +156,7 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
     return TaskShown(
         **_line(tx, task, unfinished_dependencies(tx, row)).model_dump(),
         detail=row.detail,
-        created_at=rfc3339(row.created_at),
+        created_at=tx.shown(row.created_at),
         due=None if row.due is None else rfc3339(row.due),
         assigned=row.assigned_name,
         fence=task.fence,

@@ -2,7 +2,6 @@
 
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import task_name
@@ -61,11 +60,11 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         last = tx.value(int, "last_untouched_claim", member=caller.member, since=since)
         if last is not None:
             task = find_task(tx, last)
-            return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
+            return _claimed(tx, task, replayed=tx.shown(task.row.claimed_at or tx.now))
         require_below_wip_cap(tx, caller, "")
     task = find_current(tx, _best(tx, caller) if arguments.task is None else arguments.task)
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
-        return _claimed(tx, task, replayed=rfc3339(task.row.claimed_at or tx.now))
+        return _claimed(tx, task, replayed=tx.shown(task.row.claimed_at or tx.now))
     check_free(tx, caller, task)
     _check_able(tx, caller, task)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
@@ -170,12 +169,12 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
             return
         raise Refusal(
             "taken",
-            f"@{row.holder_name} holds {task.name}; its lease ends at {task.lease_until(tx.now)}.",
+            f"@{row.holder_name} holds {task.name}; its lease ends at {task.lease_until(tx)}.",
             "Claim another: claim_task without a task. Unless its holder renews it, you can claim it "
-            f"from {rfc3339(tx.now + left)}.",
+            f"from {tx.shown(tx.now + left)}.",
             subject=task.name,
             holder=row.holder_name,
-            lease_until=task.lease_until(tx.now),
+            lease_until=task.lease_until(tx),
         )
     if task.state != "open":
         holder = row.holder_name if task.state in ("blocked", "offered") else None
@@ -232,7 +231,7 @@ def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed
         detail=task.row.detail,
         needs=needs_of(tx, task.id),
         fence=task.fence,
-        lease_until=task.lease_until(tx.now),
+        lease_until=task.lease_until(tx),
         history=history(tx, task.id),
     )
 

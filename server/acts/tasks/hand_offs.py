@@ -23,7 +23,6 @@ from teamroom.server.acts.act import (
     author,
 )
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
@@ -138,7 +137,7 @@ class OfferShown(BaseModel):
 def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     """Offer a task to a member with the capabilities it needs. The giver holds it until it is accepted."""
     task = find_current(tx, arguments.task)
-    require_fence(task, caller, arguments.fence, {"note": arguments.note}, tx.now)
+    require_fence(tx, task, caller, arguments.fence, {"note": arguments.note})
     if task.state not in ("claimed", "blocked"):
         raise _not_offerable(task)
     receiver = find_member(tx, arguments.to)
@@ -181,7 +180,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
         receipt=seq,
         offer=name,
         task=task.name,
-        expires_at=rfc3339(expires_at),
+        expires_at=tx.shown(expires_at),
         forecast=[forecast_with_others(tx, caller, receiver, needs)],
     )
 
@@ -201,7 +200,7 @@ def answer_hand_off(tx: Writing, caller: Caller, arguments: AnswerHandOff) -> An
     task = find_current(tx, offer.task)
     state = tx.only(OfferRow, "offer", id=offer.id).state
     if state != "offered":
-        return _repeat_answer(caller, arguments, offer, task, state, tx.now)
+        return _repeat_answer(tx, caller, arguments, offer, task, state)
     if caller.member == offer.giver:
         if arguments.accept:
             raise Refusal(
@@ -228,7 +227,7 @@ def offers_to(tx: Reading, member: int) -> list[OfferShown]:
             note=shorten(row.note, NOTE_SHOWN),
             needs=json.loads(row.needs),
             artifacts=[_shown(artifact) for artifact in json.loads(row.artifacts)],
-            expires_at=rfc3339(row.expires_at),
+            expires_at=tx.shown(row.expires_at),
         )
         for row in tx.all(OfferToMember, "open_offers_to", member=member, now=tx.now, limit=OFFERS_SHOWN)
     ]
@@ -295,7 +294,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         task=task.name,
         state="accepted",
         fence=fence,
-        lease_until=rfc3339(tx.now + seconds),
+        lease_until=tx.shown(tx.now + seconds),
     )
 
 
@@ -356,23 +355,26 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
 
 
 def _repeat_answer(
-    caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str, now: float
+    tx: Reading, caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask, state: str
 ) -> Answered:
     """Return the result of an answer that is repeated; refuse one that contradicts it."""
     mine = caller.member == offer.receiver
     if mine and arguments.accept and state == "accepted":
         still = task.holder == caller.member
         return Answered(
-            replayed=rfc3339(offer.answered_at or now),
+            replayed=tx.shown(offer.answered_at or tx.now),
             offer=offer_name(arguments.offer),
             task=task.name,
             state="accepted",
             fence=task.fence if still else None,
-            lease_until=task.lease_until(now) if still else None,
+            lease_until=task.lease_until(tx) if still else None,
         )
     if not arguments.accept and state == ("declined" if mine else "withdrawn"):
         return Answered(
-            replayed=rfc3339(offer.answered_at or now), offer=offer_name(arguments.offer), task=task.name, state=state
+            replayed=tx.shown(offer.answered_at or tx.now),
+            offer=offer_name(arguments.offer),
+            task=task.name,
+            state=state,
         )
     raise Refusal(
         "expired" if state == "expired" else "conflict",

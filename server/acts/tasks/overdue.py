@@ -1,6 +1,5 @@
 """Expired leases: announced once, so that the holder renews or another member claims the task."""
 
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone
@@ -23,7 +22,7 @@ def announce_overdue(tx: Writing, due: Timer) -> None:
     if left > 0 or task.state != "claimed":
         postpone(tx, due, tx.now + max(left, SHORTEST_LOOK_SECONDS))
         return
-    free_at = rfc3339(tx.now + max(tx.settings.lease_grace_seconds + left, 0.0))
+    free_at = tx.shown(tx.now + max(tx.settings.lease_grace_seconds + left, 0.0))
     holder = f"@{task.row.holder_name}"
     log.append(
         tx,

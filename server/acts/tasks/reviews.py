@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.tasks.tasks import notify_freed
-from teamroom.server.clock import rfc3339
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import offer_name
 from teamroom.server.facts.member import member_changed
@@ -75,10 +74,10 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
     row = task.row
     if row.completed_by == caller.member and task.fence == arguments.fence and task.state in ("in_review", "done"):
         return Completed(
-            replayed=rfc3339(row.completed_at or tx.now), task=task.name, state=task.state, reviewer=row.reviewer_name
+            replayed=tx.shown(row.completed_at or tx.now), task=task.name, state=task.state, reviewer=row.reviewer_name
         )
     brought = {"summary": arguments.summary, "evidence": [e.model_dump() for e in arguments.evidence]}
-    require_fence(task, caller, arguments.fence, brought, tx.now)
+    require_fence(tx, task, caller, arguments.fence, brought)
     if task.state not in ("claimed", "blocked"):
         raise Refusal(
             "conflict",

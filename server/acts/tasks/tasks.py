@@ -18,6 +18,7 @@ from teamroom.server.acts.act import (
     TaskId,
     Text,
     author,
+    date_from_now,
     from_now,
 )
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
@@ -126,7 +127,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         title=arguments.title,
         detail=arguments.detail or "",
         priority=arguments.priority,
-        due=None if arguments.due is None else from_now(arguments.due, tx.now),
+        due=None if arguments.due is None else date_from_now(tx, arguments.due),
         creator=caller.member,
         now=tx.now,
         seq=seq,
@@ -162,7 +163,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
         )
     if arguments.fence is not None or not _is_in_charge(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
-        require_fence(task, caller, arguments.fence, late, tx.now)
+        require_fence(tx, task, caller, arguments.fence, late)
     elif arguments.status in ("working", "blocked"):
         raise Refusal(
             "stale_fence",
@@ -216,7 +217,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
     updated = find_task(tx, task.id)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx.now)
+        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
     )
 
 
@@ -319,7 +320,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         title=changes.title or row.title,
         detail=row.detail if changes.detail is None else changes.detail,
         priority=row.priority if changes.priority is None else changes.priority,
-        due=row.due if changes.due is None else from_now(changes.due, tx.now),
+        due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=row.review if changes.review is None else changes.review.removeprefix("@"),
         snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
@@ -339,7 +340,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
 
 def _snooze(tx: Writing, arguments: UpdateTask) -> float:
     """When the snooze of the task's reminders ends. Raises Refusal beyond the longest snooze."""
-    until, longest = from_now(arguments.snooze_until or 0, tx.now), tx.settings.snooze_max_seconds
+    until, longest = from_now(tx, arguments.snooze_until or 0), tx.settings.snooze_max_seconds
     if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",

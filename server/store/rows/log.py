@@ -2,13 +2,15 @@
 
 from typing import NamedTuple
 
+from teamroom.server.clock import WallTime
+
 
 class LogEntry(NamedTuple):
     """An entry of the log as it is hashed. The content (`summary`, `detail`, `salt`) is None once it was redacted."""
 
     seq: int
     epoch: int
-    at: float
+    at: WallTime
     actor: int
     owner: int
     act: str
@@ -26,7 +28,7 @@ class MessageTexts(NamedTuple):
 
     id: int
     author: int
-    at: float
+    at: WallTime
     kind: str
     summary: str
     text: str
@@ -45,7 +47,7 @@ class ReceiptRow(NamedTuple):
     """An entry of the log as members read it. `detail` is JSON; both texts are None once they were redacted."""
 
     seq: int
-    at: float
+    at: WallTime
     actor: str
     owner: str
     act: str
@@ -60,7 +62,7 @@ class StreamRow(NamedTuple):
     """An entry of the stream. `folded`: 1 for a note beyond its author's budget."""
 
     seq: int
-    at: float
+    at: WallTime
     actor: str
     kind: str
     act: str
@@ -70,20 +72,20 @@ class StreamRow(NamedTuple):
 
 
 class WakeTime(NamedTuple):
-    """A wake's log entry and its time."""
+    """A wake's log entry and its room time."""
 
     seq: int
     at: float
 
 
 class LastAct(NamedTuple):
-    """The log number and the time of a member's last act."""
+    """The log number and the room time of a member's last act."""
 
     seq: int
     at: float
 
 
-class EntryTime(NamedTuple):
-    """When a log entry was written."""
+class EntryAge(NamedTuple):
+    """When a log entry was written, in room time."""
 
     at: float

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from teamroom.server.clock import WallTime
+
 
 class MessageRow(NamedTuple):
     """A message with its author."""
@@ -10,7 +12,7 @@ class MessageRow(NamedTuple):
     seq: int
     author: str
     author_kind: str
-    at: float
+    at: WallTime
     kind: str
     summary: str
     text: str

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from teamroom.server.clock import WallTime
+
 
 class AskOfPerson(NamedTuple):
     """An ask that a person has not answered."""
@@ -89,7 +91,7 @@ class SentBack(NamedTuple):
 
     seq: int
     task: int
-    at: float
+    at: WallTime
     summary: str | None
     reviewer: str
     completer: str
@@ -99,7 +101,7 @@ class AlertRow(NamedTuple):
     """An alert."""
 
     id: int
-    at: float
+    at: WallTime
     summary: str
     author: str
 
@@ -110,7 +112,7 @@ class RefusalCount(NamedTuple):
     name: str
     act: str
     entries: int
-    at: float
+    at: WallTime
 
 
 class StoppedRow(NamedTuple):
@@ -129,7 +131,7 @@ class NewestStop(NamedTuple):
     """The newest log entry that stopped a subject. `detail` is JSON."""
 
     seq: int
-    at: float
+    at: WallTime
     detail: str | None
     actor: str
 
@@ -138,7 +140,7 @@ class ResumedBy(NamedTuple):
     """The log entry that resumed or revived a subject."""
 
     act: str
-    at: float
+    at: WallTime
     actor: str
 
 
@@ -153,7 +155,7 @@ class LastEntry(NamedTuple):
     """The newest entry on a task. `detail` is JSON."""
 
     member: str
-    at: float
+    at: WallTime
     kind: str
     text: str
     detail: str

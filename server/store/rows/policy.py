@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+from teamroom.server.clock import WallTime
+
 
 class NewestOn(NamedTuple):
     """The newest log entry about a subject."""
 
     seq: int
-    at: float
+    at: WallTime
     actor: str

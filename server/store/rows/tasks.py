@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from teamroom.server.clock import WallTime
 from teamroom.server.identity import Kind
 
 TaskState = Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled"]
@@ -14,7 +15,7 @@ class TaskRow(NamedTuple):
     title: str
     detail: str
     priority: int
-    due: float | None
+    due: WallTime | None
     creator: int
     created_at: float
     changed_seq: int
@@ -89,7 +90,7 @@ class TaskEntryRow(NamedTuple):
 
     seq: int
     member: str
-    at: float
+    at: WallTime
     kind: str
     text: str
     detail: str

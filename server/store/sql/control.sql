@@ -74,8 +74,14 @@ limit :limit
 -- name: close_refusal
 delete from refusal where member = :member and act = :act and code = :code and subject = :subject
 
--- name: count_refusals_since
-select count(*) as receipts from log where actor = :member and outcome = 'refused' and at > :since
+-- name: nth_newest_refusal
+-- When a refusal of a member was logged, newest first.
+select entry_age.at
+from log
+join entry_age on entry_age.seq = log.seq
+where log.actor = :member and log.outcome = 'refused'
+order by log.seq desc
+limit 1 offset :offset
 
 -- name: request
 select act, arguments, reply, at, until from request where member = :member and key = :key

@@ -2,19 +2,40 @@
 
 -- name: lock_head
 -- PostgreSQL locks the row here. SQLite already holds its one write lock.
-select epoch, seq, hash, members, messages, tasks, offers from head where id = 1
+select epoch, seq, hash, members, messages, tasks, offers, room_at, ahead from head where id = 1
 
 -- name: read_head
 select epoch, seq, hash, created_at from head where id = 1
 
 -- name: open_head
-insert into head (id, created_at, epoch, seq, hash, members, messages, tasks, offers)
-values (1, :created_at, 1, 0, :hash, 0, 0, 0, 0)
+insert into head (id, created_at, epoch, seq, hash, members, messages, tasks, offers, room_at)
+values (1, :created_at, 1, 0, :hash, 0, 0, 0, 0, :created_at)
 
 -- name: save_head
 update head
-set seq = :seq, hash = :hash, members = :members, messages = :messages, tasks = :tasks, offers = :offers
+set seq = :seq, hash = :hash, members = :members, messages = :messages, tasks = :tasks, offers = :offers,
+    room_at = :room_at, ahead = :ahead
 where id = 1
+
+-- name: clock_state
+-- The room's clock as it was last saved.
+select room_at as now, ahead from head where id = 1
+
+-- name: note_step
+-- From the next entry on, the wall clock is ahead by so much.
+insert into clock_step (seq, ahead) values (:seq, :ahead)
+on conflict (seq) do update set ahead = :ahead
+
+-- name: move_digests
+-- What is due at a time of the wall clock stays due at that time.
+update due set at = at - :moved where rule = 'digest'
+
+-- name: look_at_notices_again
+-- Letters may wait for the end of the quiet hours, which are now at another time.
+update due set at = :now where rule = 'notice' and at > :now
+
+-- name: look_at_letters_again
+update delivery set next_at = :now where state = 'pending' and next_at > :now + 3600
 
 -- name: create_migrations
 create table if not exists migration (number integer primary key, name text not null, applied_at double precision not null)

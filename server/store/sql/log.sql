@@ -114,9 +114,8 @@ select count(*) as wakes from wake where member = :member and seq > :after
 
 -- name: wakes_between
 -- The newest wakes of a member in a range of numbers. A wake with several reasons appears once.
-select distinct wake.seq, log.at
+select distinct seq, at
 from wake
-join log on log.seq = wake.seq
-where wake.member = :member and wake.seq > :after and wake.seq <= :upto
-order by wake.seq desc
+where member = :member and seq > :after and seq <= :upto
+order by seq desc
 limit :limit

@@ -66,9 +66,11 @@ select message from addressee where member = :mention and message < :end order b
 
 -- name: nth_newest_of_kind
 -- When a member posted a message of a kind, newest first. Folded messages do not count.
-select at from message
-where author = :author and kind = :kind and folded = 0
-order by id desc
+select entry_age.at
+from message
+join entry_age on entry_age.seq = message.seq
+where message.author = :author and message.kind = :kind and message.folded = 0
+order by message.id desc
 limit 1 offset :offset
 
 -- name: last_turn

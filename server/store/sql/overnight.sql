@@ -212,7 +212,7 @@ select count(*) as alerts from message where kind = 'alert' and seq > :after
 select member.name, log.act, count(*) as entries, max(log.at) as at
 from member
 cross join log
-where log.actor = member.id and log.outcome = 'refused' and log.at > :since
+where log.actor = member.id and log.outcome = 'refused' and log.seq > :after
 group by member.name, log.act
 order by 3 desc, 1, 2
 
@@ -302,8 +302,9 @@ group by state
 
 -- name: last_brought
 -- The last progress of a task: a note, a block, a completion or a claim.
-select member.name as member, task_entry.at, task_entry.kind, task_entry.text, task_entry.detail
+select member.name as member, log.at, task_entry.kind, task_entry.text, task_entry.detail
 from task_entry
+join log on log.seq = task_entry.seq
 join member on member.id = task_entry.member
 where task_entry.task = :task and task_entry.kind in ('note', 'working', 'blocked', 'completed', 'claimed', 'accepted')
 order by task_entry.seq desc

@@ -2,19 +2,25 @@
 
 -- name: entries_about
 -- A page of the entries about something that have content, up to a number.
-select seq, at, actor, act, subject from log
-where subject = :subject and seq > :after and seq <= :upto and salt is not null
-order by seq
+select log.seq, entry_age.at, log.actor, log.act, log.subject
+from log
+join entry_age on entry_age.seq = log.seq
+where log.subject = :subject and log.seq > :after and log.seq <= :upto and log.salt is not null
+order by log.seq
 limit :limit
 
 -- name: entry_with_content
-select seq, at, actor, act, subject from log where seq = :seq and salt is not null
+select log.seq, entry_age.at, log.actor, log.act, log.subject
+from log
+join entry_age on entry_age.seq = log.seq
+where log.seq = :seq and log.salt is not null
 
 -- name: entries_of_page
 -- A page of the log, with entries that are already redacted. `characters`: how much text goes with an entry.
-select log.seq, log.at, log.actor, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content,
+select log.seq, entry_age.at, log.actor, log.act, log.subject, case when log.salt is null then 0 else 1 end as has_content,
     coalesce(length(message.text), 0) as characters
 from log
+join entry_age on entry_age.seq = log.seq
 left join message on message.seq = log.seq
 where log.seq > :after
 order by log.seq

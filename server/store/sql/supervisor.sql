@@ -109,10 +109,16 @@ select at from reminder where outcome = 'sent' and at > :since order by at desc 
 
 -- name: last_act
 -- The time and number of a member's last act. Refusals and check-ins do not count.
-select seq, at from log where actor = :member and outcome = 'ok' and act <> 'check_in' order by seq desc limit 1
+select log.seq, entry_age.at
+from log
+join entry_age on entry_age.seq = log.seq
+where log.actor = :member and log.outcome = 'ok' and log.act <> 'check_in'
+order by log.seq desc
+limit 1
 
--- name: entry_time
-select at from log where seq = :seq
+-- name: entry_age
+-- When an entry was written, in room time.
+select at from entry_age where seq = :seq
 
 -- name: unanswered_wake
 -- The oldest wake after some time that a member was not shown, or that it had to act on.
@@ -123,9 +129,9 @@ order by seq
 limit 1
 
 -- name: last_sign
--- When the room was last seen running: its newest entry, or a call.
+-- When the room was last seen running: when its clock was saved, or a call.
 select max(at) from (
-    select at from log where seq = (select seq from head)
+    select room_at as at from head
     union all
     select max(last_call_at) as at from presence
 ) as sign

@@ -306,8 +306,9 @@ values (:task, :seq, :member, :at, :kind, :text, :detail)
 on conflict do nothing
 
 -- name: task_entries
-select task_entry.seq, member.name as member, task_entry.at, task_entry.kind, task_entry.text, task_entry.detail
+select task_entry.seq, member.name as member, log.at, task_entry.kind, task_entry.text, task_entry.detail
 from task_entry
+join log on log.seq = task_entry.seq
 join member on member.id = task_entry.member
 where task_entry.task = :task
 order by task_entry.seq desc, task_entry.kind

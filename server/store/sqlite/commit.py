@@ -96,6 +96,8 @@ class Committer:
         self.is_to_be_scrubbed = False
         self._is_tidy = self._is_merging = False
         self._scrub_from = 0.0
+        self._was_log_held = False
+        """Whether a reader kept a checkpoint from copying all of the log, which then grows."""
 
     def open(self) -> None:
         """Connect. Raises sqlite3.Error."""
@@ -224,9 +226,11 @@ class Committer:
         if not self._reserve.has_room_for(self._growth()):
             return
         try:
-            self._execute(how).fetchall()
-            if self._log_bytes() > LARGE_LOG_BYTES:
-                self._cut_log()
+            found = self._execute(how).fetchone()
+            if found["checkpointed"] < found["log"]:
+                self._was_log_held = True
+            elif self._was_log_held and self._log_bytes() > LARGE_LOG_BYTES:
+                self._was_log_held = not self._cut_log()
         except sqlite3.Error as error:
             if not is_full(error) or not self._reserve.give_up(str(error)):
                 log.exception("the checkpoint failed; the next one tries again")

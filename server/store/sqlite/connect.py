@@ -1,13 +1,21 @@
 """Connections to the room's SQLite file, and the migrations that update it to this release."""
 
+import math
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from teamroom.server.clock import Clock, Moment, RoomClock, steady_clock
 from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
 OWN_MIGRATIONS = SQLITE / "migrations"
 """The part of a migration that only SQLite understands, in a file of the same name. It runs after the shared part."""
+
+SET_UP = (
+    *("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"),
+    "temporary_in_memory",
+)
+"""The statements that set up the connection that writes."""
 
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
@@ -16,7 +24,7 @@ LOCK_WAIT_SECONDS = 5.0
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
-    for name in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
+    for name in SET_UP:
         connection.execute(sqlite_statements()[name])
     return connection
 
@@ -35,6 +43,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def saved_clock(connection: sqlite3.Connection, wall: Clock) -> RoomClock:
+    """The clock of a room that no server has open here; by the wall clock if an earlier release wrote the room."""
+    clock = RoomClock(wall, steady_clock, math.inf)
+    try:
+        row = connection.execute(sqlite_statements()["clock_state"]).fetchone()
+    except sqlite3.OperationalError:
+        return clock
+    if row is not None:
+        clock.resume(Moment(**row))
+    return clock
 
 
 def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], None] = lambda: None) -> list[str]:

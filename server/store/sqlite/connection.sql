@@ -31,6 +31,10 @@ pragma wal_checkpoint(passive)
 -- name: checkpoint_and_cut
 pragma wal_checkpoint(truncate)
 
+-- name: temporary_in_memory
+-- What undoes an act stays in memory. With more pages than a few, it would be a temporary file for each act.
+pragma temp_store = memory
+
 -- name: wait_never
 pragma busy_timeout = 0
 
