@@ -382,6 +382,7 @@ class WebOnSocket:
         self._store = store
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         self.connections = Connections(room.settings, Rejections(room.metrics))
+        door.on_lost = self.connections.on_lost
         self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
         self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)

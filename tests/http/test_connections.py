@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import (
     ENVELOPE,
     LEGACY,
@@ -27,7 +28,7 @@ pytestmark = promise("SAF6")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
-    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1) as room:
+    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1, **LIMITLESS) as room:
         room.enroll("bot", "rival", "ghost")
         room.legacy("bot").close()  # the first stream of events starts a task that stays
         yield room

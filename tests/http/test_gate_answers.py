@@ -15,6 +15,7 @@ from teamroom.server.http import gate
 from teamroom.server.http.gate import REFUSED_BODY_BYTES, REFUSED_BODY_SECONDS
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import (
     ENVELOPE,
     Answer,
@@ -37,7 +38,7 @@ UNKNOWN = "tr_" + "0" * 64
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
-    with room_in_thread(tmp_path_factory.mktemp("gate") / "room", open_calls=1) as room:
+    with room_in_thread(tmp_path_factory.mktemp("gate") / "room", open_calls=1, **LIMITLESS) as room:
         room.enroll("bot", "doomed")
         yield room
 

@@ -13,6 +13,7 @@ import pytest
 
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import (
     ENVELOPE,
     Modern,
@@ -37,7 +38,7 @@ DEFAULTS = Settings()
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
     """A room with the limits that it has when nobody changes them."""
-    with room_in_thread(tmp_path_factory.mktemp("limits") / "room", refusals_per_hour=1000) as served:
+    with room_in_thread(tmp_path_factory.mktemp("limits") / "room", refusals_per_hour=1000, **LIMITLESS) as served:
         served.enroll("bot", "rival")
         yield served
         assert served.log.lines == []

@@ -28,6 +28,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, RoomInThread, Wire, message, modern_headers, posted, reply, room_in_thread
 from tests.support.rooms import BOUND_SECONDS
 from tests.support.wire import CALL, assert_refused, exchange, sent
@@ -41,7 +42,7 @@ MOST = 16
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
     limits = {"strangers": MOST, "connections": MOST, "open_calls": 8}
-    with room_in_thread(tmp_path_factory.mktemp("strangers") / "room", **limits) as room:
+    with room_in_thread(tmp_path_factory.mktemp("strangers") / "room", **limits, **LIMITLESS) as room:
         room.enroll("bot", "rival")
         yield room
 

@@ -12,6 +12,7 @@ import pytest
 from teamroom.server.door.door import Door
 from teamroom.server.http.gate import HEALTH_PATHS
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import (
     ENVELOPE,
     LEGACY,
@@ -29,7 +30,7 @@ pytestmark = promise("SAF6")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
-    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1) as room:
+    with room_in_thread(tmp_path_factory.mktemp("wire") / "room", body_seconds=1, **LIMITLESS) as room:
         room.enroll("bot", "rival", "ghost")
         room.legacy("bot").close()  # the first stream of events starts a task that stays
         yield room

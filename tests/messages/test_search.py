@@ -17,6 +17,7 @@ from teamroom.server.store.statements import known_migrations, split_script, sql
 from teamroom.server.store.transaction import Context, Reading
 from tests.bench.search import fill, searches
 from tests.support.promises import house, promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import RoomInThread, refusal, reply, room_in_thread
 from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
 
@@ -114,7 +115,7 @@ async def test_query_syntax_in_a_search_is_treated_as_text(room: RunningRoom, qu
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> RoomInThread:
-    with room_in_thread(tmp_path_factory.mktemp("search") / "room", refusals_per_hour=1000) as served:
+    with room_in_thread(tmp_path_factory.mktemp("search") / "room", refusals_per_hour=1000, **LIMITLESS) as served:
         served.enroll("bot")
         yield served
         assert served.log.lines == []

@@ -1,6 +1,5 @@
 """Names that look like another member's, or like a word of the room, are refused; the server says who wrote what."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skele
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import MIGRATIONS
 from tests.support.promises import promise
-from tests.support.rooms import RunningRoom, running_room
+from tests.support.rooms import RunningRoom
 
 pytestmark = promise("ID5")
 
@@ -59,22 +58,6 @@ async def test_a_name_with_other_letters_is_refused_in_a_sentence(room: RunningR
     refusal = await (await room.owner()).refused("enroll", name=name)
     assert refusal["code"] == "invalid"
     assert "a name has only letters a to z, digits and . _ -" in refusal["why"]
-
-
-async def test_existing_names_that_look_alike_are_kept(tmp_path: Path) -> None:
-    """A room of before this rule has both; each goes on, and gets new tokens."""
-    folder = tmp_path / "room"
-    async with running_room(folder) as room:
-        await room.enroll("agent1")
-    with sqlite3.connect(folder / "room.db") as old:
-        old.execute("update member set name = 'agentl', folded = 'agentl', looks = 'agentl' where name = 'agent1'")
-        old.execute("drop index member_by_looks")
-        old.execute("alter table member drop column looks")
-        old.execute("delete from migration where number = 5")
-    async with running_room(folder) as room:
-        owner = await room.owner()
-        assert (await owner("enroll", name="agentl", rotate=True))["token"]
-        assert "@agentl" in (await owner.refused("enroll", name="agent1"))["why"]
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)

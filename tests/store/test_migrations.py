@@ -22,7 +22,7 @@ from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, FolderError, mak
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked
 from teamroom.server.store.statements import known_migrations
-from tests.support.promises import house
+from tests.support.promises import house, promise
 from tests.support.raw import logged
 from tests.support.rooms import Time, running_room
 
@@ -106,6 +106,18 @@ async def test_a_room_of_the_first_release_opens_with_its_messages_tasks_tokens_
     found = verified(old)
     assert found.good
     assert found.verification.entries >= 27
+
+
+@promise("ID5")
+async def test_existing_names_that_look_alike_are_kept(old: Path) -> None:
+    """A room from before that rule has both; each stays, and gets new tokens."""
+    with closing(sqlite3.connect(old / DATABASE)) as database, database:
+        database.execute("update member set name = 'bui1der', folded = 'bui1der' where name = 'tester'")
+    async with running_room(old) as room:
+        owner = await room.owner()
+        for name in ("builder", "bui1der"):
+            assert (await owner("enroll", name=name, rotate=True))["token"]
+        assert "looks like" in (await owner.refused("enroll", name="buiIder"))["why"]
 
 
 async def test_a_room_is_backed_up_before_it_is_changed_and_only_then(old: Path) -> None:
