@@ -14,6 +14,7 @@ from teamroom.server.acts.act import ID_CHARACTERS
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
 from teamroom.tools.serve import TOOLS
 from tests.support.promises import promise
+from tests.support.rates import LIMITLESS
 from tests.support.raw import (
     Modern,
     RoomInThread,
@@ -28,7 +29,7 @@ pytestmark = promise("SAF3")
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomInThread]:
-    with room_in_thread(tmp_path_factory.mktemp("arguments") / "room", refusals_per_hour=1000) as served:
+    with room_in_thread(tmp_path_factory.mktemp("arguments") / "room", refusals_per_hour=1000, **LIMITLESS) as served:
         served.enroll("bot", "rival")
         yield served
         assert served.log.lines == []
@@ -216,7 +217,7 @@ def test_no_text_field_accepts_control_characters(field: str) -> None:
 
 def test_every_page_is_bounded_and_the_next_continues_where_it_ends(tmp_path: Path) -> None:
     many = {"batch_seconds": 0, "wakes_from_one": 1000}
-    with room_in_thread(tmp_path / "room", **many) as room, room.modern("olga") as olga:
+    with room_in_thread(tmp_path / "room", **many, **LIMITLESS) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(101)))
         for i in range(101):
             reply(olga.call("create_task", {"title": f"task {i}"}))
@@ -247,7 +248,7 @@ def test_every_page_is_bounded_and_the_next_continues_where_it_ends(tmp_path: Pa
 
 
 def test_a_roster_full_of_capabilities_is_returned_in_pages_that_fit(tmp_path: Path) -> None:
-    with room_in_thread(tmp_path / "room", batch_seconds=0) as room, room.modern("olga") as olga:
+    with room_in_thread(tmp_path / "room", batch_seconds=0, **LIMITLESS) as room, room.modern("olga") as olga:
         room.enroll(*(f"bot-{i}" for i in range(8)))
         for i in range(8):
             with room.modern(f"bot-{i}") as bot:
