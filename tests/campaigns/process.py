@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.campaigns.load import Caller, is_ready
+from tests.support.rates import LIMITLESS
 from tests.support.repository import ROOT
 
 START_SECONDS = 30.0
@@ -98,11 +99,14 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, twin: str | None = None, files: int | None = None, **settings: object) -> Iterator[Server]:
-    """A server on a free port, not yet started; whatever runs of it ends with the block."""
+    """A server on a free port, not yet started; whatever runs of it ends with the block.
+
+    Its members' rates are out of reach unless the settings name them.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, twin, settings, port, files)
+    server = Server(folder, twin, {**LIMITLESS, **settings}, port, files)
     try:
         yield server
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.clients.session.room import Room
+from teamroom.server.settings import Settings
 from tests.campaigns.callers import RawCaller, tool_call
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
 from tests.campaigns.process import Server, serving
@@ -36,6 +37,9 @@ SOCKET_P99_SECONDS = 0.25
 ANSWER_SECONDS = 60.0
 SOCKET_SHARE = 10
 """Of so many uses, one goes over the socket."""
+
+RATES = {name: getattr(Settings(), name) for name in LIMITLESS}
+"""The rates of a room whose owner has set none."""
 
 WORDS = "build test deploy review branch merge queue token lease fence"
 LONG = " ".join(itertools.islice(itertools.cycle(WORDS.split()), 2000))
@@ -81,7 +85,7 @@ async def campaign(
 ) -> Outcome:
     """`number` uses of the switch."""
     dice, seen = random.Random(seed), Seen()
-    settings = LIMITLESS if twin else {}
+    settings = {} if twin else RATES
     with serving(folder, "tests.campaigns.one_queue" if twin else None, **settings) as server:
         await server.start()
         tokens = await _furnish(server)

@@ -17,6 +17,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.plain_http import WITHOUT_TLS
+from tests.support.rates import LIMITLESS
 
 TEAMROOM = str(Path(sys.executable).with_name("teamroom"))
 
@@ -61,9 +62,14 @@ class RoomOfProcesses:
 
 @contextlib.contextmanager
 def room_of_processes(data: Path, allow_itself: bool = False, **settings: float) -> Iterator[RoomOfProcesses]:
-    """A room that `teamroom up` serves on a free port. `allow_itself`: it answers web pages of its own address."""
+    """A room that `teamroom up` serves on a free port. `allow_itself`: it answers web pages of its own address.
+
+    Its members' rates are out of reach unless the settings name them.
+    """
     room = RoomOfProcesses(data, free_port())
-    environment = _environment(room) | {f"TEAMROOM_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = _environment(room) | {
+        f"TEAMROOM_{name.upper()}": str(value) for name, value in {**LIMITLESS, **settings}.items()
+    }
     if allow_itself:
         environment["TEAMROOM_ALLOWED_ORIGINS"] = room.url
     log = data.with_suffix(".log")
