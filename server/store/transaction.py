@@ -85,6 +85,10 @@ class Head:
     room_at: float
     ahead: float
 
+    def values(self) -> dict[str, Any]:
+        """The columns by name; `dataclasses.asdict` takes ten times as long."""
+        return {name: getattr(self, name) for name in Head.__slots__}
+
     def copy(self) -> "Head":
         """A copy of the numbers, to change or to restore."""
         return Head(

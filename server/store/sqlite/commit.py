@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +205,7 @@ class Committer:
         if head.messages != opened.messages:  # once a batch: the search index writes a segment at each savepoint
             self._execute("index_messages", {"after": opened.messages})
         if head != opened:
-            self._execute("save_head", asdict(head))
+            self._execute("save_head", head.values())
         self._execute("commit")
         self.last = head.copy()
         self.commits += 1

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Set
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -236,6 +235,6 @@ def in_one_transaction(
     tx = Writing(connection, context, head)
     result = work(tx)
     tx.end()
-    execute(statements["save_head"], asdict(head))
+    execute(statements["save_head"], head.values())
     execute(statements["commit"])
     return result
