@@ -1,8 +1,8 @@
 """Every open HTTP connection with its tasks, so that the server can end streams even if the client does nothing.
 
-Connections are counted: strangers, who have shown no valid token, together, and each member's for itself. For one more
-than may be open, the one that is idle longest is closed. So accepting never runs out of descriptors, and whoever floods
-loses only its own connections.
+Connections are counted: all strangers, who have shown no valid token, together, and each member separately. At the
+limit, a new connection closes the one of the same group that has been idle longest. So the server can always accept,
+and a flood costs only its own sender connections.
 
 A client that stops reading would keep a task, a socket and a full buffer indefinitely, even after its handler was
 cancelled. Only aborting the transport ends it.

@@ -66,7 +66,7 @@ class Protocol(HttpToolsProtocol):
         self._is_deaf = False
         self._headers = self._head_bytes = 0
         self._loose_bytes = 0
-        """What came since the last head or piece of a body and is neither, but for the rest of that packet."""
+        """Bytes since the last head or piece of a body that belong to neither, without the rest of that packet."""
         self._thrown_away = 0
         self._unparsed = b""
         self._rejection: Rejection | None = None

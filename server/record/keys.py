@@ -1,7 +1,7 @@
-"""The room's key: one secret in the data folder, from which each use derives a key of its own.
+"""The room's key: one secret in the data folder, from which a separate key is derived for each use.
 
-Seals and backups are signed with Ed25519, so whoever has the public key can check them, and only the folder's key can
-make them. Nothing else of the room depends on that key pair.
+Seals and backups are signed with Ed25519: the public key is enough to check them, and only the folder's key can make
+them. Nothing else in the room depends on that key pair.
 """
 
 import hashlib

@@ -71,7 +71,7 @@ def is_genuine(key: Checks | None, seal: Seal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the history as it stands in the file. `seal` None: it cannot be read."""
+    """A line of the history file. `seal` is None if the line cannot be read."""
 
     text: str
     seal: Seal | None

@@ -103,7 +103,7 @@ def changing(work: Callable[[Database], object]) -> Callable[[Place], None]:
 
 
 def chain_again(database: Database) -> None:
-    """Number and hash every entry anew, and let the head row say so."""
+    """Renumber and rehash every entry, and update the head row to match."""
     previous, seq = chain.FIRST_HASH, 0
     rows = database.execute("select rowid, * from log order by seq").fetchall()
     database.execute("update log set seq = -seq")

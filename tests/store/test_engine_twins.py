@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, TooLargeError, Turn, Work
+from teamroom.server.store.engine import CarryOut, TooLargeError, Work
 from teamroom.server.store.sqlite.commit import Committer, Job
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.sqlite.reserve import Reserve
@@ -20,6 +20,7 @@ from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
 from tests.campaigns.forgeries import TRUSTING
+from tests.campaigns.one_queue import ServesAsTheyCome
 from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
 from tests.support.engines import Engine, altered, sqlite_with
@@ -123,13 +124,6 @@ class BeginsForWhoLeft(Committer):
 
     def run_act(self, job: Job, head: Head) -> None:
         self.attempt(job, head, job.work)
-
-
-class ServesAsTheyCome(Writer):
-    """All acts wait in one queue, whoever sent them and whatever they are."""
-
-    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
-        return await super().run(work, recover, when_full, ROOMS_TURN)
 
 
 class WritesDownLater(Committer):
