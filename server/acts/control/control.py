@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.act import AT, Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
@@ -17,6 +17,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.names import WHOLE_ROOM
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import cite, one_line
 from teamroom.server.store.rows.control import StandingRow
@@ -100,7 +101,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
-        receipt=seq, target=arguments.target, standing="paused", until=tx.shown(until) if until is not None else None
+        receipt=seq, target=target.text, standing="paused", until=tx.shown(until) if until is not None else None
     )
 
 
@@ -138,7 +139,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
     owner = ROOM if target.level == "room" else target.id
     begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
-    return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
+    return Controlled(receipt=seq, target=target.text, standing="paused" if above else "active", note=above)
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
@@ -166,12 +167,12 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     begin_after_kill(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
-    return Controlled(receipt=seq, target=arguments.target, standing="killed")
+    return Controlled(receipt=seq, target=target.text, standing="killed")
 
 
 def settle_at_once(tx: Writing, caller: Caller, arguments: Kill) -> None:
     """Settle the first page of what a killed member held, right after the kill."""
-    member = tx.one(MemberRow, "member_by_name", name=arguments.target.removeprefix("@"))
+    member = tx.one(MemberRow, "member_by_name", name=arguments.target)
     due = None if member is None else find_timer(tx, KILLED, member.id, member.id)
     if due is not None:
         settle_kill(tx, due)
@@ -231,10 +232,10 @@ def _require_other_owner(tx: Writing, target: Target) -> None:
 
 
 def _find(tx: Reading, text: str) -> Target:
-    text = text.removeprefix("@")
-    if text == "room":
-        return Target(text, "room", ROOM)
+    if text in WHOLE_ROOM:
+        return Target("room", "room", ROOM)
     owner, colon, name = text.rpartition(":")
+    name = name.lstrip(AT)
     if colon and owner != "owner":
         raise Refusal("invalid", f"{cite(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
@@ -244,7 +245,7 @@ def _find(tx: Reading, text: str) -> Target:
         raise Refusal(
             "invalid", f"@{name} is not a person.", f"Give owner:{member.owner_name} to name its owner's agents."
         )
-    return Target(text, "owner" if owner else "member", member.id, member)
+    return Target(f"owner:{name}" if owner else name, "owner" if owner else "member", member.id, member)
 
 
 def _paused_above(tx: Reading, target: Target) -> str:

@@ -96,7 +96,7 @@ class Stream(BaseModel):
 
 def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
     """Return entries of the log: the newest, or those after a number. Raises Refusal `not_found`."""
-    actor = (arguments.actor or "").removeprefix("@")
+    actor = arguments.actor or ""
     if actor and tx.one(MemberRow, "member_by_name", name=actor) is None:
         raise not_found("member", f"@{actor}", "Call who without a name to see all members.")
     filters = {
