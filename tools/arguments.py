@@ -76,8 +76,8 @@ def names_of(tools: Iterator[Tool]) -> frozenset[str]:
 def _names(model: type[BaseModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield name
-        inner = _bare(field.annotation)
-        inner = _bare(get_args(inner)[0]) if get_origin(inner) is list else inner
+        inner = bare(field.annotation)
+        inner = bare(get_args(inner)[0]) if get_origin(inner) is list else inner
         if _is_model(inner):
             yield from _names(inner)
 
@@ -107,6 +107,8 @@ class _Reader:
         name = key if key in fields else spelled(key)
         if name in fields:
             return name
+        if value is None or value == "":
+            return None
         if not within and name in SPEAKERS:
             if not _is_caller(value, self._caller):
                 self.unclear.append(f"{_shown(key)} names somebody else; the token alone says who acts")
@@ -122,7 +124,7 @@ class _Reader:
 
     def _meant(self, value: Any, annotation: Any, within: str) -> Any:
         """A value in the shape that its type asks for, if it can mean only one thing."""
-        wanted = _bare(annotation)
+        wanted = bare(annotation)
         if get_origin(wanted) is list:
             items = _as_list(value)
             return [self._meant(item, get_args(wanted)[0], within) for item in items] if items is not None else value
@@ -152,9 +154,7 @@ def nearest(name: str, fields: Fields) -> str | None:
 
 
 def _is_caller(value: Any, caller: str) -> bool:
-    if not isinstance(value, str):
-        return value is None
-    return not value or normalize_name(value.lstrip(AT)) == normalize_name(caller)
+    return isinstance(value, str) and normalize_name(value.lstrip(AT)) == normalize_name(caller)
 
 
 # ------------------------------------------------------------------ values
@@ -169,7 +169,7 @@ def _may_be_empty(field: FieldInfo) -> bool:
     parts = [field.annotation, *get_args(field.annotation)]
     found = [item for part in parts for item in getattr(part, "__metadata__", ())] + field.metadata
     least = [item.min_length for part in found for item in _constraints(part) if hasattr(item, "min_length")]
-    return _bare(field.annotation) is str and not any(least)
+    return bare(field.annotation) is str and not any(least)
 
 
 def _constraints(item: Any) -> list[Any]:
@@ -213,13 +213,13 @@ def _is_text(wanted: Any) -> bool:
     return wanted is str or getattr(wanted, "__supertype__", None) is int
 
 
-def _bare(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
     """A type without what limits it, and without None."""
     if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
+        return bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         options = [option for option in get_args(annotation) if option is not NoneType]
-        return _bare(options[0]) if len(options) == 1 else annotation
+        return bare(options[0]) if len(options) == 1 else annotation
     return annotation
 
 

@@ -186,7 +186,8 @@ def test_a_text_or_list_of_the_largest_size_is_accepted_and_a_larger_one_is_refu
     where, path, kind, _ = FIELDS[field]
     with room.modern("olga") as olga:
         for size, fits in ((SIZED[field], True), (SIZED[field] + 1, False)):
-            value: Any = "x" * size if kind is str else [ITEM.get(path[-1], f"a{i}") for i in range(size)]
+            item = NEEDED_OF_PROOF if where == "DeclareCapabilities" else ITEM.get(path[-1])
+            value: Any = "x" * size if kind is str else [item or f"a{i}" for i in range(size)]
             answer = olga.call(TOOL_OF[where], arguments_with(where, path, value))
             assert answer.status == 200
             too_large = was_refused(answer) and refusal(answer)["code"] == "too_large"
