@@ -40,6 +40,8 @@ IGNORED_NAMED = 5
 NAME_CHARACTERS, VALUE_CHARACTERS = 40, 200
 """How much of a name and of a text a refusal repeats."""
 
+ITEMS_REPEATED = 20
+
 FAULTS_NAMED = 3
 
 CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -262,7 +264,7 @@ def _repeated(value: Any) -> Any:
         shown = without_secrets(value)
         return shown if len(shown) <= VALUE_CHARACTERS else f"{shown[:VALUE_CHARACTERS]}…"
     if isinstance(value, list):
-        return [_repeated(item) for item in value]
+        return [_repeated(item) for item in value[:ITEMS_REPEATED]] + ["…"] * (len(value) > ITEMS_REPEATED)
     if isinstance(value, dict):
         return {name: _repeated(item) for name, item in value.items()}
     return value
