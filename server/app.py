@@ -294,7 +294,9 @@ class WebRoom:
         self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
         room.bus.on_ended.append(self._transports.end_sessions)
         room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
-        self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
+        self._gate = Gate(
+            self._transports, room.door, self.connections, room.settings, room.metrics, room.notary.secret
+        )
         room.metrics.measure(
             lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock.wall())
         )
@@ -384,7 +386,7 @@ class WebOnSocket:
         self.connections = Connections(room.settings, Rejections(room.metrics))
         door.on_lost = self.connections.on_lost
         self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
-        self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
+        self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics, room.notary.secret)
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

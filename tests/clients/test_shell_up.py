@@ -189,6 +189,63 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, take
     assert "teamroom up --port N" in done.err
 
 
+# ------------------------------------------------------------------ its port
+
+
+def test_a_port_that_was_found_once_is_kept_until_another_is_asked_for(tmp_path: Path) -> None:
+    folder, words = tmp_path / "room", ("--json",)
+    (other,) = {free_port()}
+    with up(folder, *words) as room:
+        first = json.loads(room.said[0])
+        assert first["former_url"] is None
+        port = int(room.url.rpartition(":")[2])
+    assert shell_of(folder).now("board").err.startswith(f"teamroom: No room answers at {room.url}/mcp.")
+    with up(folder, *words, port=None) as room:
+        assert json.loads(room.said[0]) == {**first, "new_owner": None}
+        assert room.shell.now("doctor", "--json").json["settings"]["port"] == {"value": port, "origin": "last start"}
+    with up(folder, port=other) as room:
+        moved = room.said[0]
+        assert room.url == f"http://127.0.0.1:{other}"
+        room.stop()
+        assert room.process.stdout is not None
+        moved += room.process.stdout.read()
+    assert f"It was at {first['url']} before. Change the address in the config of every harness" in moved
+    with up(folder, *words, port=None, TEAMROOM_PORT="0") as room:
+        assert room.url == f"http://127.0.0.1:{other}", "0 finds a free one only once"
+    (folder / "room.toml").write_text(f"port = {port}\n")
+    with up(folder, *words, port=None) as room:
+        assert json.loads(room.said[0])["former_url"] == f"http://127.0.0.1:{other}"
+        assert room.url == first["url"], "what a person wrote into the settings wins"
+
+
+def shell_of(folder: Path) -> Shell:
+    return Shell(folder.parent, {"TEAMROOM_DATA": str(folder)})
+
+
+def test_a_room_does_not_leave_its_port_to_another_program_without_a_word(
+    shell: Shell, tmp_path: Path, taken_port: int
+) -> None:
+    make_private(tmp_path / "room")
+    (tmp_path / "room" / "room.port").write_text(f"{taken_port}\n")
+    done = shell.now("up")
+    assert done.code == 1
+    assert f"Port {taken_port} is in use by another program." in done.err
+    assert "end that program, then start again" in done.err
+    assert "teamroom enroll NAME --rotate" in done.err
+    with up(tmp_path / "room", port=0) as room:
+        assert room.url != f"http://127.0.0.1:{taken_port}", "the way out that the refusal names"
+    assert (tmp_path / "room" / "room.port").read_text() == f"{room.url.rpartition(':')[2]}\n"
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "many", "\xff"])
+def test_a_kept_port_that_is_none_is_refused_with_the_file(shell: Shell, tmp_path: Path, text: str) -> None:
+    make_private(tmp_path / "room")
+    (tmp_path / "room" / "room.port").write_text(text, encoding="latin-1")
+    done = shell.now("up")
+    assert done.code == 1
+    assert "room.port contains no port" in done.err
+
+
 def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
     (tmp_path / "room").chmod(0o755)
