@@ -712,8 +712,8 @@ ATTACKS: dict[int, Attack] = {
     75: Attack(
         LOCAL,
         "the room's port, taken while the room is down, to collect tokens",
-        "the room's own clients send a token over the folder's socket, over TLS, or after the server has proven that "
-        "it knows it; `up` keeps its port",
+        "in plain HTTP, the room's own clients send a token only after the server has proven that it knows it; `up` "
+        "keeps its port",
         {
             "test_impostors": ("*",),
             "test_handshake": (

@@ -1,5 +1,6 @@
 """How the server proves that it is the room: to anyone who names a token, and without saying which tokens exist."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,3 +193,26 @@ def test_connections_with_a_handshake_count_as_strangers_and_give_way(room: Room
     finally:
         for wire in wires:
             wire.socket.close()
+
+
+# ------------------------------------------------------------------ who could answer in its place
+
+
+async def test_no_member_can_read_the_hash_of_a_token(tmp_path: Path) -> None:
+    """With it, a program could prove to a client that it is the room."""
+    async with running_room(tmp_path / "room") as room:
+        await room.enroll("bot")
+        await room.enroll("chief", role="operator")
+        owner, chief = await room.owner(), await room.connect("chief")
+        await owner("enroll", name="bot", rotate=True)
+        hashes = [token_hash(token) for token in (room.owner_token, *room.tokens.values())]
+        said = list[str]()
+        for member in (owner, chief):
+            for name in ("who", "read_receipts", "check_in"):
+                said.append(json.dumps(await member(name)))
+            listed = (await member.client.list_resources()).resources
+            numbered = [f"teamroom://receipts/{number}" for number in range(1, len(room.entries()) + 1)]
+            for uri in [*(str(one.uri) for one in listed), *numbered]:
+                said += [one.model_dump_json() for one in (await member.client.read_resource(uri)).contents]
+    assert [one for one in hashes if any(one in text for text in said)] == []
+    assert hashes[0].encode() in (tmp_path / "room" / "room.db").read_bytes(), "the twin: there it is"
