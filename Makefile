@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= .teamroom
-PORT ?= 8765
+PORT ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
@@ -15,7 +15,7 @@ CHECKED := $(addprefix tests/,rules capabilities control members messages remind
 .PHONY: up notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
-	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
+	$(BIN)/teamroom up --data $(DATA) $(if $(PORT),--port $(PORT))
 
 notify: $(VENV)/.runs ## install the extra with which the room sends letters
 	$(INSTALL) --require-hashes -r requirements-notify.lock

@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 import time
+from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
 from teamroom.server.handshake import HANDSHAKE_PATH, new_challenge, written_address
@@ -20,6 +21,7 @@ ANSWER_BYTES = 8192
 """The longest answer that is read."""
 
 HTTP_PORT = 80
+ENDPOINT = "/mcp"
 OK, MISDIRECTED, BUSY = 200, 421, (429, 503)
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
@@ -41,7 +43,7 @@ class UnprovenError(Failure):
 class Handshake:
     """One handshake on a new connection: send `request`, then give what arrives to `receive`. Both raise Failure.
 
-    `url` is shown to people. `host` and `port` are as the client named them, and `peer` is what it is connected to.
+    `url` is the room's endpoint. `host` and `port` are as the client named them, and `peer` is what it is connected to.
     """
 
     def __init__(self, url: str, token: str, host: str, port: int, peer: tuple[str, int]) -> None:
@@ -56,7 +58,8 @@ class Handshake:
     @property
     def request(self) -> bytes:
         """The bytes to send first."""
-        return f"GET {HANDSHAKE_PATH}?{self._challenge.query} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
+        path = urlsplit(self._url).path.rstrip("/").removesuffix(ENDPOINT) + HANDSHAKE_PATH
+        return f"GET {path}?{self._challenge.query} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode()
 
     @property
     def seconds_left(self) -> float:

@@ -17,7 +17,7 @@ SocketOption = httpcore2.SOCKET_OPTION
 
 
 def http_client(url: str, timeout: httpx2.Timeout, limits: httpx2.Limits | None = None) -> httpx2.AsyncClient:
-    """Create an HTTP client for one room. It never uses a proxy for this machine, or in plain HTTP.
+    """Create an HTTP client for one room's endpoint. It never uses a proxy for this machine, or in plain HTTP.
 
     In plain HTTP, each connection is for one token, which the server must have proven to know. Requests raise Failure.
     """
@@ -28,7 +28,7 @@ def http_client(url: str, timeout: httpx2.Timeout, limits: httpx2.Limits | None 
 
 
 class ProvenTransport(httpx2.AsyncBaseTransport):
-    """Sends a token only on connections whose server has proven to know it. `url` is shown to people."""
+    """Sends a token only on connections whose server has proven to know it. `url` is the room's endpoint."""
 
     def __init__(self, url: str, limits: httpx2.Limits) -> None:
         self._url, self._limits = url, limits

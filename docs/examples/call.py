@@ -27,7 +27,7 @@ def token_of(member: str) -> str:
 
 async def call(token: str, tool: str, arguments: str = "{}") -> str:
     """Call the tool; returns what a model reads, which is a refusal if the room refuses the call."""
-    async with http_client(URL, httpx2.Timeout(60)) as http:
+    async with http_client(f"{URL}/mcp", httpx2.Timeout(60)) as http:
         http.headers["Authorization"] = f"Bearer {token}"
         async with Client(streamable_http_client(f"{URL}/mcp", http_client=http)) as room:
             result = await room.call_tool(tool, json.loads(arguments))

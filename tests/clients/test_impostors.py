@@ -1,6 +1,7 @@
 """Another program on the room's port: none of the room's clients sends it a token, whatever it answers."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from teamroom.clients.shell.main import app
 from teamroom.server.own_socket import SOCKET
 from tests.support.impostors import RESULT, Answers, Taken, http, is_challenge, proof_for, relaying, taking
 from tests.support.promises import promise
+from tests.support.repository import ROOT
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.support.shells import STEP_SECONDS, Shell, up
 
@@ -404,6 +406,21 @@ async def test_a_program_that_begins_before_another_program_ends_and_says_why() 
 
 
 # ------------------------------------------------------------------ other ways
+
+
+def test_only_two_files_of_the_clients_open_connections() -> None:
+    """A client that opened its own would need its own handshake."""
+    opens = re.compile(
+        r"HTTPS?Connection\(|AsyncClient\(|httpx2\.(?:Client|get|post|stream)\b|urlopen|create_connection"
+    )
+    found = {path.name for path in (ROOT / "clients").rglob("*.py") if opens.search(path.read_text(encoding="utf-8"))}
+    assert found == {"connection.py", "streams.py"}
+
+
+def test_the_handshake_is_beside_the_endpoint_behind_a_proxy_that_adds_a_folder() -> None:
+    with taking(answers=lambda request: proof_for(TOKEN, request) if b"/handshake?" in request else RESULT) as taken:
+        by_room(f"{taken.url}/rooms/a")
+        assert bytes(taken.received[0]).startswith(b"GET /rooms/a/handshake?")
 
 
 def test_plain_http_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
