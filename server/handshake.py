@@ -19,7 +19,7 @@ START_CHARACTERS = 16
 
 NONCE_BYTES = 32
 
-CONTEXT = b"teamroom handshake 1"
+CONTEXT = b"room-handshake/1"
 """What the HMAC is made for, so that it proves nothing anywhere else."""
 
 QUERY = re.compile(

@@ -21,7 +21,8 @@ SLOW_ACT_SECONDS = 1.0
 
 NO_ROOM_THERE = (
     "If another program has that port, end it, start the room, and give each member whose harness called it a new "
-    "token: teamroom enroll NAME --rotate. If it is the room, your token is of another room."
+    "token: teamroom enroll NAME --rotate. If it is the room, your token is of another room, or the port is forwarded "
+    "and its address is missing in allowed_hosts."
 )
 
 STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bold red"}

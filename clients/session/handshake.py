@@ -32,7 +32,7 @@ class UnprovenError(Failure):
     """The server did not prove that it knows the token. It is another program, or the token is of another room."""
 
     def __init__(self, url: str) -> None:
-        why = f"The server at {url} did not prove that it knows your token, so it did not get it."
+        why = f"The server at {url} did not prove that it knows your token, so the token was not sent."
         fix = (
             "Run `teamroom doctor` where the room runs, to see whether another program took its address. "
             "If the room does answer there, get a new token with `teamroom enroll NAME --rotate`."
@@ -95,12 +95,12 @@ class Handshake:
         if status == MISDIRECTED:
             named = " and ".join(dict.fromkeys((f'"{self._host}"', f'"{self._address}"')))
             raise Failure(
-                f"The room at {self._url} does not know this address, so it did not get your token.",
+                f"The room at {self._url} does not know this address, so your token was not sent.",
                 f"If you forward this address to the room, add {named} to allowed_hosts in room.toml. Or use TLS.",
             )
         if status in BUSY:
             raise Failure(
-                f"The server at {self._url} cannot look up your token now (HTTP {status}), so it did not get it.",
+                f"The server at {self._url} cannot look up your token now (HTTP {status}), so the token was not sent.",
                 "Try again. `teamroom doctor` shows whether the room works.",
             )
         raise self._no_room()
@@ -115,7 +115,7 @@ class Handshake:
 
     def _no_room(self) -> Failure:
         return Failure(
-            f"The server at {self._url} cannot prove that it is a room, so it did not get your token.",
+            f"The server at {self._url} cannot prove that it is a room, so your token was not sent.",
             "Another program may have taken the room's address: run `teamroom doctor` where the room runs. "
             "If the room is of an earlier release, upgrade it and start it again.",
         )

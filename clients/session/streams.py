@@ -87,7 +87,11 @@ class _ProvingBackend(httpcore2.AnyIOBackend):
         return stream
 
     async def _shake_hands(self, stream: AsyncNetworkStream, host: str, port: int) -> None:
+        """Have the server prove that it knows the token. A fault of the network counts as one while connecting."""
         handshake = Handshake(self._url, self._token, host, port, stream.get_extra_info("server_addr"))
-        await stream.write(handshake.request, handshake.seconds_left)
-        while not handshake.receive(await stream.read(RECEIVE_BYTES, handshake.seconds_left)):
-            pass
+        try:
+            await stream.write(handshake.request, handshake.seconds_left)
+            while not handshake.receive(await stream.read(RECEIVE_BYTES, handshake.seconds_left)):
+                pass
+        except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
+            raise httpcore2.ConnectError(str(error)) from None
