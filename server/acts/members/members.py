@@ -17,7 +17,13 @@ from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
+from teamroom.server.rules.names import (
+    RESERVED,
+    find_reserved_word,
+    make_skeleton,
+    normalize_name,
+    tidy_separators,
+)
 from teamroom.server.rules.text import inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
@@ -231,6 +237,12 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
 
 def _require_distinct_name(tx: Writing, name: str) -> None:
     """Refuse a new name that looks like a reserved name or like a member's name (ID5)."""
+    if (tidy := tidy_separators(name)) != name:
+        raise Refusal(
+            "invalid",
+            f"{name} ends in a separator, or has two in a row, so it looks like {tidy}.",
+            f"Choose a name with single separators between letters and digits, such as {tidy}.",
+        )
     if (word := find_reserved_word(name)) is not None:
         raise Refusal("invalid", f'{name} looks like "{word}", a reserved name.', "Choose another name.")
     near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
