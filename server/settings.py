@@ -102,7 +102,7 @@ class Policy(BaseModel):
         6,
         ge=1,
         le=100,
-        description="Rounds between two agents while no task moves; after these, they no longer wake each other.",
+        description="Rounds between two agents while nobody else moves their tasks; then they no longer wake each other.",
     )
 
 

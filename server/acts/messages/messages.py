@@ -51,7 +51,7 @@ class Posted(Reply):
     """Reply of `post_message`.
 
     `folded`: the author's notes for the hour are used up, so it is shown in one line with a count. `not_woken`:
-    addressees that only exchange answers with the author while no task moves.
+    addressees that only exchange answers with the author while nobody else moves a task of theirs.
     """
 
     message: str
@@ -172,7 +172,7 @@ def _forecast(tx: Reading, caller: Caller, row: MemberFacts, stopped: bool, task
     found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
     if not stopped:
         return found
-    note = "not woken: you only answered each other while no task moved"
+    note = "not woken: you only answered each other while nobody else moved a task of yours"
     return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
