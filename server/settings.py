@@ -102,7 +102,7 @@ class Policy(BaseModel):
         6,
         ge=1,
         le=100,
-        description="Rounds between two agents while nobody else moves their tasks; then they no longer wake each other.",
+        description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
     )
 
 

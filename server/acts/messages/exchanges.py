@@ -75,7 +75,7 @@ def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str)
         act="stop_exchange",
         subject=message,
         summary=one_line(
-            f"{pair} answered each other {rounds} times and nobody else moved their tasks; they no longer wake each other"
+            f"{pair} answered each other {rounds} times and nobody else moved their tasks; they stop waking each other"
         ),
         detail={"members": [caller.name, other.name], "rounds": rounds},
     )

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import (
+    UNIX_TIME_FROM,
     Act,
     Arguments,
     Fence,
@@ -36,7 +37,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.text import one_line, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.tasks import FreedTask
+from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
@@ -323,7 +324,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=row.review if changes.review is None else changes.review.removeprefix("@"),
-        snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
+        **_snooze(tx, arguments, row),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder)
@@ -338,9 +339,11 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         set_dependencies(tx, task.id, changes.depends_on)
 
 
-def _snooze(tx: Writing, arguments: UpdateTask) -> float:
-    """When the snooze of the task's reminders ends. Raises Refusal beyond the longest snooze."""
-    until, longest = from_now(tx, arguments.snooze_until or 0), tx.settings.snooze_max_seconds
+def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float | None]:
+    """When the snooze of the task's reminders ends: after a while, or at a date. Raises Refusal beyond the longest."""
+    if arguments.snooze_until is None:
+        return {"snooze_until": row.snooze_until, "snooze_date": row.snooze_date}
+    until, longest = from_now(tx, arguments.snooze_until), tx.settings.snooze_max_seconds
     if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",
@@ -348,7 +351,9 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
             f"Call again with snooze_until {longest:.0f}.",
             subject=task_name(arguments.task),
         )
-    return until
+    if arguments.snooze_until >= UNIX_TIME_FROM:
+        return {"snooze_until": None, "snooze_date": arguments.snooze_until}
+    return {"snooze_until": until, "snooze_date": None}
 
 
 def notify_freed(tx: Writing, task: StoredTask) -> None:
