@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.rules.text import PAGE_CHARACTERS, inline_log
+from teamroom.server.rules.text import PAGE_CHARACTERS
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.raw import reply, room_in_thread
@@ -27,7 +27,7 @@ async def stream(reader: Member, after: int | None = None) -> dict[str, Any]:
     address = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
     contents = (await reader.client.read_resource(address)).contents
     page: dict[str, Any] = json.loads(contents[1].text)
-    assert all(inline_log(entry["line"]) in contents[0].text for entry in page["entries"])
+    assert all(entry["line"] in contents[0].text for entry in page["entries"])
     return page
 
 
@@ -365,7 +365,7 @@ async def test_equal_wakes_are_shown_once_with_a_count_and_the_newest_line(room:
         ("mention", "M-1", 1),
         ("assigned", "T-1", 2),
     ]
-    assert found["wakes"][1]["line"] == "@olga assigned T-1 to you: second name"
+    assert found["wakes"][1]["line"] == "@olga assigned T-1 to you: “second name”"
     assert (await builder("check_in", after=found["cursor"]))["wakes"] == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from teamroom.server.acts.presence.presence import Wake
-from teamroom.server.rules.letters import KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import BREAK, KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import Kind, held_until, kind_of, next_daily_time, next_time, quiet_until, retry_at
 from teamroom.server.settings import Settings
 from tests.support.promises import house, promise
@@ -271,7 +271,7 @@ def test_letters_in_figures() -> None:
         "https://room.example",
     ]
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
-    words = "@olga sent this test letter. No action is needed."
+    words = f"@{BREAK}olga sent this test letter. No action is needed."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
     two = [Notice("stuck", 4, "a", "x"), Notice("needs you", 5, "b", "x"), Notice("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"

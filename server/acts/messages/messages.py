@@ -21,7 +21,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting, find_mentions, one_line, parse_search
+from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, find_mentions, one_line, parse_search
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import MessagePlace, MessageRow
@@ -296,7 +296,7 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Mes
 def _stream_line(caller: Caller, addressees: list[MemberFacts], kind: str, summary: str) -> str:
     to = f" to {', '.join('@' + row.name for row in addressees[:3])}" if addressees else ""
     more = f" and {len(addressees) - 3} more" if len(addressees) > 3 else ""
-    return one_line(f"@{caller.name} {kind}{to}{more}: {summary}")
+    return add_quote(f"@{caller.name} {kind}{to}{more}", summary)
 
 
 def _message(tx: Reading, number: int) -> MessageRow:

@@ -12,7 +12,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
-from teamroom.server.rules.text import REDACTED
+from teamroom.server.rules.text import REDACTED, quote_entry
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import ReceiptRow, StreamRow
 from teamroom.server.store.rows.members import MemberRow
@@ -173,7 +173,7 @@ def _entry(rows: list[StreamRow], previous: int) -> StreamEntry:
         kind=newest.kind,
         act=newest.act,
         subject=newest.subject,
-        line=notes_line([row.actor for row in rows]) if folded else newest.summary or REDACTED,
+        line=notes_line([row.actor for row in rows]) if folded else quote_entry(newest.act, newest.summary or REDACTED),
         folded=folded,
         count=len(rows),
     )
@@ -188,7 +188,7 @@ def _shown(row: ReceiptRow) -> Receipt:
         act=row.act,
         subject=row.subject,
         outcome=row.outcome,
-        summary=row.summary or "",
+        summary=quote_entry(row.act, row.summary or ""),
         detail={} if row.detail is None else for_readers(json.loads(row.detail)),
         hash=row.hash,
     )

@@ -35,7 +35,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -115,7 +115,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         author(caller),
         act="create_task",
         subject=name,
-        summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
+        summary=add_quote(f"@{caller.name} created {name}{to}", arguments.title),
         detail={
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
@@ -148,7 +148,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
 
 def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
-        line = one_line(f"@{caller.name} assigned {task} to you: {title}")
+        line = add_quote(f"@{caller.name} assigned {task} to you", title)
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
@@ -200,7 +200,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=one_line(_describe_update(caller, arguments, task)),
+        summary=_describe_update(caller, arguments, task),
         detail={
             "status": arguments.status,
             "note": arguments.note,
@@ -243,7 +243,7 @@ def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) ->
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
     what = arguments.blocked_on or arguments.note or task.row.title
-    return f"@{caller.name} {did} {task.name}: {what}"
+    return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
 def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
@@ -293,7 +293,7 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     recipients = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {
         caller.member
     }
-    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
+    line = add_quote(f"@{caller.name} {arguments.status} {task.name}", task.row.title)
     wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
         notify_freed(tx, task)
