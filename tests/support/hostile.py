@@ -51,7 +51,7 @@ def unmarked(words: str) -> list[str]:
 _MARKED = re.compile(
     r"“[^“”]*”"
     r'|proofs \[\{"(?:ref|capability)": "(?:[^"\\]|\\.)*"'
-    r"|(?:with|that|by|value:|provable:|check:|Run|run|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
+    r"|(?:with|that|by|value:|provable:|check:|[Rr]un:?|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 )
 
 
@@ -212,6 +212,7 @@ async def control(olga: Shown, mallory: Shown) -> None:
         await olga("enroll", request_id=LINE, name=name, label=LABEL)
     await olga("enroll", name="labelled", label=LABEL)
     await olga("enroll", name="labelled", label=LABEL, rotate=True)
+    await olga("enroll", name="other", label=f"soon {LABEL}", expires_seconds=3600)
     for label in (f"no {LABEL}", LABEL):
         await olga("revoke", name="labelled", label=label)
     await olga("read_receipts", limit=100)

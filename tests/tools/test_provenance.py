@@ -99,7 +99,7 @@ COMMANDS = (
     *(("plant",), ("policy",), ("attest", "mallory", SHORT[0]), ("attest", "mallory", LINE)),
     *(("kill", LINE[:50], "--reason", LINE, "--yes"), ("pause", LINE[:50], "--reason", LINE)),
     *(("enroll", "labelled", "--label", LABEL), ("revoke", "labelled", "--label", LINE)),
-    ("redact", LINE, "--reason", LINE),
+    *(("redact", LINE, "--reason", LINE), ("doctor",)),
 )
 """Commands of the shell that show what members wrote, or repeat what their caller wrote."""
 
@@ -155,7 +155,9 @@ async def test_texts_of_members_never_appear_as_words_of_the_room(tmp_path: Path
     expected = {"check_in", "wait_for_wake", "who", "read_messages", "read_board", "claim_task", "read_receipts"}
     assert expected <= shown
     assert {"answer_hand_off (refused)", "claim_task (refused)", "check_in (refused)", "heartbeat"} <= shown
-    assert {f"$ teamroom {name}" for name in ("board", "stream", "roster", "overnight", "receipts", "plant")} <= shown
+    assert {
+        f"$ teamroom {name}" for name in ("board", "stream", "roster", "overnight", "receipts", "plant", "doctor")
+    } <= shown
     assert {"TEAMROOM_WAKE", "letter", "$ teamroom attest", "$ teamroom kill"} <= shown
 
 
