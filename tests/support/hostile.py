@@ -51,7 +51,8 @@ def unmarked(words: str) -> list[str]:
 _MARKED = re.compile(
     r"“[^“”]*”"
     r'|proofs \[\{"(?:ref|capability)": "(?:[^"\\]|\\.)*"'
-    r"|(?:with|that|by|value:|provable:|check:|[Rr]un:?|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
+    r"|(?:with|that|by|value:|provable:|check:|[Rr]un:?|it:|first:|owner:|Z:) "
+    r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 )
 
 
