@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
+from teamroom.clients.session.lineage import marked
 from teamroom.clients.session.private import make_private_folder, write_private
 from teamroom.clients.session.terminal import plain
 
@@ -116,10 +118,8 @@ def token(place: Place) -> str:
     if "TEAMROOM_TOKEN" in place.environment:
         return _checked(place.environment["TEAMROOM_TOKEN"], "TEAMROOM_TOKEN")
     give = "Give your own token with --token-file FILE or TEAMROOM_TOKEN."
-    if (harness := inside_harness(place.environment)) is not None:
-        raise Failure(
-            f"This is an agent's session ({harness} is set), so the owner's token is not used.", give, NOT_AUTHORISED
-        )
+    if (sign := agents_session(place.environment)) is not None:
+        raise Failure(f"This is an agent's session ({sign}), so the owner's token is not used.", give, NOT_AUTHORISED)
     if not place.names_folder and not place.on_terminal:
         raise Failure(
             "No token is given. The owner's token is used only at a terminal or if the folder is named.",
@@ -169,9 +169,35 @@ def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | No
         )
 
 
+def check_kind(place: Place, me: Mapping[str, Any]) -> None:
+    """Raise Failure if the caller is a person, but a listener or a watchdog started this process for an agent."""
+    if me["kind"] == "human" and (sign := marked(place.environment)) is not None:
+        raise Failure(
+            f"This is an agent's session ({sign}), but the token belongs to @{me['name']}, who is a person.",
+            "Use the agent's own token, which its listener put in TEAMROOM_TOKEN.",
+            NOT_AUTHORISED,
+        )
+
+
+def check_person(environment: Mapping[str, str], deed: str) -> None:
+    """Raise Failure if a listener or a watchdog started this process: the deed is its owner's."""
+    if (sign := marked(environment)) is not None:
+        raise Failure(
+            f"This is an agent's session ({sign}), and only a person may {deed}.",
+            "Ask the owner to run this command in a terminal.",
+            NOT_AUTHORISED,
+        )
+
+
 def is_name(text: str) -> bool:
     """Whether a text is a valid member name, and so a safe file name."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None
+
+
+def agents_session(environment: Mapping[str, str]) -> str | None:
+    """Return in words what shows that this process belongs to an agent; None if nothing does."""
+    harness = inside_harness(environment)
+    return marked(environment) if harness is None else f"{harness} is set"
 
 
 def inside_harness(environment: Mapping[str, str]) -> str | None:

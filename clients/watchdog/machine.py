@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.session.failure import TOKEN, Failure
+from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.private import make_private_folder, write_private
 from teamroom.clients.session.spans import span
 from teamroom.clients.watchdog.processes import (
@@ -136,9 +137,9 @@ class Machine:
         return None if pattern is None else matching(pattern, processes())
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a runtime, which contains no token except its own."""
+        """Return the environment of a runtime: marked as an agent's, and without tokens except its own."""
         wanted = self._config.runtime[name].environment
-        return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}}
+        return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}, **mark(name)}
 
     def log(self, name: str) -> Path:
         """Return the file with a runtime's output."""

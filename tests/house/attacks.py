@@ -707,6 +707,30 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
+    78: Attack(
+        INJECTED,
+        "the shell, run as the owner by what a listener or a watchdog started, with its variables removed",
+        "what they start is marked, and the shell also looks at the processes above it: there, no person's token is "
+        "used, no log accepted and no backup restored",
+        {
+            "test_lineage": (
+                "an_agent_below_a_listener_never_acts_as_its_owner_whatever_it_does_to_its_environment",
+                "what_a_watchdog_starts_never_acts_as_its_owner",
+            )
+        },
+    ),
+    79: Attack(
+        AGENT,
+        "a message whose text becomes a word of the command that it wakes, for all users to read, or as an option",
+        "the command line has one fixed sentence; the text is on standard input and in a variable, with a longest "
+        "length",
+        {
+            "test_listen": (
+                "no_text_of_a_member_is_on_a_command_line_where_others_read_it_and_programs_take_options",
+                "the_line_about_wakes_has_a_longest_length_and_holds_nothing_that_a_variable_cannot",
+            )
+        },
+    ),
 }
 
 
