@@ -26,6 +26,7 @@ from teamroom.server.announcement import announce
 from teamroom.server.app import Room, serve
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
+from teamroom.server.private import NotPrivateError
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
@@ -82,6 +83,8 @@ def up(
             f"The room's database cannot be used: {error}",
             "Check it with `teamroom doctor`. If it is damaged, restore a backup.",
         ) from None
+    except NotPrivateError as error:
+        raise Failure(f"{error}.", error.fix) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from teamroom.clients.session.failure import UnreachableError
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -116,15 +116,18 @@ class Connection:
         return http
 
     def _open_socket(self) -> "HTTPConnection | None":
-        """Connect to the room's own socket in the folder; None if no server has one."""
+        """Connect to the room's own socket in the folder; None if no server has one. Raises Failure."""
         from http.client import HTTPConnection
 
         from teamroom.server.own_socket import connect
+        from teamroom.server.private import NotPrivateError
 
         if self._socket_folder is None:
             return None
         try:
             connected = connect(self._socket_folder, CONNECT_SECONDS)
+        except NotPrivateError as error:
+            raise Failure(f"{error}.", error.fix, NOT_AUTHORISED) from None
         except OSError:
             return None
         http = HTTPConnection(self._parts.hostname or "", _port(self._parts))

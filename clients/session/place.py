@@ -14,11 +14,17 @@ from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.session.lineage import marked
-from teamroom.clients.session.private import make_private_folder, write_private
 from teamroom.clients.session.terminal import plain
+from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
+TOKENS = "*.token"
+"""What the folder of members' tokens contains."""
+
+TOKEN_FOLDERS = 2
+"""A member's token is in a folder of the data folder; both are private."""
+
 LONGEST_TOKEN = 4096
 
 HARNESS_VARIABLES = (
@@ -114,7 +120,7 @@ def token(place: Place) -> str:
     outside of agents' sessions, and if the folder is named or standard input is a terminal.
     """
     if place.token_file is not None:
-        return read_token(place.token_file)
+        return read_token(place.token_file, folders=0)
     if "TEAMROOM_TOKEN" in place.environment:
         return _checked(place.environment["TEAMROOM_TOKEN"], "TEAMROOM_TOKEN")
     give = "Give your own token with --token-file FILE or TEAMROOM_TOKEN."
@@ -136,13 +142,13 @@ def member_token(place: Place, name: str) -> str:
     if not is_name(name):
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
     path = member_token_file(place.folder, name)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise Failure(
             f"{path.parent} contains no token of {name}.",
             f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
-    return read_token(path)
+    return read_token(path, TOKEN_FOLDERS)
 
 
 def agents_token(place: Place, name: str | None) -> str:
@@ -209,11 +215,15 @@ def inside_harness(environment: Mapping[str, str]) -> str | None:
     return next(codex, None)
 
 
-def read_token(path: Path) -> str:
-    """Read a token from a file that only its user may read. Raises Failure with the command that fixes it."""
+def read_token(path: Path, folders: int = 1) -> str:
+    """Read a token from a private file. Raises Failure with the command that fixes it.
+
+    `folders`: how many folders above it must be private too.
+    """
     try:
-        mode = path.stat().st_mode & 0o777
-        text = path.read_text(encoding="ascii")
+        text = read_private(path, folders).decode("ascii")
+    except NotPrivateError as error:
+        raise Failure(f"{error}.", error.fix, NOT_AUTHORISED) from None
     except FileNotFoundError:
         raise Failure(
             f"There is no token file {path}.",
@@ -223,12 +233,6 @@ def read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it contains no token"
         raise Failure(f"{path} cannot be read: {why}.", "Choose another --token-file.", NOT_AUTHORISED) from None
-    if mode & 0o077:
-        raise Failure(
-            f"{path} can be read by other users of this machine (mode {mode:03o}).",
-            f"Run: chmod 600 {path}",
-            NOT_AUTHORISED,
-        )
     return _checked(text, str(path))
 
 
@@ -248,9 +252,11 @@ def member_token_file(folder: Path, name: str) -> Path:
 
 
 def make_members_folder(folder: Path) -> None:
-    """Create the private folder of members' tokens. Raises Failure before a token is issued."""
+    """Create the private folder of members' tokens. Raises Failure, NotPrivateError before a token is issued."""
     try:
-        make_private_folder(folder / MEMBERS)
+        make_private_folder(folder / MEMBERS, TOKENS)
+    except NotPrivateError:
+        raise
     except OSError as error:
         raise Failure(
             f"{folder / MEMBERS} cannot be created: {error.strerror}.", "Name the room's folder with --data."
@@ -259,4 +265,4 @@ def make_members_folder(folder: Path) -> None:
 
 def save_token(path: Path, text: str) -> None:
     """Write a token to a private file, completely or not at all."""
-    write_private(path, text + "\n")
+    write_private(path, text + "\n", TOKEN_FOLDERS)

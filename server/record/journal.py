@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from teamroom.server.private import open_private, read_private, write_private
 from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
-from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
+from teamroom.server.store.folder import FolderError
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.restore import StoppedTarget
 from teamroom.server.store.transaction import Reading
@@ -94,7 +95,7 @@ def read(folder: Path) -> Journal | None:
     A line that was cut off is skipped: it belongs to an act that was never acknowledged.
     """
     try:
-        lines = (folder / JOURNAL).read_text(encoding="utf-8").split("\n")
+        lines = read_private(folder / JOURNAL).decode("utf-8").split("\n")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -116,7 +117,7 @@ def read(folder: Path) -> Journal | None:
 def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
     """Append lines, so that they survive a power cut. Raises OSError."""
     text = "".join(json.dumps(note, sort_keys=True) + "\n" for note in notes)
-    descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+    descriptor = open_private(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

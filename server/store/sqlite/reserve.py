@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from teamroom.server.store.folder import PRIVATE_FILE
+from teamroom.server.private import open_private
 
 log = logging.getLogger("teamroom.store")
 
@@ -51,7 +51,11 @@ class Reserve:
         self.is_held = False
         log.error("the disk is full (%s): only pause, resume, kill and revoke work, from the reserve", why)
         try:
-            os.truncate(self._path, 0)
+            descriptor = open_private(self._path, os.O_WRONLY)
+            try:
+                os.ftruncate(descriptor, 0)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             pass
         except OSError:
@@ -84,7 +88,7 @@ class Reserve:
 
     def _is_whole(self) -> bool:
         try:
-            found = self._path.stat()
+            found = self._path.lstat()
         except FileNotFoundError:
             return False
         return found.st_size == self.size and found.st_blocks * 512 >= self.size
@@ -92,7 +96,7 @@ class Reserve:
     def _allocate(self) -> bool:
         if self.free() < 2 * self.size:
             return False
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+        descriptor = open_private(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             os.ftruncate(descriptor, 0)
             if hasattr(os, "posix_fallocate"):
