@@ -236,13 +236,13 @@ def _judge(
 
 
 def _refuse(found: os.stat_result, path: Path, kind: Kind, is_config: bool = False) -> None:
-    """Raise NotPrivateError for a link, for another kind of file, and for what belongs to another user."""
+    """Raise NotPrivateError for a link and for what belongs to another user, OSError for another kind of file."""
     if stat.S_ISLNK(found.st_mode):
         raise NotPrivateError(
             path, "is a symbolic link", f"Name the real path: {os.path.realpath(path)}. Or move what is there to {path}"
         )
     if not IS_KIND[kind](found.st_mode):
-        raise NotPrivateError(path, f"is not a {kind}", f"Run: mv {path} {path}.other")
+        raise OSError(errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL, f"Not a {kind}", str(path))
     user = user_id()
     is_roots = is_config and found.st_uid == ROOT and not found.st_mode & OTHERS_WRITE
     if found.st_uid != user and not is_roots:
@@ -254,7 +254,7 @@ def _refuse(found: os.stat_result, path: Path, kind: Kind, is_config: bool = Fal
 
 
 def _refuse_link(path: Path, at: _Name) -> None:
-    """Raise NotPrivateError if a path that could not be opened is a link or another kind of file."""
+    """Raise NotPrivateError if a path that could not be opened is a link."""
     try:
         found = at.status()
     except OSError:

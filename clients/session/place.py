@@ -96,7 +96,11 @@ class Place:
         """The address that the folder's server announced, else the one in its settings."""
         from teamroom.server.announcement import announced
 
-        return announced(self.folder) or self._in_settings()
+        try:
+            found = announced(self.folder)
+        except NotPrivateError as error:
+            raise _not_private(error) from None
+        return found or self._in_settings()
 
     def _in_settings(self) -> str:
         from teamroom.server.settings import SettingsError, load  # loads slowly, and is rarely needed
@@ -223,7 +227,7 @@ def read_token(path: Path, folders: int = 1) -> str:
     try:
         text = read_private(path, folders).decode("ascii")
     except NotPrivateError as error:
-        raise Failure(f"{error}.", error.fix, NOT_AUTHORISED) from None
+        raise _not_private(error) from None
     except FileNotFoundError:
         raise Failure(
             f"There is no token file {path}.",
@@ -234,6 +238,10 @@ def read_token(path: Path, folders: int = 1) -> str:
         why = error.strerror if isinstance(error, OSError) else "it contains no token"
         raise Failure(f"{path} cannot be read: {why}.", "Choose another --token-file.", NOT_AUTHORISED) from None
     return _checked(text, str(path))
+
+
+def _not_private(error: NotPrivateError) -> Failure:
+    return Failure(f"{error}.", error.fix, NOT_AUTHORISED)
 
 
 def _checked(text: str, source: str) -> str:

@@ -185,8 +185,9 @@ def test_a_renamed_variable_reaches_only_its_own_runtime(folder: Path) -> None:
     runtimes = {name: Runtime(start=("true",), environment=one) for name, one in given.items()}
     both = Machine(Runtimes(state=folder, runtime=runtimes), surroundings)
     common = {"PATH": "/bin", "HOME": "/root"}
-    assert both.environment("builder") == {**common, "TEAMROOM_TOKEN": "b", "API_KEY": "k", "SPARE": TOKEN}
-    assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t"}
+    own = {"TEAMROOM_TOKEN": "b", "API_KEY": "k", "SPARE": TOKEN, "TEAMROOM_AGENT": "builder"}
+    assert both.environment("builder") == {**common, **own}
+    assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t", "TEAMROOM_AGENT": "tester"}
 
 
 async def test_ending_a_process_ends_its_group_even_if_the_leader_is_gone(folder: Path) -> None:
@@ -268,8 +269,8 @@ async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: p
 async def test_a_process_that_cannot_be_recorded_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dog = machine(folder, start=python(FORKS, str(folder / "child")))
     record, flag = folder / "runtimes.state" / "builder.json", ps_in_the_way(folder, monkeypatch, FAILING_PS)
-    for why in ("Is a directory", "Processes cannot be listed: ps shows none"):
-        if why == "Is a directory":
+    for why in ("Not a file", "Processes cannot be listed: ps shows none"):
+        if why == "Not a file":
             record.mkdir()
         else:
             record.rmdir()

@@ -189,8 +189,11 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, take
     assert "teamroom up --port N" in done.err
 
 
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_use_and_that_holds_other_things_is_refused_with_the_fix(
+    shell: Shell, tmp_path: Path
+) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
+    (tmp_path / "room" / "letter.txt").touch()
     (tmp_path / "room").chmod(0o755)
     done = shell.now("up", "--port", "0")
     assert done.code == 1

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from teamroom.server.private import open_private
+from teamroom.server.private import check_private, open_private
 
 log = logging.getLogger("teamroom.store")
 
@@ -26,7 +26,8 @@ class Reserve:
         self.is_held = size == 0
 
     def open(self) -> None:
-        """Allocate the space, or release it if the disk is already full."""
+        """Allocate the space, or release it if the disk is already full. Raises NotPrivateError."""
+        check_private(self._path)
         if self.size and self.free() < LEAST_FREE_BYTES:
             self.is_held = True
             self.give_up("it is full at the start")
