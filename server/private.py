@@ -115,7 +115,8 @@ def make_private_folder(folder: Path, *contents: str) -> int | None:
     A folder that others can use is tightened only if it is empty or contains a file that fits one of the patterns
     `contents`. Any other one may be shared on purpose. Raises NotPrivateError, OSError.
     """
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if not folder.is_symlink():
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     descriptor = _open_folder(folder, _Name(str(folder), None))
     try:
         names = os.listdir(descriptor)

@@ -63,7 +63,7 @@ Press Ctrl-C to stop the room.""",
 @command("The room")
 def doctor(
     place: Place,
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, such as file permissions.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
     json: Json = False,
 ) -> None:

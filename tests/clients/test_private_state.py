@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "verify": (["verify"], (DATABASE, KEY, SEAL, HISTORY)),
     "verify --key": (["verify", "--key"], (KEY,)),
     "backup": (["backup"], (DATABASE, KEY, SEAL, HISTORY, "room.toml", BACKUPS)),
+    "backup --list": (["backup", "--list"], (BACKUPS,)),
     "restore": (
         ["restore", A_BACKUP],
         (DATABASE, KEY, SEAL, JOURNAL, LOCK, OWNER_TOKEN, "room.toml", A_BACKUP, DESCRIPTION),
