@@ -181,7 +181,7 @@ def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | No
 
 def check_kind(place: Place, me: Mapping[str, Any]) -> None:
     """Raise Failure if the caller is a person, but a listener or a watchdog started this process for an agent."""
-    if me["kind"] == "human" and (sign := marked(place.environment)) is not None:
+    if me.get("kind") == "human" and (sign := marked(place.environment)) is not None:
         raise Failure(
             f"This is an agent's session ({sign}), but the token belongs to @{me['name']}, who is a person.",
             "Use the agent's own token, which its listener put in TEAMROOM_TOKEN.",

@@ -71,8 +71,8 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder has mode 0700, and a wider one is tightened; the log is chained, with a signed end outside the "
-        "database; where they differ, the room is read-only",
+        "the folder is private or tightened; the log is chained, with a signed end outside the database; where "
+        "they differ, the room is read-only",
         {
             "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
             "test_seal": (
@@ -710,8 +710,7 @@ ATTACKS: dict[int, Attack] = {
     78: Attack(
         INJECTED,
         "the shell, run as the owner by what a listener or a watchdog started, with its variables removed",
-        "what they start is marked, and the shell also looks at the processes above it: there, no person's token is "
-        "used, no log accepted and no backup restored",
+        "what they start is marked; the shell also checks the processes above it, and uses no person's token there",
         {
             "test_lineage": (
                 "an_agent_below_a_listener_never_acts_as_its_owner_whatever_it_does_to_its_environment",
@@ -721,7 +720,7 @@ ATTACKS: dict[int, Attack] = {
     ),
     79: Attack(
         AGENT,
-        "a message whose text becomes a word of the command that it wakes, for all users to read, or as an option",
+        "a message whose text is a word of the command that it starts: an option, and visible to all users",
         "the command line has one fixed sentence; the text is on standard input and in a variable, with a longest "
         "length",
         {
@@ -733,10 +732,9 @@ ATTACKS: dict[int, Attack] = {
     ),
     80: Attack(
         LOCAL,
-        "a file or folder of another user, or a symbolic link, in the place of a state file; a socket that another "
-        "user serves",
-        "one module opens every state file and judges it on its descriptor: others' files and links are refused, and "
-        "wider modes are tightened and logged",
+        "a state file replaced by another user's file or by a symbolic link; a socket that another user serves",
+        "one module opens every state file and checks its owner, kind and mode; others' files and links are refused, "
+        "and wider modes are tightened",
         {
             "test_private_files": ("every_state_file_is_opened_by_the_one_module_that_judges_it",),
             "test_private_state": (
