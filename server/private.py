@@ -242,8 +242,10 @@ def _refuse(found: os.stat_result, path: Path, kind: Kind, is_config: bool = Fal
         raise NotPrivateError(
             path, "is a symbolic link", f"Name the real path: {os.path.realpath(path)}. Or move what is there to {path}"
         )
+    if stat.S_ISDIR(found.st_mode) and kind != "folder":
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not IS_KIND[kind](found.st_mode):
-        raise OSError(errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL, f"Not a {kind}", str(path))
+        raise OSError(errno.EINVAL, f"Not a {kind}", str(path))
     user = user_id()
     is_roots = is_config and found.st_uid == ROOT and not found.st_mode & OTHERS_WRITE
     if found.st_uid != user and not is_roots:

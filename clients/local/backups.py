@@ -13,7 +13,7 @@ from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, Backup, Backup
 from teamroom.server.restore import Restored, RestoreError
 from teamroom.server.restore import restore as restore_backup
 from teamroom.server.settings import SettingsError, load
-from teamroom.server.store.folder import DATABASE, FolderError, locked, make_private
+from teamroom.server.store.folder import CONTENTS, DATABASE, FolderError, locked, make_private
 
 
 def backup(folder: Path, into: Path | None, as_json: bool) -> int:
@@ -42,8 +42,9 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
 def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
     """List the backups, newest first; returns the exit code. Raises NotPrivateError for another user's folder."""
     into = into or folder / BACKUPS
-    if os.path.lexists(into):
-        make_private_folder(into, DESCRIPTIONS)
+    for here, contents in ((folder, CONTENTS), (into, (DESCRIPTIONS,))):
+        if os.path.lexists(here):
+            make_private_folder(here, *contents)
     found = backups(into)
     if as_json:
         print_json([_data(b) for b in found])

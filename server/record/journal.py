@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from teamroom.server.private import open_private, read_private, write_private
+from teamroom.server.private import NotPrivateError, open_private, read_private, write_private
 from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
 from teamroom.server.store.folder import FolderError
 from teamroom.server.store.rows.head import ReadHead
@@ -90,7 +90,7 @@ class Journal:
 
 
 def read(folder: Path) -> Journal | None:
-    """The folder's journal; None if there is none. Raises JournalError.
+    """The folder's journal; None if there is none. Raises JournalError, NotPrivateError.
 
     A line that was cut off is skipped: it belongs to an act that was never acknowledged.
     """
@@ -98,6 +98,8 @@ def read(folder: Path) -> Journal | None:
         lines = read_private(folder / JOURNAL).decode("utf-8").split("\n")
     except FileNotFoundError:
         return None
+    except NotPrivateError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise JournalError(f"{folder / JOURNAL} cannot be read: {error}") from None
     journal = Journal()

@@ -153,7 +153,7 @@ def test_every_command_refuses_a_folder_that_is_a_link_or_another_users(folder: 
 async def test_the_server_refuses_to_open_a_room_with_such_a_file(folder: Path, file: str, way: str) -> None:
     path, (spoil, why) = in_folder(folder, file), SPOILS[way]
     spoil(path)
-    with pytest.raises((NotPrivateError, FolderError), match=f"{path} {why}|{path} cannot be read: {path} {why}"):
+    with pytest.raises((NotPrivateError, FolderError), match=f"{path} {why}"):
         async with running_room(folder, reserve_bytes=65536):
             pass
 

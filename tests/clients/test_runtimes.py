@@ -269,8 +269,8 @@ async def test_a_step_of_the_clock_hides_no_process(folder: Path, monkeypatch: p
 async def test_a_process_that_cannot_be_recorded_is_ended_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dog = machine(folder, start=python(FORKS, str(folder / "child")))
     record, flag = folder / "runtimes.state" / "builder.json", ps_in_the_way(folder, monkeypatch, FAILING_PS)
-    for why in ("Not a file", "Processes cannot be listed: ps shows none"):
-        if why == "Not a file":
+    for why in ("Is a directory", "Processes cannot be listed: ps shows none"):
+        if why == "Is a directory":
             record.mkdir()
         else:
             record.rmdir()
@@ -283,6 +283,24 @@ async def test_a_process_that_cannot_be_recorded_is_ended_again(folder: Path, mo
     assert dog.left_running() == []
     assert "was started as" in await dog.start("builder"), "the twin: what can be remembered runs on"
     assert len(dog.left_running()) == 1
+
+
+async def test_a_record_and_a_log_that_are_links_are_refused(folder: Path) -> None:
+    """A record says which process is ended, and output that follows a link is appended to somebody's file."""
+    dog = machine(folder, start=python(STAYS))
+    elsewhere, state = folder / "elsewhere", folder / "runtimes.state"
+    elsewhere.write_text(json.dumps(asdict(Started(os.getpid(), 0.0, ""))))
+    before = elsewhere.read_text()
+    (state / "builder.json").symlink_to(elsewhere)
+    with pytest.raises(Failure, match=r"builder\.json is a symbolic link"):
+        await dog.look("builder")
+    (state / "builder.json").unlink()
+    (state / "builder.log").symlink_to(elsewhere)
+    assert "builder.log is a symbolic link" in await dog.start("builder")
+    assert elsewhere.read_text() == before
+    (state / "builder.log").unlink()
+    assert "was started as" in await dog.start("builder"), "the twin: with its own files it starts"
+    assert (state / "builder.log").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_child_process_whose_record_was_removed_is_found_and_ended(folder: Path) -> None:
