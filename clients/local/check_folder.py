@@ -18,13 +18,14 @@ from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, BackupError, b
 from teamroom.server.record.journal import JOURNAL
 from teamroom.server.record.keys import find_key
 from teamroom.server.record.seal import HISTORY, NEXT
+from teamroom.server.settings import KEPT_PORT
 from teamroom.server.store.folder import CONTENTS, DATABASE, KEY, LOCK, SEAL, FolderError, locked
 from teamroom.server.store.sqlite.connect import SUFFIXES
 from teamroom.server.store.sqlite.reserve import RESERVE
 
 FILES = (
     *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
-    *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, RESERVE, SERVER),
+    *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, RESERVE, SERVER, KEPT_PORT),
 )
 """The files of a data folder."""
 
