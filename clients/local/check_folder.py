@@ -52,14 +52,18 @@ def check_folder(place: Place) -> Iterator[Finding]:
 
 
 def _judged(where: Path) -> Iterator[Finding | None]:
-    """Judge the folder, the folders in it, and the files of each."""
-    yield _finding(make_private_folder, where, *CONTENTS)
+    """Judge the folder, the folders in it, and the files of each. Nothing is judged in one that has a problem."""
+    yield (found := _finding(make_private_folder, where, *CONTENTS))
+    if found is not None and found.level == "problem":
+        return
     for name in FILES:
         yield _finding(check_private, where / name)
     yield _finding(partial(check_private, kind="socket"), where / SOCKET)
     for folder, contents in ((where / MEMBERS, TOKENS), (where / BACKUPS, DESCRIPTIONS)):
-        if os.path.lexists(folder):
-            yield _finding(make_private_folder, folder, contents)
+        if not os.path.lexists(folder):
+            continue
+        yield (found := _finding(make_private_folder, folder, contents))
+        if found is None or found.level != "problem":
             for path in sorted(folder.iterdir())[:FILES_LOOKED_AT]:
                 yield _finding(check_private, path)
 

@@ -102,7 +102,7 @@ def make_backup(
         finally:
             draft.unlink(missing_ok=True)
     except NotPrivateError as error:
-        raise BackupError(f"{error}. {error.fix}") from error
+        raise BackupError(f"{error}. {error.fix}".rstrip(".")) from error
     except (OSError, sqlite3.Error) as error:
         raise BackupError(str(error)) from error
     for old in backups(into, made.room)[kept:]:
