@@ -24,7 +24,7 @@ from teamroom.clients.session.place import Place, check_kind, check_member, memb
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
 """How often the listener sends a heartbeat while its command runs."""
@@ -205,6 +205,7 @@ def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:
         return f"You are @{name} in the room. Work waits for you there. Call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    what = f"{first['reason']} {first['subject']} from @{first['from']}: {inline(first['line'])}{more}"
+    text = quote_wake(first["reason"], first["from"], first["line"])
+    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {text}{more}"
     line = plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
     return line.encode("utf-8", "backslashreplace")[:LINE_BYTES].decode("utf-8", "ignore")
