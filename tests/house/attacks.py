@@ -713,8 +713,7 @@ ATTACKS: dict[int, Attack] = {
     72: Attack(
         INJECTED,
         "a title, a label, a capability or a reason that reads as a sentence of the room or of another member",
-        "one place quotes members' words in every line; a test plants a hostile text in every column for words and "
-        "looks at all that the room says",
+        "one place quotes members' words; a test plants a hostile text in every column and looks at all that is said",
         {
             "test_provenance": (
                 "texts_of_members_never_appear_as_words_of_the_room",
