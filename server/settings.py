@@ -161,6 +161,21 @@ class FixedSettings(BaseModel):
     gone_intervals: float = Field(
         3, ge=1, le=100, description="Silent check-in intervals after which a member is gone."
     )
+    run_still_seconds: float = Field(
+        7200,
+        ge=10,
+        le=604_800,
+        description="Seconds without a movement of its run after which a member becomes suspect.",
+    )
+    run_still_times: float = Field(
+        3,
+        ge=0,
+        le=100,
+        description="The same, as a multiple of the member's slowest run that answered; the longer span applies.",
+    )
+    challenge_answers: int = Field(
+        3, ge=1, le=20, description="Wrong answers to one challenge after which no further answer to it counts."
+    )
     take_overs: int = Field(
         3, ge=1, le=100, description="Take-overs of a member's listener in a minute; more raise an alarm."
     )

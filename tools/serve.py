@@ -17,7 +17,7 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite
 from teamroom.server.wake.listeners import Origin
-from teamroom.server.wake.newest import listener_name
+from teamroom.server.wake.newest import listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.asking import Asking
@@ -109,7 +109,8 @@ class ToolServer:
         if tool.waits and self._waiting is not None:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
         if isinstance(tool.does, Act):
-            reply = await self._door.act(caller, tool.does, arguments, request_id)
+            heard = None if self._waiting is None else await self._waiting.heard(caller, origin)
+            reply = await self._door.act(caller, tool.does, arguments, request_id, heard)
         else:
             reply = await self._door.read(caller, tool.does, arguments)
         if origin.name is not None and self._waiting is not None and getattr(reply, "standing", "active") == "active":
@@ -117,7 +118,8 @@ class ToolServer:
         return reply
 
     def _origin(self, ctx: Context) -> Origin:
-        return Origin(listener_name(_meta(ctx)), self._session_of(ctx))
+        meta = _meta(ctx)
+        return Origin(listener_name(meta), self._session_of(ctx), run_report(meta))
 
 
 def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:

@@ -2,7 +2,8 @@
 
 The command gets the wakes as JSON on standard input, and one line about them in a variable. No text of a member is on
 its command line, which other users can read and which programs take options from. The wakes are acknowledged once the
-command exits with 0. While it runs, the listener sends heartbeats; the room itself finds out whether work progresses.
+command exits with 0. While it runs, the listener sends heartbeats with a report of the run: when it began, and when its
+processes last moved. The room judges from that whether the agent works.
 """
 
 import asyncio
@@ -11,13 +12,16 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
+from teamroom.clients.listener.movement import Clock, Movement
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token
@@ -27,7 +31,7 @@ from teamroom.clients.session.terminal import plain, say
 from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
-"""How often the listener sends a heartbeat while its command runs."""
+"""How often the listener looks at its command and sends a heartbeat while the command runs."""
 
 PARENT_SECONDS = 1.0
 """How often the listener checks that the program that started it still runs."""
@@ -48,10 +52,11 @@ WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """The fields of a check-in that an agent has to look at."""
 
 
-def listen(place: Place, name: str, command: Sequence[str], parent: int | None) -> int:
+def listen(place: Place, name: str, command: Sequence[str], parent: int | None, clock: Clock = time.monotonic) -> int:
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
-    The listener also ends with its `parent`, the id of the process that started it. Raises Failure.
+    The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
+    machine sleeps. Raises Failure.
     """
     if shutil.which(command[0]) is None:
         raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
@@ -61,7 +66,7 @@ def listen(place: Place, name: str, command: Sequence[str], parent: int | None) 
 
     token = partial(member_token, place, name)
     room = SteadyRoom(place, token, tell, listener=new_listener())
-    return anyio.run(Listener(room, place, name, command, parent, token).run)
+    return anyio.run(Listener(room, place, name, command, parent, token, clock).run)
 
 
 class Listener:
@@ -75,8 +80,9 @@ class Listener:
         command: Sequence[str],
         parent: int | None,
         token: Callable[[], str],
+        clock: Clock,
     ) -> None:
-        self._room, self._place, self._name, self._token = room, place, name, token
+        self._room, self._place, self._name, self._token, self._clock = room, place, name, token, clock
         self._command, self._parent = command, parent
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
@@ -143,9 +149,10 @@ class Listener:
             stdin=asyncio.subprocess.PIPE,
             process_group=None if is_leader else 0,
         )
+        movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._beat)
+                tasks.start_soon(self._beat, movement)
                 await process.communicate(message)
                 tasks.cancel_scope.cancel()
         finally:
@@ -158,12 +165,19 @@ class Listener:
     async def _rest(self, seconds: float) -> None:
         """Wait before a failed command is run again, with heartbeats."""
         with anyio.move_on_after(seconds):
-            await self._beat()
+            await self._beat(None)
 
-    async def _beat(self) -> None:
+    async def _beat(self, run: Movement | None) -> None:
+        """Send heartbeats, the first one now: each reports the run, or that none is on."""
+
+        async def look() -> dict[str, float]:
+            assert run is not None
+            await anyio.to_thread.run_sync(run.look)
+            return run.report()
+
         while True:
+            await self._room.beat(None if run is None else look)
             await anyio.sleep(BEAT_SECONDS)
-            await self._room.call("heartbeat")
 
     # -------------------------------------------------------------- its own end
 

@@ -36,6 +36,7 @@ JSON, EVENTS = "application/json", "text/event-stream"
 
 REQUEST_ID = "teamroom/request-id"
 LISTENER = "teamroom/listener"
+RUN = "teamroom/run"
 
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 _ENCODED = re.compile(r"=\?base64\?.*\?=")
@@ -63,13 +64,18 @@ class Request:
 
 
 def call_tool(
-    tool: str, arguments: Mapping[str, Any], request_id: str | None = None, listener: str | None = None
+    tool: str,
+    arguments: Mapping[str, Any],
+    request_id: str | None = None,
+    listener: str | None = None,
+    run: Mapping[str, float] | None = None,
 ) -> Request:
     """Return the request that calls a tool with the arguments that are not None.
 
-    The room carries out calls with the same `request_id` once. `listener` says which listener of the member calls.
+    The room carries out calls with the same `request_id` once. `listener` says which listener of the member calls, and
+    `run` what it reports of its run.
     """
-    meta = {REQUEST_ID: request_id, LISTENER: listener}
+    meta = {REQUEST_ID: request_id, LISTENER: listener, RUN: run}
     given = {name: value for name, value in arguments.items() if value is not None}
     return Request(
         "tools/call", {"name": tool, "arguments": given}, {key: value for key, value in meta.items() if value}

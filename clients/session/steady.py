@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -46,6 +47,9 @@ Tell = Callable[..., None]
 Read = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Reads the reply from a result. Raises Failure."""
 
+Look = Callable[[], Awaitable[Mapping[str, float]]]
+"""Looks at the run that is on; returns what a listener reports of it."""
+
 
 def new_listener() -> str:
     """Return the id of a new listener. It begins with the time, so that the room knows the newest."""
@@ -79,7 +83,18 @@ class SteadyRoom:
     ) -> dict[str, Any]:
         """Call a tool; returns its structured reply."""
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
-        return await self._through(call_tool(tool, arguments, request_id, self._listener), tool_reply, answer_seconds)
+        request = call_tool(tool, arguments, request_id, self._listener)
+        return await self._through(partial(_always, request), tool_reply, answer_seconds)
+
+    async def beat(self, look: Look | None = None) -> None:
+        """Send a heartbeat. Each try reports the run as it is then; without `look`, none is on."""
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)
+
+        async def request() -> Request:
+            run = None if look is None else await look()
+            return call_tool("heartbeat", {}, request_id, self._listener, run)
+
+        await self._through(request, tool_reply)
 
     async def wait(self, after: int | None, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait for wakes; returns the reply of `wait_for_wake`."""
@@ -88,13 +103,15 @@ class SteadyRoom:
 
     async def me(self) -> dict[str, Any]:
         """Read who the caller is. A paused member may ask."""
-        return await self._through(read_resource("teamroom://me"), resource_json)
+        return await self._through(partial(_always, read_resource("teamroom://me")), resource_json)
 
-    async def _through(self, request: Request, read: Read, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    async def _through(
+        self, request: Callable[[], Awaitable[Request]], read: Read, answer_seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
         pause, longest = AGAIN_SECONDS
         while True:
             try:
-                reply = read(await self._once(request, answer_seconds))
+                reply = read(await self._once(await request(), answer_seconds))
             except Failure as failure:
                 code = failure.body.get("code")
                 if not self._is_steady or self._is_final(failure):
@@ -160,3 +177,7 @@ class SteadyRoom:
         if self._is_away:
             self._tell("back", "The room answers again.")
         self._is_away = False
+
+
+async def _always(request: Request) -> Request:
+    return request

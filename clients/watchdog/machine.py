@@ -55,6 +55,8 @@ class Look:
     found: str = ""
     is_certain: bool = True
     """Whether a second check would find the same."""
+    is_gone: bool = False
+    """Whether a process of it ran here and is gone."""
     may_run_elsewhere: bool = False
     """Whether it may have been started from elsewhere. Then only the room knows whether it runs."""
 
@@ -158,7 +160,8 @@ class Machine:
             return Look(None)
         gone = await asyncio.to_thread(self._gone, name, runtime)
         if gone is not None:
-            return Look(False, gone, may_run_elsewhere=gone == NOT_STARTED)
+            is_unknown = gone == NOT_STARTED
+            return Look(False, gone, is_gone=not is_unknown, may_run_elsewhere=is_unknown)
         if runtime.port is not None and not await _is_open(runtime.port):
             return Look(False, f"nothing listens on port {runtime.port[1]}", False)
         if runtime.check is not None:

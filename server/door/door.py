@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
-from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
@@ -112,14 +112,24 @@ class Door:
         except StorageError:
             return False
 
-    async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
-        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then."""
+    async def act(
+        self,
+        caller: Caller,
+        act: AnyAct,
+        arguments: BaseModel,
+        request_id: str | None = None,
+        listener: Heard | None = None,
+    ) -> Any:
+        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then.
+
+        `listener`: what the caller's live listener says with this call; None if it is not the caller.
+        """
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
             if act.is_switch:
                 tx.lift_limit()
-            present = _admit(tx, caller, act.roles, act.while_paused)
+            present = _admit(tx, caller, act.roles, act.while_paused, listener)
             if repeat is None:
                 return _carry_out(tx, present, act, arguments)
             if (reply := replay(tx, present, act, repeat)) is None:
@@ -406,11 +416,11 @@ def _reraise(tx: Writing, error: Exception) -> None:
 # ------------------------------------------------------------------ admission, inside the transaction
 
 
-def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Caller:
+def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listener: Heard | None = None) -> Caller:
     """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
     row = _check(tx, caller, roles, while_paused)
-    if is_stale(tx, row):
-        touch(tx, caller, row)
+    if is_stale(tx, row, listener):
+        touch(tx, caller, row, listener)
     return _caller(row)
 
 
@@ -421,7 +431,7 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
-    if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
+    if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
         clear_suspicion(tx, caller)
     tx.end()
     return reply

@@ -66,6 +66,12 @@ def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
         schedule(tx, "presence", member, member, interval)
 
 
+def check_presence_by(tx: Writing, member: int, at: float) -> None:
+    """Check the presence of a member no later than a time, if it is watched: what excuses it may be over by then."""
+    if tx.run("check_presence_by", member=member, at=at):
+        tx.effects.due = min(tx.effects.due, at)
+
+
 def check_leases_by(tx: Writing, member: int, at: float) -> None:
     """Check a member's leases no later than a time: they may expire earlier than expected."""
     tx.run("check_leases_by", member=member, at=at)

@@ -828,6 +828,47 @@ ATTACKS: dict[int, Attack] = {
             ),
         },
     ),
+    81: Attack(
+        AGENT,
+        "a program without a model that sends ever new notes, ever new capabilities, or all answers at once",
+        "only acts on others and right answers are evidence; an answer names one thing, and three wrong ones end it",
+        {
+            "test_programs": (
+                "a_program_that_reads_nothing_is_found_within_26_minutes",
+                "without_the_rule_against_it_the_same_program_is_not_found",
+                "a_program_that_counts_about_its_own_task_is_found_four_hours_past_its_oldest_unanswered_wake",
+            )
+        },
+    ),
+    82: Attack(
+        AGENT,
+        "a run reported by a client that is not the member's listener, of any length, or while the member is paused",
+        "only the newest listener reports, a run heard of late counts for two hours, and a paused member reports none",
+        {
+            "test_runs": (
+                "only_the_newest_listener_reports_a_run",
+                "a_run_that_the_room_first_hears_of_late_excuses_no_more_than_two_hours",
+                "the_listener_of_a_paused_member_reports_nothing",
+                "a_report_that_makes_no_sense_is_refused",
+            )
+        },
+    ),
+    83: Attack(
+        FAULT,
+        "an honest agent in one long turn, or on a laptop that slept, taken for a zombie and restarted",
+        "a run that moves counts as work; nothing is repaired meanwhile; time in which a machine slept does not count",
+        {
+            "test_listened_runs": (
+                "an_agent_in_one_long_turn_is_at_work_while_it_computes_or_prints_and_nothing_is_repaired",
+                "an_agent_that_is_suspended_is_found_after_two_hours_and_is_at_work_again_once_it_goes_on",
+            ),
+            "test_runs": ("a_laptop_that_slept_in_the_middle_of_a_run_is_forgiven",),
+            "test_watch": (
+                "nothing_is_restarted_while_a_run_moves_and_it_is_once_the_run_ended",
+                "after_its_machine_slept_a_watchdog_waits_before_it_repairs",
+            ),
+        },
+    ),
 }
 
 

@@ -1,10 +1,11 @@
 """The models in their short form, and for each its twin: a fault that it must find. `make models` runs them in full."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.models import spans
+from tests.models import presence, spans
 from tests.models.run import MODELS, run
 from tests.models.world import CLOCK_STEPS, clean_up
 from tests.support.promises import promise
@@ -35,6 +36,15 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
     violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
+
+
+@pytest.mark.parametrize("fault", presence.TWINS, ids=lambda fault: fault.__name__)
+def test_the_model_of_presence_finds_each_further_fault_and_nothing_without_it(
+    fault: Callable[[], AbstractContextManager[None]],
+) -> None:
+    presence.walk(presence.TWINS[fault])
+    with fault(), pytest.raises(AssertionError):
+        presence.walk(presence.TWINS[fault])
 
 
 @pytest.mark.parametrize("name", spans.KINDS)

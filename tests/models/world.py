@@ -24,10 +24,12 @@ from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import ENROLL, open_room
 from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.door.door import Door
+from teamroom.server.door.principal import Heard
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.runs import RunReport
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CarryOut, Recover, Turn, Work
@@ -89,6 +91,10 @@ class World:
     def act(self, name: str, act: AnyAct, caller: Caller | None = None, /, **arguments: Any) -> Any:
         """A member acts; returns the reply, or the refusal."""
         return self._answer(self.door.act(caller or self.callers[name], act, act.arguments(**arguments)))
+
+    def hear(self, name: str, act: AnyAct, run: RunReport | None) -> Any:
+        """A member's live listener acts, and says which run is on."""
+        return self._answer(self.door.act(self.callers[name], act, act.arguments(), listener=Heard(run)))
 
     def act_once(self, name: str, act: AnyAct, request_id: str | None, /, **arguments: Any) -> Any:
         """A member acts under a request id; returns the reply, or the refusal."""

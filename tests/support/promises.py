@@ -111,10 +111,8 @@ PLANNED: dict[str, str] = {
     "CTL9": "releases and notifications in pages; the measured times of control acts",
     "TSK6": ALL,
     "TSK7": ALL,
-    "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
     "PRS2": "a member without a listener is shown and forecast as having none",
-    "PRS3": "a run under a listener and a local gate count as work; declared work counts on a task that the member "
-    "holds, at most 4 h past its oldest unanswered wake",
+    "PRS3": "a local gate that was seen within the interval counts as work",
     "PRS5": "listeners of different mechanisms supersede each other, on every server",
     "REM1": "several servers on one room",
     "DEC1": ALL,

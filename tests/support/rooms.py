@@ -94,10 +94,16 @@ class Member:
         return body
 
     async def said(
-        self, tool: str, /, request_id: str | None = None, listener: str | None = None, **arguments: Any
+        self,
+        tool: str,
+        /,
+        request_id: str | None = None,
+        listener: str | None = None,
+        run: Any = None,
+        **arguments: Any,
     ) -> tuple[dict[str, Any], str, bool]:
         """Call a tool, also as a listener of some age; returns structured reply, text, and whether it was refused."""
-        said = {"teamroom/request-id": request_id, "teamroom/listener": listener}
+        said = {"teamroom/request-id": request_id, "teamroom/listener": listener, "teamroom/run": run}
         meta: Any = {key: value for key, value in said.items() if value is not None} or None
         result: Any = await self.client.call_tool(tool, arguments, meta=meta)
         return result.structured_content, result.content[0].text, bool(result.is_error)

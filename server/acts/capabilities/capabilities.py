@@ -33,7 +33,10 @@ class DeclareCapabilities(Arguments):
 
 
 class Declared(Reply):
-    """Reply of `declare_capabilities`: the member's capabilities now, and what it is asked to prove."""
+    """Reply of `declare_capabilities`: the member's capabilities now, and what it is asked to prove.
+
+    `has_proven`: whether the call answered a probe.
+    """
 
     member: str
     attested: bool = False
@@ -41,6 +44,7 @@ class Declared(Reply):
     capabilities: list[str]
     states: list[CapabilityShown]
     probes: list[Probe]
+    has_proven: Annotated[bool, Field(exclude=True)] = False
 
 
 def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities) -> Declared:
@@ -74,6 +78,8 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     if before != wanted:
         member_changed(tx, caller.member)
     proven = prove(tx, caller, arguments.proofs or [])
+    if proven:  # only a reader of the inbox can answer a probe
+        tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = None
     if before != wanted or proven:
         seq = log.append(
@@ -90,6 +96,7 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         capabilities=sorted(wanted),
         states=capabilities_of(tx, caller.member),
         probes=open_probes(tx, caller),
+        has_proven=bool(proven),
     )
 
 
@@ -204,4 +211,10 @@ def _require_attester(caller: Caller, member: MemberFacts, subject: str) -> None
         )
 
 
-DECLARE_CAPABILITIES = Act("declare_capabilities", DeclareCapabilities, Declared, declare_capabilities)
+DECLARE_CAPABILITIES = Act(
+    "declare_capabilities",
+    DeclareCapabilities,
+    Declared,
+    declare_capabilities,
+    is_evidence=lambda reply: reply.has_proven,
+)

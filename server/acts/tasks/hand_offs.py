@@ -245,7 +245,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Mem
             "Call who to choose another member.",
             subject=task.name,
         )
-    refuse_zombie(receiver, task.name, "Call who to choose another member.")
+    refuse_zombie(tx, receiver, task.name, "Call who to choose another member.")
     if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(
             "not_allowed",

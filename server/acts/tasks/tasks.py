@@ -106,7 +106,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
-        refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
+        refuse_zombie(tx, assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, task_name(tx.head.tasks)
     to = f" for @{assigned.name}" if assigned is not None else ""
@@ -273,7 +273,8 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
     if arguments.note:
-        tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
+        note = {"note": text_digest(arguments.note), "busy_until": None, "task": task.id}
+        tx.run("record_progress", member=caller.member, now=tx.now, **note)
 
 
 def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
@@ -309,7 +310,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         member = find_member(tx, changes.assign) if changes.assign else None
         assigned = None if member is None else member.id
         if member is not None and assigned != row.assigned:
-            refuse_zombie(member, task.name, "Assign it to another member, or leave it unassigned.")
+            refuse_zombie(tx, member, task.name, "Assign it to another member, or leave it unassigned.")
         if member is not None and assigned != row.assigned:
             _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)

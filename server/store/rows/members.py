@@ -23,6 +23,8 @@ class Principal(NamedTuple):
     epoch: int
     room_epoch: int
     last_call_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
     trouble: str | None
     own_state: str | None
     own_until: float | None
@@ -73,11 +75,18 @@ class MemberName(NamedTuple):
     owner: int
 
 
-class PresenceRow(NamedTuple):
-    """What was recorded of a member's calls and progress."""
+class RunRow(NamedTuple):
+    """The newest run of a member's listener. `run_seconds`: for how long the listener's machine has run it."""
 
-    last_call_at: float | None
-    last_progress_at: float | None
+    run_since: float | None
+    run_seconds: float
+    run_heard_at: float | None
+    slowest_run: float
+
+
+class NoteRow(NamedTuple):
+    """The digest of a member's newest note, and until when it declared work with it."""
+
     last_note: str | None
     busy_until: float | None
 
@@ -94,8 +103,15 @@ class RosterRow(NamedTuple):
     mode: str
     last_call_at: float | None
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int | None
     connected_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None
@@ -125,8 +141,15 @@ class MemberFacts(NamedTuple):
     mode: str
     last_call_at: float | None
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int | None
     connected_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

@@ -6,7 +6,7 @@ select token.id as token, token.label as label, token.expires_at as expires_at, 
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
-    trouble.verdict as trouble,
+    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from token
@@ -68,11 +68,39 @@ set last_call_at = :now,
     end
 where member = :member
 
--- name: record_progress
-update presence set last_progress_at = :now, last_note = :note, busy_until = :busy_until where member = :member
+-- name: touch_run
+-- The same for a call that reports a run.
+update presence
+set last_call_at = :now,
+    connected_since = case
+        when last_call_at >= :gap_before or connected_at >= :gap_before then connected_since else :now
+    end,
+    run_since = :since, run_seconds = :seconds, run_moved_at = :moved_at, run_heard_at = :now, run_ended_at = null
+where member = :member
 
--- name: presence
-select last_call_at, last_progress_at, last_note, busy_until from presence where member = :member
+-- name: end_run
+update presence set run_ended_at = :now, slowest_run = :slowest where member = :member
+
+-- name: forget_run
+update presence set run_since = null, run_heard_at = null, run_ended_at = null where member = :member
+
+-- name: run
+-- The newest run of a member's listener.
+select run_since, run_seconds, run_heard_at, slowest_run from presence where member = :member
+
+-- name: record_progress
+-- A new note about a task that the member holds.
+update presence
+set last_progress_at = :now, declared_at = :now, last_note = :note, busy_until = :busy_until, busy_task = :task
+where member = :member
+
+-- name: record_note
+-- A new note about nothing that the room knows. It is no progress.
+update presence set declared_at = :now, last_note = :note, busy_until = :busy_until, busy_task = null
+where member = :member
+
+-- name: last_note
+select last_note, busy_until from presence where member = :member
 
 -- name: seen
 select seen from presence where member = :member
@@ -99,13 +127,15 @@ update member set mode = :mode where id = :member
 -- name: roster
 -- Every member except the room, with the facts behind its presence and standing.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until,
-    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
 join member as owner on owner.id = member.owner
-left join presence on presence.member = member.id
+left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after

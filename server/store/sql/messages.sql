@@ -120,12 +120,14 @@ limit 1
 -- name: member_facts
 -- The facts behind the forecast for one addressee.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
-left join presence on presence.member = member.id
+left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.name = :name and member.kind <> 'room'
@@ -133,12 +135,14 @@ where member.name = :name and member.kind <> 'room'
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
-join presence on presence.member = member.id
+join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and member.role <> 'observer' and member.id <> :author

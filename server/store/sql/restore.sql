@@ -30,7 +30,7 @@ delete from request
 delete from probe
 
 -- name: end_declared_work
-update presence set busy_until = null
+update presence set busy_until = null, run_since = null, run_heard_at = null, run_ended_at = null
 
 -- name: stopped
 -- Every standing that is not active, with the name of its target.
