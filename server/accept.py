@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from teamroom.server.acts.control.mend import mend
 from teamroom.server.acts.control.restore import accept_log
 from teamroom.server.clock import WallTime
 from teamroom.server.record import journal
@@ -20,7 +21,7 @@ from teamroom.server.record.seal import Sealer, Seals, read_seals
 from teamroom.server.record.vouch import contradiction, has_lost
 from teamroom.server.restore import prepare_seal
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, write_private
 from teamroom.server.store.rows.head import LargestIds
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
@@ -63,11 +64,13 @@ def accept(folder: Path, now: WallTime, settings: Settings) -> Accepted:
     if found is None:
         raise AcceptError("Nothing contradicts the seal, so there is nothing to accept.", "Start the room.")
     seals, stops = read_seals(folder), journal.read(folder)
+    token: list[str | None] = []
 
     def work(tx: Writing) -> tuple[Head, list[str], Sealer]:
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
         stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
+        token.append(mend(tx))
         tx.end()  # which amends the newest entry
         why = "a person accepted the log"
         return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, found.what)
@@ -81,6 +84,8 @@ def accept(folder: Path, now: WallTime, settings: Settings) -> Accepted:
             connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
     except sqlite3.Error as error:
         raise AcceptError(f"The database cannot be written: {error}.", restore_command(folder)) from error
+    if token[-1] is not None:
+        write_private(folder / OWNER_TOKEN, f"{token[-1]}\n")
     sealer.settle(head, now)
     return Accepted(found.what, head.epoch, head.seq, head.hash, stopped)
 

@@ -19,10 +19,18 @@ def render_enrolled(reply: Enrolled) -> str:
 
 def render_revoked(reply: Revoked) -> str:
     """The reply of `revoke`."""
-    return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{cite_receipt(reply)}."
+    own = reply.tokens - reply.issued
+    others = f" and {reply.issued} that they issued" if reply.issued else ""
+    more = " There may be more: call again." if reply.more else ""
+    return f"{own} token{'s' if own != 1 else ''} of @{reply.name}{others} revoked{cite_receipt(reply)}.{more}"
 
 
 def _ask_to_enroll(asked: Enroll) -> str:
+    changes = [
+        f"its role becomes {asked.role}" if asked.role else "",
+        f"@{asked.owner} becomes accountable for it" if asked.owner else "",
+    ]
+    also = "".join(f" Also, {change}." for change in changes if change and (asked.rotate or asked.revive))
     what = (
         f"Give @{asked.name} a new token?"
         if asked.rotate
@@ -30,12 +38,13 @@ def _ask_to_enroll(asked: Enroll) -> str:
         if asked.revive
         else f"Add @{asked.name} as {asked.kind or 'agent'} with the role {asked.role or 'member'}, and show its token?"
     )
-    return f"{what} Anyone with the token can act as @{asked.name}."
+    return f"{what}{also} Anyone with the token can act as @{asked.name}."
 
 
 def _ask_to_revoke(asked: Revoke) -> str:
     which = f"the token labelled {cite(asked.label)}" if asked.label else "every token"
-    return f"Revoke {which} of @{asked.name}? Its open connections end at once."
+    more = ", and every token that it issued" if asked.issued else ""
+    return f"Revoke {which} of @{asked.name}{more}? Its open connections end at once."
 
 
 ENROLLING = Danger(
@@ -48,6 +57,7 @@ ENROLLING = Danger(
         owner=asked.owner,
         mode=asked.mode,
         label=asked.label,
+        chat=asked.chat,
         expires=None if asked.expires_seconds is None else f"{asked.expires_seconds:.0f}s",
         rotate=asked.rotate,
         revive=asked.revive,
@@ -55,7 +65,9 @@ ENROLLING = Danger(
 )
 
 
-REVOKING = Danger(_ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label))
+REVOKING = Danger(
+    _ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued)
+)
 
 
 TOOLS = (
@@ -67,14 +79,15 @@ TOOLS = (
     ),
     Tool(
         ENROLL,
-        "Add a member and get its token, shown once; rotate for a new token, revive after a kill.",
+        "Add a member and get its token, shown once; rotate for a new token, revive after a kill, chat for a chat "
+        "client.",
         render_enrolled,
         place=200,
         danger=ENROLLING,
     ),
     Tool(
         REVOKE,
-        "Revoke a member's tokens, or those with a label.",
+        "Revoke a member's tokens, or those with a label; issued also revokes every token that they issued.",
         render_revoked,
         place=210,
         destroys=True,

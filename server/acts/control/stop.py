@@ -1,0 +1,54 @@
+"""Stores the standing of a target, with what follows from it for those whom it binds."""
+
+from dataclasses import asdict
+
+from teamroom.server.facts.standing import standing_changed, stored_standing
+from teamroom.server.record.journal import StandingChange
+from teamroom.server.rules.standing import Level
+from teamroom.server.store.transaction import Writing
+
+OWNER = "owner"
+"""The role that is stored with a pause that only a room owner may lift."""
+
+
+def set_standing(
+    tx: Writing,
+    level: Level,
+    target: int,
+    state: str,
+    *,
+    until: float | None,
+    by_member: int,
+    by_role: str,
+    reason: str,
+) -> None:
+    """Store the standing of a target. Raises RuntimeError if none is stored for it: a fault of ours."""
+    changed = tx.run(
+        "set_standing",
+        scope=level,
+        target=target,
+        state=state,
+        now=tx.now,
+        until=until,
+        by_member=by_member,
+        by_role=by_role,
+        reason=reason,
+    )
+    if changed != 1:
+        raise RuntimeError(f"no standing is stored for {level} {target}")
+    standing_changed(tx, level, target)
+
+
+def pause_agents_of(tx: Writing, person: int, name: str, *, by: int, reason: str) -> None:
+    """Pause all agents of a killed person without an end: nobody is accountable for them now.
+
+    The caller leaves an entry. A pause without an end stays as it is.
+    """
+    stored = stored_standing(tx, "owner", person)
+    if stored.state == "paused" and stored.until is None:
+        return
+    set_standing(tx, "owner", person, "paused", until=None, by_member=by, by_role=OWNER, reason=reason)
+    tx.run("end_pauses", scope="owner", target=person, now=tx.now)
+    tx.run("add_pause", scope="owner", target=person, since=tx.now, until=None)
+    tx.effects.journal.append(asdict(StandingChange("owner", name, "paused", None, OWNER, tx.head.seq)))
+    tx.effects.ended.update(tx.column(int, "agents_of", owner=person))
