@@ -118,8 +118,10 @@ class ToolServer:
     ) -> Any:
         if tool.waits and self._waiting is not None:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
-        if isinstance(tool.does, Act):
-            reply = await self._door.act(caller, tool.does, arguments, request_id, confirmation)
+        if isinstance(tool.does, Act) and confirmation is not None:
+            reply = await self._door.act_confirmed(caller, tool.does, arguments, confirmation, request_id)
+        elif isinstance(tool.does, Act):
+            reply = await self._door.act(caller, tool.does, arguments, request_id)
         else:
             reply = await self._door.read(caller, tool.does, arguments)
         if origin.name is not None and self._waiting is not None and getattr(reply, "standing", "active") == "active":

@@ -106,18 +106,27 @@ class Door:
         except StorageError:
             return False
 
-    async def act(
+    async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
+        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then."""
+        return await self._act(caller, act, arguments, request_id)
+
+    async def act_confirmed(
+        self, caller: Caller, act: AnyAct, arguments: BaseModel, confirmation: Confirmation, request_id: str | None
+    ) -> Any:
+        """Carry out an act that a person confirmed, which uses the confirmation up. Raises Refusal.
+
+        A repeat of the call needs none: it gets the first reply.
+        """
+        return await self._act(caller, act, arguments, request_id, confirmation)
+
+    async def _act(
         self,
         caller: Caller,
         act: AnyAct,
         arguments: BaseModel,
-        request_id: str | None = None,
+        request_id: str | None,
         confirmation: Confirmation | None = None,
     ) -> Any:
-        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then.
-
-        `confirmation`: a person confirmed it, which this act uses up. A repeat of the call needs none.
-        """
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:

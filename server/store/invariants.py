@@ -52,8 +52,8 @@ def check(tx: "Writing") -> None:
         return
     changes = _changes(tx)
     for change in changes:
-        _CHECKS[change.table](tx, change)
-    weakened = next((name for change in changes if (name := _weakened_owner(tx, change)) is not None), None)
+        CHECKS[change.table](tx, change)
+    weakened = next((name for change in changes if (name := find_weakened_owner(tx, change)) is not None), None)
     if weakened is not None and not has_owner_that_can_act(tx):
         raise Refusal(
             "not_allowed",
@@ -84,7 +84,8 @@ def _columns(table: str, row: Row) -> dict[str, Any]:
 # ------------------------------------------------------------------ members
 
 
-def _check_member(tx: "Writing", change: Change) -> None:
+def check_member(tx: "Writing", change: Change) -> None:
+    """An agent owns neither the room nor a member, and nobody is given to a killed person. Raises Refusal."""
     member = change.now
     if member["kind"] != "human" and member["role"] == "owner":
         raise Refusal(
@@ -113,13 +114,13 @@ def _check_token(tx: "Writing", change: Change) -> None:
         return
     token, holder = change.now, _rights(tx, change.now["member"])
     if change.was is None or token["expires_at"] != change.was["expires_at"]:
-        _check_expiry(tx, token, holder)
+        check_expiry(tx, token, holder)
     if token["revoked_at"] is not None and change.before("revoked_at") is None:
-        _check_revocation(tx, change, holder)
+        check_revocation(tx, change, holder)
 
 
-def _check_expiry(tx: "Writing", token: dict[str, Any], holder: Rights) -> None:
-    """A token that expires issues only tokens that expire no later."""
+def check_expiry(tx: "Writing", token: dict[str, Any], holder: Rights) -> None:
+    """A token that expires issues only tokens that expire no later. Raises Refusal."""
     latest = latest_expiry(_caller(tx), tx.principal.expires_at, _party(holder))
     if latest is None or (token["expires_at"] is not None and token["expires_at"] <= latest):
         return
@@ -135,8 +136,8 @@ def _check_expiry(tx: "Writing", token: dict[str, Any], holder: Rights) -> None:
     )
 
 
-def _check_revocation(tx: "Writing", change: Change, holder: Rights) -> None:
-    """A kill, which has its own rights, revokes all tokens of its member. Other acts revoke only what they may."""
+def check_revocation(tx: "Writing", change: Change, holder: Rights) -> None:
+    """Tokens are revoked only by who may, or by a kill, which has its own rights. Raises Refusal."""
     if holder.own_state == "killed" and ("standing", ("member", holder.id)) in tx.before:
         return
     if may_revoke(_caller(tx), _party(holder), _issuer(tx, change.now["issued_by"])):
@@ -159,8 +160,8 @@ def _issuer(tx: "Reading", token: str | None) -> int | None:
 # ------------------------------------------------------------------ standing
 
 
-def _check_standing(tx: "Writing", change: Change) -> None:
-    """The agents of a killed person stay paused."""
+def check_standing(tx: "Writing", change: Change) -> None:
+    """The agents of a killed person stay paused. Raises Refusal."""
     scope, target = change.key
     if scope == "room":
         return
@@ -181,7 +182,7 @@ def _check_standing(tx: "Writing", change: Change) -> None:
 # ------------------------------------------------------------------ the owners of the room
 
 
-def _weakened_owner(tx: "Writing", change: Change) -> str | None:
+def find_weakened_owner(tx: "Writing", change: Change) -> str | None:
     """The name of a room owner that a change may have kept from acting, or cost a token; None if there is none."""
     if change.table == "member":
         return str(change.now["name"]) if change.before("role") == "owner" != change.now["role"] else None
@@ -218,4 +219,4 @@ def _caller(tx: "Writing") -> Party:
     return Party(row.member, row.kind, row.role, row.owner)
 
 
-_CHECKS = {"member": _check_member, "token": _check_token, "standing": _check_standing}
+CHECKS = {"member": check_member, "token": _check_token, "standing": check_standing}

@@ -275,7 +275,7 @@ async def test_the_shell_enrolls_a_chat_client(room: RunningRoom) -> None:
 async def left_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A stopped room as an earlier release could leave it, which checked less."""
     async with contextlib.AsyncExitStack() as stack:
-        for check in ("_check_member", "_check_standing", "_weakened_owner"):
+        for check in ("check_member", "check_standing", "find_weakened_owner"):
             stack.enter_context(without(check))
         stack.enter_context(monkeypatch.context()).setattr(members, "CHAT", "no kind")
         room = await stack.enter_async_context(running_room(folder))

@@ -346,35 +346,35 @@ def _end(now: float, seconds: int | None) -> float | None:
 @contextlib.contextmanager
 def without(check: str) -> Iterator[None]:
     """A room that leaves one of its checks out."""
-    whole, table = getattr(invariants, check), dict(invariants._CHECKS)
+    whole, table = getattr(invariants, check), dict(invariants.CHECKS)
     setattr(invariants, check, lambda *_: None)
     for name, found in table.items():
         if found is whole:
-            invariants._CHECKS[name] = lambda *_: None
+            invariants.CHECKS[name] = lambda *_: None
     try:
         yield
     finally:
         setattr(invariants, check, whole)
-        invariants._CHECKS.update(table)
+        invariants.CHECKS.update(table)
 
 
-LEFT_OUT = ("_check_member", "_check_expiry", "_check_revocation", "_check_standing", "_weakened_owner")
+LEFT_OUT = ("check_member", "check_expiry", "check_revocation", "check_standing", "find_weakened_owner")
 """The checks, of which a twin leaves one out."""
 
 
 @contextlib.contextmanager
 def only_some_paths() -> Iterator[None]:
     """The twin: whether an owner is left is looked at when one is stopped, and not when a role or a token changes."""
-    whole = invariants._weakened_owner
+    whole = invariants.find_weakened_owner
 
     def only_stops(tx: Any, change: Any) -> str | None:
         return whole(tx, change) if change.table == "standing" else None
 
-    invariants._weakened_owner = only_stops
+    invariants.find_weakened_owner = only_stops
     try:
         yield
     finally:
-        invariants._weakened_owner = whole
+        invariants.find_weakened_owner = whole
 
 
 TWIN = only_some_paths

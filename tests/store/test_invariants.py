@@ -126,12 +126,12 @@ def a_killed_person_has_agents_at_work(tx: Writing) -> None:
 
 
 BREAKS: dict[str, tuple[Callable[[Writing], None], str]] = {
-    "an agent owns the room": (agent_owns_the_room, "_check_member"),
-    "an agent owns an agent": (agent_owns_an_agent, "_check_member"),
-    "nobody has a token": (nobody_has_a_token, "_weakened_owner"),
-    "nobody owns the room": (nobody_owns_the_room, "_weakened_owner"),
-    "only a chat client is left": (only_a_chat_client_is_left, "_weakened_owner"),
-    "a killed person has agents at work": (a_killed_person_has_agents_at_work, "_check_standing"),
+    "an agent owns the room": (agent_owns_the_room, "check_member"),
+    "an agent owns an agent": (agent_owns_an_agent, "check_member"),
+    "nobody has a token": (nobody_has_a_token, "find_weakened_owner"),
+    "nobody owns the room": (nobody_owns_the_room, "find_weakened_owner"),
+    "only a chat client is left": (only_a_chat_client_is_left, "find_weakened_owner"),
+    "a killed person has agents at work": (a_killed_person_has_agents_at_work, "check_standing"),
 }
 """What must never hold, made by an act of the room itself; and the check that a twin leaves out."""
 
