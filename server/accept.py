@@ -6,6 +6,7 @@ stopped is stopped again.
 
 import secrets
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from teamroom.server.acts.control.restore import accept_log
 from teamroom.server.clock import WallTime
 from teamroom.server.record import journal
 from teamroom.server.record.backups import restore_command
+from teamroom.server.record.chain import Verifier
 from teamroom.server.record.journal import Journal
 from teamroom.server.record.keys import find_key
 from teamroom.server.record.seal import Sealer, Seals, read_seals
+from teamroom.server.record.sealed import Witness
 from teamroom.server.record.vouch import contradiction, has_lost
 from teamroom.server.restore import prepare_seal
 from teamroom.server.settings import Settings
@@ -58,36 +61,40 @@ class Accepted:
     stopped: list[str]
 
 
-def accept(folder: Path, now: WallTime, settings: Settings) -> Accepted:
-    """Accept the folder's room as it is; the caller has locked it. Raises AcceptError, FolderError, OSError."""
+def accept(
+    folder: Path, now: WallTime, settings: Settings, report: Callable[[int, int], None] = lambda done, total: None
+) -> Accepted:
+    """Accept the folder's room as it is; the caller has locked it. Raises AcceptError, FolderError, OSError.
+
+    `report` gets how many entries of the log were verified before, and how many there are.
+    """
     found = look(folder, settings)
     if found is None:
         raise AcceptError("Nothing contradicts the seal, so there is nothing to accept.", "Start the room.")
     seals, stops = read_seals(folder), journal.read(folder)
-    token: list[str | None] = []
 
-    def work(tx: Writing) -> tuple[Head, list[str], Sealer]:
+    def work(tx: Writing) -> tuple[Head, list[str], Sealer, str]:
+        what = _with_first_difference(tx, found.what, _accepted_before(folder, seals), report)
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
-        stopped = accept_log(tx, found.what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
-        token.append(mend(tx))
+        stopped = accept_log(tx, what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
+        if (token := mend(tx)) is not None:  # in its file before the commit: should that fail, accepting makes another
+            write_private(folder / OWNER_TOKEN, f"{token}\n")
         tx.end()  # which amends the newest entry
         why = "a person accepted the log"
-        return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, found.what)
+        return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, what), what
 
     try:
         with closing(connect_writer(folder / DATABASE)) as connection:
             migrate(connection, now)
             clock = saved_clock(connection, lambda: now)
             context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
-            head, stopped, sealer = in_one_transaction(connection, context, work)
+            head, stopped, sealer, what = in_one_transaction(connection, context, work)
             connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
     except sqlite3.Error as error:
         raise AcceptError(f"The database cannot be written: {error}.", restore_command(folder)) from error
-    if token[-1] is not None:
-        write_private(folder / OWNER_TOKEN, f"{token[-1]}\n")
     sealer.settle(head, now)
-    return Accepted(found.what, head.epoch, head.seq, head.hash, stopped)
+    return Accepted(what, head.epoch, head.seq, head.hash, stopped)
 
 
 def look(folder: Path, settings: Settings) -> Contradiction | None:
@@ -113,6 +120,25 @@ def _contradiction(folder: Path, seals: Seals, stops: Journal | None, tx: Readin
     key = find_key(folder)
     what = contradiction(seals, key, stops, tx)
     return None if what is None else Contradiction(what, has_lost(seals, key, tx))
+
+
+def _accepted_before(folder: Path, seals: Seals) -> int:
+    """Up to which entry a person accepted the log earlier; 0 if nobody did."""
+    acceptance = None if seals.is_unreadable else Witness(seals.seal, seals.history, find_key(folder)).acceptance
+    return 0 if acceptance is None else acceptance.seq
+
+
+def _with_first_difference(tx: Writing, what: str, accepted: int, report: Callable[[int, int], None]) -> str:
+    """What contradicts the room, with the first thing in it that its own log contradicts.
+
+    The acceptance lists every row anew, so from then on nothing else would tell.
+    """
+    verifier = Verifier(None, None, accepted=accepted)
+    verdict = None
+    while verdict is None:
+        verdict = verifier.step(tx)
+        report(verifier.seq, max(verifier.seq, tx.head.seq))
+    return what if verdict.good else f"{what}; and entry {verdict.first_bad}: {verdict.why}"
 
 
 def _mend_head(tx: Writing) -> None:

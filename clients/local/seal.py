@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from teamroom.clients.session.failure import FAILED, Failure
+from teamroom.clients.session.progress import progress
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.accept import Accepted, AcceptError, look
 from teamroom.server.accept import accept as accept_room
@@ -36,8 +37,8 @@ def accept(folder: Path, as_json: bool) -> int:
     try:
         if not folder.is_dir():
             raise Failure(f"There is no folder {folder}.", "Name the room's folder with --data.")
-        with locked(folder, "accepting the log"):
-            done = accept_room(folder, wall_clock(), load(folder))
+        with locked(folder, "accepting the log"), progress("Verifying") as (report,):
+            done = accept_room(folder, wall_clock(), load(folder), report)
     except (AcceptError, FolderError, SettingsError, OSError) as error:
         raise _failure(error) from None
     _show(folder, done, as_json)

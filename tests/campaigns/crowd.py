@@ -40,9 +40,17 @@ class Follower(Connection):
 
     told = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = asyncio.Event()
+
     def data_received(self, data: bytes) -> None:
         self.told += data.count(b"notifications/resources/updated")
         super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.is_over.set()
 
 
 async def campaign(
@@ -107,7 +115,7 @@ class Crowd:
         """All come, stay for a while, and leave; how long each heartbeat took, and until all were there."""
         started = time.perf_counter()
         third = len(self.callers) // 3
-        followers = await asyncio.gather(*(_follow(self.server.port, caller) for caller in self.callers[:third]))
+        followers = await asyncio.gather(*(follow(self.server.port, caller) for caller in self.callers[:third]))
         quiet = await asyncio.gather(*(connect(self.server.port) for _ in self.callers[third : 2 * third]))
         seen, _ = await until(self.server, lambda seen: seen.listeners >= third, LEFT_SECONDS)
         opened.append(time.perf_counter() - started)
@@ -131,7 +139,8 @@ class Crowd:
             caller.hang_up()
 
 
-async def _follow(port: int, caller: Caller) -> Follower:
+async def follow(port: int, caller: Caller) -> Follower:
+    """Open a stream of what happens in the room. Raises OSError."""
     _, follower = await asyncio.get_running_loop().create_connection(Follower, "127.0.0.1", port)
     params = {"notifications": {"resourceSubscriptions": ["teamroom://stream"]}, "_meta": ENVELOPE}
     body = message("subscriptions/listen", params)

@@ -115,7 +115,7 @@ def serving(folder: Path, twin: str | None = None, files: int | None = None, **s
             server.process.wait()
 
 
-async def enroll(owner: Caller, names: list[str]) -> list[Caller]:
-    """Members that the room's owner brings in, each ready to call."""
-    tokens = [(await owner.carried_out("enroll", name=name))["token"] for name in names]
+async def enroll(owner: Caller, names: list[str], **given: str) -> list[Caller]:
+    """Members that the room's owner brings in, each ready to call. `given`: what else `enroll` gets."""
+    tokens = [(await owner.carried_out("enroll", name=name, **given))["token"] for name in names]
     return [Caller(name, owner.port, token) for name, token in zip(names, tokens, strict=True)]

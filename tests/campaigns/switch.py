@@ -1,48 +1,50 @@
 """Pauses, resumes and kills while every member does its worst, timed from the first byte sent to the last received.
 
-Eighteen agents with many callers each send the most expensive acts and searches that they may, refused ones included.
-Meanwhile operators use the switch over HTTP and the owner over the room's own socket, each fewer than twenty times in
-any ten seconds. No use may take longer than 2 s (CTL9).
+Eighteen agents with sixty callers each send the most expensive acts and searches that they may, refused ones included;
+clients with sessions do the same; streams are opened all the time; and as many strangers connect as the server may
+open files. Each of these is a process of its own. Meanwhile operators use the switch over HTTP and the owner over the
+room's own socket, each fewer than twenty times in any ten seconds. No use may take longer than 2 s (CTL9).
 
 The twin has one queue for all acts, no rates and no socket.
 """
 
 import asyncio
+import contextlib
 import itertools
-import json
-import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from teamroom.clients.session.room import Room
 from teamroom.server.settings import Settings
-from tests.campaigns.callers import RawCaller, tool_call
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
-from tests.campaigns.process import Server, serving
+from tests.campaigns.load import Caller
+from tests.campaigns.loads import LOADS, Target, furnish, loading
+from tests.campaigns.process import Server, enroll, serving
 from tests.support.rates import LIMITLESS
 
 MEMBERS, CALLERS = 18, 60
 OPERATORS = 6
-TASKS, MESSAGES = 100, 100
+
+FILES = 4096
+"""How many files the server may open. So many strangers try to stay connected."""
 
 PACE_SECONDS = 0.55
 """Between two uses of the switch by one member: eighteen in ten seconds."""
 
+KILL_EACH = 5
+"""Each this many uses, one is a kill."""
+
 WARM_SECONDS = 3.0
 LONGEST_SECONDS = 2.0
 SOCKET_P99_SECONDS = 0.25
-ANSWER_SECONDS = 60.0
-SOCKET_SHARE = 10
+SOCKET_SHARE = 11
 """Of so many uses, one goes over the socket."""
 
 RATES = {name: getattr(Settings(), name) for name in LIMITLESS}
 """The rates of a room whose owner has set none."""
-
-WORDS = "build test deploy review branch merge queue token lease fence"
-LONG = " ".join(itertools.islice(itertools.cycle(WORDS.split()), 2000))
 
 
 @dataclass
@@ -51,27 +53,16 @@ class Seen:
 
     http: list[float] = field(default_factory=list)
     socket: list[float] = field(default_factory=list)
-    load: Counter[str] = field(default_factory=Counter)
+    loads: dict[str, Counter[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
-def worst_calls(dice: random.Random, names: list[str]) -> tuple[str, dict[str, Any]]:
-    """One of the most expensive calls."""
-    tasks = [f"T-{number}" for number in dice.sample(range(1, TASKS + 1), 50)]
-    number = dice.randrange(10**9)
-    choices: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("read_messages", {"query": WORDS, "limit": 50}),
-        ("read_board", {"query": "task"}),
-        ("who", {}),
-        ("check_in", {}),
-        ("create_task", {"title": f"task {number}", "depends_on": tasks}),
-        ("update_task", {"task": tasks[0], "changes": {"depends_on": tasks[1:]}}),
-        ("post_message", {"text": f"{number} {LONG[:15_000]}", "to": names}),
-        ("claim_task", {}),
-        ("complete_task", {"task": tasks[0], "fence": number, "summary": "done", "evidence": []}),
-        ("wait_for_wake", {"timeout_seconds": 1}),
-    )
-    return dice.choice(choices)
+@dataclass(frozen=True)
+class Use:
+    """One use of the switch."""
+
+    tool: str
+    target: str
 
 
 async def campaign(
@@ -82,114 +73,85 @@ async def campaign(
     twin: bool = False,
     advance: Advance = silently,
     callers: int = CALLERS,
+    files: int = FILES,
+    loads: Sequence[str] = tuple(LOADS),
+    longest_seconds: float = LONGEST_SECONDS,
 ) -> Outcome:
-    """`number` uses of the switch."""
-    dice, seen = random.Random(seed), Seen()
-    settings = {} if twin else RATES
-    with serving(folder, "tests.campaigns.one_queue" if twin else None, **settings) as server:
+    """`number` uses of the switch, beside these loads."""
+    seen, settings = Seen(), {} if twin else RATES
+    on_socket = 0 if twin else -(-number // SOCKET_SHARE)
+    shares = _shares(number - on_socket, OPERATORS)
+    with serving(folder, "tests.campaigns.one_queue" if twin else None, files, **settings) as server:
         await server.start()
-        tokens = await _furnish(server)
-        names = [f"agent{index}" for index in range(MEMBERS)]
-        over = asyncio.Event()
-        load = [
-            asyncio.create_task(_load(server.port, tokens[name], names, random.Random(dice.random()), seen, over))
-            for name in names
-            for _ in range(callers)
-        ]
-        await asyncio.sleep(WARM_SECONDS)
-        on_socket = 0 if twin else number // SOCKET_SHARE
-        shares = _shares(number - on_socket, OPERATORS)
-        await asyncio.gather(
-            _use_socket(server, on_socket, seen, advance),
-            *(_use_http(server.port, tokens, index, share, seen, advance) for index, share in enumerate(shares)),
+        owner = Caller("olga", server.port, server.owner_token)
+        agents = await enroll(owner, [f"agent{index}" for index in range(MEMBERS)])
+        await furnish(agents)
+        operators = await enroll(
+            owner, [f"operator{index}" for index in range(OPERATORS)], role="operator", kind="human"
         )
-        over.set()
-        await asyncio.wait(load, timeout=ANSWER_SECONDS)
-        for task in load:
-            task.cancel()
-        await asyncio.gather(*load, return_exceptions=True)
-    return _outcome(seen)
+        users = [*operators, owner]
+        plans = [await _plan(*use) for use in zip(users, range(len(users)), (*shares, on_socket), strict=True)]
+        target = Target(server.port, {agent.name: agent.token for agent in agents}, callers, files, seed)
+        async with contextlib.AsyncExitStack() as stack:
+            for kind in loads:
+                seen.loads[kind] = await stack.enter_async_context(loading(kind, target))
+            await asyncio.sleep(WARM_SECONDS)
+            uses = [_use_http(user, plan, seen, advance) for user, plan in zip(operators, plans, strict=False)]
+            await asyncio.gather(*uses, _use_socket(server, plans[-1], seen, advance))
+    return _outcome(seen, longest_seconds)
 
 
-def _outcome(seen: Seen) -> Outcome:
+def _outcome(seen: Seen, longest_seconds: float) -> Outcome:
     outcome = Outcome()
-    for way, times in (("HTTP", seen.http), ("socket", seen.socket)):
+    for way, times in (("HTTP", seen.http), ("the socket", seen.socket)):
+        outcome.figures[f"uses over {way}"] = len(times)
         if times:
-            outcome.figures[f"over {way}"] = (
-                f"{len(times)}, median {quantile(times, 0.5) * 1e3:.0f} ms, p99 {quantile(times, 0.99) * 1e3:.0f} ms, "
+            outcome.figures[f"one over {way}"] = (
+                f"median {quantile(times, 0.5) * 1e3:.0f} ms, p99 {quantile(times, 0.99) * 1e3:.0f} ms, "
                 f"worst {max(times) * 1e3:.0f} ms"
             )
-            outcome.figures[f"over {way}, in ms, over time"] = over_time([round(seconds * 1e3) for seconds in times])
-        outcome.faults += [f"a use over {way} took {seconds:.1f} s" for seconds in times if seconds > LONGEST_SECONDS]
+            outcome.figures[f"over {way} (ms)"] = over_time([round(seconds * 1e3) for seconds in times])
+        outcome.faults += [f"a use over {way} took {seconds:.1f} s" for seconds in times if seconds > longest_seconds]
     if seen.socket and quantile(seen.socket, 0.99) > SOCKET_P99_SECONDS:
         outcome.faults.append(f"the p99 over the socket is {quantile(seen.socket, 0.99):.2f} s")
-    outcome.figures["calls of the load"] = dict(seen.load.most_common())
+    outcome.figures |= {f"load of {kind}": dict(done.most_common()) for kind, done in seen.loads.items()}
+    outcome.faults += [f"the {kind} did nothing" for kind, done in seen.loads.items() if not done]
     outcome.faults += seen.failed
     return outcome
 
 
-async def _furnish(server: Server) -> dict[str, str]:
-    """Members, tasks and messages; returns the tokens."""
-    owner = server.owner_token
-    caller = await RawCaller.connect(server.port)
-
-    async def call(token: str, tool: str, **arguments: Any) -> dict[str, Any]:
-        _, body = await caller.send(tool_call(server.port, token, tool, arguments))
-        return dict(json.loads(body)["result"]["structuredContent"])
-
-    tokens = {"olga": owner}
-    for index in range(MEMBERS):
-        tokens[f"agent{index}"] = (await call(owner, "enroll", name=f"agent{index}"))["token"]
-    for index in range(OPERATORS):
-        tokens[f"operator{index}"] = (await call(owner, "enroll", name=f"operator{index}", role="operator"))["token"]
-    for index in range(OPERATORS + 1):
-        await call(owner, "enroll", name=f"stopped{index}")
-    for index in range(TASKS):
-        await call(tokens["agent0"], "create_task", title=f"task {index} {WORDS}")
-    for index in range(MESSAGES):
-        await call(tokens[f"agent{index % MEMBERS}"], "post_message", text=f"{index} {LONG[:8000]}")
-    caller.close()
-    return tokens
+async def _plan(user: Caller, number: int, count: int) -> list[Use]:
+    """What one user of the switch does, to members that are there for it."""
+    stopped, *victims = [f"stopped{number}", *(f"victim{number}-{index}" for index in range(count // KILL_EACH))]
+    await enroll(user, [stopped, *victims])
+    turns = itertools.cycle(("pause", "resume"))
+    is_kill = (index % KILL_EACH == KILL_EACH - 1 for index in range(count))
+    return [Use("kill", victims.pop()) if kills else Use(next(turns), stopped) for kills in is_kill]
 
 
-async def _load(port: int, token: str, names: list[str], dice: random.Random, seen: Seen, over: asyncio.Event) -> None:
-    """One caller that sends its next call as soon as the last one is answered."""
-    while not over.is_set():
-        try:
-            caller = await RawCaller.connect(port)
-            while not over.is_set():
-                tool, arguments = worst_calls(dice, names)
-                status, body = await caller.send(tool_call(port, token, tool, arguments))
-                seen.load["refused" if status != 200 or b'"isError":true' in body else "answered"] += 1
-        except OSError:
-            seen.load["cut"] += 1
-            await asyncio.sleep(0.1)
-
-
-async def _use_http(port: int, tokens: dict[str, str], index: int, count: int, seen: Seen, advance: Advance) -> None:
-    caller, token = await RawCaller.connect(port), tokens[f"operator{index}"]
-    for turn in range(count):
-        tool = ("pause", "resume")[turn % 2]
-        request = tool_call(port, token, tool, {"target": f"stopped{index}", "reason": f"turn {turn}"})
-        started = time.perf_counter()
-        status, body = await caller.send(request)
-        seen.http.append(time.perf_counter() - started)
-        if status != 200 or b'"isError":true' in body:
-            seen.failed.append(f"a {tool} was refused: {body[:200]!r}")
+async def _use_http(user: Caller, plan: list[Use], seen: Seen, advance: Advance) -> None:
+    await user.carried_out("heartbeat")
+    for use in plan:
+        called = await user.call(use.tool, target=use.target, reason="a campaign")
+        seen.http.append(called.ended - called.started)
+        if called.refused:
+            seen.failed.append(f"a {use.tool} was refused: {called.body}")
         advance()
         await asyncio.sleep(PACE_SECONDS)
-    caller.close()
+    user.hang_up()
 
 
-async def _use_socket(server: Server, count: int, seen: Seen, advance: Advance) -> None:
-    def use(turn: int) -> float:
+async def _use_socket(server: Server, plan: list[Use], seen: Seen, advance: Advance) -> None:
+    """As the shell does it: a connection for each use."""
+
+    def make(use: Use) -> float:
         with Room(f"http://127.0.0.1:{server.port}/mcp", server.owner_token, socket_folder=server.folder) as room:
             started = time.perf_counter()
-            room.call(("pause", "resume")[turn % 2], target=f"stopped{OPERATORS}", reason=f"turn {turn}")
+            room.call(use.tool, target=use.target, reason="a campaign")
             return time.perf_counter() - started
 
-    for turn in range(count):
-        seen.socket.append(await asyncio.to_thread(use, turn))
+    for use in plan:
+        seen.socket.append(await asyncio.to_thread(make, use))
         advance()
         await asyncio.sleep(PACE_SECONDS)
 

@@ -1,11 +1,12 @@
 """The campaigns in short: what must not happen did not, and each twin, with the fault built in, is found.
 
-The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`.
+The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`,
+`switch 550`.
 """
 
 from pathlib import Path
 
-from tests.campaigns import cancels, claims, kills, pauses
+from tests.campaigns import cancels, claims, kills, pauses, switch
 from tests.support.promises import promise
 
 SEED = 20_261_123
@@ -68,3 +69,12 @@ async def test_calls_cancelled_at_random_points_leave_no_half_act(tmp_path: Path
 async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None:
     outcome = await cancels.campaign(tmp_path / "room", 800, seed=SEED, twin=True)
     assert outcome.figures["half acts"] > 0
+
+
+@promise("CTL9", "SAF9")
+async def test_pauses_and_kills_overtake_every_kind_of_load(tmp_path: Path) -> None:
+    outcome = await switch.campaign(
+        tmp_path / "room", 11, seed=SEED, callers=1, files=256, longest_seconds=SLOW_MACHINE_SECONDS
+    )
+    assert [fault for fault in outcome.faults if "p99" not in fault] == []
+    assert outcome.figures["uses over the socket"] == 1

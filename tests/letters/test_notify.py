@@ -486,7 +486,7 @@ async def test_letters_are_written_only_for_people_with_a_channel(tmp_path: Path
         assert kept(room) == {"notice": 0, "delivery": 0, "due": 0}
         assert entries(room, "notify") == []
         assert (await metrics(room))["teamroom_notices_held"] == 0
-    async with running_room(tmp_path / "told", notify={"olga": [phone.url]}) as room:
+    async with running_room(tmp_path / "told", **told(phone)) as room:
         await a_night(room)
         assert kept(room)["delivery"] >= 2
         assert phone.tries >= 2
@@ -496,7 +496,7 @@ async def test_a_channel_that_was_removed_from_the_settings_leaves_nothing_behin
     tmp_path: Path, phone: Receiver
 ) -> None:
     phone.status = 503
-    async with running_room(tmp_path / "room", notify={"olga": [phone.url]}) as room:
+    async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
         await ask(builder)
         await room.later(61)
@@ -735,7 +735,9 @@ async def test_the_shell_sends_a_test_letter_and_says_whether_it_arrived(tmp_pat
 
 async def test_only_operators_test_the_channels_of_others(tmp_path: Path, phone: Receiver) -> None:
     with receiver() as hannas:
-        async with running_room(tmp_path / "room", notify={"olga": [phone.url], "hanna": [hannas.url]}) as room:
+        async with running_room(
+            tmp_path / "room", **told(phone, notify={"olga": [phone.url], "hanna": [hannas.url]})
+        ) as room:
             (hanna,) = await room.enroll("hanna", kind="human")
             (runner,) = await room.enroll("runner", role="operator")
             (builder,) = await room.enroll("builder")

@@ -13,6 +13,7 @@ import pytest
 
 from teamroom.clients.local.verify import verified
 from teamroom.server.record.rebuild import Rebuilt
+from teamroom.server.record.seal import SEAL
 from teamroom.server.store import transaction
 from teamroom.server.store.logged import NEW_EPOCH, TABLES, change_of
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
@@ -482,3 +483,23 @@ async def test_a_room_that_is_made_to_begin_its_record_again_is_found(tmp_path: 
     found = verify(folder, "--json").json
     assert found["first_bad"] == done["receipt"]
     assert "the log began to record rows twice" in found["why"]
+
+
+async def test_a_row_that_was_changed_before_an_acceptance_is_named_by_it_and_ever_after(
+    tmp_path: Path, furnished: Path
+) -> None:
+    folder = copied(furnished, tmp_path)
+    statement, why = SILENT["a task has another holder"]
+    outside(folder, "pragma foreign_keys = off", statement)
+    (folder / SEAL).unlink()
+    accepted = Shell(tmp_path).now("seal", "--accept", "--data", str(folder))
+    assert accepted.code == 0, accepted.err
+    assert why in accepted.out
+    found = verify(folder)
+    assert found.code == 0, found.out
+    assert why in found.out, "the acceptance lists every row anew, so nothing else would tell"
+    outside(folder, SILENT["an offer is accepted"][0])
+    (folder / SEAL).unlink()
+    again = Shell(tmp_path).now("seal", "--accept", "--data", str(folder))
+    assert SILENT["an offer is accepted"][1] in again.out
+    assert why not in again.out, "what was accepted once is not the next contradiction"

@@ -1,18 +1,33 @@
 """The store: migrations forward only, one lock, and SQL that PostgreSQL understands too."""
 
+import asyncio
 import os
 import re
+import secrets
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from teamroom.server.settings import Settings
 from teamroom.server.store.folder import FolderError, locked, make_private
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
-from teamroom.server.store.statements import MIGRATIONS, SHARED, SQLITE, known_migrations, read_statements, split_script
+from teamroom.server.store.sqlite.readers import Readers
+from teamroom.server.store.statements import (
+    MIGRATIONS,
+    SHARED,
+    SQLITE,
+    known_migrations,
+    read_statements,
+    split_script,
+    sqlite_statements,
+)
+from teamroom.server.store.transaction import Context
 from tests.support.promises import house, promise
+from tests.support.rooms import BOUND_SECONDS
 
 pytestmark = house
 
@@ -171,3 +186,28 @@ def _numbered(statement: str) -> tuple[str, list[str]]:
         return f"${names.index(found.group(1)) + 1}"
 
     return re.sub(r"(?<!:):([a-z_]+)", place, statement), names
+
+
+async def test_a_store_that_closes_while_a_reader_opens_waits_for_its_thread(tmp_path: Path) -> None:
+    asked, opens = threading.Event(), threading.Event()
+
+    def connect() -> sqlite3.Connection:
+        asked.set()
+        assert opens.wait(BOUND_SECONDS)
+        return sqlite3.connect(tmp_path / "room.db", check_same_thread=False)
+
+    before = set(threading.enumerate())
+    readers = Readers(Context(sqlite_statements(), Settings(), secrets.token_bytes))
+    opening = asyncio.ensure_future(readers.open(connect))
+    await asyncio.to_thread(asked.wait, BOUND_SECONDS)
+    (thread,) = {found for found in set(threading.enumerate()) - before if "connection" in found.name}
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    closing = asyncio.ensure_future(readers.close())
+    await asyncio.sleep(0)
+    assert not closing.done(), "the event loop would end, and the thread then answers nobody"
+    opens.set()
+    await asyncio.wait_for(closing, BOUND_SECONDS)
+    thread.join(BOUND_SECONDS)
+    assert not thread.is_alive()

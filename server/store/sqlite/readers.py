@@ -72,6 +72,18 @@ class Reader(aiosqlite.Connection):
     """
 
     context: Context
+    _stopped: asyncio.Future[None] | None = None
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """Ask the thread to end. aiosqlite calls this, and does not wait if it is cancelled while it opens."""
+        self._stopped = super().stop()
+        return self._stopped
+
+    async def close(self) -> None:
+        """Close the connection, and wait for the thread, which uses the event loop until it ends."""
+        await super().close()
+        if self._stopped is not None:
+            await self._stopped
 
     def begin(self, member: int | None) -> RunningRead:
         """A read of this member on this connection."""
