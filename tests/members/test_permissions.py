@@ -230,6 +230,21 @@ async def test_a_kill_of_a_person_pauses_its_agents_until_somebody_is_accountabl
         await pia("who")
 
 
+@promise("CTL5", "TSK3")
+async def test_leases_did_not_run_while_nobody_was_accountable_for_their_holder(room: RunningRoom) -> None:
+    owner = await room.owner()
+    await person(room, "pia")
+    bot, rival = await room.enroll("bot", "rival", owner="pia")
+    await owner("create_task", title="work")
+    await bot("claim_task", task="T-1")
+    await owner("kill", target="pia", reason="she left")
+    room.time.forward(86_400)
+    bot = await room.connect("bot", (await owner("enroll", name="bot", owner="olga", rotate=True))["token"])
+    rival = await room.connect("rival", (await owner("enroll", name="rival", owner="olga", rotate=True))["token"])
+    room.time.forward(600)
+    assert (await rival.refused("claim_task", task="T-1"))["code"] == "taken"
+
+
 @promise("ID1")
 async def test_nobody_takes_an_agent_from_a_person_that_was_not_killed(room: RunningRoom) -> None:
     owner = await room.owner()

@@ -8,6 +8,7 @@ import contextlib
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -72,16 +73,10 @@ class Books:
     def broken(self, before: "Books", token: str, now: float, is_kill: bool) -> str | None:
         """Which promise an act with a token broke, if any."""
         for name, member in self.members.items():
-            owner = self.members[member.owner]
-            if member.kind == "agent" and (member.role == "owner" or owner.kind != "human"):
-                return f"@{name} is an agent and an owner, or has one that is no person"
-            if before.members[name].owner != member.owner and owner.switch.state == "killed":
+            if before.members[name].owner != member.owner and self.members[member.owner].switch.state == "killed":
                 return f"@{name} went to a killed person"
-            is_killed = member.kind == "human" and member.switch.state == "killed"
-            if is_killed and (member.agents.state, member.agents.until) != ("paused", None):
-                return f"the agents of @{name}, who was killed, are not paused"
-        if not any(self.owns_and_acts(name, now) for name in self.members):
-            return "nobody owns the room and can act"
+        if (wrong := self.wrong(now)) is not None:
+            return wrong
         me = before.members[before.tokens[token].member]
         for id_, was in before.tokens.items():
             was_revoked = self.tokens[id_].is_revoked and not was.is_revoked and not is_kill
@@ -93,6 +88,18 @@ class Books:
                 is_bound = new.member == mine.member or self.members[new.member].kind == "human"
                 if is_bound and (new.expires is None or new.expires > mine.expires):
                     return "a token outlives the one that issued it"
+        return None
+
+    def wrong(self, now: float) -> str | None:
+        """What must not be, whoever did it."""
+        for name, member in self.members.items():
+            if member.kind == "agent" and (member.role == "owner" or self.members[member.owner].kind != "human"):
+                return f"@{name} is an agent and an owner, or has one that is no person"
+            is_killed = member.kind == "human" and member.switch.state == "killed"
+            if is_killed and (member.agents.state, member.agents.until) != ("paused", None):
+                return f"the agents of @{name}, who was killed, are not paused"
+        if not any(self.owns_and_acts(name, now) for name in self.members):
+            return "nobody owns the room and can act"
         return None
 
     def owns_and_acts(self, name: str, now: float) -> bool:
@@ -142,6 +149,7 @@ class Permissions(Model):
     def __init__(self) -> None:
         super().__init__()
         first = self.world.callers["olga"].token_id
+        self.backup: Path | None = None
         self.callers: dict[str, Caller] = {caller.token_id: caller for caller in self.world.callers.values()}
         self.books = Books(
             copy.deepcopy(PEOPLE),
@@ -245,8 +253,8 @@ class Permissions(Model):
         reply = self.world.act("", KILL, self.callers[token], target=whom, reason="a test")
         if member.switch.state != "killed":
             member.switch = Switch("killed", None, me.role)
-            for old in books.live(whom, self.world.now).values():
-                old.is_revoked = True
+            for old in books.tokens.values():
+                old.is_revoked = old.is_revoked or old.member == whom
             if member.kind == "human" and (member.agents.state, member.agents.until) != ("paused", None):
                 member.agents = Switch("paused", None, "owner")
         self.end(books, token, may, reply, is_kill=True)
@@ -259,6 +267,51 @@ class Permissions(Model):
     def crash(self) -> None:
         self.world.crash()
 
+    @rule()
+    def back_up(self) -> None:
+        self.backup = self.world.back_up()
+
+    @rule()
+    def restore(self) -> None:
+        """An earlier room takes this one's place: nothing that ended since lives again, and somebody can act in it."""
+        if self.backup is None:
+            return
+        old, now = self.books, self.world.now
+        token = self.world.restore(self.backup)
+        self.books, self.backup = self.read_books(), None
+        for name, member in old.members.items():
+            if (restored := self.books.members.get(name)) is not None:
+                for was, stands in ((member.switch, restored.switch), (member.agents, restored.agents)):
+                    order = ("active", "paused", "killed")
+                    assert order.index(stands.at(now)) >= order.index(was.at(now)), f"{name} goes on"
+        ended = {i for i, was in old.tokens.items() if was.is_revoked}
+        assert not any(i in ended and not t.is_revoked for i, t in self.books.tokens.items()), "a token lives again"
+        if token is not None:
+            caller = self.world.identify(token)
+            self.callers[caller.token_id] = caller
+        assert self.books.wrong(self.world.now) is None
+
+    def read_books(self) -> Books:
+        """The books as the database has them, which a restore changed in more ways than the oracle follows."""
+        members: dict[str, Member] = {}
+        for id_, name, kind, role, owner in self.world.look(
+            "select m.id, m.name, m.kind, m.role, o.name from member as m join member as o on o.id = m.owner"
+        ):
+            if kind != "room":
+                own, agents = (
+                    [Switch(*row) for row in self.world.look(_SWITCH.format(scope, id_))] or [Switch()]
+                    for scope in ("member", "owner")
+                )
+                members[name] = Member(kind, role, owner, own[0], agents[0])
+        tokens = {
+            id_: Token(member, label, expires, kind == "chat", issuer, revoked is not None)
+            for id_, member, label, expires, kind, issuer, revoked in self.world.look(
+                "select t.id, m.name, t.label, t.expires_at, t.kind, t.issued_by, t.revoked_at "
+                "from token as t join member as m on m.id = t.member"
+            )
+        }
+        return Books(members, tokens)
+
     # ------------------------------------------------------------------ the oracle
 
     def begin(self, pick: int) -> tuple[Books, str]:
@@ -268,7 +321,8 @@ class Permissions(Model):
         living = [i for i, token in books.tokens.items() if token.lives(now)]
         ending = [i for i in living if books.tokens[i].expires is not None]
         tokens = (owners, owners, ending, living, list(books.tokens))[pick % 5] or living
-        return copy.deepcopy(books), tokens[pick // 5 % len(tokens)]
+        known = [token for token in tokens if token in self.callers] or [i for i in living if i in self.callers]
+        return copy.deepcopy(books), known[pick // 5 % len(known)]
 
     def end(
         self, books: Books, token: str, may: bool, reply: Any, new: Token | None = None, is_kill: bool = False
@@ -337,6 +391,9 @@ class Permissions(Model):
         rows = self.world.look("select m.name, m.role, o.name from member as m join member as o on o.id = m.owner")
         found = {name: (role, owner) for name, role, owner in rows if name != "room"}
         assert found == {name: (m.role, m.owner) for name, m in self.books.members.items()}
+
+
+_SWITCH = "select state, until, by_role from standing where scope = '{}' and target = {}"
 
 
 def _end(now: float, seconds: int | None) -> float | None:

@@ -329,6 +329,21 @@ async def test_a_confirmation_lasts_for_its_seconds_of_room_time_whatever_the_cl
         assert await standing(room, target) == outcome
 
 
+@promise("SAF12")
+async def test_an_answer_that_comes_after_the_machine_slept_is_too_late(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    await room.enroll("bot")
+
+    def yes_after_a_sleep(params: types.ElicitRequestParams) -> types.ElicitResult:
+        room.time.sleep(121)
+        return yes(params)
+
+    async with person(room, room.owner_token, yes_after_a_sleep) as (owner, asked):
+        assert (await owner.refused("kill", target="bot", reason="it went wrong"))["code"] == "expired"
+    assert len(asked) == 1
+    assert await standing(room, "bot") == "active"
+
+
 async def test_a_confirmation_from_before_a_restore_is_void(tmp_path: Path) -> None:
     """The restored room does not know which answers were used after its backup."""
     async with running_room(tmp_path / "room") as room:

@@ -380,6 +380,8 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
         for either in (member.role, role):
             _require_enroll_right(caller, member.kind, either)
     mode = arguments.mode or member.mode
+    if owner != member.owner:
+        _keep_pause(tx, member)
     if (role, owner, mode) != (member.role, member.owner, member.mode):
         tx.run("change_member", id=member.id, role=role, owner=owner, mode=mode)
         member_changed(tx, member.id)
@@ -402,6 +404,12 @@ def _new_owner(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow
             subject=f"@{arguments.name}",
         )
     return _owner(tx, caller, arguments.owner)
+
+
+def _keep_pause(tx: Writing, member: MemberRow) -> None:
+    """Keep the pause with the killed owner as the agent's own, so that its leases did not run meanwhile (CTL5)."""
+    paused = tx.only(StandingRow, "standing", scope="owner", target=member.owner)
+    tx.run("add_pause", scope="member", target=member.id, since=paused.since, until=tx.now)
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)
