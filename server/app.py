@@ -1,36 +1,26 @@
-"""Assembles the parts into a room that serves a data folder over HTTP. Only this file knows all parts."""
+"""Assembles the parts into the room of a data folder. `server/web.py` serves it."""
 
 import asyncio
 import contextlib
 import logging
 import secrets
-import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mcp.server.lowlevel import Server
-from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
-from teamroom.server import own_socket
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
-from teamroom.server.gauges import gauges
-from teamroom.server.http.connections import Connections
-from teamroom.server.http.files import raise_file_limit
-from teamroom.server.http.gate import Gate
-from teamroom.server.http.serving import LoopThread, serve_web
-from teamroom.server.http.strangers import Rejections
-from teamroom.server.http.transports import Transports, caller_of, mcp_server, session_of
+from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
@@ -41,7 +31,7 @@ from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CHANGED, AttachedStore, CarryOut, StorageError, Store
+from teamroom.server.store.engine import CHANGED, CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
@@ -53,7 +43,7 @@ from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
 from teamroom.tools.instructions import INSTRUCTIONS
-from teamroom.tools.serve import WAITING_TOOLS, ToolServer
+from teamroom.tools.serve import ToolServer
 
 logger = logging.getLogger("teamroom")
 
@@ -296,145 +286,3 @@ def _last_sign(tx: Reading) -> float:
 
 def _silent(done: int, total: int) -> None:
     """Report no progress."""
-
-
-class WebRoom:
-    """A room as an ASGI application, with everything that lives as long as the server."""
-
-    def __init__(self, room: Room, on_own_socket: bool = False) -> None:
-        self.room = room
-        self.connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
-        room.door.on_lost = self.connections.on_lost
-        room.bus.on_ended.append(self.connections.end_members)
-        room.bus.on_revoked.append(self.connections.end_tokens)
-        self._transports = Transports(room.mcp(), room.settings, WAITING_TOOLS)
-        room.bus.on_ended.append(self._transports.end_sessions)
-        room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
-        self._gate = Gate(self._transports, room.door, self.connections, room.settings, room.metrics)
-        room.metrics.measure(
-            lambda: gauges(room.folder, room.store, room.bus, room.push, self.connections, room.clock.wall())
-        )
-        self._own_socket = OwnSocket(room) if on_own_socket else None
-        self._lifespan: ASGIApp = Starlette(lifespan=self._running)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or run the server's lifespan."""
-        await (self._lifespan if scope["type"] == "lifespan" else self._gate)(scope, receive, send)
-
-    @contextlib.asynccontextmanager
-    async def _running(self, app: Starlette) -> AsyncIterator[None]:
-        duties = [
-            asyncio.create_task(self.room.keep_sealed()),
-            asyncio.create_task(self.connections.cut_stalled()),
-            asyncio.create_task(self.room.supervise()),
-            asyncio.create_task(self.room.deliver()),
-        ]
-        try:
-            async with self._transports.running(), self._on_own_socket():
-                yield
-        finally:
-            for duty in duties:
-                duty.cancel()
-            await asyncio.gather(*duties, return_exceptions=True)
-            await self.room.close()
-
-    @contextlib.asynccontextmanager
-    async def _on_own_socket(self) -> AsyncIterator[None]:
-        if self._own_socket is None:
-            yield
-            return
-        async with self._own_socket.running():
-            yield
-
-    def end_streams(self) -> None:
-        """Answer waiting calls and close streams, because the server stops."""
-        self.room.bus.stop()
-        self.room.push.stop()
-        self.connections.end_streams()
-
-
-class OwnSocket:
-    """The room on the Unix socket in its folder, served by a thread and an event loop of its own.
-
-    It carries every call that is answered at once, so the owner can act however busy the first loop is, and whatever
-    the network does. It carries no streams, no sessions and no waiting calls.
-    """
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._thread = LoopThread(self._serve, "teamroom-socket")
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Serve as long as the block runs. If the socket cannot be opened, the room goes on without it."""
-        try:
-            await self._thread.start()
-        except (OSError, StorageError) as error:
-            logger.error("the room's own socket cannot be served (%s); the shell calls the address instead", error)
-            yield
-            return
-        try:
-            yield
-        finally:
-            await self._thread.stop()
-
-    async def _serve(self, opened: Callable[[], None], stop: asyncio.Event) -> None:
-        room, store = self._room, await self._room.store.attach()
-        try:
-            with contextlib.closing(own_socket.listen(room.folder)) as listener:
-                web = WebOnSocket(room, store)
-                room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
-                room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
-                await serve_web(web, room.settings, listener, opened, stop)
-        finally:
-            (room.folder / own_socket.SOCKET).unlink(missing_ok=True)
-            await store.close()
-
-
-class WebOnSocket:
-    """The ASGI application behind the room's own socket."""
-
-    def __init__(self, room: Room, store: AttachedStore) -> None:
-        self._store = store
-        door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
-        self.connections = Connections(room.settings, Rejections(room.metrics))
-        door.on_lost = self.connections.on_lost
-        self._transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
-        self._gate = Gate(self._transports, door, self.connections, room.settings, room.metrics)
-        self._lifespan: ASGIApp = Starlette(lifespan=self._running)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or run the server's lifespan."""
-        await (self._lifespan if scope["type"] == "lifespan" else self._gate)(scope, receive, send)
-
-    @contextlib.asynccontextmanager
-    async def _running(self, app: Starlette) -> AsyncIterator[None]:
-        cutting = asyncio.create_task(self.connections.cut_stalled())
-        try:
-            async with self._transports.running():
-                yield
-        finally:
-            cutting.cancel()
-            await asyncio.gather(cutting, return_exceptions=True)
-
-    def end_members(self, members: Set[int], killed: Set[int]) -> None:
-        """End what stopped members have open here."""
-        self.connections.end_members(members, killed)
-        self._store.end_reads(members)
-
-    def end_streams(self) -> None:
-        """There are none."""
-
-
-async def serve(
-    room: Room,
-    listener: socket.socket,
-    opened: Callable[[], None],
-    stop: asyncio.Event | None = None,
-    on_own_socket: bool = False,
-) -> None:
-    """Answer over HTTP until a signal, or `stop`, ends the server; closes the room.
-
-    `on_own_socket`: answer on the socket in the folder, too.
-    """
-    await serve_web(WebRoom(room, on_own_socket), room.settings, listener, opened, stop)

@@ -23,7 +23,7 @@ from teamroom.clients.session.place import is_name
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
-from teamroom.server.app import Room, serve
+from teamroom.server.app import Room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
 from teamroom.server.record.backups import restore_command
@@ -31,6 +31,7 @@ from teamroom.server.rules.names import find_reserved_word
 from teamroom.server.settings import Settings, SettingsError, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
+from teamroom.server.web import serve
 
 NAMELESS_OWNER = "host"
 """The first owner's name if the user's name is not a valid one."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import Code, Refusal
 from teamroom.server.store.transaction import Writing
 
 NONCE_BYTES = 16
@@ -37,5 +37,5 @@ def use_up(tx: Writing, confirmation: Confirmation, act: str) -> None:
         raise _refuse("not_allowed", f"The confirmation was used up by the {act} that it was given for.", act)
 
 
-def _refuse(code: str, why: str, act: str) -> Refusal:
-    return Refusal(code, why, f"Call {act} again without an answer: the person is asked again.", subject=act)  # type: ignore[arg-type]
+def _refuse(code: Code, why: str, act: str) -> Refusal:
+    return Refusal(code, why, f"Call {act} again without an answer: the person is asked again.", subject=act)

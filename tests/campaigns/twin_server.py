@@ -6,10 +6,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from teamroom.server.app import ChooseEngine, Room, serve, sqlite_engine
+from teamroom.server.app import ChooseEngine, Room, sqlite_engine
 from teamroom.server.http.serving import listen
 from teamroom.server.settings import load
 from teamroom.server.store import folder as data_folder
+from teamroom.server.web import serve
 
 
 def run(build_in: Callable[[Room], None] = lambda room: None, choose_engine: ChooseEngine = sqlite_engine) -> None:

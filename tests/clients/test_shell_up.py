@@ -97,7 +97,7 @@ main()
     [
         ("teamroom.server.store.sqlite.store", "migrate"),
         ("teamroom.server.store.sqlite.store", "connect_reader"),
-        ("teamroom.server.app", "WebRoom"),
+        ("teamroom.server.web", "WebRoom"),
         ("teamroom.server.http.serving", "WebServer"),
     ],
     ids=lambda step: step[1],

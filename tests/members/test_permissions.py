@@ -302,8 +302,10 @@ async def left_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
             seconds = 3600 if label == "chat room" else None
             given = await owner("enroll", name="olga", label=label, expires_seconds=seconds)
             room.tokens[label] = given["token"]
-        await owner("kill", target="pia", reason="she left")
-        await owner("resume", target="owner:pia", reason="nobody looked")
+        await person(room, "alone")
+        for name in ("alone", "pia"):
+            await owner("kill", target=name, reason="she left")
+            await owner("resume", target=f"owner:{name}", reason="nobody looked")
         await owner("enroll", name="olga", rotate=True, expires_seconds=60)
         return room.tokens
 
@@ -329,10 +331,11 @@ async def test_a_room_of_an_earlier_release_is_repaired_when_it_opens(
         ordinary = await room.connect("olga", tokens["chat room"])
         await ordinary("set_policy", name="wip_cap", value="9")
         said = [entry["summary"] for entry in room.entries() if entry["actor"] == 1]
-        assert said[-4:] == [
+        assert said[-5:] == [
             "2 tokens with the label chat can only be used with confirmations from now on",
             "@boss is an operator now, because an agent cannot own the room",
-            "The agents of @pia, who was killed, are paused until another person is accountable",
+            "All agents of @pia are paused, because @pia was killed",
+            "All agents of @alone are paused, because @alone was killed",
             "@olga has a new token, because the folder had none that lasts",
         ]
         entries = len(room.entries())

@@ -13,7 +13,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from teamroom.server.app import ChooseEngine, Room, serve, sqlite_engine
+from teamroom.server.app import ChooseEngine, Room, sqlite_engine
 from teamroom.server.clock import awake_clock, steady_clock, wall_clock
 from teamroom.server.http.serving import listen
 from teamroom.server.identity import Entropy
@@ -23,6 +23,7 @@ from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.web import serve
 from tests.support.one_task import in_one_task
 from tests.support.plain_http import WITHOUT_TLS
 

@@ -177,7 +177,7 @@ def _pause_agents(tx: Writing, caller: Caller, target: Target) -> str:
     member = target.member
     if member is None or member.kind != "human":
         return ""
-    pause_agents_of(tx, member.id, member.name, by=caller.member, reason=f"@{member.name} was killed")
+    pause_agents_of(tx, member.id, member.name, author(caller))
     if tx.value(int, "owns_agent", owner=member.id) is None:
         return ""
     return (

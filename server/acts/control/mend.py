@@ -1,7 +1,7 @@
 """Repairs a room in which something does not hold that `store/invariants.py` checks after each act.
 
-An earlier release may have left it so, or a restore, which stops again what the journal says was stopped. Whoever
-starts the room has its folder: if no room owner could act, a new token for one is put there.
+An earlier release may have left it so, or a restore, which stops again what the journal says was stopped. If no room
+owner could act, a new token for one is put into the folder, for the person who starts the room.
 """
 
 from teamroom.server.acts.control.stop import pause_agents_of
@@ -45,9 +45,7 @@ def mend(tx: Writing) -> str | None:
         member_changed(tx, agent.id)
         _record(tx, "enroll", agent.name, f"@{agent.name} is an operator now, because an agent cannot own the room")
     for person in _every(tx, "killed_people_with_agents_at_work"):
-        pause_agents_of(tx, person.id, person.name, by=ROOM_MEMBER, reason=f"@{person.name} was killed")
-        summary = f"The agents of @{person.name}, who was killed, are paused until another person is accountable"
-        log.append(tx, ROOM_AUTHOR, act="pause", subject=f"owner:{person.name}", summary=summary)
+        pause_agents_of(tx, person.id, person.name, ROOM_AUTHOR, is_mended=True)
     return None if has_owner_that_can_act(tx) else _appoint(tx)
 
 

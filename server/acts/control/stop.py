@@ -3,6 +3,8 @@
 from dataclasses import asdict
 
 from teamroom.server.facts.standing import standing_changed, stored_standing
+from teamroom.server.record import chain as log
+from teamroom.server.record.chain import Author
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.rules.standing import Level
 from teamroom.server.store.transaction import Writing
@@ -39,15 +41,19 @@ def set_standing(
     standing_changed(tx, level, target)
 
 
-def pause_agents_of(tx: Writing, person: int, name: str, *, by: int, reason: str) -> None:
+def pause_agents_of(tx: Writing, person: int, name: str, by: Author, is_mended: bool = False) -> None:
     """Pause all agents of a killed person without an end: nobody is accountable for them now.
 
-    The caller leaves an entry. A pause without an end stays as it is.
+    A pause without an end stays as it is. A pause leaves an entry if the person has agents, or if the room itself
+    `is_mended`.
     """
-    stored = stored_standing(tx, "owner", person)
+    stored, reason = stored_standing(tx, "owner", person), f"@{name} was killed"
     if stored.state == "paused" and stored.until is None:
         return
-    set_standing(tx, "owner", person, "paused", until=None, by_member=by, by_role=OWNER, reason=reason)
+    if is_mended or tx.value(int, "owns_agent", owner=person) is not None:
+        summary = f"All agents of @{name} are paused, because {reason}"
+        log.append(tx, by, act="pause", subject=f"owner:{name}", summary=summary, detail={"reason": reason})
+    set_standing(tx, "owner", person, "paused", until=None, by_member=by.member, by_role=OWNER, reason=reason)
     tx.run("end_pauses", scope="owner", target=person, now=tx.now)
     tx.run("add_pause", scope="owner", target=person, since=tx.now, until=None)
     tx.effects.journal.append(asdict(StandingChange("owner", name, "paused", None, OWNER, tx.head.seq)))
