@@ -26,19 +26,17 @@ def render_revoked(reply: Revoked) -> str:
 
 
 def _ask_to_enroll(asked: Enroll) -> str:
-    changes = [
-        f"its role becomes {asked.role}" if asked.role else "",
-        f"@{asked.owner} becomes accountable for it" if asked.owner else "",
-    ]
-    also = "".join(f" Also, {change}." for change in changes if change and (asked.rotate or asked.revive))
+    name = f"@{asked.name}"
     what = (
-        f"Give @{asked.name} a new token?"
+        f"Give {name} a new token?"
         if asked.rotate
-        else f"Revive @{asked.name} and give it a token?"
+        else f"Revive {name} and give it a token?"
         if asked.revive
-        else f"Add @{asked.name} as {asked.kind or 'agent'} with the role {asked.role or 'member'}, and show its token?"
+        else f"Add {name} as {asked.kind or 'agent'}, or give it another token if it is a member already?"
     )
-    return f"{what}{also} Anyone with the token can act as @{asked.name}."
+    role = f" Its role becomes {asked.role}." if asked.role else ""
+    owner = f" @{asked.owner} becomes accountable for it." if asked.owner else ""
+    return f"{what}{role}{owner} Anyone with the token can act as {name}."
 
 
 def _ask_to_revoke(asked: Revoke) -> str:

@@ -154,6 +154,19 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     assert [entry["outcome"] for entry in room.entries()[before:]] in ([], ["refused"])
 
 
+async def test_the_question_says_which_rights_a_member_gets(room: RunningRoom) -> None:
+    await room.enroll("pia", kind="human")
+    async with person(room, await chat_token(room), yes) as (owner, asked):
+        await owner("enroll", name="pia", label="second", role="owner")
+        await owner("revoke", name="pia", issued=True)
+    assert asked == [
+        "Add @pia as agent, or give it another token if it is a member already? Its role becomes owner. Anyone with "
+        "the token can act as @pia.",
+        "Revoke every token of @pia, and every token that it issued? Its open connections end at once.",
+    ]
+    assert room.entries()[-2]["summary"] == "@olga gave @pia a new token (second) and the role owner"
+
+
 async def test_other_tokens_must_confirm_only_irreversible_acts(room_of_each_era: RunningRoom) -> None:
     room = room_of_each_era
     async with person(room, room.owner_token, NOS["declined"]) as (owner, asked):

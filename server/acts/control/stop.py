@@ -44,8 +44,8 @@ def set_standing(
 def pause_agents_of(tx: Writing, person: int, name: str, by: Author, is_mended: bool = False) -> None:
     """Pause all agents of a killed person without an end: nobody is accountable for them now.
 
-    A pause without an end stays as it is. A pause leaves an entry if the person has agents, or if the room itself
-    `is_mended`.
+    A pause without an end stays as it is. The new pause leaves an entry if the person has agents, and always where the
+    room `is_mended`, because that leaves no other.
     """
     stored, reason = stored_standing(tx, "owner", person), f"@{name} was killed"
     if stored.state == "paused" and stored.until is None:

@@ -136,7 +136,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
 def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     """Revoke a member's tokens, or the ones with a label. Calls with them get HTTP status 401. Raises Refusal.
 
-    `issued` also revokes what these tokens issued, and what that issued in turn, ended tokens included: whoever stole a
+    `issued` also revokes what these tokens issued, and what that issued in turn, ended tokens included: the thief of a
     token may have issued others before it was rotated.
     """
     member = tx.one(MemberRow, "member_by_name", name=arguments.name)
@@ -334,7 +334,7 @@ def _give_token(
             subject=f"@{name}",
             retry_after_seconds=1,
         )
-    _change(tx, caller, arguments, member)
+    changed = _change(tx, caller, arguments, member)
     if arguments.revive:
         tx.run(
             "set_standing",
@@ -352,7 +352,7 @@ def _give_token(
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role, tx.head.seq)))
-        return f"revived @{name}"
+        return f"revived @{name}{changed}"
     if replaced and not arguments.rotate:
         raise Refusal(
             "conflict",
@@ -363,13 +363,13 @@ def _give_token(
     for row in replaced:
         tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
     end_tokens(tx, [row.id for row in replaced])
-    return f"gave @{name} a new token ({label})"
+    return f"gave @{name} a new token ({label}){changed}"
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> None:
-    """Change a member's role and mode, and who is accountable for an agent of a killed person. Raises Refusal.
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> str:
+    """Change a member's role and mode, and who is accountable for an agent of a killed person.
 
-    Its kind never changes.
+    Returns what the receipt says of it. Its kind never changes. Raises Refusal.
     """
     what = f"an agent of @{member.owner_name}" if member.kind == "agent" else "a person"
     if arguments.kind not in (None, member.kind):
@@ -388,6 +388,8 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
         tx.changed(topics.tools(member.id), topics.CHANNELS)
         if member.kind == "agent" and mode != member.mode:
             schedule_presence_check(tx, member.id, mode)
+    as_role = f" and the role {role}" if role != member.role else ""
+    return as_role + (f"; @{arguments.owner} is accountable for it now" if owner != member.owner else "")
 
 
 def _new_owner(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> int:
