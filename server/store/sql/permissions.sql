@@ -15,9 +15,12 @@ where member.id = :member
 -- confirmation, so its token does not count.
 select member.id
 from member
-join standing on standing.scope = 'member' and standing.target = member.id
 where member.role = 'owner' and member.kind = 'human'
-    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+    and exists (
+        select 1 from standing
+        where standing.scope = 'member' and standing.target = member.id
+            and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+    )
     and exists (
         select 1 from token
         where token.member = member.id and token.revoked_at is null and token.expires_at is null and token.kind = ''
@@ -27,9 +30,12 @@ limit 1
 -- name: first_owner_that_can_act
 select member.id, member.name
 from member
-join standing on standing.scope = 'member' and standing.target = member.id
 where member.role = 'owner' and member.kind = 'human'
-    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+    and exists (
+        select 1 from standing
+        where standing.scope = 'member' and standing.target = member.id
+            and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
+    )
 order by member.id
 limit 1
 
