@@ -22,6 +22,11 @@ TrustLevel = Literal["declared", "attested", "proven"]
 PEOPLE, CHANNELS = 32, 4
 """The most people that can have channels, and the most channels of each."""
 
+KEPT_PORT = "room.port"
+"""The file in the data folder with the port of the last start. Members' configs name that port."""
+
+HIGHEST_PORT = 65_535
+
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
@@ -412,7 +417,12 @@ class FixedSettings(BaseModel):
 
     # the network
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
-    port: int = Field(8765, ge=0, le=65_535, description="Port that the server listens on; 0 takes a free one.")
+    port: int = Field(
+        8765,
+        ge=0,
+        le=HIGHEST_PORT,
+        description="Port that the server listens on; 0 takes a free one at the first start, and keeps it.",
+    )
     allowed_hosts: list[str] = Field(
         [], max_length=64, description="Further Host header values, exact, with their port."
     )
@@ -437,7 +447,7 @@ class Settings(FixedSettings, Policy):
         return Policy(**{name: getattr(self, name) for name in POLICY})
 
 
-Origin = Literal["default", "room.toml", "environment", "policy"]
+Origin = Literal["default", "room.toml", "environment", "policy", "last start"]
 
 
 def shown(name: str, value: Any) -> Any:
@@ -475,7 +485,24 @@ def load_with_origins(
     origins: dict[str, Origin] = {}
     for name in Settings.model_fields:
         origins[name] = "environment" if name in from_environment else "room.toml" if name in from_file else "default"
+    if (settings.port == 0 or origins["port"] == "default") and (kept := kept_port(folder)) is not None:
+        settings, origins["port"] = settings.model_copy(update={"port": kept}), "last start"
     return settings, origins
+
+
+def kept_port(folder: Path | None) -> int | None:
+    """The port at which the folder's room was opened last; None if it never was. Raises SettingsError."""
+    if folder is None:
+        return None
+    try:
+        port = int((folder / KEPT_PORT).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        port = 0
+    if not 0 < port <= HIGHEST_PORT:
+        raise SettingsError(f"{folder / KEPT_PORT} contains no port")
+    return port
 
 
 NOT_ABOVE = (

@@ -17,6 +17,7 @@ import httpx2
 from teamroom.clients.bridge.frames import Frame, error, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
 from teamroom.clients.session.failure import Failure, UnreachableError
+from teamroom.clients.session.handshake import UnprovenError
 from teamroom.clients.session.place import Place, check_member, member_token
 from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
@@ -163,6 +164,8 @@ class Bridge:
                 await self._admit()
                 await self._ask(frame, flight)
         except Failure as failure:
+            if isinstance(failure, UnprovenError):
+                self._is_admitted = False  # the room may have forgotten the token, and its file may have another one
             self._note(failure)
             await self._write(refused(frame, failure))
         except httpx2.TransportError as fault:

@@ -28,7 +28,7 @@ from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word
-from teamroom.server.settings import Settings, SettingsError, load
+from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 from teamroom.server.web import serve
@@ -44,11 +44,12 @@ COLLECTED_EVERY = (50_000, 10, 10)
 
 @dataclass(frozen=True)
 class Opened:
-    """A running room: its address, its folder and, if this run created it, its owner."""
+    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved."""
 
     url: str
     folder: Path
     new_owner: str | None
+    former_url: str | None
 
 
 def up(
@@ -101,11 +102,21 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
                 collect_garbage()
                 gc.set_threshold(*COLLECTED_EVERY)
                 announcing.enter_context(announce(room.folder, room.settings.url))
-                opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
+                former_url = _keep_port(room)
+                opened(Opened(room.settings.url, room.folder, owner if token is not None else None, former_url))
 
             await serve(room, listener, is_open, on_own_socket=True)
     finally:
         await room.close()
+
+
+def _keep_port(room: Room) -> str | None:
+    """Keep the room's port for its next start; returns the room's former address if it moved."""
+    settings, former = room.settings, kept_port(room.folder)
+    if former == settings.port:
+        return None
+    data_folder.write_private(room.folder / KEPT_PORT, f"{settings.port}\n")
+    return None if former is None else settings.model_copy(update={"port": former}).url
 
 
 def _settings(folder: Path, port: int | None) -> Settings:
@@ -132,8 +143,19 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
         ):  # fails with the name of this folder's own server, if that is the one
             raise Failure(
                 f"Port {settings.port} is in use by {_who_answers(settings.url)}.",
-                "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml.",
+                _how_to_listen(folder, settings.port),
             ) from None
+
+
+def _how_to_listen(folder: Path, port: int) -> str:
+    """Return what to do about a taken port. If the room had it, members' harnesses send their tokens there."""
+    if kept_port(folder) != port:
+        return "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml."
+    return (
+        "The room's members call it at this port, so end that program, then start again. If you do not know it, give "
+        "each member whose harness called it a new token: teamroom enroll NAME --rotate. "
+        "To move the room: teamroom up --port N (0 finds a free one), then change the address in every config."
+    )
 
 
 def _who_answers(url: str) -> str:

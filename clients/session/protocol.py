@@ -15,6 +15,9 @@ from teamroom.clients.session.failure import Failure, refusal
 
 VERSION: Final = "2026-07-28"
 
+TOKEN_HEADER: Final = "Authorization"
+BEARER: Final = "Bearer "
+
 VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
@@ -80,7 +83,13 @@ def read_resource(uri: str) -> Request:
 
 def token_headers(token: str) -> dict[str, str]:
     """Return the headers that every message to a room has."""
-    return {"Authorization": f"Bearer {token}", "Accept": f"{JSON}, {EVENTS}", "Content-Type": JSON}
+    return {TOKEN_HEADER: f"{BEARER}{token}", "Accept": f"{JSON}, {EVENTS}", "Content-Type": JSON}
+
+
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """Return the token in the headers of a request, None if they have none."""
+    values = [value for name, value in headers.items() if name.lower() == TOKEN_HEADER.lower()]
+    return values[0].removeprefix(BEARER) if values else None
 
 
 def repeated_headers(version: str, method: str | None, name: Any) -> dict[str, str]:

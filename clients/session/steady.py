@@ -10,6 +10,7 @@ import httpx2
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnreachableError
+from teamroom.clients.session.handshake import UnprovenError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import (
     Request,
@@ -71,6 +72,7 @@ class SteadyRoom:
         self._paused_seconds, self._is_steady, self._listener = paused_seconds, is_steady, listener
         self._pausing = anyio.Lock()
         self._is_away = False
+        self._has_answered = False
 
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float = ANSWER_SECONDS, **arguments: Any
@@ -95,12 +97,12 @@ class SteadyRoom:
                 reply = read(await self._once(request, answer_seconds))
             except Failure as failure:
                 code = failure.body.get("code")
-                if not self._is_steady or failure.exit_code in (USAGE, NOT_AUTHORISED):
+                if not self._is_steady or self._is_final(failure):
                     raise
                 if code == "paused":
                     await self._wait_until_resumed(failure)
                     continue
-                if code is not None and code not in ASK_AGAIN:
+                if code not in (None, *ASK_AGAIN) and not isinstance(failure, UnprovenError):
                     raise
                 self._away(failure)
                 await anyio.sleep(min(float(failure.body.get("retry_after_seconds", pause)), longest))
@@ -108,6 +110,15 @@ class SteadyRoom:
             else:
                 self._back()
                 return reply
+
+    def _is_final(self, failure: Failure) -> bool:
+        """Whether no later try can succeed.
+
+        Once the room has answered, a server that cannot prove itself is another program, while the room is down.
+        """
+        if isinstance(failure, UnprovenError):
+            return not self._has_answered
+        return failure.exit_code in (USAGE, NOT_AUTHORISED)
 
     async def _once(self, request: Request, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Send a request once, with the current token; returns its result."""
@@ -118,6 +129,7 @@ class SteadyRoom:
                 answer = await http.post(url, content=request.body(1), headers=headers)
         except httpx2.TransportError:
             raise UnreachableError(url) from None
+        self._has_answered = True
         return read_answer(url, answer.headers.get("content-type", ""), answer.content)
 
     async def _wait_until_resumed(self, failure: Failure) -> None:
@@ -130,7 +142,7 @@ class SteadyRoom:
                     if beat["standing"] != "paused":
                         break
                 except Failure as other:
-                    if other.exit_code in (USAGE, NOT_AUTHORISED):
+                    if self._is_final(other):
                         raise
                 if not is_reported:
                     self._tell("paused", f"Paused: {failure.why} Waiting to be resumed.", why=failure.why)

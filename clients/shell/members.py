@@ -1,5 +1,6 @@
 """Members: the roster, and the tokens with which members join."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from teamroom.clients.session.terminal import Row, Styled, plain, print_json, pr
 from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
-from teamroom.clients.shell.joining import how_to_join
+from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
 from teamroom.clients.shell.reading import pages
 
 if TYPE_CHECKING:
@@ -80,11 +81,14 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> No
     if file is not None:
         print(f"@{name} can join. Its token is in {file}; only your user can read it.")
         print(f"To join, it runs: teamroom connect --as {name}{here}")
+        print(f'A harness that reads TEAMROOM_TOKEN: export TEAMROOM_TOKEN="$(cat {shlex.quote(str(file))})"')
     elif member.token is None:
         print(f"@{name} is already enrolled, and its token was shown once. For a new token, add --rotate.")
     else:
         print(f"@{name} can join. Its token is shown only once:\n")
-        print(f"  export TEAMROOM_TOKEN={plain(member.token)}\n")
+        print(f"  {plain(member.token)}\n")
+        print("In its terminal, run this and paste the token, so that it stays out of the shell's history:\n")
+        print(f"  {READ_TOKEN}\n")
         print("Then join from your harness:")
         print(how_to_join(plain(member.url), name, here))
 

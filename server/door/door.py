@@ -98,6 +98,13 @@ class Door:
             raise _killed(row)
         return _caller(row)
 
+    async def find_hash(self, start: str) -> str | None:
+        """The stored hash of a token, live or ended, by its beginning in hexadecimal; None if there is none.
+
+        Raises StorageError.
+        """
+        return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
+
     async def is_ready(self) -> bool:
         """Whether the store answers, and takes acts."""
         try:

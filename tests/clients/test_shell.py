@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,12 @@ from rich.cells import cell_len
 
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import plain, plain_lines
+from teamroom.clients.shell.joining import READ_TOKEN
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
 from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
-from tests.support.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up
+from tests.support.shells import ESCAPE, STEP_SECONDS, TEAMROOM, TOKEN, Shell, free_port, token_file, up
 
 pytestmark = house
 
@@ -141,7 +145,8 @@ async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, 
 async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom, shell: Shell) -> None:
     done = await shell.here("enroll", "builder")
     [token] = TOKEN.findall(done.out)
-    assert f"export TEAMROOM_TOKEN={token}" in done.out
+    assert f"\n  {token}\n" in done.out
+    assert f"\n  {READ_TOKEN}\n" in done.out
     assert f"codex mcp add teamroom --url {room.url}/mcp" in done.out
     assert TOKEN.search(done.err) is None
     mine = shell.with_(TEAMROOM_TOKEN=token)
@@ -149,6 +154,37 @@ async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom,
     again = await shell.here("enroll", "builder", "--rotate", "--json")
     assert again.json["token"] != token
     assert (await mine.here("board")).code == 3
+
+
+def typed_into_bash(folder: Path, *lines: str) -> tuple[str, str]:
+    """What an interactive shell printed, and the history that it kept, of lines that a person typed."""
+    history = folder / "history"
+    subprocess.run(
+        ["bash", "--norc", "--noprofile", "-i"], input="\n".join([*lines, "exit", ""]), text=True, timeout=STEP_SECONDS,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "HISTFILE": str(history), "SHOWN": str(folder / "shown")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return (folder / "shown").read_text(), history.read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+async def test_the_lines_that_enroll_prints_leave_no_token_in_the_shells_history(
+    room: RunningRoom, shell: Shell, tmp_path: Path
+) -> None:
+    token, read_line = (line.strip() for line in (await shell.here("enroll", "builder")).out.splitlines()[2:7:4])
+    show = 'printenv TEAMROOM_TOKEN > "$SHOWN"'
+    shown, history = typed_into_bash(tmp_path, read_line, token, show)
+    assert shown.strip() == token
+    assert read_line in history
+    assert token not in history
+    shown, history = typed_into_bash(tmp_path, f"export TEAMROOM_TOKEN={token}", show)
+    assert token in history, "the twin: typed as a command, it stays there"
+
+    saved = (await shell.here("enroll", "builder", "--rotate", "--save")).out
+    read_line = saved.splitlines()[-1].partition(": ")[2]
+    shown, history = typed_into_bash(tmp_path, read_line, show)
+    assert shown == (room.folder / "members" / "builder.token").read_text()
+    assert shown.strip() not in history
 
 
 @promise("ID4")

@@ -394,10 +394,12 @@ ATTACKS: dict[int, Attack] = {
     ),
     39: Attack(
         OPERATOR,
-        "a secret in logs, errors, metrics or backups",
-        "arguments are never logged; tokens are masked; the room stores only hashes",
+        "a secret in logs, errors, metrics, backups or a shell's history",
+        "arguments are never logged; tokens are masked; the room stores only hashes; `enroll` shows a line that reads "
+        "the token",
         {
             "test_canaries": ("*",),
+            "test_shell": ("the_lines_that_enroll_prints_leave_no_token_in_the_shells_history",),
             "test_logs": ("logs_contain_nothing_that_members_send", "without_the_filter_a_token_would_be_found"),
             "test_metrics": ("metrics_contain_no_name_and_no_text_of_a_member",),
             "test_backups": ("a_backup_contains_no_token_and_no_key",),
@@ -746,6 +748,49 @@ ATTACKS: dict[int, Attack] = {
                 "a_confirmation_from_before_a_restore_is_void",
             ),
             "test_permissions": ("a_token_of_a_chat_client_is_a_kind_and_stays_one",),
+        },
+    ),
+    75: Attack(
+        LOCAL,
+        "the room's port, taken while the room is down, to collect tokens",
+        "in plain HTTP, the room's own clients send a token only after the server has proven that it knows it; `up` "
+        "keeps its port",
+        {
+            "test_impostors": ("*",),
+            "test_handshake": (
+                "the_room_proves_that_it_knows_a_token_and_the_token_is_then_sent_on_the_same_connection",
+                "an_unknown_token_is_answered_like_a_known_one_before_and_after_a_restart",
+            ),
+            "test_shell_up": (
+                "a_port_that_was_found_once_is_kept_until_another_is_asked_for",
+                "a_room_does_not_leave_its_port_to_another_program_without_a_word",
+            ),
+        },
+    ),
+    76: Attack(
+        LOCAL,
+        "a client's challenge, passed on to the real room at another port",
+        "the proof covers the address dialled, and the room proves itself only where the connection arrived or where "
+        "its owner said",
+        {
+            "test_impostors": (
+                "a_program_that_passes_the_challenge_on_gets_no_token",
+                "a_room_that_proves_itself_for_any_address_would_be_passed_on",
+                "the_same_port_of_another_address_of_this_machine_is_another_program",
+            ),
+            "test_handshake": ("the_room_proves_nothing_for_an_address_that_may_be_another_programs",),
+        },
+    ),
+    77: Attack(
+        OPERATOR,
+        "a package that was replaced in its index: what builds the room, or the extra `notify`",
+        "lock files with hashes pin everything that `make` and the pages install; the room is built without an index",
+        {
+            "test_packaging": (
+                "each_lock_file_pins_with_hashes_what_the_project_asks_for",
+                "make_writes_each_lock_file_and_installs_nothing_that_is_not_locked",
+                "the_pages_install_nothing_that_is_not_locked",
+            )
         },
     ),
 }

@@ -780,7 +780,7 @@ async def test_without_the_extra_the_room_says_how_to_install_it(
     async with running_room(tmp_path / "room", **told(phone)) as room:
         with logged(logging.WARNING) as complaints:
             await room.room.deliverer.begin()
-        assert any("pip install 'teamroom[notify]'" in line for line in complaints.lines)
+        assert any("pip install --require-hashes -r requirements-notify.lock" in line for line in complaints.lines)
         (builder,) = await room.enroll("builder")
         await ask(builder)
         await room.later(61)

@@ -195,11 +195,12 @@ async def running_room(
     supervised: bool = False,
     choose_engine: ChooseEngine = sqlite_engine,
     on_own_socket: bool = False,
+    port: int = 0,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
-    listener, found = listen(Settings(port=0, **settings))
+    listener, found = listen(Settings(port=port, **settings))
     time = time or Time()
     clocks: dict[str, Any] = {"clock": time, "steady": time.steady, "awake": time.awake}
     room = Room(folder, found, entropy=entropy, choose_engine=choose_engine, **clocks)

@@ -31,6 +31,9 @@ left join standing as own on own.scope = 'member' and own.target = member.id
 left join member as setter on setter.id = own.by_member
 where token.hash = :hash
 
+-- name: token_hash
+select hash from token where hash >= :start and hash < :after limit 1
+
 -- name: add_member
 insert into member (id, name, folded, looks, kind, role, owner, mode, created_at, acknowledged, epoch)
 values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
