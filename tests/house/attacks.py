@@ -722,7 +722,7 @@ ATTACKS: dict[int, Attack] = {
                 "a_restored_room_has_an_owner_that_can_act_although_its_only_one_was_killed_later",
             ),
             "test_invariants": ("no_statement_changes_members_tokens_or_standing_unnoticed",),
-            "test_models": ("the_room_does_what_its_model_says_across_crashes",),
+            "test_models": ("a_room_that_leaves_one_check_of_permissions_out_is_found",),
         },
     ),
     70: Attack(
