@@ -107,7 +107,7 @@ class Policy(BaseModel):
         6,
         ge=1,
         le=100,
-        description="Rounds between two agents while no task moves; after these, they no longer wake each other.",
+        description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
     )
 
 

@@ -22,7 +22,7 @@ from teamroom.clients.session.place import Place, check_member, member_token
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
 """How often the listener sends a heartbeat while its command runs."""
@@ -126,7 +126,7 @@ class Listener:
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
         """Run the command for some wakes until it ends; returns whether it exited with 0."""
-        line = _line(self._name, wakes)
+        line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
         is_leader = os.getpgrp() == os.getpid()
@@ -192,11 +192,12 @@ async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> No
         await process.wait()
 
 
-def _line(name: str, wakes: list[dict[str, Any]]) -> str:
+def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:
     """Return one line for the member's model about what woke it. Texts of others are quoted."""
     if not wakes:
         return f"You are @{name} in the room. Work waits for you there. Call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    what = f"{first['reason']} {first['subject']} from @{first['from']}: {inline(first['line'])}{more}"
+    line = quote_wake(first["reason"], first["from"], first["line"])
+    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {line}{more}"
     return plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")

@@ -27,7 +27,7 @@ from teamroom.server.app import Room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
 from teamroom.server.record.backups import restore_command
-from teamroom.server.rules.names import find_reserved_word
+from teamroom.server.rules.names import find_reserved_word, tidy_separators
 from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
@@ -61,7 +61,7 @@ def up(
     clock: Clock = wall_clock,
 ) -> None:
     """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
-    first_owner = owner_name(owner)
+    first_owner = owner_name(owner, is_new=not (folder / data_folder.DATABASE).exists())
     try:
         settings = _settings(folder, port)
         logs.configure(settings.log_format, settings.log_level)
@@ -167,8 +167,11 @@ def _who_answers(url: str) -> str:
     return "a room with another data folder" if is_room else "another program"
 
 
-def owner_name(owner: str | None) -> str:
-    """Return the first owner's name: as given, else the user's name made valid. Raises Failure."""
+def owner_name(owner: str | None, *, is_new: bool = True) -> str:
+    """Return the first owner's name: as given, else the user's name made valid. Raises Failure.
+
+    `is_new`: the room does not exist yet. The owner of an older room may have a name that a new one may not have.
+    """
     if owner is not None:
         if not _is_free_name(owner):
             raise Failure(
@@ -176,12 +179,18 @@ def owner_name(owner: str | None) -> str:
                 "Choose another name.",
                 USAGE,
             )
+        if is_new and (tidy := tidy_separators(owner)) != owner:
+            raise Failure(
+                f"--owner {owner!r} ends in a separator, or has two in a row, so it looks like {tidy!r}.",
+                f"Choose a name with single separators between letters and digits, such as {tidy!r}.",
+                USAGE,
+            )
         return owner
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", user).strip("._-")[:32]
+    name = tidy_separators(tidy_separators(re.sub(r"[^A-Za-z0-9._-]+", "-", user))[:32])
     return name if _is_free_name(name) else NAMELESS_OWNER
 
 

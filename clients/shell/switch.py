@@ -1,5 +1,6 @@
 """The switch: pause, resume and kill."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, say
 from teamroom.clients.shell.app import Json, Reason, Span, Target, bare, command, span
+from teamroom.server.rules.text import cite_name
 
 if TYPE_CHECKING:
     from teamroom.server.acts.control.control import Controlled
@@ -63,8 +65,8 @@ def _confirm(place: Place, target: str) -> None:
     """Ask the person at the terminal to confirm the kill of this member. Raises Failure without a yes."""
     if not place.on_terminal:
         raise Failure(
-            f"Killing @{plain(target)} needs a confirmation, and standard input is not a terminal.",
-            f"To confirm without a terminal, run: teamroom kill {plain(target)} --reason … --yes",
+            f"Killing {cite_name('@' + plain(target))} needs a confirmation, and standard input is not a terminal.",
+            f"To confirm without a terminal, run: teamroom kill {shlex.quote(plain(target))} --reason … --yes",
             USAGE,
         )
     member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])

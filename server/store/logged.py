@@ -100,7 +100,7 @@ TABLES: dict[str, Logged] = {
             ("id",),
             (
                 *("priority", "due", "creator", "state", "assigned", "holder", "fence", "snooze_until", "review"),
-                *("reviewer", "completed_by", "completed_at", "hops"),
+                *("reviewer", "completed_by", "completed_at", "hops", "snooze_date"),
             ),
             ("blocked_on",),
             unfinished="state not in ('done', 'cancelled')",

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from teamroom.clients.session.spans import until
-from teamroom.clients.session.terminal import plain, plain_lines
+from teamroom.clients.session.terminal import plain, quoted, quoted_lines
 from teamroom.clients.shell.joining import READ_TOKEN
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
@@ -94,7 +94,7 @@ async def test_the_stream_is_read_from_its_end_or_after_a_number_in_order_and_on
     assert ([e["seq"] for e in page["entries"]], page["cursor"]) == ([11, 12], 12)
     end = (await shell.here("stream", "--after", "122", "--json")).json
     assert end == {"entries": [], "cursor": 122}
-    assert (await shell.here("stream", "--after", "120")).out.splitlines()[0].endswith("message 118")
+    assert (await shell.here("stream", "--after", "120")).out.splitlines()[0].endswith("“message 118”")
 
 
 async def test_a_followed_stream_shows_each_new_entry_on_one_line(room: RunningRoom, shell: Shell) -> None:
@@ -109,7 +109,7 @@ async def test_a_followed_stream_shows_each_new_entry_on_one_line(room: RunningR
         for number in range(2):
             await owner("post_message", text=f"message {number}")
             entry = json.loads(await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS))
-            assert entry["line"].endswith(f"message {number}")
+            assert entry["line"].endswith(f"“message {number}”")
     finally:
         process.terminate()
         await process.communicate()
@@ -132,7 +132,7 @@ async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, 
         await builder("post_message", text="folded too")
         await owner("post_message", text="stop it")
         lines = [json.loads(await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)) for _ in range(2)]
-        assert [line["line"] for line in lines] == ["… and 4 more notes of @builder", "@olga note: stop it"]
+        assert [line["line"] for line in lines] == ["… and 4 more notes of @builder", "@olga note: “stop it”"]
     finally:
         process.terminate()
         await process.communicate()
@@ -323,7 +323,7 @@ async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_on
     mistyped = await shell.here("receipts", "--actor", "quite")
     assert (mistyped.code, mistyped.out) == (1, "")
     assert mistyped.err == (
-        "Refused (not_found): There is no member @quite in this room.\n"
+        "Refused (not_found): There is no member “@quite” in this room.\n"
         "Fix: Run `teamroom roster` without a name to see all members.\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")
@@ -406,8 +406,8 @@ async def test_output_in_a_pipe_is_aligned_and_has_no_colours(room: RunningRoom,
     lines = board.splitlines()
     assert len(lines) == 6
     assert lines[1].split()[:5] == ["T-2", "blocked", "@builder", "live", "waits:"]
-    assert lines[1].endswith("A title that is far longer than any terminal of eighty columns will ever have room for")
-    assert lines[2].endswith("Update [bold]docs[/bold]")
+    assert lines[1].endswith("“A title that is far longer than any terminal of eighty columns will ever have room for”")
+    assert lines[2].endswith("“Update [bold]docs[/bold]”")
     where = {
         cell_len(line[: line.index(title)]) for line, title in zip(lines, ("Fix", "A title", "Update"), strict=False)
     }
@@ -481,7 +481,8 @@ def test_characters_that_control_a_terminal_are_printed_as_escapes() -> None:
     assert "[bold]x[/bold]" in shown
     assert plain("a\nb\tc") == "a b c"
     assert plain("Müller 日本 \ud800") == "Müller 日本 \\ud800"
-    assert plain_lines("a\n  b\x1b[2J\n") == ["a", "  b\\x1b[2J", ""]
+    assert quoted_lines("a\n  b\x1b[2J\n") == ["> a", ">   b\\x1b[2J", "> "]
+    assert (quoted("a”\x1b b"), quoted("")) == ('“a"\\x1b b”', "")
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ async def test_a_damaged_file_is_named_without_a_traceback(tmp_path: Path) -> No
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga"])
+@pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga", "olga-"])
 def test_an_invalid_name_of_the_owner_is_refused_as_a_usage_error(shell: Shell, owner: str) -> None:
     done = shell.now("up", "--port", "0", "--owner", owner)
     assert done.code == 2
@@ -303,11 +303,16 @@ def test_an_invalid_name_of_the_owner_is_refused_as_a_usage_error(shell: Shell, 
 @pytest.mark.parametrize(
     ("user", "name"),
     [("olga", "olga"), ("Olga Maier", "Olga-Maier"), ("DOMAIN\\olga", "DOMAIN-olga"), ("Ольга", NAMELESS_OWNER),
-     ("room", NAMELESS_OWNER), ("", NAMELESS_OWNER), ("_x_", "x"), ("o" * 40, "o" * 32)],
+     ("room", NAMELESS_OWNER), ("", NAMELESS_OWNER), ("_x_", "x"), ("o" * 40, "o" * 32),
+     ("olga..m", "olga.m"), ("o" * 31 + "-m", "o" * 31)],
 )  # fmt: skip
 def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: user)
     assert owner_name(None) == name
+
+
+def test_the_owner_of_an_older_room_may_have_a_name_that_ends_in_a_separator() -> None:
+    assert owner_name("olga-", is_new=False) == "olga-"
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "many"])

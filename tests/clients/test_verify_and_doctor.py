@@ -282,7 +282,7 @@ async def test_old_tokens_and_tokens_that_end_soon_are_warnings_with_the_command
         [ok, soon] = lines(await doctor(room), "tokens")
         assert ok["found"].startswith("3 valid. The oldest is @builder's (ci), 300 days old")
         assert soon["level"] == "warning"
-        assert soon["fix"] == "To replace it, run: teamroom enroll builder --label 'ci' --rotate"
+        assert soon["fix"] == "To replace it, run: `teamroom enroll builder --label ci --rotate`"
         outside(room.folder, "update token set expires_at = null")
         [_, old] = lines(await doctor(room), "tokens")
         assert old["found"] == "@builder's (ci) is 300 days old."

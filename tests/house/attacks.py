@@ -305,6 +305,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_names": (
                 "a_name_that_looks_like_a_members_is_refused_and_names_that_member",
+                "a_name_that_ends_in_a_separator_or_doubles_one_is_refused_with_a_tidy_one",
                 "the_claims_of_a_message_about_its_author_change_nothing",
             ),
             "test_bad_input": ("no_line_of_the_stream_can_forge_another",),
@@ -748,6 +749,44 @@ ATTACKS: dict[int, Attack] = {
                 "a_confirmation_from_before_a_restore_is_void",
             ),
             "test_permissions": ("a_token_of_a_chat_client_is_a_kind_and_stays_one",),
+        },
+    ),
+    72: Attack(
+        INJECTED,
+        "a title, a label, a capability or a reason that reads as a sentence of the room or of another member",
+        "one place quotes members' words in every line; a test plants a hostile text in every column for words, "
+        "and looks at every tool, resource, prompt, wake, letter and command",
+        {
+            "test_provenance": (
+                "texts_of_members_never_appear_as_words_of_the_room",
+                "without_its_marks_a_members_text_would_be_found_out",
+                "a_capability_in_a_subject_is_quoted",
+            ),
+            "test_prompts": ("an_unknown_argument_of_a_prompt_is_refused",),
+        },
+    ),
+    73: Attack(
+        INJECTED,
+        "a link, a mention of everybody or formatting in a letter to a person's channel",
+        "characters that a channel looks for are shown as others that look alike, and an @ names nobody",
+        {
+            "test_marks": (
+                "no_channel_finds_a_link_a_mention_or_formatting_in_what_a_member_wrote",
+                "without_it_channels_would_find_nearly_all_of_the_hostile_texts",
+                "what_apprise_posts_contains_no_mark_of_a_member",
+                "discord_is_asked_to_notify_nobody",
+            )
+        },
+    ),
+    74: Attack(
+        AGENT,
+        "two agents that keep a conversation going by moving their own tasks",
+        "only a person, or another member that moves a task of theirs, lets them wake each other again",
+        {
+            "test_quiet": (
+                "an_exchange_continues_only_if_somebody_else_moves_a_task_of_either_agent",
+                "no_number_of_moves_of_their_own_keeps_two_agents_in_their_loop",
+            )
         },
     ),
     75: Attack(

@@ -216,7 +216,7 @@ async def test_a_kill_of_a_person_pauses_its_agents_until_somebody_is_accountabl
     for arguments in ({"name": "new", "owner": "pia"}, {"name": "bot", "owner": "other", "rotate": True}):
         assert (await owner.refused("enroll", **arguments))["code"] == "invalid"
     token = (await owner("enroll", name="bot", owner="olga", rotate=True))["token"]
-    assert room.entries()[-1]["summary"] == ("@olga gave @bot a new token (default); @olga is accountable for it now")
+    assert room.entries()[-1]["summary"].startswith("@olga gave @bot a new token and the owner @olga with the label")
     bot = await room.connect("bot", token)
     await bot("post_message", text="under another owner")
     assert (await other.refused("post_message", text="x"))["code"] == "paused"

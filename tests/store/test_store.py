@@ -95,11 +95,13 @@ def test_every_shared_statement_is_used_and_every_used_one_exists() -> None:
 
 
 LED_BY_AN_INDEX = (
-    *("nth_newest_of_kind", "nth_newest_wake", "last_turn", "exchange_end"),
+    *("nth_newest_of_kind", "nth_newest_wake", "last_turn", "person_spoke", "moved_by_others"),
     *("thread_from", "thread_before", "mentions_from", "mentions_before", "message_before"),
     *("messages_after", "pending_wakes", "stream_page"),
+    *("entries_after", "entries_of_actor_after", "entries_of_actor_and_act_after", "entries_of_subject_after"),
+    *("newest_entries_of_actor", "newest_entries_of_actor_and_act", "newest_entries_of_subject"),
 )
-"""What a post asks, and what a page that follows a number is read with."""
+"""What a post asks, and what a page that follows a number or a filter is read with."""
 
 ASKED_BY_A_TICK = (
     *("due_now", "next_due", "looks_too_late", "look_again", "timer", "supervisor"),

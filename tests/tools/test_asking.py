@@ -164,7 +164,7 @@ async def test_the_question_says_which_rights_a_member_gets(room: RunningRoom) -
         "the token can act as @pia.",
         "Revoke every token of @pia, and every token that it issued? Its open connections end at once.",
     ]
-    assert room.entries()[-2]["summary"] == "@olga gave @pia a new token (second) and the role owner"
+    assert room.entries()[-2]["summary"].startswith("@olga gave @pia a new token and the role owner with the label")
 
 
 async def test_other_tokens_must_confirm_only_irreversible_acts(room_of_each_era: RunningRoom) -> None:

@@ -11,7 +11,7 @@ from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import cite, one_line
+from teamroom.server.rules.text import add_quote, cite
 from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Writing
@@ -76,14 +76,12 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     proven = prove(tx, caller, arguments.proofs or [])
     seq = None
     if before != wanted or proven:
-        did = [] if before == wanted else [f"declares: {', '.join(sorted(wanted)) or 'no capabilities'}"]
-        did += [f"proves: {', '.join(proven)}"] if proven else []
         seq = log.append(
             tx,
             author(caller),
             act="declare_capabilities",
             subject=f"@{caller.name}",
-            summary=one_line(f"@{caller.name} {' and '.join(did)}"),
+            summary=_describe(caller, None if before == wanted else sorted(wanted), proven),
             detail={"capabilities": sorted(wanted), "proven": proven},
         )
     return Declared(
@@ -93,6 +91,14 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         states=capabilities_of(tx, caller.member),
         probes=open_probes(tx, caller),
     )
+
+
+def _describe(caller: Caller, declared: list[str] | None, proven: list[str]) -> str:
+    """The line of a declaration. `declared` None: only proofs are new."""
+    if declared is None:
+        return add_quote(f"@{caller.name} proves", ", ".join(proven))
+    what = "declares" if not proven else f"proves {len(proven)} and declares"
+    return add_quote(f"@{caller.name} {what}", ", ".join(declared)) if declared else f"@{caller.name} {what} nothing"
 
 
 def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
@@ -126,7 +132,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
         author(caller),
         act="attest",
         subject=subject,
-        summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
+        summary=add_quote(f"@{caller.name} attests that {subject} reaches", ", ".join(reached)),
         detail={"capabilities": reached, "until": tx.shown(until)},
     )
     states = capabilities_of(tx, member.id)
@@ -163,7 +169,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
         author(caller),
         act="withdraw_attestation",
         subject=subject,
-        summary=one_line(f"@{caller.name} withdraws that {subject} reaches: {', '.join(reached)}"),
+        summary=add_quote(f"@{caller.name} withdraws that {subject} reaches", ", ".join(reached)),
         detail={"capabilities": reached, "attested_by": sorted({str(rows[c].attested_by) for c in reached})},
     )
     states = capabilities_of(tx, member.id)

@@ -19,7 +19,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.standing import Level
-from teamroom.server.rules.text import cite, one_line
+from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -135,7 +135,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     _set(tx, caller, target, "active", until=None, reason=arguments.reason)
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
     seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
-    line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
+    line = add_quote(f"@{caller.name} resumed {target.subject}", arguments.reason)
     owner = ROOM if target.level == "room" else target.id
     begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
     return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
@@ -240,7 +240,7 @@ def _find(tx: Reading, text: str) -> Target:
         return Target(text, "room", ROOM)
     owner, colon, name = text.rpartition(":")
     if colon and owner != "owner":
-        raise Refusal("invalid", f"{cite(text)} is not a target.", "Give a member's name, owner:NAME or room.")
+        raise Refusal("invalid", f"{cite_name(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names of the members.")
@@ -284,7 +284,7 @@ def _record(
         author(caller),
         act=act,
         subject=target.subject,
-        summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),
+        summary=add_quote(f"@{caller.name} {did} {target.subject}", reason),
         detail={"reason": reason, **detail},
     )
     name = "room" if target.member is None else target.member.name

@@ -1,6 +1,7 @@
 """Enrolls members, and gives, rotates and revokes their tokens."""
 
 import re
+import shlex
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -17,8 +18,14 @@ from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_to
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.names import (
+    RESERVED,
+    find_reserved_word,
+    make_skeleton,
+    normalize_name,
+    tidy_separators,
+)
+from teamroom.server.rules.text import add_quote, backtick, cite, inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.permissions import IssuedToken
@@ -112,7 +119,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
             schedule_digest(tx, id_, name)
-        did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
+        did = f"@{caller.name} enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
         id_ = int(member.id)
         replaced = [row for row in tx.all(LiveToken, "live_tokens", member=id_, now=tx.now) if row.label == label]
@@ -123,7 +130,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         author(caller),
         act="enroll",
         subject=f"@{name}",
-        summary=f"@{caller.name} {did}",
+        summary=did,
         detail={"label": label, "chat": is_chat, "rotate": arguments.rotate, "revive": arguments.revive},
     )
     token, token_id = issue_token(
@@ -147,14 +154,15 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     issued = _issued(tx, member.id, arguments)
     tokens = {row.id: member.id for row in own} | {row.id: row.member for row in issued}
     if caller.token_id in tokens:
+        rotate = ("teamroom", "enroll", caller.name, "--label", caller.token_label, "--rotate")
         raise Refusal(
             "not_allowed",
             "This call would revoke the token that it uses.",
-            f"Rotate it instead: teamroom enroll {caller.name} --label {caller.token_label} --rotate",
+            f"Rotate it instead: {backtick(shlex.join(rotate))}",
             subject=f"@{arguments.name}",
         )
     if not tokens:
-        labelled = "" if arguments.label is None else f" with the label {arguments.label}"
+        labelled = "" if arguments.label is None else f" with the label {cite(arguments.label)}"
         raise Refusal("not_found", f"@{arguments.name} has no valid token{labelled}.", "There is nothing to revoke.")
     for token, holder in tokens.items():
         tx.run("revoke_token", id=token, member=holder, now=tx.now)
@@ -256,6 +264,12 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
 
 def _require_distinct_name(tx: Writing, name: str) -> None:
     """Refuse a new name that looks like a reserved name or like a member's name (ID5)."""
+    if (tidy := tidy_separators(name)) != name:
+        raise Refusal(
+            "invalid",
+            f"{name} ends in a separator, or has two in a row, so it looks like {tidy}.",
+            f"Choose a name with single separators between letters and digits, such as {tidy}.",
+        )
     if (word := find_reserved_word(name)) is not None:
         raise Refusal("invalid", f'{name} looks like "{word}", a reserved name.', "Choose another name.")
     near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
@@ -352,18 +366,18 @@ def _give_token(
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role, tx.head.seq)))
-        return f"revived @{name}{changed}"
+        return f"@{caller.name} revived @{name}{changed}"
     if replaced and not arguments.rotate:
         raise Refusal(
             "conflict",
-            f"@{name} is a member already and has a token with the label {label}.",
+            f"@{name} is a member already and has a token with the label {cite(label)}.",
             f"Rotate it: teamroom enroll {name} --rotate. Or add another with --label TEXT.",
             subject=f"@{name}",
         )
     for row in replaced:
         tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
     end_tokens(tx, [row.id for row in replaced])
-    return f"gave @{name} a new token ({label}){changed}"
+    return add_quote(f"@{caller.name} gave @{name} a new token{changed} with the label", label)
 
 
 def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> str:
@@ -389,7 +403,7 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
         if member.kind == "agent" and mode != member.mode:
             schedule_presence_check(tx, member.id, mode)
     as_role = f" and the role {role}" if role != member.role else ""
-    return as_role + (f"; @{arguments.owner} is accountable for it now" if owner != member.owner else "")
+    return as_role + (f" and the owner @{arguments.owner}" if owner != member.owner else "")
 
 
 def _new_owner(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> int:

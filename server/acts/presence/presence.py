@@ -41,7 +41,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.folding import HELD, Cause, ShownWake, digest_line, join_wakes
 from teamroom.server.rules.leases import Pause, lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, state_in_words
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import PresenceRow, Principal
@@ -289,7 +289,9 @@ def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
 def _wake(wake: ShownWake, member: str) -> Wake:
     cause = wake.causes[-1]
     if not wake.digest:
-        return Wake(*cause[:5], len(wake.causes))
+        seq, reason, subject, by, text = cause[:5]
+        line = text if is_members_text(reason, by) else quote_wake(reason, by, text)
+        return Wake(seq, reason, subject, by, line, len(wake.causes))
     line = digest_line(wake, member)
     sender = ROOM_NAME if wake.digest == HELD else cause.sender
     reason = "control" if wake.digest == HELD else cause.reason
@@ -374,7 +376,7 @@ def _renew(
         author(caller),
         act="heartbeat",
         subject=task.name,
-        summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
+        summary=add_quote(f"@{caller.name} works on {task.name}", arguments.note or ""),
         detail={"note": arguments.note, "busy_until": tx.date_of(busy_until)},
     )
     tx.run(

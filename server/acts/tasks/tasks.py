@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import (
+    UNIX_TIME_FROM,
     Act,
     Arguments,
     Fence,
@@ -34,9 +35,9 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.tasks import FreedTask
+from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
@@ -114,7 +115,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         author(caller),
         act="create_task",
         subject=name,
-        summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
+        summary=add_quote(f"@{caller.name} created {name}{to}", arguments.title),
         detail={
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
@@ -147,7 +148,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
 
 def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
-        line = one_line(f"@{caller.name} assigned {task} to you: {title}")
+        line = add_quote(f"@{caller.name} assigned {task} to you", title)
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
@@ -199,7 +200,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=one_line(_describe_update(caller, arguments, task)),
+        summary=_describe_update(caller, arguments, task),
         detail={
             "status": arguments.status,
             "note": arguments.note,
@@ -242,7 +243,7 @@ def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) ->
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
     what = arguments.blocked_on or arguments.note or task.row.title
-    return f"@{caller.name} {did} {task.name}: {what}"
+    return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
 def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
@@ -292,7 +293,7 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     recipients = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {
         caller.member
     }
-    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
+    line = add_quote(f"@{caller.name} {arguments.status} {task.name}", task.row.title)
     wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
         notify_freed(tx, task)
@@ -323,7 +324,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=row.review if changes.review is None else changes.review.removeprefix("@"),
-        snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
+        **_snooze(tx, arguments, row),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder)
@@ -338,9 +339,11 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         set_dependencies(tx, task.id, changes.depends_on)
 
 
-def _snooze(tx: Writing, arguments: UpdateTask) -> float:
-    """When the snooze of the task's reminders ends. Raises Refusal beyond the longest snooze."""
-    until, longest = from_now(tx, arguments.snooze_until or 0), tx.settings.snooze_max_seconds
+def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float | None]:
+    """When the snooze of the task's reminders ends: after a while, or at a date. Raises Refusal beyond the longest."""
+    if arguments.snooze_until is None:
+        return {"snooze_until": row.snooze_until, "snooze_date": row.snooze_date}
+    until, longest = from_now(tx, arguments.snooze_until), tx.settings.snooze_max_seconds
     if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",
@@ -348,7 +351,9 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
             f"Call again with snooze_until {longest:.0f}.",
             subject=task_name(arguments.task),
         )
-    return until
+    if arguments.snooze_until >= UNIX_TIME_FROM:
+        return {"snooze_until": None, "snooze_date": arguments.snooze_until}
+    return {"snooze_until": until, "snooze_date": None}
 
 
 def notify_freed(tx: Writing, task: StoredTask) -> None:

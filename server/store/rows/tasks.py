@@ -39,6 +39,7 @@ class TaskRow(NamedTuple):
     waits: int
     first_need: str
     place: int
+    snooze_date: WallTime | None
     creator_name: str
     creator_owner: int
     holder_name: str | None

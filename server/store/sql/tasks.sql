@@ -230,7 +230,7 @@ where id = :id
 -- name: edit_task
 update task
 set title = :title, detail = :detail, priority = :priority, due = :due, assigned = :assigned, review = :review,
-    snooze_until = :snooze_until, changed_seq = :seq
+    snooze_until = :snooze_until, snooze_date = :snooze_date, changed_seq = :seq
 where id = :id
 
 -- name: add_need
