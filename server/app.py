@@ -24,6 +24,7 @@ from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
+from teamroom.server.private import write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
@@ -186,7 +187,7 @@ class Room:
     def _make(self, tx: Writing, owner: str) -> str:
         """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
-        data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         tx.end()  # which amends the newest entry
         self.notary.prepare(tx.head)
         return token

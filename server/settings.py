@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from teamroom.server.private import NotPrivateError, read_private
+
 TrustLevel = Literal["declared", "attested", "proven"]
 
 PEOPLE, CHANNELS = 32, 4
@@ -495,9 +497,11 @@ def kept_port(folder: Path | None) -> int | None:
     if folder is None:
         return None
     try:
-        port = int((folder / KEPT_PORT).read_text(encoding="ascii"))
+        port = int(read_private(folder / KEPT_PORT))
     except FileNotFoundError:
         return None
+    except NotPrivateError as error:
+        raise SettingsError(f"{error}. {error.fix}") from None
     except (OSError, ValueError):
         port = 0
     if not 0 < port <= HIGHEST_PORT:
@@ -586,9 +590,11 @@ def policy_value(name: str, value: Any) -> Any:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_private(path, is_config=True).decode("utf-8"))
     except FileNotFoundError:
         return {}
+    except NotPrivateError as error:
+        raise SettingsError(f"{error}. {error.fix}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 

@@ -31,7 +31,8 @@ STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bol
 def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) -> int:
     """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
-    `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed.
+    `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed, except that
+    permissions are tightened, as every command does.
     """
     findings: list[Finding] = []
     for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:

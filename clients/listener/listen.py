@@ -1,6 +1,7 @@
 """`teamroom listen`: the one live listener of an agent. It runs a command for the agent's wakes.
 
-The command gets the wakes as JSON on standard input and as one line of text. The wakes are acknowledged once the
+The command gets the wakes as JSON on standard input, and one line about them in a variable. No text of a member is on
+its command line, which other users can read and which programs take options from. The wakes are acknowledged once the
 command exits with 0. While it runs, the listener sends heartbeats; the room itself finds out whether work progresses.
 """
 
@@ -18,7 +19,8 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
-from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.lineage import mark
+from teamroom.clients.session.place import Place, check_kind, check_member, member_token
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
@@ -36,9 +38,11 @@ END_SECONDS = 10.0
 FAILED_SECONDS = (5.0, 300.0)
 """The first and the longest wait before a failed command is run again."""
 
-PLACEHOLDER = "{wake}"
-LINE = "TEAMROOM_WAKE"
-"""The placeholder for the line in a command, and the variable that contains it too."""
+PLACEHOLDER, SENTENCE = "{wake}", "call check_in"
+"""The placeholder in a command, and the sentence that takes its place. It is the same for every wake."""
+
+LINE, LINE_BYTES = "TEAMROOM_WAKE", 4096
+"""The variable with the line about the wakes, and the longest one."""
 
 WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """The fields of a check-in that an agent has to look at."""
@@ -84,7 +88,9 @@ class Listener:
                 self._tasks.start_soon(self._until_signal)
                 if self._parent is not None:
                     self._tasks.start_soon(self._until_parent_ends, self._parent)
-                check_member(self._name, str((await self._room.me())["name"]), "Listen")
+                me = await self._room.me()
+                check_member(self._name, str(me["name"]), "Listen")
+                check_kind(self._place, me)
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
@@ -129,9 +135,10 @@ class Listener:
         line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
+        variables |= mark(self._name)
         is_leader = os.getpgrp() == os.getpid()
         process = await asyncio.create_subprocess_exec(
-            *(line if word == PLACEHOLDER else word for word in self._command),
+            *(SENTENCE if word == PLACEHOLDER else word for word in self._command),
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.PIPE,
             process_group=None if is_leader else 0,
@@ -193,11 +200,12 @@ async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> No
 
 
 def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:
-    """Return one line for the member's model about what woke it. Texts of others are quoted."""
+    """Return one line of at most LINE_BYTES for the member's model about what woke it. Texts of others are quoted."""
     if not wakes:
         return f"You are @{name} in the room. Work waits for you there. Call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    line = quote_wake(first["reason"], first["from"], first["line"])
-    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {line}{more}"
-    return plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
+    text = quote_wake(first["reason"], first["from"], first["line"])
+    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {text}{more}"
+    line = plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
+    return line.encode("utf-8", "backslashreplace")[:LINE_BYTES].decode("utf-8", "ignore")

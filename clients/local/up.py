@@ -26,6 +26,7 @@ from teamroom.server.announcement import announce
 from teamroom.server.app import Room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
+from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word, tidy_separators
 from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
@@ -84,6 +85,8 @@ def up(
             f"The room's database cannot be used: {error}",
             "Check it with `teamroom doctor`. If it is damaged, restore a backup.",
         ) from None
+    except NotPrivateError as error:
+        raise Failure(f"{error}.", error.fix) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
@@ -115,7 +118,7 @@ def _keep_port(room: Room) -> str | None:
     settings, former = room.settings, kept_port(room.folder)
     if former == settings.port:
         return None
-    data_folder.write_private(room.folder / KEPT_PORT, f"{settings.port}\n")
+    write_private(room.folder / KEPT_PORT, f"{settings.port}\n")
     return None if former is None else settings.model_copy(update={"port": former}).url
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from teamroom.clients.session.failure import UnreachableError
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
 from teamroom.clients.session.protocol import bearer_of
 
 if TYPE_CHECKING:
@@ -163,10 +163,14 @@ class Connection:
         return http
 
     def _open_socket(self) -> "HTTPConnection | None":
-        """Connect to the room's own socket in the folder; None if there is none, or if it may be another user's."""
+        """Connect to the room's own socket in the folder; None if there is none, or if it may be another user's.
+
+        Raises Failure if it is another user's.
+        """
         from http.client import HTTPConnection
 
         from teamroom.server.own_socket import connect
+        from teamroom.server.private import NotPrivateError
 
         if self._socket_folder is None:
             return None
@@ -175,6 +179,8 @@ class Connection:
             if folder.st_uid != os.geteuid() or folder.st_mode & OTHERS_WRITE:
                 return None
             connected = connect(self._socket_folder, CONNECT_SECONDS)
+        except NotPrivateError as error:
+            raise Failure(f"{error}.", error.fix, NOT_AUTHORISED) from None
         except OSError:
             return None
         http = HTTPConnection(self._parts.hostname or "", _port(self._parts))

@@ -71,7 +71,7 @@ Press Ctrl-C to stop the room.""",
 @command("The room")
 def doctor(
     place: Place,
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, such as file permissions.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
     json: Json = False,
 ) -> None:
@@ -101,12 +101,12 @@ def listen(
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="-- COMMAND…", help="The command to run. {wake} is replaced with one line about the wakes."
+            metavar="-- COMMAND…", help="The command to run. {wake} is replaced with the words: call check_in"
         ),
     ],
     stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
 ) -> None:
-    """Run a command for an agent's wakes. The command gets them as JSON on standard input."""
+    """Run a command for an agent's wakes. It gets them as JSON on standard input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()

@@ -27,6 +27,7 @@ from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.repair import Outcome, Repairs
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
 from teamroom.clients.watchdog.runtimes import load as load_runtimes
+from teamroom.server.private import open_private
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are checked at the same time."""
@@ -208,7 +209,7 @@ class Watchdog:
     def _lock(self, me: str, stack: contextlib.ExitStack) -> None:
         assert self._config.state is not None
         path = self._config.state / f"{me}.lock"
-        file = stack.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w"))
+        file = stack.enter_context(os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT), "w"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

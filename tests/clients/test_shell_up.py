@@ -242,8 +242,11 @@ def test_a_kept_port_that_is_none_is_refused_with_the_file(shell: Shell, tmp_pat
     assert "room.port contains no port" in done.err
 
 
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_folder_that_others_can_use_and_that_holds_other_things_is_refused_with_the_fix(
+    shell: Shell, tmp_path: Path
+) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
+    (tmp_path / "room" / "letter.txt").touch()
     (tmp_path / "room").chmod(0o755)
     done = shell.now("up", "--port", "0")
     assert done.code == 1

@@ -232,8 +232,11 @@ async def test_doctor_warns_that_programs_of_the_owners_user_can_read_the_owners
 @pytest.mark.parametrize(
     ("break_it", "about", "fix"),
     [
-        (lambda folder: folder.chmod(0o755), "folder", "chmod 700"),
-        (lambda folder: (folder / "room.key").chmod(0o644), "folder", "chmod 600"),
+        (
+            lambda folder: (folder / "owner.token").rename(folder / "o") and (folder / "owner.token").symlink_to("o"),
+            "folder",
+            "Name the real path",
+        ),
         (lambda folder: (folder / "room.key").rename(folder.parent / "key"), "folder", "Put back"),
         (lambda folder: (folder / "room.toml").write_text("wip_cap = 0"), "settings", "Correct it"),
     ],

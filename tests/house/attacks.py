@@ -71,15 +71,15 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder must have mode 0700; the log is chained, with a signed end outside the database; where they "
-        "differ, the room is read-only",
+        "the folder is private or tightened; the log is chained, with a signed end outside the database; where "
+        "they differ, the room is read-only",
         {
             "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
             "test_seal": (
                 "a_log_that_is_forged_while_the_room_is_open_is_never_sealed",
                 "a_forged_room_is_read_only_until_a_person_accepts_it_and_stays_named",
             ),
-            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
+            "test_store": ("a_folder_that_others_can_use_is_tightened",),
             "test_verify_and_doctor": (
                 "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
                 "a_chain_that_was_rewritten_to_fit_is_found_by_the_seal",
@@ -754,8 +754,7 @@ ATTACKS: dict[int, Attack] = {
     72: Attack(
         INJECTED,
         "a title, a label, a capability or a reason that reads as a sentence of the room or of another member",
-        "one place quotes members' words in every line; a test plants a hostile text in every column for words, "
-        "and looks at every tool, resource, prompt, wake, letter and command",
+        "one place quotes members' words; a test plants a hostile text in every column and looks at all that is said",
         {
             "test_provenance": (
                 "texts_of_members_never_appear_as_words_of_the_room",
@@ -830,6 +829,44 @@ ATTACKS: dict[int, Attack] = {
                 "make_writes_each_lock_file_and_installs_nothing_that_is_not_locked",
                 "the_pages_install_nothing_that_is_not_locked",
             )
+        },
+    ),
+    78: Attack(
+        INJECTED,
+        "the shell, run as the owner by what a listener or a watchdog started, with its variables removed",
+        "what they start is marked; the shell also checks the processes above it, and uses no person's token there",
+        {
+            "test_lineage": (
+                "an_agent_below_a_listener_never_acts_as_its_owner_whatever_it_does_to_its_environment",
+                "what_a_watchdog_starts_never_acts_as_its_owner",
+            )
+        },
+    ),
+    79: Attack(
+        AGENT,
+        "a message whose text is a word of the command that it starts: an option, and visible to all users",
+        "the command line has one fixed sentence; the text is on standard input and in a variable, with a longest "
+        "length",
+        {
+            "test_listen": (
+                "no_text_of_a_member_is_on_a_command_line_where_others_read_it_and_programs_take_options",
+                "the_line_about_wakes_has_a_longest_length_and_holds_nothing_that_a_variable_cannot",
+            )
+        },
+    ),
+    80: Attack(
+        LOCAL,
+        "a state file replaced by another user's file or by a symbolic link; a socket that another user serves",
+        "one module opens every state file and checks its owner, kind and mode; others' files and links are refused, "
+        "and wider modes are tightened",
+        {
+            "test_private_files": ("every_state_file_is_opened_by_the_one_module_that_judges_it",),
+            "test_private_state": (
+                "every_command_refuses_a_link_and_another_users_file",
+                "the_server_refuses_to_open_a_room_with_such_a_file",
+                "every_command_tightens_the_files_that_it_opens",
+                "a_socket_that_another_user_serves_gets_no_token",
+            ),
         },
     ),
 }

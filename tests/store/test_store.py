@@ -70,12 +70,13 @@ def test_a_second_server_on_the_same_folder_is_refused_with_the_address_of_the_f
 
 @promise("SAF1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(tmp_path: Path, mode: int) -> None:
+def test_a_folder_that_others_can_use_is_tightened(tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "room"
     folder.mkdir()
     folder.chmod(mode)
-    with pytest.raises(FolderError, match="chmod 700"):
-        make_private(folder)
+    make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert f"{folder} could be used by other users of this machine (mode {mode:03o})." in caplog.text
 
 
 def test_a_statement_that_is_defined_twice_is_an_error(tmp_path: Path) -> None:

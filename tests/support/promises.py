@@ -133,7 +133,7 @@ PLANNED: dict[str, str] = {
     "QUI3": "rings of more than two agents; a note wakes nobody if it replies to a message that asked nothing",
     "QUI6": ALL,
     "QUI7": ALL,
-    "SAF1": "health probes answer under any Host; the owner's server tightens its data folder",
+    "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
     "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
     "no tool knows is ignored and reported by name",
