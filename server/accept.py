@@ -14,6 +14,7 @@ from pathlib import Path
 from teamroom.server.acts.control.mend import mend
 from teamroom.server.acts.control.restore import accept_log
 from teamroom.server.clock import WallTime
+from teamroom.server.private import write_private
 from teamroom.server.record import journal
 from teamroom.server.record.backups import restore_command
 from teamroom.server.record.chain import Verifier
@@ -24,7 +25,7 @@ from teamroom.server.record.sealed import Witness
 from teamroom.server.record.vouch import contradiction, has_lost
 from teamroom.server.restore import prepare_seal
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, write_private
+from teamroom.server.store.folder import DATABASE, OWNER_TOKEN
 from teamroom.server.store.rows.head import LargestIds
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock

@@ -141,7 +141,7 @@ class Room:
     def _mended(self, tx: Writing) -> None:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
         if (token := mend(tx)) is not None:
-            data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+            write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
