@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from teamroom.server.acts.control.restore import owner_token, revoke_everything, start_new_epoch
+from teamroom.server.acts.control.mend import mend, owner_token
+from teamroom.server.acts.control.restore import revoke_everything, start_new_epoch
 from teamroom.server.clock import Moment, WallTime
 from teamroom.server.private import (
     NotPrivateError,
@@ -215,7 +216,7 @@ def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: WallTim
     def work(tx: Writing) -> Begun:
         stopped = start_new_epoch(tx, start.epoch, backup.at, start.stops)
         revoked = revoke_everything(tx) if start.revokes else 0
-        token = owner_token(tx, current)
+        token = mend(tx) or owner_token(tx, current)
         return Begun(tx.head, stopped, token, revoked)
 
     with closing(connect_writer(draft)) as connection:

@@ -387,7 +387,7 @@ class FixedSettings(BaseModel):
     wait_seconds: float = Field(45, ge=1, le=50, description="Seconds that wait_for_wake blocks by default.")
     wait_max_seconds: float = Field(50, ge=1, le=50, description="Longest time that wait_for_wake blocks, in seconds.")
     confirm_seconds: float = Field(
-        120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act."
+        120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act, on the room's clock."
     )
     stall_seconds: float = Field(
         20, ge=1, le=300, description="Seconds after which a client that reads nothing is disconnected."

@@ -28,7 +28,7 @@ def _ask_to_resume(asked: Resume) -> str:
 def _ask_to_kill(asked: Kill) -> str:
     return (
         f"Kill {cite_name('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers "
-        f"voided. Reason: {inline(asked.reason)}"
+        f"voided. If it is a person, its agents are paused. Reason: {inline(asked.reason)}"
     )
 
 

@@ -10,6 +10,7 @@ from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
 from teamroom.server.acts.act import TOKEN_IN_TEXT, Act
+from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -87,9 +88,10 @@ class ToolServer:
     ) -> types.CallToolResult | types.InputRequiredResult:
         caller = self._caller_of(ctx)
         tool, arguments = self._understand(caller, params)
-        if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
-            return question
-        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx))
+        confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
+        if isinstance(confirmation, types.InputRequiredResult):
+            return confirmation
+        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
@@ -105,10 +107,20 @@ class ToolServer:
             self._door.rates.note_refusal(caller, refusal)
             raise
 
-    async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
+    async def _run(
+        self,
+        tool: Tool,
+        caller: Caller,
+        arguments: Any,
+        request_id: str | None,
+        origin: Origin,
+        confirmation: Confirmation | None,
+    ) -> Any:
         if tool.waits and self._waiting is not None:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
-        if isinstance(tool.does, Act):
+        if isinstance(tool.does, Act) and confirmation is not None:
+            reply = await self._door.act_confirmed(caller, tool.does, arguments, confirmation, request_id)
+        elif isinstance(tool.does, Act):
             heard = None if self._waiting is None else await self._waiting.heard(caller, origin)
             reply = await self._door.act(caller, tool.does, arguments, request_id, heard)
         else:

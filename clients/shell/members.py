@@ -39,6 +39,9 @@ def enroll(
         str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
     ] = None,
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A label for this token.")] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="A token for a chat client: a person confirms every dangerous act.")
+    ] = False,
     expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token with a new one.")] = False,
     revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
@@ -51,7 +54,7 @@ def enroll(
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive cannot be combined")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
-    reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
+    reply, file = _enroll(place, save, name=name, chat=chat, rotate=rotate, revive=revive, **arguments)
     if json:
         print_json(reply)
     else:
@@ -97,15 +100,22 @@ def revoke(
     label: Annotated[
         str | None, typer.Option("--label", metavar="TEXT", help="Revoke only the tokens with this label.")
     ] = None,
+    issued: Annotated[
+        bool, typer.Option("--issued", help="Also revoke every token that these tokens ever issued.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Revoke a member's tokens. Its next call is refused."""
-    reply = ask(place, "revoke", name=name, label=label)
+    reply = ask(place, "revoke", name=name, label=label, issued=issued)
     if json:
         print_json(reply)
         return
     done: Revoked = shaped(reply)
-    print(f"{done.tokens} token{'s' if done.tokens != 1 else ''} of @{plain(done.name)} revoked.")
+    own = done.tokens - done.issued
+    others = f" and {done.issued} that they issued" if done.issued else ""
+    print(f"{own} token{'s' if own != 1 else ''} of @{plain(done.name)}{others} revoked.")
+    if done.more:
+        print("There may be more. Run the command again.")
 
 
 @command(SECTION)

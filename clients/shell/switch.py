@@ -53,7 +53,8 @@ def kill(
 ) -> None:
     """Kill a member: revoke its tokens and reopen its tasks. Asks first.
 
-    Only a room owner can revive it: teamroom enroll NAME --revive
+    Only a room owner can revive it: teamroom enroll NAME --revive. A person's agents are paused until another person
+    is accountable for them: teamroom enroll AGENT --owner NAME --rotate
     """
     if not yes:
         _confirm(place, target)
@@ -70,10 +71,11 @@ def _confirm(place: Place, target: str) -> None:
         )
     member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])
     name = plain(member.name)
+    agents = " Its agents are paused." if member.kind == "human" else ""
     say(
         f"@{name} ({plain(member.kind)} of @{plain(member.owner)}, {plain(member.role)}) "
         "will be killed: its tokens are revoked, its tasks reopened and its offers voided, and the members that wait "
-        "for it are woken. Only a room owner can revive it."
+        f"for it are woken.{agents} Only a room owner can revive it."
     )
     if not typer.confirm(f"Kill @{name}?", default=False, err=True):
         raise Failure(f"@{name} was not killed.", f"To pause it instead, run: teamroom pause {name} --reason …")

@@ -85,7 +85,13 @@ TABLES: dict[str, Logged] = {
     logged.table: logged
     for logged in (
         Logged("member", ("id",), ("name", "folded", "looks", "kind", "role", "owner")),
-        Logged("token", ("id",), ("member", "hash", "expires_at", "revoked_at"), ("label",), "hash"),
+        Logged(
+            "token",
+            ("id",),
+            ("member", "hash", "expires_at", "revoked_at", "kind", "issued_by"),
+            ("label",),
+            "hash",
+        ),
         Logged("standing", ("scope", "target"), ("state", "since", "until", "by_member", "by_role"), ("reason",)),
         Logged("pause", ("scope", "target", "since"), ("until",)),
         Logged("policy", ("id",), ("document",)),

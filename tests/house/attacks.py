@@ -710,6 +710,47 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
+    69: Attack(
+        OPERATOR,
+        "a room that no person can run, or that an agent owns: a lost role, a token that ends, a kill, a restore",
+        "every act that changes members, tokens or standing is checked in its own transaction, and undone",
+        {
+            "test_permissions": (
+                "an_agent_becomes_a_room_owner_in_no_way",
+                "there_is_always_a_person_that_owns_the_room_and_can_act",
+                "a_kill_of_a_person_pauses_its_agents_until_somebody_is_accountable_for_them",
+                "a_room_of_an_earlier_release_is_repaired_when_it_opens",
+                "a_restored_room_has_an_owner_that_can_act_although_its_only_one_was_killed_later",
+            ),
+            "test_invariants": ("no_statement_changes_members_tokens_or_standing_unnoticed",),
+            "test_models": ("a_room_that_leaves_one_check_of_permissions_out_is_found",),
+        },
+    ),
+    70: Attack(
+        THIEF,
+        "a token that lasts, issued with a stolen one that expires; tokens of owners, people and watchdogs revoked",
+        "a token that expires gives people no longer ones; `revoke --issued` follows them; operators revoke their own",
+        {
+            "test_permissions": (
+                "a_token_that_expires_gives_nobody_but_agents_a_longer_one",
+                "a_revocation_reaches_everything_that_the_tokens_ever_issued",
+                "operators_revoke_what_they_issued_and_their_own_tokens_and_no_others",
+            )
+        },
+    ),
+    71: Attack(
+        INJECTED,
+        "a person's confirmation used again, or a chat client whose token only looks like another kind",
+        "the act uses a confirmation up, in its own transaction; a chat token is a kind and not a label",
+        {
+            "test_asking": (
+                "a_confirmation_is_used_up_by_the_act_it_was_given_for",
+                "a_confirmation_lasts_for_its_seconds_of_room_time_whatever_the_clock_on_the_wall_says",
+                "a_confirmation_from_before_a_restore_is_void",
+            ),
+            "test_permissions": ("a_token_of_a_chat_client_is_a_kind_and_stays_one",),
+        },
+    ),
     72: Attack(
         INJECTED,
         "a title, a label, a capability or a reason that reads as a sentence of the room or of another member",

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
-from tests.models import presence, spans
+from tests.models import permissions, presence, spans
 from tests.models.run import MODELS, run
 from tests.models.world import CLOCK_STEPS, clean_up
 from tests.support.promises import promise
 
 pytestmark = [
-    promise("LOG1", "CTL1", "CTL5", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
+    promise("ID3", "LOG1", "CTL1", "CTL5", "CTL7", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
 ]
 
@@ -45,6 +46,14 @@ def test_the_model_of_presence_finds_each_further_fault_and_nothing_without_it(
     presence.walk(presence.TWINS[fault])
     with fault(), pytest.raises(AssertionError):
         presence.walk(presence.TWINS[fault])
+
+
+@pytest.mark.parametrize("check", permissions.LEFT_OUT)
+def test_a_room_that_leaves_one_check_of_permissions_out_is_found(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = (permissions.Permissions, partial(permissions.without, check))
+    monkeypatch.setitem(MODELS, "permissions", left_out)
+    violation, _ = run("permissions", 25 * EXAMPLES, STEPS, twin=True, seed=False)
+    assert violation is not None
 
 
 @pytest.mark.parametrize("name", spans.KINDS)

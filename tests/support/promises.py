@@ -107,7 +107,7 @@ PLANNED: dict[str, str] = {
     "LOG5": ALL,
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
-    "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
+    "CTL7": "a shorter pause never replaces a longer one in effect",
     "CTL9": "releases and notifications in pages; the measured times of control acts",
     "TSK6": ALL,
     "TSK7": ALL,

@@ -69,7 +69,9 @@ SILENT = {
     },
     "tokens and probes, which no page shows": {
         *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
+        "mark_chat_tokens",
     },
+    "which confirmations were used up, which no page shows": {"use_confirmation", "forget_confirmations"},
     "timers, and the ledger of reminders, which are read with what they are about": {
         *("schedule", "postpone", "postpone_failed", "count_slot", "cancel_timer", "look_sooner", "look_again"),
         *("check_presence_by", "count_wrong_answer"),

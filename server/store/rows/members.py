@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from teamroom.server.identity import Kind, Role
+from teamroom.server.identity import Kind, Role, TokenKind
 
 
 class Principal(NamedTuple):
@@ -10,6 +10,7 @@ class Principal(NamedTuple):
 
     token: str
     label: str
+    token_kind: TokenKind
     expires_at: float | None
     revoked_at: float | None
     member: int
@@ -39,6 +40,7 @@ class TokenRow(NamedTuple):
 
     token: str
     label: str
+    token_kind: TokenKind
     expires_at: float | None
     revoked_at: float | None
     member: int
@@ -127,6 +129,7 @@ class LiveToken(NamedTuple):
 
     id: str
     label: str
+    kind: TokenKind
     created_at: float
     expires_at: float | None
 

@@ -2,7 +2,8 @@
 
 -- name: principal
 -- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels.
-select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
+    token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
@@ -19,7 +20,8 @@ join member_standing as levels on levels.member = member.id
 where token.id = :token
 
 -- name: token_by_hash
-select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
+    token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, own.state as state, own.reason as reason, setter.name as by_name
 from token
@@ -37,7 +39,7 @@ insert into member (id, name, folded, looks, kind, role, owner, mode, created_at
 values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
 
 -- name: change_member
-update member set role = :role, mode = :mode where id = :id
+update member set role = :role, owner = :owner, mode = :mode where id = :id
 
 -- name: member_by_name
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
@@ -166,17 +168,9 @@ select 1 as found from member where owner = :owner and kind = 'agent' limit 1
 -- name: count_owned
 select count(*) as members from member where owner = :owner
 
--- name: count_active_room_owners
--- Room owners that may act, without one of them.
-select count(*) as owners
-from member
-join standing on standing.scope = 'member' and standing.target = member.id
-where member.kind = 'human' and member.role = 'owner' and member.id <> :spared
-    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
-
 -- name: add_token
-insert into token (id, member, hash, label, created_at, expires_at, revoked_at)
-values (:id, :member, :hash, :label, :created_at, :expires_at, null)
+insert into token (id, member, hash, label, kind, issued_by, created_at, expires_at, revoked_at)
+values (:id, :member, :hash, :label, :kind, :issued_by, :created_at, :expires_at, null)
 
 -- name: revoke_tokens
 update token set revoked_at = :now where member = :member and revoked_at is null
@@ -185,7 +179,22 @@ update token set revoked_at = :now where member = :member and revoked_at is null
 update token set revoked_at = :now where id = :id and member = :member and revoked_at is null
 
 -- name: live_tokens
-select id, label, created_at, expires_at
+select id, label, kind, created_at, expires_at
 from token
 where member = :member and revoked_at is null and (expires_at is null or expires_at > :now)
 order by created_at
+
+-- name: live_tokens_issued_by
+-- What a member's tokens issued, ended ones included, and what those issued in turn. An empty label means all tokens.
+with recursive issued (id) as (
+    select id from token where member = :member and (cast(:label as text) = '' or label = :label)
+    union
+    select token.id from token join issued on token.issued_by = issued.id
+)
+select token.id, token.member
+from token
+join issued on issued.id = token.id
+where token.revoked_at is null and (token.expires_at is null or token.expires_at > :now)
+    and not (token.member = :member and (cast(:label as text) = '' or token.label = :label))
+order by token.created_at, token.id
+limit :limit

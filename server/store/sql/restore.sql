@@ -60,11 +60,3 @@ select id from token where revoked_at is not null
 
 -- name: revoke_by_id
 update token set revoked_at = :now where id = :id and revoked_at is null
-
--- name: first_owner
-select member.id, member.name
-from member
-join standing on standing.scope = 'member' and standing.target = member.id
-where member.kind = 'human' and member.role = 'owner' and standing.state = 'active'
-order by member.id
-limit 1
