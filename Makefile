@@ -3,16 +3,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= .teamroom
-PORT ?= 8765
+PORT ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
+INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
+
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
 
-.PHONY: up check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
+.PHONY: up notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
-	$(BIN)/teamroom up --data $(DATA) --port $(PORT)
+	$(BIN)/teamroom up --data $(DATA) $(if $(PORT),--port $(PORT))
+
+notify: $(VENV)/.runs ## install the extra with which the room sends letters
+	$(INSTALL) --require-hashes -r requirements-notify.lock
 
 check: lint types contracts ## a minute and a half while you work: style, types, imports, rules and acts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(CHECKED)
@@ -87,8 +93,10 @@ models: $(VENV)/.tests ## every model of the room in full, each 3,000 runs of 10
 	$(BIN)/python -m tests.models 3000 100
 
 lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --group build -o requirements-build.lock
+	$(LOCK) pyproject.toml --extra notify -c requirements.lock -o requirements-notify.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -c requirements-notify.lock -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -98,13 +106,14 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.runs: $(VENV)/.made requirements.lock pyproject.toml
+# What builds the room is locked too, so the room itself is installed without an index.
+$(VENV)/.runs: $(VENV)/.made requirements.lock requirements-build.lock pyproject.toml
 	@echo "Installing what the room needs into $(VENV) (about half a minute)"
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps -e .
+	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(INSTALL) --no-index --no-build-isolation --no-deps -e .
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.runs requirements-dev.lock
 	@echo "Installing what the tests need into $(VENV) (about half a minute)"
-	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@

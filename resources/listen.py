@@ -37,6 +37,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import inline
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners, Listening, Origin
 from teamroom.server.wake.newest import listener_name
@@ -285,7 +286,7 @@ class ListenServer:
         resource, arguments = find(uri)
         if resource.topics is None:
             raise Refusal(
-                "invalid", f"{uri[:80]} does not change.", "Read it once with resources/read.", subject=uri[:80]
+                "invalid", f"{inline(uri[:80])} does not change.", "Read it once with resources/read.", subject=uri[:80]
             )
         found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
         changes = resource.topics(caller, arguments, found)

@@ -3,19 +3,24 @@
 A prompt is composed of reads through the door: it shows what its caller may see at that moment.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from teamroom.resources.words import render_inbox, render_me
+from teamroom.server.acts.act import TaskId
+from teamroom.server.acts.members.members import MemberName
 from teamroom.server.acts.members.roster import WHO, Who
 from teamroom.server.acts.messages.messages import READ_MESSAGES, ReadMessages
 from teamroom.server.acts.presence.me import READ_INBOX, READ_ME, Nothing
 from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
+from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import cite, inline
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
 from teamroom.tools.words.tasks import render_board
@@ -65,7 +70,7 @@ async def hand_over(door: Door, caller: Caller, given: Given) -> str:
     """A prompt to hand off a task of the caller."""
     about = render_me(await door.read(caller, READ_ME, Nothing()))
     what = f"the task {given['task']}" if "task" in given else "the task that another member should continue"
-    to = f"@{given['to'].removeprefix('@')}" if "to" in given else "a member that can do it (call who)"
+    to = f"@{given['to']}" if "to" in given else "a member that can do it (call who)"
     return (
         f"Hand {what} over to {to}. This is what I hold:\n\n{about}\n\n"
         "Write a note that says what is done, what is left and where to find it. Name each file or commit that is "
@@ -89,7 +94,7 @@ async def stand_up(door: Door, caller: Caller, given: Given) -> str:
 
 async def stop_everything(door: Door, caller: Caller, given: Given) -> str:
     """A prompt for the one call that stops every agent."""
-    reason = json.dumps(given.get("reason", "stopped by hand, looking into it"), ensure_ascii=False)
+    reason = inline(given.get("reason", "stopped by hand, looking into it"))
     await door.read(caller, READ_ME, Nothing())
     return (
         f'Stop all agents now: call pause with target "room" and reason {reason}, before anything else, and tell me '
@@ -135,12 +140,31 @@ def check_arguments(prompt: Prompt, given: dict[str, str] | None) -> Given:
     ]
     if unknown or missing:
         takes = f"{prompt.name} takes {', '.join(names) or 'no arguments'}."
-        fault = f"unknown: {', '.join(unknown)[:80]}" if unknown else f"missing: {', '.join(missing)}"
+        fault = f"unknown: {cite(without_secrets(unknown[0][:80]))}" if unknown else f"missing: {', '.join(missing)}"
         raise Refusal("invalid", f"The arguments are wrong ({fault}).", takes)
     values = {name: " ".join(value.split()) for name, value in (given or {}).items()}
     if any(len(value) > ARGUMENT_CHARACTERS for value in values.values()):
         raise Refusal("too_large", "An argument is too long.", f"Use at most {ARGUMENT_CHARACTERS} characters.")
-    return {name: value for name, value in values.items() if value}
+    kinds = {argument.name: argument.of for argument in prompt.arguments}
+    return {name: _named(kinds[name], value) for name, value in values.items() if value}
+
+
+def _named(of: str, value: str) -> str:
+    """An argument that names a task or a member, in the form in which it is written. Raises Refusal."""
+    if of not in NAMED:
+        return value
+    kind, example = NAMED[of]
+    try:
+        return str(kind.dump_python(kind.validate_python(value.removeprefix("@")), mode="json"))
+    except ValidationError:
+        raise Refusal("invalid", f"{cite(value)} is not the name of a {of}.", f"Give it as {example}.") from None
+
+
+NAMED: dict[str, tuple[TypeAdapter[Any], str]] = {
+    "task": (TypeAdapter(TaskId), "T-12"),
+    "member": (TypeAdapter(MemberName), "@builder"),
+}
+"""What an argument can name: how it is checked, and an example."""
 
 
 async def complete(door: Door, caller: Caller, of: str, begun: str) -> list[str]:

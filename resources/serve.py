@@ -14,7 +14,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import cite
+from teamroom.server.rules.text import inline
 
 Context = ServerRequestContext[Any, Any]
 
@@ -91,5 +91,7 @@ def find(uri: str) -> tuple[Resource, Any]:
                 return resource, resource.reads.arguments.model_validate(found)
             except ValidationError as error:
                 fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-                raise Refusal("invalid", f"{cite(uri[:80])}: {fault['msg']}.", f"Read it as {resource.uri}.") from None
-    raise Refusal("not_found", f"There is no resource {cite(uri[:80])}.", "Call resources/list to see them.")
+                raise Refusal(
+                    "invalid", f"{inline(uri[:80])}: {fault['msg']}.", f"Read it as {resource.uri}."
+                ) from None
+    raise Refusal("not_found", f"There is no resource {inline(uri[:80])}.", "Call resources/list to see them.")

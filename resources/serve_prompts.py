@@ -11,7 +11,9 @@ from teamroom.resources.prompts import PROMPTS, Prompt, check_arguments, complet
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
+from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import cite
 
 Context = ServerRequestContext[Any, Any]
 
@@ -65,7 +67,11 @@ def _definition(prompt: Prompt) -> types.Prompt:
 def _find(name: str) -> Prompt:
     prompt = PROMPTS.get(name)
     if prompt is None:
-        raise Refusal("not_found", f"There is no prompt {name[:60]}.", f"The prompts are {', '.join(PROMPTS)}.")
+        raise Refusal(
+            "not_found",
+            f"There is no prompt {cite(without_secrets(name[:60]))}.",
+            f"The prompts are {', '.join(PROMPTS)}.",
+        )
     return prompt
 
 

@@ -5,7 +5,7 @@ from teamroom.server.acts.control.policy import Policy
 from teamroom.server.acts.letters.channels import Channels
 from teamroom.server.acts.presence.me import Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
-from teamroom.server.rules.text import backtick, cite, inline, inline_log
+from teamroom.server.rules.text import backtick, cite, inline
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.phrases import count, list_lines
 from teamroom.tools.words.presence import render_pending, render_wake
@@ -31,16 +31,14 @@ def render_inbox(reply: Inbox) -> str:
 
 def render_stream(reply: Stream) -> str:
     """A page of the stream, one line per entry."""
-    return "\n".join(
-        [*(f"{e.seq} {e.at[11:16]} {inline_log(e.line)}" for e in reply.entries), f"cursor {reply.cursor}"]
-    )
+    return "\n".join([*(f"{e.seq} {e.at[11:16]} {e.line}" for e in reply.entries), f"cursor {reply.cursor}"])
 
 
 def render_receipt(reply: Receipt) -> str:
     """One receipt."""
     return (
         f"{reply.seq} {reply.at} @{reply.actor} (of @{reply.owner}) {reply.act} {reply.subject}: {reply.outcome}\n"
-        f"{inline_log(reply.summary)}\nhash {reply.hash}"
+        f"{reply.summary}\nhash {reply.hash}"
     )
 
 

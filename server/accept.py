@@ -11,8 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from teamroom.server.acts.control.mend import mend
 from teamroom.server.acts.control.restore import accept_log
 from teamroom.server.clock import WallTime
+from teamroom.server.private import write_private
 from teamroom.server.record import journal
 from teamroom.server.record.backups import restore_command
 from teamroom.server.record.chain import Verifier
@@ -23,7 +25,7 @@ from teamroom.server.record.sealed import Witness
 from teamroom.server.record.vouch import contradiction, has_lost
 from teamroom.server.restore import prepare_seal
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.folder import DATABASE, OWNER_TOKEN
 from teamroom.server.store.rows.head import LargestIds
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
@@ -77,6 +79,8 @@ def accept(
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
         stopped = accept_log(tx, what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
+        if (token := mend(tx)) is not None:  # in its file before the commit: should that fail, accepting makes another
+            write_private(folder / OWNER_TOKEN, f"{token}\n")
         tx.end()  # which amends the newest entry
         why = "a person accepted the log"
         return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, what), what

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from teamroom.server.store.folder import write_private
+from teamroom.server.private import NotPrivateError, read_private, write_private
 
 SERVER = "server.json"
 
@@ -23,9 +23,14 @@ def announce(folder: Path, url: str) -> Iterator[None]:
 
 
 def announced(folder: Path) -> str | None:
-    """The address that the folder's server wrote, even if that has crashed; None if there is none."""
+    """The address that the folder's server wrote, even if that has crashed; None if there is none.
+
+    Raises NotPrivateError, because a token is sent to that address.
+    """
     try:
-        url = json.loads((folder / SERVER).read_text(encoding="utf-8"))["url"]
+        url = json.loads(read_private(folder / SERVER))["url"]
+    except NotPrivateError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return url if isinstance(url, str) else None

@@ -14,6 +14,7 @@ from mcp.server.lowlevel import Server
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
+from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
@@ -23,6 +24,7 @@ from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
+from teamroom.server.private import write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
@@ -121,10 +123,25 @@ class Room:
                 await self.store.look_up(partial(journal.reconcile, self.folder))
                 self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
+                await self._mend()
             return token
         except BaseException:
             await self.store.close()
             raise
+
+    async def _mend(self) -> None:
+        """Repair what an earlier release left wrong. If that cannot be written, the room opens anyway."""
+        if not await self.store.look_up(needs_mending):
+            return
+        try:
+            await self.door.act_as_room(self._mended)
+        except Refusal as refusal:
+            logger.error("what an earlier release left wrong cannot be repaired now: %s", refusal)
+
+    def _mended(self, tx: Writing) -> None:
+        """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
+        if (token := mend(tx)) is not None:
+            write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
@@ -170,7 +187,7 @@ class Room:
     def _make(self, tx: Writing, owner: str) -> str:
         """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
-        data_folder.write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+        write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
         tx.end()  # which amends the newest entry
         self.notary.prepare(tx.head)
         return token
@@ -197,7 +214,7 @@ class Room:
         prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
             INSTRUCTIONS,
-            seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of, self.settings.confirm_seconds),
+            seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,

@@ -9,6 +9,10 @@ from typing import Literal
 
 Kind = Literal["agent", "human", "room"]
 Role = Literal["member", "owner", "operator", "watchdog", "observer"]
+TokenKind = Literal["", "chat"]
+
+CHAT: TokenKind = "chat"
+"""The kind of tokens for chat clients, where a model writes and a person reads. Other tokens have the kind ''."""
 
 TOKEN_BYTES = 32
 """256 bits, as ID4 promises."""
@@ -35,6 +39,7 @@ class Caller:
     role: Role
     owner: int
     owner_name: str
+    token_kind: TokenKind = ""
 
     @property
     def is_operator(self) -> bool:

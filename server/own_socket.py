@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from struct import Struct
+
+from teamroom.server.private import NotPrivateError, check_private, user_id
 
 SOCKET = "room.sock"
 
@@ -17,6 +20,9 @@ LONGEST_ADDRESS = 100
 """Bytes of a socket's path that every system takes; the smallest limit is 103 (macOS), Linux has 107."""
 
 BACKLOG = 64
+
+PEER = Struct("3i")
+"""What Linux says of the other side of a socket: its process, user and group."""
 
 
 @contextmanager
@@ -37,6 +43,7 @@ def listen(folder: Path) -> socket.socket:
     Raises OSError.
     """
     path = folder / SOCKET
+    check_private(path, kind="socket")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -51,13 +58,24 @@ def listen(folder: Path) -> socket.socket:
 
 
 def connect(folder: Path, seconds: float) -> socket.socket:
-    """Connect to the folder's socket. Raises OSError."""
+    """Connect to the folder's socket. Raises OSError, and NotPrivateError if it leads to another user."""
+    check_private(folder / SOCKET, kind="socket")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(seconds)
         with reachable(folder / SOCKET) as address:
             connection.connect(address)
+        _check_server(connection, folder)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_server(connection: socket.socket, folder: Path) -> None:
+    """Check that the other side of a connection is this user's program, where the system says so."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
+    _, user, _ = PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
+    if user != user_id():
+        raise NotPrivateError(folder / SOCKET, f"is served by user {user}", "Ask that user, or stop that server.")

@@ -14,8 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from teamroom.server.acts.control.restore import owner_token, revoke_everything, start_new_epoch
+from teamroom.server.acts.control.mend import mend, owner_token
+from teamroom.server.acts.control.restore import revoke_everything, start_new_epoch
 from teamroom.server.clock import Moment, WallTime
+from teamroom.server.private import (
+    NotPrivateError,
+    make_private_folder,
+    open_private,
+    read_private,
+    write_private,
+)
 from teamroom.server.record import journal
 from teamroom.server.record.backups import Backup, BackupError, known, verified
 from teamroom.server.record.journal import Journal
@@ -26,12 +34,10 @@ from teamroom.server.store.folder import (
     DATABASE,
     KEY,
     OWNER_TOKEN,
-    PRIVATE_FOLDER,
     FolderError,
-    write_private,
 )
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
+from teamroom.server.store.sqlite.connect import SUFFIXES, connect_writer, migrate, saved_clock
 from teamroom.server.store.sqlite.copy import Progress, open_to_read
 from teamroom.server.store.sqlite.store import in_one_transaction
 from teamroom.server.store.statements import sqlite_statements
@@ -40,8 +46,6 @@ from teamroom.server.store.transaction import Context, Head, Reading, Writing
 T = TypeVar("T")
 
 DRAFT = "restoring.db"
-SUFFIXES = ("-wal", "-shm")
-"""The suffixes of the files that SQLite keeps next to a database."""
 
 
 class RestoreError(Exception):
@@ -95,6 +99,8 @@ def restore(
         if done.token is not None:
             write_private(folder / OWNER_TOKEN, f"{done.token}\n")
         sealer.settle(done.head, now)
+    except NotPrivateError as error:
+        raise RestoreError(f"{error}.", error.fix) from error
     except (BackupError, FolderError) as error:
         raise RestoreError(f"{error}.", "Choose another backup: `teamroom backup --list` shows them.") from error
     except (OSError, sqlite3.Error) as error:
@@ -172,13 +178,15 @@ def _epoch_here(folder: Path, backup: Backup) -> int:
 
 def _copy(source: Path, draft: Path, progress: Progress) -> None:
     draft.unlink(missing_ok=True)
-    with source.open("rb") as old, open(draft, "xb", opener=_private) as new:
-        shutil.copyfileobj(old, new, 1 << 20)
+    _copy_file(source, draft)
     progress(1, 1)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a private file into a new one."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(open_private(source, folders=0), "rb") as old, os.fdopen(open_private(target, flags), "wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +211,12 @@ class Start:
 def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: WallTime, settings: Settings) -> Begun:
     """Bring the copy up to this release, and begin its new epoch in one transaction."""
     file = folder / OWNER_TOKEN
-    current = file.read_text(encoding="ascii").strip() if file.exists() else None
+    current = read_private(file).decode("ascii").strip() if file.exists() else None
 
     def work(tx: Writing) -> Begun:
         stopped = start_new_epoch(tx, start.epoch, backup.at, start.stops)
         revoked = revoke_everything(tx) if start.revokes else 0
-        token = owner_token(tx, current)
+        token = mend(tx) or owner_token(tx, current)
         return Begun(tx.head, stopped, token, revoked)
 
     with closing(connect_writer(draft)) as connection:
@@ -231,12 +239,12 @@ def _put_in_place(folder: Path, draft: Path, now: WallTime) -> Path | None:
     if database.exists():
         _checkpoint(database)
         replaced = folder / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-        replaced.mkdir(mode=PRIVATE_FOLDER)
+        make_private_folder(replaced)
         os.link(database, replaced / DATABASE)
         for end in SUFFIXES:
             extra = folder / (DATABASE + end)
             if extra.exists():
-                shutil.copyfile(extra, replaced / extra.name)
+                _copy_file(extra, replaced / extra.name)
     for end in SUFFIXES:  # SQLite would apply the old write-ahead log to the new database
         (folder / (DATABASE + end)).unlink(missing_ok=True)
     _sync(draft)

@@ -17,10 +17,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from teamroom.server.private import NotPrivateError, read_private
+
 TrustLevel = Literal["declared", "attested", "proven"]
 
 PEOPLE, CHANNELS = 32, 4
 """The most people that can have channels, and the most channels of each."""
+
+KEPT_PORT = "room.port"
+"""The file in the data folder with the port of the last start. Members' configs name that port."""
+
+HIGHEST_PORT = 65_535
 
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -102,7 +109,7 @@ class Policy(BaseModel):
         6,
         ge=1,
         le=100,
-        description="Rounds between two agents while no task moves; after these, they no longer wake each other.",
+        description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
     )
 
 
@@ -153,6 +160,21 @@ class FixedSettings(BaseModel):
     challenge_misses: int = Field(2, ge=1, le=10, description="Unanswered challenges after which a member is a zombie.")
     gone_intervals: float = Field(
         3, ge=1, le=100, description="Silent check-in intervals after which a member is gone."
+    )
+    run_still_seconds: float = Field(
+        7200,
+        ge=10,
+        le=604_800,
+        description="Seconds without a movement of its run after which a member becomes suspect.",
+    )
+    run_still_times: float = Field(
+        3,
+        ge=0,
+        le=100,
+        description="The same, as a multiple of the member's slowest run that answered; the longer span applies.",
+    )
+    challenge_answers: int = Field(
+        3, ge=1, le=20, description="Wrong answers to one challenge after which no further answer to it counts."
     )
     take_overs: int = Field(
         3, ge=1, le=100, description="Take-overs of a member's listener in a minute; more raise an alarm."
@@ -365,7 +387,7 @@ class FixedSettings(BaseModel):
     wait_seconds: float = Field(45, ge=1, le=50, description="Seconds that wait_for_wake blocks by default.")
     wait_max_seconds: float = Field(50, ge=1, le=50, description="Longest time that wait_for_wake blocks, in seconds.")
     confirm_seconds: float = Field(
-        120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act."
+        120, ge=1, le=600, description="Seconds in which a person must confirm a dangerous act, on the room's clock."
     )
     stall_seconds: float = Field(
         20, ge=1, le=300, description="Seconds after which a client that reads nothing is disconnected."
@@ -412,7 +434,12 @@ class FixedSettings(BaseModel):
 
     # the network
     host: str = Field("127.0.0.1", description="Address that the server listens on.")
-    port: int = Field(8765, ge=0, le=65_535, description="Port that the server listens on; 0 takes a free one.")
+    port: int = Field(
+        8765,
+        ge=0,
+        le=HIGHEST_PORT,
+        description="Port that the server listens on; 0 takes a free one at the first start, and keeps it.",
+    )
     allowed_hosts: list[str] = Field(
         [], max_length=64, description="Further Host header values, exact, with their port."
     )
@@ -437,7 +464,7 @@ class Settings(FixedSettings, Policy):
         return Policy(**{name: getattr(self, name) for name in POLICY})
 
 
-Origin = Literal["default", "room.toml", "environment", "policy"]
+Origin = Literal["default", "room.toml", "environment", "policy", "last start"]
 
 
 def shown(name: str, value: Any) -> Any:
@@ -475,7 +502,26 @@ def load_with_origins(
     origins: dict[str, Origin] = {}
     for name in Settings.model_fields:
         origins[name] = "environment" if name in from_environment else "room.toml" if name in from_file else "default"
+    if (settings.port == 0 or origins["port"] == "default") and (kept := kept_port(folder)) is not None:
+        settings, origins["port"] = settings.model_copy(update={"port": kept}), "last start"
     return settings, origins
+
+
+def kept_port(folder: Path | None) -> int | None:
+    """The port at which the folder's room was opened last; None if it never was. Raises SettingsError."""
+    if folder is None:
+        return None
+    try:
+        port = int(read_private(folder / KEPT_PORT))
+    except FileNotFoundError:
+        return None
+    except NotPrivateError as error:
+        raise SettingsError(f"{error}. {error.fix}") from None
+    except (OSError, ValueError):
+        port = 0
+    if not 0 < port <= HIGHEST_PORT:
+        raise SettingsError(f"{folder / KEPT_PORT} contains no port")
+    return port
 
 
 NOT_ABOVE = (
@@ -559,9 +605,11 @@ def policy_value(name: str, value: Any) -> Any:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_private(path, is_config=True).decode("utf-8"))
     except FileNotFoundError:
         return {}
+    except NotPrivateError as error:
+        raise SettingsError(f"{error}. {error.fix}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 

@@ -34,7 +34,7 @@ class WebPart:
         self.connections = connections
         self.transports = transports
         door.on_lost = connections.on_lost
-        self._gate = Gate(transports, door, connections, room.settings, room.metrics)
+        self._gate = Gate(transports, door, connections, room.settings, room.metrics, room.notary.secret)
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

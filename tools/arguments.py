@@ -20,7 +20,7 @@ from teamroom.server.acts.act import AT, TOKEN_IN_TEXT
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.names import normalize_name
-from teamroom.server.rules.text import cite
+from teamroom.server.rules.text import MARKS, cite
 from teamroom.tools.tool import Tool
 
 SPEAKERS = frozenset(
@@ -252,10 +252,20 @@ def _refuse(
     call = {name: f"<{name}>" if name in wrong else _repeated(value) for name, value in meant.items()}
     call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required() and name not in call}
     optional = [name for name, field in fields.items() if not field.is_required()]
-    fix = f"Call {tool.name} with {json.dumps(call, ensure_ascii=False)}."
+    fix = f"Call {tool.name} with “{_as_json(call)}”."
     if optional:
         fix += f" Optional: {', '.join(optional)}."
     return Refusal(code, f"{why}.", fix)
+
+
+def _as_json(call: dict[str, Any]) -> str:
+    """A call as JSON on one line, in which nothing closes a quotation, steers or hides."""
+    text = json.dumps(call, ensure_ascii=False)
+    return "".join(char if char.isprintable() and ord(char) not in MARKS else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return json.dumps(char)[1:-1]
 
 
 def _repeated(value: Any) -> Any:

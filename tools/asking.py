@@ -1,34 +1,34 @@
 """Confirmation of dangerous acts: a person confirms exactly what will be done, in clients of both eras (CTL7).
 
 Clients of 2026-07-28 get the question as the result of their call, and call again with the person's answer. The SDK
-seals both, and binds them to the member, the tool and its arguments. Older clients get the question over the stream
-of their call. In both eras, the act itself is checked again once the answer has arrived.
+seals both, and binds them to the token, the tool and its arguments. Older clients get the question over the stream
+of their call. In both eras, the act itself is checked again once the answer has arrived, and uses the answer up.
 """
 
 import contextlib
 import hashlib
 import hmac
+import json
+import sys
 from typing import Any
 
 import anyio
 from mcp import types
 from mcp.server.context import ServerRequestContext
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from teamroom.server.acts.act import Act
+from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
-from teamroom.server.identity import Caller
+from teamroom.server.identity import CHAT, Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.wake.bus import Bus
 from teamroom.tools.tool import Tool
 
 Context = ServerRequestContext[Any, Any]
-
-CHAT = "chat"
-"""The label of tokens for chat clients, where a model writes and a person reads."""
 
 CONFIRM = "confirm"
 
@@ -43,10 +43,13 @@ class Asking:
 
     async def confirm(
         self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
-    ) -> types.InputRequiredResult | None:
-        """The question, for a client that calls again; None once the act may run. Raises Refusal."""
+    ) -> types.InputRequiredResult | Confirmation | None:
+        """The question, for a client that calls again; or the confirmation of the act; None if it needs none.
+
+        Raises Refusal.
+        """
         danger, act = tool.danger, tool.does
-        is_chat = caller.token_label == CHAT
+        is_chat = caller.token_kind == CHAT
         if danger is None or not isinstance(act, Act) or not (danger.always or is_chat):
             return None
         if not _can_ask(ctx):
@@ -58,16 +61,16 @@ class Asking:
                     subject=tool.name,
                 )
             return None
-        if params.request_state == CONFIRM:
+        if (asked := _asked_before(params.request_state)) is not None:
             _require_yes((params.input_responses or {}).get(CONFIRM), tool)
-            return None
-        await self._door.rehearse(caller, act, arguments)
+            return asked
+        asked = await self._door.rehearse(caller, act, arguments)
         question = types.ElicitRequestFormParams(message=danger.question(arguments), requested_schema=_FORM)
         if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
-            asked = {CONFIRM: types.ElicitRequest(params=question)}
-            return types.InputRequiredResult(input_requests=asked, request_state=CONFIRM)
+            requests = {CONFIRM: types.ElicitRequest(params=question)}
+            return types.InputRequiredResult(input_requests=requests, request_state=_state_of(asked))
         _require_yes(await self._ask(ctx, caller, question), tool)
-        return None
+        return asked
 
     async def _ask(self, ctx: Context, caller: Caller, question: types.ElicitRequestFormParams) -> Any:
         """Ask an older client while its call waits; None if no answer came or the caller was stopped meanwhile."""
@@ -86,13 +89,45 @@ _FORM: dict[str, Any] = {
 }
 
 
-def seal_answers(key: bytes, room: str, caller_of: Any, seconds: float) -> RequestStateBoundary:
+def _state_of(asked: Confirmation) -> str:
+    """A question as a client sends it back, sealed by the SDK."""
+    return f"{CONFIRM} {asked.nonce} {asked.epoch} {asked.until.hex()}"
+
+
+def _asked_before(state: str | None) -> Confirmation | None:
+    """The question that a client sends back with its answer; None for a new call."""
+    match (state or "").split(" "):
+        case [word, nonce, epoch, until] if word == CONFIRM:
+            return Confirmation(nonce, int(epoch), float.fromhex(until))
+    return None
+
+
+def seal_answers(key: bytes, room: str, caller_of: Any) -> RequestStateBoundary:
     """A seal for questions to modern clients, under a key that outlives the process, for one token and one room."""
     secret = hmac.new(key, b"questions", hashlib.sha256).digest()
     security = RequestStateSecurity(
-        keys=[secret], ttl=seconds, bind_principal=lambda ctx: str(caller_of(ctx).token_id), audience=room
+        codec=TimelessCodec(secret), bind_principal=lambda ctx: str(caller_of(ctx).token_id), audience=room
     )
     return RequestStateBoundary(security, default_audience=room)
+
+
+class TimelessCodec:
+    """Seals states as the SDK does, without the times by the wall clock that the SDK puts in and checks.
+
+    How long an answer counts, the room decides by its own clock: see `use_up`.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._codec = AESGCMRequestStateCodec([secret])
+
+    def seal(self, payload: bytes) -> str:
+        """Seal a state."""
+        return self._codec.seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        """The sealed state, as if it were sealed at all times. Raises InvalidRequestState."""
+        claims = json.loads(self._codec.unseal(token))
+        return json.dumps({**claims, "iat": 0, "exp": sys.float_info.max}).encode()
 
 
 def _can_ask(ctx: Context) -> bool:

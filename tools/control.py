@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, Resume
 from teamroom.server.acts.control.policy import SET_POLICY, PolicySet, SetPolicy
-from teamroom.server.rules.text import cite, inline
+from teamroom.server.rules.text import cite, cite_name, inline
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt
@@ -22,13 +22,13 @@ def render_policy_set(reply: PolicySet) -> str:
 
 
 def _ask_to_resume(asked: Resume) -> str:
-    return f"Resume {cite(asked.target)}? Reason: {inline(asked.reason)}"
+    return f"Resume {cite_name(asked.target)}? Reason: {inline(asked.reason)}"
 
 
 def _ask_to_kill(asked: Kill) -> str:
     return (
-        f"Kill {cite('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers voided. "
-        f"Reason: {inline(asked.reason)}"
+        f"Kill {cite_name('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers "
+        f"voided. If it is a person, its agents are paused. Reason: {inline(asked.reason)}"
     )
 
 

@@ -19,23 +19,30 @@ def render_enrolled(reply: Enrolled) -> str:
 
 def render_revoked(reply: Revoked) -> str:
     """The reply of `revoke`."""
-    return f"{reply.tokens} token{'s' if reply.tokens != 1 else ''} of @{reply.name} revoked{cite_receipt(reply)}."
+    own = reply.tokens - reply.issued
+    others = f" and {reply.issued} that they issued" if reply.issued else ""
+    more = " There may be more: call again." if reply.more else ""
+    return f"{own} token{'s' if own != 1 else ''} of @{reply.name}{others} revoked{cite_receipt(reply)}.{more}"
 
 
 def _ask_to_enroll(asked: Enroll) -> str:
+    name = f"@{asked.name}"
     what = (
-        f"Give @{asked.name} a new token?"
+        f"Give {name} a new token?"
         if asked.rotate
-        else f"Revive @{asked.name} and give it a token?"
+        else f"Revive {name} and give it a token?"
         if asked.revive
-        else f"Add @{asked.name} as {asked.kind or 'agent'} with the role {asked.role or 'member'}, and show its token?"
+        else f"Add {name} as {asked.kind or 'agent'}, or give it another token if it is a member already?"
     )
-    return f"{what} Anyone with the token can act as @{asked.name}."
+    role = f" Its role becomes {asked.role}." if asked.role else ""
+    owner = f" @{asked.owner} becomes accountable for it." if asked.owner else ""
+    return f"{what}{role}{owner} Anyone with the token can act as {name}."
 
 
 def _ask_to_revoke(asked: Revoke) -> str:
     which = f"the token labelled {cite(asked.label)}" if asked.label else "every token"
-    return f"Revoke {which} of @{asked.name}? Its open connections end at once."
+    more = ", and every token that it issued" if asked.issued else ""
+    return f"Revoke {which} of @{asked.name}{more}? Its open connections end at once."
 
 
 ENROLLING = Danger(
@@ -48,6 +55,7 @@ ENROLLING = Danger(
         owner=asked.owner,
         mode=asked.mode,
         label=asked.label,
+        chat=asked.chat,
         expires=None if asked.expires_seconds is None else f"{asked.expires_seconds:.0f}s",
         rotate=asked.rotate,
         revive=asked.revive,
@@ -55,7 +63,9 @@ ENROLLING = Danger(
 )
 
 
-REVOKING = Danger(_ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label))
+REVOKING = Danger(
+    _ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued)
+)
 
 
 TOOLS = (
@@ -67,14 +77,15 @@ TOOLS = (
     ),
     Tool(
         ENROLL,
-        "Add a member and get its token, shown once; rotate for a new token, revive after a kill.",
+        "Add a member and get its token, shown once; rotate for a new token, revive after a kill, chat for a chat "
+        "client.",
         render_enrolled,
         place=200,
         danger=ENROLLING,
     ),
     Tool(
         REVOKE,
-        "Revoke a member's tokens, or those with a label.",
+        "Revoke a member's tokens, or those with a label; issued also revokes every token that they issued.",
         render_revoked,
         place=210,
         destroys=True,

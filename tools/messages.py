@@ -16,8 +16,8 @@ def advise_after_posting(reply: Posted) -> str | None:
     """What to do after `post_message`, where it did not go as usual."""
     if reply.not_woken:
         return (
-            f"stop answering @{', @'.join(reply.not_woken)}: move a task (claim, update, complete, hand_off), or ask a "
-            "person to decide."
+            f"stop answering @{', @'.join(reply.not_woken)} until somebody else moves a task of yours: complete it for "
+            "review, hand_off, or ask a person to decide."
         )
     return "post results and asks, not narration; progress goes to update_task." if reply.folded else None
 

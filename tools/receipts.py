@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.receipts.redact import REDACT, Redact, Redacted
-from teamroom.server.rules.text import cite, inline, inline_log
+from teamroom.server.rules.text import cite, inline
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt, count
@@ -15,7 +15,7 @@ def render_receipts(reply: Receipts) -> str:
 
 def render_receipt_line(entry: Receipt) -> str:
     """An entry of the log in one line."""
-    what = inline_log(entry.summary) if entry.summary else f"{entry.act} {entry.subject} (content redacted)"
+    what = entry.summary if entry.summary else f"{entry.act} {entry.subject} (content redacted)"
     return f"{entry.seq} {entry.at} {what}"
 
 

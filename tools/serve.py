@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 
 from teamroom.server.acts.act import Act
+from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -16,7 +17,7 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite
 from teamroom.server.wake.listeners import Origin
-from teamroom.server.wake.newest import listener_name
+from teamroom.server.wake.newest import listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored
@@ -91,9 +92,10 @@ class ToolServer:
         caller = self._caller_of(ctx)
         tool, understood = self._understand(caller, params)
         arguments = understood.arguments
-        if (question := await self._asking.confirm(ctx, params, tool, caller, arguments)) is not None:
-            return question
-        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx))
+        confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
+        if isinstance(confirmation, types.InputRequiredResult):
+            return confirmation
+        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
@@ -111,11 +113,22 @@ class ToolServer:
             self._door.rates.note_refusal(caller, refusal)
             raise
 
-    async def _run(self, tool: Tool, caller: Caller, arguments: Any, request_id: str | None, origin: Origin) -> Any:
+    async def _run(
+        self,
+        tool: Tool,
+        caller: Caller,
+        arguments: Any,
+        request_id: str | None,
+        origin: Origin,
+        confirmation: Confirmation | None,
+    ) -> Any:
         if tool.waits and self._waiting is not None:
             return await self._waiting.wait_for_wake(caller, arguments, origin)
-        if isinstance(tool.does, Act):
-            reply = await self._door.act(caller, tool.does, arguments, request_id)
+        if isinstance(tool.does, Act) and confirmation is not None:
+            reply = await self._door.act_confirmed(caller, tool.does, arguments, confirmation, request_id)
+        elif isinstance(tool.does, Act):
+            heard = None if self._waiting is None else await self._waiting.heard(caller, origin)
+            reply = await self._door.act(caller, tool.does, arguments, request_id, heard)
         else:
             reply = await self._door.read(caller, tool.does, arguments)
         if origin.name is not None and self._waiting is not None and getattr(reply, "standing", "active") == "active":
@@ -123,7 +136,8 @@ class ToolServer:
         return reply
 
     def _origin(self, ctx: Context) -> Origin:
-        return Origin(listener_name(_meta(ctx)), self._session_of(ctx))
+        meta = _meta(ctx)
+        return Origin(listener_name(meta), self._session_of(ctx), run_report(meta))
 
 
 def _find(name: str) -> Tool:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -17,7 +18,8 @@ import httpx2
 from teamroom.clients.bridge.frames import Frame, error, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
 from teamroom.clients.session.failure import Failure, UnreachableError
-from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.handshake import UnprovenError
+from teamroom.clients.session.place import Place, check_kind, check_member, member_token
 from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
@@ -163,6 +165,8 @@ class Bridge:
                 await self._admit()
                 await self._ask(frame, flight)
         except Failure as failure:
+            if isinstance(failure, UnprovenError):
+                self._is_admitted = False  # the room may have forgotten the token, and its file may have another one
             self._note(failure)
             await self._write(refused(frame, failure))
         except httpx2.TransportError as fault:
@@ -327,8 +331,10 @@ class Bridge:
             if self._is_admitted:
                 return
             self._token = self._read_token()
-            name = await self._who_am_i()
+            me = await self._who_am_i()
+            name = str(me["name"])
             check_member(self._name, name, "Connect", {"code": "not_allowed"})
+            check_kind(self._place, me)
             self._is_admitted = True
             self.failure = None
             self._say(f"teamroom: connected to {self._place.endpoint} as @{name}.")
@@ -336,12 +342,11 @@ class Bridge:
     def _read_token(self) -> str:
         return member_token(self._place, self._name)
 
-    async def _who_am_i(self) -> str:
+    async def _who_am_i(self) -> dict[str, Any]:
         request = read_resource("teamroom://me")
         url, headers = self._place.endpoint, request.headers(self._token)
         answer = await self._http.post(url, content=request.body(0), headers=headers)
-        me = resource_json(read_answer(url, answer.headers.get("content-type", ""), answer.content))
-        return str(me["name"])
+        return resource_json(read_answer(url, answer.headers.get("content-type", ""), answer.content))
 
     def _transport_failure(self, fault: httpx2.TransportError) -> Failure:
         if isinstance(fault, httpx2.ConnectError | httpx2.ConnectTimeout):

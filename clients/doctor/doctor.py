@@ -12,12 +12,18 @@ from teamroom.clients.local.check_settings import check_channels, check_settings
 from teamroom.clients.local.findings import Finding, Level, mended
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import FAILED, PAUSED, Failure, UnreachableError
-from teamroom.clients.session.place import Place
+from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
 
 HEALTH_SECONDS = 2.0
 SLOW_ACT_SECONDS = 1.0
+
+NO_ROOM_THERE = (
+    "If another program has that port, end it, start the room, and give each member whose harness called it a new "
+    "token: teamroom enroll NAME --rotate. If it is the room, your token is of another room, or the port is forwarded "
+    "and its address is missing in allowed_hosts."
+)
 
 STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -25,7 +31,8 @@ STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bol
 def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) -> int:
     """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
-    `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed.
+    `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed, except that
+    permissions are tightened, as every command does.
     """
     findings: list[Finding] = []
     for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:
@@ -56,8 +63,24 @@ def _reachable(place: Place) -> Iterator[Finding]:
         yield Finding(
             "problem", "room", f"The room at {url} cannot read its database.", "Check its disk and its server log."
         )
+    elif (unproven := _unproven(place)) is not None:
+        yield Finding("problem", "room", unproven.why, NO_ROOM_THERE)
     else:
         yield Finding("ok", "room", f"The room answers at {url}.")
+
+
+def _unproven(place: Place) -> Failure | None:
+    """Return why the server at the room's address cannot prove that it is the room; None without a token to ask for."""
+    try:
+        bearer = token(place)
+    except Failure:
+        return None
+    try:
+        with Connection(place.endpoint) as connection:
+            connection.require_proof(bearer)
+    except Failure as failure:
+        return failure
+    return None
 
 
 def _act(place: Place) -> Iterator[Finding]:

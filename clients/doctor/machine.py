@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from teamroom.clients.local.findings import Finding
-from teamroom.clients.session.place import OWNER_TOKEN, Place, inside_harness
+from teamroom.clients.session.place import OWNER_TOKEN, Place, agents_session
 
 WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """SQLite releases that fix the WAL-reset bug: two older lines, and everything from the last one."""
@@ -80,8 +80,8 @@ def check_user(place: Place) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "same user", f"{user} cannot read the owner's token in {place.folder}.")
-    if (harness := inside_harness(place.environment)) is not None:
-        found = f"{harness} is set, so this is an agent's session. The shell does not use the owner's token here."
+    if (sign := agents_session(place.environment)) is not None:
+        found = f"This is an agent's session ({sign}). The shell does not use the owner's token here."
         yield Finding("ok", "same user", found)
 
 

@@ -1,7 +1,9 @@
 """`teamroom listen`: the one live listener of an agent. It runs a command for the agent's wakes.
 
-The command gets the wakes as JSON on standard input and as one line of text. The wakes are acknowledged once the
-command exits with 0. While it runs, the listener sends heartbeats; the room itself finds out whether work progresses.
+The command gets the wakes as JSON on standard input, and one line about them in a variable. No text of a member is on
+its command line, which other users can read and which programs take options from. The wakes are acknowledged once the
+command exits with 0. While it runs, the listener sends heartbeats with a report of the run: when it began, and when its
+processes last moved. The room judges from that whether the agent works.
 """
 
 import asyncio
@@ -10,22 +12,26 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 
+from teamroom.clients.listener.movement import Clock, Movement
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
-from teamroom.clients.session.place import Place, check_member, member_token
+from teamroom.clients.session.lineage import mark
+from teamroom.clients.session.place import Place, check_kind, check_member, member_token
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
-"""How often the listener sends a heartbeat while its command runs."""
+"""How often the listener looks at its command and sends a heartbeat while the command runs."""
 
 PARENT_SECONDS = 1.0
 """How often the listener checks that the program that started it still runs."""
@@ -36,18 +42,21 @@ END_SECONDS = 10.0
 FAILED_SECONDS = (5.0, 300.0)
 """The first and the longest wait before a failed command is run again."""
 
-PLACEHOLDER = "{wake}"
-LINE = "TEAMROOM_WAKE"
-"""The placeholder for the line in a command, and the variable that contains it too."""
+PLACEHOLDER, SENTENCE = "{wake}", "call check_in"
+"""The placeholder in a command, and the sentence that takes its place. It is the same for every wake."""
+
+LINE, LINE_BYTES = "TEAMROOM_WAKE", 4096
+"""The variable with the line about the wakes, and the longest one."""
 
 WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """The fields of a check-in that an agent has to look at."""
 
 
-def listen(place: Place, name: str, command: Sequence[str], parent: int | None) -> int:
+def listen(place: Place, name: str, command: Sequence[str], parent: int | None, clock: Clock = time.monotonic) -> int:
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
-    The listener also ends with its `parent`, the id of the process that started it. Raises Failure.
+    The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
+    machine sleeps. Raises Failure.
     """
     if shutil.which(command[0]) is None:
         raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
@@ -57,7 +66,7 @@ def listen(place: Place, name: str, command: Sequence[str], parent: int | None) 
 
     token = partial(member_token, place, name)
     room = SteadyRoom(place, token, tell, listener=new_listener())
-    return anyio.run(Listener(room, place, name, command, parent, token).run)
+    return anyio.run(Listener(room, place, name, command, parent, token, clock).run)
 
 
 class Listener:
@@ -71,8 +80,9 @@ class Listener:
         command: Sequence[str],
         parent: int | None,
         token: Callable[[], str],
+        clock: Clock,
     ) -> None:
-        self._room, self._place, self._name, self._token = room, place, name, token
+        self._room, self._place, self._name, self._token, self._clock = room, place, name, token, clock
         self._command, self._parent = command, parent
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
@@ -84,7 +94,9 @@ class Listener:
                 self._tasks.start_soon(self._until_signal)
                 if self._parent is not None:
                     self._tasks.start_soon(self._until_parent_ends, self._parent)
-                check_member(self._name, str((await self._room.me())["name"]), "Listen")
+                me = await self._room.me()
+                check_member(self._name, str(me["name"]), "Listen")
+                check_kind(self._place, me)
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
@@ -126,19 +138,21 @@ class Listener:
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
         """Run the command for some wakes until it ends; returns whether it exited with 0."""
-        line = _line(self._name, wakes)
+        line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
+        variables |= mark(self._name)
         is_leader = os.getpgrp() == os.getpid()
         process = await asyncio.create_subprocess_exec(
-            *(line if word == PLACEHOLDER else word for word in self._command),
+            *(SENTENCE if word == PLACEHOLDER else word for word in self._command),
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.PIPE,
             process_group=None if is_leader else 0,
         )
+        movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._beat)
+                tasks.start_soon(self._beat, movement)
                 await process.communicate(message)
                 tasks.cancel_scope.cancel()
         finally:
@@ -151,12 +165,19 @@ class Listener:
     async def _rest(self, seconds: float) -> None:
         """Wait before a failed command is run again, with heartbeats."""
         with anyio.move_on_after(seconds):
-            await self._beat()
+            await self._beat(None)
 
-    async def _beat(self) -> None:
+    async def _beat(self, run: Movement | None) -> None:
+        """Send heartbeats, the first one now: each reports the run, or that none is on."""
+
+        async def look() -> dict[str, float]:
+            assert run is not None
+            await anyio.to_thread.run_sync(run.look)
+            return run.report()
+
         while True:
+            await self._room.beat(None if run is None else look)
             await anyio.sleep(BEAT_SECONDS)
-            await self._room.call("heartbeat")
 
     # -------------------------------------------------------------- its own end
 
@@ -192,11 +213,13 @@ async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> No
         await process.wait()
 
 
-def _line(name: str, wakes: list[dict[str, Any]]) -> str:
-    """Return one line for the member's model about what woke it. Texts of others are quoted."""
+def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:
+    """Return one line of at most LINE_BYTES for the member's model about what woke it. Texts of others are quoted."""
     if not wakes:
         return f"You are @{name} in the room. Work waits for you there. Call check_in first."
     first = wakes[-1]
     more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    what = f"{first['reason']} {first['subject']} from @{first['from']}: {inline(first['line'])}{more}"
-    return plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
+    text = quote_wake(first["reason"], first["from"], first["line"])
+    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {text}{more}"
+    line = plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
+    return line.encode("utf-8", "backslashreplace")[:LINE_BYTES].decode("utf-8", "ignore")

@@ -1,5 +1,6 @@
 """`teamroom backup` and `teamroom restore`, which open the data folder themselves."""
 
+import os
 from pathlib import Path
 
 from teamroom.clients.session.failure import USAGE, Failure
@@ -7,11 +8,12 @@ from teamroom.clients.session.progress import progress
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import aligned, plain, print_json
 from teamroom.server.clock import rfc3339, wall_clock
-from teamroom.server.record.backups import BACKUPS, Backup, BackupError, backups, make_backup
+from teamroom.server.private import make_private_folder
+from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, Backup, BackupError, backups, make_backup
 from teamroom.server.restore import Restored, RestoreError
 from teamroom.server.restore import restore as restore_backup
 from teamroom.server.settings import SettingsError, load
-from teamroom.server.store.folder import DATABASE, FolderError, locked, make_private
+from teamroom.server.store.folder import CONTENTS, DATABASE, FolderError, locked, make_private
 
 
 def backup(folder: Path, into: Path | None, as_json: bool) -> int:
@@ -38,8 +40,12 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
 
 
 def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
-    """List the backups, newest first; returns the exit code."""
-    found = backups(into or folder / BACKUPS)
+    """List the backups, newest first; returns the exit code. Raises NotPrivateError for another user's folder."""
+    into = into or folder / BACKUPS
+    for here, contents in ((folder, CONTENTS), (into, (DESCRIPTIONS,))):
+        if os.path.lexists(here):
+            make_private_folder(here, *contents)
+    found = backups(into)
     if as_json:
         print_json([_data(b) for b in found])
     elif found:

@@ -3,60 +3,89 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from teamroom.clients.local.findings import Finding
-from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, Place
+from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, TOKENS, Place
 from teamroom.clients.session.spans import span
 from teamroom.server.announcement import SERVER
 from teamroom.server.clock import wall_clock
-from teamroom.server.record.backups import BACKUPS, BackupError, backups, known
+from teamroom.server.own_socket import SOCKET
+from teamroom.server.private import NotPrivateError, check_private, make_private_folder, read_private
+from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, BackupError, backups, known
+from teamroom.server.record.journal import JOURNAL
 from teamroom.server.record.keys import find_key
-from teamroom.server.record.seal import HISTORY
-from teamroom.server.store.folder import DATABASE, KEY, SEAL, FolderError, locked
+from teamroom.server.record.seal import HISTORY, NEXT
+from teamroom.server.settings import KEPT_PORT
+from teamroom.server.store.folder import CONTENTS, DATABASE, KEY, LOCK, SEAL, FolderError, locked
+from teamroom.server.store.sqlite.connect import SUFFIXES
+from teamroom.server.store.sqlite.reserve import RESERVE
+
+FILES = (
+    *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
+    *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, RESERVE, SERVER, KEPT_PORT),
+)
+"""The files of a data folder."""
+
+FILES_LOOKED_AT = 10_000
+"""The most saved tokens, and the most backups, that are checked."""
 
 OLD_BACKUP_SECONDS = 7 * 86_400.0
 
 
 def check_folder(place: Place) -> Iterator[Finding]:
-    """Check that the folder is complete and private to its user."""
+    """Check that the folder is complete and private to its user. What others can use is tightened, as everywhere."""
     where = place.folder
-    if not where.is_dir():
+    if not os.path.lexists(where):
         yield Finding("problem", "folder", f"There is no folder {where}.", "Name it with --data, or run `teamroom up`.")
         return
-    files = [where / name for name in (DATABASE, KEY, SEAL, HISTORY, OWNER_TOKEN)]
-    folders = [where, *(where / name for name in (MEMBERS, BACKUPS) if (where / name).is_dir())]
-    kept = [path for name in folders[1:] for path in sorted(name.iterdir()) if path.is_file()]
-    loose = [*filter(None, map(_too_open, folders)), *filter(None, map(_too_open, [*files, *kept]))]
-    yield from loose
-    for path in files[:2]:
+    found = list(filter(None, _judged(where)))
+    yield from found
+    for path in (where / DATABASE, where / KEY):
         if not path.exists():
             yield Finding("problem", "folder", f"{path} is missing.", "Put back a copy of the folder.")
-    if not loose:
+    if not found:
         yield Finding("ok", "folder", f"{where} and its files are private to their user.")
     yield from _left_behind(where)
 
 
-def _too_open(path: Path) -> Finding | None:
-    """Return a finding if others can use a path. It can be mended if the user owns it and it is not a link."""
-    if not path.exists() or not (mode := path.stat().st_mode & 0o777) & 0o077:
+def _judged(where: Path) -> Iterator[Finding | None]:
+    """Judge the folder, the folders in it, and the files of each. Nothing is judged in one that has a problem."""
+    yield (found := _finding(make_private_folder, where, *CONTENTS))
+    if found is not None and found.level == "problem":
+        return
+    for name in FILES:
+        yield _finding(check_private, where / name)
+    yield _finding(partial(check_private, kind="socket"), where / SOCKET)
+    for folder, contents in ((where / MEMBERS, TOKENS), (where / BACKUPS, DESCRIPTIONS)):
+        if not os.path.lexists(folder):
+            continue
+        yield (found := _finding(make_private_folder, folder, contents))
+        if found is None or found.level != "problem":
+            for path in sorted(folder.iterdir())[:FILES_LOOKED_AT]:
+                yield _finding(check_private, path)
+
+
+def _finding(judge: Callable[..., int | None], path: Path, *contents: str) -> Finding | None:
+    """Return what is wrong with a path, or that it was tightened; None if it is private."""
+    try:
+        mode = judge(path, *contents)
+    except NotPrivateError as error:
+        return Finding("problem", "folder", f"{error}.", error.fix)
+    except OSError as error:
+        return Finding("problem", "folder", f"{path} cannot be checked: {error.strerror}.", "Correct it, then repeat.")
+    if mode is None:
         return None
-    safe = not path.is_symlink() and path.stat().st_uid == os.getuid()
-    return Finding(
-        "problem",
-        "folder",
-        f"{path} is open to other users (mode {mode:03o}).",
-        f"Run: chmod {'700' if path.is_dir() else '600'} {path}",
-        (lambda: path.chmod(0o700 if path.is_dir() else 0o600)) if safe else None,
-    )
+    return Finding("mended", "folder", f"{path} was open to other users (mode {mode:03o}). It is private now.")
 
 
 def _left_behind(where: Path) -> Iterator[Finding]:
     """Find the address file of a server that ended without removing it."""
     path = where / SERVER
     try:
-        process = int(json.loads(path.read_text(encoding="utf-8"))["pid"])
+        process = int(json.loads(read_private(path))["pid"])
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):

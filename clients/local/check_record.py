@@ -1,5 +1,6 @@
 """Checks of the room's database: the clock, the tokens and the log."""
 
+import shlex
 from collections.abc import Iterator
 
 from teamroom.clients.local.findings import Finding
@@ -7,6 +8,7 @@ from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.local.verify import verified
 from teamroom.clients.session.place import Place
 from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.rules.text import backtick, cite
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.rows.members import LiveToken, RosterRow
@@ -48,15 +50,17 @@ def check_tokens(place: Place) -> Iterator[Finding]:
         )
         return
     name, oldest = min(live, key=lambda of_member: float(of_member[1].created_at))
-    found = f"{len(live)} valid. The oldest is @{name}'s ({oldest.label}), {_days(now, oldest)} days old."
+    found = f"{len(live)} valid. The oldest is @{name}'s ({cite(oldest.label)}), {_days(now, oldest)} days old."
     yield Finding("ok", "tokens", found)
     for name, token in live:
-        renew = f"To replace it, run: teamroom enroll {name} --label '{token.label}' --rotate"
+        rotate = ("teamroom", "enroll", name, "--label", token.label, "--rotate")
+        renew = f"To replace it, run: {backtick(shlex.join(rotate))}"
         if token.expires_at is not None and token.expires_at - now < TOKEN_ENDS_SECONDS:
-            found = f"@{name}'s ({token.label}) expires at {tx.shown(token.expires_at)}."
+            found = f"@{name}'s ({cite(token.label)}) expires at {tx.shown(token.expires_at)}."
             yield Finding("warning", "tokens", found, renew)
         elif now - token.created_at > OLD_TOKEN_SECONDS:
-            yield Finding("warning", "tokens", f"@{name}'s ({token.label}) is {_days(now, token)} days old.", renew)
+            found = f"@{name}'s ({cite(token.label)}) is {_days(now, token)} days old."
+            yield Finding("warning", "tokens", found, renew)
 
 
 def _days(now: float, token: LiveToken) -> int:

@@ -8,6 +8,7 @@ from teamroom.clients.session.terminal import plain, print_json
 from teamroom.server.accept import Accepted, AcceptError, look
 from teamroom.server.accept import accept as accept_room
 from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.private import NotPrivateError
 from teamroom.server.record.backups import accept_command
 from teamroom.server.record.seal import read_seals
 from teamroom.server.settings import SettingsError, load
@@ -48,6 +49,8 @@ def accept(folder: Path, as_json: bool) -> int:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, AcceptError):
         return Failure(error.why, error.fix)
+    if isinstance(error, NotPrivateError):
+        return Failure(f"{error}.", error.fix)
     return Failure(f"{error}", "Fix that, then run the command again.")
 
 

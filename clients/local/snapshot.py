@@ -12,7 +12,7 @@ from teamroom.server.clock import wall_clock
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.sqlite.connect import saved_clock
+from teamroom.server.store.sqlite.connect import check_database, saved_clock
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
@@ -21,9 +21,10 @@ from teamroom.server.store.transaction import Context, Reading
 def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading]:
     """Open a read-only snapshot of the folder's database. It writes nothing, not even a checkpoint.
 
-    Raises Failure if the database cannot be read.
+    Raises Failure if the database cannot be read, NotPrivateError if it is another user's.
     """
     path, run = folder / DATABASE, sqlite_statements()
+    check_database(path)
     if not path.exists():
         raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
     try:

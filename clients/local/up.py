@@ -26,9 +26,10 @@ from teamroom.server.announcement import announce
 from teamroom.server.app import Room
 from teamroom.server.clock import Clock, wall_clock
 from teamroom.server.http.serving import listen
+from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
-from teamroom.server.rules.names import find_reserved_word
-from teamroom.server.settings import Settings, SettingsError, load
+from teamroom.server.rules.names import find_reserved_word, tidy_separators
+from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 from teamroom.server.web import serve
@@ -44,11 +45,12 @@ COLLECTED_EVERY = (50_000, 10, 10)
 
 @dataclass(frozen=True)
 class Opened:
-    """A running room: its address, its folder and, if this run created it, its owner."""
+    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved."""
 
     url: str
     folder: Path
     new_owner: str | None
+    former_url: str | None
 
 
 def up(
@@ -60,7 +62,7 @@ def up(
     clock: Clock = wall_clock,
 ) -> None:
     """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
-    first_owner = owner_name(owner)
+    first_owner = owner_name(owner, is_new=not (folder / data_folder.DATABASE).exists())
     try:
         settings = _settings(folder, port)
         logs.configure(settings.log_format, settings.log_level)
@@ -83,6 +85,8 @@ def up(
             f"The room's database cannot be used: {error}",
             "Check it with `teamroom doctor`. If it is damaged, restore a backup.",
         ) from None
+    except NotPrivateError as error:
+        raise Failure(f"{error}.", error.fix) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
@@ -101,11 +105,21 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
                 collect_garbage()
                 gc.set_threshold(*COLLECTED_EVERY)
                 announcing.enter_context(announce(room.folder, room.settings.url))
-                opened(Opened(room.settings.url, room.folder, owner if token is not None else None))
+                former_url = _keep_port(room)
+                opened(Opened(room.settings.url, room.folder, owner if token is not None else None, former_url))
 
             await serve(room, listener, is_open, on_own_socket=True)
     finally:
         await room.close()
+
+
+def _keep_port(room: Room) -> str | None:
+    """Keep the room's port for its next start; returns the room's former address if it moved."""
+    settings, former = room.settings, kept_port(room.folder)
+    if former == settings.port:
+        return None
+    write_private(room.folder / KEPT_PORT, f"{settings.port}\n")
+    return None if former is None else settings.model_copy(update={"port": former}).url
 
 
 def _settings(folder: Path, port: int | None) -> Settings:
@@ -132,8 +146,19 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
         ):  # fails with the name of this folder's own server, if that is the one
             raise Failure(
                 f"Port {settings.port} is in use by {_who_answers(settings.url)}.",
-                "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml.",
+                _how_to_listen(folder, settings.port),
             ) from None
+
+
+def _how_to_listen(folder: Path, port: int) -> str:
+    """Return what to do about a taken port. If the room had it, members' harnesses send their tokens there."""
+    if kept_port(folder) != port:
+        return "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml."
+    return (
+        "The room's members call it at this port, so end that program, then start again. If you do not know it, give "
+        "each member whose harness called it a new token: teamroom enroll NAME --rotate. "
+        "To move the room: teamroom up --port N (0 finds a free one), then change the address in every config."
+    )
 
 
 def _who_answers(url: str) -> str:
@@ -145,8 +170,11 @@ def _who_answers(url: str) -> str:
     return "a room with another data folder" if is_room else "another program"
 
 
-def owner_name(owner: str | None) -> str:
-    """Return the first owner's name: as given, else the user's name made valid. Raises Failure."""
+def owner_name(owner: str | None, *, is_new: bool = True) -> str:
+    """Return the first owner's name: as given, else the user's name made valid. Raises Failure.
+
+    `is_new`: the room does not exist yet. The owner of an older room may have a name that a new one may not have.
+    """
     if owner is not None:
         if not _is_free_name(owner):
             raise Failure(
@@ -154,12 +182,18 @@ def owner_name(owner: str | None) -> str:
                 "Choose another name.",
                 USAGE,
             )
+        if is_new and (tidy := tidy_separators(owner)) != owner:
+            raise Failure(
+                f"--owner {owner!r} ends in a separator, or has two in a row, so it looks like {tidy!r}.",
+                f"Choose a name with single separators between letters and digits, such as {tidy!r}.",
+                USAGE,
+            )
         return owner
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", user).strip("._-")[:32]
+    name = tidy_separators(tidy_separators(re.sub(r"[^A-Za-z0-9._-]+", "-", user))[:32])
     return name if _is_free_name(name) else NAMELESS_OWNER
 
 

@@ -5,6 +5,8 @@ first request is sent, so that a command that only prints help does not load it.
 """
 
 import base64
+import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from teamroom.clients.session.failure import UnreachableError
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
+from teamroom.clients.session.protocol import bearer_of
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -24,6 +27,11 @@ ANSWER_SECONDS = 30.0
 
 IDLE_SECONDS = 2.0
 """A connection that was idle for longer is reopened. The room closes idle connections after 5 seconds."""
+
+RECEIVE_BYTES = 4096
+
+OTHERS_WRITE = 0o022
+"""Modes of a folder in which other users could put a socket of theirs."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +49,45 @@ class Answer:
 
 
 class Connection:
-    """A connection to the host of a URL, opened by the first request. Requests raise UnreachableError.
+    """A connection to the host of a URL, opened by the first request. Requests raise Failure.
 
     With `socket_folder`, it is a connection to the socket in that folder instead, if a server listens there.
+
+    A request's token is sent over that socket, over TLS, or to a server that has proven on this very connection that
+    it knows the token. See `handshake`.
     """
 
     def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS, socket_folder: Path | None = None) -> None:
         self._socket_folder = socket_folder
         self._url, self._parts, self._answer_seconds = url, urlsplit(url), answer_seconds
-        self._proxy = None if is_this_machine(url) else _proxy(self._parts)
         self._http: HTTPConnection | None = None
+        self._is_private = False
+        """Whether nobody else can be at the other end: the folder's socket, or TLS."""
+        self._proven: str | None = None
+        """The token that the server has proven to know."""
         self._used_at = 0.0
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """POST a body to the URL."""
-        return self._send("POST", self._url, body, headers)
+        return self._send("POST", self._parts, body, headers)
 
     def get(self, path: str) -> Answer:
         """GET a path of the same host."""
-        return self._send("GET", self._parts._replace(path=path, query="", fragment="").geturl(), None, {})
+        return self._send("GET", self._parts._replace(path=path, query="", fragment=""), None, {})
+
+    def require_proof(self, token: str) -> None:
+        """Connect, and have the server prove that it knows a token, which is not sent. Raises Failure."""
+        try:
+            self._connect(token)
+        except OSError as error:
+            self.close()
+            raise UnreachableError(self._url, type(error).__name__) from None
 
     def close(self) -> None:
         """Close the connection."""
         if self._http is not None:
             self._http.close()
-            self._http = None
+        self._http, self._is_private, self._proven = None, False, None
 
     def __enter__(self) -> Self:
         return self
@@ -73,18 +95,15 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def _send(self, method: str, url: SplitResult, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         from http.client import HTTPException
 
         if time.monotonic() - self._used_at > IDLE_SECONDS:
             self.close()
         try:
-            if self._http is None:
-                self._http = self._open()
-            parts = urlsplit(url)
-            target = url if self._asks_proxy else parts._replace(scheme="", netloc="").geturl() or "/"
-            self._http.request(method, target, body, {**self._proxy_headers, **headers})
-            response = self._http.getresponse()
+            http = self._connect(bearer_of(headers))
+            http.request(method, url._replace(scheme="", netloc="").geturl() or "/", body, dict(headers))
+            response = http.getresponse()
             answer = Answer(response.status, response.headers.get("content-type", ""), response.read())
         except (OSError, HTTPException) as error:
             self.close()
@@ -92,54 +111,82 @@ class Connection:
         self._used_at = time.monotonic()
         return answer
 
-    def _open(self) -> "HTTPConnection":
-        """Connect to the folder's socket, else to the host or to its proxy."""
-        from http.client import HTTPConnection, HTTPSConnection
-
-        if (own := self._open_socket()) is not None:
-            return own
-
-        first = self._proxy or self._parts
-        if self._parts.scheme == "https":
-            from httpx2 import create_ssl_context  # loads slowly; knows the trusted certificates of each system
-
-            trust = create_ssl_context()
-            http: HTTPConnection = HTTPSConnection(
-                first.hostname or "", _port(first), timeout=CONNECT_SECONDS, context=trust
-            )
-            if self._proxy is not None:
-                http.set_tunnel(self._parts.hostname or "", _port(self._parts), _proxy_headers(self._proxy))
-        else:
-            http = HTTPConnection(first.hostname or "", _port(first), timeout=CONNECT_SECONDS)
-        http.connect()
+    def _connect(self, token: str | None) -> "HTTPConnection":
+        """Return an open connection that may carry the token: this one, or a new one."""
+        if self._http is not None and self._http.sock is not None and self._may_carry(token):
+            return self._http
+        self.close()
+        http = self._http = self._open_socket() or self._open()
+        http.auto_open = 0  # a connection that it reopened would carry the token to an unproven server
+        if not self._may_carry(token):
+            self._shake_hands(http.sock, token or "")
         http.sock.settimeout(self._answer_seconds)
         return http
 
+    def _may_carry(self, token: str | None) -> bool:
+        return token is None or self._is_private or token == self._proven
+
+    def _shake_hands(self, connected: socket.socket, token: str) -> None:
+        """Have the server prove that it knows the token. Raises Failure, OSError."""
+        from teamroom.clients.session.handshake import Handshake
+
+        host, port = self._parts.hostname or "", _port(self._parts)
+        try:
+            handshake = Handshake(self._url, token, host, port, connected.getpeername())
+            connected.sendall(handshake.request)
+            while True:
+                connected.settimeout(handshake.seconds_left)
+                if handshake.receive(connected.recv(RECEIVE_BYTES)):
+                    break
+        except BaseException:
+            self.close()
+            raise
+        self._proven = token
+
+    def _open(self) -> "HTTPConnection":
+        """Connect to the host; with TLS, through the proxy that the environment names, which only passes bytes on."""
+        from http.client import HTTPConnection, HTTPSConnection
+
+        host, port = self._parts.hostname or "", _port(self._parts)
+        if self._parts.scheme == "https":
+            from httpx2 import create_ssl_context  # loads slowly; knows the trusted certificates of each system
+
+            proxy = None if is_this_machine(self._url) else _proxy(self._parts)
+            first = (host, port) if proxy is None else (proxy.hostname or "", _port(proxy))
+            http: HTTPConnection = HTTPSConnection(*first, timeout=CONNECT_SECONDS, context=create_ssl_context())
+            if proxy is not None:
+                http.set_tunnel(host, port, _proxy_headers(proxy))
+        else:
+            http = HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        http.connect()
+        self._is_private = self._parts.scheme == "https"
+        return http
+
     def _open_socket(self) -> "HTTPConnection | None":
-        """Connect to the room's own socket in the folder; None if no server has one."""
+        """Connect to the room's own socket in the folder; None if there is none, or if it may be another user's.
+
+        Raises Failure if it is another user's.
+        """
         from http.client import HTTPConnection
 
         from teamroom.server.own_socket import connect
+        from teamroom.server.private import NotPrivateError
 
         if self._socket_folder is None:
             return None
         try:
+            folder = self._socket_folder.stat()
+            if folder.st_uid != os.geteuid() or folder.st_mode & OTHERS_WRITE:
+                return None
             connected = connect(self._socket_folder, CONNECT_SECONDS)
+        except NotPrivateError as error:
+            raise Failure(f"{error}.", error.fix, NOT_AUTHORISED) from None
         except OSError:
             return None
         http = HTTPConnection(self._parts.hostname or "", _port(self._parts))
         http.sock = connected
-        http.sock.settimeout(self._answer_seconds)
+        self._is_private = True
         return http
-
-    @property
-    def _asks_proxy(self) -> bool:
-        """Whether the proxy reads the requests. For https it only passes bytes on."""
-        return self._proxy is not None and self._parts.scheme == "http"
-
-    @property
-    def _proxy_headers(self) -> dict[str, str]:
-        return _proxy_headers(self._proxy) if self._asks_proxy and self._proxy is not None else {}
 
 
 def is_this_machine(url: str) -> bool:

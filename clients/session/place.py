@@ -9,14 +9,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
-from teamroom.clients.session.private import make_private_folder, write_private
+from teamroom.clients.session.lineage import marked
 from teamroom.clients.session.terminal import plain
+from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
+TOKENS = "*.token"
+"""What the folder of members' tokens contains."""
+
+TOKEN_FOLDERS = 2
+"""A member's token is in a folder of the data folder; both are private."""
+
 LONGEST_TOKEN = 4096
 
 HARNESS_VARIABLES = (
@@ -88,7 +96,11 @@ class Place:
         """The address that the folder's server announced, else the one in its settings."""
         from teamroom.server.announcement import announced
 
-        return announced(self.folder) or self._in_settings()
+        try:
+            found = announced(self.folder)
+        except NotPrivateError as error:
+            raise _not_private(error) from None
+        return found or self._in_settings()
 
     def _in_settings(self) -> str:
         from teamroom.server.settings import SettingsError, load  # loads slowly, and is rarely needed
@@ -112,14 +124,12 @@ def token(place: Place) -> str:
     outside of agents' sessions, and if the folder is named or standard input is a terminal.
     """
     if place.token_file is not None:
-        return read_token(place.token_file)
+        return read_token(place.token_file, folders=0)
     if "TEAMROOM_TOKEN" in place.environment:
         return _checked(place.environment["TEAMROOM_TOKEN"], "TEAMROOM_TOKEN")
     give = "Give your own token with --token-file FILE or TEAMROOM_TOKEN."
-    if (harness := inside_harness(place.environment)) is not None:
-        raise Failure(
-            f"This is an agent's session ({harness} is set), so the owner's token is not used.", give, NOT_AUTHORISED
-        )
+    if (sign := agents_session(place.environment)) is not None:
+        raise Failure(f"This is an agent's session ({sign}), so the owner's token is not used.", give, NOT_AUTHORISED)
     if not place.names_folder and not place.on_terminal:
         raise Failure(
             "No token is given. The owner's token is used only at a terminal or if the folder is named.",
@@ -136,13 +146,13 @@ def member_token(place: Place, name: str) -> str:
     if not is_name(name):
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
     path = member_token_file(place.folder, name)
-    if not path.exists():
+    if not os.path.lexists(path):
         raise Failure(
             f"{path.parent} contains no token of {name}.",
             f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
-    return read_token(path)
+    return read_token(path, TOKEN_FOLDERS)
 
 
 def agents_token(place: Place, name: str | None) -> str:
@@ -169,9 +179,35 @@ def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | No
         )
 
 
+def check_kind(place: Place, me: Mapping[str, Any]) -> None:
+    """Raise Failure if the caller is a person, but a listener or a watchdog started this process for an agent."""
+    if me.get("kind") == "human" and (sign := marked(place.environment)) is not None:
+        raise Failure(
+            f"This is an agent's session ({sign}), but the token belongs to @{me['name']}, who is a person.",
+            "Use the agent's own token, which its listener put in TEAMROOM_TOKEN.",
+            NOT_AUTHORISED,
+        )
+
+
+def check_person(environment: Mapping[str, str], deed: str) -> None:
+    """Raise Failure if a listener or a watchdog started this process: the deed is its owner's."""
+    if (sign := marked(environment)) is not None:
+        raise Failure(
+            f"This is an agent's session ({sign}), and only a person may {deed}.",
+            "Ask the owner to run this command in a terminal.",
+            NOT_AUTHORISED,
+        )
+
+
 def is_name(text: str) -> bool:
     """Whether a text is a valid member name, and so a safe file name."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", text) is not None
+
+
+def agents_session(environment: Mapping[str, str]) -> str | None:
+    """Return in words what shows that this process belongs to an agent; None if nothing does."""
+    harness = inside_harness(environment)
+    return marked(environment) if harness is None else f"{harness} is set"
 
 
 def inside_harness(environment: Mapping[str, str]) -> str | None:
@@ -183,11 +219,15 @@ def inside_harness(environment: Mapping[str, str]) -> str | None:
     return next(codex, None)
 
 
-def read_token(path: Path) -> str:
-    """Read a token from a file that only its user may read. Raises Failure with the command that fixes it."""
+def read_token(path: Path, folders: int = 1) -> str:
+    """Read a token from a private file. Raises Failure with the command that fixes it.
+
+    `folders`: how many folders above it must be private too.
+    """
     try:
-        mode = path.stat().st_mode & 0o777
-        text = path.read_text(encoding="ascii")
+        text = read_private(path, folders).decode("ascii")
+    except NotPrivateError as error:
+        raise _not_private(error) from None
     except FileNotFoundError:
         raise Failure(
             f"There is no token file {path}.",
@@ -197,13 +237,11 @@ def read_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it contains no token"
         raise Failure(f"{path} cannot be read: {why}.", "Choose another --token-file.", NOT_AUTHORISED) from None
-    if mode & 0o077:
-        raise Failure(
-            f"{path} can be read by other users of this machine (mode {mode:03o}).",
-            f"Run: chmod 600 {path}",
-            NOT_AUTHORISED,
-        )
     return _checked(text, str(path))
+
+
+def _not_private(error: NotPrivateError) -> Failure:
+    return Failure(f"{error}.", error.fix, NOT_AUTHORISED)
 
 
 def _checked(text: str, source: str) -> str:
@@ -222,9 +260,11 @@ def member_token_file(folder: Path, name: str) -> Path:
 
 
 def make_members_folder(folder: Path) -> None:
-    """Create the private folder of members' tokens. Raises Failure before a token is issued."""
+    """Create the private folder of members' tokens. Raises Failure, NotPrivateError before a token is issued."""
     try:
-        make_private_folder(folder / MEMBERS)
+        make_private_folder(folder / MEMBERS, TOKENS)
+    except NotPrivateError:
+        raise
     except OSError as error:
         raise Failure(
             f"{folder / MEMBERS} cannot be created: {error.strerror}.", "Name the room's folder with --data."
@@ -233,4 +273,4 @@ def make_members_folder(folder: Path) -> None:
 
 def save_token(path: Path, text: str) -> None:
     """Write a token to a private file, completely or not at all."""
-    write_private(path, text + "\n")
+    write_private(path, text + "\n", TOKEN_FOLDERS)

@@ -15,6 +15,9 @@ from teamroom.clients.session.failure import Failure, refusal
 
 VERSION: Final = "2026-07-28"
 
+TOKEN_HEADER: Final = "Authorization"
+BEARER: Final = "Bearer "
+
 VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
@@ -33,6 +36,7 @@ JSON, EVENTS = "application/json", "text/event-stream"
 
 REQUEST_ID = "teamroom/request-id"
 LISTENER = "teamroom/listener"
+RUN = "teamroom/run"
 
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 _ENCODED = re.compile(r"=\?base64\?.*\?=")
@@ -60,13 +64,18 @@ class Request:
 
 
 def call_tool(
-    tool: str, arguments: Mapping[str, Any], request_id: str | None = None, listener: str | None = None
+    tool: str,
+    arguments: Mapping[str, Any],
+    request_id: str | None = None,
+    listener: str | None = None,
+    run: Mapping[str, float] | None = None,
 ) -> Request:
     """Return the request that calls a tool with the arguments that are not None.
 
-    The room carries out calls with the same `request_id` once. `listener` says which listener of the member calls.
+    The room carries out calls with the same `request_id` once. `listener` says which listener of the member calls, and
+    `run` what it reports of its run.
     """
-    meta = {REQUEST_ID: request_id, LISTENER: listener}
+    meta = {REQUEST_ID: request_id, LISTENER: listener, RUN: run}
     given = {name: value for name, value in arguments.items() if value is not None}
     return Request(
         "tools/call", {"name": tool, "arguments": given}, {key: value for key, value in meta.items() if value}
@@ -80,7 +89,13 @@ def read_resource(uri: str) -> Request:
 
 def token_headers(token: str) -> dict[str, str]:
     """Return the headers that every message to a room has."""
-    return {"Authorization": f"Bearer {token}", "Accept": f"{JSON}, {EVENTS}", "Content-Type": JSON}
+    return {TOKEN_HEADER: f"{BEARER}{token}", "Accept": f"{JSON}, {EVENTS}", "Content-Type": JSON}
+
+
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """Return the token in the headers of a request, None if they have none."""
+    values = [value for name, value in headers.items() if name.lower() == TOKEN_HEADER.lower()]
+    return values[0].removeprefix(BEARER) if values else None
 
 
 def repeated_headers(version: str, method: str | None, name: Any) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.place import Place, token
+from teamroom.clients.session.lineage import marked
+from teamroom.clients.session.place import Place, check_kind, token
 from teamroom.clients.session.protocol import (
     Request,
     call_tool,
@@ -101,6 +102,8 @@ class Room:
 def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
     """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
     with Room(place.endpoint, bearer or token(place), confirm=confirm, socket_folder=place.socket_folder) as room:
+        if marked(place.environment) is not None:
+            check_kind(place, room.read("teamroom://me"))
         yield room
 
 

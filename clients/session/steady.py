@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import httpx2
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnreachableError
+from teamroom.clients.session.handshake import UnprovenError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import (
     Request,
@@ -45,6 +47,9 @@ Tell = Callable[..., None]
 Read = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Reads the reply from a result. Raises Failure."""
 
+Look = Callable[[], Awaitable[Mapping[str, float]]]
+"""Looks at the run that is on; returns what a listener reports of it."""
+
 
 def new_listener() -> str:
     """Return the id of a new listener. It begins with the time, so that the room knows the newest."""
@@ -71,13 +76,25 @@ class SteadyRoom:
         self._paused_seconds, self._is_steady, self._listener = paused_seconds, is_steady, listener
         self._pausing = anyio.Lock()
         self._is_away = False
+        self._has_answered = False
 
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> dict[str, Any]:
         """Call a tool; returns its structured reply."""
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
-        return await self._through(call_tool(tool, arguments, request_id, self._listener), tool_reply, answer_seconds)
+        request = call_tool(tool, arguments, request_id, self._listener)
+        return await self._through(partial(_always, request), tool_reply, answer_seconds)
+
+    async def beat(self, look: Look | None = None) -> None:
+        """Send a heartbeat. Each try reports the run as it is then; without `look`, none is on."""
+        request_id = secrets.token_hex(REQUEST_ID_BYTES)
+
+        async def request() -> Request:
+            run = None if look is None else await look()
+            return call_tool("heartbeat", {}, request_id, self._listener, run)
+
+        await self._through(request, tool_reply)
 
     async def wait(self, after: int | None, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait for wakes; returns the reply of `wait_for_wake`."""
@@ -86,21 +103,23 @@ class SteadyRoom:
 
     async def me(self) -> dict[str, Any]:
         """Read who the caller is. A paused member may ask."""
-        return await self._through(read_resource("teamroom://me"), resource_json)
+        return await self._through(partial(_always, read_resource("teamroom://me")), resource_json)
 
-    async def _through(self, request: Request, read: Read, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    async def _through(
+        self, request: Callable[[], Awaitable[Request]], read: Read, answer_seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
         pause, longest = AGAIN_SECONDS
         while True:
             try:
-                reply = read(await self._once(request, answer_seconds))
+                reply = read(await self._once(await request(), answer_seconds))
             except Failure as failure:
                 code = failure.body.get("code")
-                if not self._is_steady or failure.exit_code in (USAGE, NOT_AUTHORISED):
+                if not self._is_steady or self._is_final(failure):
                     raise
                 if code == "paused":
                     await self._wait_until_resumed(failure)
                     continue
-                if code is not None and code not in ASK_AGAIN:
+                if code not in (None, *ASK_AGAIN) and not isinstance(failure, UnprovenError):
                     raise
                 self._away(failure)
                 await anyio.sleep(min(float(failure.body.get("retry_after_seconds", pause)), longest))
@@ -108,6 +127,15 @@ class SteadyRoom:
             else:
                 self._back()
                 return reply
+
+    def _is_final(self, failure: Failure) -> bool:
+        """Whether no later try can succeed.
+
+        Once the room has answered, a server that cannot prove itself is another program, while the room is down.
+        """
+        if isinstance(failure, UnprovenError):
+            return not self._has_answered
+        return failure.exit_code in (USAGE, NOT_AUTHORISED)
 
     async def _once(self, request: Request, answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Send a request once, with the current token; returns its result."""
@@ -118,6 +146,7 @@ class SteadyRoom:
                 answer = await http.post(url, content=request.body(1), headers=headers)
         except httpx2.TransportError:
             raise UnreachableError(url) from None
+        self._has_answered = True
         return read_answer(url, answer.headers.get("content-type", ""), answer.content)
 
     async def _wait_until_resumed(self, failure: Failure) -> None:
@@ -130,7 +159,7 @@ class SteadyRoom:
                     if beat["standing"] != "paused":
                         break
                 except Failure as other:
-                    if other.exit_code in (USAGE, NOT_AUTHORISED):
+                    if self._is_final(other):
                         raise
                 if not is_reported:
                     self._tell("paused", f"Paused: {failure.why} Waiting to be resumed.", why=failure.why)
@@ -148,3 +177,7 @@ class SteadyRoom:
         if self._is_away:
             self._tell("back", "The room answers again.")
         self._is_away = False
+
+
+async def _always(request: Request) -> Request:
+    return request

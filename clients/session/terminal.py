@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from teamroom.server.rules.text import cite, inline
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -30,8 +32,22 @@ def plain(text: str) -> str:
     return "".join(_visible(character) for character in " ".join(text.split()))
 
 
-def plain_lines(text: str) -> list[str]:
-    """Return the lines of a text, each escaped like `plain`, with its indentation."""
+def quoted(text: str) -> str:
+    """Return a member's text as a quotation on one line, escaped like `plain`; "" for no text."""
+    return inline(plain(text)) if text else ""
+
+
+def cited(text: str) -> str:
+    """Return a reference or a capability, escaped like `plain`: bare if it is one plain word, else as a quotation."""
+    return cite(plain(text))
+
+
+def quoted_lines(text: str) -> list[str]:
+    """Return the lines of a member's text as a quotation, each escaped like `plain`, with its indentation."""
+    return [f"> {line}" for line in _plain_lines(text)]
+
+
+def _plain_lines(text: str) -> list[str]:
     return ["".join(_visible(character) for character in line) for line in text.expandtabs(4).split("\n")]
 
 

@@ -13,18 +13,20 @@ from teamroom.clients.session.spans import day_and_time, until
 from teamroom.clients.session.terminal import (
     Row,
     Styled,
+    cited,
     is_terminal,
     plain,
-    plain_lines,
     print_hanging,
     print_json,
     print_line,
     print_rows,
+    quoted,
+    quoted_lines,
 )
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import pages
-from teamroom.server.rules.text import state_in_words
+from teamroom.server.rules.text import backtick, state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
@@ -118,7 +120,7 @@ def _row(task: "TaskLine", presence: Presence) -> Row:
     mark = f"↑{task.priority} " if task.priority > 0 else ""
     return [
         Styled(plain(task.task), style="bold"),
-        Styled((mark, "bold"), plain(task.title)),
+        Styled((mark, "bold"), quoted(task.title)),
         _holder(task, presence),
         Styled(_state_of_lease(task), style="bold red" if task.overdue else "dim"),
     ]
@@ -131,7 +133,7 @@ def _cells(task: "TaskLine", presence: Presence) -> Row:
         Styled(state_in_words(plain(task.state))),
         _holder(task, presence),
         Styled(_state_of_lease(task)),
-        Styled(plain(task.title)),
+        Styled(quoted(task.title)),
     ]
 
 
@@ -144,10 +146,16 @@ def _holder(task: "TaskLine", presence: Presence) -> Styled:
 
 def _state_of_lease(task: "TaskLine") -> str:
     if task.waiting_for:
-        return f"waits: {plain(task.waiting_for)}"
+        return f"waits: {_waiting_for(task)}"
     if task.overdue:
         return "overdue"
     return f"{until(task.lease_until)} left" if task.lease_until and task.state == "claimed" else ""
+
+
+def _waiting_for(task: "TaskLine") -> str:
+    """Return what a task waits for: a member, or a text of its holder."""
+    waiting_for = task.waiting_for or ""
+    return quoted(waiting_for) if task.state == "blocked" else plain(waiting_for)
 
 
 # ------------------------------------------------------------------ one task
@@ -155,18 +163,19 @@ def _state_of_lease(task: "TaskLine") -> str:
 
 def _show_task(task: "TaskShown", presence: Presence) -> None:
     """Print a task, its holder and its history."""
-    print_hanging(Styled(plain(task.task), style="bold"), Styled(plain(task.title), style="bold"))
+    print_hanging(Styled(plain(task.task), style="bold"), Styled(quoted(task.title), style="bold"))
     for name, value in _facts(task, presence):
         if value.text:
             print_hanging(Styled(f"  {name:<12}", style="dim"), value)
     if task.detail:
         print()
-        for line in plain_lines(task.detail):
+        print_line(Styled(f"  @{plain(task.creator)} wrote:", style="dim"))
+        for line in quoted_lines(task.detail):
             print_line(Styled(f"  {line}"))
     print()
     for entry in task.history:
         what = f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}" + (
-            f": {plain(entry.text)}" if entry.text else ""
+            f": {quoted(entry.text)}" if entry.text else ""
         )
         print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(what))
 
@@ -178,23 +187,23 @@ def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
         ("state", Styled((words, style), (" overdue" if task.overdue else "", "bold red"))),
         ("holder", _holder(task, presence)),
         ("lease until", Styled(plain(task.lease_until or ""))),
-        ("waits for", Styled(plain(task.waiting_for or ""))),
+        ("waits for", Styled(_waiting_for(task))),
         ("assigned", Styled(plain(task.assigned or ""))),
         ("created", Styled(f"{plain(task.created_at)} by @{plain(task.creator)}")),
         ("due", Styled(plain(task.due or ""))),
-        ("needs", Styled(plain(", ".join(task.needs)))),
+        ("needs", Styled(", ".join(map(cited, task.needs)))),
         ("depends on", Styled(plain(before))),
         ("completed by", Styled(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
         ("reviewer", Styled(plain(task.reviewer or ""))),
-        ("summary", Styled(plain(task.summary))),
+        ("summary", Styled(quoted(task.summary))),
         *(("evidence", Styled(_evidence(item))) for item in task.evidence),
         *(("reminder", Styled(plain(line))) for line in _reminders(task)),
     ]
 
 
 def _evidence(item: Mapping[str, Any]) -> str:
-    check = f"; check: {item['check']}" if item.get("check") else ""
-    return plain(f"{item.get('kind')} {item.get('ref')}{check}")
+    check = f"; check: {backtick(plain(item['check']))}" if item.get("check") else ""
+    return f"{plain(str(item.get('kind')))} {cited(str(item.get('ref')))}{check}"
 
 
 def _reminders(task: "TaskShown") -> list[str]:

@@ -13,12 +13,13 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.spans import until
-from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows, say
+from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted, say
 from teamroom.clients.shell.app import Json, Name, command
 from teamroom.clients.shell.reading import read as read_resource
+from teamroom.server.rules.text import backtick
 
 if TYPE_CHECKING:
-    from teamroom.server.acts.capabilities.plants import Planted, Plants
+    from teamroom.server.acts.capabilities.plants import Planted, Plants, PlantShown
     from teamroom.server.facts.capability import CapabilityShown
 
 SECTION = "Capabilities"
@@ -29,7 +30,7 @@ def describe(shown: "CapabilityShown") -> str:
     by = f" by @{plain(shown.by)}" if shown.by else ""
     left = f" for {until(shown.until)}" if shown.until and shown.state != "expired" else ""
     idle = "" if shown.counts else ", does not count"
-    return f"{plain(shown.capability)} ({shown.state}{by}{left}{idle})"
+    return f"{cited(shown.capability)} ({shown.state}{by}{left}{idle})"
 
 
 # ------------------------------------------------------------------ plants
@@ -125,11 +126,11 @@ def _show_planted(reply: dict[str, Any], file: str | None, to_print: bool, as_js
     asked = f"{done.asked} member{'s' if done.asked != 1 else ''} probed"
     if to_print and done.value is not None:
         print(done.value)
-        say(f"{plain(done.capability)} is provable. Put the value where only members with it can read it. {asked}.")
+        say(f"{cited(done.capability)} is provable. Put the value where only members with it can read it. {asked}.")
     elif file is not None:
-        print(f"{plain(done.capability)} is provable: its value is in {plain(file)}. {asked}.")
+        print(f"{cited(done.capability)} is provable: its value is in {plain(file)}. {asked}.")
     else:
-        print(f"{plain(done.capability)} is no longer provable.")
+        print(f"{cited(done.capability)} is no longer provable.")
 
 
 def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
@@ -138,10 +139,16 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
         print_json(reply)
         return
     found: Plants = shaped(reply)
-    rows = [[p.capability, f"@{p.by}", p.at, "; ".join(filter(None, [p.read, p.where])) or "-"] for p in found.plants]
-    print_rows([[Styled(plain(cell)) for cell in row] for row in rows])
+    rows = [[cited(p.capability), f"@{plain(p.by)}", plain(p.at), _how_to_read(p)] for p in found.plants]
+    print_rows([list(map(Styled, row)) for row in rows])
     if not rows:
         print("There are no plants. To plant a value, run: teamroom plant CAPABILITY --file FILE")
+
+
+def _how_to_read(plant: "PlantShown") -> str:
+    """Return the command that reads a planted value, and the hint where to look for it."""
+    read = f"run {backtick(plain(plant.read))}" if plant.read else ""
+    return "; ".join(filter(None, [read, quoted(plant.where)])) or "-"
 
 
 # ------------------------------------------------------------------ attestations

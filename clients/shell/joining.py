@@ -1,5 +1,8 @@
 """The lines with which a member joins from its harness."""
 
+READ_TOKEN = "read -rs TEAMROOM_TOKEN && export TEAMROOM_TOKEN"
+"""Reads a token that is pasted next, in bash and zsh. It is neither shown nor kept in the shell's history."""
+
 
 def how_to_join(mcp: str, name: str, here: str) -> str:
     """Return a line for each kind of client. All except the last read the token from TEAMROOM_TOKEN."""

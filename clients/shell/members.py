@@ -1,5 +1,6 @@
 """Members: the roster, and the tokens with which members join."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from teamroom.clients.session.terminal import Row, Styled, plain, print_json, pr
 from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
-from teamroom.clients.shell.joining import how_to_join
+from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
 from teamroom.clients.shell.reading import pages
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def enroll(
         str | None, typer.Option("--mode", metavar="MODE", help="live, every:SECONDS, on_demand or manual.")
     ] = None,
     label: Annotated[str | None, typer.Option("--label", metavar="TEXT", help="A label for this token.")] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="A token for a chat client: a person confirms every dangerous act.")
+    ] = False,
     expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token with a new one.")] = False,
     revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
@@ -50,7 +54,7 @@ def enroll(
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive cannot be combined")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
-    reply, file = _enroll(place, save, name=name, rotate=rotate, revive=revive, **arguments)
+    reply, file = _enroll(place, save, name=name, chat=chat, rotate=rotate, revive=revive, **arguments)
     if json:
         print_json(reply)
     else:
@@ -77,11 +81,14 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> No
     if file is not None:
         print(f"@{name} can join. Its token is in {file}; only your user can read it.")
         print(f"To join, it runs: teamroom connect --as {name}{here}")
+        print(f'A harness that reads TEAMROOM_TOKEN: export TEAMROOM_TOKEN="$(cat {shlex.quote(str(file))})"')
     elif member.token is None:
         print(f"@{name} is already enrolled, and its token was shown once. For a new token, add --rotate.")
     else:
         print(f"@{name} can join. Its token is shown only once:\n")
-        print(f"  export TEAMROOM_TOKEN={plain(member.token)}\n")
+        print(f"  {plain(member.token)}\n")
+        print("In its terminal, run this and paste the token, so that it stays out of the shell's history:\n")
+        print(f"  {READ_TOKEN}\n")
         print("Then join from your harness:")
         print(how_to_join(plain(member.url), name, here))
 
@@ -93,15 +100,22 @@ def revoke(
     label: Annotated[
         str | None, typer.Option("--label", metavar="TEXT", help="Revoke only the tokens with this label.")
     ] = None,
+    issued: Annotated[
+        bool, typer.Option("--issued", help="Also revoke every token that these tokens ever issued.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Revoke a member's tokens. Its next call is refused."""
-    reply = ask(place, "revoke", name=name, label=label)
+    reply = ask(place, "revoke", name=name, label=label, issued=issued)
     if json:
         print_json(reply)
         return
     done: Revoked = shaped(reply)
-    print(f"{done.tokens} token{'s' if done.tokens != 1 else ''} of @{plain(done.name)} revoked.")
+    own = done.tokens - done.issued
+    others = f" and {done.issued} that they issued" if done.issued else ""
+    print(f"{own} token{'s' if own != 1 else ''} of @{plain(done.name)}{others} revoked.")
+    if done.more:
+        print("There may be more. Run the command again.")
 
 
 @command(SECTION)

@@ -8,7 +8,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.spans import day_and_time, seconds_between
 from teamroom.clients.session.spans import span as in_words
-from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows
+from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows, quoted
 from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
@@ -144,16 +144,20 @@ def _stopped(stopped: "Stopped", ago: Ago) -> Row:
 def _held(held: "Held", ago: Ago) -> Row:
     words, style = STATES[held.state]
     last = held.last
-    waits = f"; waits: {plain(held.waits_for)}" if held.waits_for else ""
+    waits = f"; waits: {_waits_for(held)}" if held.waits_for else ""
     text = "" if last is None else last.text or last.evidence
-    brought = "" if last is None else f"; {state_in_words(plain(last.kind))}" + (f" “{plain(text)}”" if text else "")
+    brought = "" if last is None else f"; {state_in_words(plain(last.kind))}" + (f" {quoted(text)}" if text else "")
     return [
         Styled(plain(held.task), style="bold"),
         Styled("overdue", style="bold red") if held.overdue else Styled(words, style=style),
         Styled(f"@{plain(held.holder)} ", (plain(held.presence), PRESENCE.get(held.presence, "dim"))),
         Styled("" if last is None else ago(last.at), style="dim"),
-        Styled(Styled(plain(held.title)).cut(TITLE_CELLS), waits, brought),
+        Styled("“", Styled(quoted(held.title)[1:-1]).cut(TITLE_CELLS), "”", waits, brought),
     ]
+
+
+def _waits_for(held: "Held") -> str:
+    return quoted(held.waits_for or "") if held.state == "blocked" else plain(held.waits_for or "")
 
 
 def _doer(doer: "Doer") -> Row:
@@ -165,12 +169,12 @@ def _doer(doer: "Doer") -> Row:
         ("reports", doer.reports),
     )
     did = ", ".join(f"{name} {number:,}" for name, number in numbers if number)
-    newest = "; ".join(f"{plain(task.task)} “{plain(task.title)}”" for task in doer.newest)
+    newest = "; ".join(f"{plain(task.task)} {quoted(task.title)}" for task in doer.newest)
     return [Styled(f"@{plain(doer.member)}", style="bold"), Styled(did + (f": {newest}" if newest else ""))]
 
 
 def _with_text(what: str, text: str) -> Styled:
-    return Styled(f"{what}: “{plain(text)}”" if text else what)
+    return Styled(f"{what}: {quoted(text)}" if text else what)
 
 
 def _time(at: str) -> str:

@@ -9,7 +9,7 @@ from teamroom.clients.session.place import OWNER_TOKEN, Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
 from teamroom.clients.session.terminal import print_json
 from teamroom.clients.shell.app import Data, Json, bare, command
-from teamroom.clients.shell.joining import how_to_join
+from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
 
 if TYPE_CHECKING:
     from teamroom.clients.local.up import Opened
@@ -20,7 +20,9 @@ SECTION = "Programs"
 @command("The room")
 def up(
     data: Data = None,
-    port: Annotated[int | None, typer.Option("--port", metavar="N", help="The port. 0 chooses a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="N", help="The port, kept for later starts. 0 chooses a free one.")
+    ] = None,
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="NAME", help="The name of a new room's first owner.")
     ] = None,
@@ -38,16 +40,22 @@ def _show_opened(room: "Opened", place: Place, as_json: bool) -> None:
     url, new_owner, token_file, here = room.url, room.new_owner, place.folder / OWNER_TOKEN, place.as_option
     if as_json:
         found = {"url": url, "mcp": f"{url}/mcp", "data": str(place.folder), "owner_token_file": str(token_file)}
-        print_json({**found, "new_owner": new_owner})
+        print_json({**found, "new_owner": new_owner, "former_url": room.former_url})
         return
     made = f"This run created the room. Its owner is @{new_owner}.\n" if new_owner else ""
+    if room.former_url is not None:
+        made += f"""It was at {room.former_url} before. Change the address in the config of every harness:
+another program can take the old one, and then gets their tokens.
+"""
     print(
         f"""The room is open at {url}
 {made}The owner's token is in {token_file}; only your user can read it.
 
-Add an agent, and give it its token, which is shown once:
+Add an agent. Its token is shown once:
   teamroom enroll builder{here}
-  export TEAMROOM_TOKEN=…
+
+In the agent's terminal, run this and paste the token, so that it stays out of the shell's history:
+  {READ_TOKEN}
 
 Then join from your harness:
 {how_to_join(f"{url}/mcp", "builder", here)}
@@ -63,7 +71,7 @@ Press Ctrl-C to stop the room.""",
 @command("The room")
 def doctor(
     place: Place,
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, such as file permissions.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix.")] = False,
     drill: Annotated[bool, typer.Option("--drill", help="Also test the kill switch on a temporary member.")] = False,
     json: Json = False,
 ) -> None:
@@ -93,12 +101,12 @@ def listen(
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="-- COMMAND…", help="The command to run. {wake} is replaced with one line about the wakes."
+            metavar="-- COMMAND…", help="The command to run. {wake} is replaced with the words: call check_in"
         ),
     ],
     stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
 ) -> None:
-    """Run a command for an agent's wakes. The command gets them as JSON on standard input."""
+    """Run a command for an agent's wakes. It gets them as JSON on standard input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()

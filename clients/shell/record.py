@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from teamroom.clients.session.place import Place
+from teamroom.clients.session.place import Place, check_person
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json
@@ -47,8 +47,10 @@ def seal(
     """Show the seal and what contradicts it. With --accept, a stopped room that is read-only opens again."""
     from teamroom.clients.local import seal
 
-    folder = Place(data).folder
-    raise typer.Exit(seal.accept(folder, json) if accept else seal.show(folder, json))
+    place = Place(data)
+    if accept:
+        check_person(place.environment, "accept a log")
+    raise typer.Exit(seal.accept(place.folder, json) if accept else seal.show(place.folder, json))
 
 
 @command(SECTION)
@@ -83,7 +85,9 @@ def restore(
     """Replace the room with a backup. The room must not be running. Killed members stay killed."""
     from teamroom.clients.local import backups
 
-    raise typer.Exit(backups.restore(Place(data).folder, path, without_journal, unsigned, json))
+    place = Place(data)
+    check_person(place.environment, "restore a backup")
+    raise typer.Exit(backups.restore(place.folder, path, without_journal, unsigned, json))
 
 
 @command(SECTION)

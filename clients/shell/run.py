@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from teamroom.clients.session.failure import FAILED, INTERRUPTED, TOKEN, Failure
+from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, TOKEN, Failure
 from teamroom.clients.session.terminal import plain, print_json, say
+from teamroom.server.private import NotPrivateError
 
 COMMANDS = {
     **{name: name for name in ("pause", "resume", "kill", "enroll", "revoke", "plant", "redact", "notify")},
@@ -34,10 +35,9 @@ def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
     try:
         command(arguments)
     except Failure as failure:
-        if "--json" in arguments:
-            print_json(failure.body)
-        say(failure.text(with_commands))
-        return failure.exit_code
+        return _fails(failure, arguments)
+    except NotPrivateError as error:
+        return _fails(Failure(f"{error}.", error.fix, NOT_AUTHORISED), arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -47,6 +47,14 @@ def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
         say(f"teamroom: internal error: {type(error).__name__}: {without_tokens(plain(str(error)))}")
         return FAILED
     return 0
+
+
+def _fails(failure: Failure, arguments: list[str]) -> int:
+    """Print a failure; returns its exit code."""
+    if "--json" in arguments:
+        print_json(failure.body)
+    say(failure.text(with_commands))
+    return failure.exit_code
 
 
 def with_commands(fix: str) -> str:

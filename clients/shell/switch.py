@@ -1,5 +1,6 @@
 """The switch: pause, resume and kill."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, say
 from teamroom.clients.shell.app import Json, Reason, Span, Target, bare, command, span
+from teamroom.server.rules.text import cite_name
 
 if TYPE_CHECKING:
     from teamroom.server.acts.control.control import Controlled
@@ -51,7 +53,8 @@ def kill(
 ) -> None:
     """Kill a member: revoke its tokens and reopen its tasks. Asks first.
 
-    Only a room owner can revive it: teamroom enroll NAME --revive
+    Only a room owner can revive it: teamroom enroll NAME --revive. A person's agents are paused until another person
+    is accountable for them: teamroom enroll AGENT --owner NAME --rotate
     """
     if not yes:
         _confirm(place, target)
@@ -62,16 +65,17 @@ def _confirm(place: Place, target: str) -> None:
     """Ask the person at the terminal to confirm the kill of this member. Raises Failure without a yes."""
     if not place.on_terminal:
         raise Failure(
-            f"Killing @{plain(target)} needs a confirmation, and standard input is not a terminal.",
-            f"To confirm without a terminal, run: teamroom kill {plain(target)} --reason … --yes",
+            f"Killing {cite_name('@' + plain(target))} needs a confirmation, and standard input is not a terminal.",
+            f"To confirm without a terminal, run: teamroom kill {shlex.quote(plain(target))} --reason … --yes",
             USAGE,
         )
     member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])
     name = plain(member.name)
+    agents = " Its agents are paused." if member.kind == "human" else ""
     say(
         f"@{name} ({plain(member.kind)} of @{plain(member.owner)}, {plain(member.role)}) "
         "will be killed: its tokens are revoked, its tasks reopened and its offers voided, and the members that wait "
-        "for it are woken. Only a room owner can revive it."
+        f"for it are woken.{agents} Only a room owner can revive it."
     )
     if not typer.confirm(f"Kill @{name}?", default=False, err=True):
         raise Failure(f"@{name} was not killed.", f"To pause it instead, run: teamroom pause {name} --reason …")

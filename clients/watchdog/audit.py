@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.private import write_private
 from teamroom.clients.session.steady import SteadyRoom, Tell
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import Process
 from teamroom.clients.watchdog.runtimes import Runtimes
+from teamroom.server.private import NotPrivateError, read_private, write_private
 
 LOOK_AGAIN_SECONDS = 3.0
 """A wrong count is checked again after this, as one listener may just be superseding another."""
@@ -102,8 +102,10 @@ class Audit:
         if self._unwritten is not None:
             return self._unwritten
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
+            found = json.loads(read_private(self._file))
             return {str(name): str(kind) for name, kind in found.items()}
+        except NotPrivateError:
+            raise
         except (OSError, ValueError, AttributeError):
             return {}
 

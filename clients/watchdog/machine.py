@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamroom.clients.session.failure import TOKEN, Failure
-from teamroom.clients.session.private import make_private_folder, write_private
+from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.spans import span
 from teamroom.clients.watchdog.processes import (
     Process,
@@ -27,6 +27,10 @@ from teamroom.clients.watchdog.processes import (
     start,
 )
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
+from teamroom.server.private import NotPrivateError, make_private_folder, open_private, read_private, write_private
+
+CONTENTS = ("*.lock", "*.json")
+"""Patterns of files that show that a folder is one of a watchdog's state."""
 
 LOG_BYTES = 8 * 1024 * 1024
 """The size at which a runtime's output file is emptied."""
@@ -51,6 +55,8 @@ class Look:
     found: str = ""
     is_certain: bool = True
     """Whether a second check would find the same."""
+    is_gone: bool = False
+    """Whether a process of it ran here and is gone."""
     may_run_elsewhere: bool = False
     """Whether it may have been started from elsewhere. Then only the room knows whether it runs."""
 
@@ -70,9 +76,11 @@ class Machine:
         self._remembered: dict[str, Started] = {}
 
     def make_state_folder(self) -> None:
-        """Create the state folder. Raises Failure."""
+        """Create the state folder. Raises Failure, NotPrivateError."""
         try:
-            make_private_folder(self._state)
+            make_private_folder(self._state, *CONTENTS)
+        except NotPrivateError:
+            raise
         except OSError as error:
             raise Failure(
                 f"{self._state} cannot be created: {error.strerror}.", 'Name another folder: state = "…"'
@@ -136,9 +144,9 @@ class Machine:
         return None if pattern is None else matching(pattern, processes())
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a runtime, which contains no token except its own."""
+        """Return the environment of a runtime: marked as an agent's, and without tokens except its own."""
         wanted = self._config.runtime[name].environment
-        return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}}
+        return {**self._bare, **{mine: self._environment[theirs] for mine, theirs in wanted.items()}, **mark(name)}
 
     def log(self, name: str) -> Path:
         """Return the file with a runtime's output."""
@@ -152,7 +160,8 @@ class Machine:
             return Look(None)
         gone = await asyncio.to_thread(self._gone, name, runtime)
         if gone is not None:
-            return Look(False, gone, may_run_elsewhere=gone == NOT_STARTED)
+            is_unknown = gone == NOT_STARTED
+            return Look(False, gone, is_gone=not is_unknown, may_run_elsewhere=is_unknown)
         if runtime.port is not None and not await _is_open(runtime.port):
             return Look(False, f"nothing listens on port {runtime.port[1]}", False)
         if runtime.check is not None:
@@ -214,11 +223,14 @@ class Machine:
     def _started(self, name: str) -> Started | None:
         """Return the last recorded process of a runtime, also from an earlier run with the same state folder.
 
-        Records without a life are from an earlier version, and contain a Unix time.
+        Records without a life are from an earlier version, and contain a Unix time. Raises Failure for a record of
+        another user, because it says which process is ended.
         """
         try:
-            found = json.loads(self._record(name).read_text(encoding="utf-8"))
+            found = json.loads(read_private(self._record(name)))
             started = Started(int(found["id"]), float(found["began"]), str(found.get("life", "")))
+        except NotPrivateError as error:
+            raise Failure(f"{error}.", error.fix) from None
         except (OSError, ValueError, TypeError, KeyError):
             return self._remembered.get(name)
         return started if started.id > 1 else None
@@ -239,7 +251,8 @@ class Machine:
     def _shorten(log: Path) -> None:
         try:
             if log.stat().st_size > LOG_BYTES:
-                os.truncate(log, 0)
+                with os.fdopen(open_private(log, os.O_WRONLY), "wb") as file:
+                    file.truncate(0)
         except OSError:
             pass
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from teamroom.clients.session.failure import Failure
+from teamroom.server.private import open_private
 
 COLUMNS = ("pid", "ppid", "pgid", "stat", "lstart", "args")
 PS = ("ps", "-A", "-ww", *(word for column in COLUMNS for word in ("-o", f"{column}=")))
@@ -218,5 +219,4 @@ def _signal(group: int, number: int) -> None:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    return os.fdopen(descriptor, "wb")
+    return os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb")

@@ -99,6 +99,7 @@ class Repairs:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
         self._strangers: set[str] = set()
         self._elsewhere: set[str] = set()
+        self._at_work: set[str] = set()
         self._left: set[str] = set()
 
     async def carry_out(self, name: str, found: str | None) -> Outcome:
@@ -122,11 +123,16 @@ class Repairs:
         runs_elsewhere = await self._runs_elsewhere(name, member)
         if runs_elsewhere is None:
             return "again"
-        wanted = found if is_active and not runs_elsewhere else None
+        is_at_work = await self._is_at_work(name, member)
+        wanted = found if is_active and not runs_elsewhere and not is_at_work else None
         asked = await self._room.call("repair", name=name, found=wanted)
         self._report_elsewhere(name, runs_elsewhere)
+        is_left_at_work = is_at_work and not asked["ordered"]
+        self._report_at_work(member, is_left_at_work and (found is not None or asked["task"] is not None))
         if asked["task"] is None or asked["holder"] not in (None, self._me):
             return "left"
+        if is_left_at_work:
+            return "again"
         if not is_active and asked["holder"] is None:
             return "left"
         if member["standing"] == "paused" and asked["state"] == "blocked":
@@ -152,6 +158,24 @@ class Repairs:
         if is_so and name not in self._elsewhere:
             self._tell("elsewhere", f"{_from_elsewhere(name)} Or remove it from the config.", runtime=name)
         (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
+
+    async def _is_at_work(self, name: str, member: dict[str, Any]) -> bool:
+        """Whether a run of the member counts as work, as the room sees it, and no process of it is gone here.
+
+        Then nothing is repaired: its model may be in the middle of a long turn.
+        """
+        if member["presence"] != "working" or member.get("run") is None:
+            return False
+        return not (await self._machine.look(name)).is_gone
+
+    def _report_at_work(self, member: dict[str, Any], is_so: bool) -> None:
+        name = member["name"]
+        if is_so and name not in self._at_work:
+            words = (
+                f"@{name} is at work: {member['reason']}. Nothing is restarted before its run ends or no longer moves."
+            )
+            self._tell("at_work", words, runtime=name)
+        (self._at_work.add if is_so else self._at_work.discard)(name)
 
     def _was_given_up(self, asked: dict[str, Any]) -> bool:
         """Whether an earlier repair reported these restarts to the owner, as a member may fail repeatedly.
@@ -218,6 +242,8 @@ class Repairs:
                 return "again"
             if runs_elsewhere:
                 return await self._leave_elsewhere(claim)
+            if not claim.is_wanted and await self._is_at_work(name, member):
+                return "again"
             if claim.recent(within) >= limit and not claim.is_wanted:
                 return await self._give_up(claim, member)
             number = claim.recent(within) + 1

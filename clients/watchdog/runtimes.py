@@ -3,6 +3,7 @@
 The whole file is validated before anything is done. It contains no secrets, which stay in the environment.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from teamroom.clients.session.failure import TOKEN, USAGE, Failure
 from teamroom.clients.session.place import is_name
 from teamroom.clients.session.spans import SPANS, parse_span
+from teamroom.server.private import NotPrivateError, open_private
 
 RUNTIMES = 50
 """The most runtimes of one watchdog, which is the number of capabilities that a member may have."""
@@ -172,9 +174,11 @@ def load(path: Path, environment: Mapping[str, str]) -> Runtimes:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_private(path, folders=0, is_config=True), "rb") as file:
             data = file.read(FILE_BYTES + 1)
         text = data.decode("utf-8")
+    except NotPrivateError as error:
+        raise Failure(f"{error}.", error.fix, USAGE) from None
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.", "Name the file with --config.", USAGE) from None
     except UnicodeDecodeError:

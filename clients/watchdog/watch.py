@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,20 @@ from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.repair import Outcome, Repairs
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
 from teamroom.clients.watchdog.runtimes import load as load_runtimes
+from teamroom.server.clock import Clock, awake_clock, steady_clock
+from teamroom.server.private import open_private
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are checked at the same time."""
 
 ENDS_IT = frozenset({USAGE, NOT_AUTHORISED})
 """Exit codes of failures that no retry fixes. Other failures are reported and retried."""
+
+NAP_SECONDS = 5.0
+"""A shorter sleep of this machine does not matter."""
+
+RETURN_SECONDS = 60.0
+"""After this machine slept, its runtimes have this long to call the room before anything is repaired."""
 
 NUDGES = frozenset({"repair", "control"})
 """Wakes after which the room is asked immediately. A resume reports the wakes of a pause as one `control` wake."""
@@ -136,8 +144,19 @@ class Teller:
 class Watchdog:
     """Watches the runtimes of a config."""
 
-    def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, teller: Teller) -> None:
+    def __init__(
+        self,
+        room: SteadyRoom,
+        machine: Machine,
+        config: Runtimes,
+        teller: Teller,
+        steady: Clock = steady_clock,
+        awake: Clock = awake_clock,
+        rest: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         self._room, self._machine, self._config, self._tell = room, machine, config, teller.tell
+        self._steady, self._awake, self._rest = steady, awake, rest
+        self._asleep = steady() - awake()
         self._busy: set[str] = set()
         self._again: set[str] = set()
         self._nudged = anyio.Event()
@@ -208,7 +227,7 @@ class Watchdog:
     def _lock(self, me: str, stack: contextlib.ExitStack) -> None:
         assert self._config.state is not None
         path = self._config.state / f"{me}.lock"
-        file = stack.enter_context(os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w"))
+        file = stack.enter_context(os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT), "w"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -251,12 +270,19 @@ class Watchdog:
     async def _look_regularly(self) -> None:
         """Check the runtimes at their interval, and immediately when the room asks."""
         while True:
+            if self._has_slept():
+                await self._rest(RETURN_SECONDS)
             is_asked = self._nudged.is_set()
             if is_asked:
                 self._nudged = anyio.Event()
             await self._round(is_asked)
             with anyio.move_on_after(self._config.every):
                 await self._nudged.wait()
+
+    def _has_slept(self) -> bool:
+        """Whether this machine slept since the last look: then the room knows nothing new of its runtimes yet."""
+        before, self._asleep = self._asleep, self._steady() - self._awake()
+        return self._asleep - before > NAP_SECONDS
 
     async def _audit_regularly(self) -> None:
         """Count listeners at their interval, and ask the room for repairs in case a wake was lost."""

@@ -152,9 +152,10 @@ class Act(Generic[A, R]):
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `while_paused`: a paused member may still call it. `repeats`: an equal call within a minute counts as the same
     call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts,
-    works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: its receipt shows
-    that the model acts, and not only a program that listens (PRS2). `afterwards`: what follows in a transaction of its
-    own, once the act is committed; a duty of the supervisor does it where this cannot.
+    works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: whether its
+    receipt shows that a model acts, and not only a program (PRS2); what a member says of itself alone does not.
+    `afterwards`: what follows in a transaction of its own, once the act is committed; a duty of the supervisor does it
+    where this cannot.
     """
 
     name: str
@@ -166,7 +167,7 @@ class Act(Generic[A, R]):
     while_paused: bool = False
     repeats: bool = False
     is_switch: bool = False
-    is_evidence: bool = True
+    is_evidence: Callable[[R], bool] = lambda reply: True
     afterwards: Callable[[Writing, Caller, A], None] | None = None
 
 

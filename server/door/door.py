@@ -18,7 +18,8 @@ from pydantic_core import to_json
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
-from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
+from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
+from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
@@ -97,6 +98,13 @@ class Door:
             raise _killed(row)
         return _caller(row)
 
+    async def find_hash(self, start: str) -> str | None:
+        """The stored hash of a token, live or ended, by its beginning in hexadecimal; None if there is none.
+
+        Raises StorageError.
+        """
+        return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
+
     async def is_ready(self) -> bool:
         """Whether the store answers, and takes acts."""
         try:
@@ -105,20 +113,52 @@ class Door:
         except StorageError:
             return False
 
-    async def act(self, caller: Caller, act: AnyAct, arguments: BaseModel, request_id: str | None = None) -> Any:
-        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then."""
+    async def act(
+        self,
+        caller: Caller,
+        act: AnyAct,
+        arguments: BaseModel,
+        request_id: str | None = None,
+        listener: Heard | None = None,
+    ) -> Any:
+        """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then.
+
+        `listener`: what the caller's live listener says with this call; None if it is not the caller.
+        """
+        return await self._act(caller, act, arguments, request_id, listener=listener)
+
+    async def act_confirmed(
+        self, caller: Caller, act: AnyAct, arguments: BaseModel, confirmation: Confirmation, request_id: str | None
+    ) -> Any:
+        """Carry out an act that a person confirmed, which uses the confirmation up. Raises Refusal.
+
+        A repeat of the call needs none: it gets the first reply.
+        """
+        return await self._act(caller, act, arguments, request_id, confirmation=confirmation)
+
+    async def _act(
+        self,
+        caller: Caller,
+        act: AnyAct,
+        arguments: BaseModel,
+        request_id: str | None,
+        *,
+        listener: Heard | None = None,
+        confirmation: Confirmation | None = None,
+    ) -> Any:
         repeat = repeat_of(act, arguments, request_id)
 
         def work(tx: Writing) -> Any:
             if act.is_switch:
                 tx.lift_limit()
-            present = _admit(tx, caller, act.roles, act.while_paused)
-            if repeat is None:
-                return _carry_out(tx, present, act, arguments)
-            if (reply := replay(tx, present, act, repeat)) is None:
-                reply = _carry_out(tx, present, act, arguments)
-                if state_of(tx.principal, tx.now) == "active":
-                    remember(tx, present, act, repeat, reply)
+            present = _admit(tx, caller, act.roles, act.while_paused, listener)
+            if repeat is not None and (first := replay(tx, present, act, repeat)) is not None:
+                return first
+            if confirmation is not None:
+                use_up(tx, confirmation, act.name)
+            reply = _carry_out(tx, present, act, arguments)
+            if repeat is not None and state_of(tx.principal, tx.now) == "active":
+                remember(tx, present, act, repeat, reply)
             return reply
 
         with self._timed("act", act.name) as timed:
@@ -158,21 +198,25 @@ class Door:
         done: T = await self._write(admitted, _reraise, Turn(caller.member))
         return done
 
-    async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> None:
-        """Try an act and undo it. Raises the Refusal that the act would raise."""
+    async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Confirmation:
+        """Try an act and undo it; returns what a person's confirmation of it consists of.
+
+        Raises the Refusal that the act would raise.
+        """
         recovered = self._recovery(caller, act)
 
         def work(tx: Writing) -> None:
             if act.is_switch:
                 tx.lift_limit()
-            act.run(tx, _admit(tx, caller, act.roles, act.while_paused), arguments)
+            _carry_out(tx, _admit(tx, caller, act.roles, act.while_paused), act, arguments)
             raise _RehearsedError
 
-        def recover(tx: Writing, error: Exception) -> Refusal | None:
-            return None if isinstance(error, _RehearsedError) else recovered(tx, error)
+        def recover(tx: Writing, error: Exception) -> Refusal | Confirmation:
+            return ask_once(tx) if isinstance(error, _RehearsedError) else recovered(tx, error)
 
         turn = await self._turn(caller, act, arguments)
-        await self._counted(caller, self._write(work, recover, turn, act.is_switch))
+        asked: Confirmation = await self._counted(caller, self._write(work, recover, turn, act.is_switch))
+        return asked
 
     async def _turn(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Turn:
         """The turn of an act, which its member's rates allow. Raises Refusal `rate_limited`."""
@@ -399,11 +443,11 @@ def _reraise(tx: Writing, error: Exception) -> None:
 # ------------------------------------------------------------------ admission, inside the transaction
 
 
-def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool) -> Caller:
+def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listener: Heard | None = None) -> Caller:
     """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
     row = _check(tx, caller, roles, while_paused)
-    if is_stale(tx, row):
-        touch(tx, caller, row)
+    if is_stale(tx, row, listener):
+        touch(tx, caller, row, listener)
     return _caller(row)
 
 
@@ -414,7 +458,7 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
-    if act.is_evidence and is_new and trouble in ("suspect", "zombie"):
+    if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
         clear_suspicion(tx, caller)
     tx.end()
     return reply
@@ -447,4 +491,5 @@ def _caller(row: Principal | TokenRow) -> Caller:
         role=row.role,
         owner=row.owner,
         owner_name=row.owner_name,
+        token_kind=row.token_kind,
     )

@@ -11,6 +11,7 @@ from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpo
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import cite
 from teamroom.server.store.rows.control import RequestRow
 from teamroom.server.store.transaction import Writing
 from teamroom.server.store.words import hidden_key
@@ -55,7 +56,7 @@ def replay(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat) -> Any:
     if first.act != act.name or first.arguments != repeat.arguments:
         raise Refusal(
             "conflict",
-            f"The request id {repeat.request_id} is already used by another call ({first.act}).",
+            f"The request id {cite(repeat.request_id or '')} is already used by another call ({first.act}).",
             "Use a new request id for a new call.",
         )
     reply = act.reply.model_validate_json(first.reply)

@@ -10,6 +10,7 @@ from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.presence import Facts, declared_until, find_presence, make_forecast
+from teamroom.server.rules.runs import Run
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -43,13 +44,48 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def declared_at(self) -> float | None:
+        """When it made its newest note."""
+        ...
+
+    @property
     def busy_until(self) -> float | None:
         """Until when it declared work."""
         ...
 
     @property
+    def works_on_task(self) -> int | None:
+        """Whether its newest note is about a task that it holds."""
+        ...
+
+    @property
     def connected_at(self) -> float | None:
         """When it was last known to listen."""
+        ...
+
+    @property
+    def run_since(self) -> float | None:
+        """When the newest run of its listener began."""
+        ...
+
+    @property
+    def run_moved_at(self) -> float | None:
+        """When the processes of that run last moved."""
+        ...
+
+    @property
+    def run_heard_at(self) -> float | None:
+        """When its listener last reported that run."""
+        ...
+
+    @property
+    def run_ended_at(self) -> float | None:
+        """When that run ended."""
+        ...
+
+    @property
+    def slowest_run(self) -> float | None:
+        """The seconds of its slowest run that answered."""
         ...
 
     @property
@@ -88,12 +124,22 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         tx.watched_from,
         row.trouble,
         row.trouble_reason or "",
+        works_on_task=bool(row.works_on_task),
+        noted_at=row.last_progress_at,
+        run=_run(row),
     )
+
+
+def _run(row: PresenceFacts) -> Run | None:
+    """The newest run of a member's listener; None if there was none."""
+    if row.run_since is None or row.run_moved_at is None or row.run_heard_at is None:
+        return None
+    return Run(row.run_since, row.run_moved_at, row.run_heard_at, row.run_ended_at, row.slowest_run or 0.0)
 
 
 def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
     """When a member's declared work ends. Pauses are looked up only once it seems to be over."""
-    since = row.last_progress_at
+    since = row.declared_at
     if row.busy_until is None or row.busy_until > tx.now or since is None:
         return row.busy_until
     pauses = pauses_of(tx, row.id, row.owner, since)
@@ -114,9 +160,9 @@ def member_changed(tx: Writing, member: int) -> None:
     tx.changed(topics.ROSTER, topics.member(member), topics.me(member))
 
 
-def refuse_zombie(row: MemberFacts, subject: str, others: str) -> None:
+def refuse_zombie(tx: Reading, row: MemberFacts, subject: str, others: str) -> None:
     """Refuse new work for a zombie, which listens but does not answer (PRS4)."""
-    if row.trouble == "zombie":
+    if find_presence(facts_of(tx, row), tx.now, tx.settings).state == "zombie":
         raise Refusal(
             "not_allowed",
             f"@{row.name} is a zombie and gets no new work: {row.trouble_reason}.",

@@ -15,7 +15,7 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.presence import PresenceState, find_presence
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import add_quote
 from teamroom.server.store.rows.members import MemberFacts, MemberName
 from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.rows.tasks import CandidateRow, ReviewRow, TaskRow
@@ -275,7 +275,7 @@ def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
 def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
     task = task_name(row.id)
     before = f"@{row.reviewer_name}" if row.reviewer_name else "no reviewer"
-    line = one_line(f"@{found.name} reviews {task} instead of {before}: {row.title}")
+    line = add_quote(f"@{found.name} reviews {task} instead of {before}", row.title)
     seq = log.append(
         tx,
         ROOM_AUTHOR,
@@ -295,5 +295,5 @@ def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
         reason="review",
         subject=task,
         sender=ROOM_MEMBER,
-        line=one_line(f"@{row.completer_name} completed {task}, please review: {row.title}"),
+        line=add_quote(f"@{row.completer_name} completed {task}, please review", row.title),
     )

@@ -6,7 +6,7 @@ A timer is not removed when its subject is done: the supervisor first checks whe
 from dataclasses import dataclass
 from typing import Any
 
-from teamroom.server.rules.notices import next_time
+from teamroom.server.rules.notices import next_daily_time
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -66,6 +66,12 @@ def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
         schedule(tx, "presence", member, member, interval)
 
 
+def check_presence_by(tx: Writing, member: int, at: float) -> None:
+    """Check the presence of a member no later than a time, if it is watched: what excuses it may be over by then."""
+    if tx.run("check_presence_by", member=member, at=at):
+        tx.effects.due = min(tx.effects.due, at)
+
+
 def check_leases_by(tx: Writing, member: int, at: float) -> None:
     """Check a member's leases no later than a time: they may expire earlier than expected."""
     tx.run("check_leases_by", member=member, at=at)
@@ -77,7 +83,7 @@ def schedule_digest(tx: Writing, member: int, name: str) -> None:
     clock = tx.settings.notify_digest
     if not clock or name not in tx.settings.notify:
         return
-    at, set_before = next_time(tx.now, clock, tx.settings, tx.ahead), find_timer(tx, "digest", member, member)
+    at, set_before = next_daily_time(tx.now, clock, tx.settings, tx.ahead), find_timer(tx, "digest", member, member)
     if set_before is None:
         schedule(tx, "digest", member, member, 0, at=at)
     elif at < set_before.at:

@@ -53,6 +53,8 @@ class Connection:
     """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
     """Whether its request waits for the room and not for the client. It is not idle then."""
+    has_shaken_hands: bool = False
+    """Whether the room has proven something on it, after which it may stay open once without a token."""
     when_lost: set[Callable[[], object]] = field(default_factory=set)
     """What is called once the connection is lost."""
     since: float = field(default_factory=time.monotonic)
@@ -117,6 +119,14 @@ class Connections:
         """A valid token was shown on a request's connection."""
         if (connection := _connection_of(scope)) is not None:
             self._own(connection, caller)
+
+    def begin_handshake(self, scope: Scope) -> bool:
+        """Note a handshake on a request's connection; returns whether it is the first one there."""
+        connection = _connection_of(scope)
+        if connection is None or connection.has_shaken_hands:
+            return False
+        connection.has_shaken_hands = True
+        return True
 
     def turn_away(self, scope: Scope) -> None:
         """What the client still sends is not worth waiting for: its connection may be closed for another."""

@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
+from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.strangers import closing
 from teamroom.server.identity import Caller
@@ -20,6 +23,12 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
 
 CALLER_KEY = "teamroom.caller"
+STAYS_KEY = "teamroom.stays"
+"""In the scope of a request: who calls, and that its connection stays open although nobody does."""
+
+DECOY = b"handshake decoy"
+"""What is derived of the room's secret to answer for tokens that it does not know."""
+
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
 
@@ -58,7 +67,13 @@ class Gate:
     """Checks each request before anything else sees it."""
 
     def __init__(
-        self, app: ASGIApp, door: Door, connections: Connections, settings: Settings, metrics: Metrics
+        self,
+        app: ASGIApp,
+        door: Door,
+        connections: Connections,
+        settings: Settings,
+        metrics: Metrics,
+        secret: bytes,
     ) -> None:
         self._app = app
         self._metrics = metrics
@@ -67,12 +82,13 @@ class Gate:
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
         self._origins = frozenset(settings.allowed_origins)
+        self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        send = closing(send, lambda: CALLER_KEY not in scope)
+        send = closing(send, lambda: CALLER_KEY not in scope and STAYS_KEY not in scope)
         try:
             headers = _single_headers(scope)
             self._check_origin(headers)
@@ -157,8 +173,7 @@ class Gate:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
         except StorageError as error:
-            refusal = self._door.storage_refusal(error)
-            raise GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")]) from None
+            raise self._unavailable(error) from None
         scope[CALLER_KEY] = caller
         self._connections.admit(scope, caller)
         return caller
@@ -205,16 +220,59 @@ class Gate:
             )
 
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
-        if scope["path"] not in (*HEALTH_PATHS, METRICS_PATH):
+        if scope["path"] not in (*HEALTH_PATHS, METRICS_PATH, HANDSHAKE_PATH):
             raise GateRefusal(404, "not_found", "This path does not exist.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
             raise GateRefusal(405, "invalid", "This path accepts only GET.", "Use GET.", [(b"allow", b"GET, HEAD")])
+        if scope["path"] == HANDSHAKE_PATH:
+            await self._shake_hands(scope, send)
+            return
         if scope["path"] == METRICS_PATH:
             await self._require_metrics_reader(await self._authenticate(scope, headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
         good = scope["path"] != READY_PATH or await self._door.is_ready()
         await _send_json(send, 200 if good else 503, {"ok": good})
+
+    async def _shake_hands(self, scope: Scope, send: Send) -> None:
+        """Prove that this room knows the hash of a token, to a client that will send the token on this connection.
+
+        The answer for a token that the room does not know has the same form, takes the same steps, and is as constant.
+        """
+        challenge = read_challenge(scope["query_string"].decode("latin-1"))
+        if challenge is None:
+            raise GateRefusal(400, "invalid", "This is not a challenge.", "Send start, nonce and address, in order.")
+        if challenge.address not in own_addresses(scope, self._settings):
+            raise GateRefusal(
+                421,
+                "not_allowed",
+                f"This room does not answer at {challenge.address}.",
+                f'If you forward that address to the room, add "{challenge.address}" to allowed_hosts in room.toml.',
+            )
+        try:
+            known = await self._door.find_hash(challenge.start)
+        except StorageError as error:
+            raise self._unavailable(error) from None
+        decoy = self._decoy.copy()
+        decoy.update(challenge.start.encode())
+        unknown = decoy.hexdigest()
+        if self._connections.begin_handshake(scope):
+            scope[STAYS_KEY] = True
+        await _send_json(send, 200, {"proof": challenge.proof(known or unknown)})
+
+    def _unavailable(self, error: StorageError) -> GateRefusal:
+        refusal = self._door.storage_refusal(error)
+        return GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")])
+
+
+def own_addresses(scope: Scope, settings: Settings) -> Collection[str]:
+    """The addresses that a room is responsible for: where the connection arrived, and those that its owner named.
+
+    The other addresses of this machine are not among them, because another program may have taken the port there.
+    """
+    host, port = scope["server"] or ("", None)
+    arrived_at = () if port is None else (written_address(host, port),)  # the room's own socket has no port
+    return (*arrived_at, *settings.allowed_hosts)
 
 
 def allowed_hosts(settings: Settings) -> list[str]:

@@ -179,8 +179,8 @@ class Protocol(HttpToolsProtocol):
             self._reject(self._rejection)
         elif self._unparsed:
             self.loop.call_soon(self.parse)
-        elif self.cycle.more_body and not self.transport.is_closing():
-            self._close_in(self._connections.head_seconds)
+        elif (self.cycle.more_body or self.connection.caller is None) and not self.transport.is_closing():
+            self._close_in(self._connections.head_seconds)  # a stranger is left as long for its next request
 
     # -------------------------------------------------------------- bounds
 

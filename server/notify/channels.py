@@ -17,8 +17,8 @@ from teamroom.server.rules.letters import Letter
 
 T = TypeVar("T")
 
-INSTALL = f"{sys.executable} -m pip install 'teamroom[notify]'"
-"""The command that installs apprise."""
+INSTALL = f"{sys.executable} -m pip install --require-hashes -r requirements-notify.lock"
+"""The command that installs apprise; its lock file is in the clone of the release."""
 
 NOT_INSTALLED = "apprise is not installed here"
 NOT_UNDERSTOOD = "its URL is not supported"

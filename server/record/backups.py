@@ -6,6 +6,7 @@ no key and no seal. A log that its seals contradict gets no backup, so none of t
 
 import hashlib
 import json
+import os
 import secrets
 import shlex
 import sqlite3
@@ -14,12 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamroom.server.clock import WallTime, rfc3339
+from teamroom.server.private import (
+    NotPrivateError,
+    check_private,
+    make_private_folder,
+    open_private,
+    read_private,
+    write_private,
+)
 from teamroom.server.record.chain import Verification, Verifier
 from teamroom.server.record.keys import Checks, RoomKey, find_key
 from teamroom.server.record.seal import read_seals
 from teamroom.server.record.sealed import is_genuine
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE, KEY, make_private, write_private
+from teamroom.server.store.folder import DATABASE, KEY
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress, checked, copy_database
 from teamroom.server.store.statements import sqlite_statements
@@ -29,6 +38,9 @@ BACKUPS = "backups"
 """The folder for backups inside the data folder, unless another one is named."""
 
 FOUND = ".json"
+
+DESCRIPTIONS = f"room-*{FOUND}"
+"""The pattern of files that show that a folder is one of backups."""
 
 
 class BackupError(Exception):
@@ -82,13 +94,15 @@ def make_backup(
         verifier, key = _verifier(
             folder, is_vouched
         )  # its seal is read before the copy, which must contain what is sealed
-        make_private(into)
+        make_private_folder(into, DESCRIPTIONS)
         draft = into / f".copy-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         try:
             copy_database(folder / DATABASE, draft, copying)
             made = _named(draft, verified(draft, now, verifying, verifier), key)
         finally:
             draft.unlink(missing_ok=True)
+    except NotPrivateError as error:
+        raise BackupError(f"{error}. {error.fix}".rstrip(".")) from error
     except (OSError, sqlite3.Error) as error:
         raise BackupError(str(error)) from error
     for old in backups(into, made.room)[kept:]:
@@ -162,7 +176,12 @@ def accept_command(folder: Path) -> str:
 
 
 def known(path: Path) -> Backup:
-    """The backup in a file. Raises BackupError if the file has no description beside it, or was changed."""
+    """The backup in a file. Raises BackupError if the file has no description beside it, or was changed.
+
+    Raises NotPrivateError if one of them is another user's or a link.
+    """
+    for part in (path, path.with_suffix(FOUND)):
+        check_private(part, folders=0)
     backup = _read(path.with_suffix(FOUND))
     if backup is None or not path.exists():
         raise BackupError(f"{path} is not a backup: `teamroom backup` did not make it, or a part of it is missing")
@@ -189,7 +208,7 @@ def _named(draft: Path, found: Backup, key: RoomKey) -> Backup:
 
 def _read(found: Path) -> Backup | None:
     try:
-        values = json.loads(found.read_text(encoding="utf-8"))
+        values = json.loads(read_private(found, folders=0))
         return Backup(**{**values, "path": found.with_suffix(".db"), "named": tuple(values.get("named", ()))})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -202,5 +221,5 @@ def _walk(tx: Reading, verifier: Verifier, end: int, progress: Progress) -> Veri
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with os.fdopen(open_private(path, folders=0), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from teamroom.server.private import NotPrivateError, open_private, read_private, write_private
 from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
-from teamroom.server.store.folder import PRIVATE_FILE, FolderError, write_private
+from teamroom.server.store.folder import FolderError
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.restore import StoppedTarget
 from teamroom.server.store.transaction import Reading
@@ -89,14 +90,16 @@ class Journal:
 
 
 def read(folder: Path) -> Journal | None:
-    """The folder's journal; None if there is none. Raises JournalError.
+    """The folder's journal; None if there is none. Raises JournalError, NotPrivateError.
 
     A line that was cut off is skipped: it belongs to an act that was never acknowledged.
     """
     try:
-        lines = (folder / JOURNAL).read_text(encoding="utf-8").split("\n")
+        lines = read_private(folder / JOURNAL).decode("utf-8").split("\n")
     except FileNotFoundError:
         return None
+    except NotPrivateError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         raise JournalError(f"{folder / JOURNAL} cannot be read: {error}") from None
     journal = Journal()
@@ -116,7 +119,7 @@ def read(folder: Path) -> Journal | None:
 def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
     """Append lines, so that they survive a power cut. Raises OSError."""
     text = "".join(json.dumps(note, sort_keys=True) + "\n" for note in notes)
-    descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+    descriptor = open_private(folder / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":

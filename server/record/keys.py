@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from teamroom.server.identity import Entropy
-from teamroom.server.store.folder import KEY, FolderError, write_private
+from teamroom.server.private import NotPrivateError, read_private, write_private
+from teamroom.server.store.folder import KEY, FolderError
 
 KEY_BYTES = 32
 
@@ -80,9 +81,11 @@ class RoomKey:
 
 
 def find_key(folder: Path) -> RoomKey | None:
-    """The folder's key, None where there is none that can be read."""
+    """The folder's key, None where there is none that can be read. Raises NotPrivateError."""
     try:
-        secret = bytes.fromhex((folder / KEY).read_text(encoding="ascii").strip())
+        secret = bytes.fromhex(read_private(folder / KEY).decode("ascii").strip())
+    except NotPrivateError:
+        raise
     except (OSError, ValueError):
         return None
     return RoomKey(secret) if secret else None

@@ -54,8 +54,11 @@ MEMBERS = frozenset(
 )
 """Columns that hold the number of a member."""
 
-TIMES = re.compile(r"since|until|due|\w+_(at|until)")
+TIMES = re.compile(r"since|until|due|\w+_(at|until|date)")
 """Columns that hold seconds since 1970-01-01 UTC."""
+
+DATES = ("due", "snooze_date")
+"""Those of them that follow the wall clock; the others hold room time."""
 
 
 class Begun(NamedTuple):
@@ -380,7 +383,7 @@ def _shown(tx: Reading, column: str, value: Any) -> str:
     if column in MEMBERS and isinstance(value, int):
         return _member(tx, value)
     if TIMES.fullmatch(column) and isinstance(value, int | float) and 0 <= value < 1e11:
-        return rfc3339(WallTime(value) if column == "due" else tx.date_of(value))
+        return rfc3339(WallTime(value) if column in DATES else tx.date_of(value))
     return shorten(str(value), VALUE_SHOWN)
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from teamroom.server.clock import WallTime
+from teamroom.server.private import NotPrivateError, open_private, read_private, write_private
 from teamroom.server.record.keys import Checks, RoomKey
 from teamroom.server.record.sealed import History, Line, Seal, is_genuine, sign
-from teamroom.server.store.folder import PRIVATE_FILE, SEAL, write_private
+from teamroom.server.store.folder import SEAL
 
 HISTORY = "seal.history"
 NEXT = "seal.next"
@@ -93,7 +94,7 @@ class Seals:
 
 
 def read_seals(folder: Path) -> Seals:
-    """Read the folder's seals."""
+    """Read the folder's seals. Raises NotPrivateError."""
     text = _read(folder / SEAL)
     seal = None if text is None else parse_seal(text)
     pending = _read(folder / NEXT)
@@ -127,11 +128,16 @@ def parse_seal(text: str) -> Seal | None:
 
 
 def _read(path: Path) -> str | None:
-    """The text of a file, None where there is none. The text of one that cannot be read says so, and is no seal."""
+    """The text of a file, None where there is none. The text of one that cannot be read says so, and is no seal.
+
+    Raises NotPrivateError.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_private(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
+    except NotPrivateError:
+        raise
     except OSError as error:
         return f"{error.strerror}\n"
 
@@ -189,7 +195,7 @@ class Sealer:
     def _append(self, seal: Seal) -> None:
         """Add a line, durably. A part of a line that a crash left behind is removed first."""
         line = Line(_line(seal), seal)
-        descriptor = os.open(self._folder / HISTORY, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        descriptor = open_private(self._folder / HISTORY, os.O_RDWR | os.O_CREAT)
         try:
             end = _end_of_lines(lambda size, at: os.pread(descriptor, size, at), os.fstat(descriptor).st_size)
             try:

@@ -1,4 +1,4 @@
-"""The loop guard: two agents that answer each other without any progress stop waking each other (QUI3)."""
+"""The loop guard: two agents that only answer each other stop waking each other (QUI3)."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class Step:
 def step(last: Turn | None, author: int, rounds: int) -> Step:
     """The effect of a message from one agent to the other, after the last turn that counts.
 
-    `last` is None when they start over. They do so when a task of either moves, or a person takes part.
+    `last` is None when they start over. They do so when somebody else moves a task of either, or a person takes part.
     """
     if last is None or last.number == 0:
         last = Turn(0, NOBODY)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from teamroom.server.rules.text import one_line, shorten
+from teamroom.server.rules.text import cite, one_line, shorten
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def digest_line(wake: ShownWake, member: str) -> str:
     about: dict[str, list[str]] = {}
     for cause in islice(subjects.values(), SUBJECTS_SHOWN):
         kind = f"{cause.reason} from @{cause.sender}" if held else cause.reason
-        about.setdefault(kind, []).append(cause.subject)
+        about.setdefault(kind, []).append(cite(cause.subject))
     listed = "; ".join(f"{kind} {', '.join(named)}" for kind, named in about.items())
     more = f" and {len(subjects) - SUBJECTS_SHOWN} others" if len(subjects) > SUBJECTS_SHOWN else ""
     messages = any(subject.startswith("M-") for subject in subjects)

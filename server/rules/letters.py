@@ -1,11 +1,12 @@
 """The text of a letter to a person outside the room: plain and short, with the next step at its end."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teamroom.server.rules.notices import Kind
-from teamroom.server.rules.text import inline, inline_log
+from teamroom.server.rules.text import inline, quote_line
 
 LINES = 10
 """How many notices one letter lists; it only counts the rest."""
@@ -54,7 +55,7 @@ def letter(notices: Sequence[Notice], room: str, link: str) -> Letter:
     """A letter with one or more notices, oldest first."""
     counts = Counter(notice.kind for notice in notices)
     what = ", ".join(kind if counts[kind] == 1 else f"{kind} ({counts[kind]})" for kind in KINDS if counts[kind])
-    lines = [f"{notice.kind}: {notice.line}" for notice in notices[:LINES]]
+    lines = [f"{notice.kind}: {defuse(notice.line)}" for notice in notices[:LINES]]
     more = [f"… and {len(notices) - LINES} more"] if len(notices) > LINES else []
     return _letter(what, [*lines, *more], _command(notices), room, link)
 
@@ -74,7 +75,29 @@ def digest(day: Day, room: str, link: str) -> Letter:
 
 def trial(sender: str, room: str, link: str) -> Letter:
     """A test letter, which needs no action."""
-    return _letter("test", [f"@{sender} sent this test letter. No action is needed."], "teamroom board", room, link)
+    line = defuse(f"@{sender} sent this test letter. No action is needed.")
+    return _letter("test", [line], "teamroom board", room, link)
+
+
+LOOK_ALIKES = dict(
+    zip("*_~`|\\<>[].", "\u2217\u02cd\u223c\u02cb\u00a6\u2216\u2039\u203a\uff3b\uff3d\u2024", strict=True)
+)
+"""Characters that begin a link, formatting or a mention in some channel, and what a letter shows in their place."""
+
+BREAK = "\u200b"
+"""An invisible character. It separates a sign from the word that it would make a mention, an emoji or an address of."""
+
+_MARK = re.compile(r"[*`~|\\<>\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=\S)\.(?=\S)")
+_SIGN = re.compile(r"[@#&:{$](?=\S)|(?<!\w)/(?=\w)")
+
+
+def defuse(line: str) -> str:
+    """A line in which no channel finds a link, a mention, a heading or formatting. It reads the same.
+
+    Services render Markdown, link what looks like an address, and notify whom an @ names, whatever the format of a
+    letter is. So its lines contain none of the characters that they look for: an escape would differ for each service.
+    """
+    return _SIGN.sub(lambda sign: sign[0] + BREAK, _MARK.sub(lambda mark: LOOK_ALIKES[mark[0]], line))
 
 
 def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: bool) -> str:
@@ -88,7 +111,7 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
         return f"@{sender} raised an alert in {subject}: {inline(line)}"
     if reason == "offer":
         return f"@{sender} offers you {subject}: {inline(line)}"
-    return line if reason == "alert" else inline_log(line)
+    return line if reason == "alert" else quote_line(line)
 
 
 def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:

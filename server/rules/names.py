@@ -1,5 +1,7 @@
 """Names that look alike: which names a reader could confuse with another member or a reserved name."""
 
+import re
+
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
 """Words that mean something else where a name is expected."""
 
@@ -25,6 +27,17 @@ def make_skeleton(name: str) -> str:
     for drawn, alike in SAME_DRAWN:
         skeleton = skeleton.replace(drawn, alike)
     return skeleton
+
+
+_SEPARATORS = re.compile(r"([._-])[._-]+")
+
+
+def tidy_separators(name: str) -> str:
+    """A name with single separators, none of them at its beginning or end.
+
+    A reader takes `olga-` or `@olga.` for @olga with a mark after it, and `a--b` for a-b. So new names are tidy.
+    """
+    return _SEPARATORS.sub(r"\1", name).strip("._-")
 
 
 def find_reserved_word(name: str) -> str | None:

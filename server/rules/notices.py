@@ -4,7 +4,9 @@ Four kinds of notice and a daily digest leave the room. Notices that need no act
 person sees in the inbox anyway.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import chain
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -75,16 +77,48 @@ def quiet_until(now: float, settings: FixedSettings, ahead: float = 0.0) -> floa
 
 
 def next_time(now: float, clock: str, settings: FixedSettings, ahead: float = 0.0) -> float:
-    """When the clock in the settings' zone next shows `HH:MM`; always later than now.
+    """When the clock in the settings' zone next reaches `HH:MM`; always later than now.
 
-    `ahead`: by how many seconds the wall clock is ahead of both times. On a day on which a clock change skips or
-    repeats that time, it comes twice.
+    `ahead`: by how many seconds the wall clock is ahead of both times. A clock change can skip that time, and the clock
+    then reaches it as it jumps. Where the change repeats that time, the clock reaches it twice.
     """
-    zone, at = _zone(settings), time.fromisoformat(clock)
-    today = datetime.fromtimestamp(now + ahead, zone).date()
-    days = (today, today + timedelta(days=1))
-    moments = (datetime.combine(day, at.replace(fold=fold), zone).timestamp() for day in days for fold in (0, 1))
+    return _next_of(chain.from_iterable(_moments(now + ahead, clock, settings)), now, ahead)
+
+
+def next_daily_time(now: float, clock: str, settings: FixedSettings, ahead: float = 0.0) -> float:
+    """The same, but once a day: where a clock change repeats `HH:MM`, only the first time counts."""
+    return _next_of((day[0] for day in _moments(now + ahead, clock, settings)), now, ahead)
+
+
+def _next_of(moments: Iterable[float], now: float, ahead: float) -> float:
     return min(moment - ahead for moment in moments if moment - ahead > now)
+
+
+def _moments(wall: float, clock: str, settings: FixedSettings) -> list[list[float]]:
+    """When the clock reaches `HH:MM` today and tomorrow, in seconds of the wall clock: a list for each day."""
+    zone, at = _zone(settings), time.fromisoformat(clock)
+    today = datetime.fromtimestamp(wall, zone).date()
+    return [_moments_of(datetime.combine(day, at, zone)) for day in (today, today + timedelta(days=1))]
+
+
+def _moments_of(at: datetime) -> list[float]:
+    """When the clock of its zone shows a date and time: once, twice, or, where it jumps over it, as it jumps."""
+    first, second = at.timestamp(), at.replace(fold=1).timestamp()
+    if second < first:  # the offsets before and after the jump put what is skipped on either side of it
+        return [_jump_between(int(second), int(first), at.tzinfo)]
+    return [first] if first == second else [first, second]
+
+
+def _jump_between(before: int, after: int, zone: tzinfo | None) -> float:
+    """The second at which the clock of a zone jumps, found by halving."""
+    offset = datetime.fromtimestamp(before, zone).utcoffset()
+    while after - before > 1:
+        middle = (before + after) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return float(after)
 
 
 def _zone(settings: FixedSettings) -> tzinfo:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from teamroom.server.rules.runs import Run
 from teamroom.server.settings import FixedSettings
 
 PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
@@ -19,7 +20,9 @@ class Facts:
     """What the store knows about a member.
 
     `connected_at`: when it was last known to listen. `watched_from`: since when the room has been awake without a gap;
-    silence before that does not count. `trouble`: the supervisor's suspicion.
+    silence before that does not count. `trouble`: the supervisor's suspicion. `busy_until`: when declared work ends.
+    `works_on_task`: whether that is on a task that the member holds. `noted_at`: its newest note about such a task.
+    `notes_count_until`: from then on, neither excuses it. `run`: its newest run under a listener.
     """
 
     kind: str
@@ -31,6 +34,10 @@ class Facts:
     watched_from: float = 0.0
     trouble: str | None = None
     trouble_reason: str = ""
+    works_on_task: bool = False
+    noted_at: float | None = None
+    notes_count_until: float = math.inf
+    run: Run | None = None
 
     @property
     def last_seen_at(self) -> float | None:
@@ -42,6 +49,12 @@ class Facts:
         """Whether the last sign of a connection is at most `connected_intervals` intervals old."""
         seen = self.last_seen_at
         return seen is not None and now - seen <= settings.connected_intervals * interval
+
+    def run_counts_until(self, now: float, settings: FixedSettings) -> float | None:
+        """Until when the run that is on counts as work if nothing more is heard of it; None without a run."""
+        if self.run is None or not self.run.is_on(now, settings):
+            return None
+        return self.run.counts_until(self.watched_from, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +117,13 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
         return Presence("killed", "killed; only an owner can revive it")
     if facts.standing == "paused":
         return Presence("paused", "paused; its wakes are held")
-    if facts.busy_until is not None and facts.busy_until > now:
-        return Presence("working", f"declared work for another {duration(facts.busy_until - now)}")
+    counts_until = facts.run_counts_until(now, settings)
+    if facts.run is not None and counts_until is not None and counts_until > now:
+        return Presence("working", _describe_run(facts.run, now, settings))
     if facts.trouble == "zombie" or facts.trouble == "suspect":
         return Presence(facts.trouble, facts.trouble_reason)  # type: ignore[arg-type]
+    if facts.busy_until is not None and facts.busy_until > now:
+        return Presence("working", f"declared work for another {duration(facts.busy_until - now)}")
     interval = interval_seconds(facts.mode, settings)
     if facts.last_call_at is None:
         return Presence("gone" if interval else "asleep", "has never called")
@@ -160,32 +176,58 @@ def assess(
 ) -> Assessment | None:
     """Assess an agent that has an interval; None: there is nothing to watch until it calls.
 
-    A silent agent is gone. A connected agent that leaves a wake waiting is suspect, and is challenged. After
-    `challenge_misses` unanswered challenges it is a zombie. During declared work it is none of these, and silence
-    counts from the end of that work. Time while the room slept, or the member could not see the wake, does not count.
+    A silent agent is gone; silence counts from the end of declared work. A connected agent is suspect if a wake waits
+    too long, or if its run stands still too long. It is then challenged. After `challenge_misses` unanswered challenges
+    it is a zombie. A run that counts as work excuses it, and so does declared work on its own task. Time while the room
+    slept, or the member could not see the wake, does not count.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
         return None
     if facts.standing == "paused":
         return Assessment(None, "", now + interval)
-    gone_at = max(facts.last_seen_at, facts.watched_from, facts.busy_until or 0.0) + settings.gone_intervals * interval
-    if facts.busy_until is not None and facts.busy_until > now:  # the work may end sooner than declared
-        return Assessment(None, "", min(facts.busy_until, now + settings.gone_intervals * interval))
+    to_be_gone = settings.gone_intervals * interval
+    gone_at = max(facts.last_seen_at, facts.watched_from, facts.busy_until or 0.0) + to_be_gone
     if now >= gone_at:
         return Assessment("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
+    gone_at = min(gone_at, now + to_be_gone)  # declared work may end sooner than declared
+    run_until = facts.run_counts_until(now, settings)
+    excused_until = max(_declared_work_until(facts), run_until or 0.0)
+    if excused_until > now:
+        return Assessment(None, "", min(excused_until, gone_at))
     since = max(connected_since or 0.0, facts.watched_from)
     if challenge is not None:
-        return _judge_challenged(facts, since, challenge, interval, gone_at, now, settings)
+        asked_during_run = _end_of_run_that_was_on(facts, challenge.asked_at)
+        return _judge_challenged(facts, max(since, asked_during_run), challenge, interval, gone_at, now, settings)
+    to_answer = now + settings.challenge_intervals * interval
+    if run_until is not None and facts.run is not None:
+        reason = f"connected, but its run has not moved for {duration(now - facts.run.moved_at)}"
+        return Assessment("suspect", reason, to_answer, ask=True)
     if unanswered_since is None:
         return Assessment(None, "", gone_at)
-    suspect_at = max(unanswered_since, since) + settings.suspect_intervals * interval
+    to_answer_wake = settings.suspect_intervals * interval
+    noted_until = min((facts.noted_at or 0.0) + to_answer_wake, facts.notes_count_until)
+    seen_since = max(unanswered_since, since, _end_of_run_that_was_on(facts, unanswered_since))
+    suspect_at = max(seen_since + to_answer_wake, noted_until)
     if now < suspect_at:
         return Assessment(None, "", min(suspect_at, gone_at))
     if not facts.is_connected(now, interval, settings):
         return Assessment(None, "", gone_at)
     reason = f"connected, but a wake has waited {duration(now - unanswered_since)}"
-    return Assessment("suspect", reason, now + settings.challenge_intervals * interval, ask=True)
+    return Assessment("suspect", reason, to_answer, ask=True)
+
+
+def _declared_work_until(facts: Facts) -> float:
+    """Until when declared work excuses a member; 0.0 if it does not."""
+    if facts.busy_until is None or not facts.works_on_task:
+        return 0.0
+    return min(facts.busy_until, facts.notes_count_until)
+
+
+def _end_of_run_that_was_on(facts: Facts, at: float) -> float:
+    """When the run ended that was on at a time; 0.0 if none was. What came during a run can be seen after it."""
+    run = facts.run
+    return run.ended_at if run is not None and run.ended_at is not None and run.since <= at <= run.ended_at else 0.0
 
 
 def _judge_challenged(
@@ -252,6 +294,13 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _describe_run(run: Run, now: float, settings: FixedSettings) -> str:
+    still = max(now - run.moved_at, 0.0)
+    is_moving = still <= settings.live_interval_seconds
+    moved = f"moved {duration(still)} ago" if is_moving else f"has not moved for {duration(still)}"
+    return f"its run began {duration(max(now - run.since, 0.0))} ago and {moved}"
 
 
 def _opens(facts: Facts) -> str:

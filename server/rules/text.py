@@ -35,10 +35,49 @@ def inline(text: str) -> str:
     return f"“{' '.join(text.split()).translate(MARKS)}”"
 
 
-def inline_log(line: str) -> str:
-    """A line of the log: the room's words for an act, then a colon, then a member's text in quotation marks."""
+def add_quote(words: str, text: str, limit: int = LINE_CHARACTERS) -> str:
+    """The room's words, a colon, and a member's text in quotation marks, on one line of at most `limit` characters.
+
+    Every line of the log and of a wake that has a member's text is made here. Without a text, only the words remain.
+    """
+    if not text:
+        return one_line(words, limit)
+    head = one_line(words, limit - len(": “…”"))
+    return f"{head}: {inline(one_line(text, limit - len(head) - len(': “”')))}"
+
+
+_QUOTED = re.compile(r"“[^“”]*”")
+
+
+def quote_line(line: str) -> str:
+    """A line that `add_quote` made, as it is. Earlier releases wrote lines without quotation marks, so add them."""
     head, colon, text = line.partition(": ")
-    return f"{head}: {inline(text)}" if colon else line
+    return line if not colon or _QUOTED.fullmatch(text) else f"{head}: {inline(text)}"
+
+
+SENTENCES = frozenset({"escalate", "presence", "remind"})
+"""Acts of the room whose lines have a colon, but no member's text after it."""
+
+
+def quote_entry(act: str, line: str) -> str:
+    """The line of a log entry, with a member's text in quotation marks."""
+    return line if act in SENTENCES else quote_line(line)
+
+
+TEXTS = frozenset({"mention", "offer"})
+"""Reasons of wakes whose line is a member's text. The room composes the lines of others; an alert can be either."""
+
+
+def is_members_text(reason: str, sender: str) -> bool:
+    """Whether the line of a wake is a member's text as it stands, and no line of the room with a text in it."""
+    return reason in TEXTS or (reason == "alert" and sender != "room")
+
+
+def quote_wake(reason: str, sender: str, line: str) -> str:
+    """The line of a wake, with a member's text in quotation marks."""
+    if is_members_text(reason, sender):
+        return inline(line)
+    return line if reason in ("alert", "challenge", "reminder") else quote_line(line)
 
 
 def state_in_words(state: str) -> str:
@@ -46,12 +85,23 @@ def state_in_words(state: str) -> str:
     return state.replace("_", " ")
 
 
-_PLAIN = re.compile(r"[\w@%+=~^:/.#-]+", re.ASCII)
+_PLAIN = re.compile(r"\w[\w%+=~^:/.#-]*", re.ASCII)
 
 
 def cite(text: str) -> str:
-    """A reference or a capability inside a line of ours: bare if it is one plain word, else quoted by `inline`."""
+    """A reference or a capability inside a line of ours: bare if it is one plain word, else quoted by `inline`.
+
+    A plain word names no member, so it has no @.
+    """
     return text if _PLAIN.fullmatch(text) else inline(text)
+
+
+_NAME = re.compile(r"(owner:|@)?[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+
+def cite_name(text: str) -> str:
+    """What should be the name of a member or a target inside a line of ours: bare if it could be one, else quoted."""
+    return text if _NAME.fullmatch(text) else inline(text)
 
 
 def backtick(text: str) -> str:

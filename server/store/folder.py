@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from teamroom.server.private import NotPrivateError, make_private_folder, open_private
+
 DATABASE = "room.db"
 OWNER_TOKEN = "owner.token"
 KEY = "room.key"
 SEAL = "seal.json"
 LOCK = "room.lock"
 
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
+CONTENTS = ("room.*", OWNER_TOKEN)
+"""Patterns of files that show that a folder is a room's."""
 
 
 class FolderError(Exception):
@@ -21,43 +23,25 @@ class FolderError(Exception):
 
 
 def make_private(folder: Path) -> None:
-    """Create the data folder so that only its user can read it.
+    """Create the data folder so that only its user can read it. The user's own folder is tightened.
 
-    Raises FolderError, with the command that fixes it, if others can read an existing folder.
+    Raises FolderError, with what fixes it, if the folder is another user's, is a link or contains something else.
     """
     try:
-        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        make_private_folder(folder, *CONTENTS)
+    except NotPrivateError as error:
+        raise FolderError(f"{error}. {error.fix}") from None
     except OSError as error:
         raise FolderError(f"{folder} cannot be created: {error.strerror}.") from None
-    mode = folder.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise FolderError(
-            f"{folder} can be read by other users of this machine (mode {mode:03o}). Run: chmod 700 {folder}"
-        )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its user can read, in full or not at all. Raises OSError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
 def locked(folder: Path, holder: str) -> Iterator[None]:
     """Lock the folder for one server while the block runs; a crash releases the lock.
 
-    `holder` describes this server to a second one. Raises FolderError, which names the first server.
+    `holder` describes this server to a second one. Raises FolderError, which names the first server, and OSError.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    descriptor = open_private(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

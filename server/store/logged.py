@@ -85,7 +85,13 @@ TABLES: dict[str, Logged] = {
     logged.table: logged
     for logged in (
         Logged("member", ("id",), ("name", "folded", "looks", "kind", "role", "owner")),
-        Logged("token", ("id",), ("member", "hash", "expires_at", "revoked_at"), ("label",), "hash"),
+        Logged(
+            "token",
+            ("id",),
+            ("member", "hash", "expires_at", "revoked_at", "kind", "issued_by"),
+            ("label",),
+            "hash",
+        ),
         Logged("standing", ("scope", "target"), ("state", "since", "until", "by_member", "by_role"), ("reason",)),
         Logged("pause", ("scope", "target", "since"), ("until",)),
         Logged("policy", ("id",), ("document",)),
@@ -94,7 +100,7 @@ TABLES: dict[str, Logged] = {
             ("id",),
             (
                 *("priority", "due", "creator", "state", "assigned", "holder", "fence", "snooze_until", "review"),
-                *("reviewer", "completed_by", "completed_at", "hops"),
+                *("reviewer", "completed_by", "completed_at", "hops", "snooze_date"),
             ),
             ("blocked_on",),
             unfinished="state not in ('done', 'cancelled')",

@@ -10,6 +10,7 @@ from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
+from teamroom.server.store.invariants import check as check_invariants
 from teamroom.server.store.logged import NEW_EPOCH, TABLES, Change, Key, Logged, Row, change_of
 from teamroom.server.store.rows.members import Principal
 
@@ -307,11 +308,13 @@ class Writing(Reading):
             self._follow_wall_clock()
 
     def end(self) -> None:
-        """The act is over: the log records which rows it changed. The engine calls this before it commits.
+        """The act is over: what always holds is checked, and the log records which rows it changed.
 
-        Raises RuntimeError if the act changed logged rows and has no entry: a fault of ours.
+        The engine calls this before it commits. Raises Refusal if something would no longer hold, and RuntimeError if
+        the act changed logged rows and has no entry: a fault of ours.
         """
         self.lift_limit()
+        check_invariants(self)
         if self.at_end is not None:
             self.at_end(self)
         for (table, key), row in self.before.items():

@@ -51,12 +51,14 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
     "hashes, digests, salts, nonces and random values": frozenset(
         {
             *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),
-            *("token.id", "request.arguments", "trouble.nonce", "supervisor.holder"),
+            *("token.id", "token.issued_by", "request.arguments", "trouble.nonce", "supervisor.holder"),
+            "confirmation.nonce",
         }
     ),
     "words of the room: one of a list, or a sentence that the room composes of names, numbers and states": frozenset(
         {
             *("member.kind", "member.role", "member.mode", "standing.scope", "standing.state", "standing.by_role"),
+            "token.kind",
             *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
             *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),

@@ -20,6 +20,7 @@ from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.runs import RunReport
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
 from teamroom.server.store.rows.listeners import ListenerRow
@@ -40,10 +41,12 @@ class Origin:
     """Who listens, as far as the room can tell: the name that the listener gives, and its session.
 
     `session`: the connection of an older client, the same for all its calls; None for a client of the newest protocol.
+    `run`: the run that it reports.
     """
 
     name: str | None = None
     session: object | None = None
+    run: RunReport | None = None
 
 
 class Listening:
@@ -109,6 +112,17 @@ class Listeners:
     def note_call(self, caller: Caller, name: str) -> None:
         """Note that a named listener is present although it does not wait, for example while its command runs."""
         self._ages.note_call(caller.member, name, self._waiting_name(caller.member))
+
+    async def is_newest(self, caller: Caller, name: str) -> bool:
+        """Whether a named listener is an agent's newest one, here and on other servers: only its reports count."""
+        if caller.kind != "agent" or self._ages.is_older(caller.member, name, self._waiting_name(caller.member)):
+            return False
+        wanted = Stored("long poll", name, self._server, self._ages.began_at(caller.member, name))
+        try:
+            row = await self._store.look_up(lambda tx: tx.one(ListenerRow, "listener", member=caller.member))
+        except StorageError:
+            return False
+        return row is None or not wanted.is_older(row)
 
     @contextlib.asynccontextmanager
     async def listening(
@@ -277,7 +291,7 @@ class Stored:
     def take(self, tx: Writing, member: int) -> int | None:
         """Replace the stored listener; returns the new fence, or None if that one began later on another server."""
         row = tx.one(ListenerRow, "listener", member=member)
-        if row is not None and self._is_older(row):
+        if row is not None and self.is_older(row):
             return None
         tx.run(
             "take_listener",
@@ -289,7 +303,7 @@ class Stored:
         )
         return tx.number("listener_fence", member=member)
 
-    def _is_older(self, row: ListenerRow) -> bool:
+    def is_older(self, row: ListenerRow) -> bool:
         """Whether it began before a listener of another server. Each server itself decides about its own listeners."""
         if row.server == self.server or self.name is None or row.listener is None:
             return False

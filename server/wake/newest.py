@@ -2,17 +2,21 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from teamroom.server.clock import Clock, RoomClock
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.runs import RunReport
 
 LISTENER = "teamroom/listener"
 """The key of `_meta` under which a listener gives its name with each call."""
 
 LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
 """A listener's name: when it began, as a Unix time in milliseconds, and a suffix. Names sort by age."""
+
+RUN = "teamroom/run"
+"""The key of `_meta` under which a listener reports the run that is on, with the fields of `RunReport`."""
 
 PRESENT_SECONDS = 25.0
 """A listener that does not wait counts as present this long after its last call. It beats more than twice as often."""
@@ -35,6 +39,38 @@ def listener_name(meta: Any) -> str | None:
             "Send the Unix time in milliseconds at which your listener began, a dash, and a suffix of your choice.",
         )
     return value
+
+
+def run_report(meta: Any) -> RunReport | None:
+    """The run that a listener reports in the `_meta` of a call; None if it reports none. Raises Refusal `invalid`."""
+    value = meta.get(RUN) if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    report = _as_report(value)
+    if report is None or not report.is_possible:
+        raise Refusal(
+            "invalid",
+            f"_meta {RUN} is not how long ago a run began and last moved.",
+            f'Send spans in seconds, the first at least the second: "{RUN}": '
+            '{"began_seconds_ago": 2100, "moved_seconds_ago": 3}.',
+        )
+    if listener_name(meta) is None:
+        raise Refusal(
+            "invalid",
+            f"_meta {RUN} comes without {LISTENER}: only a member's live listener reports its run.",
+            f"Send {LISTENER} too.",
+        )
+    return report
+
+
+def _as_report(value: Any) -> RunReport | None:
+    names = tuple(field.name for field in fields(RunReport))
+    if not isinstance(value, dict) or set(value) != set(names):
+        return None
+    spans = [value[name] for name in names]
+    if any(isinstance(span, bool) or not isinstance(span, int | float) for span in spans):
+        return None
+    return RunReport(*map(float, spans))
 
 
 @dataclass(slots=True)
@@ -61,13 +97,17 @@ class Ages:
 
         `waits`: the name of the member's live listener, while it waits.
         """
-        now, began = self._steady(), self._began_at(member, name)
-        newest = self._newest.get(member)
-        is_older = newest is not None and (began, name) < (newest.began, newest.name)
-        if newest is not None and is_older and (now < newest.until or waits == newest.name):
+        if self.is_older(member, name, waits):
             return False
-        self._newest[member] = Newest(name, began, now + PRESENT_SECONDS)
+        self._newest[member] = Newest(name, self._began_at(member, name), self._steady() + PRESENT_SECONDS)
         return True
+
+    def is_older(self, member: int, name: str, waits: str | None = None) -> bool:
+        """Whether a listener that began later than the named one is present. `waits`: as for `note_call`."""
+        newest = self._newest.get(member)
+        if newest is None or (self._began_at(member, name), name) >= (newest.began, newest.name):
+            return False
+        return self._steady() < newest.until or waits == newest.name
 
     def note_end(self, member: int, name: str | None, is_answered: bool) -> None:
         """Note that a listener stopped waiting. If it was answered, it stays present for a while; else it is gone."""

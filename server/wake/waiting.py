@@ -6,6 +6,7 @@ import anyio
 
 from teamroom.server.acts.presence.presence import ACKNOWLEDGE, WAKES_WAITING, Acknowledge, Waited, WaitForWake
 from teamroom.server.door.door import Door
+from teamroom.server.door.principal import Heard
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import stopping
 from teamroom.server.settings import Settings
@@ -26,6 +27,12 @@ class Waiting:
         """Note that a listener of the caller is present, although it does not wait."""
         self._listeners.note_call(caller, listener)
 
+    async def heard(self, caller: Caller, origin: Origin) -> Heard | None:
+        """What the caller's live listener says with a call; None if the call comes from another client."""
+        if origin.name is None or not await self._listeners.is_newest(caller, origin.name):
+            return None
+        return Heard(origin.run)
+
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake, origin: Origin) -> Waited:
         """Wait for wakes after the caller's cursor; returns none if the time is up first.
 
@@ -33,7 +40,8 @@ class Waiting:
         it waits.
         """
         if arguments.after is not None:
-            await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after))
+            heard = await self.heard(caller, origin)
+            await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after), listener=heard)
         else:
             await self._read(caller, arguments)
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds

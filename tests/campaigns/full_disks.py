@@ -140,6 +140,7 @@ def every_act() -> dict[str, Any]:
     """Each act of the contract, by name."""
     for module in pkgutil.iter_modules(acts.__path__):
         importlib.import_module(f"{acts.__name__}.{module.name}")
+    gc.unfreeze()  # a long-running command that was tested in this process left nothing else to be found
     found = (thing for thing in gc.get_objects() if type(thing) is Act)
     return {act.name: act for act in found if act.run.__module__.startswith("teamroom.")}
 

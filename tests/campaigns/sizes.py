@@ -95,6 +95,10 @@ READS: tuple[tuple[str, AnyRead, dict[str, Any]], ...] = (
     ("olga", OVERNIGHT, {"hours": 10_000}),
     ("olga", READ_RECEIPTS, {}),
     ("olga", READ_RECEIPTS, {"actor": "builder", "act": "kill"}),
+    ("olga", READ_RECEIPTS, {"actor": "builder", "act": "kill", "after": 1}),
+    ("olga", READ_RECEIPTS, {"actor": "fifth"}),
+    ("olga", READ_RECEIPTS, {"act": "kill"}),
+    ("olga", READ_RECEIPTS, {"subject": "T-12", "act": "kill"}),
     ("olga", READ_STREAM, {}),
     ("builder", READ_ME, {}),
     ("builder", READ_INBOX, {}),
@@ -250,15 +254,23 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
 
 
 def growth(small: int, large: int, *, twin: bool = False) -> tuple[list[str], int]:
-    """Acts and duties that take more in a larger room, which has as many members; and how many kinds were compared."""
+    """Acts, duties and pages of receipts that take more in a larger room; and how many kinds were compared.
+
+    Both rooms have as many members.
+    """
     with looking_at_all(twin):
-        few, many = (worst(costs(Size(number, number, MEMBERS))[0]) for number in (small, large))
+        few, many = (_indexed(*costs(Size(number, number, MEMBERS))) for number in (small, large))
     faults = [
         f"{name}: {few[name].steps:,} steps among {small:,}, {cost.steps:,} among {large:,}"
         for name, cost in many.items()
         if name in few and cost.steps > few[name].steps * GROWTH + GROWTH_STEPS
     ]
     return faults, len(few.keys() & many.keys())
+
+
+def _indexed(writes: list[Cost], reads: list[Cost]) -> dict[str, Cost]:
+    """What an index leads to: every act and duty, and a page of receipts under any filter."""
+    return worst([*writes, *(cost for cost in reads if cost.what.startswith(READ_RECEIPTS.name))])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Callers without a token take what they can: connections, memory, descriptors, lines of the log (SAF11).
 
 One kind after another: silent connections, half heads, probes, slow and large bodies, endless heads, trailers and
-extensions, garbage, upgrades, wrong tokens. Meanwhile a member calls on a connection that it opened before, another one
-opens a connection for each call, and the probes are asked. Memory and descriptors are looked at all the time, and must
-be bounded; then all strangers leave, and connections and descriptors must be as before.
+extensions, garbage, upgrades, handshakes, wrong tokens. Meanwhile a member calls on a connection that it opened before,
+another one opens a connection for each call, and the probes are asked. Memory and descriptors are looked at all the
+time, and must be bounded; then all strangers leave, and connections and descriptors must be as before.
 
 The twin serves a room that takes in whatever a stranger sends.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from teamroom.server.handshake import new_challenge
 from tests.campaigns.campaign import Advance, Outcome, command, quantile, silently
 from tests.campaigns.crowd import enough_files
 from tests.campaigns.inside import Inside, look, until
@@ -72,6 +73,7 @@ def kinds(port: int) -> dict[str, Kind]:
     probe = request("GET", "/livez", [host])
     chunked = posted(port, None, b"", [("transfer-encoding", "chunked"), ("content-length", "0")])
     chunked = chunked.replace(b"content-length: 0\r\n", b"")
+    challenge = new_challenge("0" * 64, f"127.0.0.1:{port}")
     upgrade = [host, ("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "eA==")]
     return {
         "silent": Kind(b""),
@@ -80,6 +82,7 @@ def kinds(port: int) -> dict[str, Kind]:
         "probes sent at once": Kind(probe * 1000),
         "slow bodies": Kind(posted(port, None, b"{", [("content-length", "1000")])),
         "large bodies": Kind(posted(port, None, b"x" * 260_000, [("content-length", "262000")])),
+        "handshakes": Kind(request("GET", f"/handshake?{challenge.query}", [host]) * 2),
         "wrong tokens": Kind(posted(port, "tr_" + "0" * 64, message("tools/list", {}))),
         "short headers": Kind(b"GET /livez HTTP/1.1\r\n", b"a:b\r\n" * 3200, stays=False),
         "one header": Kind(b"GET /livez HTTP/1.1\r\na: ", LONG, stays=False),

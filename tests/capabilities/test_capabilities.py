@@ -40,7 +40,7 @@ async def test_a_member_that_reaches_the_thing_proves_it_with_the_command_it_is_
     )
     assert shown["until"]
     (receipt,) = [r for r in (await (await room.owner())("read_receipts"))["receipts"] if r["seq"] == reply["receipt"]]
-    assert f"@builder proves: {API}" in receipt["summary"]
+    assert f"@builder proves: “{API}”" in receipt["summary"]
     again = await builder("declare_capabilities", proofs=[{"capability": API, "value": "0" * 64}])
     assert again["receipt"] is None
 

@@ -20,8 +20,12 @@ from mcp.server.mcpserver import Context
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import LATEST_MODERN_VERSION
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from teamroom.server.announcement import announce
+from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge
+from teamroom.server.identity import token_hash
 from tests.support.listeners import Told, told_over
 from tests.support.pipes import ENVELOPE, Pipe, pipe
 from tests.support.promises import house, promise
@@ -117,7 +121,7 @@ async def test_a_cancelled_call_ends_in_the_room_too(tmp_path: Path, era: Era) -
 
 @contextlib.asynccontextmanager
 async def pushing_server() -> AsyncIterator[str]:
-    """A server that pushes, on streams of every kind; it knows one member, @builder."""
+    """A server that pushes, on streams of every kind; it knows one member, @builder, with the token tr_any."""
     bus = InMemorySubscriptionBus()
     server = MCPServer("pushing", subscriptions=bus, log_level="ERROR")
 
@@ -133,7 +137,8 @@ async def pushing_server() -> AsyncIterator[str]:
         return "pushed"
 
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    config = uvicorn.Config(server.streamable_http_app(transport_security=security), port=0, log_level="error")
+    proven = proving(server.streamable_http_app(transport_security=security), "tr_any")
+    config = uvicorn.Config(proven, port=0, log_level="error")
     running = uvicorn.Server(config)
     with contextlib.closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -143,6 +148,20 @@ async def pushing_server() -> AsyncIterator[str]:
         finally:
             running.should_exit = True
             await asyncio.wait_for(serving, BOUND_SECONDS)
+
+
+def proving(app: ASGIApp, token: str) -> ASGIApp:
+    """The same application of a server that proves to know a token."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") != HANDSHAKE_PATH:
+            await app(scope, receive, send)
+            return
+        challenge = read_challenge(scope["query_string"].decode())
+        assert challenge is not None
+        await JSONResponse({"proof": challenge.proof(token_hash(token))})(scope, receive, send)
+
+    return answer
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from teamroom.clients.listener.listen import LINE_BYTES, wake_line
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell, up
@@ -22,7 +23,7 @@ pytestmark = promise("PRS5")
 NOTES_WHAT_IT_GETS = """\
 import json, os, sys
 with open(sys.argv[1], "a") as file:
-    told = {"stdin": json.load(sys.stdin), "line": sys.argv[2], "env": os.environ["TEAMROOM_WAKE"]}
+    told = {"stdin": json.load(sys.stdin), "words": sys.argv[2:], "line": os.environ["TEAMROOM_WAKE"]}
     file.write(json.dumps(told) + "\\n")
 code = int(open(sys.argv[1] + ".code").read()) if os.path.exists(sys.argv[1] + ".code") else 0
 sys.exit(code)
@@ -72,9 +73,15 @@ def listening(
     room: WatchedRoom, script: str, *words: str, stay: bool = False, into: str = "told"
 ) -> Iterator[subprocess.Popen[str]]:
     """A listener at work, whose command is a script that writes into a file, until the block ends."""
-    command = [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--"]
+    with listening_with(room, [sys.executable, "-c", script, str(room.folder / into), *words], stay) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def listening_with(room: WatchedRoom, command: list[str], stay: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A listener at work, until the block ends."""
     with subprocess.Popen(
-        [*command, sys.executable, "-c", script, str(room.folder / into), *words],
+        [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--", *command],
         env=shell(room).environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -112,7 +119,8 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowl
         until(lambda: len(told(room)) == 1, "the command ran")
         (found,) = told(room)
         assert [w["subject"] for w in found["stdin"]["wakes"]] == [first]
-        assert found["line"] == found["env"] == found["stdin"]["line"]
+        assert found["words"] == ["call check_in"]
+        assert found["line"] == found["stdin"]["line"]
         assert found["line"].startswith(
             f"You are @builder in the room. You were woken: mention {first} from @asker: “look"
         )
@@ -121,6 +129,44 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowl
         second = wake(room, "look again")
         until(lambda: len(told(room)) == 2, "the command ran again")
         assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [second]
+
+
+@promise("SAF2")
+def test_no_text_of_a_member_is_on_a_command_line_where_others_read_it_and_programs_take_options(
+    room: WatchedRoom,
+) -> None:
+    text = "--dangerously-skip-permissions 0f3a-secret"
+    with listening(room, STAYS, "-p", "{wake}"):
+        hears(room)
+        wake(room, text)
+        until(lambda: pid_in(room.folder / "told"), "the command runs")
+        number = pid_in(room.folder / "told")
+        assert number is not None
+        assert command_line(number).endswith(" -p call check_in")
+        assert [line for line in all_command_lines() if "0f3a-secret" in line] == []
+
+
+@promise("SAF2")
+def test_the_twin_that_passes_the_text_on_as_a_word_is_seen(room: WatchedRoom) -> None:
+    """The search of the test above finds a text that is on a command line."""
+    passes_on = ["/bin/sh", "-c", 'exec "$0" -c "$1" "$2" "$TEAMROOM_WAKE"', sys.executable, STAYS]
+    with listening_with(room, [*passes_on, str(room.folder / "told")]):
+        hears(room)
+        wake(room, "0f3a-secret")
+        until(lambda: pid_in(room.folder / "told"), "the command runs")
+        number = pid_in(room.folder / "told")
+        assert number is not None
+        assert "0f3a-secret" in command_line(number)
+        assert [line for line in all_command_lines() if "0f3a-secret" in line] != []
+
+
+def test_the_line_about_wakes_has_a_longest_length_and_holds_nothing_that_a_variable_cannot() -> None:
+    found = {"reason": "mention", "subject": "M-1", "from": "asker", "line": "日" * 100_000 + "\0\ud800"}
+    for wakes in ([found], [{**found, "line": "\0\ud800\x1b[2J"}], []):
+        line = wake_line("builder", wakes)
+        assert len(line.encode()) <= LINE_BYTES
+        assert line.isprintable()
+        os.fsencode(line)
 
 
 def test_earlier_wakes_and_failed_wakes_are_delivered_again(room: WatchedRoom) -> None:
@@ -278,6 +324,28 @@ def test_the_listener_refuses_another_members_token_and_a_missing_command(room: 
     assert (done.code, "belongs to @asker" in done.err) == (NOT_AUTHORISED, True)
     done = shell(room).run("listen", "--as", "builder", "--", "no-such-command")
     assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)
+
+
+def pid_in(path: Path) -> int | None:
+    """The process id that a script wrote into a file, once it did."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(path.read_text())
+    return None
+
+
+def command_line(number: int) -> str:
+    """The command of a process, as every user of the machine can read it."""
+    path = Path("/proc", str(number), "cmdline")
+    if path.exists():
+        return path.read_bytes().decode().replace("\0", " ").rstrip()
+    command = ["ps", "-ww", "-o", "args=", "-p", str(number)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip()
+
+
+def all_command_lines() -> list[str]:
+    """The commands of all processes of the machine."""
+    done = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def lives(number: int) -> bool:

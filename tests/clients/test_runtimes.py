@@ -185,8 +185,9 @@ def test_a_renamed_variable_reaches_only_its_own_runtime(folder: Path) -> None:
     runtimes = {name: Runtime(start=("true",), environment=one) for name, one in given.items()}
     both = Machine(Runtimes(state=folder, runtime=runtimes), surroundings)
     common = {"PATH": "/bin", "HOME": "/root"}
-    assert both.environment("builder") == {**common, "TEAMROOM_TOKEN": "b", "API_KEY": "k", "SPARE": TOKEN}
-    assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t"}
+    own = {"TEAMROOM_TOKEN": "b", "API_KEY": "k", "SPARE": TOKEN, "TEAMROOM_AGENT": "builder"}
+    assert both.environment("builder") == {**common, **own}
+    assert both.environment("tester") == {**common, "TEAMROOM_TOKEN": "t", "TEAMROOM_AGENT": "tester"}
 
 
 async def test_ending_a_process_ends_its_group_even_if_the_leader_is_gone(folder: Path) -> None:
@@ -282,6 +283,24 @@ async def test_a_process_that_cannot_be_recorded_is_ended_again(folder: Path, mo
     assert dog.left_running() == []
     assert "was started as" in await dog.start("builder"), "the twin: what can be remembered runs on"
     assert len(dog.left_running()) == 1
+
+
+async def test_a_record_and_a_log_that_are_links_are_refused(folder: Path) -> None:
+    """A record says which process is ended, and output that follows a link is appended to somebody's file."""
+    dog = machine(folder, start=python(STAYS))
+    elsewhere, state = folder / "elsewhere", folder / "runtimes.state"
+    elsewhere.write_text(json.dumps(asdict(Started(os.getpid(), 0.0, ""))))
+    before = elsewhere.read_text()
+    (state / "builder.json").symlink_to(elsewhere)
+    with pytest.raises(Failure, match=r"builder\.json is a symbolic link"):
+        await dog.look("builder")
+    (state / "builder.json").unlink()
+    (state / "builder.log").symlink_to(elsewhere)
+    assert "builder.log is a symbolic link" in await dog.start("builder")
+    assert elsewhere.read_text() == before
+    (state / "builder.log").unlink()
+    assert "was started as" in await dog.start("builder"), "the twin: with its own files it starts"
+    assert (state / "builder.log").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_child_process_whose_record_was_removed_is_found_and_ended(folder: Path) -> None:

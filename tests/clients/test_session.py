@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -33,6 +32,7 @@ from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.acts.receipts.receipts import Receipts, StreamEntry
 from teamroom.server.acts.tasks.board import Board
 from teamroom.server.facts.capability import CapabilityShown
+from tests.support.impostors import http, taking
 from tests.support.promises import house
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell, free_port, up
@@ -181,43 +181,20 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 # ------------------------------------------------------------------ the way to a room
 
 
-@contextmanager
-def proxy() -> Iterator[tuple[str, list[str]]]:
-    """A proxy that answers itself, and the request lines that came to it."""
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            seen.append(f"{self.requestline} {self.headers.get('Proxy-Authorization')}")
-            body = b'{"id": 1, "result": {"structuredContent": {"ok": true}}}'
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://me:secret@127.0.0.1:{server.server_port}", seen
-        server.shutdown()
-
-
-def test_a_remote_room_is_reached_through_the_proxy_and_a_local_one_never(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+def test_a_remote_room_is_reached_through_the_proxy_and_a_local_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with proxy() as (url, seen):
-        monkeypatch.setenv("http_proxy", url)
-        with Room("http://room.example:8765/mcp", "tr_00000000") as room:
-            assert room.call("heartbeat") == {"ok": True}
-        assert seen == ["POST http://room.example:8765/mcp HTTP/1.1 Basic bWU6c2VjcmV0"]
-        with pytest.raises(UnreachableError):
-            Room(f"http://127.0.0.1:{free_port()}/mcp", "tr_00000000").call("heartbeat")
-        assert len(seen) == 1
+    with taking(answers=lambda request: http("", "502 Bad Gateway")) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{proxy.port}")
+        with pytest.raises(UnreachableError), Room("https://room.example:8765/mcp", "tr_00000000") as room:
+            room.call("heartbeat")
+        [tunnel] = map(bytes, proxy.received)
+        assert tunnel.startswith(b"CONNECT room.example:8765 HTTP/1.")
+        assert b"Proxy-Authorization: Basic bWU6c2VjcmV0" in tunnel
+        for scheme in ("http", "https"):
+            with pytest.raises(UnreachableError):
+                Room(f"{scheme}://127.0.0.1:{free_port()}/mcp", "tr_00000000").call("heartbeat")
+        assert len(proxy.received) == 1
 
 
 def test_a_connection_that_was_idle_for_long_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,13 @@ import pytest
 from rich.cells import cell_len
 
 from teamroom.clients.session.spans import until
-from teamroom.clients.session.terminal import plain, plain_lines
+from teamroom.clients.session.terminal import plain, quoted, quoted_lines
+from teamroom.clients.shell.joining import READ_TOKEN
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
 from tests.support.promises import house, promise
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
-from tests.support.shells import ESCAPE, TEAMROOM, TOKEN, Shell, free_port, token_file, up
+from tests.support.shells import ESCAPE, STEP_SECONDS, TEAMROOM, TOKEN, Shell, free_port, token_file, up
 
 pytestmark = house
 
@@ -90,7 +94,7 @@ async def test_the_stream_is_read_from_its_end_or_after_a_number_in_order_and_on
     assert ([e["seq"] for e in page["entries"]], page["cursor"]) == ([11, 12], 12)
     end = (await shell.here("stream", "--after", "122", "--json")).json
     assert end == {"entries": [], "cursor": 122}
-    assert (await shell.here("stream", "--after", "120")).out.splitlines()[0].endswith("message 118")
+    assert (await shell.here("stream", "--after", "120")).out.splitlines()[0].endswith("“message 118”")
 
 
 async def test_a_followed_stream_shows_each_new_entry_on_one_line(room: RunningRoom, shell: Shell) -> None:
@@ -105,7 +109,7 @@ async def test_a_followed_stream_shows_each_new_entry_on_one_line(room: RunningR
         for number in range(2):
             await owner("post_message", text=f"message {number}")
             entry = json.loads(await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS))
-            assert entry["line"].endswith(f"message {number}")
+            assert entry["line"].endswith(f"“message {number}”")
     finally:
         process.terminate()
         await process.communicate()
@@ -128,7 +132,7 @@ async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, 
         await builder("post_message", text="folded too")
         await owner("post_message", text="stop it")
         lines = [json.loads(await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)) for _ in range(2)]
-        assert [line["line"] for line in lines] == ["… and 4 more notes of @builder", "@olga note: stop it"]
+        assert [line["line"] for line in lines] == ["… and 4 more notes of @builder", "@olga note: “stop it”"]
     finally:
         process.terminate()
         await process.communicate()
@@ -141,7 +145,8 @@ async def test_a_followed_stream_shows_folded_notes_together(room: RunningRoom, 
 async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom, shell: Shell) -> None:
     done = await shell.here("enroll", "builder")
     [token] = TOKEN.findall(done.out)
-    assert f"export TEAMROOM_TOKEN={token}" in done.out
+    assert f"\n  {token}\n" in done.out
+    assert f"\n  {READ_TOKEN}\n" in done.out
     assert f"codex mcp add teamroom --url {room.url}/mcp" in done.out
     assert TOKEN.search(done.err) is None
     mine = shell.with_(TEAMROOM_TOKEN=token)
@@ -149,6 +154,37 @@ async def test_a_token_is_shown_once_with_the_lines_that_join(room: RunningRoom,
     again = await shell.here("enroll", "builder", "--rotate", "--json")
     assert again.json["token"] != token
     assert (await mine.here("board")).code == 3
+
+
+def typed_into_bash(folder: Path, *lines: str) -> tuple[str, str]:
+    """What an interactive shell printed, and the history that it kept, of lines that a person typed."""
+    history = folder / "history"
+    subprocess.run(
+        ["bash", "--norc", "--noprofile", "-i"], input="\n".join([*lines, "exit", ""]), text=True, timeout=STEP_SECONDS,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "HISTFILE": str(history), "SHOWN": str(folder / "shown")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    return (folder / "shown").read_text(), history.read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+async def test_the_lines_that_enroll_prints_leave_no_token_in_the_shells_history(
+    room: RunningRoom, shell: Shell, tmp_path: Path
+) -> None:
+    token, read_line = (line.strip() for line in (await shell.here("enroll", "builder")).out.splitlines()[2:7:4])
+    show = 'printenv TEAMROOM_TOKEN > "$SHOWN"'
+    shown, history = typed_into_bash(tmp_path, read_line, token, show)
+    assert shown.strip() == token
+    assert read_line in history
+    assert token not in history
+    shown, history = typed_into_bash(tmp_path, f"export TEAMROOM_TOKEN={token}", show)
+    assert token in history, "the twin: typed as a command, it stays there"
+
+    saved = (await shell.here("enroll", "builder", "--rotate", "--save")).out
+    read_line = saved.splitlines()[-1].partition(": ")[2]
+    shown, history = typed_into_bash(tmp_path, read_line, show)
+    assert shown == (room.folder / "members" / "builder.token").read_text()
+    assert shown.strip() not in history
 
 
 @promise("ID4")
@@ -287,7 +323,7 @@ async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_on
     mistyped = await shell.here("receipts", "--actor", "quite")
     assert (mistyped.code, mistyped.out) == (1, "")
     assert mistyped.err == (
-        "Refused (not_found): There is no member @quite in this room.\n"
+        "Refused (not_found): There is no member “@quite” in this room.\n"
         "Fix: Run `teamroom roster` without a name to see all members.\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")
@@ -370,8 +406,8 @@ async def test_output_in_a_pipe_is_aligned_and_has_no_colours(room: RunningRoom,
     lines = board.splitlines()
     assert len(lines) == 6
     assert lines[1].split()[:5] == ["T-2", "blocked", "@builder", "live", "waits:"]
-    assert lines[1].endswith("A title that is far longer than any terminal of eighty columns will ever have room for")
-    assert lines[2].endswith("Update [bold]docs[/bold]")
+    assert lines[1].endswith("“A title that is far longer than any terminal of eighty columns will ever have room for”")
+    assert lines[2].endswith("“Update [bold]docs[/bold]”")
     where = {
         cell_len(line[: line.index(title)]) for line, title in zip(lines, ("Fix", "A title", "Update"), strict=False)
     }
@@ -445,7 +481,8 @@ def test_characters_that_control_a_terminal_are_printed_as_escapes() -> None:
     assert "[bold]x[/bold]" in shown
     assert plain("a\nb\tc") == "a b c"
     assert plain("Müller 日本 \ud800") == "Müller 日本 \\ud800"
-    assert plain_lines("a\n  b\x1b[2J\n") == ["a", "  b\\x1b[2J", ""]
+    assert quoted_lines("a\n  b\x1b[2J\n") == ["> a", ">   b\\x1b[2J", "> "]
+    assert (quoted("a”\x1b b"), quoted("")) == ('“a"\\x1b b”', "")
 
 
 @pytest.mark.parametrize(

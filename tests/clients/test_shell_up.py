@@ -17,6 +17,7 @@ import pytest
 
 from teamroom.clients.local.up import NAMELESS_OWNER, owner_name
 from teamroom.server.announcement import announced
+from teamroom.server.settings import load, load_with_origins
 from teamroom.server.store.folder import locked, make_private
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
@@ -189,8 +190,63 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(shell: Shell, take
     assert "teamroom up --port N" in done.err
 
 
-def test_a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it(shell: Shell, tmp_path: Path) -> None:
+# ------------------------------------------------------------------ its port
+
+
+def test_a_port_that_was_found_once_is_kept_until_another_is_asked_for(tmp_path: Path) -> None:
+    folder, other = tmp_path / "room", free_port()
+    with up(folder, "--json") as room:
+        first = json.loads(room.said[0])
+        assert first["former_url"] is None
+    stopped = Shell(tmp_path, {"TEAMROOM_DATA": str(folder)}).now("board")
+    assert stopped.err.startswith(f"teamroom: No room answers at {first['mcp']}.")
+    with up(folder, "--json", port=None) as room:
+        assert json.loads(room.said[0]) == {**first, "new_owner": None}
+    with up(folder, port=other) as room:
+        room.stop()
+        assert room.process.stdout is not None
+        moved = room.process.stdout.read()
+    assert f"It was at {first['url']} before. Change the address in the config of every harness" in moved
+    assert load(folder, {}).port == other
+
+
+def test_what_a_person_set_wins_over_the_port_of_the_last_start(tmp_path: Path) -> None:
+    assert load(tmp_path, {}).port == 8765
+    (tmp_path / "room.port").write_text("9000\n")
+    assert load_with_origins(tmp_path, {})[1]["port"] == "last start"
+    assert load(tmp_path, {"TEAMROOM_PORT": "0"}).port == 9000, "0 finds a free one only once"
+    assert load(tmp_path, {"TEAMROOM_PORT": "9001"}).port == 9001
+    (tmp_path / "room.toml").write_text("port = 8765\n")
+    assert load(tmp_path, {}).port == 8765
+
+
+def test_a_room_does_not_leave_its_port_to_another_program_without_a_word(
+    shell: Shell, tmp_path: Path, taken_port: int
+) -> None:
+    make_private(tmp_path / "room")
+    (tmp_path / "room" / "room.port").write_text(f"{taken_port}\n")
+    done = shell.now("up")
+    assert done.code == 1
+    assert f"Port {taken_port} is in use by another program." in done.err
+    assert "end that program, then start again" in done.err
+    assert "teamroom enroll NAME --rotate" in done.err
+    assert "teamroom up --port N" in done.err
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "many", "\xff"])
+def test_a_kept_port_that_is_none_is_refused_with_the_file(shell: Shell, tmp_path: Path, text: str) -> None:
+    make_private(tmp_path / "room")
+    (tmp_path / "room" / "room.port").write_text(text, encoding="latin-1")
+    done = shell.now("up")
+    assert done.code == 1
+    assert "room.port contains no port" in done.err
+
+
+def test_a_folder_that_others_can_use_and_that_holds_other_things_is_refused_with_the_fix(
+    shell: Shell, tmp_path: Path
+) -> None:
     (tmp_path / "room").mkdir(mode=0o755)
+    (tmp_path / "room" / "letter.txt").touch()
     (tmp_path / "room").chmod(0o755)
     done = shell.now("up", "--port", "0")
     assert done.code == 1
@@ -240,7 +296,7 @@ async def test_a_damaged_file_is_named_without_a_traceback(tmp_path: Path) -> No
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga"])
+@pytest.mark.parametrize("owner", ["", "two words", "-x", "room", "OWNER", "x" * 33, "ol\x1bga", "olga-"])
 def test_an_invalid_name_of_the_owner_is_refused_as_a_usage_error(shell: Shell, owner: str) -> None:
     done = shell.now("up", "--port", "0", "--owner", owner)
     assert done.code == 2
@@ -250,11 +306,16 @@ def test_an_invalid_name_of_the_owner_is_refused_as_a_usage_error(shell: Shell, 
 @pytest.mark.parametrize(
     ("user", "name"),
     [("olga", "olga"), ("Olga Maier", "Olga-Maier"), ("DOMAIN\\olga", "DOMAIN-olga"), ("Ольга", NAMELESS_OWNER),
-     ("room", NAMELESS_OWNER), ("", NAMELESS_OWNER), ("_x_", "x"), ("o" * 40, "o" * 32)],
+     ("room", NAMELESS_OWNER), ("", NAMELESS_OWNER), ("_x_", "x"), ("o" * 40, "o" * 32),
+     ("olga..m", "olga.m"), ("o" * 31 + "-m", "o" * 31)],
 )  # fmt: skip
 def test_the_first_owner_has_the_users_name_made_valid(user: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: user)
     assert owner_name(None) == name
+
+
+def test_the_owner_of_an_older_room_may_have_a_name_that_ends_in_a_separator() -> None:
+    assert owner_name("olga-", is_new=False) == "olga-"
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "many"])

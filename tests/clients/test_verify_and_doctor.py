@@ -232,8 +232,11 @@ async def test_doctor_warns_that_programs_of_the_owners_user_can_read_the_owners
 @pytest.mark.parametrize(
     ("break_it", "about", "fix"),
     [
-        (lambda folder: folder.chmod(0o755), "folder", "chmod 700"),
-        (lambda folder: (folder / "room.key").chmod(0o644), "folder", "chmod 600"),
+        (
+            lambda folder: (folder / "owner.token").rename(folder / "o") and (folder / "owner.token").symlink_to("o"),
+            "folder",
+            "Name the real path",
+        ),
         (lambda folder: (folder / "room.key").rename(folder.parent / "key"), "folder", "Put back"),
         (lambda folder: (folder / "room.toml").write_text("wip_cap = 0"), "settings", "Correct it"),
     ],
@@ -282,7 +285,7 @@ async def test_old_tokens_and_tokens_that_end_soon_are_warnings_with_the_command
         [ok, soon] = lines(await doctor(room), "tokens")
         assert ok["found"].startswith("3 valid. The oldest is @builder's (ci), 300 days old")
         assert soon["level"] == "warning"
-        assert soon["fix"] == "To replace it, run: teamroom enroll builder --label 'ci' --rotate"
+        assert soon["fix"] == "To replace it, run: `teamroom enroll builder --label ci --rotate`"
         outside(room.folder, "update token set expires_at = null")
         [_, old] = lines(await doctor(room), "tokens")
         assert old["found"] == "@builder's (ci) is 300 days old."

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import matching, processes
 from teamroom.clients.watchdog.repair import HEALTHY, Repairs
 from teamroom.clients.watchdog.runtimes import Runtime, Runtimes, load
-from teamroom.clients.watchdog.watch import Teller, Watchdog
+from teamroom.clients.watchdog.watch import RETURN_SECONDS, Teller, Watchdog
 from tests.support.promises import promise
 from tests.support.shells import Shell, up
 from tests.support.watching import (
@@ -495,6 +495,103 @@ class PausesAfterWho:
         if tool == "who":
             await anyio.to_thread.run_sync(partial(self.room.owner, "pause", target="builder", reason="lunch"))
         return reply
+
+
+@promise("PRS3", "PRS4")
+def test_nothing_is_restarted_while_a_run_moves_and_it_is_once_the_run_ended(room: WatchedRoom) -> None:
+    fault, ended = room.folder / "fault", room.folder / "builder.pid.ended"
+    check = ["sh", "-c", '! test -e "$0"', str(fault)]
+    with room.watching("rex", room.config(room.runtime("builder", REPORTS_A_RUN, check=check), every=0.2)) as dog:
+        begun(dog)
+        until(lambda: room.who("builder")["run"], "its run is on")
+        first = room.pid_file("builder").read_text()
+        fault.touch()
+        assert "Nothing is restarted before its run ends or no longer moves." in dog.until("at_work")["words"]
+        for _ in range(5):
+            dog.until("looked")
+        assert room.pid_file("builder").read_text() == first
+        assert dog.said() == ["restarts", "repaired", "at_work"]
+        ended.touch()
+        assert dog.until("restarts")["why"] == "its check ended with 1"
+        fault.unlink()
+        dog.until("repaired")
+        ended.unlink()
+        until(lambda: room.who("builder")["run"], "its run is on again")
+        kill_9(room, "builder")
+        assert dog.until("restarts")["why"] == "its process was ended by signal 9", "the twin: no run hides a crash"
+
+
+REPORTS_A_RUN = """\
+import os, sys
+from pathlib import Path
+import anyio
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.steady import SteadyRoom, new_listener
+place = Place(url=os.environ["TEAMROOM_URL"], environment={})
+room = SteadyRoom(place, lambda: os.environ["TEAMROOM_TOKEN"], print, listener=new_listener())
+Path(sys.argv[1]).write_text(str(os.getpid()))
+
+async def look():
+    return {"began_seconds_ago": 60, "moved_seconds_ago": 0}
+
+async def main():
+    await room.call("check_in", mode="live")
+    while True:
+        await room.beat(None if Path(sys.argv[1] + ".ended").exists() else look)
+        await anyio.sleep(0.2)
+
+anyio.run(main)
+"""
+"""A runtime that reports a run that moves, until a file says that it ended."""
+
+
+@promise("PRS3", "PRS4")
+async def test_after_its_machine_slept_a_watchdog_waits_before_it_repairs(tmp_path: Path) -> None:
+    config = Runtimes(state=tmp_path, every=600, runtime={"builder": Runtime(restart=("true",))})
+    room = SleepsOnce()
+    dog = Watchdog(
+        cast(SteadyRoom, room),
+        Machine(config, {}),
+        config,
+        Teller(False, True),
+        steady=lambda: room.asleep,
+        awake=lambda: 0.0,
+        rest=room.rest,
+    )
+    with anyio.fail_after(EVENT_SECONDS):
+        assert await dog.run() == 0
+    assert room.did == ["declare_capabilities", "check_in", "who", f"waits {RETURN_SECONDS:.0f} s", "who"]
+
+
+@dataclass
+class SleepsOnce:
+    """The room of a watchdog whose machine sleeps for an hour before the room asks for a repair again."""
+
+    asleep: float = 0.0
+    did: list[str] = field(default_factory=list)
+    asked: anyio.Event = field(default_factory=anyio.Event)
+
+    async def me(self) -> dict[str, Any]:
+        """Say who the watchdog is."""
+        return {"name": "rex", "role": "watchdog"}
+
+    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Note a call of the watchdog; the room does not know the member that it asks after."""
+        self.did.append(tool)
+        if tool == "who":
+            self.asked.set()
+            raise Failure("There is no member @builder.", "", body={"code": "not_found"})
+        return {"cursor": 1}
+
+    async def wait(self, after: int | None) -> dict[str, Any]:
+        """Let the machine sleep once the room was asked after a member, and end the watchdog the next time."""
+        await self.asked.wait()
+        self.asked, is_over, self.asleep = anyio.Event(), self.asleep > 0, 3600.0
+        return {"cursor": 1, "superseded": is_over, "wakes": [{"reason": "repair"}]}
+
+    async def rest(self, seconds: float) -> None:
+        """Note how long the watchdog waits."""
+        self.did.append(f"waits {seconds:.0f} s")
 
 
 @promise("PRS4")

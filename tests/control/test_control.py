@@ -178,7 +178,7 @@ async def test_a_pause_holds_wakes_and_delivers_them_on_resume(room: RunningRoom
     wakes = (await builder("check_in"))["wakes"]
     assert [(w["reason"], w["count"], w["line"].partition(".")[0]) for w in wakes] == [
         ("control", 2, "2 wakes arrived while you were paused: mention from @olga M-1, M-2"),
-        ("control", 1, "@olga resumed @builder: go"),
+        ("control", 1, "@olga resumed @builder: “go”"),
     ]
 
 

@@ -43,7 +43,10 @@ def content(room: RunningRoom) -> dict[str, list[tuple[Any, ...]]]:
         tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
         rows = {table: [tuple(row) for row in connection.execute(f"select * from {table}")] for table in tables}
         rows["presence"] = [
-            tuple(row) for row in connection.execute("select member, last_note, busy_until from presence")
+            tuple(row)
+            for row in connection.execute(
+                "select member, last_note, busy_until, busy_task, declared_at, run_since, run_heard_at from presence"
+            )
         ]
     return rows
 

@@ -72,8 +72,9 @@ class FrozenOnce:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[RoomOfProcesses]:
-    """A room that judges soon: the interval of a live member is 10 s."""
+    """A room that judges soon: the interval of a live member is 10 s, and so long may a run stand still."""
     pace = {"live_interval_seconds": 10, "suspect_intervals": 1, "challenge_intervals": 1}
+    pace |= {"run_still_seconds": 10, "run_still_times": 0}
     with room_of_processes(tmp_path / "room", **pace) as running:
         yield running
 

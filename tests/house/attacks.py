@@ -71,15 +71,15 @@ ATTACKS: dict[int, Attack] = {
     6: Attack(
         LOCAL,
         "the database read or changed behind the room's back",
-        "the folder must have mode 0700; the log is chained, with a signed end outside the database; where they "
-        "differ, the room is read-only",
+        "the folder is private or tightened; the log is chained, with a signed end outside the database; where "
+        "they differ, the room is read-only",
         {
             "test_forgeries": ("every_kind_of_damage_is_found_and_never_sealed",),
             "test_seal": (
                 "a_log_that_is_forged_while_the_room_is_open_is_never_sealed",
                 "a_forged_room_is_read_only_until_a_person_accepts_it_and_stays_named",
             ),
-            "test_store": ("a_folder_that_others_can_read_is_refused_with_the_command_that_fixes_it",),
+            "test_store": ("a_folder_that_others_can_use_is_tightened",),
             "test_verify_and_doctor": (
                 "a_change_a_gap_and_a_truncation_are_found_and_the_first_bad_entry_is_named",
                 "a_chain_that_was_rewritten_to_fit_is_found_by_the_seal",
@@ -305,6 +305,7 @@ ATTACKS: dict[int, Attack] = {
         {
             "test_names": (
                 "a_name_that_looks_like_a_members_is_refused_and_names_that_member",
+                "a_name_that_ends_in_a_separator_or_doubles_one_is_refused_with_a_tidy_one",
                 "the_claims_of_a_message_about_its_author_change_nothing",
             ),
             "test_bad_input": ("no_line_of_the_stream_can_forge_another",),
@@ -394,10 +395,12 @@ ATTACKS: dict[int, Attack] = {
     ),
     39: Attack(
         OPERATOR,
-        "a secret in logs, errors, metrics or backups",
-        "arguments are never logged; tokens are masked; the room stores only hashes",
+        "a secret in logs, errors, metrics, backups or a shell's history",
+        "arguments are never logged; tokens are masked; the room stores only hashes; `enroll` shows a line that reads "
+        "the token",
         {
             "test_canaries": ("*",),
+            "test_shell": ("the_lines_that_enroll_prints_leave_no_token_in_the_shells_history",),
             "test_logs": ("logs_contain_nothing_that_members_send", "without_the_filter_a_token_would_be_found"),
             "test_metrics": ("metrics_contain_no_name_and_no_text_of_a_member",),
             "test_backups": ("a_backup_contains_no_token_and_no_key",),
@@ -705,6 +708,206 @@ ATTACKS: dict[int, Attack] = {
                 "every_column_of_text_is_in_one_list",
                 "redacted_words_are_in_no_page_of_any_file",
             )
+        },
+    ),
+    69: Attack(
+        OPERATOR,
+        "a room that no person can run, or that an agent owns: a lost role, a token that ends, a kill, a restore",
+        "every act that changes members, tokens or standing is checked in its own transaction, and undone",
+        {
+            "test_permissions": (
+                "an_agent_becomes_a_room_owner_in_no_way",
+                "there_is_always_a_person_that_owns_the_room_and_can_act",
+                "a_kill_of_a_person_pauses_its_agents_until_somebody_is_accountable_for_them",
+                "a_room_of_an_earlier_release_is_repaired_when_it_opens",
+                "a_restored_room_has_an_owner_that_can_act_although_its_only_one_was_killed_later",
+            ),
+            "test_invariants": ("no_statement_changes_members_tokens_or_standing_unnoticed",),
+            "test_models": ("a_room_that_leaves_one_check_of_permissions_out_is_found",),
+        },
+    ),
+    70: Attack(
+        THIEF,
+        "a token that lasts, issued with a stolen one that expires; tokens of owners, people and watchdogs revoked",
+        "a token that expires gives people no longer ones; `revoke --issued` follows them; operators revoke their own",
+        {
+            "test_permissions": (
+                "a_token_that_expires_gives_nobody_but_agents_a_longer_one",
+                "a_revocation_reaches_everything_that_the_tokens_ever_issued",
+                "operators_revoke_what_they_issued_and_their_own_tokens_and_no_others",
+            )
+        },
+    ),
+    71: Attack(
+        INJECTED,
+        "a person's confirmation used again, or a chat client whose token only looks like another kind",
+        "the act uses a confirmation up, in its own transaction; a chat token is a kind and not a label",
+        {
+            "test_asking": (
+                "a_confirmation_is_used_up_by_the_act_it_was_given_for",
+                "a_confirmation_lasts_for_its_seconds_of_room_time_whatever_the_clock_on_the_wall_says",
+                "a_confirmation_from_before_a_restore_is_void",
+            ),
+            "test_permissions": ("a_token_of_a_chat_client_is_a_kind_and_stays_one",),
+        },
+    ),
+    72: Attack(
+        INJECTED,
+        "a title, a label, a capability or a reason that reads as a sentence of the room or of another member",
+        "one place quotes members' words; a test plants a hostile text in every column and looks at all that is said",
+        {
+            "test_provenance": (
+                "texts_of_members_never_appear_as_words_of_the_room",
+                "without_its_marks_a_members_text_would_be_found_out",
+                "a_capability_in_a_subject_is_quoted",
+            ),
+            "test_prompts": ("an_unknown_argument_of_a_prompt_is_refused",),
+        },
+    ),
+    73: Attack(
+        INJECTED,
+        "a link, a mention of everybody or formatting in a letter to a person's channel",
+        "characters that a channel looks for are shown as others that look alike, and an @ names nobody",
+        {
+            "test_marks": (
+                "no_channel_finds_a_link_a_mention_or_formatting_in_what_a_member_wrote",
+                "without_it_channels_would_find_nearly_all_of_the_hostile_texts",
+                "what_apprise_posts_contains_no_mark_of_a_member",
+                "discord_is_asked_to_notify_nobody",
+            )
+        },
+    ),
+    74: Attack(
+        AGENT,
+        "two agents that keep a conversation going by moving their own tasks",
+        "only a person, or another member that moves a task of theirs, lets them wake each other again",
+        {
+            "test_quiet": (
+                "an_exchange_continues_only_if_somebody_else_moves_a_task_of_either_agent",
+                "no_number_of_moves_of_their_own_keeps_two_agents_in_their_loop",
+            )
+        },
+    ),
+    75: Attack(
+        LOCAL,
+        "the room's port, taken while the room is down, to collect tokens",
+        "in plain HTTP, the room's own clients send a token only after the server has proven that it knows it; `up` "
+        "keeps its port",
+        {
+            "test_impostors": ("*",),
+            "test_handshake": (
+                "the_room_proves_that_it_knows_a_token_and_the_token_is_then_sent_on_the_same_connection",
+                "an_unknown_token_is_answered_like_a_known_one_before_and_after_a_restart",
+            ),
+            "test_shell_up": (
+                "a_port_that_was_found_once_is_kept_until_another_is_asked_for",
+                "a_room_does_not_leave_its_port_to_another_program_without_a_word",
+            ),
+        },
+    ),
+    76: Attack(
+        LOCAL,
+        "a client's challenge, passed on to the real room at another port",
+        "the proof covers the address dialled, and the room proves itself only where the connection arrived or where "
+        "its owner said",
+        {
+            "test_impostors": (
+                "a_program_that_passes_the_challenge_on_gets_no_token",
+                "a_room_that_proves_itself_for_any_address_would_be_passed_on",
+                "the_same_port_of_another_address_of_this_machine_is_another_program",
+            ),
+            "test_handshake": ("the_room_proves_nothing_for_an_address_that_may_be_another_programs",),
+        },
+    ),
+    77: Attack(
+        OPERATOR,
+        "a package that was replaced in its index: what builds the room, or the extra `notify`",
+        "lock files with hashes pin everything that `make` and the pages install; the room is built without an index",
+        {
+            "test_packaging": (
+                "each_lock_file_pins_with_hashes_what_the_project_asks_for",
+                "make_writes_each_lock_file_and_installs_nothing_that_is_not_locked",
+                "the_pages_install_nothing_that_is_not_locked",
+            )
+        },
+    ),
+    78: Attack(
+        INJECTED,
+        "the shell, run as the owner by what a listener or a watchdog started, with its variables removed",
+        "what they start is marked; the shell also checks the processes above it, and uses no person's token there",
+        {
+            "test_lineage": (
+                "an_agent_below_a_listener_never_acts_as_its_owner_whatever_it_does_to_its_environment",
+                "what_a_watchdog_starts_never_acts_as_its_owner",
+            )
+        },
+    ),
+    79: Attack(
+        AGENT,
+        "a message whose text is a word of the command that it starts: an option, and visible to all users",
+        "the command line has one fixed sentence; the text is on standard input and in a variable, with a longest "
+        "length",
+        {
+            "test_listen": (
+                "no_text_of_a_member_is_on_a_command_line_where_others_read_it_and_programs_take_options",
+                "the_line_about_wakes_has_a_longest_length_and_holds_nothing_that_a_variable_cannot",
+            )
+        },
+    ),
+    80: Attack(
+        LOCAL,
+        "a state file replaced by another user's file or by a symbolic link; a socket that another user serves",
+        "one module opens every state file and checks its owner, kind and mode; others' files and links are refused, "
+        "and wider modes are tightened",
+        {
+            "test_private_files": ("every_state_file_is_opened_by_the_one_module_that_judges_it",),
+            "test_private_state": (
+                "every_command_refuses_a_link_and_another_users_file",
+                "the_server_refuses_to_open_a_room_with_such_a_file",
+                "every_command_tightens_the_files_that_it_opens",
+                "a_socket_that_another_user_serves_gets_no_token",
+            ),
+        },
+    ),
+    81: Attack(
+        AGENT,
+        "a program without a model that sends ever new notes, ever new capabilities, or all answers at once",
+        "only acts on others and right answers are evidence; an answer names one thing, and three wrong ones end it",
+        {
+            "test_programs": (
+                "a_program_that_reads_nothing_is_found_within_26_minutes",
+                "without_the_rule_against_it_the_same_program_is_not_found",
+                "a_program_that_counts_about_its_own_task_is_found_four_hours_past_its_oldest_unanswered_wake",
+            )
+        },
+    ),
+    82: Attack(
+        AGENT,
+        "a run reported by a client that is not the member's listener, of any length, or while the member is paused",
+        "only the newest listener reports, a run heard of late counts for two hours, and a paused member reports none",
+        {
+            "test_runs": (
+                "only_the_newest_listener_reports_a_run",
+                "a_run_that_the_room_first_hears_of_late_excuses_no_more_than_two_hours",
+                "the_listener_of_a_paused_member_reports_nothing",
+                "a_report_that_makes_no_sense_is_refused",
+            )
+        },
+    ),
+    83: Attack(
+        FAULT,
+        "an honest agent in one long turn, or on a laptop that slept, taken for a zombie and restarted",
+        "a run that moves counts as work; nothing is repaired meanwhile; time in which a machine slept does not count",
+        {
+            "test_listened_runs": (
+                "an_agent_in_one_long_turn_is_at_work_while_it_computes_or_prints_and_nothing_is_repaired",
+                "an_agent_that_is_suspended_is_found_after_two_hours_and_is_at_work_again_once_it_goes_on",
+            ),
+            "test_runs": ("a_laptop_that_slept_in_the_middle_of_a_run_is_forgiven",),
+            "test_watch": (
+                "nothing_is_restarted_while_a_run_moves_and_it_is_once_the_run_ended",
+                "after_its_machine_slept_a_watchdog_waits_before_it_repairs",
+            ),
         },
     ),
 }

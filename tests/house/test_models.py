@@ -1,16 +1,18 @@
 """The models in their short form, and for each its twin: a fault that it must find. `make models` runs them in full."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 
-from tests.models import spans
+from tests.models import permissions, presence, spans
 from tests.models.run import MODELS, run
 from tests.models.world import CLOCK_STEPS, clean_up
 from tests.support.promises import promise
 
 pytestmark = [
-    promise("LOG1", "CTL1", "CTL5", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
+    promise("ID3", "LOG1", "CTL1", "CTL5", "CTL7", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
 ]
 
@@ -34,6 +36,23 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
     violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
+    assert violation is not None
+
+
+@pytest.mark.parametrize("fault", presence.TWINS, ids=lambda fault: fault.__name__)
+def test_the_model_of_presence_finds_each_further_fault_and_nothing_without_it(
+    fault: Callable[[], AbstractContextManager[None]],
+) -> None:
+    presence.walk(presence.TWINS[fault])
+    with fault(), pytest.raises(AssertionError):
+        presence.walk(presence.TWINS[fault])
+
+
+@pytest.mark.parametrize("check", permissions.LEFT_OUT)
+def test_a_room_that_leaves_one_check_of_permissions_out_is_found(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = (permissions.Permissions, partial(permissions.without, check))
+    monkeypatch.setitem(MODELS, "permissions", left_out)
+    violation, _ = run("permissions", 25 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
 
 

@@ -1,14 +1,20 @@
 """The package: one importable name, the whole tree in it, whichever way it is built."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from teamroom.server.notify.channels import INSTALL
 from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.shells import Shell, up
@@ -112,9 +118,105 @@ def test_the_links_lead_to_the_folders() -> None:
         assert link.resolve() == ROOT / folder
 
 
-def test_the_lock_files_pin_what_the_project_asks_for() -> None:
-    locked = (ROOT / "requirements.lock").read_text()
-    for name in ("mcp==2.3.", "uvicorn==", "aiosqlite==", "pydantic==", "typer==", "rich=="):
-        assert f"\n{name}" in f"\n{locked}", name
-    assert "--hash=sha256:" in locked
-    assert "http" not in locked.replace("httpcore2", "").replace("httptools", "").replace("httpx2", "")
+# ------------------------------------------------------------------ what is installed
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
+
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)((?: ;[^\\]*)?)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$")
+
+
+def asked_for(*names: object) -> list[Requirement]:
+    """What some lists of pyproject.toml ask for; a list may include a group."""
+    found: list[Requirement] = []
+    for one in names:
+        if isinstance(one, dict):
+            found += asked_for(*GROUPS[one["include-group"]])
+        else:
+            found.append(Requirement(str(one)))
+    return found
+
+
+LOCKS = {
+    "requirements.lock": asked_for(*PROJECT["dependencies"]),
+    "requirements-build.lock": asked_for(*PYPROJECT["build-system"]["requires"], *GROUPS["build"]),
+    "requirements-notify.lock": asked_for(*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["notify"]),
+    "requirements-dev.lock": asked_for(*PROJECT["dependencies"], *GROUPS["dev"]),
+}
+"""Each lock file, and what it must pin."""
+
+
+def pinned(text: str) -> dict[str, set[str]]:
+    """The versions of each package in a lock file. Raises AssertionError for anything but pins with hashes."""
+    versions: dict[str, set[str]] = {}
+    for entry in re.split(r"\n(?=\S)", text.rstrip("\n")):
+        pin = PIN.match(entry)
+        assert pin is not None, f"not a pin with hashes: {entry}"
+        versions.setdefault(canonicalize_name(pin[1]), set()).add(pin[2])
+    return versions
+
+
+def unpinned(text: str, requirements: list[Requirement]) -> list[str]:
+    """What a lock file does not pin, or pins to a version that was not asked for."""
+    versions = pinned(text)
+    return [
+        str(requirement)
+        for requirement in requirements
+        if not (found := versions.get(canonicalize_name(requirement.name)))
+        or not all(requirement.specifier.contains(version) for version in found)
+    ]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_each_lock_file_pins_with_hashes_what_the_project_asks_for(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert unpinned(text, LOCKS[name]) == [], "make lock writes it anew"
+    without_hash = re.sub(r" \\\n    --hash=\S+", "", text)
+    with pytest.raises(AssertionError, match="not a pin with hashes"):
+        pinned(without_hash)
+    first = LOCKS[name][0]
+    for other in (f"{first.name}>=9999", f"{first.name}-more"):
+        assert unpinned(text, [Requirement(other)]) == [other], "the twin: something else was asked for"
+
+
+def test_the_lock_files_agree_because_one_environment_gets_several() -> None:
+    found = [pinned((ROOT / name).read_text(encoding="utf-8")) for name in LOCKS]
+    for first, second in itertools.combinations(found, 2):
+        assert {name: first[name] for name in first.keys() & second} == {
+            name: second[name] for name in first.keys() & second
+        }
+
+
+def test_make_writes_each_lock_file_and_installs_nothing_that_is_not_locked() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"-o (\S+\.lock)", makefile)) == sorted(LOCKS)
+    recipes = [line for line in makefile.splitlines() if line.startswith("\t")]
+    installs = [
+        line for line in recipes if re.search(r"\$\(INSTALL\)|\bpip (install|wheel)\b|\buv (pip|tool) install", line)
+    ]
+    assert installs
+    assert [line for line in installs if not is_locked(line)] == []
+    used = {name for line in installs for name in re.findall(r"-r (\S+\.lock)", line)}
+    assert used == set(LOCKS)
+
+
+def test_the_pages_install_nothing_that_is_not_locked() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    installs = [
+        line
+        for page in pages
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.search(r"\bpip (install|wheel) ", line)
+    ]
+    assert installs
+    assert [line for line in installs if not is_locked(line)] == []
+    assert is_locked(INSTALL)
+    for unlocked in ("pip install -e '.[notify]'", "pip wheel --no-deps -w dist .", "pip install --no-deps -e ."):
+        assert not is_locked(unlocked), "the twin"
+
+
+def is_locked(command: str) -> bool:
+    """Whether all that a command installs is pinned by hash: from a lock file, or the room itself and nothing else."""
+    builds_here = re.search(r" \.( |$)", command) is not None
+    alone = "--no-deps" in command and ("--no-build-isolation" in command or not builds_here)
+    return "--require-hashes" in command or alone

@@ -257,6 +257,19 @@ async def test_the_daily_digest_comes_at_its_time_and_only_after_a_day_with_even
         assert phone.tries == 2
 
 
+@pytest.mark.parametrize("begin", ["2027-03-27T12:00:00", "2027-10-30T12:00:00"])
+async def test_one_digest_goes_out_on_a_day_whose_clock_is_put_forward_or_back_over_its_time(
+    tmp_path: Path, phone: Receiver, begin: str
+) -> None:
+    settings = told(phone, notify_digest="02:30", notify_zone="Europe/Berlin")
+    async with running_room(tmp_path / "room", time=at(begin), **settings) as room:
+        (builder,) = await room.enroll("builder")
+        for hour in range(36):
+            await builder("post_message", text=f"something happens each hour: {hour}")
+            await room.later(HOUR)
+        assert phone.titles == ["[Teamroom] daily digest"]
+
+
 @pytest.mark.parametrize(("clock", "known"), [("", 6), ("08:00", 3)])
 async def test_old_letters_are_deleted_with_the_next_one(
     tmp_path: Path, phone: Receiver, clock: str, known: int
@@ -780,7 +793,7 @@ async def test_without_the_extra_the_room_says_how_to_install_it(
     async with running_room(tmp_path / "room", **told(phone)) as room:
         with logged(logging.WARNING) as complaints:
             await room.room.deliverer.begin()
-        assert any("pip install 'teamroom[notify]'" in line for line in complaints.lines)
+        assert any("pip install --require-hashes -r requirements-notify.lock" in line for line in complaints.lines)
         (builder,) = await room.enroll("builder")
         await ask(builder)
         await room.later(61)

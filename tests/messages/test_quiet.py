@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from teamroom.server.rules.text import PAGE_CHARACTERS, inline_log
+from teamroom.server.rules.text import PAGE_CHARACTERS
 from teamroom.server.settings import Settings
 from tests.support.promises import promise
 from tests.support.raw import reply, room_in_thread
@@ -26,7 +27,7 @@ async def stream(reader: Member, after: int | None = None) -> dict[str, Any]:
     address = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
     contents = (await reader.client.read_resource(address)).contents
     page: dict[str, Any] = json.loads(contents[1].text)
-    assert all(inline_log(entry["line"]) in contents[0].text for entry in page["entries"])
+    assert all(entry["line"] in contents[0].text for entry in page["entries"])
     return page
 
 
@@ -201,16 +202,80 @@ async def test_two_agents_that_only_answer_each_other_are_stopped_and_their_owne
     assert len(everything) == len(replies)
 
 
+async def claims_what_one_created(room: RunningRoom) -> None:
+    await (await room.connect("third"))("claim_task", task="T-2")
+
+
+async def edits_what_one_holds(room: RunningRoom) -> None:
+    await (await room.owner())("update_task", task="T-1", changes={"priority": 5})
+
+
+async def judges_what_one_completed(room: RunningRoom) -> None:
+    await (await room.connect("tester"))("complete_task", task="T-1", fence=1, summary="it stands", evidence=[])
+    await (await room.connect("third"))("review_task", task="T-1", verdict="send_back", note="it leans")
+
+
+async def declines_what_one_offered(room: RunningRoom) -> None:
+    await (await room.connect("tester"))("hand_off", task="T-1", fence=1, to="third", note="yours")
+    await (await room.connect("third"))("answer_hand_off", offer="O-1", accept=False, reason="no")
+
+
+async def reports_on_its_own(room: RunningRoom) -> None:
+    await (await room.connect("tester"))("update_task", task="T-1", fence=1, note="a new note")
+    await (await room.connect("tester"))("heartbeat", task="T-1", note="another new note", busy_until=60)
+
+
+async def creates_and_claims_its_own(room: RunningRoom) -> None:
+    for name in ("builder", "tester"):
+        member = await room.connect(name)
+        task = (await member("create_task", title=f"work of {name}"))["task"]
+        await member("claim_task", task=task)
+
+
+async def judges_the_others(room: RunningRoom) -> None:
+    await (await room.connect("tester"))("complete_task", task="T-1", fence=1, summary="it stands", evidence=[])
+    await (await room.connect("builder"))("review_task", task="T-1", verdict="accept", note="it does")
+
+
+async def hands_to_the_other(room: RunningRoom) -> None:
+    await (await room.connect("tester"))("hand_off", task="T-1", fence=1, to="builder", note="yours")
+    await (await room.connect("builder"))("answer_hand_off", offer="O-1", accept=True)
+
+
+async def is_late_with_what_one_holds(room: RunningRoom) -> None:
+    refusal = await (await room.connect("third")).refused("update_task", task="T-1", fence=1, note="mine")
+    assert refusal["code"] == "stale_fence"
+
+
+async def creates_a_task_of_its_own(room: RunningRoom) -> None:
+    await (await room.connect("third"))("create_task", title="elsewhere")
+
+
 @promise("QUI3")
-async def test_an_exchange_continues_once_a_task_of_either_agent_moves(room: RunningRoom) -> None:
+@pytest.mark.parametrize(
+    ("moves", "continues"),
+    [
+        *((moves, True) for moves in (claims_what_one_created, edits_what_one_holds)),
+        *((moves, True) for moves in (judges_what_one_completed, declines_what_one_offered)),
+        *((moves, False) for moves in (reports_on_its_own, creates_and_claims_its_own, judges_the_others)),
+        *((moves, False) for moves in (hands_to_the_other, is_late_with_what_one_holds, creates_a_task_of_its_own)),
+    ],
+)
+async def test_an_exchange_continues_only_if_somebody_else_moves_a_task_of_either_agent(
+    room: RunningRoom, moves: Callable[[RunningRoom], Awaitable[None]], continues: bool
+) -> None:
     owner = await room.owner()
-    builder, tester = await room.enroll("builder", "tester")
-    await owner("create_task", title="work")
-    await answer_each_other(builder, tester, 2 * ROUNDS + 2)
+    builder, tester, _ = await room.enroll("builder", "tester", "third")
+    reviewers = {judges_what_one_completed: "third", judges_the_others: "builder"}
+    await owner("create_task", title="work", review=reviewers.get(moves, "auto"))
     await tester("claim_task", task="T-1")
+    await builder("create_task", title="for somebody")
+    await answer_each_other(builder, tester, 2 * ROUNDS + 2)
+    await moves(room)
     replies = await answer_each_other(builder, tester, 2 * ROUNDS + 1)
-    assert [bool(reply["not_woken"]) for reply in replies] == [False] * 2 * ROUNDS + [True]
-    assert len([entry for entry in room.entries() if entry["act"] == "stop_exchange"]) == 2
+    expected = [False] * 2 * ROUNDS + [True] if continues else [True] * (2 * ROUNDS + 1)
+    assert [bool(reply["not_woken"]) for reply in replies] == expected
+    assert len([entry for entry in room.entries() if entry["act"] == "stop_exchange"]) == 1 + continues
 
 
 @promise("QUI3")
@@ -256,15 +321,32 @@ async def test_the_guard_does_not_stop_people_other_addressees_work_or_alerts(ro
 
 
 @promise("QUI3")
-async def test_exchanges_about_work_that_moves_are_never_stopped(room: RunningRoom) -> None:
+async def test_exchanges_about_work_that_others_move_are_never_stopped(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")
     await owner("create_task", title="work")
-    fence = (await builder("claim_task"))["fence"]
+    await builder("claim_task")
     for number in range(4):
         replies = await answer_each_other(builder, tester, ROUNDS)
         assert not any(reply["not_woken"] for reply in replies)
-        await builder("update_task", task="T-1", fence=fence, note=f"step {number}")
+        await owner("update_task", task="T-1", changes={"priority": number + 1})
+
+
+@promise("QUI3")
+async def test_no_number_of_moves_of_their_own_keeps_two_agents_in_their_loop(room: RunningRoom) -> None:
+    """Two agents that report on their own tasks between all of their messages."""
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    for task, member in (("T-1", builder), ("T-2", tester)):
+        await owner("create_task", title=f"work of {member.name}")
+        await member("claim_task", task=task)
+    woken = []
+    for number in range(2 * ROUNDS + 4):
+        for task, member in (("T-1", builder), ("T-2", tester)):
+            await member("update_task", task=task, fence=1, note=f"step {number}")
+        (reply,) = await answer_each_other(*((builder, tester) if number % 2 == 0 else (tester, builder)), 1)
+        woken.append(not reply["not_woken"])
+    assert woken == [True] * 2 * ROUNDS + [False] * 4
 
 
 # ------------------------------------------------------------------ wakes joined
@@ -283,7 +365,7 @@ async def test_equal_wakes_are_shown_once_with_a_count_and_the_newest_line(room:
         ("mention", "M-1", 1),
         ("assigned", "T-1", 2),
     ]
-    assert found["wakes"][1]["line"] == "@olga assigned T-1 to you: second name"
+    assert found["wakes"][1]["line"] == "@olga assigned T-1 to you: “second name”"
     assert (await builder("check_in", after=found["cursor"]))["wakes"] == []
 
 

@@ -7,9 +7,10 @@ Once the clock was set back, findings may come late; they may never come early.
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -22,17 +23,23 @@ from teamroom.server.acts.presence import trouble
 from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
+from teamroom.server.acts.tasks.tasks import CREATE_TASK
+from teamroom.server.rules.runs import Run
 from tests.models.declared import Missed
-from tests.models.world import CLOCK_STEPS, Decided, Model, Plan, code
+from tests.models.runs import STILL, TIMES, Child, Runs
+from tests.models.world import CLOCK_STEPS, Decided, Model, Plan, code, statement
 
 LIVE, SLOW = 300.0, 1200.0
 CONNECTED, SUSPECT, CHALLENGE, GONE, MISSES = 1.5, 2, 1.5, 3, 2
 """How many intervals: a connection outlives, a wake waits, a challenge waits, silence is; and how many challenges."""
 
-WORK = 1800.5
-"""So long ahead work is declared."""
+WORK, LONGEST_WORK = 1800.5, 3600.0
+"""So long ahead work is declared, and so long past its oldest unanswered wake a member's notes count."""
 
 WATCHED = ["live", "slow"]
+WRONG_ANSWERS = 3
+"""So many wrong answers to one challenge, and no further one counts."""
+
 AGENTS = [*WATCHED, "idle"]
 BYSTANDERS = ["idle", "hans"]
 """An agent that wakes on demand and a person: nobody asks them whether they are there."""
@@ -60,15 +67,21 @@ class Agent:
     progressed: float = 0.0
     ahead: float = 0.0
     """For how long it declared work with its newest note."""
+    on_task: bool = False
+    noted: float = 0.0
+    """Whether its newest note was about its task, and when the newest such note was made."""
     free: float = 0.0
     evidence: int = 0
+    evident: float = 0.0
+    """The number and the time of its last evidence of work."""
     seen: int = 0
     note: str = ""
     posted: str = ""
     asks: dict[str, tuple[int, float]] = field(default_factory=dict)
     killed: bool = False
+    runs: Runs = field(default_factory=Runs)
     looked_at_from: float = 0.0
-    """A member that was revived or resumed, or changed its mode, is looked at an interval later at the latest."""
+    """Who was revived, resumed or gone, or changed its mode, is looked at an interval later at the latest."""
 
 
 class Presence(Model):
@@ -82,7 +95,15 @@ class Presence(Model):
             "hans": {"kind": "human"},
             "dog": {"role": "watchdog"},
         },
-        {"presence_write_seconds": 0, "repeat_seconds": 0, "asks_per_hour": 1000, "notes_per_hour": 1000},
+        {
+            "presence_write_seconds": 0,
+            "repeat_seconds": 0,
+            "asks_per_hour": 1000,
+            "notes_per_hour": 1000,
+            "run_still_seconds": STILL,
+            "run_still_times": TIMES,
+            "busy_max_seconds": LONGEST_WORK,
+        },
     )
 
     def __init__(self) -> None:
@@ -97,6 +118,7 @@ class Presence(Model):
         self.found = dict.fromkeys(self.agents, NOTHING)
         self.said: list[tuple[str, str]] = []
         self.zombies = 0
+        self.wrong: dict[str, int] = {}
         self.stalled: list[Decided] = []
         self.stalled_fence = 0
 
@@ -105,7 +127,8 @@ class Presence(Model):
         reaches = [f"runtime:{name}" for name in WATCHED]
         assert code(self.world.act("dog", DECLARE_CAPABILITIES, capabilities=reaches)) == "ok"
         for name in WATCHED:
-            assert code(self.call(name, HEARTBEAT)) == "ok"
+            assert code(self.call(name, CLAIM_TASK, task=self.call(name, CREATE_TASK, title="build").task)) == "ok"
+            self.is_evidence(name)
 
     # ---------------------------------------------------------------- what must hold
 
@@ -115,9 +138,12 @@ class Presence(Model):
 
     def there_since(self, name: str) -> float:
         """Since when it could see what waits for it: it called without a gap, the room watched, no pause bound it."""
-        agent = self.agents[name]
+        return max(self.watched_from, self.free_since(name))
+
+    def free_since(self, name: str) -> float:
+        """When the last pause ended that bound it."""
         ended = [until for level in (name, "room") if (until := self.paused.get(level, 0.0)) <= self.world.now]
-        return max(self.watched_from, agent.free, *ended)
+        return max([self.agents[name].free, *ended])
 
     def waits_since(self, name: str) -> float | None:
         """Since when the oldest wake waits that it was not shown, or had to act on, and that nothing came after."""
@@ -129,6 +155,24 @@ class Presence(Model):
         waiting += [at for seq, at in agent.asks.values() if seq > agent.evidence]
         return min(waiting, default=None)
 
+    def holds(self, name: str) -> str | None:
+        """The task that it holds."""
+        tasks = self.world.look(f"select id from task where holder = {self.ids[name]} and title = 'build'")
+        return f"T-{tasks[0][0]}" if tasks else None
+
+    def notes_count_until(self, name: str) -> float:
+        """From when on notes about its task excuse it no longer: a wake waits for too long."""
+        since = self.waits_since(name)
+        return math.inf if since is None else max(since, self.there_since(name)) + LONGEST_WORK
+
+    def excused_until(self, name: str) -> float:
+        """Until when its run, or what it declared on its task, excuses it."""
+        agent = self.agents[name]
+        busy = self.missed.busy_until((name, "room"), agent.progressed, agent.ahead)
+        counts = agent.on_task and self.holds(name) is not None
+        run = agent.runs.excuse_until(self.world.now, max(agent.evident, self.there_since(name)))
+        return max(run, min(busy, self.notes_count_until(name)) if counts else 0.0)
+
     def judged(self, name: str) -> Found:
         """What a supervisor that leads must make of an agent now."""
         agent, now, before = self.agents[name], self.world.now, self.found[name]
@@ -138,20 +182,24 @@ class Presence(Model):
         there = max(agent.connected, self.there_since(name))
         is_connected = now - agent.called <= CONNECTED * agent.interval
         busy = self.missed.busy_until((name, "room"), agent.progressed, agent.ahead)
-        if busy > now:
-            return before
         if now >= max(agent.called, self.there_since(name), busy) + GONE * agent.interval:
             return "gone", 0, asked
-        if verdict == "zombie":
+        if verdict == "zombie" or self.excused_until(name) > now:
             return before
         if asked is not None:
             if now < asked + CHALLENGE * agent.interval:
                 return before
-            if there > asked or not is_connected:
+            if max(there, agent.runs.end_of_that_at(asked)) > asked or not is_connected:
                 return "suspect", misses, now
             return ("suspect" if misses + 1 < MISSES else "zombie"), misses + 1, now if misses + 1 < MISSES else asked
+        if agent.runs.is_on(now):
+            return "suspect", 0, now
         since = self.waits_since(name)
-        if since is None or not is_connected or now < max(since, there) + SUSPECT * agent.interval:
+        if since is None or not is_connected:
+            return before
+        to_answer = SUSPECT * agent.interval
+        noted_until = min(agent.noted + to_answer, self.notes_count_until(name))
+        if now < max(max(since, there, agent.runs.end_of_that_at(since)) + to_answer, noted_until):
             return before
         return "suspect", 0, now
 
@@ -166,7 +214,11 @@ class Presence(Model):
 
     def is_evidence(self, name: str) -> None:
         """It did something: what waited for it is over, and so is all suspicion, at once."""
-        self.agents[name].evidence = self.end_of_log()
+        self.agents[name].evidence, self.agents[name].evident = self.end_of_log(), self.world.now
+        self.is_well(name)
+
+    def is_well(self, name: str) -> None:
+        """All suspicion is over at once."""
         assert self.look()[name] == NOTHING
         if self.found[name][0] is not None:
             self.said.append((name, "recovered"))
@@ -177,31 +229,95 @@ class Presence(Model):
 
     def call(self, name: str, act: Any, **arguments: Any) -> Any:
         """A member calls, whatever comes of it: then it is connected, and without a pause no longer gone."""
+        return self.after_call(name, act, self.world.act(name, act, **arguments))
+
+    def after_call(self, name: str, act: Any, reply: Any) -> Any:
+        """What follows from a call alone."""
         agent, now = self.agents[name], self.world.now
-        reply = self.world.act(name, act, **arguments)
         if agent.called is None or now - agent.called > CONNECTED * (agent.interval or 0.0):
             agent.connected = now
         agent.called = now
         if self.found[name][0] == "gone" and not self.is_paused(name):
             self.found[name] = NOTHING
             self.said.append((name, "recovered"))
+            agent.looked_at_from = now + (agent.interval or 0.0)
         assert (code(reply) == "paused") == (self.is_paused(name) and act is not HEARTBEAT), reply
         return reply
 
     # ---------------------------------------------------------------- what members do
 
-    @rule(name=names, note=st.sampled_from([None, "the same", "new"]), ahead=st.none() | st.just(WORK))
-    def beat(self, name: str, note: str | None, ahead: float | None) -> None:
-        """A bare beat proves a connection, and so does the same note again; a new one is progress."""
+    @rule(
+        name=names,
+        note=st.sampled_from([None, "the same", "new"]),
+        ahead=st.none() | st.just(WORK),
+        on_task=st.booleans(),
+    )
+    def beat(self, name: str, note: str | None, ahead: float | None, on_task: bool) -> None:
+        """A bare beat proves a connection, and so does a note again, or about no task; a new one on a task excuses."""
         self.number += 1
         note = f"note {self.number}" if note == "new" else note
-        given = {key: value for key, value in (("note", note), ("busy_until", ahead)) if value is not None}
-        assert code(self.call(name, HEARTBEAT, **given)) == "ok"
+        task = self.holds(name) if on_task else None
+        given = {"note": note, "busy_until": ahead, "task": task}
+        still_counts = self.world.now < self.notes_count_until(name)
+        assert code(self.call(name, HEARTBEAT, **{key: value for key, value in given.items() if value})) == "ok"
         agent = self.agents[name]
         if not self.is_paused(name) and note is not None and note != agent.note:
             agent.note, agent.progressed, agent.ahead = note, self.world.now, ahead or 0.0
-            self.is_evidence(name)
+            agent.on_task = task is not None
+            if agent.on_task:
+                agent.noted = self.world.now
+                if still_counts and self.found[name][0] in ("suspect", "zombie"):
+                    self.is_well(name)
         self.nothing_changed()
+
+    @rule(name=watched)
+    def declare(self, name: str) -> None:
+        """What it says of itself is no evidence of work."""
+        self.number += 1
+        self.call(name, DECLARE_CAPABILITIES, capabilities=[f"tool:{self.number}"])
+        self.nothing_changed()
+
+    # ---------------------------------------------------------------- what listeners run
+
+    @rule(name=watched, moves=st.booleans())
+    def a_listener_reports(self, name: str, moves: bool) -> None:
+        """Its run began, moves, or does not; it also reports that of a run that the room cannot see yet."""
+        agent, now = self.agents[name], self.world.now
+        agent.runs.child = agent.runs.child or Child(now, now)
+        if moves:
+            agent.runs.child.moves(now)
+        report = agent.runs.child.report(now)
+        assert code(self.after_call(name, HEARTBEAT, self.world.hear(name, HEARTBEAT, report))) == "ok"
+        if not self.is_paused(name):
+            agent.runs.hear(report, now)
+        self.nothing_changed()
+
+    @rule(name=watched)
+    def a_run_ends(self, name: str) -> None:
+        """The listener waits again, and says so with its next call."""
+        agent, since = self.agents[name], self.waits_since(name)
+        assert code(self.after_call(name, HEARTBEAT, self.world.hear(name, HEARTBEAT, None))) == "ok"
+        agent.runs.child = None
+        if not self.is_paused(name):
+            agent.runs.hear_of_none(since, self.world.now)
+        self.nothing_changed()
+
+    @rule(name=watched, moves=st.booleans(), beats=st.integers(1, 12), is_asked=st.booleans(), by=holders)
+    def a_run_goes_on(self, name: str, moves: bool, beats: int, is_asked: bool, by: str) -> None:
+        """The command of a listener works, or hangs; meanwhile somebody may ask something."""
+        for number in range(beats):
+            self.a_listener_reports(name, moves)
+            if is_asked and number == 1:
+                self.is_told(name, "ask")
+            self.time_passes(299.5, by)
+
+    @rule(name=watched, seconds=spans, by=holders)
+    def a_laptop_sleeps(self, name: str, seconds: float, by: str) -> None:
+        """The machine of a member sleeps, with what its listener runs; the room goes on."""
+        child = self.agents[name].runs.child
+        if child is not None:
+            child.sleeps(seconds)
+        self.time_passes(seconds, by)
 
     @rule(name=names)
     def check_in(self, name: str) -> None:
@@ -253,7 +369,7 @@ class Presence(Model):
                 self.is_evidence(name)
         self.nothing_changed()
 
-    @rule(name=watched, how=st.sampled_from(["right", "wrong", "without the code"]))
+    @rule(name=watched, how=st.sampled_from(["right", "wrong", "all of them", "without the code"]))
     def answer_a_challenge(self, name: str, how: str) -> None:
         """Only what reads the inbox can, with the code of the open one, about what the member did itself."""
         agent = self.agents[name]
@@ -264,15 +380,20 @@ class Presence(Model):
         if reply.challenge is None:
             return
         nonce = reply.challenge.split('"')[1].split()[0]
+        right = self.holds(name) or agent.posted or name
         words = {
-            "right": f"{nonce} {agent.posted or name}",
+            "right": f"{nonce} {right}",
             "wrong": f"{nonce} M-999",
-            "without the code": agent.posted,
+            "all of them": f"{nonce} {name} {right} " + " ".join(f"T-{number} M-{number}" for number in range(90, 99)),
+            "without the code": right,
         }
-        answer = self.call(name, HEARTBEAT, answer=words[how] or name)
-        assert code(answer) == ("ok" if how == "right" else "bad_proof")
-        if how == "right":
+        answer = self.call(name, HEARTBEAT, answer=words[how])
+        is_right = how == "right" and self.wrong.get(nonce, 0) < WRONG_ANSWERS
+        assert code(answer) == ("ok" if is_right else "bad_proof")
+        if is_right:
             self.is_evidence(name)
+        else:
+            self.wrong[nonce] = self.wrong.get(nonce, 0) + 1
         self.nothing_changed()
 
     # ---------------------------------------------------------------- watchdogs
@@ -327,7 +448,7 @@ class Presence(Model):
         self.paused.pop(name, None)
         self.missed.end_pause(name)
         assert code(self.world.act("olga", KILL, target=name, reason="a test")) == "ok"
-        agent.killed = True
+        agent.killed, agent.runs.told, agent.runs.child = True, None, None
         self.found[name] = NOTHING
         self.nothing_changed()
         self.time_passes(seconds, "first")
@@ -355,7 +476,7 @@ class Presence(Model):
     @rule(name=watched, how=st.sampled_from(["sleep", "step", "pause"]), seconds=spans, by=holders)
     def work_that_the_room_misses_a_part_of(self, name: str, how: str, seconds: float, by: str) -> None:
         """A member that declared work is asked something; its notes do not move for a while, and then not yet."""
-        self.beat(name, "new", WORK)
+        self.beat(name, "new", WORK, True)
         self.a_moment_passes()
         self.is_told(name, "ask")
         self.a_moment_passes()
@@ -419,7 +540,9 @@ class Presence(Model):
         found = self.look()
         for name, now in found.items():
             before = self.found[name]
-            may_wait = not exactly or self.world.now < self.agents[name].looked_at_from
+            agent = self.agents[name]
+            looked_at_from = max(agent.looked_at_from, self.free_since(name) + (agent.interval or 0.0))
+            may_wait = not exactly or self.world.now < looked_at_from
             assert now == expected[name] or (may_wait and now == before), (name, before, expected[name], now)
             if now[0] != before[0] or now[1] != before[1]:
                 self.said.append((name, str(now[0])))
@@ -448,13 +571,84 @@ def a_beat_that_is_evidence() -> Iterator[None]:
 
     def believes(tx: Any, row: Any) -> float | None:
         since = looked(tx, row)
-        return None if since is not None and row["last_call_at"] > since + LIVE else since
+        return None if since is not None and row.last_call_at > since + LIVE else since
 
-    trouble.unanswered_since = believes
-    try:
+    with patch.object(trouble, "unanswered_since", believes):
         yield
+
+
+@contextlib.contextmanager
+def a_note_that_is_evidence() -> Iterator[None]:
+    """Whoever makes a new note, about whatever, has answered what waits for it."""
+    evidence_of = trouble.evidence_of
+
+    def believes(tx: Any, row: Any) -> trouble.Evidence:
+        last = evidence_of(tx, row)
+        return trouble.Evidence(max(last.at, row.declared_at or 0.0), last.seq)
+
+    with patch.object(trouble, "evidence_of", believes):
+        yield
+
+
+def a_capability_that_is_evidence() -> contextlib.AbstractContextManager[None]:
+    """Whoever declares a new capability has answered what waits for it."""
+    return statement("last_act", lambda sql: sql.replace("('accept')", "('accept'), ('declare_capabilities')"))
+
+
+def work_that_is_declared_for_ever() -> contextlib.AbstractContextManager[None]:
+    """Notes about a task excuse its holder, however long something waits."""
+    watched_facts = trouble.watched_facts
+
+    def believes(tx: Any, row: Any, waits_since: float | None) -> Any:
+        return watched_facts(tx, row, None)
+
+    return patch.object(trouble, "watched_facts", believes)
+
+
+def a_run_that_never_counts() -> contextlib.AbstractContextManager[None]:
+    """Whatever a listener reports, its member must answer in time."""
+    return patch.object(Run, "is_on", lambda run, now, settings: False)
+
+
+def a_run_that_counts_for_ever() -> contextlib.AbstractContextManager[None]:
+    """A run that hangs is taken for work."""
+    return patch.object(Run, "counts_until", lambda run, watched_from, settings: math.inf)
+
+
+def a_guess_that_is_an_answer() -> contextlib.AbstractContextManager[None]:
+    """An answer that names everything is right if one of it is."""
+    return patch.object(trouble, "is_right_answer", lambda answer, nonce, expected: set(answer.split()) & set(expected))
+
+
+def walk(steps: Iterable[Callable[[Presence], None]]) -> None:
+    """Let the room and the model take these steps, and end."""
+    model = Presence()
+    try:
+        model.begin()
+        for step in steps:
+            model.a_moment_passes()
+            step(model)
+            model.each_finding_is_said_once()
     finally:
-        trouble.unanswered_since = looked
+        model.world.close()
+
+
+def _is_asked(model: Presence) -> None:
+    model.is_told("live", "ask")
+
+
+def _lives_on(does: Callable[[Presence], None]) -> list[Callable[[Presence], None]]:
+    """It does the same every five minutes for two and a half hours."""
+    return [_is_asked, *([does, lambda model: model.time_passes(LIVE, "first")] * 30)]
 
 
 TWIN: Any = a_beat_that_is_evidence
+TWINS: Any = {
+    a_note_that_is_evidence: _lives_on(lambda model: model.beat("live", "new", None, False)),
+    a_capability_that_is_evidence: _lives_on(lambda model: model.declare("live")),
+    work_that_is_declared_for_ever: _lives_on(lambda model: model.beat("live", "new", WORK, True)),
+    a_run_that_never_counts: _lives_on(lambda model: model.a_listener_reports("live", True)),
+    a_run_that_counts_for_ever: _lives_on(lambda model: model.a_listener_reports("live", False)),
+    a_guess_that_is_an_answer: _lives_on(lambda model: model.answer_a_challenge("live", "all of them")),
+}
+"""More faults, each with steps on which the model finds it."""

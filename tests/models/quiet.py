@@ -16,7 +16,8 @@ from teamroom.server.acts.messages import exchanges
 from teamroom.server.acts.messages.messages import POST_MESSAGE
 from teamroom.server.acts.presence.presence import CHECK_IN
 from teamroom.server.acts.receipts.receipts import READ_RECEIPTS
-from teamroom.server.acts.tasks.tasks import CREATE_TASK
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from tests.models.world import Model, Plan, code
 
 AGENTS, PEOPLE = ["ann", "bob", "cid"], ["olga", "hans"]
@@ -83,7 +84,7 @@ class Quiet(Model):
         return before < 2 * ROUNDS
 
     def begin_anew(self, name: str) -> None:
-        """A person spoke to an agent, or a task of its moved."""
+        """A person spoke to an agent."""
         for pair in self.talks:
             if name in pair:
                 self.talks[pair] = Talk()
@@ -129,11 +130,16 @@ class Quiet(Model):
             assert reply.folded == spent
             self.spend(author, kind, spent)
 
-    @rule(author=agents)
-    def a_task_moves(self, author: str) -> None:
+    @rule(creator=agents, mover=agents)
+    def a_task_moves(self, creator: str, mover: str) -> None:
+        """It is claimed and released again. Only somebody outside of a talk ends it so."""
         self.number += 1
-        assert code(self.world.act(author, CREATE_TASK, title=f"task {self.number}")) == "ok"
-        self.begin_anew(author)
+        task = self.world.act(creator, CREATE_TASK, title=f"task {self.number}").task
+        fence = self.world.act(mover, CLAIM_TASK, task=task).fence
+        assert code(self.world.act(mover, UPDATE_TASK, task=task, fence=fence, status="released")) == "ok"
+        for pair in self.talks:
+            if creator in pair and mover not in pair:
+                self.talks[pair] = Talk()
 
     @rule(name=everybody)
     def acknowledge(self, name: str) -> None:

@@ -102,6 +102,10 @@ class Standing(Model):
             return True
         return PEOPLE[caller].role == "operator" and layer == "operator"
 
+    def ends_what_stays(self, target: str) -> bool:
+        """The agents of a killed person stay paused, until another person is accountable for them."""
+        return target.startswith("owner:") and self.state(target.removeprefix("owner:")) == "killed"
+
     def set(self, target: str, caller: str, state: str, until: float | None = None) -> None:
         self.switches[target] = Switch(state, until, PEOPLE[caller].role)
 
@@ -117,6 +121,8 @@ class Standing(Model):
             assert found == "not_allowed", "the last room owner was paused"
         elif self.state(whom) == "killed":
             assert found == "conflict"
+        elif self.ends_what_stays(whom) and seconds is not None and self.may_lift(caller, whom):
+            assert found == "not_allowed", "the agents of a killed person go on after a while"
         else:
             assert found == "ok"
             if self.state(whom) == "active" or self.may_lift(caller, whom):
@@ -132,6 +138,8 @@ class Standing(Model):
             assert found == "not_allowed"
         elif self.state(whom) == "killed":
             assert found == "conflict"
+        elif self.ends_what_stays(whom):
+            assert found == "not_allowed", "the agents of a killed person were let go on"
         elif self.state(whom) == "active" or self.may_lift(caller, whom):
             assert found == "ok"
             if self.state(whom) == "paused":
@@ -151,6 +159,9 @@ class Standing(Model):
             assert found == "ok"
             if self.state(whom) != "killed":
                 self.set(whom, caller, "killed")
+                agents = self.switches.get(f"owner:{whom}") if PEOPLE[whom].human else None
+                if agents is not None and (agents.state, agents.until) != ("paused", None):
+                    self.set(f"owner:{whom}", "olga", "paused")
 
     @rule(whom=names)
     def revive(self, whom: str) -> None:

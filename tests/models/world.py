@@ -21,18 +21,24 @@ from typing import Any, ClassVar
 from hypothesis.stateful import RuleBasedStateMachine
 
 from teamroom.server.acts.act import AnyAct, AnyRead
+from teamroom.server.acts.control.mend import mend, owner_token
+from teamroom.server.acts.control.restore import start_new_epoch
 from teamroom.server.acts.members.members import ENROLL, open_room
 from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.door.door import Door
+from teamroom.server.door.principal import Heard
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
+from teamroom.server.record import journal
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.runs import RunReport
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CarryOut, Recover, Turn, Work
+from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.readers import Readers
-from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.sqlite.store import SqliteStore, in_one_transaction
 from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
@@ -73,7 +79,7 @@ class World:
         self._plan = plan
         self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
-        self.lives = 0
+        self.lives = self._copies = 0
         if id(plan) not in self._rooms:
             self._rooms[id(plan)] = self._furnish()
         template, self.tokens = self._rooms[id(plan)]
@@ -89,6 +95,10 @@ class World:
     def act(self, name: str, act: AnyAct, caller: Caller | None = None, /, **arguments: Any) -> Any:
         """A member acts; returns the reply, or the refusal."""
         return self._answer(self.door.act(caller or self.callers[name], act, act.arguments(**arguments)))
+
+    def hear(self, name: str, act: AnyAct, run: RunReport | None) -> Any:
+        """A member's live listener acts, and says which run is on."""
+        return self._answer(self.door.act(self.callers[name], act, act.arguments(), listener=Heard(run)))
 
     def act_once(self, name: str, act: AnyAct, request_id: str | None, /, **arguments: Any) -> Any:
         """A member acts under a request id; returns the reply, or the refusal."""
@@ -148,6 +158,30 @@ class World:
         self._stepped += step
         self.crash()
 
+    def back_up(self) -> Path:
+        """A copy of the room's files, as they are now."""
+        self._copies += 1
+        return _copied(self._life, self._scratch / f"copy-{self._copies}")
+
+    def restore(self, backup: Path) -> str | None:
+        """An earlier copy takes the room's place, and what was stopped since stays so; returns an owner's new token."""
+        connection = self._store.committer.connection
+        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
+        stops = journal.stopped(Reading(connection, context))
+        ((epoch,),) = self.look("select epoch from head")
+
+        def begin(tx: Writing) -> str | None:
+            start_new_epoch(tx, epoch + 1, tx.wall, stops)
+            return mend(tx) or owner_token(tx, self.tokens["olga"])
+
+        self._copies += 1
+        draft, store = _copied(backup, self._scratch / f"copy-{self._copies}"), self._store
+        with contextlib.closing(connect_writer(draft / FILES[0])) as opened:
+            token = in_one_transaction(opened, context, begin)
+        self._live_on(draft)
+        run_at_once(store.close())
+        return token
+
     def end(self) -> None:
         """Close the room and take its files away. The log must say all that the database holds (LOG3)."""
         verdict = self.verify()
@@ -177,10 +211,7 @@ class World:
     def _live_on(self, folder: Path) -> None:
         self._life = self._scratch / str(self.lives)
         self.lives += 1
-        data_folder.make_private(self._life)
-        for name in FILES:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(folder / name, self._life / name)
+        _copied(folder, self._life)
         self._store = self._open(self._life)
         run_at_once(self._store.open())
         self.watch.resume(run_at_once(self._store.look_up(lambda tx: tx.only(Moment, "clock_state"))))
@@ -212,6 +243,15 @@ class World:
 
     def furnish(self) -> None:
         """What members do before the first step of every run."""
+
+
+def _copied(folder: Path, into: Path) -> Path:
+    """Copy a room's files into a new folder; returns it."""
+    data_folder.make_private(into)
+    for name in FILES:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(folder / name, into / name)
+    return into
 
 
 _METRICS = Metrics()

@@ -106,9 +106,10 @@ async def _played(folder: Path) -> Played:
         for turn in range(32):
             if turn == 16:
                 await agents[0]("update_task", task="T-2", fence=1, note="it loads now, 3 of 5 routes")
-            for member in (agents[0], agents[1], agents[2], rex):
-                await member("heartbeat", note=f"at {room.time()}")
-            await agents[3]("heartbeat")
+            if turn % 4 == 0:
+                await agents[2]("post_message", text=f"the notes grow: {turn}", kind="note")
+            for member in (*agents[:4], rex):
+                await member("heartbeat")
             await room.later(2 * MINUTE)
         await rex("claim_task", task="T-9")
         await rex("complete_task", task="T-9", fence=1, summary="restarted", evidence=[])

@@ -27,6 +27,13 @@ async def beats(room: RunningRoom, member: Member, minutes: int, every: int = 1)
         await room.later(every * MINUTE)
 
 
+async def a_task_of(member: Member) -> str:
+    """A task that a member claims; returns its id."""
+    task = str((await member("create_task", title="a long build"))["task"])
+    await member("claim_task", task=task)
+    return task
+
+
 async def verdict(asker: Member, name: str) -> str:
     return str((await asker("who", name=name))["members"][0]["presence"])
 
@@ -134,15 +141,14 @@ async def test_a_member_that_answers_its_wakes_is_never_suspect(room: RunningRoo
 @promise("PRS2")
 async def test_declared_work_prevents_suspicion_only_while_its_notes_change(room: RunningRoom) -> None:
     asker, busy, stuck = await room.enroll("asker", "busy", "stuck", mode="live")
-    await busy("check_in")
-    await stuck("check_in")
-    await busy("heartbeat", note="step 0", busy_until=1800)
-    await stuck("heartbeat", note="same", busy_until=1800)
+    task, other = await a_task_of(busy), await a_task_of(stuck)
+    await busy("heartbeat", task=task, note="step 0", busy_until=1800)
+    await stuck("heartbeat", task=other, note="same", busy_until=1800)
     for name in ("busy", "stuck"):
         await asker("post_message", text=f"are you there, {name}?", to=[name], kind="ask")
     for step in range(1, 25):
-        await busy("heartbeat", note=f"step {step}", busy_until=1800)
-        await stuck("heartbeat", note="same", busy_until=1800)
+        await busy("heartbeat", task=task, note=f"step {step}", busy_until=1800)
+        await stuck("heartbeat", task=other, note="same", busy_until=1800)
         await room.later(5 * MINUTE)
     assert said(room, "busy") == []
     assert said(room, "stuck")[-1] == "zombie"
@@ -153,8 +159,7 @@ async def test_declared_work_prevents_suspicion_only_while_its_notes_change(room
 async def test_declared_work_is_extended_by_a_pause_or_a_sleep_of_the_room(room: RunningRoom, how: str) -> None:
     asker, busy = await room.enroll("asker", "busy", mode="live")
     owner = await room.owner()
-    await busy("check_in")
-    await busy("heartbeat", note="step 0", busy_until=40 * MINUTE)
+    await busy("heartbeat", task=await a_task_of(busy), note="step 0", busy_until=40 * MINUTE)
     await asker("post_message", text="are you there?", to=["busy"], kind="ask")
     await beats(room, busy, 35, every=5)
     if how == "a pause":
@@ -178,7 +183,7 @@ async def test_declared_work_continues_when_the_room_comes_back(tmp_path: Path) 
     time = Time()
     async with running_room(tmp_path / "room", time=time) as room:
         asker, busy = await room.enroll("asker", "busy", mode="live")
-        await busy("heartbeat", note="step 0", busy_until=40 * MINUTE)
+        await busy("heartbeat", task=await a_task_of(busy), note="step 0", busy_until=40 * MINUTE)
         await asker("post_message", text="are you there?", to=["busy"], kind="ask")
         await beats(room, busy, 35, every=5)
     time.forward(HOUR)
@@ -366,13 +371,17 @@ async def test_a_forecast_without_an_estimate_names_other_members(room: RunningR
 
 
 @promise("PRS1")
-async def test_the_roster_keeps_four_facts_apart(room: RunningRoom) -> None:
+async def test_the_roster_keeps_the_facts_apart(room: RunningRoom) -> None:
     asker, member = await room.enroll("asker", "member", mode="every:600")
     await member("check_in")
     shown = (await asker("who", name="member"))["members"][0]
     assert (shown["connected"], shown["mode"], shown["last_progress"]) == (True, "every:600", None)
     assert shown["last_call"] < shown["next_wake"]
+    assert shown["run"] is None
     await member("heartbeat", note="half is done")
+    shown = (await asker("who", name="member"))["members"][0]
+    assert shown["last_progress"] is None, "a note about no task is no progress"
+    await member("heartbeat", task=await a_task_of(member), note="half of it is done")
     shown = (await asker("who", name="member"))["members"][0]
     assert shown["last_progress"] is not None
     room.time.forward(16 * MINUTE)

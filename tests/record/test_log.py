@@ -134,6 +134,32 @@ async def test_every_act_that_others_can_see_leaves_a_receipt(room: RunningRoom)
     assert verify(room).good
 
 
+async def test_each_filter_of_receipts_finds_what_a_look_at_every_entry_finds(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    for number in range(4):
+        for member in (builder, tester):
+            await member("create_task", title=f"{member.name} {number}")
+        await builder("update_task", task=f"T-{2 * number + 1}", changes={"priority": 1})
+    await owner("pause", target="tester", reason="look")
+    every = (await owner("read_receipts", limit=100))["receipts"]
+    assert every[0]["seq"] == 1
+    wanted = [
+        {name: value for name, value in (("actor", actor), ("act", act), ("subject", subject)) if value}
+        for actor in ("", "builder", "tester", "room")
+        for act in ("", "create_task", "update_task", "pause", "nothing")
+        for subject in ("", "T-1", "@tester")
+    ]
+    for filters in wanted:
+        matching = [e for e in every if all(e[name] == value for name, value in filters.items())]
+        newest = (await owner("read_receipts", **filters, limit=3))["receipts"]
+        assert newest == matching[-3:], filters
+        paged, after = list[Any](), 0
+        while page := (await owner("read_receipts", **filters, after=after, limit=3))["receipts"]:
+            paged, after = paged + page, page[-1]["seq"]
+        assert paged == matching, filters
+
+
 @promise("LOG2")
 async def test_reads_cursors_and_bare_heartbeats_leave_no_receipt(room: RunningRoom) -> None:
     (builder,) = await room.enroll("builder")

@@ -111,6 +111,7 @@ async def furnish(room: RunningRoom) -> Member:
     await owner("create_task", title="later", depends_on=["T-1"], assign="c")
     await owner("enroll", name="a", label="short", expires_seconds=3600)
     await owner("enroll", name="b", label="second")
+    await owner("enroll", name="olga", chat=True)
     await owner("revoke", name="b", label="second")
     await owner("set_policy", name="wip_cap", value="7")
     await owner("pause", target="c", reason="wait", for_seconds=600)
@@ -197,6 +198,14 @@ SILENT: dict[str, tuple[str, str]] = {
     "a token has another label": (
         "update token set label = 'chat' where label = 'short'",
         "the stored label of the token",
+    ),
+    "a chat client's token is an ordinary one": (
+        "update token set kind = '' where kind = 'chat'",
+        "of @olga has kind 0 or nothing; the log says chat",
+    ),
+    "a token was issued by another": (
+        "update token set issued_by = 'tok_x' where label = 'short'",
+        "has issued_by tok_x; the log says tok_",
     ),
     "a label is no text": (
         "update token set label = cast(x'ff00' as text) where label = 'short'",

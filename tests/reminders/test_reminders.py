@@ -135,7 +135,7 @@ async def holding(room: RunningRoom, *, mode: str = "live") -> tuple[Member, str
 async def here(room: RunningRoom, member: Member, hours: float) -> None:
     """Let time pass while a member works on something else, beating with new notes."""
     for step in range(int(hours * 12)):
-        await member("heartbeat", note=f"{room.time.offset} {step}")
+        await member("post_message", text=f"on something else: {room.time.offset} {step}", kind="note")
         await room.later(5 * MINUTE)
 
 

@@ -23,6 +23,7 @@ CHALLENGE_INTERVALS, CONNECTED_INTERVALS = 1.5, 1.5
 SUSPECT_INTERVALS, OVERDUE_INTERVALS, MISSES = 2, 3, 2
 NOW, INTERVAL = 1_000_000.0, 600.0
 BEATING = Facts("agent", "every:600", "active", NOW - 10, None)
+WORKING = replace(BEATING, works_on_task=True)
 
 ago = st.floats(0, 50 * INTERVAL)
 maybe_ago = st.none() | ago
@@ -144,9 +145,9 @@ def test_time_that_the_room_did_not_watch_does_not_count_as_silence() -> None:
         (replace(BEATING, last_call_at=NOW - 950), 1200.0, Assessment(None, "", NOW + 850)),
         (BEATING, 1200.0, Assessment("suspect", "connected, but a wake has waited 20 min", NOW + WAIT, ask=True)),
         (replace(BEATING, standing="paused"), 9_999.0, Assessment(None, "", NOW + INTERVAL)),
-        (replace(BEATING, busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
-        (replace(BEATING, busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),
-        (replace(BEATING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Assessment(None, "", NOW + 1)),
+        (replace(WORKING, busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
+        (replace(WORKING, busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),
+        (replace(WORKING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Assessment(None, "", NOW + 1)),
         (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Assessment("gone", "silent for 30 min", NOW + INTERVAL)),
         (replace(BEATING, mode="live"), None, Assessment(None, "", NOW - 10 + 900)),
     ],
@@ -158,7 +159,7 @@ def test_a_member_without_a_challenge_is_judged_by_silence_and_waiting_wakes(
 
 
 def test_members_with_declared_work_a_pause_or_no_interval_are_not_judged() -> None:
-    busy = replace(BEATING, busy_until=NOW + 100)
+    busy = replace(WORKING, busy_until=NOW + 100)
     assert finding(busy, unanswered=90 * INTERVAL, asked=90 * INTERVAL) is None
     assert finding(replace(busy, busy_until=NOW), unanswered=90 * INTERVAL) == "suspect"
     assert finding(replace(BEATING, standing="paused", last_call_at=0.0), unanswered=90 * INTERVAL) is None

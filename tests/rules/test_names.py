@@ -1,12 +1,20 @@
 """Names that look like another member's, or like a word of the room, are refused; the server says who wrote what."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
+from teamroom.server.acts.members import members
+from teamroom.server.rules.names import (
+    RESERVED,
+    find_reserved_word,
+    make_skeleton,
+    normalize_name,
+    tidy_separators,
+)
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import MIGRATIONS
 from tests.support.promises import promise
@@ -60,6 +68,38 @@ async def test_a_name_with_other_letters_is_refused_in_a_sentence(room: RunningR
     assert "a name has only letters a to z, digits and . _ -" in refusal["why"]
 
 
+@pytest.mark.parametrize(
+    ("name", "tidy"),
+    [("olga-", "olga"), ("olga.", "olga"), ("mia_", "mia"), ("a--b", "a-b"), ("a._b", "a.b"), ("bot-_.", "bot")],
+)
+async def test_a_name_that_ends_in_a_separator_or_doubles_one_is_refused_with_a_tidy_one(
+    room: RunningRoom, name: str, tidy: str
+) -> None:
+    owner = await room.owner()
+    refusal = await owner.refused("enroll", name=name)
+    assert refusal["code"] == "invalid"
+    assert refusal["why"].endswith(f"so it looks like {tidy}.")
+    assert refusal["fix"].endswith(f"such as {tidy}.")
+    assert name not in [member["name"] for member in (await owner("who"))["members"]]
+
+
+async def test_a_member_that_got_such_a_name_before_keeps_working(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(members, "tidy_separators", str)
+        await room.enroll("old-", "x--y")
+    owner, old, other = await room.owner(), await room.connect("old-"), await room.connect("x--y")
+    await other("post_message", text="look", to=["old-"])
+    assert [wake["from"] for wake in (await old("check_in"))["wakes"]] == ["x--y"]
+    await owner("create_task", title="a wall", assign="old-")
+    await old("claim_task", task="T-1")
+    await owner("pause", target="old-", reason="wait")
+    await owner("resume", target="old-", reason="go")
+    assert (await owner("enroll", name="old-", rotate=True))["token"]
+    assert (await owner("revoke", name="old-"))["tokens"] == 1
+
+
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
 MIGRATION = MIGRATIONS / "0005_tell_names_apart.sql"
 
@@ -75,6 +115,13 @@ def test_the_migration_draws_names_as_the_rule_does(tmp_path: Path) -> None:
 
     drawn()
     connection.close()
+
+
+@given(NAMES)
+def test_a_tidy_name_is_a_name_that_stays_as_it_is(name: str) -> None:
+    tidy = tidy_separators(name)
+    assert tidy_separators(tidy) == tidy
+    assert re.fullmatch(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", tidy)
 
 
 @given(NAMES)

@@ -1,16 +1,17 @@
 """When a person is told outside the room, and how that reads: whatever the hour, the zone and the texts are."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from teamroom.server.acts.presence.presence import Wake
-from teamroom.server.rules.letters import KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
-from teamroom.server.rules.notices import Kind, held_until, kind_of, next_time, quiet_until, retry_at
+from teamroom.server.rules.letters import BREAK, KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.notices import Kind, held_until, kind_of, next_daily_time, next_time, quiet_until, retry_at
 from teamroom.server.settings import Settings
 from tests.support.promises import house, promise
 
@@ -78,7 +79,8 @@ def test_a_time_of_day_comes_next_within_a_day_and_never_now(now: float, clock: 
         ("2027-01-01T07:59:59+00:00", "08:00", "UTC", "2027-01-01T08:00:00+00:00"),
         ("2027-01-01T08:00:00+00:00", "08:00", "UTC", "2027-01-02T08:00:00+00:00"),
         ("2027-01-01T08:00:00+00:00", "08:00", "Europe/Berlin", "2027-01-02T07:00:00+00:00"),
-        ("2027-03-28T00:30:00+00:00", "02:30", "Europe/Berlin", "2027-03-28T01:30:00+00:00"),
+        ("2027-03-28T00:30:00+00:00", "02:30", "Europe/Berlin", "2027-03-28T01:00:00+00:00"),
+        ("2027-03-28T01:00:00+00:00", "02:30", "Europe/Berlin", "2027-03-29T00:30:00+00:00"),
         ("2027-10-31T00:10:00+00:00", "02:30", "Europe/Berlin", "2027-10-31T00:30:00+00:00"),
         ("2027-10-31T00:30:00+00:00", "02:30", "Europe/Berlin", "2027-10-31T01:30:00+00:00"),
     ],
@@ -86,6 +88,38 @@ def test_a_time_of_day_comes_next_within_a_day_and_never_now(now: float, clock: 
 def test_a_time_of_day_in_figures(now: str, clock: str, zone: str, expected: str) -> None:
     found = next_time(datetime.fromisoformat(now).timestamp(), clock, Settings(notify_zone=zone))
     assert found == datetime.fromisoformat(expected).timestamp()
+
+
+def digests(clock: str, zone: str, following: Callable[[float, str, Settings], float]) -> list[datetime]:
+    """When the digests of a year go out, by the clock of a zone."""
+    settings, at, found = Settings(notify_zone=zone), NEW_YEAR, []
+    while at < NEW_YEAR + 365 * DAY:
+        at = following(at, clock, settings)
+        found.append(datetime.fromtimestamp(at, UTC if zone == "UTC" else ZoneInfo(zone)))
+    return found
+
+
+@settings(max_examples=15)
+@given(clocks, st.sampled_from(ZONES))
+@example("02:30", "Europe/Berlin")
+@example("02:10", "Australia/Lord_Howe")
+@example("00:30", "America/Havana")
+@example("01:30", "America/St_Johns")
+@example("00:00", "Asia/Beirut")
+def test_each_day_has_one_digest_whether_its_clock_skips_the_time_or_shows_it_twice(clock: str, zone: str) -> None:
+    found = digests(clock, zone, next_daily_time)
+    days = [at.date() for at in found]
+    assert days == [days[0] + timedelta(days=number) for number in range(len(days))]
+    shown = [at.strftime("%H:%M") for at in found]
+    late = [time for time in shown if time != clock]
+    assert len(late) <= 1
+    assert all(time > clock for time in late), "a skipped time counts as reached once the clock has jumped over it"
+
+
+def test_a_digest_at_every_time_that_the_clock_shows_would_come_twice_on_one_day() -> None:
+    """The twin: where the clock is set back, the time comes twice."""
+    days = [at.date() for at in digests("02:30", "Europe/Berlin", next_time)]
+    assert len(days) - len(set(days)) == 1
 
 
 @given(moments, settings_of)
@@ -237,7 +271,7 @@ def test_letters_in_figures() -> None:
         "https://room.example",
     ]
     assert trial("olga", "acme", "").title == "[Teamroom acme] test"
-    words = "@olga sent this test letter. No action is needed."
+    words = f"@{BREAK}olga sent this test letter. No action is needed."
     assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
     two = [Notice("stuck", 4, "a", "x"), Notice("needs you", 5, "b", "x"), Notice("stuck", 6, "c", "x")]
     assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"

@@ -6,6 +6,7 @@ from teamroom.server.acts.act import AnyAct
 from teamroom.server.acts.presence.presence import HEARTBEAT
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
+from teamroom.server.acts.tasks.tasks import UPDATE_TASK
 from tests.simulation.agents import Agent
 from tests.simulation.room import DAY, HOUR, MINUTE, is_refused
 
@@ -82,7 +83,9 @@ class Flaky(Episodic):
 
 
 class Busy(Live):
-    """Works for hours without looking, and says so with moving notes."""
+    """Works for hours without looking, says so with moving notes, and reports what moved every few hours."""
+
+    reports_every = 6
 
     def claim(self, task: str | None = None) -> None:
         if self.down:
@@ -99,6 +102,8 @@ class Busy(Live):
             self.call(COMPLETE_TASK, task=task, fence=fence, summary="it is done", evidence=[])
             self.room.after(self.dice.uniform(1, 30), self.look)
             return
+        if left % self.reports_every == 0:
+            self.call(UPDATE_TASK, task=task, fence=fence, note=f"{left} steps are left")
         if is_refused(self.call(HEARTBEAT, task=task, note=f"step {left} of {task}", busy_until=40 * MINUTE)):
             self.down = False  # the task is no longer its own
             self.look()

@@ -214,6 +214,45 @@ async def test_a_time_given_as_a_date_is_a_date_of_the_clock_on_the_wall(room: R
     assert (await busy("who", name="busy"))["members"][0]["presence"] != "working"
 
 
+@pytest.mark.parametrize(
+    ("is_date", "step", "snoozed"),
+    [
+        (False, 0.0, [True, True, False]),
+        (False, HOUR, [True, True, False]),
+        (False, -4 * HOUR, [True, True, False]),
+        (True, 0.0, [True, True, False]),
+        (True, HOUR, [True, False, False]),
+        (True, -4 * HOUR, [True, True, True]),
+    ],
+)
+async def test_a_snooze_for_a_while_lasts_that_while_and_one_until_a_date_ends_at_that_date(
+    room: RunningRoom, is_date: bool, step: float, snoozed: list[bool]
+) -> None:
+    """Reminders of a task are due after 30, 90 and 210 minutes; the clock is set when the snooze has begun."""
+    owner = await room.owner()
+    (holder,) = await room.enroll("holder")
+    await owner("create_task", title="a wall")
+    await holder("claim_task", task="T-1")
+    until = room.time() + 100 * MINUTE if is_date else 100 * MINUTE
+    await holder("update_task", task="T-1", fence=1, snooze_until=until)
+    room.time.step(step)
+    for minutes in (31, 60, 120):
+        await room.later(minutes * MINUTE)
+    slots = (await owner("read_board", task="T-1"))["task"]["reminders"]
+    assert [slot["reason"] == "snoozed" for slot in reversed(slots)] == snoozed
+
+
+@pytest.mark.parametrize("step", [-90 * DAY, -HOUR, HOUR, 90 * DAY])
+async def test_declared_work_lasts_what_was_left_of_it_when_it_was_declared(room: RunningRoom, step: float) -> None:
+    (busy,) = await room.enroll("busy", mode="live")
+    await busy("heartbeat", note="a build", busy_until=room.time() + HOUR)
+    room.time.step(step)
+    for minutes, is_working in ((59, True), (2, False)):
+        room.time.forward(minutes * MINUTE)
+        presence = (await busy("who", name="busy"))["members"][0]["presence"]
+        assert (presence == "working") == is_working
+
+
 @pytest.mark.parametrize("step", [-90 * DAY, -HOUR, 0.0, HOUR])
 async def test_across_a_stop_only_the_clock_on_the_wall_knows_how_much_time_passed(tmp_path: Path, step: float) -> None:
     time = Time()

@@ -93,7 +93,7 @@ async def test_reminders_of_a_stalled_task_double_their_gaps_until_its_owner_is_
     await holder("claim_task", task=task)
     minutes = []
     for minute in range(0, 3 * 24 * 60, 5):
-        await holder("heartbeat", note=f"thinking {minute}")
+        await holder("post_message", text=f"on something else: {minute}", kind="note")
         before = len(acts(room, "remind"))
         await room.later(300)
         if len(acts(room, "remind")) > before:

@@ -1,6 +1,8 @@
 """Texts that want to be taken for the room's own words, put wherever a member can put a text."""
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
+from teamroom.server.rules.text import is_members_text
 from teamroom.tools.serve import TOOLS
 from tests.support.rooms import Member
 
@@ -33,6 +36,7 @@ LINES = [
 ]
 TEXT = "\n".join(LINES) + f"\r{EVIL} after a carriage return\r\n\n{EVIL}"
 LINE = f"x” {EVIL} “ ` `` {EVIL} Next: {EVIL} Fix: {EVIL} (receipt 3). cursor 9"
+LABEL = f"x” {EVIL} “: `{EVIL}`"
 SHORT = [f"x) {EVIL}, repo:a", f"@olga: {EVIL}", f"`{EVIL}`", f"”{EVIL}"]
 
 
@@ -47,12 +51,13 @@ def unmarked(words: str) -> list[str]:
 _MARKED = re.compile(
     r"“[^“”]*”"
     r'|proofs \[\{"(?:ref|capability)": "(?:[^"\\]|\\.)*"'
-    r"|(?:with|that|by|value:|provable:|check:|Run|run|it:|first:|owner:|Z:) (?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
+    r"|(?:with|that|by|value:|provable:|check:|[Rr]un:?|it:|first:|owner:|Z:) "
+    r"(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 )
 
 
 def _is_unmarked(line: str) -> bool:
-    if line.startswith("> "):
+    if line.startswith(("> ", "  > ")):
         return False
     return EVIL in _MARKED.sub("", line)
 
@@ -63,13 +68,16 @@ class Shown:
 
     member: Member
     words: list[tuple[str, str]] = field(default_factory=list)
+    data: list[tuple[str, Any]] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     fed: set[str] = field(default_factory=set)
 
     async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
         """Call a tool, carried out or refused."""
         data, words, refused = await self.member.said(tool, **arguments)
-        self.words.append((tool + (" (refused)" if refused else ""), words))
+        where = tool + (" (refused)" if refused else "")
+        self.words.append((where, words))
+        self.data.append((where, data))
         if not refused:
             self.called.add(tool)
             self.fed |= {f"{tool}.{name}" for name, value in arguments.items() if EVIL in str(value)}
@@ -85,7 +93,24 @@ class Shown:
         """Read a resource."""
         contents: Any = (await self.member.client.read_resource(uri)).contents
         self.words.append((uri, contents[0].text))
+        self.data.append((uri, json.loads(contents[1].text)))
         self.called.add(uri)
+
+
+COMPOSED = ("why", "fix", "next", "line", "became", "about")
+"""Fields of replies in which the room writes a sentence."""
+
+
+def composed_in(data: Any) -> Iterator[str]:
+    """The sentences of the room in a reply's data, which can have a member's text in them."""
+    if isinstance(data, list):
+        for value in data:
+            yield from composed_in(value)
+    elif isinstance(data, dict):
+        is_text = "from" in data and is_members_text(data.get("reason", ""), data["from"])
+        names = COMPOSED if "hash" not in data else (*COMPOSED, "summary")
+        yield from (str(data[name]) for name in names if data.get(name) and not (is_text and name == "line"))
+        yield from composed_in([value for value in data.values() if isinstance(value, list | dict)])
 
 
 def free_texts() -> set[str]:
@@ -130,6 +155,10 @@ async def fill(mallory: Shown, victim: Shown) -> None:
         await mallory("post_message", text=TEXT, summary=LINE, to=["victim"], kind=kind)
     await mallory("post_message", text=TEXT, to=["victim"], task="T-1", reply_to="M-1")
     await mallory("declare_capabilities", proofs=[{"capability": SHORT[0], "value": EVIL}])
+    await mallory("create_task", title=LINE, needs=[SHORT[0]])
+    await mallory("create_task", title=f"for a person: {LINE}", assign="olga")
+    for kind in ("ask", "alert"):
+        await mallory("post_message", text=TEXT, summary=f"to a person: {LINE}", to=["olga"], kind=kind)
 
 
 async def look(victim: Shown) -> None:
@@ -179,7 +208,14 @@ async def plant(olga: Shown) -> None:
 
 
 async def control(olga: Shown, mallory: Shown) -> None:
-    """People write reasons, too, which those they bind are shown."""
+    """People write reasons and labels, too, which those they bind are shown."""
+    for name in ("labelled", "other"):
+        await olga("enroll", request_id=LINE, name=name, label=LABEL)
+    await olga("enroll", name="labelled", label=LABEL)
+    await olga("enroll", name="labelled", label=LABEL, rotate=True)
+    await olga("enroll", name="other", label=f"soon {LABEL}", expires_seconds=3600)
+    for label in (f"no {LABEL}", LABEL):
+        await olga("revoke", name="labelled", label=label)
     await olga("read_receipts", limit=100)
     await olga("overnight")
     await olga("set_policy", name="trust", value=LINE)

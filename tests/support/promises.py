@@ -107,14 +107,12 @@ PLANNED: dict[str, str] = {
     "LOG5": ALL,
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
-    "CTL7": "a shorter pause never replaces a longer one in effect; `enroll --chat`",
+    "CTL7": "a shorter pause never replaces a longer one in effect",
     "CTL9": "releases and notifications in pages; the measured times of control acts",
     "TSK6": ALL,
     "TSK7": ALL,
-    "PRS1": "the fifth fact: a run under a listener, since when and when it last moved",
     "PRS2": "a member without a listener is shown and forecast as having none",
-    "PRS3": "a run under a listener and a local gate count as work; declared work counts on a task that the member "
-    "holds, at most 4 h past its oldest unanswered wake",
+    "PRS3": "a local gate that was seen within the interval counts as work",
     "PRS5": "listeners of different mechanisms supersede each other, on every server",
     "REM1": "several servers on one room",
     "DEC1": ALL,
@@ -133,11 +131,8 @@ PLANNED: dict[str, str] = {
     "QUI3": "rings of more than two agents; a note wakes nobody if it replies to a message that asked nothing",
     "QUI6": ALL,
     "QUI7": ALL,
-    "SAF1": "health probes answer under any Host; the owner's server tightens its data folder; the room's clients send "
-    "a token only over the folder's socket, over TLS or to a server proven to know its hash",
+    "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
-    "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
-    "no tool knows is ignored and reported by name",
     "SAF8": ALL,
     "SAF10": "the measured p99 of other members",
 }

@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from teamroom.server.rules.letters import BREAK
 from tests.support.rooms import BOUND_SECONDS
 
 
 @dataclass
 class Receiver:
-    """What came, and how the next is answered. While `open` is not set, an answer waits for it."""
+    """What came, and how the next is answered. While `open` is not set, an answer waits for it.
+
+    `letters`: title and body as a person reads them, without the invisible breaks. `raw`: the bodies as they came.
+    """
 
     port: int = 0
     status: int = 200
     open: threading.Event = field(default_factory=threading.Event)
     came: threading.Condition = field(default_factory=threading.Condition)
     letters: list[tuple[str, str]] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     tries: int = 0
 
     @property
@@ -35,7 +40,8 @@ class Receiver:
         with self.came:
             self.tries += 1
             if self.status == 200:
-                self.letters.append((title, body))
+                self.letters.append((title, body.replace(BREAK, "")))
+                self.raw.append(body)
             self.came.notify_all()
         self.open.wait(BOUND_SECONDS)
         return self.status

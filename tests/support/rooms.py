@@ -94,10 +94,16 @@ class Member:
         return body
 
     async def said(
-        self, tool: str, /, request_id: str | None = None, listener: str | None = None, **arguments: Any
+        self,
+        tool: str,
+        /,
+        request_id: str | None = None,
+        listener: str | None = None,
+        run: Any = None,
+        **arguments: Any,
     ) -> tuple[dict[str, Any], str, bool]:
         """Call a tool, also as a listener of some age; returns structured reply, text, and whether it was refused."""
-        said = {"teamroom/request-id": request_id, "teamroom/listener": listener}
+        said = {"teamroom/request-id": request_id, "teamroom/listener": listener, "teamroom/run": run}
         meta: Any = {key: value for key, value in said.items() if value is not None} or None
         result: Any = await self.client.call_tool(tool, arguments, meta=meta)
         return result.structured_content, result.content[0].text, bool(result.is_error)
@@ -195,11 +201,12 @@ async def running_room(
     supervised: bool = False,
     choose_engine: ChooseEngine = sqlite_engine,
     on_own_socket: bool = False,
+    port: int = 0,
     **settings: Any,
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
-    listener, found = listen(Settings(port=0, **settings))
+    listener, found = listen(Settings(port=port, **settings))
     time = time or Time()
     clocks: dict[str, Any] = {"clock": time, "steady": time.steady, "awake": time.awake}
     room = Room(folder, found, entropy=entropy, choose_engine=choose_engine, **clocks)

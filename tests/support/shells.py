@@ -154,10 +154,13 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(folder: Path, *words: str, shell: Shell | None = None, **variables: str) -> Iterator[Up]:
-    """A room served by the real console script, or by that of another shell, until the block ends."""
+def up(folder: Path, *words: str, shell: Shell | None = None, port: int | None = 0, **variables: str) -> Iterator[Up]:
+    """A room served by the real console script, or by that of another shell, until the block ends.
+
+    It is at a free port, unless another is named; with None, `up` is told nothing.
+    """
     shell = (shell or Shell(folder.parent)).with_(TEAMROOM_DATA=str(folder), **variables)
-    command = [shell.teamroom, "up", "--port", "0", *words]
+    command = [shell.teamroom, "up", *(() if port is None else ("--port", str(port))), *words]
     with subprocess.Popen(
         command, env=shell.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,

@@ -16,6 +16,7 @@ import pytest
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.facts.task import ROOM_AUTHOR
 from teamroom.server.facts.wakes import wake_members
+from teamroom.server.private import write_private
 from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
@@ -150,7 +151,7 @@ async def open_store(
     store = make_store(folder, engine, carry_out or caused.append, write_down, **settings)
     await store.open()
     await store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
-    data_folder.write_private(folder / data_folder.KEY, "00" * 32)
+    write_private(folder / data_folder.KEY, "00" * 32)
     bench = Bench(store, folder, engine, asyncio.get_running_loop(), caused)
     try:
         yield bench

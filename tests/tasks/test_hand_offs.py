@@ -163,7 +163,7 @@ async def test_a_receiver_that_cannot_reach_an_artifact_cannot_take_the_task_by_
     assert refusal["missing"] == ["plan.md"]
     assert "sha256sum -- plan.md" in refusal["fix"]
     assert PLAN not in str(refusal)
-    assert "could not prove plan.md" in str((await builder("check_in"))["wakes"])
+    assert "could not prove an artifact of T-1: “plan.md”" in str((await builder("check_in"))["wakes"])
     await builder("answer_hand_off", offer=offer, accept=False)
     await builder("update_task", task="T-1", fence=1, note="still mine")
 

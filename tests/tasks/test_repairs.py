@@ -133,7 +133,7 @@ async def test_a_repair_that_was_given_up_is_made_again_only_when_a_person_reque
     asked = await owner("repair", name="crashed", found="its disk is mended")
     assert (asked["task"], asked["released"], asked["ordered"]) == (task, False, True)
     assert asked["receipt"] is not None
-    line = f"{task}, the repair of @crashed, was ordered: its disk is mended"
+    line = f"{task}, the repair of @crashed, was ordered: “its disk is mended”"
     assert [(w["reason"], w["line"]) for w in (await rex("check_in", after=seen))["wakes"]] == [("repair", line)]
     newest = (await owner("read_board", task=task))["task"]["history"][0]
     assert (newest["kind"], newest["member"], newest["text"]) == ("ordered", "olga", "its disk is mended")
@@ -177,7 +177,7 @@ async def test_the_repairs_of_a_killed_watchdog_are_reopened_and_others_are_woke
     await owner("kill", target="rex", reason="it restarts what is well")
     told = (await fido("check_in", after=seen["cursor"]))["wakes"]
     assert [(w["reason"], w["subject"], w["line"]) for w in told] == [
-        ("repair", task, f"{task} is open again, @rex was killed: the repair of @crashed")
+        ("repair", task, f"{task}, the repair of @crashed, is open again, because @rex was killed")
     ]
     assert (await fido("repair", name="crashed"))["released"] is False
     await fido("claim_task", task=task)

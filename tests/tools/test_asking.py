@@ -13,6 +13,8 @@ import pytest
 from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 
+from teamroom.server.door import confirmations
+from tests.record.test_backups import back_up, put_back
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
@@ -56,7 +58,7 @@ async def person(room: RunningRoom, token: str, answer: Answer) -> AsyncIterator
 async def chat_token(room: RunningRoom) -> str:
     """A token of the owner for a chat client."""
     owner = await room.owner()
-    return str((await owner("enroll", name="olga", label="chat"))["token"])
+    return str((await owner("enroll", name="olga", chat=True))["token"])
 
 
 async def standing(room: RunningRoom, name: str) -> str:
@@ -150,6 +152,19 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     assert refused["code"] == "not_allowed"
     assert refused["fix"] == f"Run in a shell: {command}"
     assert [entry["outcome"] for entry in room.entries()[before:]] in ([], ["refused"])
+
+
+async def test_the_question_says_which_rights_a_member_gets(room: RunningRoom) -> None:
+    await room.enroll("pia", kind="human")
+    async with person(room, await chat_token(room), yes) as (owner, asked):
+        await owner("enroll", name="pia", label="second", role="owner")
+        await owner("revoke", name="pia", issued=True)
+    assert asked == [
+        "Add @pia as agent, or give it another token if it is a member already? Its role becomes owner. Anyone with "
+        "the token can act as @pia.",
+        "Revoke every token of @pia, and every token that it issued? Its open connections end at once.",
+    ]
+    assert room.entries()[-2]["summary"].startswith("@olga gave @pia a new token and the role owner with the label")
 
 
 async def test_other_tokens_must_confirm_only_irreversible_acts(room_of_each_era: RunningRoom) -> None:
@@ -249,6 +264,109 @@ async def test_an_answer_counts_only_for_the_question_that_was_asked(room: Runni
         in (await call(room, room.owner_token, kill_call("bot", requestState=state, **YES)))["result"]
     )
     assert await standing(room, "bot") == "killed"
+
+
+async def ask_to_kill(room: RunningRoom, target: str = "bot") -> str:
+    """The state of a question, which the client sends back with the answer."""
+    return str((await call(room, room.owner_token, kill_call(target)))["result"]["requestState"])
+
+
+async def answer(room: RunningRoom, state: str, target: str = "bot", **meta: str) -> dict[str, Any]:
+    """What becomes of a yes: the reply of the act, or the refusal."""
+    params = kill_call(target, requestState=state, **YES)
+    params["_meta"] |= meta
+    return dict((await call(room, room.owner_token, params))["result"]["structuredContent"])
+
+
+async def test_a_confirmation_is_used_up_by_the_act_it_was_given_for(room: RunningRoom) -> None:
+    await room.enroll("bot")
+    owner = await room.owner()
+    state = await ask_to_kill(room)
+    assert (await answer(room, state))["standing"] == "killed"
+    room.tokens["bot"] = (await owner("enroll", name="bot", revive=True))["token"]
+    again = await answer(room, state)
+    assert (again["code"], "used up" in again["why"]) == ("not_allowed", True)
+    assert await standing(room, "bot") == "active"
+    assert (await answer(room, await ask_to_kill(room)))["standing"] == "killed"
+
+
+async def test_a_confirmation_whose_use_is_not_kept_would_kill_twice(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: the same calls find a room that does not remember which answers it has used."""
+    monkeypatch.setattr(confirmations.Writing, "run", _forgetful(confirmations.Writing.run))
+    await room.enroll("bot")
+    state = await ask_to_kill(room)
+    await answer(room, state)
+    await (await room.owner())("enroll", name="bot", revive=True)
+    assert (await answer(room, state))["standing"] == "killed"
+
+
+def _forgetful(run: Any) -> Any:
+    return lambda tx, name, /, **given: 1 if name == "use_confirmation" else run(tx, name, **given)
+
+
+async def test_a_confirmation_of_an_act_that_was_refused_is_not_used_up(room: RunningRoom) -> None:
+    owner = await room.owner()
+    second = (await owner("enroll", name="second", kind="human", role="owner"))["token"]
+    state = (await call(room, second, kill_call("olga")))["result"]["requestState"]
+    yes_to_it = kill_call("olga", requestState=state, **YES)
+    await owner("pause", target="second", reason="looking")
+    assert (await call(room, second, yes_to_it))["result"]["structuredContent"]["code"] == "paused"
+    await owner("resume", target="second", reason="go on")
+    assert (await call(room, second, yes_to_it))["result"]["structuredContent"]["standing"] == "killed"
+
+
+async def test_a_repeat_of_a_confirmed_call_returns_the_first_reply(room: RunningRoom) -> None:
+    await room.enroll("bot")
+    state = await ask_to_kill(room)
+    first = await answer(room, state, **{"teamroom/request-id": "one"})
+    again = await answer(room, state, **{"teamroom/request-id": "one"})
+    assert (again["receipt"], again["replayed"] is not None) == (first["receipt"], True)
+
+
+@promise("SAF12")
+async def test_a_confirmation_lasts_for_its_seconds_of_room_time_whatever_the_clock_on_the_wall_says(
+    room: RunningRoom,
+) -> None:
+    await room.enroll("bot", "other")
+    for target, steps, passes, outcome in (
+        ("bot", 90 * 86_400, 118, "killed"),
+        ("other", -90 * 86_400, 121, "active"),
+    ):
+        state = await ask_to_kill(room, target)
+        room.time.step(steps)
+        room.time.forward(passes)
+        answered = await answer(room, state, target)
+        assert answered.get("code") == (None if outcome == "killed" else "expired")
+        assert await standing(room, target) == outcome
+
+
+@promise("SAF12")
+async def test_an_answer_that_comes_after_the_machine_slept_is_too_late(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    await room.enroll("bot")
+
+    def yes_after_a_sleep(params: types.ElicitRequestParams) -> types.ElicitResult:
+        room.time.sleep(121)
+        return yes(params)
+
+    async with person(room, room.owner_token, yes_after_a_sleep) as (owner, asked):
+        assert (await owner.refused("kill", target="bot", reason="it went wrong"))["code"] == "expired"
+    assert len(asked) == 1
+    assert await standing(room, "bot") == "active"
+
+
+async def test_a_confirmation_from_before_a_restore_is_void(tmp_path: Path) -> None:
+    """The restored room does not know which answers were used after its backup."""
+    async with running_room(tmp_path / "room") as room:
+        await room.enroll("bot")
+        backup = back_up(room.folder)
+        state = await ask_to_kill(room)
+    put_back(room.folder, backup)
+    async with running_room(tmp_path / "room") as room:
+        assert (await answer(room, state))["code"] == "expired"
+        assert await standing(room, "bot") == "active"
 
 
 async def test_a_question_outlives_the_server(tmp_path: Path) -> None:

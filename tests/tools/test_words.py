@@ -70,14 +70,14 @@ async def test_a_wake_says_who_is_asked_for_what(room: RunningRoom) -> None:
     builder, tester = await room.enroll("builder", "tester")
     task = (await builder("create_task", title="a wall", assign="tester", review="builder"))["task"]
     assigned = (await tester("check_in"))["wakes"][0]
-    assert (assigned["reason"], assigned["line"]) == ("assigned", f"@builder assigned {task} to you: a wall")
+    assert (assigned["reason"], assigned["line"]) == ("assigned", f"@builder assigned {task} to you: “a wall”")
     fence = (await tester("claim_task", task=task))["fence"]
     await tester("complete_task", task=task, fence=fence, summary="it stands", evidence=[])
     review = (await builder("check_in"))["wakes"][0]
-    assert (review["reason"], review["line"]) == ("review", f"@tester completed {task}, please review: a wall")
+    assert (review["reason"], review["line"]) == ("review", f"@tester completed {task}, please review: “a wall”")
     await builder("review_task", task=task, verdict="accept", note="it does")
     verdict = (await tester("check_in"))["wakes"][-1]
-    assert (verdict["reason"], verdict["line"]) == ("answer", f"@builder accepted {task}: it does")
+    assert (verdict["reason"], verdict["line"]) == ("answer", f"@builder accepted {task}: “it does”")
 
 
 async def test_the_core_tools_stay_loaded(room_of_each_era: RunningRoom) -> None:
@@ -247,7 +247,7 @@ async def test_work_that_is_sent_back_wakes_with_an_answer_and_its_reason(room: 
     await tester("review_task", task="T-1", verdict="send_back", note="it leans")
     for told in (creator, builder):
         wake = (await told("check_in"))["wakes"][-1]
-        expected = ("answer", "T-1", "tester", "@tester sent back T-1: it leans")
+        expected = ("answer", "T-1", "tester", "@tester sent back T-1: “it leans”")
         assert (wake["reason"], wake["subject"], wake["from"], wake["line"]) == expected
     assert "answer" not in [wake["reason"] for wake in (await tester("check_in"))["wakes"]]
 
@@ -257,15 +257,15 @@ async def test_a_request_is_at_the_start_of_its_line_even_if_the_title_is_long(r
     title = "a wall " * 28
     await builder("create_task", title=title.strip(), assign="tester", review="builder")
     assigned = (await tester("check_in"))["wakes"][0]["line"]
-    assert assigned.startswith("@builder assigned T-1 to you: a wall")
+    assert assigned.startswith("@builder assigned T-1 to you: “a wall")
     fence = (await tester("claim_task"))["fence"]
     await tester("complete_task", task="T-1", fence=fence, summary="it stands", evidence=[])
     data, words, _ = await builder.said("check_in")
     review = data["wakes"][0]["line"]
-    assert review.startswith("@tester completed T-1, please review: a wall")
+    assert review.startswith("@tester completed T-1, please review: “a wall")
     assert len(assigned) <= LINE_CHARACTERS
     assert len(review) <= LINE_CHARACTERS
-    assert f"review T-1 from @tester: “{review}”" in words
+    assert f"review T-1 from @tester: {review}" in words
 
 
 # ------------------------------------------------------------------ refusals: words and data say the same

@@ -32,7 +32,13 @@ HOUR = 3600.0
 # ------------------------------------------------------------------ every statement
 
 SILENT = {
-    "presence, which every call moves": {"add_presence", "touch_presence", "record_progress"},
+    "presence, which every call moves": {
+        "add_presence",
+        "touch_presence",
+        "touch_run",
+        "record_progress",
+        "record_note",
+    },
     "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
     "one's own cursor, and what is kept for repeats": {
         *(
@@ -63,9 +69,12 @@ SILENT = {
     },
     "tokens and probes, which no page shows": {
         *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
+        "mark_chat_tokens",
     },
+    "which confirmations were used up, which no page shows": {"use_confirmation", "forget_confirmations"},
     "timers, and the ledger of reminders, which are read with what they are about": {
         *("schedule", "postpone", "postpone_failed", "count_slot", "cancel_timer", "look_sooner", "look_again"),
+        *("check_presence_by", "count_wrong_answer"),
         *("add_reminder", "check_leases_by", "note_connected", "note_evidence", "ask_later"),
         *("take_supervisor", "keep_supervisor"),
     },

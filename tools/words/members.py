@@ -19,6 +19,7 @@ def render_member(member: MemberShown) -> str:
         f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
         f"{member.reason}"
         + ("; listening now" if member.listening else "")
+        + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")

@@ -12,7 +12,7 @@ from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import inline, inline_log, state_in_words
+from teamroom.server.rules.text import inline, state_in_words
 from teamroom.tools.words.phrases import count
 
 Ago = Callable[[str], str]
@@ -78,7 +78,7 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
     times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
     became = f"; {broken.became}" if broken.became else ""
     seen = f"noticed by @{broken.by} {ago(broken.at)} ago"
-    return f"{over}{broken.subject}, {seen}{times}{became}. {inline_log(broken.line)}"
+    return f"{over}{broken.subject}, {seen}{times}{became}. {broken.line}"
 
 
 def _render_stopped(stopped: Stopped, ago: Ago) -> str:

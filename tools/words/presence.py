@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.presence.me import Inbox
 from teamroom.server.acts.presence.presence import CheckedIn, Wake
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.text import cite, inline, quote_wake
 from teamroom.tools.words.capabilities import PROVE, render_probe
 from teamroom.tools.words.phrases import list_lines
 from teamroom.tools.words.reminders import render_owed
@@ -14,7 +14,8 @@ REMINDED = "You still owe (report on it, hand it off, or snooze it with update_t
 def render_wake(wake: Wake) -> str:
     """A wake in one line."""
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
-    return f"{wake.seq} {wake.reason} {wake.subject} from @{wake.from_}{times}: {inline(wake.line)}"
+    line = quote_wake(wake.reason, wake.from_, wake.line)
+    return f"{wake.seq} {wake.reason} {cite(wake.subject)} from @{wake.from_}{times}: {line}"
 
 
 def render_pending(reply: CheckedIn | Inbox) -> str:

@@ -11,7 +11,7 @@ from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import cite, one_line
+from teamroom.server.rules.text import add_quote, cite
 from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Writing
@@ -33,7 +33,10 @@ class DeclareCapabilities(Arguments):
 
 
 class Declared(Reply):
-    """Reply of `declare_capabilities`: the member's capabilities now, and what it is asked to prove."""
+    """Reply of `declare_capabilities`: the member's capabilities now, and what it is asked to prove.
+
+    `has_proven`: whether the call answered a probe.
+    """
 
     member: str
     attested: bool = False
@@ -41,6 +44,7 @@ class Declared(Reply):
     capabilities: list[str]
     states: list[CapabilityShown]
     probes: list[Probe]
+    has_proven: Annotated[bool, Field(exclude=True)] = False
 
 
 def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabilities) -> Declared:
@@ -74,16 +78,16 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
     if before != wanted:
         member_changed(tx, caller.member)
     proven = prove(tx, caller, arguments.proofs or [])
+    if proven:  # only a reader of the inbox can answer a probe
+        tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = None
     if before != wanted or proven:
-        did = [] if before == wanted else [f"declares: {', '.join(sorted(wanted)) or 'no capabilities'}"]
-        did += [f"proves: {', '.join(proven)}"] if proven else []
         seq = log.append(
             tx,
             author(caller),
             act="declare_capabilities",
             subject=f"@{caller.name}",
-            summary=one_line(f"@{caller.name} {' and '.join(did)}"),
+            summary=_describe(caller, None if before == wanted else sorted(wanted), proven),
             detail={"capabilities": sorted(wanted), "proven": proven},
         )
     return Declared(
@@ -92,7 +96,16 @@ def declare_capabilities(tx: Writing, caller: Caller, arguments: DeclareCapabili
         capabilities=sorted(wanted),
         states=capabilities_of(tx, caller.member),
         probes=open_probes(tx, caller),
+        has_proven=bool(proven),
     )
+
+
+def _describe(caller: Caller, declared: list[str] | None, proven: list[str]) -> str:
+    """The line of a declaration. `declared` None: only proofs are new."""
+    if declared is None:
+        return add_quote(f"@{caller.name} proves", ", ".join(proven))
+    what = "declares" if not proven else f"proves {len(proven)} and declares"
+    return add_quote(f"@{caller.name} {what}", ", ".join(declared)) if declared else f"@{caller.name} {what} nothing"
 
 
 def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: str) -> Declared:
@@ -126,7 +139,7 @@ def _attest(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name: s
         author(caller),
         act="attest",
         subject=subject,
-        summary=one_line(f"@{caller.name} attests that {subject} reaches: {', '.join(reached)}"),
+        summary=add_quote(f"@{caller.name} attests that {subject} reaches", ", ".join(reached)),
         detail={"capabilities": reached, "until": tx.shown(until)},
     )
     states = capabilities_of(tx, member.id)
@@ -163,7 +176,7 @@ def _withdraw(tx: Writing, caller: Caller, arguments: DeclareCapabilities, name:
         author(caller),
         act="withdraw_attestation",
         subject=subject,
-        summary=one_line(f"@{caller.name} withdraws that {subject} reaches: {', '.join(reached)}"),
+        summary=add_quote(f"@{caller.name} withdraws that {subject} reaches", ", ".join(reached)),
         detail={"capabilities": reached, "attested_by": sorted({str(rows[c].attested_by) for c in reached})},
     )
     states = capabilities_of(tx, member.id)
@@ -198,4 +211,10 @@ def _require_attester(caller: Caller, member: MemberFacts, subject: str) -> None
         )
 
 
-DECLARE_CAPABILITIES = Act("declare_capabilities", DeclareCapabilities, Declared, declare_capabilities)
+DECLARE_CAPABILITIES = Act(
+    "declare_capabilities",
+    DeclareCapabilities,
+    Declared,
+    declare_capabilities,
+    is_evidence=lambda reply: reply.has_proven,
+)

@@ -14,7 +14,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.proofs import VALUE_PREFIX, plant_command
-from teamroom.server.rules.text import backtick, one_line
+from teamroom.server.rules.text import add_quote, backtick
 from teamroom.server.store.rows.capabilities import PlantRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -93,11 +93,11 @@ def plant(tx: Writing, caller: Caller, arguments: Plant) -> Planted:
         author(caller),
         act="plant",
         subject=SUBJECT,
-        summary=one_line(f"@{caller.name} planted a value for: {capability}"),
+        summary=add_quote(f"@{caller.name} planted a value for", capability),
         detail={"capability": capability, "read": reads, "where": hint},
     )
     asked = tx.column(int, "declared_by", capability=capability, planter=caller.member, limit=ASKED_AT_ONCE)
-    line = one_line(f"prove that you reach {capability}: check_in says how")
+    line = add_quote("check_in says how to prove that you reach", capability)
     wake_members(tx, asked, reason="challenge", subject=capability, sender=caller.member, line=line)
     return Planted(receipt=seq, capability=capability, value=value, read=reads, where=hint, asked=len(asked))
 
@@ -157,7 +157,7 @@ def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.changed(topics.PLANTS, topics.ROSTER)
     _end_proofs(tx, capability)
-    summary = one_line(f"@{caller.name} removed the plant of: {capability}")
+    summary = add_quote(f"@{caller.name} removed the plant of", capability)
     detail = {"capability": capability, "removed": True}
     seq = log.append(tx, author(caller), act="plant", subject=SUBJECT, summary=summary, detail=detail)
     return Planted(receipt=seq, capability=capability, value=None, read="", where="", asked=0)

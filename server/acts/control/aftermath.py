@@ -12,7 +12,7 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import KILLED, Timer, cancel_timer, find_timer, schedule
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import add_quote, one_line
 from teamroom.server.store.rows.control import SenderRow
 from teamroom.server.store.rows.members import MemberName, MemberRow
 from teamroom.server.store.transaction import Writing
@@ -89,7 +89,7 @@ def wake_resumed(tx: Writing, due: Timer) -> None:
     what = "room" if level == "room" else f"owner:{tx.only(MemberName, 'member_by_id', id=target).name}"
     summary = f"The room told {len(members)} more members that {what} was resumed"
     log.append(tx, ROOM_AUTHOR, act="release", subject=what, summary=summary, detail={"told": len(members)})
-    line = one_line(f"@{standing.by_name} resumed {what}: {standing.reason}")
+    line = add_quote(f"@{standing.by_name} resumed {what}", standing.reason)
     wake_members(tx, members, reason="control", subject=what, sender=standing.by_member, line=line)
     _go_on(tx, due, members[-1])
 

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from teamroom.server.acts.act import AT, Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
+from teamroom.server.acts.control.stop import pause_agents_of, set_standing
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
-from teamroom.server.facts.standing import ROOM, pauses_above, standing_changed, stored_standing, stored_state
+from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
 from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
 from teamroom.server.facts.wakes import notify_person
 from teamroom.server.identity import Caller
@@ -19,7 +20,7 @@ from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.names import WHOLE_ROOM
 from teamroom.server.rules.standing import Level
-from teamroom.server.rules.text import cite, one_line
+from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -81,7 +82,6 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     """Pause a member, an owner's agents, or the room. No later act of a paused member commits. Raises Refusal."""
     target = _find(tx, arguments.target)
     _authorise(caller, target, "pause", allow_watchdog=True)
-    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
         raise Refusal(
@@ -136,14 +136,17 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     _set(tx, caller, target, "active", until=None, reason=arguments.reason)
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
     seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
-    line = one_line(f"@{caller.name} resumed {target.subject}: {arguments.reason}")
+    line = add_quote(f"@{caller.name} resumed {target.subject}", arguments.reason)
     owner = ROOM if target.level == "room" else target.id
     begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
     return Controlled(receipt=seq, target=target.text, standing="paused" if above else "active", note=above)
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
-    """Kill a member and revoke its tokens. Its tasks, its offers and those that wait for it follow: see `aftermath`."""
+    """Kill a member and revoke its tokens. Its tasks, its offers and those that wait for it follow: see `aftermath`.
+
+    The agents of a person are paused, until another person is accountable for them.
+    """
     target = _find(tx, arguments.target)
     if target.level != "member":
         raise Refusal(
@@ -153,7 +156,6 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
-    _require_other_owner(tx, target)
     standing = stored_standing(tx, target.level, target.id)
     if stored_state(standing, tx.now) == "killed":
         return _unchanged(target, "killed", "was already killed")
@@ -167,7 +169,22 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     begin_after_kill(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
-    return Controlled(receipt=seq, target=target.text, standing="killed")
+    note = _pause_agents(tx, caller, target)
+    return Controlled(receipt=seq, target=target.text, standing="killed", note=note)
+
+
+def _pause_agents(tx: Writing, caller: Caller, target: Target) -> str:
+    """Pause the agents of a killed person; returns what to do about them, "" if there are none."""
+    member = target.member
+    if member is None or member.kind != "human":
+        return ""
+    pause_agents_of(tx, member.id, member.name, author(caller))
+    if tx.value(int, "owns_agent", owner=member.id) is None:
+        return ""
+    return (
+        f"its agents are paused until another person is accountable for each: teamroom enroll AGENT --owner NAME "
+        f"--rotate, or until you revive @{member.name} and resume owner:{member.name}"
+    )
 
 
 def settle_at_once(tx: Writing, caller: Caller, arguments: Kill) -> None:
@@ -215,19 +232,6 @@ def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
     return caller.role == "operator" and standing.by_role == "operator"
 
 
-def _require_other_owner(tx: Writing, target: Target) -> None:
-    member = target.member
-    if member is None or target.level != "member" or member.kind != "human" or member.role != "owner":
-        return
-    if tx.number("count_active_room_owners", now=tx.now, spared=target.id) == 0:
-        raise Refusal(
-            "not_allowed",
-            f"{target.subject} is the last room owner that can act.",
-            "Make another person a room owner first: teamroom enroll NAME --kind human --role owner",
-            subject=target.subject,
-        )
-
-
 # ------------------------------------------------------------------ the target and its standing
 
 
@@ -237,7 +241,7 @@ def _find(tx: Reading, text: str) -> Target:
     owner, colon, name = text.rpartition(":")
     name = name.lstrip(AT)
     if colon and owner != "owner":
-        raise Refusal("invalid", f"{cite(text)} is not a target.", "Give a member's name, owner:NAME or room.")
+        raise Refusal("invalid", f"{cite_name(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names of the members.")
@@ -268,20 +272,8 @@ def _unchanged(target: Target, state: Literal["active", "paused", "killed"], not
 
 
 def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: float | None, reason: str) -> None:
-    changed = tx.run(
-        "set_standing",
-        scope=target.level,
-        target=target.id,
-        state=state,
-        now=tx.now,
-        until=until,
-        by_member=caller.member,
-        by_role=caller.role,
-        reason=reason,
-    )
-    if changed != 1:
-        raise RuntimeError(f"no standing is stored for {target.text}")
-    standing_changed(tx, target.level, target.id)
+    by, role = caller.member, caller.role
+    set_standing(tx, target.level, target.id, state, until=until, by_member=by, by_role=role, reason=reason)
 
 
 def _record(
@@ -293,7 +285,7 @@ def _record(
         author(caller),
         act=act,
         subject=target.subject,
-        summary=one_line(f"@{caller.name} {did} {target.subject}: {reason}"),
+        summary=add_quote(f"@{caller.name} {did} {target.subject}", reason),
         detail={"reason": reason, **detail},
     )
     name = "room" if target.member is None else target.member.name

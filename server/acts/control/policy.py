@@ -12,7 +12,7 @@ from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import cite, one_line
 from teamroom.server.settings import POLICY, Settings, SettingsError, policy_value, salvaged
 from teamroom.server.store.rows.policy import NewestOn
 from teamroom.server.store.transaction import Reading, Writing
@@ -68,7 +68,7 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
     """Set one value, or return it to the settings. Unreadable values are dropped and reported. Raises Refusal."""
     name = arguments.name
     if name not in POLICY:
-        raise Refusal("invalid", f"{name} is not a policy setting.", f"Set one of {', '.join(POLICY)}.")
+        raise Refusal("invalid", f"{cite(name)} is not a policy setting.", f"Set one of {', '.join(POLICY)}.")
     values, unreadable = salvaged(tx.value(str, "policy"))
     before = values.get(name, getattr(tx.settings, name))
     after = {key: value for key, value in values.items() if key != name}

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from teamroom.server.acts.members.members import DEFAULT_LABEL, issue_token
 from teamroom.server.acts.presence.trouble import clear_after_kill
 from teamroom.server.acts.tasks.release import release
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, StandingChange, is_laxer
 from teamroom.server.record.rows import LEAP
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.control import StandingRow
-from teamroom.server.store.rows.members import MemberRow, TokenRow
-from teamroom.server.store.rows.restore import FirstOwner
+from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Writing
 
 EVERYTHING = 1_000_000
@@ -97,20 +94,6 @@ def revoke_everything(tx: Writing) -> int:
     summary = f"The backup was not signed with the room's key, so {ended} tokens were revoked"
     log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=summary)
     return ended
-
-
-def owner_token(tx: Writing, token: str | None) -> str | None:
-    """A new token for the room's first owner; None if the given token is valid in this room."""
-    held = None if token is None else tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
-    if held is not None and held.revoked_at is None:
-        return None
-    owner = tx.one(FirstOwner, "first_owner")
-    if owner is None:
-        return None
-    subject = f"@{owner.name}"
-    summary = f"{subject} has a new token, because the folder had no valid one"
-    log.append(tx, ROOM_AUTHOR, act="enroll", subject=subject, summary=summary)
-    return issue_token(tx, owner.id, DEFAULT_LABEL, None)[0]
 
 
 def _stop_again(tx: Writing, stop: StandingChange) -> str | None:

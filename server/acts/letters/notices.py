@@ -18,7 +18,7 @@ from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.rules.letters import Day, Letter, Notice, command_of, digest, letter, line_of, trial
-from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_time, quiet_until, retry_at
+from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_daily_time, quiet_until, retry_at
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import REDACTED, one_line
@@ -114,7 +114,7 @@ def write_digest(tx: Writing, due: Timer) -> None:
     last = tx.value(int, "last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
         write(tx, due.member, name, "digest", tx.head.seq)
-    postpone(tx, due, next_time(tx.now, clock, tx.settings, tx.ahead))
+    postpone(tx, due, next_daily_time(tx.now, clock, tx.settings, tx.ahead))
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:

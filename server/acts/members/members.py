@@ -1,6 +1,7 @@
 """Enrolls members, and gives, rotates and revokes their tokens."""
 
 import re
+import shlex
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -13,18 +14,28 @@ from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
-from teamroom.server.identity import Caller, Kind, Role, new_token, token_hash
+from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import RESERVED, find_reserved_word, make_skeleton, normalize_name
-from teamroom.server.rules.text import inline
+from teamroom.server.rules.names import (
+    RESERVED,
+    find_reserved_word,
+    make_skeleton,
+    normalize_name,
+    tidy_separators,
+)
+from teamroom.server.rules.text import add_quote, backtick, cite, inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
+from teamroom.server.store.rows.permissions import IssuedToken
 from teamroom.server.store.transaction import Writing
 
 DEFAULT_LABEL = "default"
 TOKEN_ID_BYTES = 8
+ISSUED_AT_ONCE = 500
+"""The most tokens that one call revokes because others issued them."""
+
 LONGEST_TOKEN_SECONDS = 31_536_000 * 10
 
 NAME_CHARACTERS = 32
@@ -59,18 +70,20 @@ class Enroll(Arguments):
     mode: Mode | None = None
     label: Annotated[Line, Field(min_length=1)] | None = None
     expires_seconds: Annotated[float, Field(gt=0, le=LONGEST_TOKEN_SECONDS)] | None = None
+    chat: bool = False
     rotate: bool = False
     revive: bool = False
 
 
 class Enrolled(Reply):
-    """Reply of `enroll`. The token is shown only once."""
+    """Reply of `enroll`. The token is shown only once. `chat`: it is for a chat client."""
 
     name: str
     token: str | None
     token_id: str
     label: str
     url: str
+    chat: bool = False
 
     def remembered(self) -> "Enrolled":
         """Without the token: the room keeps only its hash."""
@@ -82,19 +95,26 @@ class Revoke(Arguments):
 
     name: MemberName
     label: Annotated[Line, Field(min_length=1)] | None = None
+    issued: Annotated[bool, Field(description="also what these tokens issued")] = False
 
 
 class Revoked(Reply):
-    """Reply of `revoke`."""
+    """Reply of `revoke`. `tokens`: how many were revoked; `issued`: how many of them the member's tokens had issued.
+
+    `more`: there are more issued tokens than one call revokes.
+    """
 
     name: str
     tokens: int
+    issued: int = 0
+    more: bool = False
 
 
 def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     """Enroll a member, add or rotate a token of one, or revive one. Raises Refusal."""
     name = arguments.name
-    label = arguments.label or DEFAULT_LABEL
+    label = arguments.label or (CHAT if arguments.chat else DEFAULT_LABEL)
+    is_chat = arguments.chat or label.lower() == CHAT
     if normalize_name(name) in RESERVED:
         raise Refusal("invalid", f'"{name}" is a reserved name.', "Choose another name.")
     member = tx.one(MemberRow, "member_by_name", name=name)
@@ -104,57 +124,66 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
             schedule_digest(tx, id_, name)
-        did = f"enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
+        did = f"@{caller.name} enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
         id_ = int(member.id)
-        did = _give_token(tx, caller, arguments, member, label)
+        replaced = [row for row in tx.all(LiveToken, "live_tokens", member=id_, now=tx.now) if row.label == label]
+        is_chat = is_chat or any(row.kind == CHAT for row in replaced)
+        did = _give_token(tx, caller, arguments, member, label, replaced)
     seq = log.append(
         tx,
         author(caller),
         act="enroll",
         subject=f"@{name}",
-        summary=f"@{caller.name} {did}",
-        detail={"label": label, "rotate": arguments.rotate, "revive": arguments.revive},
+        summary=did,
+        detail={"label": label, "chat": is_chat, "rotate": arguments.rotate, "revive": arguments.revive},
     )
-    token, token_id = issue_token(tx, id_, label, arguments.expires_seconds)
-    return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=f"{tx.settings.url}/mcp")
+    token, token_id = issue_token(
+        tx, id_, label, arguments.expires_seconds, kind=CHAT if is_chat else "", issued_by=caller.token_id
+    )
+    url = f"{tx.settings.url}/mcp"
+    return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=url, chat=is_chat)
 
 
 def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
-    """Revoke a member's tokens, or the ones with a label. Calls with them get HTTP status 401. Raises Refusal."""
+    """Revoke a member's tokens, or the ones with a label. Calls with them get HTTP status 401. Raises Refusal.
+
+    `issued` also revokes what these tokens issued, and what that issued in turn, ended tokens included: the thief of a
+    token may have issued others before it was rotated.
+    """
     member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None:
         raise not_found("member", f"@{arguments.name}", "Call who to see the names of the members.")
-    if member.role == "owner" and caller.role != "owner":
-        raise Refusal(
-            "not_allowed",
-            f"@{arguments.name} is a room owner; only a room owner can revoke its tokens.",
-            "Ask a room owner.",
-        )
     live = tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now)
-    going = [row for row in live if arguments.label in (None, row.label)]
-    if any(row.id == caller.token_id for row in going):
+    own = [row for row in live if arguments.label in (None, row.label)]
+    issued = _issued(tx, member.id, arguments)
+    tokens = {row.id: member.id for row in own} | {row.id: row.member for row in issued}
+    if caller.token_id in tokens:
+        rotate = ("teamroom", "enroll", caller.name, "--label", caller.token_label, "--rotate")
         raise Refusal(
             "not_allowed",
             "This call would revoke the token that it uses.",
-            f"Rotate it instead: teamroom enroll {arguments.name} --label {caller.token_label} --rotate",
+            f"Rotate it instead: {backtick(shlex.join(rotate))}",
             subject=f"@{arguments.name}",
         )
-    if not going:
-        labelled = "" if arguments.label is None else f" with the label {arguments.label}"
+    if not tokens:
+        labelled = "" if arguments.label is None else f" with the label {cite(arguments.label)}"
         raise Refusal("not_found", f"@{arguments.name} has no valid token{labelled}.", "There is nothing to revoke.")
-    for row in going:
-        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
-    end_tokens(tx, [row.id for row in going])
+    for token, holder in tokens.items():
+        tx.run("revoke_token", id=token, member=holder, now=tx.now)
+    end_tokens(tx, list(tokens))
+    what = f"{len(own)} token{'s' if len(own) != 1 else ''} of @{arguments.name}"
+    others = f" and {len(issued)} that its tokens issued" if issued else ""
     seq = log.append(
         tx,
         author(caller),
         act="revoke",
         subject=f"@{arguments.name}",
-        summary=f"@{caller.name} revoked {len(going)} token{'s' if len(going) != 1 else ''} of @{arguments.name}",
-        detail={"labels": [row.label for row in going]},
+        summary=f"@{caller.name} revoked {what}{others}",
+        detail={"labels": [row.label for row in own], "issued": [row.id for row in issued]},
     )
-    return Revoked(receipt=seq, name=arguments.name, tokens=len(going))
+    is_more = len(issued) == ISSUED_AT_ONCE
+    return Revoked(receipt=seq, name=arguments.name, tokens=len(tokens), issued=len(issued), more=is_more)
 
 
 def open_room(tx: Writing, owner: str) -> str:
@@ -173,8 +202,16 @@ def end_tokens(tx: Writing, tokens: list[str]) -> None:
     tx.effects.journal += [{"token": token} for token in tokens]
 
 
-def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | None) -> tuple[str, str]:
-    """Create a token; returns it and its id. The room stores only its hash."""
+def issue_token(
+    tx: Writing,
+    member: int,
+    label: str,
+    expires_seconds: float | None,
+    *,
+    kind: TokenKind = "",
+    issued_by: str | None = None,
+) -> tuple[str, str]:
+    """Create a token; returns it and its id. The room stores only its hash. `issued_by` None: the room issues it."""
     token, token_id = new_token(tx.entropy), f"tok_{tx.entropy(TOKEN_ID_BYTES).hex()}"
     tx.run(
         "add_token",
@@ -182,6 +219,8 @@ def issue_token(tx: Writing, member: int, label: str, expires_seconds: float | N
         member=member,
         hash=token_hash(token),
         label=label,
+        kind=kind,
+        issued_by=issued_by,
         created_at=tx.now,
         expires_at=None if expires_seconds is None else tx.now + expires_seconds,
     )
@@ -224,18 +263,18 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
     if kind == "human" and arguments.owner not in (None, arguments.name):
         raise Refusal("invalid", "A person has no other owner.", "Leave owner out.")
-    if kind == "agent" and role == "owner":
-        raise Refusal(
-            "invalid",
-            "An agent cannot own the room.",
-            "Give it the role operator, or enroll a person with --kind human.",
-        )
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
 def _require_distinct_name(tx: Writing, name: str) -> None:
     """Refuse a new name that looks like a reserved name or like a member's name (ID5)."""
+    if (tidy := tidy_separators(name)) != name:
+        raise Refusal(
+            "invalid",
+            f"{name} ends in a separator, or has two in a row, so it looks like {tidy}.",
+            f"Choose a name with single separators between letters and digits, such as {tidy}.",
+        )
     if (word := find_reserved_word(name)) is not None:
         raise Refusal("invalid", f'{name} looks like "{word}", a reserved name.', "Choose another name.")
     near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
@@ -275,7 +314,18 @@ def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     return int(row.id)
 
 
-def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str) -> str:
+def _issued(tx: Writing, member: int, arguments: Revoke) -> list[IssuedToken]:
+    """What the tokens of a revocation issued, if it is to be revoked too."""
+    if not arguments.issued:
+        return []
+    label = arguments.label or ""
+    return tx.all(IssuedToken, "live_tokens_issued_by", member=member, label=label, now=tx.now, limit=ISSUED_AT_ONCE)
+
+
+def _give_token(
+    tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str, replaced: list[LiveToken]
+) -> str:
+    """Prepare a member for a new token, which replaces others with its label; returns what was done, in words."""
     name = arguments.name
     if caller.role != "owner" and member.owner != caller.member:
         raise Refusal(
@@ -303,7 +353,7 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             subject=f"@{name}",
             retry_after_seconds=1,
         )
-    _change(tx, caller, arguments, member)
+    changed = _change(tx, caller, arguments, member)
     if arguments.revive:
         tx.run(
             "set_standing",
@@ -321,40 +371,66 @@ def _give_token(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRo
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)
         remind_again(tx, member.id, arguments.mode or member.mode)
         tx.effects.journal.append(asdict(StandingChange("member", name, "active", None, caller.role, tx.head.seq)))
-        return f"revived @{name}"
-    taken = [row for row in tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now) if row.label == label]
-    if taken and not arguments.rotate:
+        return f"@{caller.name} revived @{name}{changed}"
+    if replaced and not arguments.rotate:
         raise Refusal(
             "conflict",
-            f"@{name} is a member already and has a token with the label {label}.",
+            f"@{name} is a member already and has a token with the label {cite(label)}.",
             f"Rotate it: teamroom enroll {name} --rotate. Or add another with --label TEXT.",
             subject=f"@{name}",
         )
-    for row in taken:
+    for row in replaced:
         tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
-    end_tokens(tx, [row.id for row in taken])
-    return f"gave @{name} a new token ({label})"
+    end_tokens(tx, [row.id for row in replaced])
+    return add_quote(f"@{caller.name} gave @{name} a new token{changed} with the label", label)
 
 
-def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> None:
-    """Change a member's role and mode. Its kind and owner never change. Raises Refusal."""
+def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> str:
+    """Change a member's role and mode, and who is accountable for an agent of a killed person.
+
+    Returns what the receipt says of it. Its kind never changes. Raises Refusal.
+    """
     what = f"an agent of @{member.owner_name}" if member.kind == "agent" else "a person"
-    if arguments.kind not in (None, member.kind) or arguments.owner not in (None, member.owner_name):
-        raise Refusal(
-            "conflict",
-            f"@{arguments.name} is {what}; kind and owner cannot change.",
-            "Leave kind and owner out.",
-        )
+    if arguments.kind not in (None, member.kind):
+        raise Refusal("conflict", f"@{arguments.name} is {what}; its kind cannot change.", "Leave kind out.")
+    owner = _new_owner(tx, caller, arguments, member)
     role = arguments.role or member.role
     if role != member.role:
-        _require_enroll_right(caller, member.kind, role)
+        for either in (member.role, role):
+            _require_enroll_right(caller, member.kind, either)
     mode = arguments.mode or member.mode
-    if (role, mode) != (member.role, member.mode):
-        tx.run("change_member", id=member.id, role=role, mode=mode)
+    if owner != member.owner:
+        _keep_pause(tx, member)
+    if (role, owner, mode) != (member.role, member.owner, member.mode):
+        tx.run("change_member", id=member.id, role=role, owner=owner, mode=mode)
         member_changed(tx, member.id)
         tx.changed(topics.tools(member.id), topics.CHANNELS)
         if member.kind == "agent" and mode != member.mode:
             schedule_presence_check(tx, member.id, mode)
+    as_role = f" and the role {role}" if role != member.role else ""
+    return as_role + (f" and the owner @{arguments.owner}" if owner != member.owner else "")
+
+
+def _new_owner(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> int:
+    """The person who is accountable for a member from now on. It changes only after a kill of that person (ID1)."""
+    if arguments.owner in (None, member.owner_name):
+        return member.owner
+    owner = tx.only(StandingRow, "standing", scope="member", target=member.owner)
+    if member.kind != "agent" or owner.state != "killed":
+        what = f"an agent of @{member.owner_name}, who was not killed" if member.kind == "agent" else "a person"
+        raise Refusal(
+            "conflict",
+            f"@{arguments.name} is {what}; its owner cannot change.",
+            "Leave owner out.",
+            subject=f"@{arguments.name}",
+        )
+    return _owner(tx, caller, arguments.owner)
+
+
+def _keep_pause(tx: Writing, member: MemberRow) -> None:
+    """Keep the pause with the killed owner as the agent's own, so that its leases did not run meanwhile (CTL5)."""
+    paused = tx.only(StandingRow, "standing", scope="owner", target=member.owner)
+    tx.run("add_pause", scope="member", target=member.id, since=paused.since, until=tx.now)
 
 
 ENROLL = Act("enroll", Enroll, Enrolled, enroll, roles=ROOM_OPERATORS)

@@ -10,6 +10,7 @@ from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.presence import find_presence, interval_seconds, make_forecast, next_wake_at
+from teamroom.server.rules.runs import Run
 from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
 from teamroom.server.store.rows.members import RosterRow
 from teamroom.server.store.rows.tasks import UpheldShare
@@ -28,6 +29,13 @@ class Who(Arguments):
     after: Name | None = None
 
 
+class RunShown(BaseModel):
+    """A run under a member's listener: when it began, and when its processes last moved."""
+
+    since: str
+    moved: str
+
+
 class MemberShown(BaseModel):
     """A member on the roster."""
 
@@ -44,6 +52,8 @@ class MemberShown(BaseModel):
     """Whether it has a live listener."""
     last_call: str | None
     last_progress: str | None
+    run: RunShown | None
+    """Its run under a listener, while one is on."""
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -121,6 +131,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         listening=tx.listens(row.id),
         last_call=None if row.last_call_at is None else tx.shown(row.last_call_at),
         last_progress=None if row.last_progress_at is None else tx.shown(row.last_progress_at),
+        run=_run(tx, facts.run),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
@@ -128,6 +139,12 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )
+
+
+def _run(tx: Reading, run: Run | None) -> RunShown | None:
+    if run is None or not run.is_on(tx.now, tx.settings):
+        return None
+    return RunShown(since=tx.shown(run.since), moved=tx.shown(run.moved_at))
 
 
 def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:

@@ -38,18 +38,31 @@ def address(
     return found
 
 
+LOOKED_AT = 50
+"""How many of the tasks that changed last are looked at, and how many entries of each."""
+
+
 def _step(tx: Reading, author: int, other: int, thread: int) -> Step:
     said, heard = (
         tx.one(LastTurn, "last_turn", author=author, member=other),
         tx.one(LastTurn, "last_turn", author=other, member=author),
     )
     last = said if heard is None or (said is not None and said.message > heard.message) else heard
-    if last is not None:
-        since = {"message": last.message, "seq": last.seq}
-        if tx.value(int, "exchange_end", one=author, other=other, thread=thread, **since) is not None:
-            last = None
+    if last is not None and _is_over(tx, author, other, thread, last):
+        last = None
     before = None if last is None else Turn(last.turn, last.author)
     return step(before, author, tx.policy.exchange_rounds)
+
+
+def _is_over(tx: Reading, one: int, other: int, thread: int, last: LastTurn) -> bool:
+    """Whether somebody else took part since the last turn: a person wrote, or another member moved a task of theirs.
+
+    What the two do to their own tasks does not count, because agents in a loop do that too.
+    """
+    if tx.value(int, "person_spoke", one=one, other=other, thread=thread, message=last.message) is not None:
+        return True
+    pair = {"one": one, "other": other, "room": log.ROOM_MEMBER, "seq": last.seq, "looked_at": LOOKED_AT}
+    return any(tx.value(int, "moved_by_others", member=member, **pair) is not None for member in (one, other))
 
 
 def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
@@ -62,7 +75,7 @@ def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str)
         act="stop_exchange",
         subject=message,
         summary=one_line(
-            f"{pair} answered each other {rounds} times while no task moved: they no longer wake each other"
+            f"{pair} answered each other {rounds} times and nobody else moved their tasks; they stop waking each other"
         ),
         detail={"members": [caller.name, other.name], "rounds": rounds},
     )
@@ -73,6 +86,6 @@ def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str)
         subject=message,
         sender=log.ROOM_MEMBER,
         line=one_line(
-            f"{pair} only answer each other; they wake each other again once you write to them or a task moves"
+            f"{pair} only answer each other; they wake each other again once you write to them or move their tasks"
         ),
     )

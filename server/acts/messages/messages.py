@@ -22,7 +22,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.names import WHOLE_ROOM
-from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting, find_mentions, one_line, parse_search
+from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, find_mentions, one_line, parse_search
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import MessagePlace, MessageRow
@@ -52,7 +52,7 @@ class Posted(Reply):
     """Reply of `post_message`.
 
     `folded`: the author's notes for the hour are used up, so it is shown in one line with a count. `not_woken`:
-    addressees that only exchange answers with the author while no task moves.
+    addressees that only exchange answers with the author while nobody else moves a task of theirs.
     """
 
     message: str
@@ -173,7 +173,7 @@ def _forecast(tx: Reading, caller: Caller, row: MemberFacts, stopped: bool, task
     found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
     if not stopped:
         return found
-    note = "not woken: you only answered each other while no task moved"
+    note = "not woken: you only answered each other while nobody else moved a task of yours"
     return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
@@ -297,7 +297,7 @@ def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: Mes
 def _stream_line(caller: Caller, addressees: list[MemberFacts], kind: str, summary: str) -> str:
     to = f" to {', '.join('@' + row.name for row in addressees[:3])}" if addressees else ""
     more = f" and {len(addressees) - 3} more" if len(addressees) > 3 else ""
-    return one_line(f"@{caller.name} {kind}{to}{more}: {summary}")
+    return add_quote(f"@{caller.name} {kind}{to}{more}", summary)
 
 
 def _message(tx: Reading, number: int) -> MessageRow:

@@ -11,7 +11,7 @@ from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.text import REDACTED, one_line, state_in_words
+from teamroom.server.rules.text import REDACTED, add_quote, one_line, quote_entry, quote_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
 from teamroom.server.store.rows.tasks import TaskRow
@@ -97,7 +97,7 @@ def _entry(tx: Reading, kind: BrokenKind, row: SubjectCount, became_of: Became) 
     return Broken(
         kind=kind,
         subject=row.subject,
-        line=entry.summary or REDACTED,
+        line=quote_entry(entry.act, entry.summary or REDACTED),
         by=entry.actor,
         at=rfc3339(entry.at),
         times=row.times,
@@ -158,7 +158,7 @@ def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="recovered",
                 subject=row.subject,
-                line=entry.summary or REDACTED,
+                line=quote_entry(entry.act, entry.summary or REDACTED),
                 by=ROOM_NAME,
                 at=rfc3339(entry.at),
                 times=row.times,
@@ -187,7 +187,7 @@ def _alerts(tx: Reading, after: int, limit: int) -> list[Broken]:
         Broken(
             kind="alert",
             subject=message_name(row.id),
-            line=one_line(f"@{row.author} raised an alert: {row.summary}"),
+            line=add_quote(f"@{row.author} raised an alert", row.summary),
             by=row.author,
             at=rfc3339(row.at),
         )
@@ -203,7 +203,7 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
             Broken(
                 kind="sent_back",
                 subject=task_name(row.task),
-                line=row.summary or REDACTED,
+                line=quote_line(row.summary or REDACTED),
                 by=row.reviewer,
                 at=rfc3339(row.at),
                 over=state in ("done", "cancelled"),

@@ -22,7 +22,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.acts.capabilities.probes import Probe, open_probes
-from teamroom.server.acts.presence.trouble import answer_challenge, clear_suspicion, open_question
+from teamroom.server.acts.presence.trouble import answer_challenge, clear_after_note, open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
@@ -33,7 +33,7 @@ from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
 from teamroom.server.facts.task import PAUSES_KNOWN, add_entry, task_changed, task_now
-from teamroom.server.facts.timers import schedule_presence_check
+from teamroom.server.facts.timers import check_presence_by, schedule_presence_check
 from teamroom.server.facts.wakes import measure
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -41,10 +41,10 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.folding import HELD, Cause, ShownWake, digest_line, join_wakes
 from teamroom.server.rules.leases import Pause, lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, state_in_words
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.members import PresenceRow, Principal
+from teamroom.server.store.rows.members import NoteRow, Principal
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -206,7 +206,10 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
 
 
 def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
-    """Record a sign of life. Only a new note counts as progress; with `busy_until` it renews the lease of `task`."""
+    """Record a sign of life. Only a new note about a task that the caller holds counts as progress.
+
+    With `busy_until`, that note also renews the lease of the task.
+    """
     row = tx.principal
     active = state_of(row, tx.now) == "active"
     receipt = None
@@ -289,7 +292,9 @@ def _was_paused(tx: Reading, since: float) -> Callable[[float], bool] | None:
 def _wake(wake: ShownWake, member: str) -> Wake:
     cause = wake.causes[-1]
     if not wake.digest:
-        return Wake(*cause[:5], len(wake.causes))
+        seq, reason, subject, by, text = cause[:5]
+        line = text if is_members_text(reason, by) else quote_wake(reason, by, text)
+        return Wake(seq, reason, subject, by, line, len(wake.causes))
     line = digest_line(wake, member)
     sender = ROOM_NAME if wake.digest == HELD else cause.sender
     reason = "control" if wake.digest == HELD else cause.reason
@@ -330,7 +335,7 @@ def _acknowledge(tx: Writing, caller: Caller, after: int | None, acknowledged: i
 
 
 def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat) -> int | None:
-    known = tx.only(PresenceRow, "presence", member=caller.member)
+    known = tx.only(NoteRow, "last_note", member=caller.member)
     digest = hashlib.sha256((arguments.note or "").encode()).hexdigest()
     new_note = bool(arguments.note) and digest != known.last_note
     busy_until = None if arguments.busy_until is None else from_now(tx, arguments.busy_until)
@@ -343,10 +348,17 @@ def _progress(tx: Writing, caller: Caller, row: Principal, arguments: Heartbeat)
     receipt = None
     if arguments.task is not None:
         receipt = _renew(tx, caller, row, arguments, busy_until if new_note else None, new_note)
-    if new_note:
-        tx.run("record_progress", member=caller.member, now=tx.now, note=digest, busy_until=busy_until)
-        if row.trouble:
-            clear_suspicion(tx, caller)
+    if not new_note:
+        return receipt
+    note = {"member": caller.member, "now": tx.now, "note": digest, "busy_until": busy_until}
+    if arguments.task is None:
+        tx.run("record_note", **note)
+    else:
+        tx.run("record_progress", **note, task=arguments.task)
+        if row.trouble in ("suspect", "zombie"):
+            clear_after_note(tx, caller)
+    if (known.busy_until or 0.0) > max(tx.now, busy_until or 0.0):
+        check_presence_by(tx, caller.member, tx.now)  # the declared work ended sooner
     return receipt
 
 
@@ -374,7 +386,7 @@ def _renew(
         author(caller),
         act="heartbeat",
         subject=task.name,
-        summary=one_line(f"@{caller.name} works on {task.name}: {arguments.note}"),
+        summary=add_quote(f"@{caller.name} works on {task.name}", arguments.note or ""),
         detail={"note": arguments.note, "busy_until": tx.date_of(busy_until)},
     )
     tx.run(
@@ -393,7 +405,9 @@ def _renew(
     return seq
 
 
-CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=False)
-HEARTBEAT = Act("heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True)
+CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=lambda reply: False)
+HEARTBEAT = Act(
+    "heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True, is_evidence=lambda reply: False
+)
 ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
 WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)

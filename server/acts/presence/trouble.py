@@ -1,26 +1,30 @@
 """Suspicions: silent members, suspects and zombies, their challenges, repairs and recovery."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
 from teamroom.server.facts.ids import message_name, task_name
 from teamroom.server.facts.member import facts_of, member_changed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.facts.timers import Timer, cancel_timer, schedule_presence_check
+from teamroom.server.facts.timers import Timer, cancel_timer, check_presence_by, schedule_presence_check
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.challenges import is_right_answer
 from teamroom.server.rules.presence import (
     Assessment,
     Challenge,
+    Facts,
     assess,
     interval_seconds,
 )
 from teamroom.server.rules.text import inline, one_line
 from teamroom.server.store.rows.log import LastAct
+from teamroom.server.store.rows.members import RunRow
 from teamroom.server.store.rows.supervisor import SuspicionRow, WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -42,8 +46,9 @@ def watch(tx: Writing, due: Timer) -> None:
     if tx.listens(due.member) and interval is not None:
         _note_listening(tx, row, interval)
         row = tx.only(WatchedMember, "watched", member=due.member)
-    facts = replace(facts_of(tx, row), watched_from=max(tx.watched_from, _free_since(row)))
-    judgement = assess(facts, row.connected_since, unanswered_since(tx, row), _challenge(row), tx.now, tx.settings)
+    waits_since = unanswered_since(tx, row)
+    facts = watched_facts(tx, row, waits_since)
+    judgement = assess(facts, row.connected_since, waits_since, _challenge(row), tx.now, tx.settings)
     if judgement is None or row.trouble == "gone":  # its next call sets the timer again
         cancel_timer(tx, "presence", due.member, due.member)
         return
@@ -69,12 +74,37 @@ def clear_suspicion(tx: Writing, caller: Caller) -> None:
     _end(tx, caller, "acts again")
 
 
+def clear_after_note(tx: Writing, caller: Caller) -> None:
+    """End the suspicion of a member that made a new note about its task, if such notes still count.
+
+    The note answers no wake.
+    """
+    row = tx.only(WatchedMember, "watched", member=caller.member)
+    if tx.now < watched_facts(tx, row, unanswered_since(tx, row)).notes_count_until:
+        _end(tx, caller, "works on its task again", answers=False)
+
+
+def end_run(tx: Writing, caller: Caller, run: RunRow) -> None:
+    """Record that the run of a member's listener has ended, and check soon whether the member answered.
+
+    The room remembers the slowest run after which nothing waited that had come before it.
+    """
+    waits_since = unanswered_since(tx, tx.only(WatchedMember, "watched", member=caller.member))
+    has_answered = waits_since is None or waits_since >= (run.run_since or 0.0)
+    slowest = max(run.slowest_run, run.run_seconds) if has_answered else run.slowest_run
+    tx.run("end_run", member=caller.member, now=tx.now, slowest=slowest)
+    member_changed(tx, caller.member)
+    if waits_since is not None:
+        check_presence_by(tx, caller.member, tx.now)
+
+
 def clear_after_kill(tx: Writing, member: int, name: str, seq: int) -> None:
-    """End the suspicion of a killed member, and cancel its repair. `seq`: the log entry of the kill.
+    """End the suspicion and the run of a killed member, and cancel its repair. `seq`: the log entry of the kill.
 
     A repair that a watchdog has claimed stays with it.
     """
     tx.run("end_trouble", member=member)
+    tx.run("forget_run", member=member)
     member_changed(tx, member)
     cancel_repair(tx, member, f"@{name} was killed", seq, states=("open", "blocked"))
 
@@ -84,8 +114,14 @@ def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
     row = tx.one(SuspicionRow, "trouble", member=caller.member)
     if row is None or row.nonce is None:
         return
-    words = answer.replace(",", " ").split()
-    if row.nonce in words and any(word in words for word in json.loads(row.expected or "[]")):
+    if row.wrong_answers >= tx.settings.challenge_answers:
+        raise Refusal(
+            "bad_proof",
+            f"You gave {row.wrong_answers} wrong answers to this challenge, so no further one counts.",
+            "Do what waits for you instead: call check_in. Any work clears the suspicion.",
+            subject=f"@{caller.name}",
+        )
+    if is_right_answer(answer, row.nonce, json.loads(row.expected or "[]")):
         _end(tx, caller, "answered its challenge")
         return
     raise Refusal(
@@ -93,6 +129,7 @@ def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:
         "Your answer to the challenge is wrong.",
         f"Look the answer up with check_in, then call heartbeat again. The question: {inline(row.question or '')}",
         subject=f"@{caller.name}",
+        also=lambda tx: tx.run("count_wrong_answer", member=caller.member),
     )
 
 
@@ -110,14 +147,44 @@ def report_competing_listeners(tx: Writing, caller: Caller) -> None:
     wake_members(tx, [caller.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """When a member last gave evidence of work, and the number of its last act."""
+
+    at: float
+    seq: int
+
+
+def watched_facts(tx: Reading, row: WatchedMember, waits_since: float | None) -> Facts:
+    """The facts that the supervisor assesses: no pause counts against the member, and an act moves its run.
+
+    Runs of watchdogs and observers do not matter: nobody challenges them. `waits_since`: from `unanswered_since`; notes
+    count for `busy_max_seconds` past it.
+    """
+    facts, watched_from = facts_of(tx, row), max(tx.watched_from, _free_since(row))
+    notes_count_until = math.inf
+    if waits_since is not None:
+        notes_count_until = max(waits_since, watched_from) + tx.policy.busy_max_seconds
+    run = None if facts.run is None or row.role in UNCHALLENGED else facts.run
+    if run is not None:
+        run = replace(run, moved_at=max(run.moved_at, evidence_of(tx, row).at))
+    return replace(facts, watched_from=watched_from, notes_count_until=notes_count_until, run=run)
+
+
+def evidence_of(tx: Reading, row: WatchedMember) -> Evidence:
+    """A member's last evidence of work: an act, or a right answer to a challenge. Notes and beats are none."""
+    acted = tx.one(LastAct, "last_act", member=row.id)
+    if acted is None:
+        return Evidence(row.evidence_at or 0.0, 0)
+    return Evidence(max(row.evidence_at or 0.0, acted.at), acted.seq)
+
+
 def unanswered_since(tx: Reading, row: WatchedMember) -> float | None:
     """Since when the oldest unanswered wake waits; None without one, and for watchdogs and observers."""
     if row.role in UNCHALLENGED:
         return None
-    acted = tx.one(LastAct, "last_act", member=row.id)
-    acts = (row.last_progress_at, row.evidence_at, acted.at if acted is not None else None)
-    after = max((at for at in acts if at is not None), default=0.0)
-    later = {"member": row.id, "after": after, "from_seq": 0 if acted is None else acted.seq}
+    last = evidence_of(tx, row)
+    later = {"member": row.id, "after": last.at, "from_seq": last.seq}
     wake = tx.value(float, "unanswered_wake", **later, seen=row.seen)
     asked = tx.value(float, "oldest_ask", **later)
     return min((at for at in (wake, asked) if at is not None), default=None)
@@ -214,13 +281,14 @@ def _notify_owner(tx: Writing, row: WatchedMember, verdict: str, reason: str) ->
     wake_members(tx, [row.owner], reason="alert", subject=f"@{row.name}", sender=ROOM_MEMBER, line=line)
 
 
-def _end(tx: Writing, caller: Caller, how: str) -> None:
+def _end(tx: Writing, caller: Caller, how: str, answers: bool = True) -> None:
+    """End a member's suspicion, in these words. `answers`: this also answers everything that waits for it."""
     row = tx.one(SuspicionRow, "trouble", member=caller.member)
     if row is None:
         return
     tx.run("end_trouble", member=caller.member)
     member_changed(tx, caller.member)
-    if row.verdict != "gone":  # a call alone answers nothing that waits for the member
+    if answers and row.verdict != "gone":  # a call alone answers nothing that waits for the member
         tx.run("note_evidence", member=caller.member, now=tx.now)
     seq = log.append(
         tx,

@@ -12,7 +12,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
-from teamroom.server.rules.text import REDACTED
+from teamroom.server.rules.text import REDACTED, quote_entry
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import ReceiptRow, StreamRow
 from teamroom.server.store.rows.members import MemberRow
@@ -96,20 +96,41 @@ class Stream(BaseModel):
 
 def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
     """Return entries of the log: the newest, or those after a number. Raises Refusal `not_found`."""
-    actor = arguments.actor or ""
-    if actor and tx.one(MemberRow, "member_by_name", name=actor) is None:
-        raise not_found("member", f"@{actor}", "Call who without a name to see all members.")
-    filters = {
-        "actor": actor,
-        "act": arguments.act or "",
-        "subject": arguments.subject or "",
-    }
+    seqs = _find_entries(tx, arguments)
+    cursor = seqs[-1] if seqs else arguments.after or tx.only(ReadHead, "read_head").seq
+    return Receipts(receipts=[_shown(tx.only(ReceiptRow, "receipt", seq=seq)) for seq in seqs], cursor=cursor)
+
+
+def _find_entries(tx: Reading, arguments: ReadReceipts) -> list[int]:
+    """The numbers of a page of entries, in order. An index leads to them under each filter."""
+    actor, act, subject = _actor(tx, arguments), arguments.act or "", arguments.subject or ""
+    given: dict[str, Any] = {"actor": actor, "act": act, "subject": subject}
+    filters = given if subject else {name: value for name, value in given.items() if value}
+    after, newest = FILTERED[tuple(filters)]
     if arguments.after is None:
-        rows = list(reversed(tx.all(ReceiptRow, "latest_receipts", **filters, limit=arguments.limit)))
-    else:
-        rows = list(tx.all(ReceiptRow, "receipts", **filters, after=arguments.after, limit=arguments.limit))
-    cursor = rows[-1].seq if rows else arguments.after or tx.only(ReadHead, "read_head").seq
-    return Receipts(receipts=[_shown(row) for row in rows], cursor=cursor)
+        return list(reversed(tx.column(int, newest, **filters, limit=arguments.limit)))
+    return tx.column(int, after, **filters, after=arguments.after, limit=arguments.limit)
+
+
+FILTERED = {
+    (): ("entries_after", "newest_entries"),
+    ("actor",): ("entries_of_actor_after", "newest_entries_of_actor"),
+    ("act",): ("entries_of_act_after", "newest_entries_of_act"),
+    ("actor", "act"): ("entries_of_actor_and_act_after", "newest_entries_of_actor_and_act"),
+    ("actor", "act", "subject"): ("entries_of_subject_after", "newest_entries_of_subject"),
+}
+"""The statements of a page by its filters: after a number, and from the end. Few entries are about one subject."""
+
+
+def _actor(tx: Reading, arguments: ReadReceipts) -> int:
+    """The number of the member whose entries are wanted; 0 for all. Raises Refusal `not_found`."""
+    name = arguments.actor or ""
+    if not name:
+        return 0
+    row = tx.one(MemberRow, "member_by_name", name=name)
+    if row is None:
+        raise not_found("member", f"@{name}", "Call who without a name to see all members.")
+    return int(row.id)
 
 
 def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
@@ -152,7 +173,7 @@ def _entry(rows: list[StreamRow], previous: int) -> StreamEntry:
         kind=newest.kind,
         act=newest.act,
         subject=newest.subject,
-        line=notes_line([row.actor for row in rows]) if folded else newest.summary or REDACTED,
+        line=notes_line([row.actor for row in rows]) if folded else quote_entry(newest.act, newest.summary or REDACTED),
         folded=folded,
         count=len(rows),
     )
@@ -167,7 +188,7 @@ def _shown(row: ReceiptRow) -> Receipt:
         act=row.act,
         subject=row.subject,
         outcome=row.outcome,
-        summary=row.summary or "",
+        summary=quote_entry(row.act, row.summary or ""),
         detail={} if row.detail is None else for_readers(json.loads(row.detail)),
         hash=row.hash,
     )

@@ -22,7 +22,7 @@ from teamroom.server.record.rebuild import kept_digest
 from teamroom.server.record.rows import KEPT, what_stays
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import REDACTED, cite, one_line
+from teamroom.server.rules.text import REDACTED, add_quote, cite
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.messages import MessageRow
@@ -103,7 +103,7 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         author(caller),
         act="redact",
         subject=arguments.what or "",
-        summary=one_line(f"@{caller.name} redacted {what}: {arguments.reason}"),
+        summary=add_quote(f"@{caller.name} redacted {what}", arguments.reason),
         detail={"entries": redacted, "reason": arguments.reason, **_what_was_kept(tx)},
     )
     if following is None:

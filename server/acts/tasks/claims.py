@@ -20,7 +20,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.capabilities import CapabilityRow
 from teamroom.server.store.rows.tasks import OpenTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -75,7 +75,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         author(caller),
         act="claim_task",
         subject=task.name,
-        summary=one_line(f"@{caller.name} claimed {task.name}{from_whom}: {task.row.title}"),
+        summary=add_quote(f"@{caller.name} claimed {task.name}{from_whom}", task.row.title),
         detail={"fence": fence, "before": task.row.holder_name},
     )
     tx.run(

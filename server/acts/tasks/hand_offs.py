@@ -37,7 +37,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.leases import lease_seconds, offer_seconds
 from teamroom.server.rules.proofs import command
-from teamroom.server.rules.text import backtick, cite, one_line, shorten, state_in_words
+from teamroom.server.rules.text import add_quote, backtick, cite, one_line, shorten, state_in_words
 from teamroom.server.store.rows.hand_offs import OfferRow, OfferToMember
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
@@ -153,7 +153,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
         author(caller),
         act="hand_off",
         subject=name,
-        summary=one_line(f"@{caller.name} offers {task.name} to @{receiver.name}: {arguments.note}"),
+        summary=add_quote(f"@{caller.name} offers {task.name} to @{receiver.name}", arguments.note),
         detail={"task": task.name, "to": receiver.name, "artifacts": [a.ref for a in arguments.artifacts or ()]},
     )
     tx.run(
@@ -245,7 +245,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Mem
             "Call who to choose another member.",
             subject=task.name,
         )
-    refuse_zombie(receiver, task.name, "Call who to choose another member.")
+    refuse_zombie(tx, receiver, task.name, "Call who to choose another member.")
     if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(
             "not_allowed",
@@ -312,7 +312,7 @@ def _close(
         author(caller),
         act="answer_hand_off",
         subject=offer_name(arguments.offer),
-        summary=one_line(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}: {reason}"),
+        summary=add_quote(f"@{caller.name} {'declined' if state == 'declined' else 'withdrew'} {task.name}", reason),
         detail={"task": task.name, "accept": False, "reason": reason},
     )
     tx.run("close_offer", id=offer.id, state=state, now=tx.now, reason=reason)
@@ -320,7 +320,7 @@ def _close(
     give_back(tx, task, tx.now, seq)
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
-        _notify_giver(tx, caller, offer, one_line(f"@{caller.name} declined {task.name}: {reason}"))
+        _notify_giver(tx, caller, offer, add_quote(f"@{caller.name} declined {task.name}", reason))
     return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 
@@ -338,7 +338,7 @@ def _check_proofs(arguments: AnswerHandOff, offer: OfferRow, caller: Caller) -> 
         if value is not None and hmac.compare_digest(value.encode(), artifact["sha256"].lower().encode()):
             continue
         ref = artifact["ref"]
-        line = one_line(f"@{caller.name} could not prove {ref} of {task_name(offer.task)}")
+        line = add_quote(f"@{caller.name} could not prove an artifact of {task_name(offer.task)}", ref)
 
         def keep(tx: Writing, line: str = line) -> None:
             _notify_giver(tx, caller, offer, line)

@@ -5,7 +5,7 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone
 from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.record import chain as log
-from teamroom.server.rules.text import one_line
+from teamroom.server.rules.text import add_quote, one_line
 from teamroom.server.store.transaction import Writing
 
 SHORTEST_LOOK_SECONDS = 60.0
@@ -29,8 +29,8 @@ def announce_overdue(tx: Writing, due: Timer) -> None:
         ROOM_AUTHOR,
         act="overdue",
         subject=task.name,
-        summary=one_line(
-            f"The lease of {holder} on {task.name} expired; anyone can claim it from {free_at}: {task.row.title}"
+        summary=add_quote(
+            f"The lease of {holder} on {task.name} expired; anyone can claim it from {free_at}", task.row.title
         ),
         detail={"holder": task.row.holder_name, "fence": task.fence, "free_at": free_at},
     )

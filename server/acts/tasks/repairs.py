@@ -18,7 +18,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.text import cite, one_line
+from teamroom.server.rules.text import add_quote, cite, one_line
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
 from teamroom.server.store.rows.tasks import TaskRow
@@ -152,7 +152,8 @@ def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> Non
     """Reopen a repair for other watchdogs, or cancel it if its member was killed meanwhile."""
     task, is_over = task_name(row.task), row.standing == "killed"
     state, what = ("cancelled", "cancelled") if is_over else ("open", "open again")
-    line = one_line(f"{task} is {what}, {why}: the repair of @{row.name}{', which was killed' if is_over else ''}")
+    repaired = f"@{row.name}, which was killed" if is_over else f"@{row.name}"
+    line = one_line(f"{task}, the repair of {repaired}, is {what}, because {why}")
     seq = log.append(tx, ROOM_AUTHOR, act="repair", subject=f"@{row.name}", summary=line, detail={"task": task})
     tx.run("free_task", id=row.task, state=state, seq=seq)
     task_changed(tx, row.task, watchdog)
@@ -225,7 +226,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
         wanted.by,
         act="repair",
         subject=f"@{wanted.name}",
-        summary=one_line(f"{name}: {wanted.title}"),
+        summary=add_quote(name, wanted.title),
         detail={"task": name, "title": wanted.title, "text": text_digest(detail)},
     )
     tx.run(
@@ -252,7 +253,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
 def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
     """Order an existing repair, and wake the watchdogs of the runtime; returns the log entry's number."""
     task = task_name(id_)
-    line = one_line(f"{task}, the repair of @{name}, was ordered: {found}")
+    line = add_quote(f"{task}, the repair of @{name}, was ordered", found)
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
     seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)
     add_entry(tx, id_, caller, "ordered", found)

@@ -19,7 +19,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -95,7 +95,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
         author(caller),
         act="complete_task",
         subject=task.name,
-        summary=one_line(f"@{caller.name} completed {task.name}{whom}: {arguments.summary}"),
+        summary=add_quote(f"@{caller.name} completed {task.name}{whom}", arguments.summary),
         detail=brought,
     )
     tx.run(
@@ -114,7 +114,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
     if state == "in_review":
         schedule_review(tx, task.id, caller.owner if reviewer is None else reviewer.id)
     if reviewer is not None:
-        line = one_line(f"@{caller.name} completed {task.name}, please review: {row.title}")
+        line = add_quote(f"@{caller.name} completed {task.name}, please review", row.title)
         wake_members(tx, [reviewer.id], reason="review", subject=task.name, sender=caller.member, line=line)
     if state == "done":
         notify_freed(tx, task)
@@ -139,7 +139,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
         author(caller),
         act="review_task",
         subject=task.name,
-        summary=one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}"),
+        summary=add_quote(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}", arguments.note),
         detail={"verdict": arguments.verdict, "note": arguments.note, "by": task.row.completer_name},
     )
     tx.run(
@@ -161,7 +161,7 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
         state = _send_back(tx, task, seq)
     add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
     recipients = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
-    line = one_line(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}: {arguments.note}")
+    line = add_quote(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}", arguments.note)
     wake_members(tx, recipients, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
         notify_freed(tx, task)

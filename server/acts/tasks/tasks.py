@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import (
+    UNIX_TIME_FROM,
     Act,
     Arguments,
     Fence,
@@ -34,9 +35,9 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
-from teamroom.server.rules.text import one_line, state_in_words
+from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.tasks import FreedTask
+from teamroom.server.store.rows.tasks import FreedTask, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
@@ -105,7 +106,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
-        refuse_zombie(assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
+        refuse_zombie(tx, assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, task_name(tx.head.tasks)
     to = f" for @{assigned.name}" if assigned is not None else ""
@@ -114,7 +115,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         author(caller),
         act="create_task",
         subject=name,
-        summary=one_line(f"@{caller.name} created {name}{to}: {arguments.title}"),
+        summary=add_quote(f"@{caller.name} created {name}{to}", arguments.title),
         detail={
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
@@ -147,7 +148,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
 
 def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
     if member.id != caller.member:
-        line = one_line(f"@{caller.name} assigned {task} to you: {title}")
+        line = add_quote(f"@{caller.name} assigned {task} to you", title)
         wake_members(tx, [member.id], reason="assigned", subject=task, sender=caller.member, line=line)
 
 
@@ -199,7 +200,7 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=one_line(_describe_update(caller, arguments, task)),
+        summary=_describe_update(caller, arguments, task),
         detail={
             "status": arguments.status,
             "note": arguments.note,
@@ -242,7 +243,7 @@ def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) ->
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
     what = arguments.blocked_on or arguments.note or task.row.title
-    return f"@{caller.name} {did} {task.name}: {what}"
+    return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
 def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
@@ -272,7 +273,8 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
     if arguments.note:
-        tx.run("record_progress", member=caller.member, now=tx.now, note=text_digest(arguments.note), busy_until=None)
+        note = {"note": text_digest(arguments.note), "busy_until": None, "task": task.id}
+        tx.run("record_progress", member=caller.member, now=tx.now, **note)
 
 
 def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:
@@ -292,7 +294,7 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     recipients = {id_ for id_ in (task.holder, task.row.receiver, task.row.reviewer) if id_ is not None} - {
         caller.member
     }
-    line = one_line(f"@{caller.name} {arguments.status} {task.name}: {task.row.title}")
+    line = add_quote(f"@{caller.name} {arguments.status} {task.name}", task.row.title)
     wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
         notify_freed(tx, task)
@@ -308,7 +310,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         member = find_member(tx, changes.assign) if changes.assign else None
         assigned = None if member is None else member.id
         if member is not None and assigned != row.assigned:
-            refuse_zombie(member, task.name, "Assign it to another member, or leave it unassigned.")
+            refuse_zombie(tx, member, task.name, "Assign it to another member, or leave it unassigned.")
         if member is not None and assigned != row.assigned:
             _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)
@@ -323,7 +325,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=row.review if changes.review is None else changes.review,
-        snooze_until=row.snooze_until if arguments.snooze_until is None else _snooze(tx, arguments),
+        **_snooze(tx, arguments, row),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder)
@@ -338,9 +340,11 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         set_dependencies(tx, task.id, changes.depends_on)
 
 
-def _snooze(tx: Writing, arguments: UpdateTask) -> float:
-    """When the snooze of the task's reminders ends. Raises Refusal beyond the longest snooze."""
-    until, longest = from_now(tx, arguments.snooze_until or 0), tx.settings.snooze_max_seconds
+def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float | None]:
+    """When the snooze of the task's reminders ends: after a while, or at a date. Raises Refusal beyond the longest."""
+    if arguments.snooze_until is None:
+        return {"snooze_until": row.snooze_until, "snooze_date": row.snooze_date}
+    until, longest = from_now(tx, arguments.snooze_until), tx.settings.snooze_max_seconds
     if until > tx.now + longest + 1:
         raise Refusal(
             "invalid",
@@ -348,7 +352,9 @@ def _snooze(tx: Writing, arguments: UpdateTask) -> float:
             f"Call again with snooze_until {longest:.0f}.",
             subject=task_name(arguments.task),
         )
-    return until
+    if arguments.snooze_until >= UNIX_TIME_FROM:
+        return {"snooze_until": None, "snooze_date": arguments.snooze_until}
+    return {"snooze_until": until, "snooze_date": None}
 
 
 def notify_freed(tx: Writing, task: StoredTask) -> None:

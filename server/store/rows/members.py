@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from teamroom.server.identity import Kind, Role
+from teamroom.server.identity import Kind, Role, TokenKind
 
 
 class Principal(NamedTuple):
@@ -10,6 +10,7 @@ class Principal(NamedTuple):
 
     token: str
     label: str
+    token_kind: TokenKind
     expires_at: float | None
     revoked_at: float | None
     member: int
@@ -23,6 +24,8 @@ class Principal(NamedTuple):
     epoch: int
     room_epoch: int
     last_call_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
     trouble: str | None
     own_state: str | None
     own_until: float | None
@@ -37,6 +40,7 @@ class TokenRow(NamedTuple):
 
     token: str
     label: str
+    token_kind: TokenKind
     expires_at: float | None
     revoked_at: float | None
     member: int
@@ -73,11 +77,18 @@ class MemberName(NamedTuple):
     owner: int
 
 
-class PresenceRow(NamedTuple):
-    """What was recorded of a member's calls and progress."""
+class RunRow(NamedTuple):
+    """The newest run of a member's listener. `run_seconds`: for how long the listener's machine has run it."""
 
-    last_call_at: float | None
-    last_progress_at: float | None
+    run_since: float | None
+    run_seconds: float
+    run_heard_at: float | None
+    slowest_run: float
+
+
+class NoteRow(NamedTuple):
+    """The digest of a member's newest note, and until when it declared work with it."""
+
     last_note: str | None
     busy_until: float | None
 
@@ -94,8 +105,15 @@ class RosterRow(NamedTuple):
     mode: str
     last_call_at: float | None
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int | None
     connected_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None
@@ -111,6 +129,7 @@ class LiveToken(NamedTuple):
 
     id: str
     label: str
+    kind: TokenKind
     created_at: float
     expires_at: float | None
 
@@ -125,8 +144,15 @@ class MemberFacts(NamedTuple):
     mode: str
     last_call_at: float | None
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int | None
     connected_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

@@ -11,10 +11,3 @@ class StoppedTarget(NamedTuple):
     state: str
     until: float | None
     by_role: str
-
-
-class FirstOwner(NamedTuple):
-    """The first room owner that is active."""
-
-    id: int
-    name: str

@@ -48,10 +48,17 @@ class WatchedMember(NamedTuple):
     seen: int
     last_call_at: float | None
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int
     connected_at: float | None
     connected_since: float | None
     evidence_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float
     trouble: str | None
     trouble_since: float | None
     trouble_reason: str | None
@@ -82,6 +89,7 @@ class SuspicionRow(NamedTuple):
     nonce: str | None
     expected: str | None
     asked_at: float | None
+    wrong_answers: int
 
 
 class SupervisorRow(NamedTuple):

@@ -39,6 +39,7 @@ class TaskRow(NamedTuple):
     waits: int
     first_need: str
     place: int
+    snooze_date: WallTime | None
     creator_name: str
     creator_owner: int
     holder_name: str | None
@@ -106,8 +107,15 @@ class CandidateRow(NamedTuple):
     mode: str
     last_call_at: float
     last_progress_at: float | None
+    declared_at: float | None
     busy_until: float | None
+    works_on_task: int | None
     connected_at: float | None
+    run_since: float | None
+    run_moved_at: float | None
+    run_heard_at: float | None
+    run_ended_at: float | None
+    slowest_run: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

@@ -27,31 +27,65 @@ select id, author, at, kind, summary, text from message where seq = :seq
 -- name: words_of_task
 select title, detail, summary, evidence from task where id = :id
 
--- name: receipts
--- An empty filter matches everything.
-select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
-    log.summary, log.detail, log.hash
-from log
-join member as actor on actor.id = log.actor
-join member as owner on owner.id = log.owner
-where log.seq > :after
-    and (cast(:actor as text) = '' or actor.name = :actor)
-    and (cast(:act as text) = '' or log.act = :act)
-    and (cast(:subject as text) = '' or log.subject = :subject)
+-- name: entries_after
+-- The numbers of the entries after a number, in order. So do the next ones, of one member, act or subject.
+select seq from log where seq > :after order by seq limit :limit
+
+-- name: entries_of_actor_after
+select seq from log where actor = :actor and seq > :after order by seq limit :limit
+
+-- name: entries_of_actor_and_act_after
+select seq from log where act = :act and actor = :actor and seq > :after order by seq limit :limit
+
+-- name: entries_of_act_after
+-- The index has them by member, so a page of each member's entries is found and joined.
+select log.seq
+from member
+cross join log
+where log.seq in (
+    select of_one.seq from log as of_one
+    where of_one.act = :act and of_one.actor = member.id and of_one.seq > :after
+    order by of_one.seq
+    limit :limit
+)
 order by log.seq
 limit :limit
 
--- name: latest_receipts
--- The same page, counted from the end, newest first.
-select log.seq, log.at, actor.name as actor, owner.name as owner, log.act, log.subject, log.outcome,
-    log.summary, log.detail, log.hash
-from log
-join member as actor on actor.id = log.actor
-join member as owner on owner.id = log.owner
-where (cast(:actor as text) = '' or actor.name = :actor)
-    and (cast(:act as text) = '' or log.act = :act)
-    and (cast(:subject as text) = '' or log.subject = :subject)
+-- name: entries_of_subject_after
+-- An empty filter matches everything.
+select seq from log
+where subject = :subject and seq > :after and (:actor = 0 or actor = :actor)
+    and (cast(:act as text) = '' or act = :act)
+order by seq
+limit :limit
+
+-- name: newest_entries
+-- The same, counted from the end, newest first.
+select seq from log order by seq desc limit :limit
+
+-- name: newest_entries_of_actor
+select seq from log where actor = :actor order by seq desc limit :limit
+
+-- name: newest_entries_of_actor_and_act
+select seq from log where act = :act and actor = :actor order by seq desc limit :limit
+
+-- name: newest_entries_of_act
+select log.seq
+from member
+cross join log
+where log.seq in (
+    select of_one.seq from log as of_one
+    where of_one.act = :act and of_one.actor = member.id
+    order by of_one.seq desc
+    limit :limit
+)
 order by log.seq desc
+limit :limit
+
+-- name: newest_entries_of_subject
+select seq from log
+where subject = :subject and (:actor = 0 or actor = :actor) and (cast(:act as text) = '' or act = :act)
+order by seq desc
 limit :limit
 
 -- name: receipt

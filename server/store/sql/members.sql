@@ -2,11 +2,12 @@
 
 -- name: principal
 -- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels.
-select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
+    token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
-    trouble.verdict as trouble,
+    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from token
@@ -19,7 +20,8 @@ join member_standing as levels on levels.member = member.id
 where token.id = :token
 
 -- name: token_by_hash
-select token.id as token, token.label as label, token.expires_at as expires_at, token.revoked_at as revoked_at,
+select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
+    token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, own.state as state, own.reason as reason, setter.name as by_name
 from token
@@ -29,12 +31,15 @@ left join standing as own on own.scope = 'member' and own.target = member.id
 left join member as setter on setter.id = own.by_member
 where token.hash = :hash
 
+-- name: token_hash
+select hash from token where hash >= :start and hash < :after limit 1
+
 -- name: add_member
 insert into member (id, name, folded, looks, kind, role, owner, mode, created_at, acknowledged, epoch)
 values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :acknowledged, :epoch)
 
 -- name: change_member
-update member set role = :role, mode = :mode where id = :id
+update member set role = :role, owner = :owner, mode = :mode where id = :id
 
 -- name: member_by_name
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
@@ -65,11 +70,39 @@ set last_call_at = :now,
     end
 where member = :member
 
--- name: record_progress
-update presence set last_progress_at = :now, last_note = :note, busy_until = :busy_until where member = :member
+-- name: touch_run
+-- The same for a call that reports a run.
+update presence
+set last_call_at = :now,
+    connected_since = case
+        when last_call_at >= :gap_before or connected_at >= :gap_before then connected_since else :now
+    end,
+    run_since = :since, run_seconds = :seconds, run_moved_at = :moved_at, run_heard_at = :now, run_ended_at = null
+where member = :member
 
--- name: presence
-select last_call_at, last_progress_at, last_note, busy_until from presence where member = :member
+-- name: end_run
+update presence set run_ended_at = :now, slowest_run = :slowest where member = :member
+
+-- name: forget_run
+update presence set run_since = null, run_heard_at = null, run_ended_at = null where member = :member
+
+-- name: run
+-- The newest run of a member's listener.
+select run_since, run_seconds, run_heard_at, slowest_run from presence where member = :member
+
+-- name: record_progress
+-- A new note about a task that the member holds.
+update presence
+set last_progress_at = :now, declared_at = :now, last_note = :note, busy_until = :busy_until, busy_task = :task
+where member = :member
+
+-- name: record_note
+-- A new note about nothing that the room knows. It is no progress.
+update presence set declared_at = :now, last_note = :note, busy_until = :busy_until, busy_task = null
+where member = :member
+
+-- name: last_note
+select last_note, busy_until from presence where member = :member
 
 -- name: seen
 select seen from presence where member = :member
@@ -96,13 +129,15 @@ update member set mode = :mode where id = :member
 -- name: roster
 -- Every member except the room, with the facts behind its presence and standing.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until,
-    presence.connected_at, trouble.verdict as trouble, trouble.reason as trouble_reason,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
 join member as owner on owner.id = member.owner
-left join presence on presence.member = member.id
+left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after
@@ -133,17 +168,9 @@ select 1 as found from member where owner = :owner and kind = 'agent' limit 1
 -- name: count_owned
 select count(*) as members from member where owner = :owner
 
--- name: count_active_room_owners
--- Room owners that may act, without one of them.
-select count(*) as owners
-from member
-join standing on standing.scope = 'member' and standing.target = member.id
-where member.kind = 'human' and member.role = 'owner' and member.id <> :spared
-    and (standing.state = 'active' or (standing.state = 'paused' and standing.until <= :now))
-
 -- name: add_token
-insert into token (id, member, hash, label, created_at, expires_at, revoked_at)
-values (:id, :member, :hash, :label, :created_at, :expires_at, null)
+insert into token (id, member, hash, label, kind, issued_by, created_at, expires_at, revoked_at)
+values (:id, :member, :hash, :label, :kind, :issued_by, :created_at, :expires_at, null)
 
 -- name: revoke_tokens
 update token set revoked_at = :now where member = :member and revoked_at is null
@@ -152,7 +179,22 @@ update token set revoked_at = :now where member = :member and revoked_at is null
 update token set revoked_at = :now where id = :id and member = :member and revoked_at is null
 
 -- name: live_tokens
-select id, label, created_at, expires_at
+select id, label, kind, created_at, expires_at
 from token
 where member = :member and revoked_at is null and (expires_at is null or expires_at > :now)
 order by created_at
+
+-- name: live_tokens_issued_by
+-- What a member's tokens issued, ended ones included, and what those issued in turn. An empty label means all tokens.
+with recursive issued (id) as (
+    select id from token where member = :member and (cast(:label as text) = '' or label = :label)
+    union
+    select token.id from token join issued on token.issued_by = issued.id
+)
+select token.id, token.member
+from token
+join issued on issued.id = token.id
+where token.revoked_at is null and (token.expires_at is null or token.expires_at > :now)
+    and not (token.member = :member and (cast(:label as text) = '' or token.label = :label))
+order by token.created_at, token.id
+limit :limit

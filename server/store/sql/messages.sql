@@ -82,30 +82,52 @@ where addressee.member = :member and addressee.author = :author
 order by addressee.message desc
 limit 1
 
--- name: exchange_end
--- Whether a task of either member moved since a message, or a person wrote to them or in the thread.
-select 1 as ended
+-- name: person_spoke
+-- Whether a person wrote to either of two members, or in the thread, since a message.
+select 1 as spoke
 where exists (select 1 from addressee where member = :one and turn = 0 and message > :message)
     or exists (select 1 from addressee where member = :other and turn = 0 and message > :message)
-    or exists (select 1 from task where holder = :one and changed_seq > :seq)
-    or exists (select 1 from task where holder = :other and changed_seq > :seq)
-    or exists (select 1 from task where creator = :one and changed_seq > :seq)
-    or exists (select 1 from task where creator = :other and changed_seq > :seq)
     or exists (
         select 1 from message
         join member on member.id = message.author
         where message.thread = :thread and message.id > :message and member.kind = 'human'
     )
 
+-- name: moved_by_others
+-- Whether anybody else than two members and the room moved a task of a member since an entry. Looks at the tasks that
+-- changed last, and at the newest entries of each.
+select 1 as moved
+from (
+    select id from (
+        select id from task where holder = :member and changed_seq > :seq order by changed_seq desc limit :looked_at
+    ) as held
+    union all
+    select id from (
+        select id from task where creator = :member and changed_seq > :seq order by changed_seq desc limit :looked_at
+    ) as created
+) as changed
+cross join task_entry
+where task_entry.task = changed.id and task_entry.kind not in ('created', 'late')
+    and task_entry.member not in (:one, :other, :room)
+    and task_entry.seq in (
+        select entry.seq from task_entry as entry
+        where entry.task = changed.id and entry.seq > :seq
+        order by entry.seq desc
+        limit :looked_at
+    )
+limit 1
+
 -- name: member_facts
 -- The facts behind the forecast for one addressee.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
-left join presence on presence.member = member.id
+left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.name = :name and member.kind <> 'room'
@@ -113,12 +135,14 @@ where member.name = :name and member.kind <> 'room'
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
-join presence on presence.member = member.id
+join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and member.role <> 'observer' and member.id <> :author

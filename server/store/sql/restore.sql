@@ -30,7 +30,7 @@ delete from request
 delete from probe
 
 -- name: end_declared_work
-update presence set busy_until = null
+update presence set busy_until = null, run_since = null, run_heard_at = null, run_ended_at = null
 
 -- name: stopped
 -- Every standing that is not active, with the name of its target.
@@ -60,11 +60,3 @@ select id from token where revoked_at is not null
 
 -- name: revoke_by_id
 update token set revoked_at = :now where id = :id and revoked_at is null
-
--- name: first_owner
-select member.id, member.name
-from member
-join standing on standing.scope = 'member' and standing.target = member.id
-where member.kind = 'human' and member.role = 'owner' and standing.state = 'active'
-order by member.id
-limit 1

@@ -44,6 +44,9 @@ update due set at = :at where member = :member and rule = 'lease' and at > :at
 update due set at = :now + :intervals * span
 where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :now + :intervals * span
 
+-- name: check_presence_by
+update due set at = :at where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :at
+
 -- name: looks_too_late
 -- Whether a member's timer is later than any assessment would set it.
 select 1 as found from due where rule = 'presence' and at > :now + :intervals * span limit 1
@@ -108,13 +111,24 @@ select at from reminder where member = :member and at > :since and outcome = 'se
 select at from reminder where outcome = 'sent' and at > :since order by at desc limit 1 offset :offset
 
 -- name: last_act
--- The time and number of a member's last act. Refusals and check-ins do not count.
-select log.seq, entry_age.at
-from log
-join entry_age on entry_age.seq = log.seq
-where log.actor = :member and log.outcome = 'ok' and log.act <> 'check_in'
-order by log.seq desc
-limit 1
+-- The time and number of a member's last act that counts as evidence of work. What it says of itself alone does not:
+-- its mode, its capabilities and its notes.
+with evidence (act) as (
+    values ('accept'), ('answer_hand_off'), ('claim_task'), ('complete_task'), ('create_task'), ('enroll'),
+        ('hand_off'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'), ('repair'), ('resume'),
+        ('review_task'), ('revoke'), ('set_policy'), ('update_task')
+)
+select entry_age.seq, entry_age.at
+from entry_age
+where entry_age.seq = (
+    select max((
+        select log.seq from log
+        where log.act = evidence.act and log.actor = :member and log.outcome = 'ok'
+        order by log.seq desc
+        limit 1
+    ))
+    from evidence
+)
 
 -- name: entry_age
 -- When an entry was written, in room time.
@@ -139,15 +153,16 @@ select max(at) from (
 -- name: watched
 -- The facts about a member that the supervisor looks at.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
-    presence.seen, presence.last_call_at, presence.last_progress_at, presence.busy_until,
-    presence.connected_at, presence.connected_since, presence.evidence_at,
+    presence.seen, presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.connected_since, presence.evidence_at, presence.run_since,
+    presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at,
     levels.own_state, levels.own_until, levels.own_since, levels.owner_state, levels.owner_until,
     levels.owner_since, levels.room_state, levels.room_until, levels.room_since
 from member
 join member as owner on owner.id = member.owner
-join presence on presence.member = member.id
+join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.id = :member
@@ -163,13 +178,19 @@ insert into trouble (member, verdict, since, reason, misses, question, nonce, ex
 values (:member, :verdict, :now, :reason, :misses, :question, :nonce, :expected, :asked_at)
 on conflict (member) do update
 set verdict = :verdict, since = case when trouble.verdict = :verdict then trouble.since else :now end,
-    reason = :reason, misses = :misses, question = :question, nonce = :nonce, expected = :expected, asked_at = :asked_at
+    reason = :reason, misses = :misses, question = :question, nonce = :nonce, expected = :expected,
+    asked_at = :asked_at, wrong_answers = case when trouble.nonce = :nonce then trouble.wrong_answers else 0 end
 
 -- name: ask_later
 update trouble set asked_at = :now where member = :member
 
 -- name: trouble
-select verdict, since, reason, misses, question, nonce, expected, asked_at from trouble where member = :member
+select verdict, since, reason, misses, question, nonce, expected, asked_at, wrong_answers
+from trouble
+where member = :member
+
+-- name: count_wrong_answer
+update trouble set wrong_answers = wrong_answers + 1 where member = :member
 
 -- name: end_trouble
 delete from trouble where member = :member

@@ -230,7 +230,7 @@ where id = :id
 -- name: edit_task
 update task
 set title = :title, detail = :detail, priority = :priority, due = :due, assigned = :assigned, review = :review,
-    snooze_until = :snooze_until, changed_seq = :seq
+    snooze_until = :snooze_until, snooze_date = :snooze_date, changed_seq = :seq
 where id = :id
 
 -- name: add_need
@@ -317,7 +317,9 @@ limit :limit
 -- name: possible_reviewers
 -- Among the members that called last, except the completer: those of another owner first, then those that never held the task.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.busy_until, presence.connected_at,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until,
@@ -326,7 +328,7 @@ select member.id, member.name, member.kind, member.owner, member.mode,
         where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
     ) then 1 else 0 end as held_it
 from (
-    select * from presence where last_call_at is not null order by last_call_at desc limit :looked_at
+    select * from member_presence where last_call_at is not null order by last_call_at desc limit :looked_at
 ) as presence
 cross join member
 left join trouble on trouble.member = member.id

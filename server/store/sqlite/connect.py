@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teamroom.server.clock import Clock, Moment, RoomClock, steady_clock
+from teamroom.server.private import check_private
 from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
 OWN_MIGRATIONS = SQLITE / "migrations"
@@ -16,6 +17,9 @@ SET_UP = (
     "temporary_in_memory",
 )
 """The statements that set up the connection that writes."""
+
+SUFFIXES = ("-wal", "-shm", "-journal")
+"""The suffixes of the files that SQLite keeps next to a database."""
 
 CACHED_STATEMENTS = 512
 LOCK_WAIT_SECONDS = 5.0
@@ -37,7 +41,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_database(path: Path, folders: int = 1) -> None:
+    """Check that a database and SQLite's files next to it are private. Raises NotPrivateError."""
+    for suffix in ("", *SUFFIXES):
+        check_private(path.with_name(path.name + suffix), folders)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    check_database(path)
     connection = sqlite3.connect(
         path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, cached_statements=CACHED_STATEMENTS
     )

@@ -1,12 +1,14 @@
 """Online copies of the room's database, and their check."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from teamroom.server.store.folder import PRIVATE_FILE
+from teamroom.server.private import open_private
+from teamroom.server.store.sqlite.connect import check_database
 from teamroom.server.store.statements import sqlite_statements
 
 COPIED_PAGES = 1024
@@ -22,7 +24,7 @@ def copy_database(source: Path, target: Path, progress: Progress) -> None:
     Raises sqlite3.Error or OSError; `target` may then contain a part.
     """
     run = sqlite_statements()
-    target.touch(mode=PRIVATE_FILE, exist_ok=False)
+    os.close(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     with closing(open_to_read(source)) as live, closing(sqlite3.connect(target, isolation_level=None)) as copy:
         live.execute(run["begin_read"])  # one snapshot: without it the copy starts over with every commit
         live.execute(run["snapshot"]).fetchall()
@@ -31,7 +33,8 @@ def copy_database(source: Path, target: Path, progress: Progress) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """Returns a connection that cannot write, not even a checkpoint."""
+    """Returns a connection that cannot write, not even a checkpoint. Raises NotPrivateError."""
+    check_database(path, folders=0)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection

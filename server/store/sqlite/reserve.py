@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from teamroom.server.store.folder import PRIVATE_FILE
+from teamroom.server.private import check_private, open_private
 
 log = logging.getLogger("teamroom.store")
 
@@ -26,7 +26,8 @@ class Reserve:
         self.is_held = size == 0
 
     def open(self) -> None:
-        """Allocate the space, or release it if the disk is already full."""
+        """Allocate the space, or release it if the disk is already full. Raises NotPrivateError."""
+        check_private(self._path)
         if self.size and self.free() < LEAST_FREE_BYTES:
             self.is_held = True
             self.give_up("it is full at the start")
@@ -51,7 +52,11 @@ class Reserve:
         self.is_held = False
         log.error("the disk is full (%s): only pause, resume, kill and revoke work, from the reserve", why)
         try:
-            os.truncate(self._path, 0)
+            descriptor = open_private(self._path, os.O_WRONLY)
+            try:
+                os.ftruncate(descriptor, 0)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             pass
         except OSError:
@@ -84,7 +89,7 @@ class Reserve:
 
     def _is_whole(self) -> bool:
         try:
-            found = self._path.stat()
+            found = self._path.lstat()
         except FileNotFoundError:
             return False
         return found.st_size == self.size and found.st_blocks * 512 >= self.size
@@ -92,7 +97,7 @@ class Reserve:
     def _allocate(self) -> bool:
         if self.free() < 2 * self.size:
             return False
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+        descriptor = open_private(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             os.ftruncate(descriptor, 0)
             if hasattr(os, "posix_fallocate"):

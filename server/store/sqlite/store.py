@@ -1,11 +1,13 @@
 """A room's store on SQLite: one writer, a few readers, and a connection for small reads on the event loop."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Set
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from teamroom.server.private import open_private
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import (
     ROOMS_TURN,
@@ -16,9 +18,9 @@ from teamroom.server.store.engine import (
     Vouch,
     Work,
 )
-from teamroom.server.store.folder import DATABASE, PRIVATE_FILE
+from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.sqlite.commit import Committer
-from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
+from teamroom.server.store.sqlite.connect import check_database, connect_reader, connect_writer, migrate
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.damage import find_damage
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
@@ -67,6 +69,7 @@ class SqliteStore:
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer and the readers; a damaged database is opened for reading only."""
         try:
+            check_database(self.path)
             self._reserve.open()
             found = find_damage(self.path, self.context, vouch)
             if found.damage is None:
@@ -82,8 +85,9 @@ class SqliteStore:
             raise
 
     async def _open_to_write(self, before_migrating: Callable[[], None]) -> None:
+        if not self.path.exists():
+            os.close(open_private(self.path, os.O_WRONLY | os.O_CREAT))
         with closing(connect_writer(self.path)) as setup:
-            self.path.chmod(PRIVATE_FILE)
             migrate(setup, self.context.clock(), before_migrating)
         self.writer.start()
         await self.reads.open(lambda: connect_reader(self.path))

@@ -1,0 +1,117 @@
+"""Every state file is opened by `server/private.py`, which judges it. Other code may open what is listed here."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.promises import promise
+from tests.support.repository import ROOT
+
+pytestmark = promise("SAF1")
+
+FOLDERS = ("server", "clients", "tools", "resources")
+JUDGES = ROOT / "server" / "private.py"
+
+OPENS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "touch", "mkdir", "symlink_to", "hardlink_to"}
+"""Methods that open or create files, whoever has them. Of functions without an owner, only `open` counts."""
+
+OPENS_OF = {
+    "os": {"open", "mkdir", "makedirs", "truncate", "chmod", "link", "symlink", "mkfifo", "fdopen"},
+    "shutil": {"copy", "copy2", "copyfile", "copytree", "move"},
+    "sqlite3": {"connect"},
+    "tempfile": {"TemporaryDirectory", "NamedTemporaryFile", "mkstemp", "mkdtemp", "TemporaryFile"},
+    "socket": {"bind"},
+}
+"""The same by the module that has them."""
+
+ALLOWED: dict[str, str] = {
+    "clients/bridge/connect.py _read_frames": "standard input",
+    "clients/doctor/machine.py _commands": "the kernel's list of processes",
+    "clients/session/lineage.py _read": "the kernel's list of processes",
+    "clients/watchdog/processes.py life_of_machine": "the kernel's list of processes",
+    "clients/watchdog/machine.py _head": "the pid file of a runtime, which is the runtime's",
+    "clients/shell/capabilities.py _plant_in_file": "a planted value, which members read; its draft is a new file",
+    "clients/shell/capabilities.py _draft": "the same",
+    "clients/shell/capabilities.py _is_ours": "the same",
+    "clients/shell/run.py guarded": "the null device",
+    "clients/local/snapshot.py snapshot": "SQLite opens it; check_database judged it",
+    "server/own_socket.py reachable": "a link in a new folder, for a shorter path to a socket that was judged",
+    "server/restore.py _sync": "a folder or file of this folder, only to sync it",
+    "server/restore.py _put_in_place": "a second name for the database, which was judged",
+    "server/store/sqlite/connect.py _connect": "SQLite opens it; check_database judged it",
+    "server/store/sqlite/connect.py migrate": "a migration, which is part of the package",
+    "server/store/sqlite/copy.py copy_database": "SQLite opens a copy that was just created",
+    "server/store/sqlite/copy.py open_to_read": "SQLite opens it; check_database judged it",
+    "server/store/sqlite/store.py open": "the reserve, which opens its file with open_private",
+    "server/store/sqlite/writer.py _serve": "the committer, which connects with connect_writer",
+    "server/store/statements.py read_statements": "statements, which are part of the package",
+}
+"""Functions that open something else, and what."""
+
+OWN_DESCRIPTORS = "os.fdopen"
+"""Wraps an open descriptor. It counts where its argument is not one of `open_private`."""
+
+
+def openings(path: Path) -> Iterator[str]:
+    """The functions of a file that open or create files by themselves."""
+    where = path.relative_to(ROOT)
+    for function, call in _calls(ast.parse(path.read_text(encoding="utf-8")), "module"):
+        if _opens(call):
+            yield f"{where} {function}"
+
+
+def _calls(node: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:
+    for child in ast.iter_child_nodes(node):
+        name = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        if isinstance(child, ast.Call):
+            yield name, child
+        yield from _calls(child, name)
+
+
+def _opens(call: ast.Call) -> bool:
+    words = ast.unparse(call.func).split(".")
+    if ".".join(words) == OWN_DESCRIPTORS:
+        return not (isinstance(call.args[0], ast.Call) and ast.unparse(call.args[0].func).endswith("open_private"))
+    if len(words) == 2 and words[0] in OPENS_OF:
+        return words[1] in OPENS_OF[words[0]]
+    if len(words) == 1:
+        return words == ["open"]
+    if words[-1] == "open":
+        return not call.args or isinstance(call.args[0], ast.Constant)  # Path.open("rb"), not store.open(vouch)
+    return words[-1] in OPENS
+
+
+def found() -> set[str]:
+    files = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")) if path != JUDGES)
+    return {opening for path in files for opening in openings(path)}
+
+
+def test_every_state_file_is_opened_by_the_one_module_that_judges_it() -> None:
+    assert found() - set(ALLOWED) == set()
+
+
+def test_no_exception_is_left_over() -> None:
+    assert set(ALLOWED) - found() == set()
+
+
+def test_a_file_that_is_opened_elsewhere_would_be_found(tmp_path: Path) -> None:
+    lines = (
+        "open(path)",
+        "path.open('rb')",
+        "path.open()",
+        "path.read_text()",
+        "path.write_bytes(b'')",
+        "path.mkdir()",
+        "os.open(path, os.O_RDONLY)",
+        "os.fdopen(os.open(path, 0))",
+        "os.truncate(path, 0)",
+        "sqlite3.connect(path)",
+        "shutil.copyfile(a, b)",
+    )
+    for line in lines:
+        calls = list(_calls(ast.parse(f"def f():\n    {line}\n"), "module"))
+        assert any(_opens(call) for _, call in calls), line
+        assert {name for name, _ in calls} == {"f"}
+    for line in ("await self.store.open(vouch)", "os.fdopen(open_private(path), 'rb')", "read_private(path)"):
+        tree = ast.parse(f"async def f():\n    {line}\n")
+        assert not any(_opens(call) for _, call in _calls(tree, "module")), line
