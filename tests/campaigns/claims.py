@@ -131,13 +131,11 @@ def in_two_steps(store: Store) -> Iterator[None]:
     """The naive claim: look whether the task is free in one transaction, take it in the next."""
     check_free, act = claim_acts.check_free, Door.act
 
-    async def look_then_act(
-        self: Door, caller: Member, what: AnyAct, arguments: Any, request_id: str | None = None
-    ) -> Any:
+    async def look_then_act(self: Door, caller: Member, what: AnyAct, arguments: Any, *given: Any) -> Any:
         if what.name == "claim_task":
             await store.look_up(lambda tx: check_free(tx, caller, find_task(tx, arguments.task)))
             await asyncio.sleep(0)
-        return await act(self, caller, what, arguments, request_id)
+        return await act(self, caller, what, arguments, *given)
 
     with patch.object(Door, "act", look_then_act), patch.object(claim_acts, "check_free", lambda *_: None):
         yield

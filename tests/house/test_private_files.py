@@ -26,6 +26,8 @@ OPENS_OF = {
 
 ALLOWED: dict[str, str] = {
     "clients/bridge/connect.py _read_frames": "standard input",
+    "clients/listener/movement.py list_proc": "the kernel's list of processes",
+    "clients/listener/movement.py _written_by": "the same",
     "clients/doctor/machine.py _commands": "the kernel's list of processes",
     "clients/session/lineage.py _read": "the kernel's list of processes",
     "clients/watchdog/processes.py life_of_machine": "the kernel's list of processes",

@@ -134,6 +134,7 @@ async def test_every_act_that_others_can_see_leaves_a_receipt(room: RunningRoom)
     assert verify(room).good
 
 
+@promise("LOG1")
 async def test_each_filter_of_receipts_finds_what_a_look_at_every_entry_finds(room: RunningRoom) -> None:
     owner = await room.owner()
     builder, tester = await room.enroll("builder", "tester")

@@ -5,6 +5,7 @@ was killed and one paused, a token that was rotated away, tasks in work, in revi
 """
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -150,6 +151,10 @@ async def test_without_a_backup_nothing_is_changed(old: Path, monkeypatch: pytes
 # ------------------------------------------------------------------ killed on the way
 
 
+STRIDE = int(os.environ.get("TEAMROOM_TEST_STRIDE", "4"))
+"""Each this many steps, a copy is killed; `make faults` kills one at every step."""
+
+
 def killed_at_steps(template: Path, folder: Path, *flags: str, stride: int = 1) -> list[Path]:
     """Copies of a room, each as a process left it that was killed at one step of its migration."""
     command = [sys.executable, "-m", "tests.support.killed_migrations", str(template), str(folder), str(stride), *flags]
@@ -180,7 +185,7 @@ def faults(database: Path, before: dict[str, list[Any]]) -> list[str]:
 
 def test_a_migration_that_is_killed_at_any_step_leaves_the_old_room_or_the_new_one(old: Path, tmp_path: Path) -> None:
     before = content(old / DATABASE)
-    copies = killed_at_steps(old / DATABASE, tmp_path / "killed")
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", stride=STRIDE)
     assert [(copy.name, found) for copy in copies if (found := faults(copy, before))] == []
 
 

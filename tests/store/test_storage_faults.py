@@ -21,7 +21,7 @@ async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledg
 
 @promise("LOG4")
 async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
-    outcome = await store_kills.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
+    outcome = await store_kills.campaign(tmp_path / "room", 40, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
 
 
