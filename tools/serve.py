@@ -7,9 +7,8 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
-from pydantic import ValidationError
 
-from teamroom.server.acts.act import TOKEN_IN_TEXT, Act
+from teamroom.server.acts.act import Act
 from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
@@ -21,6 +20,7 @@ from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
+from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
@@ -30,6 +30,9 @@ TOOLS: dict[str, Tool] = {
     tool.name: tool for tool in sorted((tool for noun in NOUNS for tool in noun.TOOLS), key=lambda tool: tool.place)
 }
 """Every tool by name, in the order of `tools/list`."""
+
+KNOWN = names_of(iter(TOOLS.values()))
+"""The names of all arguments."""
 
 REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
@@ -87,7 +90,8 @@ class ToolServer:
         self, ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
         caller = self._caller_of(ctx)
-        tool, arguments = self._understand(caller, params)
+        tool, understood = self._understand(caller, params)
+        arguments = understood.arguments
         confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
         if isinstance(confirmation, types.InputRequiredResult):
             return confirmation
@@ -95,13 +99,15 @@ class ToolServer:
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
+        if understood.ignored:
+            words, data = f"{words}\n{say_ignored(understood.ignored)}", {**data, "ignored": understood.ignored}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
 
-    def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Any]:
+    def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Understood]:
         """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
         try:
             tool = _find(params.name)
-            return tool, validate_arguments(tool, params.arguments)
+            return tool, read_arguments(tool, params.arguments, caller.name, KNOWN)
         except Refusal as refusal:
             self._door.rates.require_care(caller)
             self._door.rates.note_refusal(caller, refusal)
@@ -134,38 +140,12 @@ class ToolServer:
         return Origin(listener_name(meta), self._session_of(ctx), run_report(meta))
 
 
-def validate_arguments(tool: Tool, arguments: dict[str, Any] | None) -> Any:
-    """The arguments of a tool as its model. Raises Refusal."""
-    try:
-        return tool.arguments.model_validate(arguments or {})
-    except ValidationError as error:
-        raise _refuse_arguments(tool, error) from None
-
-
 def _find(name: str) -> Tool:
     tool = TOOLS.get(name)
     if tool is None:
         shown = cite(without_secrets(name[:60]))
         raise Refusal("not_found", f"There is no tool {shown}.", f"The tools are {', '.join(TOOLS)}.")
     return tool
-
-
-def _refuse_arguments(tool: Tool, error: ValidationError) -> Refusal:
-    """A refusal that names the first three faults and the tool's arguments, and never repeats a value."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)[:3]
-    why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
-    required = [name for name, field in tool.arguments.model_fields.items() if field.is_required()]
-    optional = [name for name in tool.arguments.model_fields if name not in required]
-    fix = f"{tool.name} takes {', '.join(required) or 'no required arguments'}"
-    fix += f"; optional: {', '.join(optional)}." if optional else "."
-    if any(fault["type"] == TOKEN_IN_TEXT for fault in faults):
-        fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."
-    too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
-    return Refusal("too_large" if too_large else "invalid", f"{why}.", fix)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(cite(without_secrets(str(part)[:40])) for part in location) or "arguments"
 
 
 def _request_id(ctx: Context) -> str | None:

@@ -30,6 +30,9 @@ from teamroom.server.store.transaction import Reading, Writing
 ID_CHARACTERS = 20
 """The longest id that is accepted. 18 digits fit every engine."""
 
+AT = "@\N{FULLWIDTH COMMERCIAL AT}"
+"""What may stand before a name, also as it is typed in East Asian scripts."""
+
 TOKEN_IN_TEXT = "token_in_text"
 """The kind of error of a text that contains a token. The fix is to replace the token."""
 
@@ -52,6 +55,10 @@ def _on_one_line(text: str) -> str:
     return line
 
 
+def _name(text: str) -> str:
+    return _on_one_line(text).lstrip(AT)
+
+
 def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPydanticSchema:
     """An id that is written as a text of at most `ID_CHARACTERS`, and used as a number."""
 
@@ -65,9 +72,9 @@ def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPyda
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
 Text = Annotated[str, Field(max_length=16_000), AfterValidator(_clean)]
-Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_on_one_line)]
-NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_on_one_line)]
-TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_on_one_line)]
+Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name)]
+NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name)]
+TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name)]
 Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
 Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
 Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]

@@ -36,24 +36,28 @@ def offer_name(number: int) -> str:
 
 
 def parse_task(text: str) -> TaskNumber:
-    """The number of a task. Raises ValueError that says how a task is written."""
-    if parse(text, "task") is None:
-        raise ValueError('a task is written like "T-12"')
-    return TaskNumber(number_of(text))
+    """The number of a task, as people write it: `T-12`, `t-12`, `#12` or `12`. Raises ValueError that says how."""
+    return TaskNumber(_written_number(text, "T", 'a task is written like "T-12"'))
 
 
 def parse_message(text: str) -> MessageNumber:
-    """The number of a message. Raises ValueError that says how a message is written."""
-    if parse(text, "message") is None:
-        raise ValueError('a message is written like "M-7"')
-    return MessageNumber(number_of(text))
+    """The number of a message, as people write it. Raises ValueError that says how."""
+    return MessageNumber(_written_number(text, "M", 'a message is written like "M-7"'))
 
 
 def parse_offer(text: str) -> OfferNumber:
-    """The number of an offer. Raises ValueError that says how an offer is written."""
-    if parse(text, "offer") is None:
-        raise ValueError('an offer is written like "O-3"')
-    return OfferNumber(number_of(text))
+    """The number of an offer, as people write it. Raises ValueError that says how."""
+    return OfferNumber(_written_number(text, "O", 'an offer is written like "O-3"'))
+
+
+def _written_number(text: str, letter: str, how: str) -> int:
+    kind, dash, digits = text.strip().rpartition("-")
+    if not dash:
+        kind, digits = letter, digits.removeprefix("#")
+    if kind.upper() != letter or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(how)
+    number = int(digits)
+    return number if number <= LARGEST_NUMBER else BEYOND
 
 
 def parse(text: str, kind: Kind | None = None) -> tuple[Kind, int] | None:

@@ -149,11 +149,9 @@ def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
 
 def find_member(tx: Reading, name: str) -> MemberFacts:
     """An addressee's row. Raises Refusal `not_found`."""
-    row = tx.one(MemberFacts, "member_facts", name=name.removeprefix("@"))
+    row = tx.one(MemberFacts, "member_facts", name=name)
     if row is None:
-        raise not_found(
-            "member", f"@{name.removeprefix('@')}", "Call who to see the names of the members, then call again."
-        )
+        raise not_found("member", f"@{name}", "Call who to see the names of the members, then call again.")
     return row
 
 

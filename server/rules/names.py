@@ -5,6 +5,9 @@ import re
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
 """Words that mean something else where a name is expected."""
 
+WHOLE_ROOM = frozenset({"room", "all", "everyone"})
+"""Words for everybody."""
+
 SAME_SHAPE = str.maketrans({"I": "l", "1": "l", "0": "O"})
 SAME_DRAWN = (("m", "rn"), ("w", "vv"), ("_", "-"), (".", "-"))
 """Characters that look like others: the ASCII part of Unicode's confusables table (TR39), `w` and the separators.

@@ -24,6 +24,7 @@ from teamroom.server.rules import characters, names, presence
 from teamroom.server.rules import text as words
 from teamroom.server.settings import Settings
 from teamroom.tools import serve as tools
+from teamroom.tools.arguments import Understood
 from teamroom.tools.tool import Tool
 from tests.campaigns.fuzz_bytes import grown, text
 from tests.campaigns.fuzz_calls import SEEDS, calls
@@ -228,10 +229,10 @@ def _quick() -> Iterator[None]:
 def _believe() -> None:
     """A room that takes arguments as they come."""
 
-    def believed(tool: Tool, arguments: dict[str, Any] | None) -> Any:
-        return tool.arguments.model_construct(**(arguments or {}))
+    def believed(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:
+        return Understood(tool.arguments.model_construct(**(sent or {})))
 
-    tools.validate_arguments = believed
+    tools.read_arguments = believed
 
 
 _CALL = message("tools/call", {"name": "who", "arguments": {"name": 'a\\"[b'}, "_meta": ENVELOPE})

@@ -59,7 +59,7 @@ def test_the_room_answers_or_refuses_any_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_each_target_finds_the_fault_that_is_built_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, part in ((gate_module, "STRING"), (tools, "validate_arguments"), (words, "MARKS")):
+    for module, part in ((gate_module, "STRING"), (tools, "read_arguments"), (words, "MARKS")):
         monkeypatch.setattr(module, part, getattr(module, part))  # so that it is put back
     TARGETS[name].check(FOUND[name])
     TARGETS[name].twin()

@@ -133,8 +133,6 @@ PLANNED: dict[str, str] = {
     "QUI7": ALL,
     "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
-    "SAF6": "input that can mean only one thing is accepted, a near miss is refused with the corrected call, and what "
-    "no tool knows is ignored and reported by name",
     "SAF8": ALL,
     "SAF10": "the measured p99 of other members",
 }

@@ -32,7 +32,14 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 - A refusal is a result with `isError`. It has a `code`, says `why`, and gives a `fix`. The codes are CODES.
 - A refused resource, prompt or request without a token gets a JSON-RPC error with the code REFUSED. Its `data` has the
   same fields. For malformed requests and unknown addresses, the code is INVALID_PARAMS.
-- Write names without `@` in arguments. Tasks are `T-1`, messages `M-1`, offers `O-1`.
+- Tasks are `T-1`, messages `M-1`, offers `O-1`; `t-1`, `#1` and `1` are read too. A name may have its `@`, and `all`
+  means the room.
+- What can mean only one thing is read that way. So a list or an object may be JSON text, a list may be one text, and a
+  whole number may be a text. `replyTo` is read as `reply_to`. For an optional argument, `null` and `""` mean that it is left
+  out.
+- A near miss such as `dependson`, and an argument of another tool, is refused with the corrected call. So is a field
+  such as `author` with the name of somebody else. Everything else that no tool knows is left out, and the reply names
+  it.
 - Give times as seconds from now. Replies have times in UTC.
 - A program may send `_meta: {"teamroom/request-id": "…"}`. The same call with the same id returns the first reply,
   marked `replayed`.

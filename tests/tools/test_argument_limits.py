@@ -149,22 +149,26 @@ REQUIRED: dict[str, Any] = {
 ITEM: dict[str, Any] = {**NESTED, "depends_on": "T-1", "ids": "M-1", "to": "rival"}
 
 
-def put(path: tuple[str, ...], value: Any) -> Any:
+def put(where: str, path: tuple[str, ...], value: Any) -> Any:
     """A value where its field stands, with what its neighbours need."""
     if not path:
         return value
     if path[0] == "*":
-        return [put(path[1:], value)]
-    inner = put(path[1:], value)
+        return [put(where, path[1:], value)]
+    inner = put(where, path[1:], value)
     if path[1:2] == ("*",) and path[2:]:
-        needed = {"value": "a", "capability": "a"} if path[2] == "capability" else NESTED[path[0]]
-        inner = [{**needed, **inner[0]}]
+        inner = [{**neighbours(where, path[0]), **inner[0]}]
     return {path[0]: inner}
+
+
+def neighbours(where: str, name: str) -> dict[str, Any]:
+    """What each item of a list of objects needs."""
+    return {"value": "a", "capability": "a"} if (where, name) == ("DeclareCapabilities", "proofs") else NESTED[name]
 
 
 def arguments_with(where: str, path: tuple[str, ...], value: Any) -> dict[str, Any]:
     required = [name for name, field in MODELS[where].model_fields.items() if field.is_required()]
-    return {**{name: REQUIRED[name] for name in required}, **put(path, value)}
+    return {**{name: REQUIRED[name] for name in required}, **put(where, path, value)}
 
 
 SHAPED = ("task", "depends_on", "mode")
@@ -186,7 +190,8 @@ def test_a_text_or_list_of_the_largest_size_is_accepted_and_a_larger_one_is_refu
     where, path, kind, _ = FIELDS[field]
     with room.modern("olga") as olga:
         for size, fits in ((SIZED[field], True), (SIZED[field] + 1, False)):
-            value: Any = "x" * size if kind is str else [ITEM.get(path[-1], f"a{i}") for i in range(size)]
+            item = neighbours(where, path[-1]) if path[-1] == "proofs" else ITEM.get(path[-1])
+            value: Any = "x" * size if kind is str else [item or f"a{i}" for i in range(size)]
             answer = olga.call(TOOL_OF[where], arguments_with(where, path, value))
             assert answer.status == 200
             too_large = was_refused(answer) and refusal(answer)["code"] == "too_large"

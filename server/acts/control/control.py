@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.act import AT, Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
 from teamroom.server.acts.control.stop import pause_agents_of, set_standing
 from teamroom.server.acts.presence.trouble import clear_after_kill
@@ -18,6 +18,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.names import WHOLE_ROOM
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import StandingRow
@@ -100,7 +101,7 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     return Controlled(
-        receipt=seq, target=arguments.target, standing="paused", until=tx.shown(until) if until is not None else None
+        receipt=seq, target=target.text, standing="paused", until=tx.shown(until) if until is not None else None
     )
 
 
@@ -138,7 +139,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     line = add_quote(f"@{caller.name} resumed {target.subject}", arguments.reason)
     owner = ROOM if target.level == "room" else target.id
     begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
-    return Controlled(receipt=seq, target=arguments.target, standing="paused" if above else "active", note=above)
+    return Controlled(receipt=seq, target=target.text, standing="paused" if above else "active", note=above)
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
@@ -169,7 +170,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
     note = _pause_agents(tx, caller, target)
-    return Controlled(receipt=seq, target=arguments.target, standing="killed", note=note)
+    return Controlled(receipt=seq, target=target.text, standing="killed", note=note)
 
 
 def _pause_agents(tx: Writing, caller: Caller, target: Target) -> str:
@@ -188,7 +189,7 @@ def _pause_agents(tx: Writing, caller: Caller, target: Target) -> str:
 
 def settle_at_once(tx: Writing, caller: Caller, arguments: Kill) -> None:
     """Settle the first page of what a killed member held, right after the kill."""
-    member = tx.one(MemberRow, "member_by_name", name=arguments.target.removeprefix("@"))
+    member = tx.one(MemberRow, "member_by_name", name=arguments.target)
     due = None if member is None else find_timer(tx, KILLED, member.id, member.id)
     if due is not None:
         settle_kill(tx, due)
@@ -235,10 +236,10 @@ def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
 
 
 def _find(tx: Reading, text: str) -> Target:
-    text = text.removeprefix("@")
-    if text == "room":
-        return Target(text, "room", ROOM)
+    if text in WHOLE_ROOM:
+        return Target("room", "room", ROOM)
     owner, colon, name = text.rpartition(":")
+    name = name.lstrip(AT)
     if colon and owner != "owner":
         raise Refusal("invalid", f"{cite_name(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
@@ -248,7 +249,7 @@ def _find(tx: Reading, text: str) -> Target:
         raise Refusal(
             "invalid", f"@{name} is not a person.", f"Give owner:{member.owner_name} to name its owner's agents."
         )
-    return Target(text, "owner" if owner else "member", member.id, member)
+    return Target(f"owner:{name}" if owner else name, "owner" if owner else "member", member.id, member)
 
 
 def _paused_above(tx: Reading, target: Target) -> str:

@@ -75,7 +75,7 @@ class Channels(BaseModel):
 
 def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     """Send a person a test letter on each of its channels. Raises Refusal."""
-    name = arguments.name.removeprefix("@")
+    name = arguments.name
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
         raise not_found("member", f"@{name}", "Call who to see the names of the members.")

@@ -3,12 +3,12 @@
 import re
 import shlex
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from teamroom.server import topics
-from teamroom.server.acts.act import Act, Arguments, Line, Mode, Reply, author
+from teamroom.server.acts.act import AT, Act, Arguments, Line, Mode, Reply, author
 from teamroom.server.acts.reminders.reminders import remind_again
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OPERATORS
@@ -42,6 +42,10 @@ NAME_CHARACTERS = 32
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def _without_at(name: Any) -> Any:
+    return name.lstrip(AT) if isinstance(name, str) else name
+
+
 def _member_name(name: str) -> str:
     if not _MEMBER_NAME.fullmatch(name):
         raise ValueError("a name has only letters a to z, digits and . _ - , and begins with a letter or a digit")
@@ -51,6 +55,7 @@ def _member_name(name: str) -> str:
 MemberName = Annotated[
     str,
     Field(min_length=1, max_length=NAME_CHARACTERS, description="letters, digits and . _ - , at most 32"),
+    BeforeValidator(_without_at),
     AfterValidator(_member_name),
 ]
 

@@ -83,13 +83,13 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
 
     Raises Refusal `not_found`.
     """
-    name = (arguments.name or "").removeprefix("@")
+    name = arguments.name or ""
     rows = tx.all(
         RosterRow,
         "roster",
         name=name,
         capability=arguments.capability or "",
-        after=(arguments.after or "").removeprefix("@"),
+        after=arguments.after or "",
         limit=PAGE_MEMBERS + 1,
     )
     if name and not rows:

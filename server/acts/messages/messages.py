@@ -21,6 +21,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.names import WHOLE_ROOM
 from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, find_mentions, one_line, parse_search
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
@@ -275,7 +276,7 @@ def is_a_page(arguments: ReadMessages) -> bool:
 def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: MessageRow | None) -> list[MemberFacts]:
     """The members in `to`, those that the text mentions, and the author it answers: each once, never the caller."""
     rows = {}
-    for name in arguments.to or ():
+    for name in (name for name in arguments.to or () if name not in WHOLE_ROOM):  # everybody reads the stream
         row = find_member(tx, name)
         rows[row.id] = row
     named = [*find_mentions(arguments.text), *([parent.author] if parent is not None else [])]

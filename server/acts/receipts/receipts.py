@@ -124,7 +124,7 @@ FILTERED = {
 
 def _actor(tx: Reading, arguments: ReadReceipts) -> int:
     """The number of the member whose entries are wanted; 0 for all. Raises Refusal `not_found`."""
-    name = (arguments.actor or "").removeprefix("@")
+    name = arguments.actor or ""
     if not name:
         return 0
     row = tx.one(MemberRow, "member_by_name", name=name)

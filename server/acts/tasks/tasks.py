@@ -133,7 +133,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         now=tx.now,
         seq=seq,
         assigned=assigned.id if assigned is not None else None,
-        review=arguments.review.removeprefix("@"),
+        review=arguments.review,
     )
     task_changed(tx, id_)
     for need in arguments.needs or ():
@@ -324,13 +324,13 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         priority=row.priority if changes.priority is None else changes.priority,
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
-        review=row.review if changes.review is None else changes.review.removeprefix("@"),
+        review=row.review if changes.review is None else changes.review,
         **_snooze(tx, arguments, row),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder)
     if changes.review is not None and task.state == "in_review":
-        ask_again(tx, as_review(row), changes.review.removeprefix("@"))
+        ask_again(tx, as_review(row), changes.review)
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
