@@ -35,8 +35,8 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 - Tasks are `T-1`, messages `M-1`, offers `O-1`; `t-1`, `#1` and `1` are read too. A name may have its `@`, and `all`
   means the room.
 - What can mean only one thing is read that way. So a list or an object may be JSON text, a list may be one text, and a
-  whole number may be a text. `replyTo` is read as `reply_to`. For an optional argument, `null` and `""` mean that it is left
-  out.
+  whole number may be a text. `replyTo` is read as `reply_to`. For an optional argument, `null` and `""` mean that it is
+  left out.
 - A near miss such as `dependson`, and an argument of another tool, is refused with the corrected call. So is a field
   such as `author` with the name of somebody else. Everything else that no tool knows is left out, and the reply names
   it.
