@@ -23,7 +23,7 @@ COMMANDS = {
 """The tools and resources that refusals name, and the shell command for each."""
 
 NAMED_TOOL = re.compile(rf"\b(?:(?P<verb>Call|Read) )?(?<![@:/.-])\b(?P<tool>{'|'.join(COMMANDS)})\b(?![/-])")
-TAKES = re.compile(r"(?P<tool>\w+) takes ")
+CORRECTED = re.compile(r"Call (?P<tool>\w+) with “")
 
 
 def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
@@ -59,9 +59,9 @@ def _fails(failure: Failure, arguments: list[str]) -> int:
 
 def with_commands(fix: str) -> str:
     """Return the fix of a refusal with shell commands instead of tools."""
-    takes = TAKES.match(fix)
-    if takes is not None and takes["tool"] in COMMANDS:
-        return f"Run `teamroom {COMMANDS[takes['tool']]} --help` to see its options."
+    corrected = CORRECTED.match(fix)
+    if corrected is not None and corrected["tool"] in COMMANDS:
+        return f"Run `teamroom {COMMANDS[corrected['tool']]} --help` to see its options."
     return NAMED_TOOL.sub(_command, fix)
 
 
