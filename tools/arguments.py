@@ -40,7 +40,8 @@ IGNORED_NAMED = 5
 NAME_CHARACTERS, VALUE_CHARACTERS = 40, 200
 """How much of a name and of a text a refusal repeats."""
 
-ITEMS_REPEATED = 20
+ITEMS_REPEATED, DEEPEST_REPEATED = 20, 4
+"""How many items of a list a refusal repeats, and how deep."""
 
 FAULTS_NAMED = 3
 
@@ -52,7 +53,7 @@ Fields = dict[str, FieldInfo]
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """The arguments as the tool's model, and the names that were left out."""
+    """The arguments as the tool's model, and the names that were left out, without secrets."""
 
     arguments: Any
     ignored: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ class _Reader:
         elif name in self._known and name not in BOOKKEEPING:
             self.unclear.append(f"{self._tool.name} takes no {_shown(within + key)}")
         else:
-            self.ignored.append(within + key)
+            self.ignored.append(_safe(within + key))
         return near
 
     def _meant(self, value: Any, annotation: Any, within: str) -> Any:
@@ -268,15 +269,18 @@ def _escaped(char: str) -> str:
     return json.dumps(char)[1:-1]
 
 
-def _repeated(value: Any) -> Any:
-    """A value as a refusal repeats it: long texts cut, without secrets."""
+def _repeated(value: Any, depth: int = 0) -> Any:
+    """A value as a refusal repeats it: long and deep ones cut, without secrets."""
     if isinstance(value, str):
         shown = without_secrets(value)
         return shown if len(shown) <= VALUE_CHARACTERS else f"{shown[:VALUE_CHARACTERS]}…"
+    if isinstance(value, list | dict) and depth == DEEPEST_REPEATED:
+        return "…"
     if isinstance(value, list):
-        return [_repeated(item) for item in value[:ITEMS_REPEATED]] + ["…"] * (len(value) > ITEMS_REPEATED)
+        shown_items = [_repeated(item, depth + 1) for item in value[:ITEMS_REPEATED]]
+        return shown_items + ["…"] * (len(value) > ITEMS_REPEATED)
     if isinstance(value, dict):
-        return {name: _repeated(item) for name, item in value.items()}
+        return {_safe(str(name)): _repeated(item, depth + 1) for name, item in value.items()}
     return value
 
 
@@ -285,11 +289,15 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _shown(name: str) -> str:
-    return cite(without_secrets(name[:NAME_CHARACTERS]))
+    return cite(_safe(name))
+
+
+def _safe(name: str) -> str:
+    return without_secrets(name[:NAME_CHARACTERS])
 
 
 def say_ignored(ignored: tuple[str, ...]) -> str:
     """What a reply says of names that were left out."""
-    shown = ", ".join(_shown(name) for name in ignored[:IGNORED_NAMED])
+    shown = ", ".join(map(cite, ignored[:IGNORED_NAMED]))
     more = len(ignored) - IGNORED_NAMED
     return f"Left out, because no tool knows it: {shown}{f' and {more} more' if more > 0 else ''}."
