@@ -108,7 +108,7 @@ PLANNED: dict[str, str] = {
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect",
-    "CTL9": "releases and notifications in pages; the measured times of control acts",
+    "CTL9": "the measured times of control acts while strangers take every connection that they can",
     "TSK6": ALL,
     "TSK7": ALL,
     "PRS2": "a member without a listener is shown and forecast as having none",
