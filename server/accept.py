@@ -132,7 +132,7 @@ def _accepted_before(folder: Path, seals: Seals) -> int:
 def _with_first_difference(tx: Writing, what: str, accepted: int, report: Callable[[int, int], None]) -> str:
     """What contradicts the room, with the first thing in it that its own log contradicts.
 
-    The acceptance lists every row anew, so from then on nothing else would tell.
+    The acceptance lists every row again, so nothing that is checked later would show it.
     """
     verifier = Verifier(None, None, accepted=accepted)
     verdict = None

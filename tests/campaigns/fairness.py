@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,10 +91,8 @@ def _outcome(seen: Seen) -> Outcome:
     return Outcome(figures, faults if beside > MOST_RATIO * apart else [])
 
 
-@contextlib.contextmanager
-def _room(folder: Path, twin: bool) -> Iterator[Server]:
-    with serving(folder, "tests.campaigns.one_queue" if twin else None, **({} if twin else RATES)) as server:
-        yield server
+def _room(folder: Path, twin: bool) -> contextlib.AbstractContextManager[Server]:
+    return serving(folder, "tests.campaigns.one_queue" if twin else None, **({} if twin else RATES))
 
 
 async def _open(server: Server) -> Caller:

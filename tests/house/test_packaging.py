@@ -170,7 +170,7 @@ def unpinned(text: str, requirements: list[Requirement]) -> list[str]:
 @pytest.mark.parametrize("name", LOCKS)
 def test_each_lock_file_pins_with_hashes_what_the_project_asks_for(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert unpinned(text, LOCKS[name]) == [], "make lock writes it anew"
+    assert unpinned(text, LOCKS[name]) == [], "run make lock again"
     without_hash = re.sub(r" \\\n    --hash=\S+", "", text)
     with pytest.raises(AssertionError, match="not a pin with hashes"):
         pinned(without_hash)

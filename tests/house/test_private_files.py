@@ -13,7 +13,7 @@ FOLDERS = ("server", "clients", "tools", "resources")
 JUDGES = ROOT / "server" / "private.py"
 
 OPENS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "touch", "mkdir", "symlink_to", "hardlink_to"}
-"""Methods that open or create files, whoever has them. Of functions without an owner, only `open` counts."""
+"""Methods that open or create files, on any object. Of plain functions, only `open` counts."""
 
 OPENS_OF = {
     "os": {"open", "mkdir", "makedirs", "truncate", "chmod", "link", "symlink", "mkfifo", "fdopen"},

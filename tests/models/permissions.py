@@ -91,7 +91,7 @@ class Books:
         return None
 
     def wrong(self, now: float) -> str | None:
-        """What must not be, whoever did it."""
+        """What must never be true, no matter who caused it."""
         for name, member in self.members.items():
             if member.kind == "agent" and (member.role == "owner" or self.members[member.owner].kind != "human"):
                 return f"@{name} is an agent and an owner, or has one that is no person"

@@ -579,7 +579,7 @@ def a_beat_that_is_evidence() -> Iterator[None]:
 
 @contextlib.contextmanager
 def a_note_that_is_evidence() -> Iterator[None]:
-    """Whoever makes a new note, about whatever, has answered what waits for it."""
+    """The twin: a new note answers what waits for its author, no matter what it is about."""
     evidence_of = trouble.evidence_of
 
     def believes(tx: Any, row: Any) -> trouble.Evidence:

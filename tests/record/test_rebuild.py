@@ -497,7 +497,7 @@ async def test_a_row_that_was_changed_before_an_acceptance_is_named_by_it_and_ev
     assert why in accepted.out
     found = verify(folder)
     assert found.code == 0, found.out
-    assert why in found.out, "the acceptance lists every row anew, so nothing else would tell"
+    assert why in found.out, "the acceptance lists every row again, so no later check would show it"
     outside(folder, SILENT["an offer is accepted"][0])
     (folder / SEAL).unlink()
     again = Shell(tmp_path).now("seal", "--accept", "--data", str(folder))
