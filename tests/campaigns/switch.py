@@ -5,7 +5,7 @@ clients with sessions do the same; streams are opened all the time; and as many 
 open files. Each of these is a process of its own. Meanwhile operators use the switch over HTTP and the owner over the
 room's own socket, each fewer than twenty times in any ten seconds. No use may take longer than 2 s (CTL9).
 
-The twin has one queue for all acts, no rates and no socket.
+The twin takes calls, reads and acts as they come, at any rate, and has no socket.
 """
 
 import asyncio
