@@ -72,6 +72,7 @@ async def campaign(
     seed: int,
     twin: bool = False,
     advance: Advance = silently,
+    members: int = MEMBERS,
     callers: int = CALLERS,
     files: int = FILES,
     loads: Sequence[str] = tuple(LOADS),
@@ -84,7 +85,7 @@ async def campaign(
     with serving(folder, "tests.campaigns.one_queue" if twin else None, files, **settings) as server:
         await server.start()
         owner = Caller("olga", server.port, server.owner_token)
-        agents = await enroll(owner, [f"agent{index}" for index in range(MEMBERS)])
+        agents = await enroll(owner, [f"agent{index}" for index in range(members)])
         await furnish(agents)
         operators = await enroll(
             owner, [f"operator{index}" for index in range(OPERATORS)], role="operator", kind="human"
