@@ -643,8 +643,9 @@ ATTACKS: dict[int, Attack] = {
     ),
     63: Attack(
         AGENT,
-        "thousands of acts in the queue in front of the switch, or a full queue",
-        "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
+        "thousands of calls or acts in front of the switch, or a full queue",
+        "the switch overtakes all waiting acts and is never busy; calls begin and acts are carried out member by member, "
+        "and each has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
@@ -655,6 +656,7 @@ ATTACKS: dict[int, Attack] = {
                 "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
                 "the_switch_has_no_rate_until_it_waits_like_other_acts",
             ),
+            "test_turns": ("a_call_waits_for_one_of_each_other_member_and_not_for_all_of_one",),
         },
     ),
     64: Attack(
