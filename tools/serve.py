@@ -20,7 +20,7 @@ from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
-from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored
+from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 
@@ -99,6 +99,8 @@ class ToolServer:
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
+        if understood.removed:
+            words, data = f"{words}\n{say_removed(understood.removed)}", {**data, "removed": dict(understood.removed)}
         if understood.ignored:
             words, data = f"{words}\n{say_ignored(understood.ignored)}", {**data, "ignored": understood.ignored}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)

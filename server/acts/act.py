@@ -1,10 +1,20 @@
 """The types of acts and reads, and the argument types that they share."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    ValidationInfo,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from teamroom.server.clock import WallTime
@@ -23,12 +33,15 @@ from teamroom.server.facts.ids import (
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
-from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
 """The longest id that is accepted. 18 digits fit every engine."""
+
+TEXT_CHARACTERS = 16_000
+"""The longest text."""
 
 AT = "@\N{FULLWIDTH COMMERCIAL AT}"
 """What may stand before a name, also as it is typed in East Asian scripts."""
@@ -37,15 +50,37 @@ TOKEN_IN_TEXT = "token_in_text"
 """The kind of error of a text that contains a token. The fix is to replace the token."""
 
 
-def _clean(text: str) -> str:
-    if (place := forbidden_character(text)) is not None:
-        raise ValueError(
-            f"{described(text[place])} as character {place + 1} is an invisible or control character; "
-            "remove it and others like it, then call again"
-        )
+def _cleaned(value: Any, info: ValidationInfo) -> Any:
+    """A text without what steers or hides. What was removed is counted in the validation's context, if it has one."""
+    if not isinstance(value, str):
+        return value
+    cleaned = clean(value)
+    if cleaned.removed and not cleaned.text.strip():
+        raise ValueError(f"nothing is left of it without {count_removed(cleaned.removed)}")
+    if isinstance(info.context, Counter):
+        info.context.update(cleaned.removed)
+    return cleaned.text
+
+
+def count_removed(removed: Counter[str]) -> str:
+    """What was removed from texts, in words: 2 escape sequences and 1 tag."""
+    parts = [f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in sorted(removed.items())]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _without_token(text: str) -> str:
     if TOKEN.search(text):
         raise PydanticCustomError(TOKEN_IN_TEXT, "contains a token of this room, which every member could read")
     return text
+
+
+def _clean(text: str) -> str:
+    if (place := forbidden_character(text)) is not None:
+        raise ValueError(
+            f"{described(text[place])} as character {place + 1} is {kind_with_article(text[place])}; "
+            "remove it and others like it, then call again"
+        )
+    return _without_token(text)
 
 
 def _on_one_line(text: str) -> str:
@@ -71,7 +106,7 @@ def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPyda
 
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
-Text = Annotated[str, Field(max_length=16_000), AfterValidator(_clean)]
+Text = Annotated[str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token)]
 Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name)]
 NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name)]
 TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name)]

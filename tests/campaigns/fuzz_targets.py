@@ -180,6 +180,9 @@ def _check_lines(read: str) -> None:
 
 
 def _check_characters(read: str) -> None:
+    cleaned = characters.clean(read)
+    assert characters.forbidden_character(cleaned.text) is None, "a cleaned text is not clean"
+    assert len(cleaned.text) <= len(read)
     place = characters.forbidden_character(read)
     if place is None:
         assert _STEERS.search(read) is None, "a text is clean that steers"
