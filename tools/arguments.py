@@ -5,11 +5,11 @@ can mean only one thing is read so. A name that is nearly one of the tool's is r
 be done without it. What no tool knows is left out, and the reply names it.
 """
 
+import dataclasses
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from teamroom.server.acts.act import AT, TEXT_CHARACTERS, TOKEN_IN_TEXT, count_removed
+from teamroom.server.acts.act import TEXT_CHARACTERS, TOKEN_IN_TEXT, count_removed
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
+from teamroom.server.rules.mentions import AT
 from teamroom.server.rules.names import normalize_name
 from teamroom.server.rules.text import MARKS, cite
 from teamroom.tools.tool import Tool
@@ -55,13 +56,13 @@ WHOLE = re.compile(r"[+-]?\d{1,20}(?:\.0+)?")
 Fields = dict[str, FieldInfo]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Understood:
     """The arguments as the tool's model, the names that were left out, without secrets, and what texts lost."""
 
     arguments: Any
-    ignored: tuple[str, ...]
-    removed: Counter[str]
+    ignored: tuple[str, ...] = ()
+    removed: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:

@@ -23,6 +23,7 @@ from teamroom.tools import capabilities, control, letters, members, messages, ov
 from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
+from teamroom.tools.words.messages import render_not_reached
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
 
@@ -97,6 +98,10 @@ class ToolServer:
             return confirmation
         reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
+        if data.get("not_reached") == []:
+            del data["not_reached"]
+        elif "not_reached" in data:
+            words += render_not_reached(reply.not_reached)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         if understood.removed:

@@ -1,5 +1,6 @@
 """The types of acts and reads, and the argument types that they share."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ from teamroom.server.facts.ids import (
     parse_task,
     task_name,
 )
+from teamroom.server.facts.mentions import PROSE, NotReached
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
+from teamroom.server.rules.mentions import AT
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -42,9 +45,6 @@ ID_CHARACTERS = 20
 
 TEXT_CHARACTERS = 16_000
 """The longest text."""
-
-AT = "@\N{FULLWIDTH COMMERCIAL AT}"
-"""What may stand before a name, also as it is typed in East Asian scripts."""
 
 TOKEN_IN_TEXT = "token_in_text"
 """The kind of error of a text that contains a token. The fix is to replace the token."""
@@ -91,7 +91,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    return _on_one_line(text).lstrip(AT)
+    return unicodedata.normalize("NFKC", _on_one_line(text)).lstrip(AT)
 
 
 def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPydanticSchema:
@@ -105,8 +105,10 @@ def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPyda
     return GetPydanticSchema(schema)
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
-Text = Annotated[str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line), PROSE]
+Text = Annotated[
+    str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token), PROSE
+]
 Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name)]
 NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name)]
 TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name)]
@@ -158,6 +160,7 @@ class Reply(BaseModel):
     """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it.
 
     `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
+    `not_reached`: the mentions in the texts of the act that wake nobody; left out if there are none.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -165,6 +168,7 @@ class Reply(BaseModel):
     receipt: int | None = None
     head: str | None = None
     replayed: str | None = None
+    not_reached: list[NotReached] = Field(default_factory=list)
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""

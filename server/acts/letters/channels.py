@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
+from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
-from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.refusals import Refusal
 from teamroom.server.settings import scheme
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.notices import NewestDelivery
@@ -75,10 +76,10 @@ class Channels(BaseModel):
 
 def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     """Send a person a test letter on each of its channels. Raises Refusal."""
-    name = arguments.name
-    member = tx.one(MemberRow, "member_by_name", name=name)
+    member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None or member.kind == "room":
-        raise not_found("member", f"@{name}", "Call who to see the names of the members.")
+        raise no_such_member(tx, arguments.name)
+    name = member.name
     if not caller.is_operator and caller.member != member.id:
         raise Refusal(
             "not_allowed",

@@ -1,0 +1,93 @@
+"""Names that texts mention: which members they reach, and what an author is told of the others."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.facts.member import facts_named, near_names
+from teamroom.server.identity import Caller
+from teamroom.server.rules.mentions import AT, Mention, find_mentions
+from teamroom.server.rules.names import WHOLE_ROOM, normalize_name
+from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.transaction import Reading, Writing
+
+NAMED = 5
+"""How many mentions that reach nobody a reply names."""
+
+
+class Prose:
+    """Marks the type of an argument that people read, so that it can mention members."""
+
+
+PROSE = Prose()
+
+
+class NotReached(BaseModel):
+    """A mention that wakes nobody, why, and the members that it may mean."""
+
+    name: str
+    why: str
+    near: list[str] = Field(default_factory=list)
+
+
+def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
+    """The member that a mention names; None if there is none."""
+    return next((row for name in mention.spellings if (row := facts_named(tx, name)) is not None), None)
+
+
+def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addressed: Iterable[str]) -> list[NotReached]:
+    """The mentions in the texts of an act that wake nobody. `addressed`: names that its reply forecasts."""
+    texts = [text for text in _prose_of(arguments) if any(sign in text for sign in AT)]
+    if not texts:
+        return []
+    reached = {normalize_name(name) for name in (*addressed, caller.name)}
+    found: dict[str, NotReached] = {}
+    for mention in (mention for text in texts for mention in find_mentions(text)):
+        if len(found) == NAMED:
+            break
+        told = _not_reached(tx, mention, reached)
+        if told is not None:
+            found.setdefault(told.name, told)
+    return list(found.values())
+
+
+def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached | None:
+    """What to say of a mention; None if it reaches a member, or may be none."""
+    if normalize_name(mention.name) in WHOLE_ROOM:
+        return NotReached(name=mention.name, why="it wakes nobody: all members read the stream when they look")
+    row = mentioned_member(tx, mention)
+    if row is None:
+        near = [] if mention.is_doubtful else near_names(tx, mention.name)
+        return None if mention.is_doubtful else NotReached(name=mention.name, why="no member has this name", near=near)
+    if row.id in tx.effects.woken or normalize_name(row.name) in reached:
+        return None
+    return NotReached(name=row.name, why="not woken: only the text of post_message wakes members that it mentions")
+
+
+def _prose_of(arguments: BaseModel) -> Iterator[str]:
+    """The texts of an act that people read, those inside of others too."""
+    for name, inner in _prose_fields(type(arguments)):
+        value = getattr(arguments, name)
+        if inner and isinstance(value, BaseModel):
+            yield from _prose_of(value)
+        elif not inner and value is not None:
+            yield value
+
+
+@cache
+def _prose_fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a model that are prose, and those that are models with such fields (True)."""
+    fields = []
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
+            fields.append((name, True))
+        elif PROSE in (*field.metadata, *(mark for kind in kinds for mark in _marks(kind))):
+            fields.append((name, False))
+    return tuple(fields)
+
+
+def _marks(kind: Any) -> tuple[Any, ...]:
+    return tuple(getattr(kind, "__metadata__", ()))
