@@ -20,8 +20,7 @@ from pydantic.fields import FieldInfo
 from teamroom.server.acts.act import TEXT_CHARACTERS, TOKEN_IN_TEXT, count_removed
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
-from teamroom.server.rules.mentions import AT
-from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import MARKS, cite
 from teamroom.tools.tool import Tool
 

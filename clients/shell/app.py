@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.spans import SPANS, parse_span
-from teamroom.server.rules.mentions import AT
+from teamroom.server.rules.names import AT
 
 F = TypeVar("F", bound=Callable[..., Any])
 

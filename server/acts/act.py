@@ -36,7 +36,7 @@ from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
-from teamroom.server.rules.mentions import AT
+from teamroom.server.rules.names import AT
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 

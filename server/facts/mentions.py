@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.facts.member import facts_named, near_names
 from teamroom.server.identity import Caller
-from teamroom.server.rules.mentions import AT, Mention, find_mentions
-from teamroom.server.rules.names import WHOLE_ROOM, normalize_name
+from teamroom.server.rules.mentions import Mention, find_mentions
+from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
 

@@ -96,6 +96,18 @@ def forbidden_character(text: str) -> int | None:
     return next(_Cleaner(text).unwanted(), None)
 
 
+def escape(text: str) -> str:
+    """A text in which each character that it must not contain is shown by its number, as it was accepted earlier."""
+    if text.isascii() and text.isprintable():
+        return text
+    pieces, at = [], 0
+    for place in _Cleaner(text, by_sequence=False).unwanted():
+        shown = text[place].encode("unicode_escape", "surrogatepass").decode("ascii")
+        pieces += [text[at:place], shown]
+        at = place + 1
+    return "".join([*pieces, text[at:]])
+
+
 def described(character: str) -> str:
     """A character that cannot be shown, by its number and its name."""
     nameless = "control" if unicodedata.category(character) == "Cc" else kind_of(character)
@@ -109,10 +121,10 @@ def kind_with_article(character: str) -> str:
 
 
 class _Cleaner:
-    """Goes through a text once, keeps what it may contain, and counts the rest."""
+    """Goes through a text once, keeps what it may contain, and counts the rest, sequences as a whole or not."""
 
-    def __init__(self, text: str) -> None:
-        self._source = text
+    def __init__(self, text: str, by_sequence: bool = True) -> None:
+        self._source, self._by_sequence = text, by_sequence
         self._kept: list[str] = []
         self._last = ""
         self._marks = 0
@@ -135,10 +147,10 @@ class _Cleaner:
             if self._last == _FLAG and (nation := _NATIONS.match(source, start)) is not None:
                 self._keep(nation[0])
                 at = nation.end()
-            elif (escape := _ESCAPE.match(source, start)) is not None:
+            elif self._by_sequence and (sequence := _ESCAPE.match(source, start)) is not None:
                 yield start
                 self.removed["escape sequence"] += 1
-                at = escape.end()
+                at = sequence.end()
             elif self._has_effect(it, source[at : at + 1], has_right_to_left):
                 self._keep(it)
             else:

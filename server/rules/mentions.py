@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from teamroom.server.rules.names import LONGEST_NAME, normalize_name
-
-AT = "@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}"
-"""What may stand before a name, also as it is typed in East Asian scripts."""
+from teamroom.server.rules.names import AT, LONGEST_NAME, normalize_name
 
 MENTIONS, SIGNS = 60, 1_000
 """How many different names of a text count, and how many of its signs are looked at; further ones are left out."""

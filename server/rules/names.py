@@ -18,6 +18,9 @@ Names contain only ASCII.
 """
 
 
+AT = "@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}"
+"""What may stand before a name, also as it is typed in East Asian scripts."""
+
 LONGEST_NAME = 32
 """The most characters of a member's name."""
 

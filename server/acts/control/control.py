@@ -19,8 +19,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.mentions import AT
-from teamroom.server.rules.names import WHOLE_ROOM, normalize_name
+from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import StandingRow

@@ -18,8 +18,8 @@ from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_to
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.mentions import AT
 from teamroom.server.rules.names import (
+    AT,
     LONGEST_NAME,
     RESERVED,
     find_reserved_word,

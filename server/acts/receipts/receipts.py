@@ -13,8 +13,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
-from teamroom.server.rules.mentions import AT
-from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import REDACTED, quote_entry
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import ReceiptRow, StreamRow
