@@ -926,6 +926,18 @@ ATTACKS: dict[int, Attack] = {
             ),
         },
     ),
+    85: Attack(
+        AGENT,
+        "members that are woken by quoted text, pasted code, addresses or packages, or by letters that look like a name",
+        "one grammar of mentions leaves these out, in linear time; a letter that no name has makes another word of it",
+        {
+            "test_mentions": (
+                "nothing_in_code_quotations_addresses_or_packages_is_a_mention",
+                "what_is_no_mention_is_not_told_as_one_that_reaches_nobody",
+                "no_text_takes_long",
+            )
+        },
+    ),
 }
 
 
