@@ -170,7 +170,7 @@ def no_such_member(tx: Reading, name: str, fix: str = "Call who to see all names
     near = near_names(tx, name)
     refusal = not_found("member", f"@{name}", fix)
     if near:
-        refusal.fix = f"Call again with {' or '.join('@' + other for other in near)}. Or: {fix[0].lower()}{fix[1:]}"
+        refusal.fix = f"Call again with {' or '.join('@' + other for other in near)} if you mean that member. {fix}"
         refusal.needs["near"] = near
     return refusal
 

@@ -56,14 +56,14 @@ def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addresse
 def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached | None:
     """What to say of a mention; None if it reaches a member, or may be none."""
     if normalize_name(mention.name) in WHOLE_ROOM:
-        return NotReached(name=mention.name, why="it wakes nobody: all members read the stream when they look")
+        return NotReached(name=mention.name, why="it stands for all members, who read the stream when they look")
     row = mentioned_member(tx, mention)
     if row is None:
         near = [] if mention.is_doubtful else near_names(tx, mention.name)
         return None if mention.is_doubtful else NotReached(name=mention.name, why="no member has this name", near=near)
     if row.id in tx.effects.woken or normalize_name(row.name) in reached:
         return None
-    return NotReached(name=row.name, why="not woken: only the text of post_message wakes members that it mentions")
+    return NotReached(name=row.name, why="only the text of post_message wakes the members that it mentions")
 
 
 def _prose_of(arguments: BaseModel) -> Iterator[str]:

@@ -928,7 +928,7 @@ ATTACKS: dict[int, Attack] = {
     ),
     85: Attack(
         AGENT,
-        "members that are woken by quoted text, pasted code, addresses or packages, or by letters that look like a name",
+        "members woken by quoted text, pasted code, addresses or packages, or by letters that look like a name",
         "one grammar of mentions leaves these out, in linear time; a letter that no name has makes another word of it",
         {
             "test_mentions": (
