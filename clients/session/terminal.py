@@ -86,11 +86,10 @@ class Styled:
             return self
         left, kept = cells - 1, list[tuple[str, str]]()
         for text, style in self.pieces:
-            while cell_len(text) > left:
-                text = text[:-1]
-            kept.append((text, style))
-            left -= cell_len(text)
-            if left <= 0:
+            part = _beginning(text, left)
+            kept.append((part, style))
+            left -= cell_len(part)
+            if part != text:
                 break
         return Styled(*kept, "…")
 
@@ -102,6 +101,21 @@ class Styled:
 
 
 Row = Sequence[Styled]
+
+
+def _beginning(text: str, cells: int) -> str:
+    """Return the beginning of a text that fits into so many cells. No letter with its marks, and no emoji, is torn."""
+    if text.isascii():
+        return text[:cells]
+    from rich.cells import split_graphemes
+
+    end, left = 0, cells
+    for _, after, width in split_graphemes(text)[0]:
+        left -= width
+        if left < 0:
+            break
+        end = after
+    return text[:end]
 
 
 def cell_len(text: str) -> int:
