@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from teamroom.server.acts.act import TEXT_CHARACTERS, TOKEN_IN_TEXT, count_removed
+from teamroom.server.facts.mentions import prose_fields
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.names import AT, normalize_name
@@ -45,9 +46,6 @@ ITEMS_REPEATED, DEEPEST_REPEATED = 20, 4
 """How many items of a list a refusal repeats, and how deep."""
 
 FAULTS_NAMED = 3
-
-PROSE_CHARACTERS = 120
-"""A field that takes so many characters takes prose; a shorter one takes a name or an id."""
 
 CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WHOLE = re.compile(r"[+-]?\d{1,20}(?:\.0+)?")
@@ -249,20 +247,30 @@ def _refuse_values(tool: Tool, meant: dict[str, Any], error: ValidationError) ->
     too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
     wrong = {str(fault["loc"][0]) for fault in faults if fault["loc"]}
     refusal = _refuse(tool, meant, why, wrong, "too_large" if too_large else "invalid")
-    limits = [fault["ctx"]["max_length"] for fault in faults if fault["type"] == "string_too_long"]
-    refusal.fix += advise_on_length(max(limits, default=0))
+    long = [fault for fault in faults if fault["type"] == "string_too_long"]
+    if any(_is_prose(tool.arguments, fault["loc"]) for fault in long):
+        refusal.fix += PARTS
+    elif any(fault["ctx"]["max_length"] >= VALUE_CHARACTERS for fault in long):
+        refusal.fix += FILE
     return refusal
 
 
-def advise_on_length(limit: int) -> str:
-    """How to send what is longer than a field takes; "" for names and ids, which are short."""
-    if limit < PROSE_CHARACTERS:
-        return ""
-    parts = (
-        f" Send a longer text in parts of at most {TEXT_CHARACTERS} characters, in one thread: post_message with the "
-        "first part, then with each other part and reply_to that message."
-    )
-    return f"{parts} Or put it into a file, and give its path and SHA-256."
+FILE = " Put what is longer into a file, and give its path and SHA-256."
+PARTS = (
+    f" Send what is longer in parts of at most {TEXT_CHARACTERS} characters, in one thread: post_message with the "
+    "first part, then with each other part and reply_to that message. Or put it into a file, and give its path and "
+    "SHA-256."
+)
+
+
+def _is_prose(model: type[BaseModel], location: tuple[int | str, ...]) -> bool:
+    """Whether the field at a place takes prose."""
+    names = [part for part in location if isinstance(part, str)]
+    prose = dict(prose_fields(model))
+    inner = prose.get(names[0], False)
+    if not inner:
+        return names[0] in prose
+    return _is_prose(bare(model.model_fields[names[0]].annotation), tuple(names[1:]))
 
 
 def _refuse(

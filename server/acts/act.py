@@ -105,7 +105,8 @@ def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPyda
     return GetPydanticSchema(schema)
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line), PROSE]
+Words = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
+Line = Annotated[Words, PROSE]
 Text = Annotated[
     str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token), PROSE
 ]

@@ -66,27 +66,28 @@ def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached
     return NotReached(name=row.name, why="only the text of post_message wakes the members that it mentions")
 
 
+@cache
+def prose_fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a model that are prose (False), and those that are models with such fields (True)."""
+    fields = []
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is not None:
+            fields += [(name, True)] if prose_fields(inner) else []
+        elif PROSE in (*field.metadata, *(mark for kind in kinds for mark in _marks(kind))):
+            fields.append((name, False))
+    return tuple(fields)
+
+
 def _prose_of(arguments: BaseModel) -> Iterator[str]:
     """The texts of an act that people read, those inside of others too."""
-    for name, inner in _prose_fields(type(arguments)):
+    for name, inner in prose_fields(type(arguments)):
         value = getattr(arguments, name)
         if inner and isinstance(value, BaseModel):
             yield from _prose_of(value)
         elif not inner and value is not None:
             yield value
-
-
-@cache
-def _prose_fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
-    """The fields of a model that are prose, and those that are models with such fields (True)."""
-    fields = []
-    for name, field in model.model_fields.items():
-        kinds = (field.annotation, *get_args(field.annotation))
-        if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
-            fields.append((name, True))
-        elif PROSE in (*field.metadata, *(mark for kind in kinds for mark in _marks(kind))):
-            fields.append((name, False))
-    return tuple(fields)
 
 
 def _marks(kind: Any) -> tuple[Any, ...]:

@@ -12,8 +12,9 @@ from pydantic.fields import FieldInfo
 from teamroom.resources.room import RESOURCES
 from teamroom.server.acts.act import ID_CHARACTERS, TEXT_CHARACTERS
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
+from teamroom.server.facts.mentions import PROSE
 from teamroom.server.refusals import Refusal
-from teamroom.tools.arguments import PROSE_CHARACTERS, read_arguments
+from teamroom.tools.arguments import read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
@@ -243,11 +244,11 @@ def test_texts_lose_what_steers_or_hides_and_are_refused_if_nothing_is_left(fiel
     assert not is_refused(field, "\x1b[1m" * 1_000 + "x" * TEXT_CHARACTERS), "the limit is that of what is kept"
 
 
-PROSE = [name for name, size in SIZED.items() if FIELDS[name][2] is str and size >= PROSE_CHARACTERS]
+IN_PARTS = [name for name in SIZED if PROSE in FIELDS[name][3]]
 
 
 @promise("SAF8")
-@pytest.mark.parametrize("field", PROSE)
+@pytest.mark.parametrize("field", IN_PARTS)
 def test_the_fix_of_a_text_that_is_too_long_says_how_to_send_it(field: str) -> None:
     where, path, _, _ = FIELDS[field]
     sent = arguments_with(where, path, "x" * (SIZED[field] + 1))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from teamroom.server import topics
-from teamroom.server.acts.act import Act, Arguments, Line, Mode, Reply, author
+from teamroom.server.acts.act import Act, Arguments, Mode, Reply, Words, author
 from teamroom.server.acts.reminders.reminders import remind_again
 from teamroom.server.facts.member import member_changed, no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS
@@ -69,7 +69,7 @@ class Enroll(Arguments):
     role: Role | None = None
     owner: MemberName | None = None
     mode: Mode | None = None
-    label: Annotated[Line, Field(min_length=1)] | None = None
+    label: Annotated[Words, Field(min_length=1)] | None = None
     expires_seconds: Annotated[float, Field(gt=0, le=LONGEST_TOKEN_SECONDS)] | None = None
     chat: bool = False
     rotate: bool = False
@@ -95,7 +95,7 @@ class Revoke(Arguments):
     """Arguments of `revoke`."""
 
     name: MemberName
-    label: Annotated[Line, Field(min_length=1)] | None = None
+    label: Annotated[Words, Field(min_length=1)] | None = None
     issued: Annotated[bool, Field(description="also what these tokens issued")] = False
 
 

@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Line,
+    MessageId,
+    Name,
+    Read,
+    Reply,
+    Seq,
+    TaskId,
+    Text,
+    Words,
+    author,
+)
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import address, notify_owners
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
@@ -68,7 +81,7 @@ class ReadMessages(Arguments):
 
     thread: MessageId | None = None
     ids: Annotated[list[MessageId], Field(max_length=PAGE_MESSAGES)] | None = None
-    query: Annotated[Line, Field(min_length=1)] | None = None
+    query: Annotated[Words, Field(min_length=1)] | None = None
     mentions: Name | None = None
     after: Seq | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MESSAGES)] = 20

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
+from teamroom.server.acts.act import Arguments, Name, Read, Seq, Words, always
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import LOG_READERS
@@ -32,7 +32,7 @@ class ReadReceipts(Arguments):
     after: Seq | None = None
     actor: Name | None = None
     act: Name | None = None
-    subject: Line | None = None
+    subject: Words | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_RECEIPTS)] = 20
 
 
