@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from mcp.types import PromptReference
 from pydantic import ValidationError
 
 from teamroom.tools.serve import TOOLS
@@ -113,6 +114,18 @@ async def test_a_subject_of_the_log_is_found_in_any_case(room: RunningRoom) -> N
     await olga("pause", target="owner:Olga", reason="x")
     for subject in ("@builder", "@BUILDER", "owner:OLGA"):
         assert len((await olga("read_receipts", subject=subject))["receipts"]) == 1
+
+
+async def test_a_member_is_read_and_completed_by_its_name_in_any_case(room_of_each_era: RunningRoom) -> None:
+    await room_of_each_era.enroll("Builder")
+    client = (await room_of_each_era.owner()).client
+    for written in ("builder", "BUILDER"):
+        read: Any = await client.read_resource(f"teamroom://members/{written}")
+        assert '"name":"Builder"' in read.contents[1].text.replace(": ", ":")
+    reference = PromptReference(type="ref/prompt", name="hand-over")
+    for begun in ("@bui", "BU", "\uff20b"):
+        found = await client.complete(reference, {"name": "to", "value": begun})
+        assert found.completion.values == ["Builder"]
 
 
 async def test_words_for_everybody_and_for_no_reviewer_count_in_any_case(room: RunningRoom) -> None:
