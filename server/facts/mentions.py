@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field
@@ -38,13 +39,18 @@ def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
 
 
 def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addressed: Iterable[str]) -> list[NotReached]:
-    """The mentions in the texts of an act that wake nobody. `addressed`: names that its reply forecasts."""
+    """The mentions in the texts of an act that wake nobody, and words for everybody among its addressees.
+
+    `addressed`: names that its reply forecasts.
+    """
     texts = [text for text in _prose_of(arguments) if any(sign in text for sign in AT)]
-    if not texts:
+    named = getattr(arguments, "to", None)
+    everybody = [Mention(name) for name in named if normalize_name(name) in WHOLE_ROOM] if type(named) is list else []
+    if not texts and not everybody:
         return []
     reached = {normalize_name(name) for name in (*addressed, caller.name)}
     found: dict[str, NotReached] = {}
-    for mention in (mention for text in texts for mention in find_mentions(text)):
+    for mention in chain(everybody, *map(find_mentions, texts)):
         if len(found) == NAMED:
             break
         told = _not_reached(tx, mention, reached)

@@ -94,7 +94,7 @@ def _mentions(prose: str) -> Iterator[Mention]:
             continue
         name = _NAME.match(word[0])
         if name is None or (name.end() < len(word[0]) and not _ENDS_A_NAME.match(word[0][name.end()])):
-            yield Mention(word[0][:LONGEST_NAME])  # no member has such a name
+            yield Mention(word[0].rstrip(".-")[:LONGEST_NAME])  # no member has such a name
             continue
         after = at.end() + name.end()
         if name.end() == len(word[0]) and _is_part(prose[after : after + 2]):
