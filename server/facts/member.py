@@ -165,7 +165,7 @@ def find_member(tx: Reading, name: str) -> MemberFacts:
     return row
 
 
-def no_such_member(tx: Reading, name: str, fix: str = "Call who to see all names, then call again.") -> Refusal:
+def no_such_member(tx: Reading, name: str, fix: str = "Call who without a name to see all members.") -> Refusal:
     """The refusal of a name that no member has, with the names that it may mean."""
     near = near_names(tx, name)
     refusal = not_found("member", f"@{name}", fix)
