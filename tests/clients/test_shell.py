@@ -324,7 +324,8 @@ async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_on
     assert (mistyped.code, mistyped.out) == (1, "")
     assert mistyped.err == (
         "Refused (not_found): There is no member “@quite” in this room.\n"
-        "Fix: Call again with @quiet if you mean that member. Run `teamroom roster` without a name to see all members.\n"
+        "Fix: Call again with @quiet if you mean that member. "
+        "Run `teamroom roster` without a name to see all members.\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
