@@ -11,7 +11,7 @@ from teamroom.server.facts.member import facts_named, near_names
 from teamroom.server.identity import Caller
 from teamroom.server.rules.mentions import Mention, find_mentions
 from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
-from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.rows.members import MemberFacts, MemberRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NAMED = 5
@@ -63,11 +63,14 @@ def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached
     """What to say of a mention; None if it reaches a member, or may be none."""
     if normalize_name(mention.name) in WHOLE_ROOM:
         return NotReached(name=mention.name, why="it stands for all members, who read the stream when they look")
-    row = mentioned_member(tx, mention)
-    if row is None:
+    names = list(map(normalize_name, mention.spellings))
+    if not reached.isdisjoint(names):
+        return None
+    row = next((row for name in names if (row := tx.one(MemberRow, "member_by_name", name=name)) is not None), None)
+    if row is None or row.kind == "room":
         near = [] if mention.is_doubtful else near_names(tx, mention.name)
         return None if mention.is_doubtful else NotReached(name=mention.name, why="no member has this name", near=near)
-    if row.id in tx.effects.woken or normalize_name(row.name) in reached:
+    if row.id in tx.effects.woken:
         return None
     return NotReached(name=row.name, why="only the text of post_message wakes the members that it mentions")
 
