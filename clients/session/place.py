@@ -145,7 +145,7 @@ def member_token(place: Place, name: str) -> str:
         return token(place)
     if not is_name(name):
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
-    path = member_token_file(place.folder, name)
+    path = _saved_token_file(place.folder, name)
     if not os.path.lexists(path):
         raise Failure(
             f"{path.parent} contains no token of {name}.",
@@ -257,6 +257,14 @@ def _checked(text: str, source: str) -> str:
 def member_token_file(folder: Path, name: str) -> Path:
     """Return the file with the token of a member that joins from this machine."""
     return folder / MEMBERS / f"{name}.token"
+
+
+def _saved_token_file(folder: Path, name: str) -> Path:
+    """Return the file with a member's token, whatever the case of the name; without one, where it would be."""
+    path = member_token_file(folder, name)
+    if os.path.lexists(path) or not path.parent.is_dir():
+        return path
+    return next((one for one in path.parent.iterdir() if one.name.casefold() == path.name.casefold()), path)
 
 
 def make_members_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ from teamroom.server.door.principal import Heard, find_principal, is_live, is_st
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
+from teamroom.server.facts.mentions import list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
@@ -455,6 +456,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
+    if reply.replayed is None:
+        reply.not_reached = list_not_reached(tx, caller, arguments, [to.to for to in getattr(reply, "forecast", ())])
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)

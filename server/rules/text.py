@@ -9,8 +9,6 @@ REDACTED = "(redacted)"
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
-_MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
-
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters; a longer one ends in an ellipsis."""
@@ -124,13 +122,6 @@ def count_fitting(sizes: Iterable[int], characters: int) -> int:
             break
         count += 1
     return count
-
-
-def find_mentions(text: str) -> list[str]:
-    """The names that a text mentions with an @, in order, each once."""
-    if "@" not in text:
-        return []
-    return list(dict.fromkeys(name.rstrip(".-") for name in _MENTION.findall(text)))
 
 
 SEARCHED_WORDS = 10

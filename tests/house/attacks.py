@@ -535,7 +535,7 @@ ATTACKS: dict[int, Attack] = {
     52: Attack(
         INJECTED,
         "characters that control a terminal, reverse text or are invisible",
-        "refused where they could forge a line, printed as escapes for people",
+        "removed from texts, refused in names and in fields of one line, printed as escapes for people",
         {
             "test_characters": ("*",),
             "test_shell": ("characters_that_control_a_terminal_are_printed_as_escapes",),
@@ -910,6 +910,34 @@ ATTACKS: dict[int, Attack] = {
                 "nothing_is_restarted_while_a_run_moves_and_it_is_once_the_run_ended",
                 "after_its_machine_slept_a_watchdog_waits_before_it_repairs",
             ),
+        },
+    ),
+    84: Attack(
+        INJECTED,
+        "pasted text with instructions in tags, selectors or strings for the terminal, which only a model reads",
+        "removed as whole sequences where the text comes in, before it is searched for tokens; the reply counts them",
+        {
+            "test_characters": (
+                "whole_sequences_and_characters_are_removed_from_a_pasted_text_and_counted",
+                "a_text_is_clean_once_it_was_cleaned",
+                "no_pasted_text_takes_long",
+            ),
+            "test_pasted_text": (
+                "each_tool_keeps_a_pasted_text_without_what_steers_or_hides",
+                "a_token_is_found_after_what_hides_it_was_removed",
+            ),
+        },
+    ),
+    85: Attack(
+        AGENT,
+        "members woken by quoted text, pasted code, addresses or packages, or by letters that look like a name",
+        "one grammar of mentions leaves these out, in linear time; a letter that no name has makes another word of it",
+        {
+            "test_mentions": (
+                "nothing_in_code_quotations_addresses_or_packages_is_a_mention",
+                "what_is_no_mention_is_not_told_as_one_that_reaches_nobody",
+                "no_text_takes_long",
+            )
         },
     ),
 }

@@ -20,6 +20,7 @@ from teamroom.server.rules.folding import (
     notes_line,
 )
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
+from teamroom.server.rules.mentions import MENTIONS, Mention, find_mentions
 from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
     Facts,
@@ -59,7 +60,6 @@ from teamroom.server.rules.text import (
     backtick,
     cite,
     count_fitting,
-    find_mentions,
     inline,
     one_line,
     parse_search,
@@ -406,8 +406,11 @@ def test_how_many_fit_into_a_page() -> None:
 
 
 def test_mentioned_names_are_found() -> None:
-    assert find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
-    assert find_mentions("@" + "x" * 40) == ["x" * 32]
+    found = find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_")
+    assert [mention.spellings for mention in found] == [("a",), ("b-c",), ("Z9_", "Z9")]
+    assert find_mentions("@" + "x" * 40) == [Mention("x" * 32 + "…")]
+    assert len(find_mentions(" ".join(f"@n{i}" for i in range(100)))) == MENTIONS
+    assert find_mentions("@1.2, @v1") == [Mention("1.2", is_doubtful=True), Mention("v1")]
 
 
 def test_names_that_are_drawn_alike_have_one_skeleton() -> None:

@@ -133,7 +133,6 @@ PLANNED: dict[str, str] = {
     "QUI7": ALL,
     "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
-    "SAF8": ALL,
     "SAF10": "the measured p99 of other members",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

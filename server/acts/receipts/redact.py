@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from teamroom.server import topics
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
+from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
 from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OWNERS
@@ -62,7 +62,7 @@ LASTING: frozenset[str] = frozenset(
 class Redact(Arguments):
     """Arguments of `redact`: one thing, or an age; with an age, `after` continues where the last call ended."""
 
-    what: Annotated[Line, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
+    what: Annotated[Words, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
     older_than_seconds: Annotated[float, Field(ge=3600, le=3_200_000_000)] | None = None
     after: Seq | None = None
     reason: Line

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Read, TaskId
+from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.owed import Slot, slots_of
@@ -35,7 +35,7 @@ class ReadBoard(Arguments):
 
     task: TaskId | None = None
     state: Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled", "all"] | None = None
-    query: Annotated[Line, Field(min_length=1)] | None = None
+    query: Annotated[Words, Field(min_length=1)] | None = None
     after: TaskId | None = None
 
 

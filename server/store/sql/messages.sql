@@ -130,7 +130,7 @@ from member
 left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.name = :name and member.kind <> 'room'
+where member.folded = lower(cast(:name as text)) and member.kind <> 'room'
 
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
