@@ -85,7 +85,7 @@ SILENT = {
     },
     "which member a task repairs, which goes with the task": {"add_repair"},
     "who listens, which no page shows": {"take_listener"},
-    "the store's own": {"open_head", "save_head", "record_migration"},
+    "the store's own": {"open_head", "save_head", "record_migration", "touch_entries"},
     "a room that is opened or restored has no listeners yet": {
         "open_standing",
         *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),
