@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from teamroom.server.acts.control.aftermath import RESUMED, settle_kill, wake_resumed
 from teamroom.server.acts.letters.notices import write_digest, write_notices
+from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
 from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
@@ -26,6 +27,7 @@ DUTIES: Mapping[str, Duty] = {
     RESUMED: wake_resumed,
     FORGET: forget_requests,
     FORGET_CLAIMS: forget_claims,
+    INDEX: index_older,
     **dict.fromkeys(REDACTIONS, redact_more),
     **dict.fromkeys(RULES, remind),
 }

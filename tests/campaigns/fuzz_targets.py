@@ -20,7 +20,7 @@ from teamroom.resources.serve import find
 from teamroom.server.http import gate as gate_module
 from teamroom.server.http.gate import Gate, GateRefusal
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules import characters, names, presence
+from teamroom.server.rules import characters, names, presence, search
 from teamroom.server.rules import text as words
 from teamroom.server.settings import Settings
 from teamroom.tools import serve as tools
@@ -176,7 +176,8 @@ def _check_lines(read: str) -> None:
     mentioned = words.find_mentions(read)
     assert len(set(mentioned)) == len(mentioned)
     assert all(f"@{name}" in read and 0 < len(name) <= 32 for name in mentioned)
-    assert '"' not in words.parse_search(read)
+    assert re.fullmatch(r'("[^"]+"\*?( |$))*', search.parse_search(read)), "a search has syntax of its author"
+    assert len(search.index_words(read)) <= 8 * len(read) + 1
 
 
 def _check_characters(read: str) -> None:
