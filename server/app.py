@@ -17,6 +17,7 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.messages.older import INDEX, index_older
+from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
@@ -137,6 +138,7 @@ class Room:
                 self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
                 await self._mend()
+                await self._retain()
                 await self._index_older()
             return token
         except BaseException:
@@ -151,6 +153,11 @@ class Room:
             await self.door.act_as_room(self._mended)
         except Refusal as refusal:
             logger.error("what an earlier release left wrong cannot be repaired now: %s", refusal)
+
+    async def _retain(self) -> None:
+        """Begin the redaction by age that the settings want. A policy of the room's begins it when it is set."""
+        if await self.store.look_up(is_retention_idle):
+            await self.door.act_as_room(start_retention)
 
     async def _index_older(self) -> None:
         """Index the newest of what an earlier release did not index for the search; a duty indexes the rest."""
