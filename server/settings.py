@@ -125,6 +125,12 @@ class Policy(BaseModel):
         le=100,
         description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
     )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days after which the room redacts content, as redact --older-than does; 0: never.",
+    )
 
 
 POLICY = tuple(Policy.model_fields)

@@ -122,25 +122,3 @@ def count_fitting(sizes: Iterable[int], characters: int) -> int:
             break
         count += 1
     return count
-
-
-SEARCHED_WORDS = 10
-"""How many words of a search count; further ones are left out."""
-
-_WORD = re.compile(r"[^\W_]+")
-
-
-def parse_search(query: str) -> str:
-    """The first words of a search, each once, one space apart and without quotes, so that none of it is syntax.
-
-    What is written together, such as T-12, is looked for as it stands, and its parts count.
-    """
-    found: dict[str, str] = {}
-    left = SEARCHED_WORDS
-    for term in query.replace('"', " ").split():
-        parts = list(_WORD.finditer(term))
-        if parts and term.casefold() not in found and left:
-            kept = parts[:left]
-            left -= len(kept)
-            found[term.casefold()] = term if len(kept) == len(parts) else term[: kept[-1].end()]
-    return " ".join(found.values())

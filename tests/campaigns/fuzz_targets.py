@@ -20,7 +20,7 @@ from teamroom.resources.serve import find
 from teamroom.server.http import gate as gate_module
 from teamroom.server.http.gate import Gate, GateRefusal
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules import characters, mentions, names, presence
+from teamroom.server.rules import characters, mentions, names, presence, search
 from teamroom.server.rules import text as words
 from teamroom.server.settings import Settings
 from teamroom.tools import serve as tools
@@ -176,7 +176,8 @@ def _check_lines(read: str) -> None:
     mentioned = [names.normalize_name(mention.name) for mention in mentions.find_mentions(read)]
     assert len(set(mentioned)) == len(mentioned) <= mentions.MENTIONS
     assert all(len(spelling) > 0 for mention in mentions.find_mentions(read) for spelling in mention.spellings)
-    assert '"' not in words.parse_search(read)
+    assert re.fullmatch(r'("[^"]+"\*?( |$))*', search.parse_search(read)), "a search has syntax of its author"
+    assert len(search.index_words(read)) <= 8 * len(read) + 1
 
 
 def _check_characters(read: str) -> None:

@@ -55,6 +55,7 @@ from teamroom.server.rules.reminders import (
 from teamroom.server.rules.reminders import decide as decide_slot
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.routing import Reach
+from teamroom.server.rules.search import parse_search
 from teamroom.server.rules.standing import Standing, StoredStanding, decide
 from teamroom.server.rules.text import (
     backtick,
@@ -62,7 +63,6 @@ from teamroom.server.rules.text import (
     count_fitting,
     inline,
     one_line,
-    parse_search,
     shorten,
 )
 from teamroom.server.settings import Settings
@@ -729,8 +729,8 @@ def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
 
 
 def test_quotes_in_a_search_are_ignored() -> None:
-    assert parse_search('  "to be"  or\tnot ') == "to be or not"
-    assert parse_search('a"b') == "a b"
+    assert parse_search('  "to be"  or\tnot ') == '"to" "be" "or" "not"*'
+    assert parse_search('a"b') == '"a" "b"*'
 
 
 def test_the_first_of_two_opens_the_first_turn() -> None:

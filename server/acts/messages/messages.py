@@ -37,7 +37,8 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.mentions import find_mentions
 from teamroom.server.rules.names import WHOLE_ROOM, normalize_name
-from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, one_line, parse_search
+from teamroom.server.rules.search import parse_search
+from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, one_line
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import MessagePlace, MessageRow

@@ -149,3 +149,7 @@ where member.kind <> 'room' and member.role <> 'observer' and member.id <> :auth
     and (presence.last_call_at >= :since or presence.busy_until > :now)
 order by presence.last_call_at desc, member.id
 limit :limit
+
+-- name: newest_up_to
+-- The sizes of a page of messages, the newest first.
+select id, length(summary) + length(text) as characters from message where id <= :upto order by id desc limit :limit
