@@ -20,6 +20,7 @@ from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
+from teamroom.server.http.sessions import SessionIds
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -90,6 +91,7 @@ class Room:
             listens=self.bus.is_open,
             write_down=self._write_down,
         )
+        self._entropy = entropy
         self.notary = Notary(folder, self.clock.wall, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
@@ -191,6 +193,10 @@ class Room:
         tx.end()  # which amends the newest entry
         self.notary.prepare(tx.head)
         return token
+
+    def session_ids(self) -> SessionIds:
+        """What makes the ids of older clients' sessions, the same after every start."""
+        return SessionIds(self.notary.secret, self._entropy)
 
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
