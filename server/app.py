@@ -40,6 +40,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Listeners
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
@@ -50,7 +51,7 @@ from teamroom.tools.serve import ToolServer
 logger = logging.getLogger("teamroom")
 
 SUPERVISOR_BYTES = 8
-"""The length of the random name under which a server supervises its room."""
+"""The length of the random name of this start of the server: it supervises its room and counts calls under it."""
 
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
@@ -99,10 +100,10 @@ class Room:
         self.rates = Rates(settings, steady)
         self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
+        mark = entropy(SUPERVISOR_BYTES).hex()
+        self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
-        self.supervisor = Supervisor(
-            self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
-        )
+        self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._made_at = 0.0
 
@@ -215,7 +216,7 @@ class Room:
 
     def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
         asking = Asking(door, self.bus, self.settings)
-        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults)
+        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
         resources = ResourceServer(door, caller_of, self.faults)
         prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(

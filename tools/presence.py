@@ -59,7 +59,8 @@ def render_waited(reply: Waited) -> str:
     if reply.superseded:
         return f"Superseded: a newer listener of yours gets your wakes now. cursor {reply.cursor}"
     if not reply.wakes:
-        return f"Nothing yet. cursor {reply.cursor}"
+        given = f" {count(reply.unacknowledged, 'wake')} shown before wait for you." if reply.unacknowledged else ""
+        return f"Nothing yet.{given} cursor {reply.cursor}"
     return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
 
 
@@ -70,7 +71,11 @@ def advise_after_waiting(reply: Waited) -> str:
     again = f"wait_for_wake with after {reply.cursor}"
     if reply.proofs:
         again = f"check_in, which says what to prove, then {again}"
-    return f"act on your wakes, then {again}." if reply.wakes else f"{again}, or end your turn."
+    if reply.wakes:
+        return f"act on your wakes, then {again}."
+    if reply.unacknowledged:
+        return f"check_in, which shows what you have not acknowledged; then {again}."
+    return f"{again}, or end your turn."
 
 
 TOOLS = (

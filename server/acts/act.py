@@ -24,6 +24,7 @@ from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -130,6 +131,8 @@ class Reply(BaseModel):
     receipt: int | None = None
     head: str | None = None
     replayed: str | None = None
+    waiting: Annotated[list[WaitingWake], Field(exclude=True)] = Field(default_factory=list)
+    """What waits for the agent that acted; only where something does, a reply shows it."""
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""
@@ -155,7 +158,7 @@ class Act(Generic[A, R]):
     works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: whether its
     receipt shows that a model acts, and not only a program (PRS2); what a member says of itself alone does not.
     `afterwards`: what follows in a transaction of its own, once the act is committed; a duty of the supervisor does it
-    where this cannot.
+    where this cannot. `shows_wakes`: its reply has the caller's wakes anyway.
     """
 
     name: str
@@ -169,6 +172,7 @@ class Act(Generic[A, R]):
     is_switch: bool = False
     is_evidence: Callable[[R], bool] = lambda reply: True
     afterwards: Callable[[Writing, Caller, A], None] | None = None
+    shows_wakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
+from teamroom.server.facts.wakes import waiting_now
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
@@ -153,13 +154,13 @@ class Door:
                 tx.lift_limit()
             present = _admit(tx, caller, act.roles, act.while_paused, listener)
             if repeat is not None and (first := replay(tx, present, act, repeat)) is not None:
-                return first
+                return _with_waiting(tx, present, act, first)
             if confirmation is not None:
                 use_up(tx, confirmation, act.name)
             reply = _carry_out(tx, present, act, arguments)
             if repeat is not None and state_of(tx.principal, tx.now) == "active":
                 remember(tx, present, act, repeat, reply)
-            return reply
+            return _with_waiting(tx, present, act, reply)
 
         with self._timed("act", act.name) as timed:
             turn = await self._turn(caller, act, arguments)
@@ -461,6 +462,13 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
         clear_suspicion(tx, caller)
     tx.end()
+    return reply
+
+
+def _with_waiting(tx: Reading, caller: Caller, act: AnyAct, reply: Any) -> Any:
+    """The reply, with what waits for an agent: in the middle of its work, it may not check in for hours."""
+    if caller.kind == "agent" and not act.shows_wakes:
+        reply.waiting = waiting_now(tx, caller.member, tx.principal.acknowledged)
     return reply
 
 

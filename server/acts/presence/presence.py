@@ -84,6 +84,12 @@ class WaitForWake(Arguments):
     timeout_seconds: Annotated[float, Field(ge=0, le=50)] | None = None
 
 
+class WaitAgain(WaitForWake):
+    """The same of a listener without a cursor: the number up to which it was already given wakes."""
+
+    given: int = 0
+
+
 @dataclass(slots=True)
 class Wake:
     """Why a member wakes, as a plain dataclass because a page holds fifty. `from_` is sent as `from`.
@@ -147,11 +153,13 @@ class Beat(Reply):
 class Waited(BaseModel):
     """Reply of `wait_for_wake`; `proofs`: how many capabilities the member should prove now.
 
-    `due_seconds`: after how many seconds a delayed digest is due.
+    `unacknowledged`: wakes that this listener was given before and that nobody has acknowledged. `due_seconds`: after
+    how many seconds a delayed digest is due.
     """
 
     wakes: list[Wake]
     cursor: int
+    unacknowledged: int = 0
     proofs: int = 0
     superseded: bool = False
     """Whether another listener of this member has superseded this call."""
@@ -236,21 +244,32 @@ def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowle
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
-    """Return the wakes after the cursor of a waiting call.
+    """Return the wakes after the cursor of a waiting call; without one, those that its listener was not given yet.
 
     Wakes that one agent causes beyond its share are delayed: they come with the next other wake, or as one digest after
     the window.
     """
-    after = arguments.after
-    if after is None:
-        after = int(tx.principal.acknowledged)
+    acknowledged = int(tx.principal.acknowledged)
+    given = arguments.given if isinstance(arguments, WaitAgain) else 0
+    after = max(acknowledged, given) if arguments.after is None else arguments.after
+    unacknowledged = _count_between(tx, caller.member, acknowledged, after)
     causes, cursor = _causes(tx, caller.member, after, tx.only(ReadHead, "read_head").seq)
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
-            return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
+            cursor = max(after, causes[0].seq - 1)
+            return Waited(wakes=[], cursor=cursor, unacknowledged=unacknowledged, due_seconds=due)
     wakes, seen = _show_wakes(tx, causes, cursor)
-    return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
+    proofs = len(probes_due(tx, caller.member))
+    return Waited(wakes=wakes, cursor=seen, unacknowledged=unacknowledged, proofs=proofs)
+
+
+def _count_between(tx: Reading, member: int, after: int, upto: int) -> int:
+    """How many wakes of a member have numbers in a range."""
+    if upto <= after:
+        return 0
+    newer = tx.number("count_pending_wakes", member=member, after=upto)
+    return tx.number("count_pending_wakes", member=member, after=after) - newer
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
@@ -405,9 +424,11 @@ def _renew(
     return seq
 
 
-CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=lambda reply: False)
+CHECK_IN = Act(
+    "check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=lambda reply: False, shows_wakes=True
+)
 HEARTBEAT = Act(
     "heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True, is_evidence=lambda reply: False
 )
-ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
+ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY, shows_wakes=True)
 WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)
