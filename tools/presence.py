@@ -5,7 +5,7 @@ from teamroom.server.rules.text import inline
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.capabilities import ANSWER_PROBES
 from teamroom.tools.words.phrases import cite_receipt, count, list_lines
-from teamroom.tools.words.presence import render_pending, render_wake
+from teamroom.tools.words.presence import render_pending, render_quiet, render_wake
 from teamroom.tools.words.tasks import render_held_task
 
 
@@ -15,6 +15,7 @@ def render_checked_in(reply: CheckedIn) -> str:
         f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {count(reply.changes, 'log entry')} "
         f"since your last check-in{cite_receipt(reply)}."
         + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
+        + list_lines("Messages that did not wake you", map(render_quiet, reply.quiet))
         + list_lines("Your tasks", [render_held_task(t) for t in reply.tasks])
         + render_pending(reply)
     )

@@ -1,7 +1,7 @@
 """Wakes, and what else waits for a member, in words."""
 
 from teamroom.server.acts.presence.me import Inbox
-from teamroom.server.acts.presence.presence import CheckedIn, Wake
+from teamroom.server.acts.presence.presence import CheckedIn, QuietMessage, Wake
 from teamroom.server.facts.wakes import WAITING_SHOWN
 from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.text import cite, inline, quote_wake
@@ -22,6 +22,11 @@ def render_wake(wake: Wake) -> str:
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
     line = quote_wake(wake.reason, wake.from_, wake.line)
     return f"{wake.seq} {wake.reason} {cite(wake.subject)} from @{wake.from_}{times}: {line}"
+
+
+def render_quiet(message: QuietMessage) -> str:
+    """A message that woke nobody, in one line."""
+    return f"{message.message} from @{message.from_}: {inline(message.line)}"
 
 
 def render_waiting(waiting: list[WaitingWake]) -> str:

@@ -28,6 +28,7 @@ from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.ids import message_name
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
@@ -45,12 +46,16 @@ from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, s
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import NoteRow, Principal
+from teamroom.server.store.rows.messages import MessagePlace, UnwokenReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WAKES_SHOWN = 50
 WAKES_READ = 200
 """How many wakes one reply shows, and how many are read for it. Equal ones and those of a digest are shown as one."""
+
+QUIET_SHOWN = 10
+"""How many messages that did not wake their addressee one check-in shows; the thread has all of them."""
 
 ROOM_NAME = "room"
 
@@ -117,8 +122,16 @@ class TaskHeld(BaseModel):
     lease_until: str | None
 
 
+class QuietMessage(BaseModel):
+    """A message to the caller that did not wake it, in one line. `from_` is sent as `from`."""
+
+    message: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    line: str
+
+
 class CheckedIn(Reply):
-    """Reply of `check_in`."""
+    """Reply of `check_in`. `quiet`: messages to the caller since its cursor that did not wake it, oldest first."""
 
     cursor: int
     standing: str
@@ -131,6 +144,7 @@ class CheckedIn(Reply):
     reviews: list[ReviewDue]
     reminders: list[Reminder]
     challenge: str | None = None
+    quiet: list[QuietMessage] = Field(default_factory=list)
 
 
 class Pending(BaseModel):
@@ -210,7 +224,16 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         reviews=reviews,
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member) if row.trouble else None,
+        quiet=_quiet_messages(tx, caller.member, cursor),
     )
+
+
+def _quiet_messages(tx: Reading, member: int, after: int) -> list[QuietMessage]:
+    """The newest messages to a member since a number that did not wake it, oldest first."""
+    place = tx.one(MessagePlace, "message_before", seq=after)
+    first = 0 if place is None else place.id
+    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=first, limit=QUIET_SHOWN)
+    return [QuietMessage(message=message_name(row.id), from_=row.author, line=row.summary) for row in reversed(rows)]
 
 
 def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
