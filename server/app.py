@@ -53,6 +53,9 @@ logger = logging.getLogger("teamroom")
 SUPERVISOR_BYTES = 8
 """The length of the random name of this start of the server: it supervises its room and counts calls under it."""
 
+COUNTS_SECONDS = 5.0
+"""How often the number of refused calls is written."""
+
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
 
@@ -261,6 +264,12 @@ class Room:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
 
+    async def keep_counts(self) -> None:
+        """Write how many calls were refused, every few seconds in which some were."""
+        while self.store.is_writing:
+            await asyncio.sleep(COUNTS_SECONDS)
+            await self.door.write_refused_calls()
+
     async def supervise(self) -> None:
         """Run the supervisor, unless the room is read-only."""
         if self.store.is_writing:
@@ -281,6 +290,7 @@ class Room:
         It may be called again, or before `open`.
         """
         if self.store.is_writing:
+            await self.door.write_refused_calls()
             with contextlib.suppress(Refusal, StorageError):
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()

@@ -75,7 +75,13 @@ class WebRoom(WebPart):
 
     def duties(self) -> list[Coroutine[Any, Any, None]]:
         """The room's own duties too."""
-        return [self.room.keep_sealed(), *super().duties(), self.room.supervise(), self.room.deliver()]
+        return [
+            self.room.keep_sealed(),
+            self.room.keep_counts(),
+            *super().duties(),
+            self.room.supervise(),
+            self.room.deliver(),
+        ]
 
     def end_streams(self) -> None:
         """Answer waiting calls and close streams, because the server stops."""

@@ -82,9 +82,11 @@ class ToolServer:
         try:
             result = await self._carry_out(ctx, params)
             self._note_call(ctx)
+            self._door.rates.refused.forget(self._caller_of(ctx), params.name)
             return result
         except Refusal as refusal:
             self._note_call(ctx, refusal.code)
+            await self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=refusal.text())],
                 structured_content=refusal.body(),
@@ -166,6 +168,11 @@ def _find(name: str) -> Tool:
         shown = cite(without_secrets(name[:60]))
         raise Refusal("not_found", f"There is no tool {shown}.", f"The tools are {', '.join(TOOLS)}.")
     return tool
+
+
+def _known_name(name: str) -> str:
+    """A tool's name; what else was called is counted under one name, because it can be any text."""
+    return name if name in TOOLS else "unknown tool"
 
 
 def _request_id(ctx: Context) -> str | None:

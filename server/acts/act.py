@@ -182,7 +182,8 @@ class Read(Generic[A, R]):
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
     `after_read`: what is written after the read. The read succeeds even if that cannot be written.
-    `narrow`: the fix of a read that takes too long: how to ask for less.
+    `narrow`: the fix of a read that takes too long: how to ask for less. `counts_refusals`: it shows how many calls
+    were refused, so they are all written first.
     """
 
     name: str
@@ -194,6 +195,7 @@ class Read(Generic[A, R]):
     is_small: Callable[[A], bool] = lambda arguments: False
     after_read: Callable[[Writing, Caller, A, R], None] | None = None
     narrow: str = "Ask for less: a smaller page, or one thing by its id."
+    counts_refusals: bool = False
 
 
 def author(caller: Caller) -> Author:

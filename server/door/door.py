@@ -22,6 +22,7 @@ from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.refused import record_refusal
+from teamroom.server.door.repeated import tell_owner, write_counts
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
@@ -265,6 +266,9 @@ class Door:
             row = _check(tx, caller, read.roles, read.while_paused)
             return read.run(tx, _caller(row), arguments), is_stale(tx, row)
 
+        if read.counts_refusals:
+            await self.write_refused_calls()
+            self.rates.refused.rows.clear()  # what comes now is counted in other rows than what this read shows
         with self._timed("read", read.name):
             self.rates.require_care(caller)
             try:
@@ -308,6 +312,22 @@ class Door:
             ) from None
         except StorageError as error:
             raise self.storage_refusal(error) from error
+
+    async def note_refused(self, caller: Caller, act: str, refusal: Refusal) -> None:
+        """Count a refused call. If an agent repeats it, the refusal says so, and its owner is told once."""
+        found = self.rates.refused.note(caller, act, refusal)
+        if found is not None:
+            with contextlib.suppress(Refusal):
+                await self.act_as_room(lambda tx: tell_owner(tx, caller, found))
+
+    async def write_refused_calls(self) -> None:
+        """Write how many calls were refused since this was done last; later if nothing can be written now."""
+        refused = self.rates.refused
+        if taken := refused.take():
+            try:
+                await self.act_as_room(lambda tx: write_counts(tx, taken, refused.rows))
+            except Refusal:
+                refused.put_back(taken)
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
         """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""

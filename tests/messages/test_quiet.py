@@ -447,9 +447,8 @@ async def test_an_answer_to_an_ask_wakes_also_where_the_guard_has_stopped_the_tw
     assert asked["not_woken"] == ["tester"], "the ask itself is part of the loop"
     answer = {"text": "here it is", "reply_to": asked["message"]}
     assert (await tester("post_message", **answer))["not_woken"] == []
-    assert (await tester("post_message", text="why?", reply_to=asked["message"], kind="ask"))["not_woken"] == [
-        "builder"
-    ]
+    in_return = await tester("post_message", text="why?", reply_to=asked["message"], kind="ask")
+    assert in_return["not_woken"] == ["builder"], "a question in return is no answer"
     ring = [builder, tester, third]
     await go_round(ring, ROUNDS + 2)
     asked = await builder("post_message", text="and this", to=["third"], kind="ask")

@@ -175,7 +175,7 @@ def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str)
 
 def notify_owners_of_ring(tx: Writing, ring: list[int], message: str) -> None:
     """Announce once, in the stream and to all owners, that the agents of a ring no longer wake each other."""
-    rows = [tx.only(MemberName, "member_by_id", id=member) for member in reversed(ring)]
+    rows = [tx.only(MemberName, "member_by_id", id=member) for member in (ring[0], *reversed(ring[1:]))]
     names, rounds = " to ".join(f"@{row.name}" for row in rows), tx.policy.exchange_rounds
     log.append(
         tx,

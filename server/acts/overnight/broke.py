@@ -58,9 +58,9 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def list_broken(tx: Reading, after: int) -> list[Kind[Broken]]:
-    """What broke since a number, and what is still broken from before; the worst kinds first."""
-    refused, failing = _refused(tx, after), tx.number("count_failing")
+def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
+    """What broke since a time and a number, and what is still broken from before; the worst kinds first."""
+    refused, failing = _refused(tx, since, after), tx.number("count_failing")
     return [
         _acts(tx, "restore", "restore", after, _is_over),
         Kind("presence", tx.number("count_troubled"), lambda limit: _troubled(tx, limit)),
@@ -213,10 +213,10 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
     return found
 
 
-def _refused(tx: Reading, after: int) -> Sequence[Broken]:
-    """The number of refusals of each member, most first. Equal ones within ten minutes share an entry or two."""
+def _refused(tx: Reading, since: float, after: int) -> Sequence[Broken]:
+    """How many calls of each member were refused, most first: all of them, also those that left no entry."""
     by_member: dict[str, list[RefusalCount]] = defaultdict(list)
-    for row in tx.all(RefusalCount, "refusals_by_member", after=after):
+    for row in tx.all(RefusalCount, "refusals_by_member", since=since, after=after):
         by_member[row.name].append(row)
     found = [
         Broken(
@@ -224,8 +224,8 @@ def _refused(tx: Reading, after: int) -> Sequence[Broken]:
             subject=f"@{name}",
             line=_refusals(name, rows),
             by=ROOM_NAME,
-            at=rfc3339(max(row.at for row in rows)),
-            times=sum(row.entries for row in rows),
+            at=tx.shown(max(row.at for row in rows)),
+            times=sum(row.calls for row in rows),
         )
         for name, rows in by_member.items()
     ]
@@ -233,5 +233,5 @@ def _refused(tx: Reading, after: int) -> Sequence[Broken]:
 
 
 def _refusals(name: str, rows: list[RefusalCount]) -> str:
-    acts = ", ".join(f"{row.act} ({row.entries})" for row in rows)
+    acts = ", ".join(f"{row.act} ({row.calls})" for row in rows)
     return one_line(f"@{name} was refused: {acts}")

@@ -107,12 +107,12 @@ class AlertRow(NamedTuple):
 
 
 class RefusalCount(NamedTuple):
-    """How many refusals of one act a member has in the log, and the time of the newest."""
+    """How many calls of one act of a member were refused, and when the last one was, in room time."""
 
     name: str
     act: str
-    entries: int
-    at: WallTime
+    calls: int
+    at: float
 
 
 class StoppedRow(NamedTuple):
