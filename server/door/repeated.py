@@ -5,6 +5,7 @@ memory, and written every few seconds and before somebody reads them. An answer 
 """
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -34,6 +35,9 @@ KEPT_SECONDS = 35 * 86_400.0
 """How long the counts are kept. No span of the morning report is longer."""
 
 ACT = "repeated_refusals"
+
+NUMBER = re.compile(r"\d+")
+"""Numbers and times in the words of a refusal change while its reason stays the same."""
 
 Key = tuple[str, ...]
 
@@ -81,7 +85,7 @@ class RefusedCalls:
             return None
         known = self._known.setdefault(caller.member, Known())
         of_act = self._once_more(known.calls, (act,))
-        same = self._once_more(known.calls, (act, refusal.code, refusal.subject, refusal.why))
+        same = self._once_more(known.calls, (act, refusal.code, refusal.subject, NUMBER.sub("0", refusal.why)))
         known.in_all = self._next(known.in_all)
         times = of_act if refusal.code == "rate_limited" else same
         _say(refusal, times)

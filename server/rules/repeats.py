@@ -11,7 +11,8 @@ STOPS_AT = 5
 
 def retry_seconds(times: int) -> int:
     """After how many seconds to repeat a call that was refused so many times: 1, 2, 4 and so on, up to five minutes."""
-    return min(2 ** min(max(times - 2, 0), 30), LONGEST_RETRY_SECONDS)
+    doublings = min(max(times - 2, 0), 30)
+    return min(1 << doublings, LONGEST_RETRY_SECONDS)
 
 
 def say_repeated(code: str, why: str, fix: str, times: int, wait: int) -> tuple[str, str]:
