@@ -87,7 +87,7 @@ def measure(tx: Writing, caller: Caller, upto: int) -> None:
 
 
 WAITING_SHOWN = 3
-WAITING_LOOKED_AT = 10
+WAITING_LOOKED_AT = 6
 """How many wakes a reply names that wait for its agent, and how many of the newest are looked at to find them."""
 
 

@@ -147,7 +147,8 @@ limit :limit
 select count(*) as wakes from wake where member = :member and seq > :after
 
 -- name: waiting_now
--- The newest wakes that a member has not acknowledged, asks first: only what it has not acted on or answered since.
+-- The newest wakes that a member has not acknowledged, asks first: only what it has not acted on or answered since. The
+-- plus keeps the entries of a busy member out of the search: those about the subject are few.
 select found.reason, found.subject, sender.name as sender, found.asks
 from (
     select wake.seq, wake.reason, wake.subject, wake.sender, coalesce(message.kind = 'ask', false) as asks
@@ -156,7 +157,7 @@ from (
     where wake.member = :member and wake.seq > :after
         and not exists (
             select 1 from log
-            where log.subject = wake.subject and log.actor = :member and log.seq > wake.seq and log.outcome = 'ok'
+            where log.subject = wake.subject and +log.actor = :member and log.seq > wake.seq and log.outcome = 'ok'
         )
         and not exists (
             select 1 from (
