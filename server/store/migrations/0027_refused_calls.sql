@@ -10,10 +10,3 @@ create table refused_call (
     primary key (member, act, since, seq)
 );
 create index refused_call_at on refused_call (at);
-
--- Of earlier refusals, what the log has.
-insert into refused_call (member, act, since, seq, at, calls)
-select log.actor, log.act, entry_age.at, log.seq, entry_age.at, 1
-from log
-join entry_age on entry_age.seq = log.seq
-where log.outcome = 'refused';

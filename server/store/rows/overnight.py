@@ -107,6 +107,15 @@ class AlertRow(NamedTuple):
 
 
 class RefusalCount(NamedTuple):
+    """How many refusals of one act a member has in the log, and the time of the newest."""
+
+    name: str
+    act: str
+    entries: int
+    at: WallTime
+
+
+class RefusedCalls(NamedTuple):
     """How many calls of one act of a member were refused, and when the last one was, in room time."""
 
     name: str

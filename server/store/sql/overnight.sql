@@ -208,6 +208,15 @@ limit :limit
 select count(*) as alerts from message where kind = 'alert' and seq > :after
 
 -- name: refusals_by_member
+-- Log entries of refusals. Equal refusals within ten minutes share one.
+select member.name, log.act, count(*) as entries, max(log.at) as at
+from member
+cross join log
+where log.actor = member.id and log.outcome = 'refused' and log.seq > :after
+group by member.name, log.act
+order by 3 desc, 1, 2
+
+-- name: refused_calls_by_member
 -- How many calls of each member were refused since a time, or at that time and after an entry of the log.
 select member.name, refused_call.act, cast(sum(refused_call.calls) as bigint) as calls, max(refused_call.at) as at
 from refused_call
