@@ -70,7 +70,7 @@ class ResourceServer:
         try:
             reply = await self._door.read(caller, resource.reads, arguments)
         except Refusal as refusal:
-            await self._door.note_refused(caller, resource.reads.name, refusal)
+            self._door.note_refused(caller, resource.reads.name, refusal)
             raise
         return types.ReadResourceResult(
             contents=[

@@ -53,9 +53,6 @@ logger = logging.getLogger("teamroom")
 SUPERVISOR_BYTES = 8
 """The length of the random name of this start of the server: it supervises its room and counts calls under it."""
 
-COUNTS_SECONDS = 5.0
-"""How often the number of refused calls is written."""
-
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
 
@@ -107,6 +104,7 @@ class Room:
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
+        self.door.on_refused = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._made_at = 0.0
 
@@ -263,12 +261,6 @@ class Room:
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
-
-    async def keep_counts(self) -> None:
-        """Write how many calls were refused, every few seconds in which some were."""
-        while self.store.is_writing:
-            await asyncio.sleep(COUNTS_SECONDS)
-            await self.door.write_refused_calls()
 
     async def supervise(self) -> None:
         """Run the supervisor, unless the room is read-only."""

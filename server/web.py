@@ -77,7 +77,6 @@ class WebRoom(WebPart):
         """The room's own duties too."""
         return [
             self.room.keep_sealed(),
-            self.room.keep_counts(),
             *super().duties(),
             self.room.supervise(),
             self.room.deliver(),

@@ -86,7 +86,7 @@ class ToolServer:
             return result
         except Refusal as refusal:
             self._note_call(ctx, refusal.code)
-            await self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
+            self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=refusal.text())],
                 structured_content=refusal.body(),

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -55,6 +56,9 @@ T = TypeVar("T")
 FOLLOWS_BEHIND = 4
 """With this many acts waiting, what follows an act is left to the supervisor."""
 
+COUNTS_SECONDS = 5.0
+"""How soon the number of refused calls is written."""
+
 DAMAGED_SECONDS = 600
 """After how long to retry if a person must restore the room first."""
 
@@ -82,6 +86,8 @@ class Door:
         self._clock = clock
         self._metrics = metrics
         self._restore_command = restore_command
+        self.on_refused: Callable[[float], object] = lambda at: None
+        """Called with the time at which `settle_refused` is due."""
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
 
@@ -313,12 +319,17 @@ class Door:
         except StorageError as error:
             raise self.storage_refusal(error) from error
 
-    async def note_refused(self, caller: Caller, act: str, refusal: Refusal) -> None:
-        """Count a refused call. If an agent repeats it, the refusal says so, and its owner is told once."""
-        found = self.rates.refused.note(caller, act, refusal)
-        if found is not None:
+    def note_refused(self, caller: Caller, act: str, refusal: Refusal) -> None:
+        """Count a refused call. If an agent repeats it, the refusal says so; the supervisor tells its owner once."""
+        is_news = self.rates.refused.note(caller, act, refusal)
+        self.on_refused(self._clock() + (0.0 if is_news else COUNTS_SECONDS))
+
+    async def settle_refused(self) -> None:
+        """Tell the owners of agents that repeat refused calls, and write how many calls were refused."""
+        for caller, found in self.rates.refused.take_news():
             with contextlib.suppress(Refusal):
-                await self.act_as_room(lambda tx: tell_owner(tx, caller, found))
+                await self.act_as_room(partial(tell_owner, caller=caller, found=found))
+        await self.write_refused_calls()
 
     async def write_refused_calls(self) -> None:
         """Write how many calls were refused since this was done last; later if nothing can be written now."""

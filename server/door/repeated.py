@@ -75,14 +75,15 @@ class RefusedCalls:
         self._settings, self._steady = settings, steady
         self._unwritten: Counter[tuple[int, str]] = Counter()
         self._known: dict[int, Known] = {}
+        self._news: list[tuple[Caller, Repetition]] = []
         self.rows: dict[tuple[int, str], tuple[float, int]] = {}
         """The row that counts the calls of a member and an act now: its time and number."""
 
-    def note(self, caller: Caller, act: str, refusal: Refusal) -> Repetition | None:
-        """Count a refused call, and say in the refusal that it is repeated; returns what its owner is told now."""
+    def note(self, caller: Caller, act: str, refusal: Refusal) -> bool:
+        """Count a refused call, and say in the refusal that it is repeated; returns whether its owner is to be told."""
         self._unwritten[caller.member, act] += 1
         if caller.kind != "agent" or refusal.code in NOT_REPEATED:
-            return None
+            return False
         known = self._known.setdefault(caller.member, Known())
         of_act = self._once_more(known.calls, (act,))
         same = self._once_more(known.calls, (act, refusal.code, refusal.subject, NUMBER.sub("0", refusal.why)))
@@ -91,9 +92,15 @@ class RefusedCalls:
         _say(refusal, times)
         is_loop = times >= TOLD_AT or known.in_all.times >= TOLD_IN_ALL_AT
         if not is_loop or self._steady() - known.told_at < TOLD_SECONDS:
-            return None
+            return False
         known.told_at = self._steady()
-        return Repetition(act, refusal.code, max(times, known.in_all.times))
+        self._news.append((caller, Repetition(act, refusal.code, max(times, known.in_all.times))))
+        return True
+
+    def take_news(self) -> list[tuple[Caller, Repetition]]:
+        """What owners are to be told; from now on, they count as told."""
+        taken, self._news = self._news, []
+        return taken
 
     def forget(self, caller: Caller, act: str) -> None:
         """Note that a call of an act was carried out: its member does not only repeat what is refused."""

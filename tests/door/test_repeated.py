@@ -87,7 +87,8 @@ async def test_a_person_and_a_paused_agent_are_told_the_same_as_ever(room: Runni
     assert [wake for wake in (await owner("check_in"))["wakes"] if "tries again" in wake["line"]] == []
 
 
-async def told(owner: Member) -> list[str]:
+async def told(room: RunningRoom, owner: Member) -> list[str]:
+    await room.later(1)
     wakes = (await owner("check_in"))["wakes"]
     return [wake["line"] for wake in wakes if wake["reason"] == "alert" and "tries again" in wake["line"]]
 
@@ -97,17 +98,17 @@ async def test_the_owner_is_told_once_of_one_call_or_of_many_also_after_a_restar
         owner, agent = await room.owner(), await room_with_a_task(room)
         for _ in range(TOLD_AT - 1):
             await agent.refused("claim_task", task="T-1")
-        assert await told(owner) == []
+        assert await told(room, owner) == []
         await agent.refused("claim_task", task="T-1")
-        (line,) = await told(owner)
+        (line,) = await told(room, owner)
         assert re.search(r"@agent was refused 10 times and tries again, last claim_task \(taken\)", line)
         for number in range(60):
             await agent.refused("read_board", task=f"T-{number + 2}")
-        assert len(await told(owner)) == 1
+        assert len(await told(room, owner)) == 1
         (wanders,) = await room.enroll("wanders")
         for number in range(TOLD_IN_ALL_AT):
             await wanders.refused("read_board", task=f"T-{number + 2}")
-        assert len(await told(owner)) == 2, "another agent, whose calls all differ"
+        assert len(await told(room, owner)) == 2, "another agent, whose calls all differ"
         assert len([entry for entry in room.entries() if entry["act"] == "repeated_refusals"]) == 2
         tokens = dict(room.tokens)
     async with running_room(tmp_path / "room") as room:
@@ -115,6 +116,7 @@ async def test_the_owner_is_told_once_of_one_call_or_of_many_also_after_a_restar
         agent = await room.connect("agent")
         for _ in range(TOLD_AT + 2):
             await agent.refused("claim_task", task="T-1")
+        await room.later(1)
         assert len([entry for entry in room.entries() if entry["act"] == "repeated_refusals"]) == 2
 
 
