@@ -150,12 +150,9 @@ class Sessions(StreamableHTTPSessionManager):
             if id_ in self._server_instances or self._task_group is None:
                 return
             self._make_way(owner)
-            session = self._register(id_, owner, LINGER_SECONDS)
-            try:
-                await self._task_group.start(self._run, session, version)
-            except BaseException:
-                await self._discard_session(id_, session)
-                raise
+            session = self._make(id_, LINGER_SECONDS)
+            await self._task_group.start(self._run, session, version)
+            self._register(session, owner)  # only now: others would find a session that cannot take requests yet
 
     async def _run(
         self,
@@ -189,7 +186,9 @@ class Sessions(StreamableHTTPSessionManager):
         if requestor is None:
             return super()._admit_session(requestor)
         self._make_way(requestor)
-        return self._register(self._ids.make(str(requestor["client_id"])), requestor, self.session_idle_timeout)
+        session = self._make(self._ids.make(str(requestor["client_id"])), self.session_idle_timeout)
+        self._register(session, requestor)
+        return session
 
     def _make_way(self, owner: AuthorizationContext) -> None:
         own = [self._server_instances[id_] for id_ in self.of_member(str(owner["client_id"]))]
@@ -197,15 +196,15 @@ class Sessions(StreamableHTTPSessionManager):
         if len(live) >= self._most_of_member:
             _end_unused(live)
 
-    def _register(
-        self, id_: str, owner: AuthorizationContext, idle_seconds: float | None
-    ) -> StreamableHTTPServerTransport:
-        session = StreamableHTTPServerTransport(
+    def _make(self, id_: str, idle_seconds: float | None) -> StreamableHTTPServerTransport:
+        return StreamableHTTPServerTransport(
             mcp_session_id=id_, security_settings=self.security_settings, idle_timeout=idle_seconds
         )
-        self._session_owners[id_] = owner
-        self._server_instances[id_] = session
-        return session
+
+    def _register(self, session: StreamableHTTPServerTransport, owner: AuthorizationContext) -> None:
+        assert session.mcp_session_id is not None
+        self._session_owners[session.mcp_session_id] = owner
+        self._server_instances[session.mcp_session_id] = session
 
     def _remember_end(self, id_: str, owner: AuthorizationContext) -> None:
         """Remember that a client ended its session. Ids that the room did not make mean nothing, also afterwards."""
