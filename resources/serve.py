@@ -67,7 +67,11 @@ class ResourceServer:
     async def read_as(self, uri: str, caller: Caller) -> types.ReadResourceResult:
         """Read one resource for a caller. Raises Refusal."""
         resource, arguments = find(uri)
-        reply = await self._door.read(caller, resource.reads, arguments)
+        try:
+            reply = await self._door.read(caller, resource.reads, arguments)
+        except Refusal as refusal:
+            self._door.note_refused(caller, resource.reads.name, refusal)
+            raise
         return types.ReadResourceResult(
             contents=[
                 types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=resource.text(reply)),

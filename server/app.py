@@ -23,6 +23,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
+from teamroom.server.http.sessions import SessionIds
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -43,6 +44,7 @@ from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
 from teamroom.server.supervisor.loop import Supervisor
 from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Listeners
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
@@ -56,7 +58,7 @@ PAGES_AT_START = 20
 """How many pages of an older room's messages are indexed before it opens; a page takes some milliseconds."""
 
 SUPERVISOR_BYTES = 8
-"""The length of the random name under which a server supervises its room."""
+"""The length of the random name of this start of the server: it supervises its room and counts calls under it."""
 
 Reports = Sequence[Progress]
 """Three functions that get how far an upgrade is: the copy for the backup, its check, and the rebuild of the file."""
@@ -102,6 +104,7 @@ class Room:
             report=lambda done, total: self._reports[2](done, total),
         )
         self._reports: Reports = (_silent, _silent, _silent)
+        self._entropy = entropy
         self.notary = Notary(folder, self.clock.wall, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
@@ -109,10 +112,11 @@ class Room:
         self.rates = Rates(settings, steady)
         self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
+        mark = entropy(SUPERVISOR_BYTES).hex()
+        self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
-        self.supervisor = Supervisor(
-            self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
-        )
+        self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
+        self.door.on_refused = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._made_at = 0.0
 
@@ -221,6 +225,10 @@ class Room:
         self.notary.prepare(tx.head)
         return token
 
+    def session_ids(self) -> SessionIds:
+        """What makes the ids of older clients' sessions, the same after every start."""
+        return SessionIds(self.notary.secret, self._entropy)
+
     def mcp(self) -> Server[object]:
         """The MCP server of this room: tools and resources over the one door."""
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
@@ -238,7 +246,7 @@ class Room:
 
     def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
         asking = Asking(door, self.bus, self.settings)
-        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults)
+        tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
         resources = ResourceServer(door, caller_of, self.faults)
         prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
@@ -303,6 +311,7 @@ class Room:
         It may be called again, or before `open`.
         """
         if self.store.is_writing:
+            await self.door.write_refused_calls()
             with contextlib.suppress(Refusal, StorageError):
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()

@@ -62,7 +62,8 @@ class WebRoom(WebPart):
 
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
-        super().__init__(room, room.door, connections, Transports(room.mcp(), room.settings, WAITING_TOOLS))
+        transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, room.session_ids())
+        super().__init__(room, room.door, connections, transports)
         room.bus.on_ended.append(connections.end_members)
         room.bus.on_revoked.append(connections.end_tokens)
         room.bus.on_ended.append(self.transports.end_sessions)
@@ -74,7 +75,12 @@ class WebRoom(WebPart):
 
     def duties(self) -> list[Coroutine[Any, Any, None]]:
         """The room's own duties too."""
-        return [self.room.keep_sealed(), *super().duties(), self.room.supervise(), self.room.deliver()]
+        return [
+            self.room.keep_sealed(),
+            *super().duties(),
+            self.room.supervise(),
+            self.room.deliver(),
+        ]
 
     def end_streams(self) -> None:
         """Answer waiting calls and close streams, because the server stops."""
@@ -142,7 +148,8 @@ class WebOnSocket(WebPart):
 
     def __init__(self, room: Room, store: AttachedStore) -> None:
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
-        transports = Transports(room.mcp_without_streams(door), room.settings, WAITING_TOOLS, streams=False)
+        server, ids = room.mcp_without_streams(door), room.session_ids()
+        transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
         super().__init__(room, door, Connections(room.settings, Rejections(room.metrics)), transports)
         self._store = store
 

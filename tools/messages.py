@@ -14,6 +14,8 @@ def render_posted(reply: Posted) -> str:
 
 def advise_after_posting(reply: Posted) -> str | None:
     """What to do after `post_message`, where it did not go as usual."""
+    if reply.asked_nothing:
+        return "go on with your work; to get an answer, post an ask."
     if reply.not_woken:
         return (
             f"stop answering @{', @'.join(reply.not_woken)} until somebody else moves a task of yours: complete it for "

@@ -5,7 +5,7 @@ from teamroom.server.rules.text import inline
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.capabilities import ANSWER_PROBES
 from teamroom.tools.words.phrases import cite_receipt, count, list_lines
-from teamroom.tools.words.presence import render_pending, render_wake
+from teamroom.tools.words.presence import render_pending, render_quiet, render_wake
 from teamroom.tools.words.tasks import render_held_task
 
 
@@ -15,6 +15,7 @@ def render_checked_in(reply: CheckedIn) -> str:
         f"You are {reply.standing}, mode {reply.mode}. cursor {reply.cursor}, {count(reply.changes, 'log entry')} "
         f"since your last check-in{cite_receipt(reply)}."
         + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
+        + list_lines("Messages that did not wake you", map(render_quiet, reply.quiet))
         + list_lines("Your tasks", [render_held_task(t) for t in reply.tasks])
         + render_pending(reply)
     )
@@ -59,7 +60,8 @@ def render_waited(reply: Waited) -> str:
     if reply.superseded:
         return f"Superseded: a newer listener of yours gets your wakes now. cursor {reply.cursor}"
     if not reply.wakes:
-        return f"Nothing yet. cursor {reply.cursor}"
+        given = f" {count(reply.unacknowledged, 'wake')} shown before wait for you." if reply.unacknowledged else ""
+        return f"Nothing yet.{given} cursor {reply.cursor}"
     return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
 
 
@@ -70,7 +72,11 @@ def advise_after_waiting(reply: Waited) -> str:
     again = f"wait_for_wake with after {reply.cursor}"
     if reply.proofs:
         again = f"check_in, which says what to prove, then {again}"
-    return f"act on your wakes, then {again}." if reply.wakes else f"{again}, or end your turn."
+    if reply.wakes:
+        return f"act on your wakes, then {again}."
+    if reply.unacknowledged:
+        return f"check_in, which shows what you have not acknowledged; then {again}."
+    return f"{again}, or end your turn."
 
 
 TOOLS = (

@@ -16,14 +16,16 @@ from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite
+from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Origin
-from teamroom.server.wake.newest import listener_name, run_report
+from teamroom.server.wake.newest import LISTENER, listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.messages import render_not_reached
+from teamroom.tools.words.presence import data_of_waiting, render_waiting
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
 
@@ -54,8 +56,10 @@ class ToolServer:
         caller_of: Callable[[Context], Caller],
         session_of: Callable[[Context], object | None],
         faults: Faults,
+        calls: Calls | None = None,
     ) -> None:
         self._door = door
+        self._calls = calls or Calls("")
         self._faults = faults
         self._asking = asking
         self._waiting = waiting
@@ -77,8 +81,13 @@ class ToolServer:
         Raises MCPError for a fault of the room. The fault is logged; the error does not show it.
         """
         try:
-            return await self._carry_out(ctx, params)
+            result = await self._carry_out(ctx, params)
+            self._note_call(ctx)
+            self._door.rates.refused.forget(self._caller_of(ctx), params.name)
+            return result
         except Refusal as refusal:
+            self._note_call(ctx, refusal.code)
+            self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=refusal.text())],
                 structured_content=refusal.body(),
@@ -96,7 +105,8 @@ class ToolServer:
         confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
         if isinstance(confirmation, types.InputRequiredResult):
             return confirmation
-        reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
+        origin = self._origin(ctx)
+        reply = await self._run(tool, caller, arguments, _request_id(ctx), origin, confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         if data.get("not_reached") == []:
             del data["not_reached"]
@@ -106,9 +116,21 @@ class ToolServer:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         if understood.removed:
             words, data = f"{words}\n{say_removed(understood.removed)}", {**data, "removed": dict(understood.removed)}
+        if waiting := getattr(reply, "waiting", None):
+            words, data = f"{words}\n{render_waiting(waiting)}", {**data, "waiting": data_of_waiting(waiting)}
         if understood.ignored:
             words, data = f"{words}\n{say_ignored(understood.ignored)}", {**data, "ignored": understood.ignored}
-        return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=words)],
+            structured_content=data,
+            _meta=None if origin.name is None else self._calls.said(caller.member),
+        )
+
+    def _note_call(self, ctx: Context, refused: str | None = None) -> None:
+        """Count a call that is not a listener's."""
+        meta = _meta(ctx)
+        if not isinstance(meta, dict) or LISTENER not in meta:
+            self._calls.note(self._caller_of(ctx).member, refused)
 
     def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Understood]:
         """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
@@ -153,6 +175,11 @@ def _find(name: str) -> Tool:
         shown = cite(without_secrets(name[:60]))
         raise Refusal("not_found", f"There is no tool {shown}.", f"The tools are {', '.join(TOOLS)}.")
     return tool
+
+
+def _known_name(name: str) -> str:
+    """A tool's name; what else was called is counted under one name, because it can be any text."""
+    return name if name in TOOLS else "unknown tool"
 
 
 def _request_id(ctx: Context) -> str | None:

@@ -1,8 +1,8 @@
 """Carries JSON-RPC frames between one client and the room, in both protocol eras.
 
 A modern request (2026-07-28) contains its version, and headers repeat it. An older client opens a session with
-`initialize`. For it, the bridge keeps the session's id and opens the stream on which the room pushes. If the room has
-forgotten the session, for example after a restart, the bridge opens it again.
+`initialize`. For it, the bridge keeps the session's id and opens the stream on which the room pushes. If the room was
+restarted, it continues the session without its subscriptions: the bridge renews them once the stream is open again.
 """
 
 import json
@@ -57,9 +57,8 @@ class InFlight:
 
 @dataclass
 class Session:
-    """The session of an older client: its id, its subscriptions and how to reopen it."""
+    """The session of an older client: its id and its subscriptions."""
 
-    initialize: Frame
     id: str | None
     version: str
     followed: dict[str, Frame] = field(default_factory=dict)
@@ -91,7 +90,6 @@ class Bridge:
         self._token = ""
         self._is_admitted = False
         self._admitting = anyio.Lock()
-        self._renewing = anyio.Lock()
         self._in_flight: dict[str, InFlight] = {}
         self._answered = anyio.Event()
         self._session: Session | None = None
@@ -180,26 +178,21 @@ class Bridge:
             self._answered.set()
 
     async def _ask(self, frame: Frame, flight: InFlight) -> None:
-        session = self._session
         async with self._post(frame) as response:
-            if not self._must_retry(response, frame):
+            if not self._must_retry(response):
                 await self._carry_back(response, frame, flight)
                 return
-        if response.status_code == 401:
-            await self._admit()
-            await self._subscribe_again()
-        elif session is not None:
-            await self._renew(session)
+        await self._admit()
+        await self._subscribe_again()
         async with self._post(frame) as response:
             await self._carry_back(response, frame, flight)
 
-    def _must_retry(self, response: httpx2.Response, frame: Frame) -> bool:
-        """Whether to retry: the token was replaced in its file, or the room has forgotten the session."""
-        if response.status_code == 401:
-            self._is_admitted = False
-            return self._read_token() != self._token
-        in_session = frame.modern_version is None and frame.method != "initialize" and self._session is not None
-        return response.status_code == 404 and in_session
+    def _must_retry(self, response: httpx2.Response) -> bool:
+        """Whether to retry: the token was replaced in its file."""
+        if response.status_code != 401:
+            return False
+        self._is_admitted = False
+        return self._read_token() != self._token
 
     @asynccontextmanager
     async def _post(self, frame: Frame) -> AsyncIterator[httpx2.Response]:
@@ -240,7 +233,7 @@ class Bridge:
         if is_answer and frame.method == "initialize" and isinstance(message.get("result"), dict):
             version = str(message["result"].get("protocolVersion", ""))
             session_id = response.headers.get(SESSION_HEADER)
-            self._session = Session(frame, session_id, version)
+            self._session = Session(session_id, version)
         elif is_answer and "result" in message and self._session is not None and frame.modern_version is None:
             self._session.note(frame)
         await self._write(data if b"\n" not in data and b"\r" not in data else json.dumps(message).encode())
@@ -269,7 +262,7 @@ class Bridge:
 
     async def _carry_pushes(self, scope: anyio.CancelScope) -> None:
         """Keep the push stream of an older client open."""
-        pause, longest = LISTEN_AGAIN_SECONDS
+        (pause, longest), is_again = LISTEN_AGAIN_SECONDS, False
         with scope:
             while (session := self._session) is not None and session.id is not None:
                 try:
@@ -277,36 +270,20 @@ class Bridge:
                     async with self._http.stream("GET", self._place.endpoint, headers=headers) as response:
                         if response.status_code == 200:
                             pause = LISTEN_AGAIN_SECONDS[0]
+                            if is_again:
+                                await self._subscribe_again()
+                            is_again = True
                             async for data in _events(response):
                                 await self._write(data)
                     if response.status_code == 405:
                         return
-                    if response.status_code == 404:
-                        await self._renew(session)
-                    elif response.status_code == 401 and self._must_retry(response, session.initialize):
+                    if response.status_code == 401 and self._must_retry(response):
                         await self._admit()
                         await self._subscribe_again()
                 except (httpx2.TransportError, Failure):
                     pass  # the room cannot be reached: back off and retry
                 await anyio.sleep(pause)
                 pause = min(2 * pause, longest)
-
-    async def _renew(self, forgotten: Session) -> None:
-        """Reopen a session that the room has forgotten. Raises Failure."""
-        async with self._renewing:
-            if self._session is not forgotten:
-                return
-            async with self._post(forgotten.initialize) as response:
-                session_id = response.headers.get(SESSION_HEADER)
-                await response.aread()
-            if response.status_code != 200 or session_id is None:
-                raise Failure("The room did not reopen the session.", "Connect again.")
-            self._session = Session(forgotten.initialize, session_id, forgotten.version, forgotten.followed)
-            initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-            async with self._post(Frame(json.dumps(initialized).encode(), initialized)) as response:
-                await response.aread()
-            self._say("teamroom: the session was reopened.")
-            await self._subscribe_again()
 
     async def _subscribe_again(self) -> None:
         """Renew the client's subscriptions."""

@@ -1,9 +1,12 @@
 """`teamroom listen`: the one live listener of an agent. It runs a command for the agent's wakes.
 
 The command gets the wakes as JSON on standard input, and one line about them in a variable. No text of a member is on
-its command line, which other users can read and which programs take options from. The wakes are acknowledged once the
-command exits with 0. While it runs, the listener sends heartbeats with a report of the run: when it began, and when its
-processes last moved. The room judges from that whether the agent works.
+its command line, which other users can read and which programs take options from. While it runs, the listener sends
+heartbeats with a report of the run: when it began, and when its processes last moved. The room judges from that whether
+the agent works.
+
+The wakes are acknowledged once they are answered: the command exited with 0 and, with `--done call`, the agent called
+the room meanwhile. A harness whose model cannot be reached often exits with 0 too, but it makes no call.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.abc
@@ -26,7 +29,7 @@ from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrou
 from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token
 from teamroom.clients.session.signals import ending_signal
-from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
+from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 from teamroom.server.rules.text import cite, quote_wake
 
@@ -52,11 +55,22 @@ WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """The fields of a check-in that an agent has to look at."""
 
 
-def listen(place: Place, name: str, command: Sequence[str], parent: int | None, clock: Clock = time.monotonic) -> int:
+Done = Literal["call", "exit"]
+"""What answers a wake: a call of the member during the run, or the end of the command. Both need the exit code 0."""
+
+
+def listen(
+    place: Place,
+    name: str,
+    command: Sequence[str],
+    parent: int | None,
+    clock: Clock = time.monotonic,
+    done: Done | None = None,
+) -> int:
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
     The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
-    machine sleeps. Raises Failure.
+    machine sleeps. `done` None: a call for agents, the exit for people. Raises Failure.
     """
     if shutil.which(command[0]) is None:
         raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
@@ -66,7 +80,7 @@ def listen(place: Place, name: str, command: Sequence[str], parent: int | None, 
 
     token = partial(member_token, place, name)
     room = SteadyRoom(place, token, tell, listener=new_listener())
-    return anyio.run(Listener(room, place, name, command, parent, token, clock).run)
+    return anyio.run(Listener(room, place, name, command, parent, token, clock, done).run)
 
 
 class Listener:
@@ -81,7 +95,9 @@ class Listener:
         parent: int | None,
         token: Callable[[], str],
         clock: Clock,
+        done: Done | None = None,
     ) -> None:
+        self._done = done
         self._room, self._place, self._name, self._token, self._clock = room, place, name, token, clock
         self._command, self._parent = command, parent
         self._ended_by: signal.Signals | None = None
@@ -97,6 +113,7 @@ class Listener:
                 me = await self._room.me()
                 check_member(self._name, str(me["name"]), "Listen")
                 check_kind(self._place, me)
+                self._done = self._done or ("call" if me["kind"] == "agent" else "exit")
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
@@ -105,7 +122,7 @@ class Listener:
         """Wait for wakes and run the command for them, until a newer listener supersedes this one."""
         after = await self._begin()
         pause, longest = FAILED_SECONDS
-        while True:
+        while after is not None:
             try:
                 waited = await self._room.wait(after)
             except Failure as failure:
@@ -114,16 +131,20 @@ class Listener:
                 after = await self._begin()
                 continue
             if waited["superseded"]:
-                say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which now exits.")
-                return
+                break
             if waited["wakes"] and not await self._run(waited["wakes"], waited["cursor"]):
-                await self._rest(pause)
+                if not await self._rest(pause, waited["cursor"]):
+                    break
                 pause = min(2 * pause, longest)
                 continue
             pause, after = FAILED_SECONDS[0], waited["cursor"]
+        say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which now exits.")
 
-    async def _begin(self) -> int:
-        """Run the command for work that already waits, for example after a crash; returns the cursor after it."""
+    async def _begin(self) -> int | None:
+        """Run the command for work that already waits, for example after a crash.
+
+        Returns the cursor after it; None once a newer listener has superseded this one.
+        """
         pause, longest = FAILED_SECONDS
         while True:
             found = await self._room.call("check_in", mode="live")
@@ -131,13 +152,15 @@ class Listener:
             waits = found["challenge"] is not None or any(found[kind] for kind in WAITS)
             if not waits or await self._run(found["wakes"], cursor):
                 return cursor
-            await self._rest(pause)
+            if not await self._rest(pause, cursor):
+                return None
             pause = min(2 * pause, longest)
 
     # -------------------------------------------------------------- the command
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
-        """Run the command for some wakes until it ends; returns whether it exited with 0."""
+        """Run the command for some wakes until it ends; returns whether that answered them."""
+        calls_before = self._room.calls
         line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
@@ -160,23 +183,48 @@ class Listener:
                 await _end(process, is_leader)
         if process.returncode != 0:
             say(f"teamroom: the command exited with {process.returncode}. It will run again for the same wakes.")
-        return process.returncode == 0
+            return False
+        if self._done == "call" and not await self._has_called(calls_before):
+            say(
+                "teamroom: the command ended without a call to the room, so it will run again for the same wakes. "
+                "If its end is the answer, listen with --done exit."
+            )
+            return False
+        return True
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait before a failed command is run again, with heartbeats."""
-        with anyio.move_on_after(seconds):
-            await self._beat(None)
+    async def _has_called(self, before: str | None) -> bool:
+        """Whether the member called the room since the room said `before`, other than through this listener.
 
-    async def _beat(self, run: Movement | None) -> None:
-        """Send heartbeats, the first one now: each reports the run, or that none is on."""
+        A server that started since then knows only the calls that it got itself. An older one counts none.
+        """
+        await self._room.beat()
+        mark, _, count = (self._room.calls or "").rpartition(":")
+        if self._room.calls is None or before is None:
+            return True
+        return self._room.calls != before if mark == before.rpartition(":")[0] else count != "0"
+
+    async def _rest(self, seconds: float, cursor: int) -> bool:
+        """Listen before the command runs again for wakes up to a cursor. A newer wake ends the rest.
+
+        Returns False once a newer listener has superseded this one.
+        """
+        await self._room.beat()  # no run is on
+        end = anyio.current_time() + seconds
+        while (left := end - anyio.current_time()) > 0:
+            waited = await self._room.wait(None, min(left, WAIT_SECONDS))
+            if waited["superseded"] or any(wake["seq"] > cursor for wake in waited["wakes"]):
+                return not waited["superseded"]
+        return True
+
+    async def _beat(self, run: Movement) -> None:
+        """Send heartbeats, the first one now: each reports the run."""
 
         async def look() -> dict[str, float]:
-            assert run is not None
             await anyio.to_thread.run_sync(run.look)
             return run.report()
 
         while True:
-            await self._room.beat(None if run is None else look)
+            await self._room.beat(look)
             await anyio.sleep(BEAT_SECONDS)
 
     # -------------------------------------------------------------- its own end

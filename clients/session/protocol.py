@@ -37,6 +37,7 @@ JSON, EVENTS = "application/json", "text/event-stream"
 REQUEST_ID = "teamroom/request-id"
 LISTENER = "teamroom/listener"
 RUN = "teamroom/run"
+CALLS = "teamroom/calls"
 
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 _ENCODED = re.compile(r"=\?base64\?.*\?=")

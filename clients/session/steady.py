@@ -14,6 +14,7 @@ from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, Unr
 from teamroom.clients.session.handshake import UnprovenError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import (
+    CALLS,
     Request,
     call_tool,
     read_answer,
@@ -77,6 +78,8 @@ class SteadyRoom:
         self._pausing = anyio.Lock()
         self._is_away = False
         self._has_answered = False
+        self.calls: str | None = None
+        """What the room said last of the member's calls that are not this listener's; a room may not say it."""
 
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float = ANSWER_SECONDS, **arguments: Any
@@ -111,7 +114,8 @@ class SteadyRoom:
         pause, longest = AGAIN_SECONDS
         while True:
             try:
-                reply = read(await self._once(await request(), answer_seconds))
+                result = await self._once(await request(), answer_seconds)
+                reply = read(result)
             except Failure as failure:
                 code = failure.body.get("code")
                 if not self._is_steady or self._is_final(failure):
@@ -126,6 +130,7 @@ class SteadyRoom:
                 pause = min(2 * pause, longest)
             else:
                 self._back()
+                self.calls = (result.get("_meta") or {}).get(CALLS, self.calls)
                 return reply
 
     def _is_final(self, failure: Failure) -> bool:

@@ -1,7 +1,7 @@
 """Long-running programs and the doctor. Each is implemented in its own package."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -105,12 +105,21 @@ def listen(
         ),
     ],
     stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
+    done: Annotated[
+        Literal["call", "exit"] | None,
+        typer.Option(
+            "--done",
+            metavar="call|exit",
+            help="What answers a wake if the command exits with 0: a call to the room while it ran (default for "
+            "agents), or its end.",
+        ),
+    ] = None,
 ) -> None:
     """Run a command for an agent's wakes. It gets them as JSON on standard input."""
     from teamroom.clients.listener.listen import listen
 
     collect_garbage()
-    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY))
+    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY, done=done))
 
 
 @command(SECTION)

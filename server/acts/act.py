@@ -36,6 +36,7 @@ from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
 from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
+from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
@@ -170,6 +171,8 @@ class Reply(BaseModel):
     head: str | None = None
     replayed: str | None = None
     not_reached: list[NotReached] = Field(default_factory=list)
+    waiting: Annotated[list[WaitingWake], Field(exclude=True)] = Field(default_factory=list)
+    """What waits for the agent that acted; only where something does, a reply shows it."""
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""
@@ -195,7 +198,7 @@ class Act(Generic[A, R]):
     works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: whether its
     receipt shows that a model acts, and not only a program (PRS2); what a member says of itself alone does not.
     `afterwards`: what follows in a transaction of its own, once the act is committed; a duty of the supervisor does it
-    where this cannot.
+    where this cannot. `shows_wakes`: its reply has the caller's wakes anyway.
     """
 
     name: str
@@ -209,6 +212,7 @@ class Act(Generic[A, R]):
     is_switch: bool = False
     is_evidence: Callable[[R], bool] = lambda reply: True
     afterwards: Callable[[Writing, Caller, A], None] | None = None
+    shows_wakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,8 @@ class Read(Generic[A, R]):
     `shown_to_agents`: which agents see its tool, if fewer than may call it. People always see it.
     `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
     `after_read`: what is written after the read. The read succeeds even if that cannot be written.
-    `narrow`: the fix of a read that takes too long: how to ask for less.
+    `narrow`: the fix of a read that takes too long: how to ask for less. `counts_refusals`: it shows how many calls
+    were refused, so they are all written first.
     """
 
     name: str
@@ -230,6 +235,7 @@ class Read(Generic[A, R]):
     is_small: Callable[[A], bool] = lambda arguments: False
     after_read: Callable[[Writing, Caller, A, R], None] | None = None
     narrow: str = "Ask for less: a smaller page, or one thing by its id."
+    counts_refusals: bool = False
 
 
 def author(caller: Caller) -> Author:

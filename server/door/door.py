@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -23,10 +24,12 @@ from teamroom.server.door.principal import Heard, find_principal, is_live, is_st
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
+from teamroom.server.door.repeated import tell_owner, write_counts
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.mentions import list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
+from teamroom.server.facts.wakes import waiting_now
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
@@ -53,6 +56,9 @@ T = TypeVar("T")
 
 FOLLOWS_BEHIND = 4
 """With this many acts waiting, what follows an act is left to the supervisor."""
+
+COUNTS_SECONDS = 5.0
+"""How soon the number of refused calls is written."""
 
 DAMAGED_SECONDS = 600
 """After how long to retry if a person must restore the room first."""
@@ -82,6 +88,8 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
+        self.on_refused: Callable[[float], object] = lambda at: None
+        """Called with the time at which `settle_refused` is due."""
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
 
@@ -151,13 +159,13 @@ class Door:
                 tx.lift_limit()
             present = _admit(tx, caller, act.roles, act.while_paused, listener)
             if repeat is not None and (first := replay(tx, present, act, repeat)) is not None:
-                return first
+                return _with_waiting(tx, present, act, first)
             if confirmation is not None:
                 use_up(tx, confirmation, act.name)
             reply = _carry_out(tx, present, act, arguments)
             if repeat is not None and state_of(tx.principal, tx.now) == "active":
                 remember(tx, present, act, repeat, reply)
-            return reply
+            return _with_waiting(tx, present, act, reply)
 
         with self._timed("act", act.name) as timed:
             turn = await self._turn(caller, act, arguments)
@@ -262,6 +270,9 @@ class Door:
             row = _check(tx, caller, read.roles, read.while_paused)
             return read.run(tx, _caller(row), arguments), is_stale(tx, row)
 
+        if read.counts_refusals:
+            await self.write_refused_calls()
+            self.rates.refused.rows.clear()  # what comes now is counted in other rows than what this read shows
         with self._timed("read", read.name):
             self.rates.require_care(caller)
             try:
@@ -305,6 +316,27 @@ class Door:
             ) from None
         except StorageError as error:
             raise self.storage_refusal(error) from error
+
+    def note_refused(self, caller: Caller, act: str, refusal: Refusal) -> None:
+        """Count a refused call. If an agent repeats it, the refusal says so; the supervisor tells its owner once."""
+        is_news = self.rates.refused.note(caller, act, refusal)
+        self.on_refused(self._clock() + (0.0 if is_news else COUNTS_SECONDS))
+
+    async def settle_refused(self) -> None:
+        """Tell the owners of agents that repeat refused calls, and write how many calls were refused."""
+        for caller, found in self.rates.refused.take_news():
+            with contextlib.suppress(Refusal):
+                await self.act_as_room(partial(tell_owner, caller=caller, found=found))
+        await self.write_refused_calls()
+
+    async def write_refused_calls(self) -> None:
+        """Write how many calls were refused since this was done last; later if nothing can be written now."""
+        refused = self.rates.refused
+        if taken := refused.take():
+            try:
+                await self.act_as_room(lambda tx: write_counts(tx, taken, refused.rows))
+            except Refusal:
+                refused.put_back(taken)
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
         """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
@@ -461,6 +493,13 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
         clear_suspicion(tx, caller)
     tx.end()
+    return reply
+
+
+def _with_waiting(tx: Reading, caller: Caller, act: AnyAct, reply: Any) -> Any:
+    """The reply, with what waits for an agent: in the middle of its work, it may not check in for hours."""
+    if caller.kind == "agent" and not act.shows_wakes:
+        reply.waiting = waiting_now(tx, caller.member, tx.principal.acknowledged)
     return reply
 
 

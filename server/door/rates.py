@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from teamroom.server.clock import Clock
+from teamroom.server.door.repeated import RefusedCalls
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings
@@ -63,6 +64,7 @@ class Rates:
         self._settings = settings
         self._steady = steady
         self._budgets: dict[int, Budgets] = {}
+        self.refused = RefusedCalls(settings, steady)
 
     def may_overtake(self, caller: Caller) -> bool:
         """Whether a control act of this member overtakes; counts it if so."""

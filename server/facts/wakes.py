@@ -7,6 +7,7 @@ from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
 from teamroom.server.rules.budgets import seconds_until_free
+from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.leases import paused_seconds
 from teamroom.server.rules.notices import Kind, kind_of
 from teamroom.server.store.rows.log import WakeTime
@@ -83,6 +84,23 @@ def measure(tx: Writing, caller: Caller, upto: int) -> None:
             tx.run("add_answer_time", member=caller.member, seq=row.seq, seconds=waited)
         tx.run("forget_answer_times", member=caller.member, keep=tx.settings.forecast_kept)
     tx.run("see", member=caller.member, seq=upto)
+
+
+WAITING_SHOWN = 3
+WAITING_LOOKED_AT = 6
+"""How many wakes a reply names that wait for its agent, and how many of the newest are looked at to find them."""
+
+
+def waiting_now(tx: Reading, member: int, acknowledged: int) -> list[WaitingWake]:
+    """What waits for a member, asks first; one more than is shown if there is more."""
+    return tx.all(
+        WaitingWake,
+        "waiting_now",
+        member=member,
+        after=acknowledged,
+        looked_at=WAITING_LOOKED_AT,
+        limit=WAITING_SHOWN + 1,
+    )
 
 
 def answer_times(tx: Reading, member: int) -> list[float]:

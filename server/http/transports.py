@@ -11,15 +11,13 @@ from collections.abc import AsyncIterator, Set
 from contextvars import ContextVar
 from typing import Any
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary
-from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ServerCapabilities
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
@@ -27,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 from teamroom import __version__
 from teamroom.server.http.connections import GRACE_SECONDS
 from teamroom.server.http.gate import CALLER_KEY, GateRefusal
+from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 
@@ -37,9 +36,6 @@ STREAMING_METHODS = frozenset({b"subscriptions/listen", b"events/stream"})
 
 LAST_EVENT_ID = b"last-event-id"
 """No event of the room has an id, so none can be the last one: a client that sends this gets a stream as any other."""
-
-BEHIND_THE_GATE = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-"""The gate has checked Host and Origin of every request before the SDK sees it."""
 
 in_process_caller: ContextVar[Caller | None] = ContextVar("in_process_caller", default=None)
 """The caller if there is no HTTP request, as in tests that connect to a server in their own process."""
@@ -103,7 +99,12 @@ class Transports:
     """The two transports of one server, and the router between them. Without `streams`, only the first is used."""
 
     def __init__(
-        self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str], streams: bool = True
+        self,
+        server: Server[Any],
+        settings: Settings,
+        waiting_tools: frozenset[str],
+        ids: SessionIds,
+        streams: bool = True,
     ) -> None:
         self._streams = streams
         self._url = settings.url
@@ -112,29 +113,22 @@ class Transports:
         self._json = StreamableHTTPSessionManager(
             server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
-        self._sse = Sessions(
-            server,
-            security_settings=BEHIND_THE_GATE,
-            max_request_body_size=limit,
-            max_sessions=None,
-            session_idle_timeout=settings.session_idle_seconds,
-        )
-        self._sse.most_of_member = settings.sessions
+        self._sse = Sessions(server, settings, ids)
         self._endings: set[asyncio.Task[None]] = set()
 
-    def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
-        """End the sessions of killed members, after a grace period in which their open calls can say why.
+    def sessions_of(self, member: int) -> list[str]:
+        """The ids of a member's sessions, the oldest first."""
+        return self._sse.of_member(str(member))
 
-        The SDK keeps the sessions' owners private; the tests of clients that never read check that they exist.
-        """
-        owners = {str(member) for member in killed}
-        ended = [id_ for owner in owners for id_ in self._sse.of_member(owner)]
+    def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
+        """End the sessions of killed members, after a grace period in which their open calls can say why."""
+        ended = [id_ for member in killed for id_ in self.sessions_of(member)]
         if ended:
             asyncio.get_running_loop().call_later(GRACE_SECONDS, self._terminate, ended)
 
     def _terminate(self, sessions: list[str]) -> None:
         for id_ in sessions:
-            if (transport := self._sse._server_instances.get(id_)) is not None:
+            if (transport := self._sse.find(id_)) is not None:
                 task = asyncio.get_running_loop().create_task(transport.terminate())
                 self._endings.add(task)
                 task.add_done_callback(self._endings.discard)
@@ -176,33 +170,3 @@ class Transports:
                 name = value
         is_modern = version is not None and version not in SESSION_VERSIONS
         return is_modern and method not in STREAMING_METHODS and name not in self._waiting_tools
-
-
-class Sessions(StreamableHTTPSessionManager):
-    """The sessions of older clients, counted for each member.
-
-    The SDK counts them all together and refuses the next one, so that one member could lock out every other. Here a
-    member that opens one too many ends its own, the longest unused one first.
-    """
-
-    most_of_member = 1
-
-    def of_member(self, member: str) -> list[str]:
-        """The ids of a member's sessions. The SDK keeps whose they are private; tests hold that it is there."""
-        return [id_ for id_, owner in self._session_owners.items() if owner["client_id"] == member]
-
-    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
-        """Called for each new session, one at a time. None refuses it."""
-        if requestor is not None:
-            own = [self._server_instances[id_] for id_ in self.of_member(requestor["client_id"])]
-            live = [one for one in own if one.idle_scope is None or not one.idle_scope.cancel_called]
-            if len(live) >= self.most_of_member:
-                _end_unused(live)
-        return super()._admit_session(requestor)
-
-
-def _end_unused(sessions: list[StreamableHTTPServerTransport]) -> None:
-    """End the session that is unused for the longest time; of those that are all in use, the oldest."""
-    scopes = [session.idle_scope for session in sessions if session.idle_scope is not None]
-    if scopes:
-        min(scopes, key=lambda scope: scope.deadline).cancel()  # endless while a request or a stream is open

@@ -52,6 +52,15 @@ class Cause(NamedTuple):
     kind: str
 
 
+class WaitingWake(NamedTuple):
+    """A wake that a member has not acknowledged. `asks`: it is an ask, which waits for an answer."""
+
+    reason: str
+    subject: str
+    sender: str
+    asks: bool
+
+
 class ShownWake(NamedTuple):
     """A wake as a member sees it: a single one, equal ones joined under the newest line, or a digest."""
 

@@ -63,6 +63,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             "token.kind",
             *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
             *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
+            "refused_call.act",
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
             *("trouble.question", "trouble.expected", "notice.reason", "notice.kind", "delivery.kind"),
             *("delivery.state", "delivery.reason", "listener.mechanism", "listener.server", "migration.name"),

@@ -75,6 +75,7 @@ class Supervisor:
 
     async def tick(self) -> float:
         """Do everything that is due now; returns when the next thing is due."""
+        await self.door.settle_refused()
         if self._is_stepped():
             self._steps = self._watch.steps
             await self.door.act_as_room(Writing.save_clock)

@@ -41,12 +41,18 @@ class Origin:
     """Who listens, as far as the room can tell: the name that the listener gives, and its session.
 
     `session`: the connection of an older client, the same for all its calls; None for a client of the newest protocol.
-    `run`: the run that it reports.
+    `session_id` stays the same if a session is continued. `run`: the run that it reports.
     """
 
     name: str | None = None
     session: object | None = None
     run: RunReport | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of its session; None if it has none."""
+        id_: str | None = getattr(self.session, "session_id", None)
+        return id_
 
 
 class Listening:

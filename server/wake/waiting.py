@@ -1,10 +1,18 @@
 """Waiting calls: they block until a wake arrives, and a pause or kill ends them."""
 
+from collections import defaultdict
 from functools import partial
 
 import anyio
 
-from teamroom.server.acts.presence.presence import ACKNOWLEDGE, WAKES_WAITING, Acknowledge, Waited, WaitForWake
+from teamroom.server.acts.presence.presence import (
+    ACKNOWLEDGE,
+    WAKES_WAITING,
+    Acknowledge,
+    WaitAgain,
+    Waited,
+    WaitForWake,
+)
 from teamroom.server.door.door import Door
 from teamroom.server.door.principal import Heard
 from teamroom.server.identity import Caller
@@ -12,6 +20,29 @@ from teamroom.server.refusals import stopping
 from teamroom.server.settings import Settings
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners, Listening, Origin
+from teamroom.server.wake.newest import LISTENERS_KNOWN
+
+
+class Given:
+    """Up to which number each listener was given wakes. A restart of the server forgets it.
+
+    A listener is known by its name and its session, as far as it has them.
+    """
+
+    def __init__(self) -> None:
+        self._given: dict[int, dict[tuple[str | None, str | None], int]] = defaultdict(dict)
+
+    def upto(self, caller: Caller, origin: Origin) -> int:
+        """The number of the last wake that a listener was given; 0 if it was given none."""
+        return self._given[caller.member].get((origin.name, origin.session_id), 0)
+
+    def note(self, caller: Caller, origin: Origin, cursor: int) -> None:
+        """Note that a listener was given wakes."""
+        given, key = self._given[caller.member], (origin.name, origin.session_id)
+        given.pop(key, None)
+        given[key] = cursor
+        if len(given) > LISTENERS_KNOWN:
+            del given[next(iter(given))]
 
 
 class Waiting:
@@ -22,6 +53,7 @@ class Waiting:
         self._bus = bus
         self._listeners = listeners
         self._settings = settings
+        self._given = Given()
 
     def note_call(self, caller: Caller, listener: str) -> None:
         """Note that a listener of the caller is present, although it does not wait."""
@@ -44,12 +76,16 @@ class Waiting:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after), listener=heard)
         else:
             await self._read(caller, arguments)
+            arguments = WaitAgain(timeout_seconds=arguments.timeout_seconds, given=self._given.upto(caller, origin))
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         seconds = min(seconds, self._settings.wait_max_seconds)
         nudge = partial(self._bus.nudge, caller.member)
         with self._bus.running(caller.member) as running:
             async with self._listeners.listening(caller, "long poll", origin, nudge) as listening:
-                return await self._wait(caller, arguments, seconds, listening)
+                found = await self._wait(caller, arguments, seconds, listening)
+                if found.wakes:
+                    self._given.note(caller, origin, found.cursor)
+                return found
         if running.cancelled_caught:
             return await self._read(caller, arguments)  # refused, with who did it and why
         raise stopping()

@@ -314,8 +314,7 @@ async def test_an_older_session_continues_after_the_room_restarts_on_another_por
         assert "No room answers" in (await bridge.old("heartbeat"))["error"]["message"]
         async with running_room(folder) as room, announcing(room):
             assert (await bridge.old("heartbeat"))["result"]["structuredContent"]["standing"] == "active"
-            _, rest, words = await bridge.end()
-    assert "the session was reopened" in words
+            _, rest, _ = await bridge.end()
     assert rest == b"", "what the bridge asked for itself is not the client's"
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from teamroom.clients.listener.listen import LINE_BYTES, wake_line
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
+from teamroom.clients.session.room import Place, connected
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell, up
 from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
@@ -52,6 +53,22 @@ with open(sys.argv[1], "a") as file:
 while not os.path.exists(sys.argv[2]):
     time.sleep(0.05)
 """
+CALLS_IF_IT_MAY = """\
+import json, os, sys, urllib.request
+with open(sys.argv[1], "a") as file:
+    file.write(json.dumps({"stdin": json.load(sys.stdin)}) + "\\n")
+if os.path.exists(sys.argv[2]):
+    envelope = {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {}}
+    params = {"name": "who", "arguments": {}, "_meta": envelope}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    headers = {"Authorization": "Bearer " + os.environ["TEAMROOM_TOKEN"], "Content-Type": "application/json",
+               "Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2026-07-28",
+               "Mcp-Method": "tools/call", "Mcp-Name": "who"}
+    urllib.request.urlopen(urllib.request.Request(os.environ["TEAMROOM_URL"] + sys.argv[3], body, headers)).read()
+"""
+"""Calls the room once a file is there, as a harness does whose model can be reached."""
+
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
 
@@ -70,18 +87,20 @@ def shell(room: WatchedRoom, member: str = "builder") -> Shell:
 
 @contextlib.contextmanager
 def listening(
-    room: WatchedRoom, script: str, *words: str, stay: bool = False, into: str = "told"
+    room: WatchedRoom, script: str, *words: str, into: str = "told", options: Sequence[str] = ("--done", "exit")
 ) -> Iterator[subprocess.Popen[str]]:
     """A listener at work, whose command is a script that writes into a file, until the block ends."""
-    with listening_with(room, [sys.executable, "-c", script, str(room.folder / into), *words], stay) as process:
+    with listening_with(room, [sys.executable, "-c", script, str(room.folder / into), *words], options) as process:
         yield process
 
 
 @contextlib.contextmanager
-def listening_with(room: WatchedRoom, command: list[str], stay: bool = False) -> Iterator[subprocess.Popen[str]]:
+def listening_with(
+    room: WatchedRoom, command: list[str], options: Sequence[str] = ("--done", "exit")
+) -> Iterator[subprocess.Popen[str]]:
     """A listener at work, until the block ends."""
     with subprocess.Popen(
-        [TEAMROOM, "listen", "--as", "builder", *(["--stay"] if stay else []), "--", *command],
+        [TEAMROOM, "listen", "--as", "builder", *options, "--", *command],
         env=shell(room).environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -182,6 +201,26 @@ def test_earlier_wakes_and_failed_wakes_are_delivered_again(room: WatchedRoom) -
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
         hears(room)
         assert len(told(room)) == 2, "it was seen"
+
+
+@promise("WAK2")
+def test_a_run_without_a_call_uses_up_no_wake_and_one_with_a_call_does(room: WatchedRoom) -> None:
+    may_call = room.folder / "may call"
+    with listening(room, CALLS_IF_IT_MAY, str(may_call), "", options=()) as process:
+        hears(room)
+        message = wake(room, "look")
+        until(lambda: len(told(room)) == 1, "the command ran")
+        assert process.stderr is not None
+        assert "ended without a call to the room" in process.stderr.readline()
+        with connected(Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["builder"]})) as member:
+            assert member.read("teamroom://inbox")["wakes"], "it is not acknowledged"
+        may_call.touch()
+        until(lambda: len(told(room)) == 2, "it ran again")
+        assert [[w["subject"] for w in found["stdin"]["wakes"]] for found in told(room)] == [[message], [message]]
+        hears(room)
+        second = wake(room, "look again")
+        until(lambda: len(told(room)) == 3, "it ran for the next wake alone")
+        assert [w["subject"] for w in told(room)[2]["stdin"]["wakes"]] == [second]
 
 
 def test_the_newest_listener_is_live_and_the_older_one_reports_it_and_exits(room: WatchedRoom) -> None:

@@ -940,6 +940,36 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
+    86: Attack(
+        AGENT,
+        "another member's session id, taken over after a restart, or used first so that its owner is locked out",
+        "the token alone says who calls; an id that the room made says whose it is, and only that member continues it",
+        {
+            "test_sessions": (
+                "the_session_of_another_member_stays_unknown_also_after_a_restart",
+                "sessions_that_mean_nothing_end_no_session_that_works",
+                "a_session_that_its_client_ended_stays_ended",
+            )
+        },
+    ),
+    87: Attack(
+        AGENT,
+        "a ring of agents that keep each other awake, which a guard for pairs does not see",
+        "from each message, the room follows back what caused it; after six rounds, nobody of the ring is woken",
+        {
+            "test_quiet": (
+                "a_ring_of_agents_is_stopped_after_its_rounds_and_its_owners_are_told_once",
+                "agents_that_pass_work_along_a_line_are_no_ring",
+                "a_note_that_replies_to_a_message_that_asked_nothing_wakes_nobody",
+            )
+        },
+    ),
+    88: Attack(
+        AGENT,
+        "the same refused call, repeated without end and unnoticed",
+        "each repeat is told to wait longer, the owner is told once, and every refused call is counted",
+        {"test_repeated": ("*",)},
+    ),
 }
 
 

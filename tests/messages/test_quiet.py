@@ -349,6 +349,112 @@ async def test_no_number_of_moves_of_their_own_keeps_two_agents_in_their_loop(ro
     assert woken == [True] * 2 * ROUNDS + [False] * 4
 
 
+# ------------------------------------------------------------------ rings
+
+
+async def go_round(ring: list[Member], laps: int, twice: bool = False) -> list[dict[str, Any]]:
+    """Agents pass messages round a ring; the replies. `twice`: each says two things in its turn."""
+    replies = []
+    for turn in range(laps * len(ring)):
+        author, other = ring[turn % len(ring)], ring[(turn + 1) % len(ring)]
+        for _ in range(1 + twice):
+            replies.append(await author("post_message", text=f"over to you, {next(QUESTIONS)}", to=[other.name]))
+    return replies
+
+
+def was_stopped(replies: list[dict[str, Any]]) -> list[bool]:
+    return [bool(reply["not_woken"]) for reply in replies]
+
+
+@promise("QUI3")
+@pytest.mark.parametrize(("size", "twice"), [(3, False), (3, True), (4, False), (7, False)])
+async def test_a_ring_of_agents_is_stopped_after_its_rounds_and_its_owners_are_told_once(
+    tmp_path: Path, size: int, twice: bool
+) -> None:
+    rounds = 3
+    async with running_room(tmp_path / "room", exchange_rounds=rounds, notes_per_hour=1000) as room:
+        owner = await room.owner()
+        (hanna,) = await room.enroll("hanna", kind="human")
+        ring = await room.enroll(*(f"agent{number}" for number in range(size - 1)))
+        ring += await room.enroll("last", owner="hanna")
+        replies = await go_round(ring, rounds + 3, twice)
+        turns = size * (1 + twice)
+        assert was_stopped(replies) == [False] * rounds * turns + [True] * 3 * turns
+        for person in (owner, hanna):
+            (told,) = [wake for wake in await wakes(person) if wake["reason"] == "alert"]
+            assert "@agent0 to @agent1" in told["line"]
+        assert len([entry for entry in room.entries() if entry["act"] == "stop_exchange"]) == 1
+        await owner("post_message", text="go on, with the second plan", to=["agent1"])
+        assert was_stopped(await go_round(ring, rounds, twice)) == [False] * rounds * turns, "a person spoke"
+        assert set(was_stopped(await go_round(ring, 1, twice))) == {True}
+        await owner("create_task", title="work")
+        await ring[1]("claim_task")
+        await owner("update_task", task="T-1", changes={"priority": 3})
+        assert set(was_stopped(await go_round(ring, rounds, twice))) == {False}, "somebody moved a task of one of them"
+
+
+@promise("QUI3")
+async def test_agents_that_pass_work_along_a_line_are_no_ring(room: RunningRoom) -> None:
+    """Each gets something from the one before, and passes it on to the next: it never comes back."""
+    line = await room.enroll("first", "second", "third", "fourth")
+    for _ in range(2 * ROUNDS + 3):
+        for author, other in itertools.pairwise(line):
+            reply = await author("post_message", text=f"take {next(QUESTIONS)}", to=[other.name], kind="note")
+            assert reply["not_woken"] == []
+
+
+@promise("QUI3")
+async def test_a_note_that_replies_to_a_message_that_asked_nothing_wakes_nobody(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    cursor = (await builder("check_in"))["cursor"]
+    said = (await builder("post_message", text="the build is green", to=["tester"]))["message"]
+    reply, words, _ = await tester.said("post_message", text="thanks, great", reply_to=said)
+    assert reply["not_woken"] == ["builder"]
+    assert "asked nothing" in words
+    assert "post an ask" in reply["next"]
+    assert (await builder("wait_for_wake", timeout_seconds=0))["wakes"] == []
+    assert (await builder("heartbeat"))["pending"]["wakes"] == 0
+    found, words, _ = await builder.said("check_in")
+    assert (found["wakes"], found["quiet"]) == ([], [{"message": "M-2", "from": "tester", "line": "thanks, great"}])
+    assert "M-2 from @tester: “thanks, great”" in words
+    thread = (await builder("read_messages", thread=said))["messages"]
+    assert [message["id"] for message in thread] == ["M-1", "M-2"]
+    assert (await builder("check_in", after=found["cursor"]))["quiet"] == []
+    assert cursor < found["cursor"]
+    for kind, text, to, reply_kind in [
+        ("ask", "is the build green", ["tester"], "note"),
+        ("note", "is the build green?", ["tester"], "note"),
+        ("note", "构建完成了吗\uff1f请看", ["tester"], "note"),
+        ("alert", "the disk is full", ["tester"], "note"),
+        ("note", "the build is green", ["tester"], "ask"),
+        ("note", "the build is green", ["tester"], "alert"),
+    ]:
+        said = (await builder("post_message", text=text, to=to, kind=kind))["message"]
+        reply = await tester("post_message", text="it is", reply_to=said, kind=reply_kind)
+        assert reply["not_woken"] == [], (kind, text, reply_kind)
+    said = (await builder("post_message", text="see http://a.example/?q=1", to=["tester"]))["message"]
+    assert (await tester("post_message", text="seen", reply_to=said, to=["olga"]))["not_woken"] == [], "two addressees"
+    assert (await tester("post_message", text="seen", reply_to=said))["not_woken"] == ["builder"]
+    assert (await owner("post_message", text="good", reply_to=said))["not_woken"] == [], "a person always wakes"
+
+
+@promise("QUI3")
+async def test_an_answer_to_an_ask_wakes_also_where_the_guard_has_stopped_the_two(room: RunningRoom) -> None:
+    builder, tester, third = await room.enroll("builder", "tester", "third")
+    await answer_each_other(builder, tester, 2 * ROUNDS + 2)
+    asked = await builder("post_message", text="one thing more", to=["tester"], kind="ask")
+    assert asked["not_woken"] == ["tester"], "the ask itself is part of the loop"
+    answer = {"text": "here it is", "reply_to": asked["message"]}
+    assert (await tester("post_message", **answer))["not_woken"] == []
+    in_return = await tester("post_message", text="why?", reply_to=asked["message"], kind="ask")
+    assert in_return["not_woken"] == ["builder"], "a question in return is no answer"
+    ring = [builder, tester, third]
+    await go_round(ring, ROUNDS + 2)
+    asked = await builder("post_message", text="and this", to=["third"], kind="ask")
+    assert (await third("post_message", text="that", reply_to=asked["message"]))["not_woken"] == []
+
+
 # ------------------------------------------------------------------ wakes joined
 
 

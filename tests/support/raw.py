@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp.shared.inbound import encode_header_value
 
 from teamroom.server.http.connections import Connections
+from teamroom.server.http.transports import Transports
 from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
 from tests.support.stopwatch import Stopwatch
 
@@ -276,6 +277,7 @@ class RoomInThread:
     portal: BlockingPortal
     log: Logged
     connections: Connections
+    transports: Transports
 
     @property
     def port(self) -> int:
@@ -308,6 +310,11 @@ class RoomInThread:
         counted: tuple[int, int, int] = self.look(count)
         return counted
 
+    def sessions(self, *sessions: "Legacy") -> list[bool]:
+        """Which of these sessions the server still has."""
+        ids = [session.session[0][1] for session in sessions]
+        return list(self.look(lambda _: [id_ in self.transports.sessions_of(member_of(id_)) for id_ in ids]))
+
     def until_open(
         self, at_most: tuple[int, int, int], seconds: float = BOUND_SECONDS, stopwatch: Stopwatch | None = None
     ) -> tuple[int, int, int]:
@@ -335,6 +342,11 @@ class RoomInThread:
         return self.portal.call(read, self.running)
 
 
+def member_of(session: str) -> int:
+    """The number of the member that a session id was made for."""
+    return int(session.partition(".")[0])
+
+
 def is_within(now: tuple[int, ...], at_most: tuple[int, ...]) -> bool:
     """Whether no count is above its bound."""
     return all(count <= most for count, most in zip(now, at_most, strict=True))
@@ -348,8 +360,10 @@ def room_in_thread(folder: Path, **settings: Any) -> Iterator[RoomInThread]:
         portal.wrap_async_context_manager(running_room(folder, **settings)) as running,
         logged() as log,
     ):
-        connections: Any = running.room.bus.on_ended[0]
-        yield RoomInThread(running, portal, log, connections.__self__)
+        connections, transports = (getattr(hook, "__self__", None) for hook in running.room.bus.on_ended[:2])
+        assert isinstance(connections, Connections)
+        assert isinstance(transports, Transports)
+        yield RoomInThread(running, portal, log, connections, transports)
 
 
 def reply(answer: Answer) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Wakes, and what else waits for a member, in words."""
 
 from teamroom.server.acts.presence.me import Inbox
-from teamroom.server.acts.presence.presence import CheckedIn, Wake
+from teamroom.server.acts.presence.presence import CheckedIn, QuietMessage, Wake
+from teamroom.server.facts.wakes import WAITING_SHOWN
+from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.text import cite, inline, quote_wake
 from teamroom.tools.words.capabilities import PROVE, render_probe
 from teamroom.tools.words.phrases import list_lines
@@ -11,11 +13,38 @@ from teamroom.tools.words.tasks import render_offer, render_review
 REMINDED = "You still owe (report on it, hand it off, or snooze it with update_task)"
 
 
+WAITS = {"mention": "message", "assigned": "task", "control": "a change of standing of"}
+"""What a wake of a reason is called, where the reason does not say it."""
+
+
 def render_wake(wake: Wake) -> str:
     """A wake in one line."""
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
     line = quote_wake(wake.reason, wake.from_, wake.line)
     return f"{wake.seq} {wake.reason} {cite(wake.subject)} from @{wake.from_}{times}: {line}"
+
+
+def render_quiet(message: QuietMessage) -> str:
+    """A message that woke nobody, in one line."""
+    return f"{message.message} from @{message.from_}: {inline(message.line)}"
+
+
+def render_waiting(waiting: list[WaitingWake]) -> str:
+    """What waits for an agent in the middle of its work, in a few words."""
+    shown = [
+        f"{'question' if wake.asks else WAITS.get(wake.reason, wake.reason)} {cite(wake.subject)} from @{wake.sender}"
+        for wake in waiting[:WAITING_SHOWN]
+    ]
+    more = " and more" if len(waiting) > WAITING_SHOWN else ""
+    return f"Waiting for you: {', '.join(shown)}{more}. check_in shows what waits."
+
+
+def data_of_waiting(waiting: list[WaitingWake]) -> list[dict[str, str]]:
+    """The same as data, for clients that show their model nothing else."""
+    return [
+        {"reason": "ask" if wake.asks else wake.reason, "subject": wake.subject, "from": wake.sender}
+        for wake in waiting[:WAITING_SHOWN]
+    ]
 
 
 def render_pending(reply: CheckedIn | Inbox) -> str:

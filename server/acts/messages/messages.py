@@ -21,7 +21,7 @@ from teamroom.server.acts.act import (
     author,
 )
 from teamroom.server.acts.messages.budgets import require_own_task, spend
-from teamroom.server.acts.messages.exchanges import address, notify_owners
+from teamroom.server.acts.messages.exchanges import Addressed, Post, address, notify_owners, notify_owners_of_ring
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
@@ -68,13 +68,15 @@ class Posted(Reply):
     """Reply of `post_message`.
 
     `folded`: the author's notes for the hour are used up, so it is shown in one line with a count. `not_woken`:
-    addressees that only exchange answers with the author while nobody else moves a task of theirs.
+    addressees that only exchange answers with the author while nobody else moves a task of theirs, or whose message,
+    which this one replies to, asked nothing (`asked_nothing`).
     """
 
     message: str
     forecast: list[Forecast]
     folded: bool = False
     not_woken: list[str] = Field(default_factory=list)
+    asked_nothing: bool = False
 
 
 class ReadMessages(Arguments):
@@ -167,7 +169,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         task=None if task is None else task.id,
         folded=int(folded),
     )
-    found = address(tx, caller, addressees, id_, thread, kind == "alert")
+    found = address(tx, caller, addressees, Post(id_, thread, kind, parent))
     reason = "alert" if kind == "alert" else "mention"
     woken = [row.id for row in found.woken]
     wake_members(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
@@ -176,20 +178,31 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
             schedule_reminder(tx, "ask", id_, row.id, row.mode)
     for row in found.ended:
         notify_owners(tx, caller, row, name)
+    for ring in found.rings:
+        notify_owners_of_ring(tx, ring, name)
     return Posted(
         receipt=seq,
         message=name,
-        forecast=[_forecast(tx, caller, row, row in found.stopped, task) for row in addressees],
+        forecast=[_forecast(tx, caller, row, _why_not_woken(found, row), task) for row in addressees],
         folded=folded,
         not_woken=[row.name for row in found.stopped],
+        asked_nothing=found.is_courtesy,
     )
 
 
-def _forecast(tx: Reading, caller: Caller, row: MemberFacts, stopped: bool, task: TaskRow | None) -> Forecast:
+def _why_not_woken(found: Addressed, row: MemberFacts) -> str | None:
+    """Why an addressee is not woken; None if it is."""
+    if row not in found.stopped:
+        return None
+    if found.is_courtesy:
+        return "not woken: the message that you reply to asked nothing; the next check_in shows yours"
+    return "not woken: you only answered each other while nobody else moved a task of yours"
+
+
+def _forecast(tx: Reading, caller: Caller, row: MemberFacts, note: str | None, task: TaskRow | None) -> Forecast:
     found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
-    if not stopped:
+    if note is None:
         return found
-    note = "not woken: you only answered each other while nobody else moved a task of yours"
     return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 

@@ -3,17 +3,25 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind
-from teamroom.server.clock import rfc3339
+from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.rules.text import REDACTED, add_quote, one_line, quote_entry, quote_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
-from teamroom.server.store.rows.overnight import AlertRow, RefusalCount, SentBack, SubjectCount, SuspectedMember
+from teamroom.server.store.rows.overnight import (
+    AlertRow,
+    RefusalCount,
+    RefusedCalls,
+    SentBack,
+    SubjectCount,
+    SuspectedMember,
+)
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
@@ -58,9 +66,9 @@ class Broken(BaseModel):
     became: str = ""
 
 
-def list_broken(tx: Reading, after: int) -> list[Kind[Broken]]:
-    """What broke since a number, and what is still broken from before; the worst kinds first."""
-    refused, failing = _refused(tx, after), tx.number("count_failing")
+def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
+    """What broke since a time and a number, and what is still broken from before; the worst kinds first."""
+    refused, failing = _refused(tx, since, after), tx.number("count_failing")
     return [
         _acts(tx, "restore", "restore", after, _is_over),
         Kind("presence", tx.number("count_troubled"), lambda limit: _troubled(tx, limit)),
@@ -213,25 +221,43 @@ def _sent_back(tx: Reading, after: int, limit: int) -> list[Broken]:
     return found
 
 
-def _refused(tx: Reading, after: int) -> Sequence[Broken]:
-    """The number of refusals of each member, most first. Equal ones within ten minutes share an entry or two."""
-    by_member: dict[str, list[RefusalCount]] = defaultdict(list)
-    for row in tx.all(RefusalCount, "refusals_by_member", after=after):
-        by_member[row.name].append(row)
+@dataclass(slots=True)
+class RefusedActs:
+    """The refused calls of one member: how many of each act, and when the last one was."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    at: float = 0.0
+
+    def add(self, act: str, calls: int, at: float) -> None:
+        """Note that at least so many calls of an act were refused."""
+        self.calls[act] = max(calls, self.calls.get(act, 0))
+        self.at = max(at, self.at)
+
+
+def _refused(tx: Reading, since: float, after: int) -> Sequence[Broken]:
+    """How many calls of each member were refused, most first: all of them, also those that left no entry.
+
+    The log has fewer, but it has those from before the room counted, and after a crash of the server.
+    """
+    members: dict[str, RefusedActs] = defaultdict(RefusedActs)
+    for row in tx.all(RefusedCalls, "refused_calls_by_member", since=since, after=after):
+        members[row.name].add(row.act, row.calls, tx.date_of(row.at))
+    for entry in tx.all(RefusalCount, "refusals_by_member", after=after):
+        members[entry.name].add(entry.act, entry.entries, entry.at)
     found = [
         Broken(
             kind="refused",
             subject=f"@{name}",
-            line=_refusals(name, rows),
+            line=_refusals(name, acts.calls),
             by=ROOM_NAME,
-            at=rfc3339(max(row.at for row in rows)),
-            times=sum(row.entries for row in rows),
+            at=rfc3339(WallTime(acts.at)),
+            times=sum(acts.calls.values()),
         )
-        for name, rows in by_member.items()
+        for name, acts in members.items()
     ]
     return sorted(found, key=lambda broken: (-broken.times, broken.subject))
 
 
-def _refusals(name: str, rows: list[RefusalCount]) -> str:
-    acts = ", ".join(f"{row.act} ({row.entries})" for row in rows)
+def _refusals(name: str, calls: dict[str, int]) -> str:
+    acts = ", ".join(f"{act} ({times})" for act, times in sorted(calls.items(), key=lambda act: (-act[1], act[0])))
     return one_line(f"@{name} was refused: {acts}")

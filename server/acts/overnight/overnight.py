@@ -81,7 +81,7 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
         look = next_look(last, tx.now, end, tx.settings.look_seconds)
         since, after = look.since, look.after
     tasks = count_unfinished(tx)
-    waiting, broken, stopped = list_waiting(tx), list_broken(tx, after), list_stopped(tx, since, after)
+    waiting, broken, stopped = list_waiting(tx), list_broken(tx, since, after), list_stopped(tx, since, after)
     held, doers = list_held(tx, tasks), list_done(tx, after)
     sections = (waiting, broken, stopped, held, doers)
     numbers = allot_lines([[kind.count for kind in section] for section in sections])
@@ -147,5 +147,6 @@ OVERNIGHT = Read(
     overnight,
     shown_to_agents=ROOM_OPERATORS,
     after_read=note_look,
+    counts_refusals=True,
     narrow="Ask for fewer hours: overnight hours 8.",
 )

@@ -28,6 +28,7 @@ from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.ids import message_name
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
@@ -45,12 +46,16 @@ from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, s
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import NoteRow, Principal
+from teamroom.server.store.rows.messages import MessagePlace, UnwokenReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 WAKES_SHOWN = 50
 WAKES_READ = 200
 """How many wakes one reply shows, and how many are read for it. Equal ones and those of a digest are shown as one."""
+
+QUIET_SHOWN = 10
+"""How many messages that did not wake their addressee one check-in shows; the thread has all of them."""
 
 ROOM_NAME = "room"
 
@@ -84,6 +89,12 @@ class WaitForWake(Arguments):
     timeout_seconds: Annotated[float, Field(ge=0, le=50)] | None = None
 
 
+class WaitAgain(WaitForWake):
+    """The same of a listener without a cursor: the number up to which it was already given wakes."""
+
+    given: int = 0
+
+
 @dataclass(slots=True)
 class Wake:
     """Why a member wakes, as a plain dataclass because a page holds fifty. `from_` is sent as `from`.
@@ -111,8 +122,16 @@ class TaskHeld(BaseModel):
     lease_until: str | None
 
 
+class QuietMessage(BaseModel):
+    """A message to the caller that did not wake it, in one line. `from_` is sent as `from`."""
+
+    message: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    line: str
+
+
 class CheckedIn(Reply):
-    """Reply of `check_in`."""
+    """Reply of `check_in`. `quiet`: messages to the caller since its cursor that did not wake it, oldest first."""
 
     cursor: int
     standing: str
@@ -125,6 +144,7 @@ class CheckedIn(Reply):
     reviews: list[ReviewDue]
     reminders: list[Reminder]
     challenge: str | None = None
+    quiet: list[QuietMessage] = Field(default_factory=list)
 
 
 class Pending(BaseModel):
@@ -147,11 +167,13 @@ class Beat(Reply):
 class Waited(BaseModel):
     """Reply of `wait_for_wake`; `proofs`: how many capabilities the member should prove now.
 
-    `due_seconds`: after how many seconds a delayed digest is due.
+    `unacknowledged`: wakes that this listener was given before and that nobody has acknowledged. `due_seconds`: after
+    how many seconds a delayed digest is due.
     """
 
     wakes: list[Wake]
     cursor: int
+    unacknowledged: int = 0
     proofs: int = 0
     superseded: bool = False
     """Whether another listener of this member has superseded this call."""
@@ -202,7 +224,16 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         reviews=reviews,
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member) if row.trouble else None,
+        quiet=_quiet_messages(tx, caller.member, cursor),
     )
+
+
+def _quiet_messages(tx: Reading, member: int, after: int) -> list[QuietMessage]:
+    """The newest messages to a member since a number that did not wake it, oldest first."""
+    place = tx.one(MessagePlace, "message_before", seq=after)
+    first = 0 if place is None else place.id
+    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=first, limit=QUIET_SHOWN)
+    return [QuietMessage(message=message_name(row.id), from_=row.author, line=row.summary) for row in reversed(rows)]
 
 
 def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
@@ -236,21 +267,32 @@ def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowle
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
-    """Return the wakes after the cursor of a waiting call.
+    """Return the wakes after the cursor of a waiting call; without one, those that its listener was not given yet.
 
     Wakes that one agent causes beyond its share are delayed: they come with the next other wake, or as one digest after
     the window.
     """
-    after = arguments.after
-    if after is None:
-        after = int(tx.principal.acknowledged)
+    acknowledged = int(tx.principal.acknowledged)
+    given = arguments.given if isinstance(arguments, WaitAgain) else 0
+    after = max(acknowledged, given) if arguments.after is None else arguments.after
+    unacknowledged = _count_between(tx, caller.member, acknowledged, after)
     causes, cursor = _causes(tx, caller.member, after, tx.only(ReadHead, "read_head").seq)
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
         if due > 0:
-            return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
+            cursor = max(after, causes[0].seq - 1)
+            return Waited(wakes=[], cursor=cursor, unacknowledged=unacknowledged, due_seconds=due)
     wakes, seen = _show_wakes(tx, causes, cursor)
-    return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
+    proofs = len(probes_due(tx, caller.member))
+    return Waited(wakes=wakes, cursor=seen, unacknowledged=unacknowledged, proofs=proofs)
+
+
+def _count_between(tx: Reading, member: int, after: int, upto: int) -> int:
+    """How many wakes of a member have numbers in a range."""
+    if upto <= after:
+        return 0
+    newer = tx.number("count_pending_wakes", member=member, after=upto)
+    return tx.number("count_pending_wakes", member=member, after=after) - newer
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:
@@ -405,9 +447,11 @@ def _renew(
     return seq
 
 
-CHECK_IN = Act("check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=lambda reply: False)
+CHECK_IN = Act(
+    "check_in", CheckIn, CheckedIn, check_in, roles=EVERYBODY, is_evidence=lambda reply: False, shows_wakes=True
+)
 HEARTBEAT = Act(
     "heartbeat", Heartbeat, Beat, heartbeat, roles=EVERYBODY, while_paused=True, is_evidence=lambda reply: False
 )
-ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY)
+ACKNOWLEDGE = Act("wait_for_wake", Acknowledge, Acknowledged, acknowledge, roles=EVERYBODY, shows_wakes=True)
 WAKES_WAITING = Read("wait_for_wake", WaitForWake, wakes_waiting, is_small=always)

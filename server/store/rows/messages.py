@@ -21,6 +21,14 @@ class MessageRow(NamedTuple):
     task: int | None
 
 
+class UnwokenReply(NamedTuple):
+    """A message that did not wake its addressee."""
+
+    id: int
+    author: str
+    summary: str
+
+
 class MessagePlace(NamedTuple):
     """A message's id and its log number."""
 
@@ -36,9 +44,10 @@ class MessageSize(NamedTuple):
 
 
 class LastTurn(NamedTuple):
-    """The newest message from one member to another, and how far their exchange has come."""
+    """The newest message from one member to another, and how far their exchange, and a ring with them, has come."""
 
     message: int
     author: int
     turn: int
+    lap: int
     seq: int

@@ -115,6 +115,15 @@ class RefusalCount(NamedTuple):
     at: WallTime
 
 
+class RefusedCalls(NamedTuple):
+    """How many calls of one act of a member were refused, and when the last one was, in room time."""
+
+    name: str
+    act: str
+    calls: int
+    at: float
+
+
 class StoppedRow(NamedTuple):
     """A standing that is not active. `name` None: the room."""
 

@@ -74,6 +74,22 @@ limit :limit
 -- name: close_refusal
 delete from refusal where member = :member and act = :act and code = :code and subject = :subject
 
+-- name: add_refused_calls
+insert into refused_call (member, act, since, seq, at, calls) values (:member, :act, :since, :seq, :now, :calls)
+on conflict (member, act, since, seq) do update set at = :now, calls = refused_call.calls + :calls
+
+-- name: forget_refused_calls
+delete from refused_call where member = :member and at < :before
+
+-- name: newest_of_room
+-- When the room last carried out an act on a subject.
+select entry_age.at
+from log
+join entry_age on entry_age.seq = log.seq
+where log.act = :act and log.actor = :room and log.outcome = 'ok' and log.subject = :subject
+order by log.seq desc
+limit 1
+
 -- name: nth_newest_refusal
 -- When a refusal of a member was logged, newest first.
 select entry_age.at

@@ -146,6 +146,35 @@ limit :limit
 -- name: count_pending_wakes
 select count(*) as wakes from wake where member = :member and seq > :after
 
+-- name: waiting_now
+-- The newest wakes that a member has not acknowledged, asks first: only what it has not acted on or answered since. The
+-- plus keeps the entries of a busy member out of the search: those about the subject are few.
+select found.reason, found.subject, sender.name as sender, found.asks
+from (
+    select wake.seq, wake.reason, wake.subject, wake.sender, coalesce(message.kind = 'ask', false) as asks
+    from wake
+    left join message on message.seq = wake.seq
+    where wake.member = :member and wake.seq > :after
+        and not exists (
+            select 1 from log
+            where log.subject = wake.subject and +log.actor = :member and log.seq > wake.seq and log.outcome = 'ok'
+        )
+        and not exists (
+            select 1 from (
+                select later.author from message as later
+                where later.thread = message.thread and later.id > message.id
+                order by later.id
+                limit :looked_at
+            ) as answer
+            where answer.author = :member
+        )
+    order by wake.seq desc
+    limit :looked_at
+) as found
+join member as sender on sender.id = found.sender
+order by found.asks desc, found.seq desc
+limit :limit
+
 -- name: wakes_between
 -- The newest wakes of a member in a range of numbers. A wake with several reasons appears once.
 select distinct seq, at

@@ -5,7 +5,8 @@ insert into message (id, seq, author, at, kind, summary, text, reply_to, thread,
 values (:id, :seq, :author, :at, :kind, :summary, :text, :reply_to, :thread, :task, :folded)
 
 -- name: add_addressee
-insert into addressee (message, member, author, turn) values (:message, :member, :author, :turn) on conflict do nothing
+insert into addressee (message, member, author, turn, lap) values (:message, :member, :author, :turn, :lap)
+on conflict do nothing
 
 -- name: message
 select message.id, message.seq, author.name as author, author.kind as author_kind, message.at, message.kind,
@@ -75,12 +76,40 @@ limit 1 offset :offset
 
 -- name: last_turn
 -- The newest message from one member to another.
-select addressee.message, addressee.author, addressee.turn, message.seq
+select addressee.message, addressee.author, addressee.turn, addressee.lap, message.seq
 from addressee
 join message on message.id = addressee.message
 where addressee.member = :member and addressee.author = :author
 order by addressee.message desc
 limit 1
+
+-- name: unwoken_replies
+-- Messages to a member since one, the newest first, that did not wake it.
+select message.id, author.name as author, message.summary
+from addressee
+join message on message.id = addressee.message
+join member as author on author.id = message.author
+where addressee.member = :member and addressee.message > :after
+    and not exists (select 1 from wake where wake.member = :member and wake.seq = message.seq)
+order by addressee.message desc
+limit :limit
+
+-- name: heard_before
+-- The newest message from an agent to a member, from one message on and before another.
+select addressee.message, addressee.author, addressee.turn, addressee.lap, message.seq
+from addressee
+join message on message.id = addressee.message
+where addressee.member = :member and addressee.message >= :first and addressee.message < :before
+    and addressee.turn > 0
+order by addressee.message desc
+limit 1
+
+-- name: newest_stops_of_exchanges
+-- What the room's newest announcements of stopped exchanges say in detail, since an entry.
+select detail from log
+where act = 'stop_exchange' and actor = :room and seq > :after and detail is not null
+order by seq desc
+limit :limit
 
 -- name: person_spoke
 -- Whether a person wrote to either of two members, or in the thread, since a message.

@@ -216,6 +216,15 @@ where log.actor = member.id and log.outcome = 'refused' and log.seq > :after
 group by member.name, log.act
 order by 3 desc, 1, 2
 
+-- name: refused_calls_by_member
+-- How many calls of each member were refused since a time, or at that time and after an entry of the log.
+select member.name, refused_call.act, cast(sum(refused_call.calls) as bigint) as calls, max(refused_call.at) as at
+from refused_call
+join member on member.id = refused_call.member
+where refused_call.at > :since or (refused_call.at = :since and refused_call.seq > :after)
+group by member.name, refused_call.act
+order by 3 desc, 1, 2
+
 -- name: count_failing
 select count(*) as duties from due where failures > 0
 
