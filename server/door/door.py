@@ -62,11 +62,14 @@ OnLost = Callable[[Callable[[], object]], contextlib.AbstractContextManager[None
 
 
 class UnauthorisedError(Exception):
-    """A bearer token that opens nothing. `code` is `killed` for a killed member, else `not_allowed`."""
+    """A bearer token that opens nothing. `code` is `killed` for a killed member, else `not_allowed`.
 
-    def __init__(self, code: str, why: str, fix: str) -> None:
+    `more`: further facts of the refusal, such as who killed the member.
+    """
+
+    def __init__(self, code: str, why: str, fix: str, **more: str | None) -> None:
         super().__init__(why)
-        self.code, self.why, self.fix = code, why, fix
+        self.code, self.why, self.fix, self.more = code, why, fix, more
 
 
 class Door:
@@ -412,7 +415,8 @@ class _Timed:
 
 def _killed(row: TokenRow) -> UnauthorisedError:
     why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
-    return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
+    fix = f"Stop, and make no more calls. Tell the person who started you; only an owner can revive @{row.name}."
+    return UnauthorisedError("killed", why, fix, by=row.by_name, reason=row.reason)
 
 
 async def _while_connected(reading: Coroutine[Any, Any, T], on_lost: OnLost) -> T:

@@ -89,6 +89,11 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def tokens_until(self) -> float | None:
+        """When the last of its tokens ends or ended; None: one has no end."""
+        ...
+
+    @property
     def trouble(self) -> str | None:
         """What the supervisor suspects."""
         ...
@@ -127,6 +132,7 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         works_on_task=bool(row.works_on_task),
         noted_at=row.last_progress_at,
         run=_run(row),
+        tokens_until=row.tokens_until,
     )
 
 

@@ -38,6 +38,8 @@ class Facts:
     noted_at: float | None = None
     notes_count_until: float = math.inf
     run: Run | None = None
+    tokens_until: float | None = None
+    """When the last of its tokens ends or ended; None: one has no end."""
 
     @property
     def last_seen_at(self) -> float | None:
@@ -117,6 +119,8 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
         return Presence("killed", "killed; only an owner can revive it")
     if facts.standing == "paused":
         return Presence("paused", "paused; its wakes are held")
+    if has_ended(facts, now, settings):
+        return Presence("gone", describe_tokenless(facts, now))
     counts_until = facts.run_counts_until(now, settings)
     if facts.run is not None and counts_until is not None and counts_until > now:
         return Presence("working", _describe_run(facts.run, now, settings))
@@ -140,6 +144,23 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     if unseen <= settings.gone_intervals * interval:
         return Presence("overdue", f"expected {duration(unseen - interval)} ago")
     return Presence("gone", f"silent for {duration(silent)}")
+
+
+def has_ended(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether a member can no longer act, so that nothing new is given to it: killed, or long without a valid token."""
+    if facts.standing == "killed":
+        return True
+    return facts.tokens_until is not None and now >= facts.tokens_until + settings.tokenless_seconds
+
+
+def is_tokenless(facts: Facts, now: float) -> bool:
+    """Whether a member has no valid token now."""
+    return facts.tokens_until is not None and now >= facts.tokens_until
+
+
+def describe_tokenless(facts: Facts, now: float) -> str:
+    """Since when a member has no valid token, in words."""
+    return f"has had no valid token for {duration(max(now - (facts.tokens_until or now), 0.0))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +289,8 @@ def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings:
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
         return Forecast(None, None, found.reason)
+    if is_tokenless(facts, now):
+        return Forecast(None, None, describe_tokenless(facts, now))
     if len(answered) >= settings.forecast_answers:
         middle, slow = median(answered), ninetieth(answered)
         note = f"{found.reason}; usually answers in {duration(middle)}, nine times out of ten within {duration(slow)}"

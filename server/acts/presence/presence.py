@@ -238,12 +238,14 @@ def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowle
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
     """Return the wakes after the cursor of a waiting call.
 
-    Wakes that one agent causes beyond its share are delayed: they come with the next other wake, or as one digest after
-    the window.
+    An agent whose pause with others has just ended gets none before its turn (QUI7). Wakes that one agent causes beyond
+    its share are delayed: they come with the next other wake, or as one digest after the window.
     """
     after = arguments.after
     if after is None:
         after = int(tx.principal.acknowledged)
+    if _is_held_back(tx, tx.principal):
+        return Waited(wakes=[], cursor=after)
     causes, cursor = _causes(tx, caller.member, after, tx.only(ReadHead, "read_head").seq)
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
@@ -251,6 +253,12 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited
             return Waited(wakes=[], cursor=max(after, causes[0].seq - 1), due_seconds=due)
     wakes, seen = _show_wakes(tx, causes, cursor)
     return Waited(wakes=wakes, cursor=seen, proofs=len(probes_due(tx, caller.member)))
+
+
+def _is_held_back(tx: Reading, row: Principal) -> bool:
+    """Whether an agent's pause with others has ended, and it was not let go yet."""
+    held = {"member": row.member, "owner": row.owner, "now": tx.now}
+    return row.kind == "agent" and tx.value(int, "is_held_back", **held) is not None
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:

@@ -98,15 +98,15 @@ def end_run(tx: Writing, caller: Caller, run: RunRow) -> None:
         check_presence_by(tx, caller.member, tx.now)
 
 
-def clear_after_kill(tx: Writing, member: int, name: str, seq: int) -> None:
-    """End the suspicion and the run of a killed member, and cancel its repair. `seq`: the log entry of the kill.
+def clear_after_end(tx: Writing, member: int, why: str, seq: int) -> None:
+    """End the suspicion and the run of a member that has ended, and cancel its repair. `seq`: the log entry of its end.
 
     A repair that a watchdog has claimed stays with it.
     """
     tx.run("end_trouble", member=member)
     tx.run("forget_run", member=member)
     member_changed(tx, member)
-    cancel_repair(tx, member, f"@{name} was killed", seq, states=("open", "blocked"))
+    cancel_repair(tx, member, why, seq, states=("open", "blocked"))
 
 
 def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:

@@ -114,6 +114,7 @@ class RosterRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None
@@ -153,6 +154,7 @@ class MemberFacts(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

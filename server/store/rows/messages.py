@@ -35,3 +35,11 @@ class LastTurn(NamedTuple):
     author: int
     turn: int
     seq: int
+
+
+class UnansweredAsk(NamedTuple):
+    """An ask that a member has not answered."""
+
+    id: int
+    author: int
+    summary: str
