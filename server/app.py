@@ -87,7 +87,7 @@ class Room:
             settings=settings,
             entropy=entropy,
             clock=self.clock,
-            listens=self.bus.is_open,
+            listens=self._listens,
             write_down=self._write_down,
         )
         self.notary = Notary(folder, self.clock.wall, entropy)
@@ -103,6 +103,10 @@ class Room:
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._made_at = 0.0
+
+    def _listens(self, member: int) -> bool:
+        """Whether a member has a live listener on this server."""
+        return self.listeners.listens(member)
 
     async def open(self, owner: str) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.

@@ -22,6 +22,7 @@ from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored
 from teamroom.tools.asking import Asking
+from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
@@ -60,6 +61,7 @@ class ToolServer:
         self._waiting = waiting
         self._caller_of = caller_of
         self._session_of = session_of
+        self._first_calls = FirstCalls()
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that the caller is shown."""
@@ -97,6 +99,9 @@ class ToolServer:
             return confirmation
         reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
+        brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
+        if brief is not None:
+            words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         if understood.ignored:

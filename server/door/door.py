@@ -25,6 +25,7 @@ from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
+from teamroom.server.facts.wakes import measure_answers
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
@@ -462,10 +463,18 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
-    if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
-        clear_suspicion(tx, caller)
+    if is_new and (trouble in ("suspect", "zombie") or _was_woken(tx)) and act.is_evidence(reply):
+        if _was_woken(tx):
+            measure_answers(tx, caller)
+        if trouble in ("suspect", "zombie"):
+            clear_suspicion(tx, caller)
     tx.end()
     return reply
+
+
+def _was_woken(tx: Writing) -> bool:
+    """Whether the caller was shown wakes since its last act, so that this act answers them."""
+    return tx.principal.seen > tx.principal.acted
 
 
 def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Principal:

@@ -9,9 +9,13 @@ from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.presence import Facts, declared_until, find_presence, make_forecast
+from teamroom.server.rules import presence as rules
+from teamroom.server.rules.leases import paused_seconds
+from teamroom.server.rules.presence import Facts, declared_until, find_presence, is_mode_supported, make_forecast
 from teamroom.server.rules.runs import Run
+from teamroom.server.store.rows.log import LastAct
 from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
 
@@ -114,6 +118,8 @@ class Forecast(BaseModel):
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    supported: bool = True
+    """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     others: list[str] = Field(default_factory=list)
 
 
@@ -133,6 +139,7 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         noted_at=row.last_progress_at,
         run=_run(row),
         tokens_until=row.tokens_until,
+        listens=tx.listens(row.id),
     )
 
 
@@ -181,7 +188,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, settings)
+    expected = forecast_of(tx, row, facts)
     return Forecast(
         to=row.name,
         mode=facts.mode,
@@ -190,4 +197,27 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         note=expected.note,
+        supported=is_mode_supported(facts, tx.now, settings),
     )
+
+
+def forecast_of(tx: Reading, row: PresenceFacts, facts: Facts) -> rules.Forecast:
+    """When a member is expected to act, from how long its newest wakes waited for an act, and since when one waits."""
+    answered = answer_times(tx, row.id)
+    waited = waits_for_act(tx, row) if len(answered) >= tx.settings.forecast_answers else 0.0
+    return make_forecast(facts, answered, tx.now, tx.settings, waited)
+
+
+def last_evidence(tx: Reading, member: int) -> float | None:
+    """When a member last gave evidence of work: an act, or a right answer to a challenge; None if it never did."""
+    acted = tx.one(LastAct, "last_act", member=member)
+    answered = tx.only(WatchedMember, "watched", member=member).evidence_at
+    return max((at for at in (None if acted is None else acted.at, answered) if at is not None), default=None)
+
+
+def waits_for_act(tx: Reading, row: PresenceFacts) -> float:
+    """For how many seconds a member's oldest wake has waited for an act of it. Paused time does not count."""
+    at = tx.value(float, "waits_for_act", member=row.id)
+    if at is None:
+        return 0.0
+    return max(tx.now - at - paused_seconds(pauses_of(tx, row.id, row.owner, at), at, tx.now), 0.0)

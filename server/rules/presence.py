@@ -40,6 +40,8 @@ class Facts:
     run: Run | None = None
     tokens_until: float | None = None
     """When the last of its tokens ends or ended; None: one has no end."""
+    listens: bool = False
+    """Whether a listener of it waits for its wakes now."""
 
     @property
     def last_seen_at(self) -> float | None:
@@ -69,11 +71,15 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a member will see something: the median and the 90th percentile, in seconds; None: no estimate."""
+    """When a member will act on something: the median and the 90th percentile, in seconds; None: no estimate.
+
+    `answers` says it in words; `note` says the presence too.
+    """
 
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    answers: str = ""
 
 
 def parse_mode(mode: str) -> str | None:
@@ -280,29 +286,52 @@ def _challenges(count: int) -> str:
     return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
-def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Forecast:
-    """When a member is expected to see something that is sent now.
+def make_forecast(
+    facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings, waited: float = 0.0
+) -> Forecast:
+    """When a member is expected to act on something that is sent now. It is never better than the evidence (PRS2).
 
-    `answered`: how long its newest answers took, in seconds. With fewer than `forecast_answers` of them, its declared
-    interval is used; without an interval there is no estimate.
+    `answered`: how long its newest wakes waited for an act of it, in seconds. `waited`: how long its oldest wake has
+    waited without one. There is an estimate only for a member that something wakes, after `forecast_answers` acts.
     """
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
-        return Forecast(None, None, found.reason)
+        return Forecast(None, None, found.reason, "no estimate")
     if is_tokenless(facts, now):
-        return Forecast(None, None, describe_tokenless(facts, now))
-    if len(answered) >= settings.forecast_answers:
-        middle, slow = median(answered), ninetieth(answered)
-        note = f"{found.reason}; usually answers in {duration(middle)}, nine times out of ten within {duration(slow)}"
-        return Forecast(round(middle, 1), round(slow, 1), note)
+        return Forecast(None, None, describe_tokenless(facts, now), "no estimate")
+    if not is_woken(facts, now, settings):
+        words = NO_LISTENER if interval_seconds(facts.mode, settings) is None or facts.mode == "live" else NOT_KEPT
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    if len(answered) < settings.forecast_answers:
+        words = f"no estimate: it has acted on {len(answered)} wake{'s' if len(answered) != 1 else ''} so far"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    middle, slow = median(answered), ninetieth(answered)
+    usual = f"in {duration(middle)}, nine times out of ten within {duration(slow)}"
+    if waited > slow + settings.live_interval_seconds:
+        words = f"no estimate: a wake has waited {duration(waited)}, although it usually answers {usual}"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    words = f"usually answers {usual}"
+    return Forecast(round(middle, 1), round(slow, 1), f"{found.reason}; {words}", words)
+
+
+NO_LISTENER = "no listener: it answers when its owner opens it"
+NOT_KEPT = "no estimate: nothing calls at its interval"
+
+
+def is_woken(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether something wakes a member: itself if it is a person, a listener, a run of one, or a schedule it keeps."""
+    if facts.kind != "agent" or facts.listens:
+        return True
+    if facts.run is not None and facts.run.is_on(now, settings):
+        return True
     interval = interval_seconds(facts.mode, settings)
-    if interval is None:
-        return Forecast(None, None, found.reason if found.state == "asleep" else _opens(facts))
-    if facts.mode == "live":
-        return Forecast(interval / 2, interval, found.reason)
-    silent = 0.0 if facts.last_call_at is None else max(now - facts.last_call_at, 0.0)
-    left = max(interval - silent, 0.0)
-    return Forecast(left, left + interval, found.reason)
+    is_scheduled = interval is not None and facts.mode != "live" and facts.last_call_at is not None
+    return is_scheduled and facts.is_connected(now, interval or 0.0, settings)
+
+
+def is_mode_supported(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether something keeps the mode that an agent declared: `live` needs a listener, `every:SECONDS` calls."""
+    return interval_seconds(facts.mode, settings) is None or is_woken(facts, now, settings)
 
 
 def ninetieth(answered: Sequence[float]) -> float:

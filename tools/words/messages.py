@@ -3,6 +3,7 @@
 from teamroom.server.acts.messages.messages import Message, Messages
 from teamroom.server.facts.member import Forecast
 from teamroom.server.rules.presence import duration
+from teamroom.server.rules.text import describe_mode
 from teamroom.tools.words.phrases import quote
 from teamroom.tools.words.reminders import render_reminders
 
@@ -25,12 +26,15 @@ def render_message(message: Message) -> str:
 
 def render_forecasts(forecasts: list[Forecast]) -> str:
     """When each addressee is expected to answer."""
-    return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_render_forecast(f)}" for f in forecasts)
+    return "".join(
+        f"\n- @{f.to} ({f.presence}, {describe_mode(f.mode, f.supported)}): {_render_forecast(f)}" for f in forecasts
+    )
 
 
 def _render_forecast(forecast: Forecast) -> str:
     if forecast.expected_seconds is None or forecast.p90_seconds is None:
         others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
-        return f"no estimate; {forecast.note}{others}"
+        first = "" if "no estimate" in forecast.note or "no listener" in forecast.note else "no estimate; "
+        return f"{first}{forecast.note}{others}"
     slow = duration(forecast.p90_seconds)
     return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"

@@ -4,12 +4,11 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
-from teamroom.server.facts.member import facts_of, find_member
+from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence
 from teamroom.server.facts.owed import Slot, slots_of
-from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
-from teamroom.server.rules.presence import find_presence, interval_seconds, make_forecast, next_wake_at
+from teamroom.server.rules.presence import find_presence, interval_seconds, is_mode_supported, next_wake_at
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
 from teamroom.server.store.rows.members import RosterRow
@@ -57,11 +56,19 @@ class MemberShown(BaseModel):
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
+    answers: str
+    """When it answers, in words: only acts after wakes justify an estimate."""
+    supported: bool
+    """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     capabilities: list[CapabilityShown]
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
     """Only for a member read by name: when the room reminded it to renew proofs, or why it did not."""
+    last_act: str | None = None
+    """Only for a member read by name: when it last gave evidence of work, in the log or by answering a challenge."""
+    wake_waits_since: str | None = None
+    """Only for a member read by name: since when its oldest wake waits for an act of it."""
 
 
 class Place(BaseModel):
@@ -97,6 +104,9 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)
+        acted, waits = last_evidence(tx, rows[0].id), tx.value(float, "waits_for_act", member=rows[0].id)
+        members[0].last_act = None if acted is None else tx.shown(acted)
+        members[0].wake_waits_since = None if waits is None else tx.shown(waits)
     shown = members[: count_fitting(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:
@@ -116,7 +126,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     facts = facts_of(tx, row)
     verdict = find_presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, tx.settings)
+    expected = forecast_of(tx, row, facts)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
         name=row.name,
@@ -135,6 +145,8 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
+        answers=expected.answers,
+        supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,

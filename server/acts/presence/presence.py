@@ -34,7 +34,7 @@ from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
 from teamroom.server.facts.task import PAUSES_KNOWN, add_entry, task_changed, task_now
 from teamroom.server.facts.timers import check_presence_by, schedule_presence_check
-from teamroom.server.facts.wakes import measure
+from teamroom.server.facts.wakes import note_seen
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
@@ -188,7 +188,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
     reviews = replace_lost_reviewers(tx, caller.member)
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
-    measure(tx, caller, seen)
+    note_seen(tx, caller, seen)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
@@ -231,7 +231,7 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
 def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowledged:
     """Acknowledge the caller's wakes up to a cursor. Raises Refusal."""
     cursor = _acknowledge(tx, caller, arguments.after, tx.principal.acknowledged)
-    measure(tx, caller, cursor)
+    note_seen(tx, caller, cursor)
     return Acknowledged(cursor=cursor)
 
 

@@ -26,6 +26,8 @@ class Principal(NamedTuple):
     last_call_at: float | None
     run_heard_at: float | None
     run_ended_at: float | None
+    seen: int
+    acted: int
     trouble: str | None
     own_state: str | None
     own_until: float | None

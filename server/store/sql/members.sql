@@ -7,7 +7,8 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
-    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at, trouble.verdict as trouble,
+    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at,
+    coalesce(presence.seen, 0) as seen, coalesce(presence.acted, 0) as acted, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from token
@@ -109,6 +110,12 @@ select seen from presence where member = :member
 
 -- name: see
 update presence set seen = :seq where member = :member
+
+-- name: note_acted
+update presence set acted = :seq where member = :member
+
+-- name: acted
+select acted from presence where member = :member
 
 -- name: add_answer_time
 insert into answer_time (member, seq, seconds) values (:member, :seq, :seconds)

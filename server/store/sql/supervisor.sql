@@ -155,6 +155,17 @@ where member = :member and seq > :from_seq and at > :after
 order by seq
 limit 1
 
+-- name: waits_for_act
+-- Since when the oldest wake waits that a member was not shown, or that it had to act on and has not since.
+select wake.at
+from presence
+join wake on wake.member = presence.member and wake.seq > presence.acted
+where presence.member = :member
+    and (wake.seq > presence.seen
+        or wake.reason in ('assigned', 'offer', 'review', 'repair', 'reminder', 'challenge'))
+order by wake.seq
+limit 1
+
 -- name: last_sign
 -- When the room was last seen running: when its clock was saved, or a call.
 select max(at) from (
