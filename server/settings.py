@@ -193,7 +193,7 @@ class FixedSettings(BaseModel):
         3,
         ge=1,
         le=20,
-        description="Measured answers from which forecasts are made; with fewer, the declared interval is used.",
+        description="Acts after wakes from which forecasts are made; with fewer, there is no estimate.",
     )
     forecast_kept: int = Field(
         20,
