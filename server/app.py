@@ -88,6 +88,7 @@ class Room:
             entropy=entropy,
             clock=self.clock,
             listens=self._listens,
+            is_connected=self.bus.is_open,
             write_down=self._write_down,
         )
         self.notary = Notary(folder, self.clock.wall, entropy)

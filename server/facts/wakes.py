@@ -87,6 +87,7 @@ def measure_answers(tx: Writing, caller: Caller) -> None:
             tx.run("add_answer_time", member=caller.member, seq=row.seq, seconds=waited)
         tx.run("forget_answer_times", member=caller.member, keep=tx.settings.forecast_kept)
     tx.run("note_acted", member=caller.member, seq=seen)
+    tx.changed(topics.ROSTER, topics.member(caller.member))
 
 
 def answer_times(tx: Reading, member: int) -> list[float]:

@@ -11,6 +11,9 @@ from teamroom.server.settings import FixedSettings
 
 PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
 
+LISTENS = "listens"
+"""How the reason of a presence begins if a call or stream of the member is open."""
+
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
 
@@ -141,7 +144,7 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     if silent <= settings.live_interval_seconds:
         return Presence("live", f"called {duration(silent)} ago")
     if facts.connected_at is not None and now - facts.connected_at <= settings.live_interval_seconds:
-        return Presence("live", f"listens; called {duration(silent)} ago")
+        return Presence("live", f"{LISTENS}; called {duration(silent)} ago")
     if interval is None:
         return Presence("asleep", f"called {duration(silent)} ago; {_opens(facts)}")
     unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from, facts.busy_until or 0.0), 0.0)
@@ -150,6 +153,11 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     if unseen <= settings.gone_intervals * interval:
         return Presence("overdue", f"expected {duration(unseen - interval)} ago")
     return Presence("gone", f"silent for {duration(silent)}")
+
+
+def describe_connection(reason: str, facts: Facts) -> str:
+    """The reason of a presence: a stream that is no listener proves a connection, nothing more (PRS2)."""
+    return reason if facts.listens else reason.replace(f"{LISTENS}; ", "connected; ")
 
 
 def has_ended(facts: Facts, now: float, settings: FixedSettings) -> bool:
@@ -301,7 +309,7 @@ def make_forecast(
         return Forecast(None, None, describe_tokenless(facts, now), "no estimate")
     if not is_woken(facts, now, settings):
         words = NO_LISTENER if interval_seconds(facts.mode, settings) is None or facts.mode == "live" else NOT_KEPT
-        return Forecast(None, None, f"{found.reason}; {words}", words)
+        return Forecast(None, None, f"{describe_connection(found.reason, facts)}; {words}", words)
     if len(answered) < settings.forecast_answers:
         words = f"no estimate: it has acted on {len(answered)} wake{'s' if len(answered) != 1 else ''} so far"
         return Forecast(None, None, f"{found.reason}; {words}", words)

@@ -64,6 +64,8 @@ class Context:
     entropy: Entropy
     clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
+    """Whether a member has a live listener now."""
+    is_connected: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
     write_down: Callable[["Effects"], None] = lambda effects: None
     """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
@@ -165,8 +167,12 @@ class Reading:
         return clock.gaps if isinstance(clock, RoomClock) else ()
 
     def listens(self, member: int) -> bool:
-        """Whether a member has a call or a stream open now."""
+        """Whether a member has a live listener now."""
         return self._context.listens(member)
+
+    def is_connected(self, member: int) -> bool:
+        """Whether a member has a call or a stream open now, which proves a connection and no listener."""
+        return self._context.is_connected(member)
 
     @property
     def configured_policy(self) -> Policy:

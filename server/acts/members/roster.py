@@ -8,7 +8,13 @@ from teamroom.server.facts.member import facts_of, find_member, forecast_of, las
 from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import not_found
-from teamroom.server.rules.presence import find_presence, interval_seconds, is_mode_supported, next_wake_at
+from teamroom.server.rules.presence import (
+    describe_connection,
+    find_presence,
+    interval_seconds,
+    is_mode_supported,
+    next_wake_at,
+)
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
 from teamroom.server.store.rows.members import RosterRow
@@ -66,9 +72,9 @@ class MemberShown(BaseModel):
     reminders: list[Slot] = Field(default_factory=list)
     """Only for a member read by name: when the room reminded it to renew proofs, or why it did not."""
     last_act: str | None = None
-    """Only for a member read by name: when it last gave evidence of work, in the log or by answering a challenge."""
+    """Only of a member that a tool reads by name: when it last gave evidence of work, by an act or an answer."""
     wake_waits_since: str | None = None
-    """Only for a member read by name: since when its oldest wake waits for an act of it."""
+    """Only of a member that a tool reads by name: since when its oldest wake waits for an act of it."""
 
 
 class Place(BaseModel):
@@ -86,6 +92,18 @@ class Roster(BaseModel):
 
 
 def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
+    """Return the members as `read_roster` does; of one read by name, also what its calls move. Raises Refusal."""
+    roster = read_roster(tx, caller, arguments)
+    if arguments.name:
+        (shown,) = roster.members
+        place = find_place(tx, caller, arguments)
+        acted, waits = last_evidence(tx, place.member), tx.value(float, "waits_for_act", member=place.member)
+        shown.last_act = None if acted is None else tx.shown(acted)
+        shown.wake_waits_since = None if waits is None else tx.shown(waits)
+    return roster
+
+
+def read_roster(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """Return the members: all, one by name, or those that declare a capability, the ones it counts for first.
 
     Raises Refusal `not_found`.
@@ -104,9 +122,6 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)
-        acted, waits = last_evidence(tx, rows[0].id), tx.value(float, "waits_for_act", member=rows[0].id)
-        members[0].last_act = None if acted is None else tx.shown(acted)
-        members[0].wake_waits_since = None if waits is None else tx.shown(waits)
     shown = members[: count_fitting(map(_characters, members), PAGE_CHARACTERS)]
     after = shown[-1].name if len(rows) > len(shown) else None
     if arguments.capability is not None:
@@ -135,7 +150,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         owner=row.owner_name,
         mode=row.mode,
         presence=verdict.state,
-        reason=verdict.reason,
+        reason=describe_connection(verdict.reason, facts),
         standing=facts.standing,
         connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row.id),
@@ -167,3 +182,5 @@ def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
 
 FIND_PLACE = Read("who", Who, find_place, is_small=always)
 WHO = Read("who", Who, who)
+ROSTER = Read("who", Who, read_roster)
+"""The same for those that follow it: what a member's own calls move is left out."""

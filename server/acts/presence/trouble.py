@@ -43,7 +43,7 @@ def watch(tx: Writing, due: Timer) -> None:
     """Check one agent, as the supervisor: record a suspicion, challenge the agent, wake its owner and watchdogs."""
     row = tx.only(WatchedMember, "watched", member=due.member)
     interval = interval_seconds(row.mode, tx.settings)
-    if tx.listens(due.member) and interval is not None:
+    if tx.is_connected(due.member) and interval is not None:
         _note_listening(tx, row, interval)
         row = tx.only(WatchedMember, "watched", member=due.member)
     waits_since = unanswered_since(tx, row)
