@@ -18,6 +18,7 @@ from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_ad
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
 from teamroom.server.http.strangers import closing
+from teamroom.server.http.turns import Turns
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
@@ -103,6 +104,7 @@ class Gate:
         self._metrics = metrics
         self._door = door
         self._connections = connections
+        self._turns = Turns()
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
         self._origins = frozenset(settings.allowed_origins)
@@ -159,6 +161,7 @@ class Gate:
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
+            await self._turns.begin(caller.member)
             await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
