@@ -118,6 +118,8 @@ class Forecast(BaseModel):
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    measured: bool = True
+    """Whether the times come from acts after wakes; if not, they say when it looks next by its schedule."""
     supported: bool = True
     """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     others: list[str] = Field(default_factory=list)
@@ -197,6 +199,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         note=expected.note,
+        measured=expected.is_measured,
         supported=is_mode_supported(facts, tx.now, settings),
     )
 
@@ -204,8 +207,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
 def forecast_of(tx: Reading, row: PresenceFacts, facts: Facts) -> rules.Forecast:
     """When a member is expected to act, from how long its newest wakes waited for an act, and since when one waits."""
     answered = answer_times(tx, row.id)
-    waited = waits_for_act(tx, row) if len(answered) >= tx.settings.forecast_answers else 0.0
-    return make_forecast(facts, answered, tx.now, tx.settings, waited)
+    return make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row))
 
 
 def last_evidence(tx: Reading, member: int) -> float | None:

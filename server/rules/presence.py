@@ -76,13 +76,14 @@ class Presence:
 class Forecast:
     """When a member will act on something: the median and the 90th percentile, in seconds; None: no estimate.
 
-    `answers` says it in words; `note` says the presence too.
+    `answers` says it in words; `note` says the presence too. Not `is_measured`: when it looks next by its schedule.
     """
 
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
     answers: str = ""
+    is_measured: bool = True
 
 
 def parse_mode(mode: str) -> str | None:
@@ -310,6 +311,8 @@ def make_forecast(
     if not is_woken(facts, now, settings):
         words = NO_LISTENER if interval_seconds(facts.mode, settings) is None or facts.mode == "live" else NOT_KEPT
         return Forecast(None, None, f"{describe_connection(found.reason, facts)}; {words}", words)
+    if len(answered) < settings.forecast_answers and _is_scheduled(facts):
+        return _next_look(facts, found, now, settings, waited)
     if len(answered) < settings.forecast_answers:
         words = f"no estimate: it has acted on {len(answered)} wake{'s' if len(answered) != 1 else ''} so far"
         return Forecast(None, None, f"{found.reason}; {words}", words)
@@ -320,6 +323,21 @@ def make_forecast(
         return Forecast(None, None, f"{found.reason}; {words}", words)
     words = f"usually answers {usual}"
     return Forecast(round(middle, 1), round(slow, 1), f"{found.reason}; {words}", words)
+
+
+def _is_scheduled(facts: Facts) -> bool:
+    return facts.mode.startswith("every:") and facts.last_call_at is not None
+
+
+def _next_look(facts: Facts, found: Presence, now: float, settings: FixedSettings, waited: float) -> Forecast:
+    """When a member that keeps a schedule looks next. That is no answer, and nothing once a wake has waited long."""
+    interval = interval_seconds(facts.mode, settings) or 0.0
+    if waited > settings.suspect_intervals * interval:
+        words = f"no estimate: a wake has waited {duration(waited)}"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    left = max(interval - max(now - (facts.last_call_at or now), 0.0), 0.0)
+    words = f"looks in about {duration(left)}; no estimate of its answer yet"
+    return Forecast(left, left + interval, f"{found.reason}; {words}", words, is_measured=False)
 
 
 NO_LISTENER = "no listener: it answers when its owner opens it"

@@ -65,10 +65,10 @@ class Context:
     clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a live listener now."""
-    is_connected: Callable[[int], bool] = lambda member: False
-    """Whether a member has a call or a stream open now."""
     write_down: Callable[["Effects"], None] = lambda effects: None
     """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
+    is_connected: Callable[[int], bool] = lambda member: False
+    """Whether a member has a call or a stream open now."""
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class Reading:
 
     def is_connected(self, member: int) -> bool:
         """Whether a member has a call or a stream open now, which proves a connection and no listener."""
-        return self._context.is_connected(member)
+        return self._context.is_connected(member) or self._context.listens(member)
 
     @property
     def configured_policy(self) -> Policy:

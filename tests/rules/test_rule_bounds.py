@@ -479,6 +479,7 @@ def test_the_first_forbidden_character_is_found_at_its_place(text: str, place: i
 PAUSED = "paused; its wakes are held"
 USUAL = "usually answers in 2 s, nine times out of ten within 3 s"
 FEW = "no estimate: it has acted on {} so far"
+LOOKS = "looks in about {}; no estimate of its answer yet"
 LOST = "no estimate: a wake has waited 5 min, although it usually answers in 2 s, nine times out of ten within 3 s"
 
 
@@ -500,7 +501,14 @@ def heard(mode: str = "live", silent: float | None = None) -> Facts:
         (heard("live", 10), [], (None, None, f"called 10 s ago; {FEW.format('0 wakes')}")),
         (heard("live", 10), [7], (None, None, f"called 10 s ago; {FEW.format('1 wake')}")),
         (heard("on_demand", 10), [1, 2], (None, None, f"called 10 s ago; {FEW.format('2 wakes')}")),
-        (facts("every:600", 100), [], (None, None, f"called 2 min ago; {FEW.format('0 wakes')}")),
+        (facts("every:600", 100), [], (500.0, 1100.0, f"called 2 min ago; {LOOKS.format('8 min')}")),
+        (
+            facts("every:600", 500),
+            [1, 2],
+            (100.0, 700.0, f"wakes every 10 min, next in 2 min; {LOOKS.format('2 min')}"),
+        ),
+        (facts("every:600", 700), [], (0.0, 600.0, f"expected 2 min ago; {LOOKS.format('0 s')}")),
+        (facts("every:600", -5), [], (600.0, 1200.0, f"called 0 s ago; {LOOKS.format('10 min')}")),
         (facts("every:600", 100), [3, 1, 2], (2.0, 3.0, f"called 2 min ago; {USUAL}")),
         (facts("every:600", 900), [3, 1, 2], (2.0, 3.0, f"expected 5 min ago; {USUAL}")),
         (facts("every:600", 901), [3, 1, 2], (None, None, f"expected 5 min ago; {NOT_KEPT}")),
@@ -531,6 +539,12 @@ def test_the_next_expected_answer_is_right(
     forecast = make_forecast(found, answered, NOW, SETTINGS)
     assert (forecast.expected_seconds, forecast.p90_seconds, forecast.note) == expected
     assert forecast.answers in forecast.note or forecast.answers == "no estimate"
+
+
+@pytest.mark.parametrize(("waited", "lost"), [(1200.0, False), (1200.5, True)])
+def test_a_schedule_says_nothing_once_a_wake_has_waited_two_intervals(waited: float, lost: bool) -> None:
+    forecast = make_forecast(facts("every:600", 100), [], NOW, SETTINGS, waited)
+    assert (forecast.expected_seconds is None, forecast.is_measured) == (lost, lost)
 
 
 @pytest.mark.parametrize(("waited", "lost"), [(303.0, False), (303.5, True)])

@@ -36,5 +36,7 @@ def _render_forecast(forecast: Forecast) -> str:
         others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
         first = "" if "no estimate" in forecast.note or "no listener" in forecast.note else "no estimate; "
         return f"{first}{forecast.note}{others}"
+    if not forecast.measured:
+        return forecast.note
     slow = duration(forecast.p90_seconds)
     return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"
