@@ -89,10 +89,23 @@ class Refusal(Exception):
     def _unsaid(self, line: str) -> Iterator[tuple[str, str]]:
         """The further members of the refusal that a line does not contain, in words."""
         for name, value in self.needs.items():
-            items = [inline(str(item)) for item in (value if isinstance(value, list) else [value])]
+            items = [inline(item) for item in _flat(value)]
             missing = [item for item in items if item.strip("“”") not in line]
             if missing:
                 yield name, ", ".join(missing)
+
+
+def _flat(value: Any) -> Iterator[str]:
+    """The texts and numbers in a value, however deep."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _flat(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(inner)
+    else:
+        yield str(value)
 
 
 def not_found(what: str, name: str, fix: str) -> Refusal:
