@@ -17,7 +17,7 @@ from teamroom.server import topics
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.letters.channels import READ_CHANNELS
-from teamroom.server.acts.members.roster import FIND_PLACE, WHO, Place
+from teamroom.server.acts.members.roster import FIND_PLACE, ROSTER, Place
 from teamroom.server.acts.messages.messages import READ_MESSAGES
 from teamroom.server.acts.overnight.overnight import OVERNIGHT
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
@@ -100,12 +100,12 @@ RESOURCES = (
         lambda id_: {"task": id_},
         topics=_task_changes,
     ),
-    Resource("roster", "Roster", "Who is in the room.", WHO, render_roster, topics=always(topics.ROSTER)),
+    Resource("roster", "Roster", "Who is in the room.", ROSTER, render_roster, topics=always(topics.ROSTER)),
     Resource(
         "members/{name}",
         "Member",
         "One member.",
-        WHO,
+        ROSTER,
         render_roster,
         lambda name: {"name": name},
         topics=_member_changes,

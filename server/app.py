@@ -99,7 +99,8 @@ class Room:
             settings=settings,
             entropy=entropy,
             clock=self.clock,
-            listens=self.bus.is_open,
+            listens=self._listens,
+            is_connected=self.bus.is_open,
             write_down=self._write_down,
             report=lambda done, total: self._reports[2](done, total),
         )
@@ -119,6 +120,10 @@ class Room:
         self.door.on_refused = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
         self._made_at = 0.0
+
+    def _listens(self, member: int) -> bool:
+        """Whether a member has a live listener on this server."""
+        return self.listeners.listens(member)
 
     async def open(self, owner: str, reports: Reports | None = None) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.

@@ -1,11 +1,11 @@
 """The closed list of refusals. Each has a code, a reason and a fix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from teamroom.server.rules.text import cite
+from teamroom.server.rules.text import cite, inline
 
 Code = Literal[
     "paused",
@@ -81,8 +81,31 @@ class Refusal(Exception):
         return {"code": self.code, "why": self.why, "fix": self.fix, **left, **self.needs}
 
     def text(self) -> str:
-        """The refusal as one plain line for a model: some clients show nothing else."""
-        return f"Refused ({self.code}): {self.why} Fix: {self.fix}"
+        """The refusal as one plain line for a model: some clients show nothing else. It says all that the data says."""
+        line = f"Refused ({self.code}): {self.why} Fix: {self.fix}"
+        more = "; ".join(f"{name.replace('_', ' ')}: {said}" for name, said in self._unsaid(line))
+        return f"{line} ({more})" if more else line
+
+    def _unsaid(self, line: str) -> Iterator[tuple[str, str]]:
+        """The further members of the refusal that a line does not contain, in words."""
+        for name, value in self.needs.items():
+            items = [inline(item) for item in _flat(value)]
+            missing = [item for item in items if item.strip("“”") not in line]
+            if missing:
+                yield name, ", ".join(missing)
+
+
+def _flat(value: Any) -> Iterator[str]:
+    """The texts and numbers in a value, however deep."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _flat(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(inner)
+    else:
+        yield str(value)
 
 
 def not_found(what: str, name: str, fix: str) -> Refusal:

@@ -151,6 +151,13 @@ class FixedSettings(BaseModel):
         3600, ge=60, le=604_800, description="Seconds of a member's own pause after which its tasks are overdue."
     )
 
+    tokenless_seconds: float = Field(
+        3600,
+        ge=60,
+        le=604_800,
+        description="Seconds without any valid token after which a member's work is freed or given to others.",
+    )
+
     # hand-offs and reviews
     offer_intervals: int = Field(
         3, ge=1, le=100, description="Shortest time an offer stays open, in check-in intervals of its receiver."
@@ -206,7 +213,7 @@ class FixedSettings(BaseModel):
         3,
         ge=1,
         le=20,
-        description="Measured answers from which forecasts are made; with fewer, the declared interval is used.",
+        description="Acts after wakes from which forecasts are made; with fewer, there is no estimate.",
     )
     forecast_kept: int = Field(
         20,

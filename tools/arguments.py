@@ -65,7 +65,7 @@ class Understood:
 def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:
     """What the arguments of a call mean. `known`: every name that any tool knows. Raises Refusal."""
     reader = _Reader(tool, caller, known)
-    meant = reader.read(sent or {}, tool.arguments.model_fields, "")
+    meant = reader.read(sent or {}, fields_of(tool.arguments), "")
     if reader.unclear:
         raise _refuse(tool, meant, "; ".join(reader.unclear[:FAULTS_NAMED]))
     removed: Counter[str] = Counter()
@@ -75,13 +75,18 @@ def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: 
         raise _refuse_values(tool, meant, error) from None
 
 
+def fields_of(model: type[BaseModel]) -> Fields:
+    """The fields of a model by the names under which they are sent: `for` cannot be a name in Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def names_of(tools: Iterator[Tool]) -> frozenset[str]:
     """Every argument's name of these tools, those inside of others too."""
     return frozenset(name for tool in tools for name in _names(tool.arguments))
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         yield name
         inner = bare(field.annotation)
         inner = bare(get_args(inner)[0]) if get_origin(inner) is list else inner
@@ -277,7 +282,7 @@ def _refuse(
     tool: Tool, meant: dict[str, Any], why: str, wrong: Set[str] = frozenset(), code: Code = "invalid"
 ) -> Refusal:
     """The corrected call; a place in angle brackets stands for what only the caller knows."""
-    fields = tool.arguments.model_fields
+    fields = fields_of(tool.arguments)
     call = {name: f"<{name}>" if name in wrong else _repeated(value) for name, value in meant.items()}
     call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required() and name not in call}
     optional = [name for name, field in fields.items() if not field.is_required()]

@@ -1,18 +1,26 @@
 """The tools of control: pause, resume, kill, set the policy."""
 
-from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, Resume
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, PauseLeft, Resume
 from teamroom.server.acts.control.policy import SET_POLICY, PolicySet, SetPolicy
 from teamroom.server.rules.text import cite, cite_name, inline
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
-from teamroom.tools.words.phrases import cite_receipt
+from teamroom.tools.words.phrases import cite_receipt, list_lines
 
 
 def render_controlled(reply: Controlled) -> str:
     """The reply of a control act in words."""
     until = f" until {reply.until}" if reply.until else ""
     note = f"; {reply.note}" if reply.note else ""
-    return f"{reply.target} is {reply.standing}{until}{cite_receipt(reply)}{note}."
+    gradual = " Its agents are let go gradually: five at once, then one each second." if reply.gradual else ""
+    left = list_lines("Still paused", map(_render_left, reply.remaining))
+    return f"{reply.target} is {reply.standing}{until}{cite_receipt(reply)}{note}.{gradual}{left}"
+
+
+def _render_left(left: PauseLeft) -> str:
+    until = f" until {left.until}" if left.until else ""
+    names = ", ".join(f"@{name}" for name in left.members) or "no agent"
+    return f"{left.target} by @{left.by}{until}, {inline(left.reason)}: {names}{' and more' if left.more else ''}"
 
 
 def render_policy_set(reply: PolicySet) -> str:

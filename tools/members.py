@@ -14,7 +14,10 @@ def render_enrolled(reply: Enrolled) -> str:
     if reply.token is None:
         once = "its token was shown only then. For a new token, call enroll with rotate"
         return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
-    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){cite_receipt(reply)}."
+    label = f"{reply.token_id}, label {cite(reply.label)}"
+    return (
+        f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once; {label}){cite_receipt(reply)}."
+    )
 
 
 def render_revoked(reply: Revoked) -> str:

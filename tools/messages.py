@@ -28,7 +28,8 @@ TOOLS = (
     Tool(
         POST_MESSAGE,
         "Post a result, an ask or an alert to the room's one stream; do not narrate. Address members in `to`, or "
-        "with @name in the text; the reply says when each will see it.",
+        "with @name in the text; the reply says when each will answer. From somebody paused, asleep or without a "
+        "listener, expect no answer soon: choose another.",
         render_posted,
         place=60,
         next=advise_after_posting,

@@ -23,6 +23,7 @@ from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
 from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
 from teamroom.tools.asking import Asking
+from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.messages import render_not_reached
 from teamroom.tools.words.presence import data_of_waiting, render_waiting
@@ -65,6 +66,7 @@ class ToolServer:
         self._waiting = waiting
         self._caller_of = caller_of
         self._session_of = session_of
+        self._first_calls = FirstCalls()
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that the caller is shown."""
@@ -112,6 +114,9 @@ class ToolServer:
             del data["not_reached"]
         elif "not_reached" in data:
             words += render_not_reached(reply.not_reached)
+        brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
+        if brief is not None:
+            words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
         if understood.removed:

@@ -33,7 +33,7 @@ def render_claimed(reply: Claimed) -> str:
 def render_updated(reply: Updated) -> str:
     """The reply of `update_task`."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
-    return f"{reply.task} is {state_in_words(reply.state)}{until}{cite_receipt(reply)}."
+    return f"{reply.task} is {state_in_words(reply.state)}, fence {reply.fence}{until}{cite_receipt(reply)}."
 
 
 def render_completed(reply: Completed) -> str:
@@ -63,8 +63,9 @@ def advise_after_offer(reply: Offered) -> str:
 def render_answered(reply: Answered) -> str:
     """The reply of `answer_hand_off`."""
     if reply.fence is not None:
-        return f"{reply.task} is yours, fence {reply.fence}, lease until {reply.lease_until}{cite_receipt(reply)}."
-    return f"{reply.offer} is {state_in_words(reply.state)}{cite_receipt(reply)}."
+        lease = f"fence {reply.fence}, lease until {reply.lease_until}"
+        return f"You accepted {reply.offer}: {reply.task} is yours, {lease}{cite_receipt(reply)}."
+    return f"{reply.offer} of {reply.task} is {state_in_words(reply.state)}{cite_receipt(reply)}."
 
 
 def render_repaired(reply: Repaired) -> str:
@@ -88,8 +89,8 @@ TOOLS = (
     ),
     Tool(
         CLAIM_TASK,
-        "Claim a task before you work on it. Without task, the room picks the best open task for you. Returns the "
-        "task in full, your fence and your lease.",
+        "Claim a task before you work on it; without task, the room picks the best open one for you. Returns the task "
+        "in full, your lease, and the fence that your later writes on it need. If it is taken, claim another.",
         render_claimed,
         place=90,
         core=True,
@@ -102,16 +103,17 @@ TOOLS = (
     ),
     Tool(
         UPDATE_TASK,
-        "Report progress with evidence; this renews the lease. The holder must give the fence. The creator, owner "
-        "and operator can change, release or cancel the task without one.",
+        "Report progress with your fence and evidence when something moved; this renews the lease. If the fence is "
+        "stale, another member has the task: stop working on it. The creator, owner and operator can change, release "
+        "or cancel it without a fence.",
         render_updated,
         place=110,
         core=True,
     ),
     Tool(
         COMPLETE_TASK,
-        'Complete your task with evidence; another member reviews it. evidence: [{"kind": "test", "ref": "pytest '
-        '-q: 212 passed"}].',
+        "End your task with your fence and evidence that others can check again; another member reviews it, never you. "
+        'evidence: [{"kind": "test", "ref": "pytest -q: 212 passed"}].',
         render_completed,
         place=120,
         core=True,
@@ -124,8 +126,9 @@ TOOLS = (
     ),
     Tool(
         HAND_OFF,
-        "Offer your task to another member. The room refuses if that member lacks a needed capability. artifacts: "
-        'what it must reach, [{"kind": "file", "ref": "plan.md", "sha256": "…"}] (for a commit, its tree id).',
+        "Offer your task with its fence to another member. The room refuses if that member lacks a needed capability. "
+        'artifacts: what it must reach, [{"kind": "file", "ref": "plan.md", "sha256": "…"}] (for a commit, its '
+        "tree id).",
         render_offered,
         place=140,
         next=advise_after_offer,

@@ -1,21 +1,8 @@
 """Spans of time as people write and read them."""
 
-import re
 from datetime import datetime
 
 from teamroom.server.clock import wall_clock
-
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-SPANS = "like 3600, 90s, 30m, 12h or 30d"
-
-
-def parse_span(text: str) -> float | None:
-    """Return a span in seconds; None if the text is not a positive number with an optional s, m, h, d or w."""
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)([smhdw]?)", text.strip())
-    if found is None or float(found[1]) <= 0:
-        return None
-    return float(found[1]) * UNITS[found[2]]
 
 
 def span(seconds: float) -> str:

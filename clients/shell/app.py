@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.spans import SPANS, parse_span
 from teamroom.server.rules.names import AT
+from teamroom.server.rules.spans import SPANS, parse_span
 
 F = TypeVar("F", bound=Callable[..., Any])
 

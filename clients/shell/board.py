@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 BAR_CELLS = 12
 
+LOOKS_WELL = frozenset({"live", "working", "asleep"})
+"""The presence that a reader takes for a member that answers."""
+
 Presence = Mapping[str, str]
 """The presence of members by name."""
 
@@ -69,7 +72,13 @@ def _read(place: Place, task: str | None, state: str | None, query: str | None) 
             reply = pages(room, "read_board", "tasks", state=state, query=query)
             holders = {line["holder"] for line in reply["tasks"]} - {None}
         members = pages(room, "who", "members")["members"] if holders else []
-    return reply, {member["name"]: member["presence"] for member in members}
+    return reply, {member["name"]: _presence(member) for member in members}
+
+
+def _presence(member: Mapping[str, Any]) -> str:
+    """Return a member's presence, and whether nothing listens for it."""
+    is_heard = member["kind"] != "agent" or member["supported"] or member["presence"] not in LOOKS_WELL
+    return str(member["presence"]) if is_heard else f"{member['presence']}, no listener"
 
 
 def _show(found: "Board", presence: Presence) -> None:
@@ -142,7 +151,9 @@ def _holder(task: "TaskLine", presence: Presence) -> Styled:
     if task.holder is None:
         return Styled("")
     now = presence.get(task.holder, "")
-    return Styled(f"@{plain(task.holder)}", (f" {plain(now)}" if now else "", PRESENCE.get(now, "dim")))
+    return Styled(
+        f"@{plain(task.holder)}", (f" {plain(now)}" if now else "", PRESENCE.get(now.partition(",")[0], "dim"))
+    )
 
 
 def _state_of_lease(task: "TaskLine") -> str:

@@ -9,13 +9,13 @@ import typer
 from teamroom.clients.session.place import Place, make_members_folder, member_token_file, save_token
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask, connected
-from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
 from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
 from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.text import describe_mode
 
 if TYPE_CHECKING:
     from teamroom.server.acts.members.members import Enrolled, Revoked
@@ -145,11 +145,11 @@ def roster(
 def _row(member: "MemberShown") -> Row:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
-    answers = "" if member.expected_seconds is None else f"; answers in about {in_words(member.expected_seconds)}"
+    answers = f"; {plain(member.answers)}" if member.answers else ""
     return [
         Styled(f"@{plain(member.name)}", style="bold"),
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),
-        Styled(plain(member.mode)),
+        Styled(describe_mode(plain(member.mode), member.supported)),
         Styled(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
         Styled(f"{plain(member.reason)}{answers}" + (upheld if member.completions_reviewed else "") + can, style="dim"),
     ]

@@ -9,8 +9,8 @@ from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import plain, print_json, say
-from teamroom.clients.shell.app import Json, Reason, Span, Target, bare, command, span
+from teamroom.clients.session.terminal import plain, print_json, quoted, say
+from teamroom.clients.shell.app import Json, Reason, Target, bare, command
 from teamroom.server.rules.text import cite_name
 
 if TYPE_CHECKING:
@@ -19,24 +19,31 @@ if TYPE_CHECKING:
 
 SECTION = "The switch"
 
+OwnReason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")
+]
+
 
 @command(SECTION)
 def pause(
     place: Place,
     target: Target,
-    reason: Reason,
-    for_: Annotated[Span, span("--for", help="How long, such as 30m. Default: until a resume.")] = None,
+    reason: OwnReason = None,
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="SPAN", help="How long, such as 30m; 30 is 30 minutes. Default: until a resume."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Pause a member, an owner's agents or the room. Takes effect immediately."""
-    _show(ask(place, "pause", target=target, reason=reason, for_seconds=for_), json)
+    _show(ask(place, "pause", target=target, reason=reason, **{"for": for_}), json)
 
 
 @command(SECTION)
 def resume(
     place: Place,
     target: Target,
-    reason: Reason,
+    reason: OwnReason = None,
     json: Json = False,
 ) -> None:
     """Resume a paused member, owner or room."""
@@ -90,4 +97,10 @@ def _show(reply: dict[str, Any], as_json: bool) -> None:
     until_when = f" until {plain(done.until)}" if done.until else ""
     note = f" ({plain(done.note)})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{receipt}")
+    gradual = " Its agents are let go gradually." if done.gradual else ""
+    print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{gradual}{receipt}")
+    for left in done.remaining:
+        ends = f" until {plain(left.until)}" if left.until else ""
+        names = ", ".join(f"@{plain(name)}" for name in left.members) or "no agent"
+        more = " and more" if left.more else ""
+        print(f"Still paused: {plain(left.target)} by @{plain(left.by)}{ends}, {quoted(left.reason)}: {names}{more}")

@@ -39,25 +39,42 @@ class Before:
 
     last_call: str
     last_progress: str
+    last_act: str
     listening: bool
 
-    def sign(self, member: dict[str, Any]) -> str | None:
-        """Return in words the sign that the member acted since; None without a sign."""
+    def sign(self, member: dict[str, Any]) -> "Sign | None":
+        """Return the sign that the member is well again since; None without a sign.
+
+        A call proves only a connection. So it is a sign only if nothing waits for an act of the member.
+        """
         if member["presence"] not in HEALTHY:
             return None
-        called, moved = member["last_call"] or "", member["last_progress"] or ""
+        called, moved, acted = (member[what] or "" for what in ("last_call", "last_progress", "last_act"))
+        if acted > self.last_act:
+            return Sign(f"{member['presence']}, acted at {acted}", acts=True)
         if moved > self.last_progress:
-            return f"{member['presence']}, its work moved at {moved}"
+            return Sign(f"{member['presence']}, its work moved at {moved}", acts=True)
+        if member["wake_waits_since"] is not None:
+            return None
         if called > self.last_call:
-            return f"{member['presence']}, called at {called}"
+            return Sign(f"{member['presence']}, called at {called}, and nothing waits for it")
         if member["listening"] and not self.listening:
-            return f"{member['presence']}, listens again"
+            return Sign(f"{member['presence']}, listens again, and nothing waits for it")
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign that a member is well: in words, and whether the member acted. A call alone is no act."""
+
+    words: str
+    acts: bool = False
 
 
 def before(member: dict[str, Any]) -> Before:
     """Return what the room knows of a member now."""
-    return Before(member["last_call"] or "", member["last_progress"] or "", bool(member["listening"]))
+    called, moved, acted = (member[what] or "" for what in ("last_call", "last_progress", "last_act"))
+    return Before(called, moved, acted, bool(member["listening"]))
 
 
 @dataclass(slots=True)
@@ -251,21 +268,21 @@ class Repairs:
         await self._complete(claim, sign)
         return "well"
 
-    async def _sign_without_restart(self, claim: Claim) -> str | None:
+    async def _sign_without_restart(self, claim: Claim) -> Sign | None:
         """Return the sign that no restart is needed: it is healthy, or was restarted by an earlier run."""
         member = await self.who(claim.name)
         if claim.ordered or member is None or member["standing"] != "active":
             return None
         as_it_is = f"{member['presence']}, {member['reason']}"
         if await self._runs_elsewhere(claim.name, member):
-            return f"{as_it_is}; it was not started from here"
+            return Sign(f"{as_it_is}; it was not started from here")
         is_well_here = (await self._machine.look(claim.name)).is_well
         if is_well_here is False:
             return None
         if claim.tried_at is not None:
-            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, True))
+            return await self._watch(claim.name, Before(claim.tried_at, claim.tried_at, claim.tried_at, True))
         acts = member["presence"] in HEALTHY if is_well_here else await self._acts(member, claim.task)
-        return as_it_is if acts else None
+        return Sign(as_it_is) if acts else None
 
     async def _acts(self, member: dict[str, Any], task: str) -> bool:
         """Whether a member is healthy as far as the room can see.
@@ -281,7 +298,7 @@ class Repairs:
     async def _is_back(self, member: dict[str, Any], task: str) -> bool:
         return await self._acts(member, task) and await self._runs(member["name"])
 
-    async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> str | None:
+    async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> Sign | None:
         """Restart once; returns the sign of the member in the room, or None."""
         name = claim.name
         look = await self._machine.look(name)
@@ -298,10 +315,10 @@ class Repairs:
         sign = await self._watch(name, known)
         how = self._machine.has_ended(name)
         after = f"its process {how}" if how else f"no sign of it within {span(self._config.acts_within_of(name))}"
-        claim.tried.append(f"{did}; {sign or after}")
+        claim.tried.append(f"{did}; {after if sign is None else sign.words}")
         return sign
 
-    async def _watch(self, name: str, known: Before) -> str | None:
+    async def _watch(self, name: str, known: Before) -> Sign | None:
         """Wait for a sign of a member; returns None after the timeout, or if its process ended."""
         give_up_at = time.monotonic() + self._config.acts_within_of(name)
         while True:
@@ -320,14 +337,14 @@ class Repairs:
 
     # -------------------------------------------------------------- how a repair ends
 
-    async def _complete(self, claim: Claim, sign: str) -> None:
+    async def _complete(self, claim: Claim, sign: Sign) -> None:
         name = claim.name
         restarts = len(claim.tried)
         times = f"after {restarts} restart{'s' if restarts != 1 else ''}" if restarts else "without another restart"
-        evidence = [{"kind": "test", "ref": f"who {name}: {sign}"}]
+        evidence = [{"kind": "test", "ref": f"who {name}: {sign.words}"}]
         if claim.receipt is not None:
             evidence.append({"kind": "receipt", "ref": str(claim.receipt)})
-        summary = f"@{name} acts again {times}: {sign}."
+        summary = f"@{name} {'acts' if sign.acts else 'is connected'} again {times}: {sign.words}."
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
         self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
 

@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from teamroom.clients.session.failure import TOKEN, USAGE, Failure
 from teamroom.clients.session.place import is_name
-from teamroom.clients.session.spans import SPANS, parse_span
 from teamroom.server.private import NotPrivateError, open_private
+from teamroom.server.rules.spans import SPANS, parse_span
 
 RUNTIMES = 50
 """The most runtimes of one watchdog, which is the number of capabilities that a member may have."""

@@ -29,7 +29,7 @@ from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.mentions import list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
-from teamroom.server.facts.wakes import waiting_now
+from teamroom.server.facts.wakes import measure_answers, waiting_now
 from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
@@ -69,11 +69,14 @@ OnLost = Callable[[Callable[[], object]], contextlib.AbstractContextManager[None
 
 
 class UnauthorisedError(Exception):
-    """A bearer token that opens nothing. `code` is `killed` for a killed member, else `not_allowed`."""
+    """A bearer token that opens nothing. `code` is `killed` for a killed member, else `not_allowed`.
 
-    def __init__(self, code: str, why: str, fix: str) -> None:
+    `more`: further facts of the refusal, such as who killed the member.
+    """
+
+    def __init__(self, code: str, why: str, fix: str, **more: str | None) -> None:
         super().__init__(why)
-        self.code, self.why, self.fix = code, why, fix
+        self.code, self.why, self.fix, self.more = code, why, fix, more
 
 
 class Door:
@@ -442,7 +445,8 @@ class _Timed:
 
 def _killed(row: TokenRow) -> UnauthorisedError:
     why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
-    return UnauthorisedError("killed", why, "Stop. Only an owner can revive this member.")
+    fix = f"Stop, and make no more calls. Tell the person who started you; only an owner can revive @{row.name}."
+    return UnauthorisedError("killed", why, fix, by=row.by_name, reason=row.reason)
 
 
 async def _while_connected(reading: Coroutine[Any, Any, T], on_lost: OnLost) -> T:
@@ -490,8 +494,11 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
-    if is_new and trouble in ("suspect", "zombie") and act.is_evidence(reply):
-        clear_suspicion(tx, caller)
+    if is_new and (trouble in ("suspect", "zombie") or _was_woken(tx)) and act.is_evidence(reply):
+        if _was_woken(tx):
+            measure_answers(tx, caller)
+        if trouble in ("suspect", "zombie"):
+            clear_suspicion(tx, caller)
     tx.end()
     return reply
 
@@ -501,6 +508,11 @@ def _with_waiting(tx: Reading, caller: Caller, act: AnyAct, reply: Any) -> Any:
     if caller.kind == "agent" and not act.shows_wakes:
         reply.waiting = waiting_now(tx, caller.member, tx.principal.acknowledged)
     return reply
+
+
+def _was_woken(tx: Writing) -> bool:
+    """Whether the caller was shown wakes since its last act, so that this act answers them."""
+    return tx.principal.seen > tx.principal.acted
 
 
 def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Principal:

@@ -4,7 +4,7 @@ from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
 from teamroom.server.identity import Caller
-from teamroom.server.rules.presence import find_presence
+from teamroom.server.rules.presence import find_presence, is_woken
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
@@ -25,16 +25,21 @@ def find_helpers(tx: Reading, caller: Caller, task: TaskRow | None) -> list[Memb
 
 
 def list_available_members(tx: Reading, author: int, needs: list[str], limit: int) -> list[MemberFacts]:
-    """Live, active members other than the author that meet the needs, latest callers first."""
+    """Live, active members other than the author that meet the needs: those that something wakes, then others.
+
+    Among them, the latest callers come first.
+    """
     since = tx.now - tx.settings.live_interval_seconds
     found: list[MemberFacts] = []
     for row in tx.all(MemberFacts, "live_members", author=author, since=since, now=tx.now, limit=LOOKED_AT):
         is_there = find_presence(facts_of(tx, row), tx.now, tx.settings).state in ("live", "working")
         if is_there and not (needs and find_missing_capabilities(tx, row.id, needs)):
             found.append(row)
-        if len(found) == limit:
-            break
-    return found
+    return sorted(found, key=lambda row: not _is_woken(tx, row))[:limit]
+
+
+def _is_woken(tx: Reading, row: MemberFacts) -> bool:
+    return is_woken(facts_of(tx, row), tx.now, tx.settings)
 
 
 def forecast_with_others(tx: Reading, caller: Caller, row: MemberFacts, needs: list[str]) -> Forecast:

@@ -9,10 +9,14 @@ from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules import presence as rules
+from teamroom.server.rules.leases import paused_seconds
 from teamroom.server.rules.names import LAST_NAME, nearest_names, normalize_name
-from teamroom.server.rules.presence import Facts, declared_until, find_presence, make_forecast
+from teamroom.server.rules.presence import Facts, declared_until, find_presence, is_mode_supported, make_forecast
 from teamroom.server.rules.runs import Run
+from teamroom.server.store.rows.log import LastAct
 from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
 
@@ -90,6 +94,11 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def tokens_until(self) -> float | None:
+        """When the last of its tokens ends or ended; None: one has no end."""
+        ...
+
+    @property
     def trouble(self) -> str | None:
         """What the supervisor suspects."""
         ...
@@ -110,6 +119,10 @@ class Forecast(BaseModel):
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    measured: bool = True
+    """Whether the times come from acts after wakes; if not, they say when it looks next by its schedule."""
+    supported: bool = True
+    """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     others: list[str] = Field(default_factory=list)
 
 
@@ -128,6 +141,8 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         works_on_task=bool(row.works_on_task),
         noted_at=row.last_progress_at,
         run=_run(row),
+        tokens_until=row.tokens_until,
+        listens=tx.listens(row.id),
     )
 
 
@@ -204,7 +219,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, settings)
+    expected = forecast_of(tx, row, facts)
     return Forecast(
         to=row.name,
         mode=facts.mode,
@@ -213,4 +228,27 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         note=expected.note,
+        measured=expected.is_measured,
+        supported=is_mode_supported(facts, tx.now, settings),
     )
+
+
+def forecast_of(tx: Reading, row: PresenceFacts, facts: Facts) -> rules.Forecast:
+    """When a member is expected to act, from how long its newest wakes waited for an act, and since when one waits."""
+    answered = answer_times(tx, row.id)
+    return make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row))
+
+
+def last_evidence(tx: Reading, member: int) -> float | None:
+    """When a member last gave evidence of work: an act, or a right answer to a challenge; None if it never did."""
+    acted = tx.one(LastAct, "last_act", member=member)
+    answered = tx.only(WatchedMember, "watched", member=member).evidence_at
+    return max((at for at in (None if acted is None else acted.at, answered) if at is not None), default=None)
+
+
+def waits_for_act(tx: Reading, row: PresenceFacts) -> float:
+    """For how many seconds a member's oldest wake has waited for an act of it. Paused time does not count."""
+    at = tx.value(float, "waits_for_act", member=row.id)
+    if at is None:
+        return 0.0
+    return max(tx.now - at - paused_seconds(pauses_of(tx, row.id, row.owner, at), at, tx.now), 0.0)

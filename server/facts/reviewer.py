@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from teamroom.server import topics
+from teamroom.server.facts.ended import find_person, is_ended
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import schedule_reminder
-from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
@@ -83,14 +83,14 @@ def as_review(row: TaskRow) -> ReviewRow:
 
 
 def select_reviewer(tx: Reading, policy: str, task: int, completer: int, owner: int) -> Reviewer | None:
-    """The member to ask for a review: the named one, unless it is killed or the completer, else one by rule (REV1).
+    """The member to ask for a review: the named one, unless it has ended or is the completer, else one by rule (REV1).
 
     None where the policy is `none`, or no member can review.
     """
     if policy == "none":
         return None
     named = tx.one(MemberFacts, "member_facts", name=policy) if policy != "auto" else None
-    if named is not None and named.id != completer and not is_killed(named):
+    if named is not None and named.id != completer and not is_ended(tx, named):
         return Reviewer(named.id, named.name)
     return choose_reviewer(tx, task, completer, owner)
 
@@ -173,15 +173,19 @@ def _due(tx: Reading, rows: Sequence[ReviewRow], member: int) -> list[ReviewDue]
     return due
 
 
-def replace_killed_reviewer(tx: Writing, member: int, limit: int) -> int:
-    """Replace a killed member as the reviewer of some tasks; returns of how many. Check-ins find what is left."""
-    replaced = 0
-    for row in tx.all(ReviewRow, "reviews_asked_of", reviewer=member, limit=limit):
+def replace_ended_reviewer(tx: Writing, member: int, limit: int) -> int:
+    """Replace a member that has ended as the reviewer of some tasks; returns of how many.
+
+    If no member is available, a person reviews; without one, any member may.
+    """
+    rows = tx.all(ReviewRow, "reviews_asked_of", reviewer=member, limit=limit)
+    for row in rows:
         found = choose_reviewer(tx, row.id, row.completed_by, row.completer_owner)
-        if found is not None and found.id != member:
-            _replace(tx, row, found)
-            replaced += 1
-    return replaced
+        if found is None or found.id == member:
+            person = find_person(tx, row.completed_by, other_than=row.completed_by)
+            found = None if person is None else Reviewer(person.id, person.name)
+        _replace(tx, row, found)
+    return len(rows)
 
 
 def schedule_review(tx: Writing, task: int, reviewer: int) -> None:
@@ -242,7 +246,7 @@ def _stored(row: ReviewRow) -> Reviewer | None:
 
 def _is_active(tx: Reading, name: str) -> bool:
     facts = tx.one(MemberFacts, "member_facts", name=name)
-    return facts is not None and facts_of(tx, facts).standing == "active"
+    return facts is not None and facts_of(tx, facts).standing == "active" and not is_ended(tx, facts)
 
 
 def _candidate(tx: Reading, row: CandidateRow, owner: int) -> Candidate:
@@ -272,10 +276,11 @@ def _replace_if_lost(tx: Writing, row: ReviewRow) -> bool:
     return True
 
 
-def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
-    task = task_name(row.id)
+def _replace(tx: Writing, row: ReviewRow, found: Reviewer | None) -> None:
+    """Ask another member for a review; None: any member may review it."""
+    task, whom = task_name(row.id), "any other member" if found is None else f"@{found.name}"
     before = f"@{row.reviewer_name}" if row.reviewer_name else "no reviewer"
-    line = add_quote(f"@{found.name} reviews {task} instead of {before}", row.title)
+    line = add_quote(f"{whom[0].upper()}{whom[1:]} reviews {task} instead of {before}", row.title)
     seq = log.append(
         tx,
         ROOM_AUTHOR,
@@ -284,11 +289,14 @@ def _replace(tx: Writing, row: ReviewRow, found: Reviewer) -> None:
         summary=line,
         detail={"before": row.reviewer_name},
     )
-    tx.run("set_reviewer", id=row.id, reviewer=found.id, seq=seq)
+    tx.run("set_reviewer", id=row.id, reviewer=None if found is None else found.id, seq=seq)
     task_changed(tx, row.id)
-    tx.changed(topics.inbox(found.id), *([] if row.reviewer is None else [topics.inbox(row.reviewer)]))
+    concerned = (row.reviewer, None if found is None else found.id)
+    tx.changed(*(topics.inbox(member) for member in concerned if member is not None))
+    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"{whom} instead of {before}")
+    if found is None:
+        return
     schedule_review(tx, row.id, found.id)
-    add_entry(tx, row.id, ROOM_AUTHOR, "reviewer", f"@{found.name} instead of {before}")
     wake_members(
         tx,
         [found.id],

@@ -150,7 +150,11 @@ def _refuse(tx: Reading, standing: Standing, row: Principal) -> NoReturn:
     stored = stored_standing(tx, standing.level, target)
     if standing.state == "killed":
         raise Refusal(
-            "killed", f"You were killed by @{stored.by_name}: {inline(stored.reason)}.", "Stop. Make no more calls."
+            "killed",
+            f"You were killed by @{stored.by_name}: {inline(stored.reason)}.",
+            f"Stop, and make no more calls. Tell the person who started you; only an owner can revive @{row.name}.",
+            by=stored.by_name,
+            reason=stored.reason,
         )
     until = stored.until
     retry = RETRY_SECONDS if until is None else max(round(until - tx.now + 0.5), 1)

@@ -13,6 +13,12 @@ from teamroom.server.store.transaction import Reading, Writing
 KILLED = "killed"
 """The rule of the timer of what a killed member held, which is settled in pages."""
 
+RESUMED = "resumed"
+"""The rule of the timer of a pause of several agents that ends: see `acts/control/gradual.py`."""
+
+TOKENLESS = "tokenless"
+"""The rule of the timer of a member whose last token ends: it ends a while later, unless it gets another."""
+
 
 RETENTION = "retention"
 """The rule of the timer of the room's own redaction by age. Its slot is the entry up to which it has come."""

@@ -1,4 +1,4 @@
-"""Wakes: recorded with the entry that causes them, and measured until the call that shows them."""
+"""Wakes: recorded with the entry that causes them, and measured until the member's next act after it was shown them."""
 
 from collections.abc import Iterable
 
@@ -69,13 +69,17 @@ def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
     return seconds_until_free(nth, tx.settings.wakes_seconds, tx.now) > 0
 
 
-def measure(tx: Writing, caller: Caller, upto: int) -> None:
-    """Record how long each wake waited until the member was first shown it. Paused time does not count."""
-    seen = tx.number("seen", member=caller.member)
-    if upto <= seen:
-        return
+def note_seen(tx: Writing, caller: Caller, upto: int) -> None:
+    """Record up to which number of the log a member was shown its wakes. That alone answers none."""
+    if upto > tx.number("seen", member=caller.member):
+        tx.run("see", member=caller.member, seq=upto)
+
+
+def measure_answers(tx: Writing, caller: Caller) -> None:
+    """Record how long each wake that the member was shown waited for this act. Paused time does not count."""
+    acted, seen = tx.principal.acted, tx.number("seen", member=caller.member)
     wakes = tx.all(
-        WakeTime, "wakes_between", member=caller.member, after=seen, upto=upto, limit=tx.settings.forecast_kept
+        WakeTime, "wakes_between", member=caller.member, after=acted, upto=seen, limit=tx.settings.forecast_kept
     )
     if wakes:
         pauses = pauses_of(tx, caller.member, caller.owner, min(row.at for row in wakes))
@@ -83,7 +87,8 @@ def measure(tx: Writing, caller: Caller, upto: int) -> None:
             waited = max(tx.now - row.at - paused_seconds(pauses, row.at, tx.now), 0.0)
             tx.run("add_answer_time", member=caller.member, seq=row.seq, seconds=waited)
         tx.run("forget_answer_times", member=caller.member, keep=tx.settings.forecast_kept)
-    tx.run("see", member=caller.member, seq=upto)
+    tx.run("note_acted", member=caller.member, seq=seen)
+    tx.changed(topics.ROSTER, topics.member(caller.member))
 
 
 WAITING_SHOWN = 3

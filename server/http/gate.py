@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,7 @@ from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.http.connections import Connections
+from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
 from teamroom.server.http.strangers import closing
 from teamroom.server.http.turns import Turns
 from teamroom.server.identity import Caller
@@ -44,7 +46,15 @@ REFUSED_BODY_SECONDS = 1.0
 REFUSED_BODY_BYTES = 65_536
 """How long such a body may be; of a longer one, the id is not looked for."""
 
-REQUEST_ID_CHARACTERS = 200
+SIGN_IN = re.compile(r"/\.well-known/(oauth-|openid-)[A-Za-z0-9/_-]*|/(register|authorize|token)")
+"""The paths at which clients look for a sign-in after a 401."""
+
+NO_SIGN_IN = {
+    "error": "invalid_request",
+    "error_description": "This room has no sign-in. The token in your configuration is missing, or was revoked or "
+    "replaced, or has expired. Ask your owner for a new one: teamroom enroll NAME --rotate",
+}
+"""The answer there, in the form of OAuth: clients show its description, and of any other answer only an error."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string, or the beginning of one that is not closed.
@@ -59,10 +69,24 @@ _NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 class GateRefusal(Exception):
     """A request that the gate refuses: an HTTP status, and the refusal as data."""
 
-    def __init__(self, status: int, code: str, why: str, fix: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        why: str,
+        fix: str,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        more: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
         super().__init__(why)
         self.status, self.code, self.why, self.fix, self.headers = status, code, why, fix, tuple(headers)
+        self.more = more
         self.request_id: int | str | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The refusal as data."""
+        return {"code": self.code, "why": self.why, "fix": self.fix, **self.more}
 
 
 class Gate:
@@ -126,8 +150,11 @@ class Gate:
             caller = await self._admit(scope, headers)
         except GateRefusal as refusal:
             self._connections.turn_away(scope)
-            if scope["method"] == "POST" and b"expect" not in headers:
-                refusal.request_id = await self._id_of(headers, receive)
+            has_body = scope["method"] == "POST" and b"expect" not in headers
+            message = await self._message_of(headers, receive) if has_body else None
+            refusal.request_id = _id_of(message)
+            if refusal.code == "killed" and await self._say_farewell(scope, refusal, message, send):
+                return
             raise
         with self._connections.answering(scope, caller):  # a request whose body is still arriving is an open call too
             if scope["method"] == "POST":
@@ -150,16 +177,31 @@ class Gate:
             )
         return caller
 
-    async def _id_of(self, headers: dict[bytes, bytes], receive: Receive) -> int | str | None:
-        """The id of a refused request; None if it has none. Without it in the answer, some clients wait forever."""
+    async def _message_of(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
+        """The message of a refused request; None if it has none that can be read."""
         try:
             body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
-            message = json.loads(body) if body is not None else None
+            return json.loads(body) if body is not None else None
         except (GateRefusal, ValueError, RecursionError):
             return None
-        id_ = message.get("id") if isinstance(message, dict) else None
-        is_id = isinstance(id_, int | str) and not isinstance(id_, bool) and len(str(id_)) <= REQUEST_ID_CHARACTERS
-        return id_ if is_id else None
+
+    async def _say_farewell(self, scope: Scope, refusal: GateRefusal, message: Any, send: Send) -> bool:
+        """Answer the client of a killed member so that its model sees the refusal; returns whether that was possible.
+
+        An older client's stream and the end of its session get 405, which says that there is none.
+        """
+        if scope["method"] in ("GET", "DELETE"):
+            refusal.status, refusal.headers = 405, ((b"allow", b"POST"),)
+            return False
+        answer = answer_killed(message, refusal.body)
+        if answer is None and not is_notification(message):
+            return False
+        self._connections.rejections.note(200, refusal.code)
+        if answer is None:
+            await _send(send, 202, b"", b"application/json")
+        else:
+            await _send_json(send, 200, answer)
+        return True
 
     async def _require_metrics_reader(self, caller: Caller) -> None:
         """Check at the door, as for any read, that a caller may see the metrics. Raises GateRefusal."""
@@ -175,7 +217,7 @@ class Gate:
             caller = await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
-            raise GateRefusal(401, error.code, error.why, error.fix, invite) from None
+            raise GateRefusal(401, error.code, error.why, error.fix, invite, error.more) from None
         except StorageError as error:
             raise self._unavailable(error) from None
         scope[CALLER_KEY] = caller
@@ -224,6 +266,10 @@ class Gate:
             )
 
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
+        if SIGN_IN.fullmatch(scope["path"]):
+            self._connections.rejections.note(404, "not_found")
+            await _send_json(send, 404, NO_SIGN_IN)
+            return
         if scope["path"] not in (*HEALTH_PATHS, METRICS_PATH, HANDSHAKE_PATH):
             raise GateRefusal(404, "not_found", "This path does not exist.", f"MCP is at {MCP_PATH}.")
         if scope["method"] not in ("GET", "HEAD"):
@@ -340,10 +386,15 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
+def _id_of(message: Any) -> int | str | None:
+    """The id of a request; None if it has none. Without it in the answer, some clients wait forever."""
+    id_ = message.get("id") if isinstance(message, dict) else None
+    return id_ if is_id(id_) else None
+
+
 async def _refuse(send: Send, refusal: GateRefusal) -> None:
-    data = {"code": refusal.code, "why": refusal.why, "fix": refusal.fix}
-    message = f"Refused ({refusal.code}): {refusal.why} Fix: {refusal.fix}"
-    error = {"code": REFUSED, "message": message, "data": data}
+    data = refusal.body
+    error = {"code": REFUSED, "message": refusal_text(data), "data": data}
     await _send_json(
         send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
     )

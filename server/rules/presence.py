@@ -11,6 +11,9 @@ from teamroom.server.settings import FixedSettings
 
 PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
 
+LISTENS = "listens"
+"""How the reason of a presence begins if a call or stream of the member is open."""
+
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
 
@@ -38,6 +41,10 @@ class Facts:
     noted_at: float | None = None
     notes_count_until: float = math.inf
     run: Run | None = None
+    tokens_until: float | None = None
+    """When the last of its tokens ends or ended; None: one has no end."""
+    listens: bool = False
+    """Whether a listener of it waits for its wakes now."""
 
     @property
     def last_seen_at(self) -> float | None:
@@ -67,11 +74,16 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a member will see something: the median and the 90th percentile, in seconds; None: no estimate."""
+    """When a member will act on something: the median and the 90th percentile, in seconds; None: no estimate.
+
+    `answers` says it in words; `note` says the presence too. Not `is_measured`: when it looks next by its schedule.
+    """
 
     expected_seconds: float | None
     p90_seconds: float | None
     note: str
+    answers: str = ""
+    is_measured: bool = True
 
 
 def parse_mode(mode: str) -> str | None:
@@ -117,6 +129,8 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
         return Presence("killed", "killed; only an owner can revive it")
     if facts.standing == "paused":
         return Presence("paused", "paused; its wakes are held")
+    if has_ended(facts, now, settings):
+        return Presence("gone", describe_tokenless(facts, now))
     counts_until = facts.run_counts_until(now, settings)
     if facts.run is not None and counts_until is not None and counts_until > now:
         return Presence("working", _describe_run(facts.run, now, settings))
@@ -131,7 +145,7 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     if silent <= settings.live_interval_seconds:
         return Presence("live", f"called {duration(silent)} ago")
     if facts.connected_at is not None and now - facts.connected_at <= settings.live_interval_seconds:
-        return Presence("live", f"listens; called {duration(silent)} ago")
+        return Presence("live", f"{LISTENS}; called {duration(silent)} ago")
     if interval is None:
         return Presence("asleep", f"called {duration(silent)} ago; {_opens(facts)}")
     unseen = max(now - max(facts.last_seen_at or 0.0, facts.watched_from, facts.busy_until or 0.0), 0.0)
@@ -140,6 +154,28 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     if unseen <= settings.gone_intervals * interval:
         return Presence("overdue", f"expected {duration(unseen - interval)} ago")
     return Presence("gone", f"silent for {duration(silent)}")
+
+
+def describe_connection(reason: str, facts: Facts) -> str:
+    """The reason of a presence: a stream that is no listener proves a connection, nothing more (PRS2)."""
+    return reason if facts.listens else reason.replace(f"{LISTENS}; ", "connected; ")
+
+
+def has_ended(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether a member can no longer act, so that nothing new is given to it: killed, or long without a valid token."""
+    if facts.standing == "killed":
+        return True
+    return facts.tokens_until is not None and now >= facts.tokens_until + settings.tokenless_seconds
+
+
+def is_tokenless(facts: Facts, now: float) -> bool:
+    """Whether a member has no valid token now."""
+    return facts.tokens_until is not None and now >= facts.tokens_until
+
+
+def describe_tokenless(facts: Facts, now: float) -> str:
+    """Since when a member has no valid token, in words."""
+    return f"has had no valid token for {duration(max(now - (facts.tokens_until or now), 0.0))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,27 +295,69 @@ def _challenges(count: int) -> str:
     return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
-def make_forecast(facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings) -> Forecast:
-    """When a member is expected to see something that is sent now.
+def make_forecast(
+    facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings, waited: float = 0.0
+) -> Forecast:
+    """When a member is expected to act on something that is sent now. It is never better than the evidence (PRS2).
 
-    `answered`: how long its newest answers took, in seconds. With fewer than `forecast_answers` of them, its declared
-    interval is used; without an interval there is no estimate.
+    `answered`: how long its newest wakes waited for an act of it, in seconds. `waited`: how long its oldest wake has
+    waited without one. There is an estimate only for a member that something wakes, after `forecast_answers` acts.
     """
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
-        return Forecast(None, None, found.reason)
-    if len(answered) >= settings.forecast_answers:
-        middle, slow = median(answered), ninetieth(answered)
-        note = f"{found.reason}; usually answers in {duration(middle)}, nine times out of ten within {duration(slow)}"
-        return Forecast(round(middle, 1), round(slow, 1), note)
+        return Forecast(None, None, found.reason, "no estimate")
+    if is_tokenless(facts, now):
+        return Forecast(None, None, describe_tokenless(facts, now), "no estimate")
+    if not is_woken(facts, now, settings):
+        words = NO_LISTENER if interval_seconds(facts.mode, settings) is None or facts.mode == "live" else NOT_KEPT
+        return Forecast(None, None, f"{describe_connection(found.reason, facts)}; {words}", words)
+    if len(answered) < settings.forecast_answers and _is_scheduled(facts):
+        return _next_look(facts, found, now, settings, waited)
+    if len(answered) < settings.forecast_answers:
+        words = f"no estimate: it has acted on {len(answered)} wake{'s' if len(answered) != 1 else ''} so far"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    middle, slow = median(answered), ninetieth(answered)
+    usual = f"in {duration(middle)}, nine times out of ten within {duration(slow)}"
+    if waited > slow + settings.live_interval_seconds:
+        words = f"no estimate: a wake has waited {duration(waited)}, although it usually answers {usual}"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    words = f"usually answers {usual}"
+    return Forecast(round(middle, 1), round(slow, 1), f"{found.reason}; {words}", words)
+
+
+def _is_scheduled(facts: Facts) -> bool:
+    return facts.mode.startswith("every:") and facts.last_call_at is not None
+
+
+def _next_look(facts: Facts, found: Presence, now: float, settings: FixedSettings, waited: float) -> Forecast:
+    """When a member that keeps a schedule looks next. That is no answer, and nothing once a wake has waited long."""
+    interval = interval_seconds(facts.mode, settings) or 0.0
+    if waited > settings.suspect_intervals * interval:
+        words = f"no estimate: a wake has waited {duration(waited)}"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
+    left = max(interval - max(now - (facts.last_call_at or now), 0.0), 0.0)
+    words = f"looks in about {duration(left)}; no estimate of its answer yet"
+    return Forecast(left, left + interval, f"{found.reason}; {words}", words, is_measured=False)
+
+
+NO_LISTENER = "no listener: it answers when its owner opens it"
+NOT_KEPT = "no estimate: nothing calls at its interval"
+
+
+def is_woken(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether something wakes a member: itself if it is a person, a listener, a run of one, or a schedule it keeps."""
+    if facts.kind != "agent" or facts.listens:
+        return True
+    if facts.run is not None and facts.run.is_on(now, settings):
+        return True
     interval = interval_seconds(facts.mode, settings)
-    if interval is None:
-        return Forecast(None, None, found.reason if found.state == "asleep" else _opens(facts))
-    if facts.mode == "live":
-        return Forecast(interval / 2, interval, found.reason)
-    silent = 0.0 if facts.last_call_at is None else max(now - facts.last_call_at, 0.0)
-    left = max(interval - silent, 0.0)
-    return Forecast(left, left + interval, found.reason)
+    is_scheduled = interval is not None and facts.mode != "live" and facts.last_call_at is not None
+    return is_scheduled and facts.is_connected(now, interval or 0.0, settings)
+
+
+def is_mode_supported(facts: Facts, now: float, settings: FixedSettings) -> bool:
+    """Whether something keeps the mode that an agent declared: `live` needs a listener, `every:SECONDS` calls."""
+    return interval_seconds(facts.mode, settings) is None or is_woken(facts, now, settings)
 
 
 def ninetieth(answered: Sequence[float]) -> float:

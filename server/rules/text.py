@@ -78,6 +78,11 @@ def quote_wake(reason: str, sender: str, line: str) -> str:
     return line if reason in ("alert", "challenge", "reminder") else quote_line(line)
 
 
+def describe_mode(mode: str, is_supported: bool) -> str:
+    """A mode in words, marked if nothing keeps it."""
+    return mode if is_supported else f"{mode} (no listener)" if mode == "live" else f"{mode} (not kept)"
+
+
 def state_in_words(state: str) -> str:
     """A state, or the kind of an entry, as readers see it: `in_review` is written "in review"."""
     return state.replace("_", " ")

@@ -64,11 +64,13 @@ class Context:
     entropy: Entropy
     clock: Clock = wall_clock
     listens: Callable[[int], bool] = lambda member: False
-    """Whether a member has a call or a stream open now."""
+    """Whether a member has a live listener now."""
     write_down: Callable[["Effects"], None] = lambda effects: None
     """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
     report: Callable[[int, int], None] = lambda done, total: None
     """Gets how far the engine is with long work before the room opens."""
+    is_connected: Callable[[int], bool] = lambda member: False
+    """Whether a member has a call or a stream open now."""
 
 
 @dataclass(slots=True)
@@ -167,8 +169,12 @@ class Reading:
         return clock.gaps if isinstance(clock, RoomClock) else ()
 
     def listens(self, member: int) -> bool:
-        """Whether a member has a call or a stream open now."""
+        """Whether a member has a live listener now."""
         return self._context.listens(member)
+
+    def is_connected(self, member: int) -> bool:
+        """Whether a member has a call or a stream open now, which proves a connection and no listener."""
+        return self._context.is_connected(member) or self._context.listens(member)
 
     @property
     def configured_policy(self) -> Policy:

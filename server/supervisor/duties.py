@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from teamroom.server.acts.control.aftermath import RESUMED, settle_kill, wake_resumed
+from teamroom.server.acts.control.aftermath import settle_kill, settle_tokenless
+from teamroom.server.acts.control.gradual import LET_GO, let_go, note_agents
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.trouble import watch
@@ -13,7 +14,7 @@ from teamroom.server.acts.reminders.reminders import remind
 from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.door.repeats import FORGET, forget_requests
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import KILLED, RETENTION, Timer, find_timer
+from teamroom.server.facts.timers import KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -25,7 +26,9 @@ DUTIES: Mapping[str, Duty] = {
     "notice": write_notices,
     "digest": write_digest,
     KILLED: settle_kill,
-    RESUMED: wake_resumed,
+    TOKENLESS: settle_tokenless,
+    RESUMED: note_agents,
+    LET_GO: let_go,
     FORGET: forget_requests,
     FORGET_CLAIMS: forget_claims,
     INDEX: index_older,

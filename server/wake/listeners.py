@@ -9,7 +9,7 @@ polls write nothing. A listener whose fence is no longer the stored one is super
 
 import contextlib
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,7 +25,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
 from teamroom.server.store.rows.listeners import ListenerRow
 from teamroom.server.store.transaction import Writing
-from teamroom.server.wake.newest import LISTENERS_KNOWN, Ages
+from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 
 TAKE_OVER_SECONDS = 60.0
 """The window in which take-overs are counted. A few are normal: a client that lost its connection calls again."""
@@ -113,7 +113,16 @@ class Listeners:
         self._door, self._store, self._steady, self._server = door, store, steady, server
         self._ages = Ages(clock, steady)
         self._live: dict[int, Live] = {}
+        self._people: Counter[int] = Counter()
+        self._left_at: dict[int, float] = {}
         self._take_overs = TakeOvers(settings)
+
+    def listens(self, member: int) -> bool:
+        """Whether a member's listener waits now, or was answered just now, so that it calls again soon."""
+        live = self._live.get(member)
+        if (live is not None and live.waits) or self._people[member]:
+            return True
+        return self._steady() - self._left_at.get(member, -math.inf) < PRESENT_SECONDS
 
     def note_call(self, caller: Caller, name: str) -> None:
         """Note that a named listener is present although it does not wait, for example while its command runs."""
@@ -152,6 +161,7 @@ class Listeners:
         """
         mine = Listening(caller, mechanism, on_superseded)
         if caller.kind != "agent":
+            self._people[caller.member] += 1
             return mine
         live = self._live.get(caller.member)
         if self._is_older(caller.member, origin.name, live):
@@ -173,8 +183,15 @@ class Listeners:
     def leave(self, mine: Listening, is_answered: bool = False) -> None:
         """Stop listening. `is_answered`: the call got its answer, so the listener calls again soon."""
         live = mine.live
+        if mine.caller.kind != "agent":
+            self._people[mine.caller.member] -= 1
+            return
         if live is None or live.waits.get(mine.mechanism) is not mine:
             return
+        if is_answered:
+            self._left_at[mine.caller.member] = self._steady()
+        else:
+            self._left_at.pop(mine.caller.member, None)
         del live.waits[mine.mechanism]
         if not live.waits:
             live.session, live.replaced = None, ()

@@ -383,8 +383,9 @@ async def test_a_killed_member_a_wrong_token_and_a_missing_token_each_get_their_
             await (await room.owner())("kill", target="builder", reason="enough")
             for _ in range(2):
                 killed = await bridge.call("heartbeat")
-                assert killed["error"]["data"]["code"] == "killed"
-                assert "Refused (killed): @builder was killed by @olga: “enough”." in killed["error"]["message"]
+                assert killed["result"]["structuredContent"]["code"] == "killed"
+                words = killed["result"]["content"][0]["text"]
+                assert "Refused (killed): @builder was killed by @olga: “enough”." in words
         async with pipe(shell.with_(TEAMROOM_TOKEN="tr_" + "0" * 64), "--as", "builder") as bridge:
             unknown = await bridge.call("heartbeat")
             assert unknown["error"]["data"]["code"] == "not_allowed"

@@ -107,7 +107,7 @@ async def test_a_drill_shows_that_a_kill_takes_effect_and_leaves_only_one_killed
             done = await shell_of(room).here("doctor", "--drill", "--json")
             [line] = lines(done, "drill")
             assert line["level"] == "ok", line
-            assert "its next call was refused (401 killed)" in line["found"]
+            assert "its next call was refused as killed" in line["found"]
         members = (await (await room.owner())("who"))["members"]
         assert [m["standing"] for m in members if m["name"] == kill_drill.NAME] == ["killed"]
         summaries = [entry["summary"] for entry in room.entries()]
@@ -142,7 +142,7 @@ async def test_a_kill_without_effect_fails_the_drill(tmp_path: Path, monkeypatch
         monkeypatch.setattr(kill_drill, "enroll", lambda place: _enrolled(place))
         [line] = lines(await shell_of(room).here("doctor", "--drill", "--json"), "drill")
         assert line["level"] == "problem"
-        assert "not 401 killed" in line["found"]
+        assert "was not refused as killed" in line["found"]
 
 
 def _enrolled(room: Any) -> str:

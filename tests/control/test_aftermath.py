@@ -105,28 +105,6 @@ def test_what_follows_a_kill_may_fail_and_the_kill_stands(monkeypatch: pytest.Mo
         assert (held(room), told(room, "control", "@builder")) == (0, CROWD)
 
 
-@promise("CTL5")
-@pytest.mark.parametrize("target", ["room", "owner:olga"])
-def test_a_resume_of_many_wakes_each_of_them_in_pages_and_over_a_crash(target: str) -> None:
-    with world(PLAN) as room:
-        room.act("olga", PAUSE, target=target, reason="a look")
-        assert room.act("olga", RESUME, target=target, reason="go on").standing == "active"
-        assert told(room, "control", target) == PAGE
-        room.crash()
-        room.tick()
-        assert told(room, "control", target) == CROWD + 1
-
-
-@promise("CTL5")
-def test_a_second_pause_stops_the_wakes_that_a_resume_left() -> None:
-    with world(PLAN) as room:
-        room.act("olga", PAUSE, target="room", reason="a look")
-        room.act("olga", RESUME, target="room", reason="go on")
-        room.act("olga", PAUSE, target="room", reason="another look")
-        room.tick()
-        assert told(room, "control", "room") == PAGE
-
-
 def reads_much(tx: Writing, caller: Caller, arguments: Arguments) -> Reply:
     for _ in range(10_000):
         tx.number("count_notices_held")

@@ -64,9 +64,11 @@ def test_the_refusal_of_a_killed_member_has_its_id_and_says_who_killed_it_and_wh
     with room.wire() as wire:
         wire.send(call(room, room.token("doomed"), 5))
         answer = wire.answer()
-    assert (answer.status, answer.json["id"]) == (401, 5)
-    assert answer.json["error"]["data"]["code"] == "killed"
-    assert answer.json["error"]["data"]["why"] == "@doomed was killed by @olga: “it ran wild”."
+    assert (answer.status, answer.json["id"]) == (200, 5)
+    said = answer.json["result"]["structuredContent"]
+    assert (said["code"], said["by"], said["reason"]) == ("killed", "olga", "it ran wild")
+    assert said["why"] == "@doomed was killed by @olga: “it ran wild”."
+    assert answer.json["result"]["isError"]
     assert "www-authenticate" not in answer.headers
 
 
@@ -188,9 +190,11 @@ def test_a_refusal_carries_the_id_of_the_request_unchanged(
 ) -> None:
     turned = turned_away[kind]
     answer, _ = asked(room, call(room, turned.token, id_))
-    assert answer.status == turned.status
     assert (answer.json["id"], type(answer.json["id"])) == (id_, type(id_))
-    assert answer.json["error"]["data"]["code"] == turned.code
+    if kind == "killed":  # its model must see it, so it is a result
+        assert (answer.status, answer.json["result"]["structuredContent"]["code"]) == (200, "killed")
+    else:
+        assert (answer.status, answer.json["error"]["data"]["code"]) == (turned.status, turned.code)
 
 
 @pytest.mark.parametrize("method", ["initialize", "server/discover", "tools/list", "no/such/method"])
@@ -370,10 +374,13 @@ def test_a_reason_that_ends_with_an_exclamation_mark_is_shown_unchanged(
     room: RoomInThread, turned_away: dict[str, Turned]
 ) -> None:
     answer, _ = asked(room, call(room, turned_away["killed"].token, 1))
-    error = answer.json["error"]
-    assert error["data"] == {
+    said = answer.json["result"]["structuredContent"]
+    assert said == {
         "code": "killed",
         "why": "@ended was killed by @olga: “it deletes what others wrote!”.",
-        "fix": "Stop. Only an owner can revive this member.",
+        "fix": "Stop, and make no more calls. Tell the person who started you; only an owner can revive @ended.",
+        "by": "olga",
+        "reason": "it deletes what others wrote!",
     }
-    assert error["message"] == f"Refused (killed): {error['data']['why']} Fix: {error['data']['fix']}"
+    words = answer.json["result"]["content"][0]["text"]
+    assert words == f"Refused (killed): {said['why']} Fix: {said['fix']}"

@@ -6,6 +6,7 @@ act changed. Both must come to the same answer: done, or refused with everything
 
 import contextlib
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,10 +227,13 @@ class Permissions(Model):
         me, switch = books.members[books.tokens[token].member], self.switch(books, whom)
         may = self.rules_over(books, token, whom) or me.role in ("operator", "watchdog")
         reply = self.world.act("", PAUSE, self.callers[token], target=whom, reason="a test", for_seconds=seconds)
-        is_kept = switch.at(self.world.now) == "paused" and not self.may_lift(books, token, whom)
         may = may and switch.state != "killed"
-        if not is_kept:
-            switch.state, switch.until, switch.by_role = "paused", _end(self.world.now, seconds), me.role
+        may_lift, until = self.may_lift(books, token, whom), _end(self.world.now, seconds)
+        held, new = (math.inf if end is None else end for end in (switch.until, until))
+        if switch.at(self.world.now) != "paused" or (may_lift and new >= held):
+            switch.state, switch.until, switch.by_role = "paused", until, me.role
+        elif new > held:
+            switch.until = until
         self.end(books, token, may, reply)
 
     @rule(pick=picks, whom=targets)

@@ -1,6 +1,7 @@
 """Who may act: standing at three levels, who may set it, when it ends, and that nothing of it is remembered wrongly."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,18 @@ class Standing(Model):
     def set(self, target: str, caller: str, state: str, until: float | None = None) -> None:
         self.switches[target] = Switch(state, until, PEOPLE[caller].role)
 
+    def set_pause(self, target: str, caller: str, until: float | None) -> None:
+        """A pause in effect is only replaced by one that ends no earlier, and keeps who may lift it."""
+        switch = self.switches[target]
+        if self.state(target) == "active":
+            self.set(target, caller, "paused", until)
+            return
+        held, new = (math.inf if end is None else end for end in (switch.until, until))
+        if self.may_lift(caller, target) and new >= held:
+            self.set(target, caller, "paused", until)
+        elif new > held:
+            self.switches[target] = Switch("paused", until, switch.layer)
+
     @rule(caller=names, whom=targets, seconds=spans)
     def pause(self, caller: str, whom: str, seconds: int | None) -> None:
         allowed = self.allowed(caller)
@@ -121,12 +134,9 @@ class Standing(Model):
             assert found == "not_allowed", "the last room owner was paused"
         elif self.state(whom) == "killed":
             assert found == "conflict"
-        elif self.ends_what_stays(whom) and seconds is not None and self.may_lift(caller, whom):
-            assert found == "not_allowed", "the agents of a killed person go on after a while"
         else:
             assert found == "ok"
-            if self.state(whom) == "active" or self.may_lift(caller, whom):
-                self.set(whom, caller, "paused", None if seconds is None else self.world.now + seconds)
+            self.set_pause(whom, caller, None if seconds is None else self.world.now + seconds)
 
     @rule(caller=names, whom=targets)
     def resume(self, caller: str, whom: str) -> None:

@@ -324,7 +324,7 @@ async def test_a_stream_that_is_open_is_a_connection_and_ends_with_it(tmp_path: 
             for _ in range(20):
                 await room.later(30)
             assert said(room, "member") == []
-            assert (await asker("who", name="member"))["members"][0]["reason"].startswith("listens")
+            assert (await asker("who", name="member"))["members"][0]["reason"].startswith("connected")
         for _ in range(8):
             await room.later(30)
         assert said(room, "member") == ["gone"]

@@ -23,12 +23,14 @@ from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seco
 from teamroom.server.rules.mentions import MENTIONS, Mention, find_mentions
 from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
+    NO_LISTENER,
+    NOT_KEPT,
     Facts,
-    Forecast,
     declared_until,
     duration,
     find_presence,
     interval_seconds,
+    is_mode_supported,
     make_forecast,
     next_wake_at,
     ninetieth,
@@ -478,34 +480,99 @@ def test_the_first_forbidden_character_is_found_at_its_place(text: str, place: i
 
 
 PAUSED = "paused; its wakes are held"
-MEASURED = "called 10 s ago; usually answers in 2 s, nine times out of ten within 3 s"
+USUAL = "usually answers in 2 s, nine times out of ten within 3 s"
+FEW = "no estimate: it has acted on {} so far"
+LOOKS = "looks in about {}; no estimate of its answer yet"
+LOST = "no estimate: a wake has waited 5 min, although it usually answers in 2 s, nine times out of ten within 3 s"
+
+
+def heard(mode: str = "live", silent: float | None = None) -> Facts:
+    """The same with a listener."""
+    return replace(facts(mode, silent), listens=True)
 
 
 @pytest.mark.parametrize(
     ("found", "answered", "expected"),
     [
-        (facts("live", 10), [], Forecast(150.0, 300.0, "called 10 s ago")),
-        (facts("every:600", 100), [], Forecast(500.0, 1100.0, "called 2 min ago")),
-        (facts("every:600", 500), [], Forecast(100.0, 700.0, "wakes every 10 min, next in 2 min")),
-        (facts("every:600", 700), [], Forecast(0.0, 600.0, "expected 2 min ago")),
-        (facts("every:600", -5), [], Forecast(600.0, 1200.0, "called 0 s ago")),
-        (facts("every:600", busy=60), [], Forecast(600.0, 1200.0, "declared work for another 1 min")),
-        (facts("every:600"), [], Forecast(None, None, "has never called")),
-        (facts("on_demand", 10), [], Forecast(None, None, "wakes on demand")),
-        (facts("manual", 10), [], Forecast(None, None, "runs when its owner starts it")),
-        (facts("manual", 500), [], Forecast(None, None, "called 8 min ago; runs when its owner starts it")),
-        (facts("every:600", 100, standing="paused"), [], Forecast(None, None, PAUSED)),
-        (replace(facts(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], Forecast(None, None, "z")),
-        (replace(facts(silent=9), trouble="suspect", trouble_reason="s"), [], Forecast(150.0, 300.0, "s")),
-        (facts("every:600", 100, standing="paused"), [1, 2, 3], Forecast(None, None, PAUSED)),
-        (facts("live", 10), [1, 2], Forecast(150.0, 300.0, "called 10 s ago")),
-        (facts("live", 10), [3.04, 1, 2.04], Forecast(2.0, 3.0, MEASURED)),
-        (facts("live", 10), [2.96, 1, 1.96], Forecast(2.0, 3.0, MEASURED)),
-        (facts("live", 10), [3.14, 1, 2.16], Forecast(2.2, 3.1, MEASURED)),
+        (facts("live", 10), [1, 2, 3], (None, None, f"called 10 s ago; {NO_LISTENER}")),
+        (facts("on_demand", 10), [1, 2, 3], (None, None, f"called 10 s ago; {NO_LISTENER}")),
+        (
+            facts("manual", 500),
+            [],
+            (None, None, f"called 8 min ago; runs when its owner starts it; {NO_LISTENER}"),
+        ),
+        (heard("live", 10), [], (None, None, f"called 10 s ago; {FEW.format('0 wakes')}")),
+        (heard("live", 10), [7], (None, None, f"called 10 s ago; {FEW.format('1 wake')}")),
+        (heard("on_demand", 10), [1, 2], (None, None, f"called 10 s ago; {FEW.format('2 wakes')}")),
+        (facts("every:600", 100), [], (500.0, 1100.0, f"called 2 min ago; {LOOKS.format('8 min')}")),
+        (
+            facts("every:600", 500),
+            [1, 2],
+            (100.0, 700.0, f"wakes every 10 min, next in 2 min; {LOOKS.format('2 min')}"),
+        ),
+        (facts("every:600", 700), [], (0.0, 600.0, f"expected 2 min ago; {LOOKS.format('0 s')}")),
+        (facts("every:600", -5), [], (600.0, 1200.0, f"called 0 s ago; {LOOKS.format('10 min')}")),
+        (facts("every:600", 100), [3, 1, 2], (2.0, 3.0, f"called 2 min ago; {USUAL}")),
+        (facts("every:600", 900), [3, 1, 2], (2.0, 3.0, f"expected 5 min ago; {USUAL}")),
+        (facts("every:600", 901), [3, 1, 2], (None, None, f"expected 5 min ago; {NOT_KEPT}")),
+        (facts("every:600"), [1, 2, 3], (None, None, "has never called")),
+        (facts("every:600", 100, standing="paused"), [1, 2, 3], (None, None, PAUSED)),
+        (replace(heard(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], (None, None, "z")),
+        (replace(heard(silent=9), trouble="suspect", trouble_reason="s"), [1, 2, 3], (2.0, 3.0, f"s; {USUAL}")),
+        (heard("live", 10), [3.04, 1, 2.04], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (heard("live", 10), [2.96, 1, 1.96], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (heard("live", 10), [3.14, 1, 2.16], (2.2, 3.1, f"called 10 s ago; {USUAL}")),
+        (replace(facts("manual", 10), kind="human"), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (
+            replace(heard("live", 10), tokens_until=NOW),
+            [1, 2, 3],
+            (None, None, "has had no valid token for 0 s"),
+        ),
+        (replace(heard("live", 10), tokens_until=NOW + 1), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (
+            replace(heard("live", 10), tokens_until=NOW - 3600),
+            [1, 2, 3],
+            (None, None, "has had no valid token for 1 h"),
+        ),
     ],
 )
-def test_the_next_expected_wake_is_right(found: Facts, answered: list[float], expected: Forecast) -> None:
-    assert make_forecast(found, answered, NOW, SETTINGS) == expected
+def test_the_next_expected_answer_is_right(
+    found: Facts, answered: list[float], expected: tuple[float | None, float | None, str]
+) -> None:
+    forecast = make_forecast(found, answered, NOW, SETTINGS)
+    assert (forecast.expected_seconds, forecast.p90_seconds, forecast.note) == expected
+    assert forecast.answers in forecast.note or forecast.answers == "no estimate"
+
+
+@pytest.mark.parametrize(("waited", "lost"), [(1200.0, False), (1200.5, True)])
+def test_a_schedule_says_nothing_once_a_wake_has_waited_two_intervals(waited: float, lost: bool) -> None:
+    forecast = make_forecast(facts("every:600", 100), [], NOW, SETTINGS, waited)
+    assert (forecast.expected_seconds is None, forecast.is_measured) == (lost, lost)
+
+
+@pytest.mark.parametrize(("waited", "lost"), [(303.0, False), (303.5, True)])
+def test_an_estimate_ends_once_a_wake_waits_an_interval_longer_than_usual(waited: float, lost: bool) -> None:
+    forecast = make_forecast(heard("live", 10), [3, 1, 2], NOW, SETTINGS, waited)
+    assert (forecast.expected_seconds is None) == lost
+    assert forecast.note == f"called 10 s ago; {LOST if lost else USUAL}"
+
+
+@pytest.mark.parametrize(
+    ("found", "supported"),
+    [
+        (facts("live", 1), False),
+        (heard("live", 1000), True),
+        (replace(facts("live", 1), kind="human"), True),
+        (facts("every:600", 900), True),
+        (facts("every:600", 901), False),
+        (facts("every:600"), False),
+        (heard("every:600", 5000), True),
+        (facts("on_demand", 5000), True),
+        (facts("manual"), True),
+    ],
+)
+def test_a_mode_that_nothing_keeps_is_not_supported(found: Facts, supported: bool) -> None:
+    assert is_mode_supported(found, NOW, SETTINGS) == supported
 
 
 @pytest.mark.parametrize(

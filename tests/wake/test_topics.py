@@ -39,7 +39,9 @@ SILENT = {
         "record_progress",
         "record_note",
     },
-    "how long members take, which moves with their calls": {"add_answer_time", "forget_answer_times", "see"},
+    "how long members take, which moves with their calls": {
+        *("add_answer_time", "forget_answer_times", "see", "note_acted"),
+    },
     "one's own cursor, and what is kept for repeats": {
         *(
             "acknowledge",
@@ -86,6 +88,9 @@ SILENT = {
         *("add_reminder", "check_leases_by", "note_connected", "note_evidence", "ask_later"),
         *("take_supervisor", "keep_supervisor"),
     },
+    "whose turn it is after a pause of several, which the wake at that turn states": {
+        *("hold_back", "let_go", "forget_held_back"),
+    },
     "what the log records of an act that states its topics": {"amend_entry", "begin_recording"},
     "what people are to be told outside the room, of which letters tell; old ones go": {
         *("add_notice", "schedule_letter", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
@@ -101,7 +106,7 @@ SILENT = {
         "open_standing",
         *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),
         *("forget_every_request", "forget_every_probe", "end_declared_work", "revoke_by_id"),
-        *("forget_every_notice", "forget_every_letter"),
+        *("forget_every_notice", "forget_every_letter", "watch_tokens_of_all"),
     },
 }
 """Statements that state no topic, by the reason."""

@@ -1,6 +1,7 @@
 """Members in words."""
 
 from teamroom.server.acts.members.roster import MemberShown, Roster
+from teamroom.server.rules.text import describe_mode
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.reminders import render_reminders
 
@@ -16,9 +17,10 @@ def render_member(member: MemberShown) -> str:
     can = ", ".join(render_capability(c) for c in member.capabilities)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
-        f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, {member.mode}): {member.presence}, "
-        f"{member.reason}"
+        f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, "
+        f"{describe_mode(member.mode, member.supported)}): {member.presence}, {member.reason}"
         + ("; listening now" if member.listening else "")
+        + (f"; {member.answers}" if member.answers else "")
         + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")

@@ -1,51 +1,76 @@
 """Pause, resume and kill: stops a member, an owner's agents or the room."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
-from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
+from teamroom.server.acts.control.aftermath import begin_after_kill, settle_kill
+from teamroom.server.acts.control.gradual import AT_ONCE, begin_to_let_go, end_later, let_go_first
 from teamroom.server.acts.control.stop import pause_agents_of, set_standing
-from teamroom.server.acts.presence.trouble import clear_after_kill
+from teamroom.server.acts.presence.trouble import clear_after_end
 from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
 from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
-from teamroom.server.facts.wakes import notify_person
+from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
+from teamroom.server.rules.spans import in_words, is_bare, parse_span
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import add_quote, cite_name
-from teamroom.server.store.rows.control import StandingRow
+from teamroom.server.store.rows.control import PauseInForce, StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_PAUSE_SECONDS = 2_592_000
 
+NO_REASON = "no reason given"
+"""The reason of a pause or a resume without one: a stop must not wait for words."""
+
+BARE_SECONDS = 60
+"""How long a number without a unit is in `for`: people mean minutes."""
+
+LEFT_SHOWN = 20
+"""How many of the pauses that remain a resume names, and how many agents of each."""
+
 STATE_AFTER = {"pause": "paused", "resume": "active", "kill": "killed"}
 """The standing of the target after each act."""
+
+
+def _span(text: str) -> str:
+    seconds = parse_span(text, BARE_SECONDS)
+    if seconds is None or seconds > LONGEST_PAUSE_SECONDS:
+        raise ValueError("write how long, at most 30d: 30m, 90s, 12h or 2d")
+    return text
+
+
+PauseSpan = Annotated[str, Field(max_length=20), AfterValidator(_span)]
 
 
 class Pause(Arguments):
     """Arguments of `pause`."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
     target: Annotated[TargetName, Field(description="a name, owner:NAME or room")]
-    reason: Line
+    reason: Line = NO_REASON
     for_seconds: Annotated[float, Field(gt=0, le=LONGEST_PAUSE_SECONDS)] | None = None
+    for_: PauseSpan | None = Field(None, alias="for", description="such as 30m")
 
 
 class Resume(Arguments):
     """Arguments of `resume`."""
 
     target: Annotated[TargetName, Field(description="a name, owner:NAME or room")]
-    reason: Line
+    reason: Line = NO_REASON
 
 
 class Kill(Arguments):
@@ -55,13 +80,32 @@ class Kill(Arguments):
     reason: Line
 
 
+class PauseLeft(BaseModel):
+    """A pause that remains after a resume: its target, who set it, why, until when, and which agents it binds.
+
+    `more`: how many further agents it binds are not named.
+    """
+
+    target: str
+    by: str
+    reason: str
+    until: str | None
+    members: list[str]
+    more: bool = False
+
+
 class Controlled(Reply):
-    """Reply of `pause`, `resume` and `kill`: the standing of the target afterwards."""
+    """Reply of `pause`, `resume` and `kill`: the standing of the target afterwards.
+
+    `remaining`: the pauses that still bind agents after a resume. `gradual`: its agents are let go one after the other.
+    """
 
     target: str
     standing: Literal["active", "paused", "killed"]
     until: str | None = None
     note: str = ""
+    remaining: list[PauseLeft] = Field(default_factory=list)
+    gradual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +132,56 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
         raise Refusal(
             "conflict", f"{target.subject} was killed.", "A killed member needs no pause.", subject=target.subject
         )
-    if stored_state(standing, tx.now) == "paused" and not _may_lift(caller, target, standing):
-        return _unchanged(target, "paused", f"already paused by @{standing.by_name}; that pause stays in force")
-    until = None if arguments.for_seconds is None else tx.now + arguments.for_seconds
-    _set(tx, caller, target, "paused", until=until, reason=arguments.reason)
+    until, length = _until(tx, arguments)
+    role: str = caller.role
+    if stored_state(standing, tx.now) == "paused":
+        before, after = _end(standing.until), _end(until)
+        may_lift = _may_lift(caller, target, standing)
+        if after < before or (after == before and not may_lift):
+            return _keep_longer(tx, target, standing, is_longer=after < before)
+        role = caller.role if may_lift else standing.by_role
+    _set(tx, caller, target, "paused", until=until, reason=arguments.reason, role=role)
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
     tx.run("add_pause", scope=target.level, target=target.id, since=tx.now, until=until)
     if target.level == "member":
         check_leases_by(tx, target.id, tx.now + tx.settings.paused_overdue_seconds)
+    else:
+        end_later(tx, ROOM if target.level == "room" else target.id, until)
     ends = "" if until is None else f" until {tx.shown(until)}"
     detail = {"until": None if until is None else tx.date_of(until)}
-    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, detail)
+    seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, detail, role)
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
-    return Controlled(
-        receipt=seq, target=target.text, standing="paused", until=tx.shown(until) if until is not None else None
-    )
+    shown = None if until is None else tx.shown(until)
+    return Controlled(receipt=seq, target=target.text, standing="paused", until=shown, note=length)
+
+
+def _until(tx: Reading, arguments: Pause) -> tuple[float | None, str]:
+    """When a pause ends, None for never, and what to say about its length. Raises Refusal."""
+    if arguments.for_ is None:
+        seconds = arguments.for_seconds
+        return (None, "") if seconds is None else (tx.now + seconds, f"for {in_words(seconds)}")
+    if arguments.for_seconds is not None:
+        raise Refusal(
+            "invalid", "for and for_seconds both say how long.", "Call again with one of them, such as for 30m."
+        )
+    seconds = parse_span(arguments.for_, BARE_SECONDS) or 0.0
+    hint = f"; write {arguments.for_.strip()}s for seconds" if is_bare(arguments.for_) else ""
+    return tx.now + seconds, f"{in_words(seconds)}{hint}" if hint else f"for {in_words(seconds)}"
+
+
+def _end(until: float | None) -> float:
+    """When a pause ends; later than any time if it has no end."""
+    return math.inf if until is None else until
+
+
+def _keep_longer(tx: Reading, target: Target, standing: StandingRow, is_longer: bool) -> Controlled:
+    """The reply to a pause that would end before the one in effect, or that the caller may not replace."""
+    until = None if standing.until is None else tx.shown(standing.until)
+    ends = "without an end" if until is None else f"until {until}"
+    why = "which is longer, so that pause remains" if is_longer else "and that pause stays in force"
+    note = add_quote(f"already paused by @{standing.by_name} {ends}, {why}", standing.reason)
+    return Controlled(target=target.text, standing="paused", until=until, note=note)
 
 
 def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
@@ -138,9 +216,57 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
     tx.run("end_pauses", scope=target.level, target=target.id, now=tx.now)
     seq = _record(tx, caller, "resume", target, "resumed", arguments.reason, {})
     line = add_quote(f"@{caller.name} resumed {target.subject}", arguments.reason)
-    owner = ROOM if target.level == "room" else target.id
-    begin_after_resume(tx, owner, list(_bound(tx, target)), line, caller.member, target.subject)
-    return Controlled(receipt=seq, target=target.text, standing="paused" if above else "active", note=above)
+    remaining = pauses_left(tx, target)
+    if target.level == "member":
+        tx.run("let_go", member=target.id)
+        wake_members(tx, [target.id], reason="control", subject=target.subject, sender=caller.member, line=line)
+    else:
+        begin_to_let_go(tx, ROOM if target.level == "room" else target.id)
+    return Controlled(
+        receipt=seq,
+        target=target.text,
+        standing="paused" if above else "active",
+        note=above,
+        remaining=remaining,
+        gradual=target.level != "member" and len(list(_bound(tx, target))) > AT_ONCE,
+    )
+
+
+def pauses_left(tx: Reading, target: Target) -> list[PauseLeft]:
+    """The pauses that still bind agents of a target, from the room's down to their own."""
+    found: list[PauseLeft] = []
+    row = None if target.level == "room" else tx.only(WatchedMember, "watched", member=target.id)
+    if row is not None and row.kind == "human" and target.level == "member":
+        return []
+    above = [] if row is None else pauses_above(row, target.level, tx.now)
+    agents = [target.text] if target.level == "member" else []
+    if row is not None and target.level == "owner":
+        agents = tx.column(str, "agent_names", owner=target.id, limit=LEFT_SHOWN + 1)
+    for level in above:
+        assert row is not None
+        standing = stored_standing(tx, level, ROOM if level == "room" else row.owner)
+        name = "room" if level == "room" else f"owner:{row.owner_name}"
+        found.append(_left(tx, PauseInForce(name, standing.by_name, standing.reason, standing.until), agents))
+    if target.level == "room":
+        for owner in tx.all(PauseInForce, "paused_owners", now=tx.now, limit=LEFT_SHOWN):
+            person = tx.only(MemberRow, "member_by_name", name=owner.name)
+            agents = tx.column(str, "agent_names", owner=person.id, limit=LEFT_SHOWN + 1)
+            found.append(_left(tx, owner._replace(name=f"owner:{owner.name}"), agents))
+    if target.level != "member":
+        owned = {"owner": ROOM if target.level == "room" else target.id, "now": tx.now, "limit": LEFT_SHOWN}
+        found += [_left(tx, row, [row.name]) for row in tx.all(PauseInForce, "paused_members", **owned)]
+    return found
+
+
+def _left(tx: Reading, row: PauseInForce, members: list[str]) -> PauseLeft:
+    return PauseLeft(
+        target=row.name,
+        by=row.by_name,
+        reason=row.reason,
+        until=None if row.until is None else tx.shown(row.until),
+        members=members[:LEFT_SHOWN],
+        more=len(members) > LEFT_SHOWN,
+    )
 
 
 def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
@@ -165,7 +291,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
     tx.run("revoke_tokens", member=target.id, now=tx.now)
     seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {})
-    clear_after_kill(tx, target.id, target.text, seq)
+    clear_after_end(tx, target.id, f"{target.subject} was killed", seq)
     _notify_responsible(tx, caller, target, "kill")
     begin_after_kill(tx, target.id)
     _end_calls(tx, target)
@@ -273,13 +399,16 @@ def _unchanged(target: Target, state: Literal["active", "paused", "killed"], not
     return Controlled(target=target.text, standing=state, note=note)
 
 
-def _set(tx: Writing, caller: Caller, target: Target, state: str, *, until: float | None, reason: str) -> None:
-    by, role = caller.member, caller.role
+def _set(
+    tx: Writing, caller: Caller, target: Target, state: str, *, until: float | None, reason: str, role: str = ""
+) -> None:
+    """Store a standing. `role`: who may lift it, if not those of the caller's role."""
+    by, role = caller.member, role or caller.role
     set_standing(tx, target.level, target.id, state, until=until, by_member=by, by_role=role, reason=reason)
 
 
 def _record(
-    tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any]
+    tx: Writing, caller: Caller, act: str, target: Target, did: str, reason: str, detail: dict[str, Any], role: str = ""
 ) -> int:
     """Leave the receipt of a change of standing, and a line in the journal that names its number."""
     seq = log.append(
@@ -292,7 +421,7 @@ def _record(
     )
     name = "room" if target.member is None else target.member.name
     until = None if (date := detail.get("until")) is None else tx.room_time_of(date)
-    change = StandingChange(target.level, name, STATE_AFTER[act], until, caller.role, seq)
+    change = StandingChange(target.level, name, STATE_AFTER[act], until, role or caller.role, seq)
     tx.effects.journal.append(asdict(change))
     return seq
 
@@ -322,5 +451,13 @@ def _end_calls(tx: Writing, target: Target) -> None:
 
 
 PAUSE = Act("pause", Pause, Controlled, pause, shown_to_agents=STOPPERS, is_switch=True)
-RESUME = Act("resume", Resume, Controlled, resume, shown_to_agents=ROOM_OPERATORS, is_switch=True)
+RESUME = Act(
+    "resume",
+    Resume,
+    Controlled,
+    resume,
+    shown_to_agents=ROOM_OPERATORS,
+    is_switch=True,
+    afterwards=let_go_first,
+)
 KILL = Act("kill", Kill, Controlled, kill, shown_to_agents=ROOM_OWNERS, is_switch=True, afterwards=settle_at_once)

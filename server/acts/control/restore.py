@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from teamroom.server.acts.presence.trouble import clear_after_kill
+from teamroom.server.acts.control.aftermath import begin_after_kill
+from teamroom.server.acts.presence.trouble import clear_after_end
 from teamroom.server.acts.tasks.release import release
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
@@ -81,6 +82,7 @@ def _void(tx: Writing, seq: int) -> None:
 def stop_again(tx: Writing, stops: Journal) -> list[str]:
     """Stop whom a journal says was stopped, and end its tokens; returns what changed, in words."""
     ended = sum(tx.run("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
+    tx.run("watch_tokens_of_all", now=tx.now)
     stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
         stopped.append(f"{ended} tokens stay revoked")
@@ -128,5 +130,6 @@ def _stop_again(tx: Writing, stop: StandingChange) -> str | None:
     summary = f"{subject} is {stop.state}, as before the room was restored"
     seq = log.append(tx, ROOM_AUTHOR, act="restore", subject=subject, summary=summary, detail=detail)
     if stop.state == "killed":
-        clear_after_kill(tx, target, stop.name, seq)
+        clear_after_end(tx, target, f"@{stop.name} was killed", seq)
+        begin_after_kill(tx, target)
     return summary

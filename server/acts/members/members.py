@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Mode, Reply, Words, author
 from teamroom.server.acts.reminders.reminders import remind_again
+from teamroom.server.facts.ended import is_ended, watch_tokens
 from teamroom.server.facts.member import member_changed, no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
@@ -31,6 +32,7 @@ from teamroom.server.rules.text import add_quote, backtick, cite, inline
 from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
 from teamroom.server.store.rows.permissions import IssuedToken
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Writing
 
 DEFAULT_LABEL = "default"
@@ -143,6 +145,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     token, token_id = issue_token(
         tx, id_, label, arguments.expires_seconds, kind=CHAT if is_chat else "", issued_by=caller.token_id
     )
+    watch_tokens(tx, id_)
     url = f"{tx.settings.url}/mcp"
     return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=url, chat=is_chat)
 
@@ -175,6 +178,8 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     for token, holder in tokens.items():
         tx.run("revoke_token", id=token, member=holder, now=tx.now)
     end_tokens(tx, list(tokens))
+    for holder in set(tokens.values()):
+        watch_tokens(tx, holder)
     what = f"{len(own)} token{'s' if len(own) != 1 else ''} of @{name}"
     others = f" and {len(issued)} that its tokens issued" if issued else ""
     seq = log.append(
@@ -367,7 +372,10 @@ def _give_token(
             subject=f"@{name}",
             retry_after_seconds=1,
         )
+    was_ended = not arguments.revive and is_ended(tx, tx.only(WatchedMember, "watched", member=member.id))
     changed = _change(tx, caller, arguments, member)
+    if was_ended:  # it had no valid token for long
+        remind_again(tx, member.id, arguments.mode or member.mode)
     if arguments.revive:
         tx.run(
             "set_standing",

@@ -4,11 +4,16 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
-from teamroom.server.facts.member import facts_of, find_member, no_such_member
+from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.owed import Slot, slots_of
-from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
-from teamroom.server.rules.presence import find_presence, interval_seconds, make_forecast, next_wake_at
+from teamroom.server.rules.presence import (
+    describe_connection,
+    find_presence,
+    interval_seconds,
+    is_mode_supported,
+    next_wake_at,
+)
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
 from teamroom.server.store.rows.members import RosterRow
@@ -56,11 +61,19 @@ class MemberShown(BaseModel):
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
+    answers: str
+    """When it answers, in words: only acts after wakes justify an estimate."""
+    supported: bool
+    """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     capabilities: list[CapabilityShown]
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
     """Only for a member read by name: when the room reminded it to renew proofs, or why it did not."""
+    last_act: str | None = None
+    """Only of a member that a tool reads by name: when it last gave evidence of work, by an act or an answer."""
+    wake_waits_since: str | None = None
+    """Only of a member that a tool reads by name: since when its oldest wake waits for an act of it."""
 
 
 class Place(BaseModel):
@@ -78,6 +91,18 @@ class Roster(BaseModel):
 
 
 def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
+    """Return the members as `read_roster` does; of one read by name, also what its calls move. Raises Refusal."""
+    roster = read_roster(tx, caller, arguments)
+    if arguments.name:
+        (shown,) = roster.members
+        place = find_place(tx, caller, arguments)
+        acted, waits = last_evidence(tx, place.member), tx.value(float, "waits_for_act", member=place.member)
+        shown.last_act = None if acted is None else tx.shown(acted)
+        shown.wake_waits_since = None if waits is None else tx.shown(waits)
+    return roster
+
+
+def read_roster(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """Return the members: all, one by name, or those that declare a capability, the ones it counts for first.
 
     Raises Refusal `not_found`.
@@ -115,7 +140,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     facts = facts_of(tx, row)
     verdict = find_presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = make_forecast(facts, answer_times(tx, row.id), tx.now, tx.settings)
+    expected = forecast_of(tx, row, facts)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
         name=row.name,
@@ -124,7 +149,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         owner=row.owner_name,
         mode=row.mode,
         presence=verdict.state,
-        reason=verdict.reason,
+        reason=describe_connection(verdict.reason, facts),
         standing=facts.standing,
         connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row.id),
@@ -134,6 +159,8 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
+        answers=expected.answers,
+        supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
@@ -154,3 +181,5 @@ def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
 
 FIND_PLACE = Read("who", Who, find_place, is_small=always)
 WHO = Read("who", Who, who)
+ROSTER = Read("who", Who, read_roster)
+"""The same for those that follow it: what a member's own calls move is left out."""

@@ -25,6 +25,7 @@ from teamroom.server.acts.messages.exchanges import Addressed, Post, address, no
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.ended import is_ended
 from teamroom.server.facts.forecast import find_helpers, forecast_with_others, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, facts_named, find_member
@@ -174,7 +175,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     woken = [row.id for row in found.woken]
     wake_members(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")
     if kind == "ask":
-        for row in found.woken:
+        for row in (row for row in found.woken if not is_ended(tx, row)):
             schedule_reminder(tx, "ask", id_, row.id, row.mode)
     for row in found.ended:
         notify_owners(tx, caller, row, name)

@@ -1,6 +1,7 @@
 """The tasks in progress with their holders and last progress, and what each member did in a span."""
 
 import json
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel
@@ -11,7 +12,7 @@ from teamroom.server.facts.ids import number_of
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.presence import Presence, find_presence
+from teamroom.server.rules.presence import Presence, find_presence, is_mode_supported
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.messages import MessagePlace
 from teamroom.server.store.rows.overnight import DoneByMember, HandOverCount, LastEntry, StateCount
@@ -92,9 +93,10 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
     row = task.row
     has_it = (row.completed_by if task.state == "in_review" else row.holder) or ROOM_MEMBER
     if has_it not in known:
-        known[has_it] = find_presence(
-            facts_of(tx, tx.only(WatchedMember, "watched", member=has_it)), tx.now, tx.settings
-        )
+        facts = facts_of(tx, tx.only(WatchedMember, "watched", member=has_it))
+        known[has_it] = find_presence(facts, tx.now, tx.settings)
+        if not is_mode_supported(facts, tx.now, tx.settings):
+            known[has_it] = replace(known[has_it], reason=f"{known[has_it].reason}; {facts.mode} without a listener")
     return Held(
         task=task.name,
         title=shorten(row.title),

@@ -35,7 +35,7 @@ from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
 from teamroom.server.facts.task import PAUSES_KNOWN, add_entry, task_changed, task_now
 from teamroom.server.facts.timers import check_presence_by, schedule_presence_check
-from teamroom.server.facts.wakes import measure
+from teamroom.server.facts.wakes import note_seen
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
@@ -210,7 +210,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
     reviews = replace_lost_reviewers(tx, caller.member)
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
-    measure(tx, caller, seen)
+    note_seen(tx, caller, seen)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
@@ -262,20 +262,22 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
 def acknowledge(tx: Writing, caller: Caller, arguments: Acknowledge) -> Acknowledged:
     """Acknowledge the caller's wakes up to a cursor. Raises Refusal."""
     cursor = _acknowledge(tx, caller, arguments.after, tx.principal.acknowledged)
-    measure(tx, caller, cursor)
+    note_seen(tx, caller, cursor)
     return Acknowledged(cursor=cursor)
 
 
 def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited:
     """Return the wakes after the cursor of a waiting call; without one, those that its listener was not given yet.
 
-    Wakes that one agent causes beyond its share are delayed: they come with the next other wake, or as one digest after
-    the window.
+    An agent whose pause with others has just ended gets none before its turn (QUI7). Wakes that one agent causes beyond
+    its share are delayed: they come with the next other wake, or as one digest after the window.
     """
     acknowledged = int(tx.principal.acknowledged)
     given = arguments.given if isinstance(arguments, WaitAgain) else 0
     after = max(acknowledged, given) if arguments.after is None else arguments.after
     unacknowledged = _count_between(tx, caller.member, acknowledged, after)
+    if _is_held_back(tx, tx.principal):
+        return Waited(wakes=[], cursor=after, unacknowledged=unacknowledged)
     causes, cursor = _causes(tx, caller.member, after, tx.only(ReadHead, "read_head").seq)
     if causes and all(cause.folded and cause.kind != "human" for cause in causes):
         due = seconds_until_free(causes[0].at, tx.settings.wakes_seconds, tx.now)
@@ -293,6 +295,12 @@ def _count_between(tx: Reading, member: int, after: int, upto: int) -> int:
         return 0
     newer = tx.number("count_pending_wakes", member=member, after=upto)
     return tx.number("count_pending_wakes", member=member, after=after) - newer
+
+
+def _is_held_back(tx: Reading, row: Principal) -> bool:
+    """Whether an agent's pause with others has ended, and it was not let go yet."""
+    held = {"member": row.member, "owner": row.owner, "now": tx.now}
+    return row.kind == "agent" and tx.value(int, "is_held_back", **held) is not None
 
 
 def pending_wakes(tx: Reading, after: int, end: int) -> tuple[list[Wake], int]:

@@ -43,7 +43,7 @@ def watch(tx: Writing, due: Timer) -> None:
     """Check one agent, as the supervisor: record a suspicion, challenge the agent, wake its owner and watchdogs."""
     row = tx.only(WatchedMember, "watched", member=due.member)
     interval = interval_seconds(row.mode, tx.settings)
-    if tx.listens(due.member) and interval is not None:
+    if tx.is_connected(due.member) and interval is not None:
         _note_listening(tx, row, interval)
         row = tx.only(WatchedMember, "watched", member=due.member)
     waits_since = unanswered_since(tx, row)
@@ -98,15 +98,15 @@ def end_run(tx: Writing, caller: Caller, run: RunRow) -> None:
         check_presence_by(tx, caller.member, tx.now)
 
 
-def clear_after_kill(tx: Writing, member: int, name: str, seq: int) -> None:
-    """End the suspicion and the run of a killed member, and cancel its repair. `seq`: the log entry of the kill.
+def clear_after_end(tx: Writing, member: int, why: str, seq: int) -> None:
+    """End the suspicion and the run of a member that has ended, and cancel its repair. `seq`: the log entry of its end.
 
     A repair that a watchdog has claimed stays with it.
     """
     tx.run("end_trouble", member=member)
     tx.run("forget_run", member=member)
     member_changed(tx, member)
-    cancel_repair(tx, member, f"@{name} was killed", seq, states=("open", "blocked"))
+    cancel_repair(tx, member, why, seq, states=("open", "blocked"))
 
 
 def answer_challenge(tx: Writing, caller: Caller, answer: str) -> None:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from teamroom.server import topics
+from teamroom.server.facts.ended import is_ended, reachable
 from teamroom.server.facts.holding import find_current
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.owed import RULES, Later, Open, first_delay, is_still_owed, owed_now, subject_name
@@ -25,6 +26,7 @@ from teamroom.server.rules.reminders import (
 )
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
+from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.supervisor import EndedReminder, OpenReminder, WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -36,8 +38,8 @@ SHOWN, LOOKED_AT = 10, 50
 
 HOUR_SECONDS = 3_600.0
 
-KILLED = "the member is killed"
-"""The reason of the last slot of a killed member. Nothing is due until it is revived."""
+KILLED, TOKENLESS = "the member is killed", "the member has no valid token"
+"""The reasons of the last slot of a member that has ended. Nothing is due until it can act again."""
 
 REVIVED_AT_ONCE = 200
 """How many things, the newest first, a revived member is reminded of again."""
@@ -64,8 +66,8 @@ def remind(tx: Writing, timer: Timer) -> None:
         postpone(tx, timer, found.at)
         return
     row = tx.only(WatchedMember, "watched", member=timer.member)
-    if is_killed(row):
-        _end_with_kill(tx, timer)
+    if is_ended(tx, row):
+        _end_for_good(tx, timer, KILLED if is_killed(row) else TOKENLESS)
         return
     if found.moved_at > timer.since or not timer.span:
         if timer.span:
@@ -90,9 +92,10 @@ def remind(tx: Writing, timer: Timer) -> None:
 
 
 def remind_again(tx: Writing, member: int, mode: str) -> None:
-    """Set the timers of what a revived member still owes, as they were when it was killed."""
+    """Set the timers of what a member that can act again still owes, as they were when it ended."""
     interval, longest = interval_seconds(mode, tx.settings), tx.settings.remind_longest_seconds
-    for row in tx.all(EndedReminder, "ended_with_kill", member=member, reason=KILLED, limit=REVIVED_AT_ONCE):
+    reasons = {"killed": KILLED, "tokenless": TOKENLESS}
+    for row in tx.all(EndedReminder, "ended_for_good", member=member, **reasons, limit=REVIVED_AT_ONCE):
         if find_timer(tx, row.rule, row.subject, member) is not None:
             continue
         found = owed_now(tx, row.rule, row.subject, member, row.since)
@@ -121,8 +124,8 @@ def reminders_of(tx: Reading, member: int) -> list[Reminder]:
 
 def escalate(tx: Writing, row: WatchedMember, subject: str, rule: str, reason: str) -> None:
     """Log that a member does not do what it owes, and wake its owner."""
-    owner = row.owner if row.owner != row.id else None
-    to = f"; @{row.owner_name} is notified" if owner is not None else ""
+    owner = reachable(tx, row.owner) if row.owner != row.id else None
+    to = "" if owner is None else f"; @{tx.only(MemberName, 'member_by_id', id=owner).name} is notified"
     log.append(
         tx,
         ROOM_AUTHOR,
@@ -183,12 +186,12 @@ def _bring_up_to_date(tx: Writing, timer: Timer) -> None:
             replace_lost_reviewer(tx, as_review(task.row))
 
 
-def _end_with_kill(tx: Writing, timer: Timer) -> None:
-    """End the reminder of a killed member. A review waits for another reviewer."""
+def _end_for_good(tx: Writing, timer: Timer, why: str) -> None:
+    """End the reminder of a member that has ended. A review waits for another reviewer."""
     if timer.rule == "review":
         postpone(tx, timer, tx.now + HOUR_SECONDS)
         return
-    _record_slot(tx, timer, timer.slot + 1, "silent", KILLED, 0)
+    _record_slot(tx, timer, timer.slot + 1, "silent", why, 0)
     cancel_timer(tx, timer.rule, timer.subject, timer.member)
 
 

@@ -24,11 +24,11 @@ from teamroom.server.acts.act import (
 )
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
 from teamroom.server.facts.capability import require_capabilities
+from teamroom.server.facts.ended import refuse_ended
 from teamroom.server.facts.forecast import forecast_with_others
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
-from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence, task_changed
 from teamroom.server.facts.timers import schedule
 from teamroom.server.facts.wakes import wake_members
@@ -238,13 +238,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Mem
         raise Refusal(
             "invalid", f"You hold {task.name} yourself.", "Call who to choose another member.", subject=task.name
         )
-    if is_killed(receiver):
-        raise Refusal(
-            "not_allowed",
-            f"@{receiver.name} was killed and cannot answer.",
-            "Call who to choose another member.",
-            subject=task.name,
-        )
+    refuse_ended(tx, receiver, "Offer it to", f"keep {task.name}", task.name, caller.member)
     refuse_zombie(tx, receiver, task.name, "Call who to choose another member.")
     if task.row.hops >= tx.policy.hop_limit and receiver.id != caller.owner:
         raise Refusal(

@@ -1,13 +1,21 @@
-"""What a kill releases: the member's tasks reopen and its offers are void."""
+"""What is freed once a member has ended: its tasks reopen, its offers are void, and nothing waits for it alone."""
 
 from teamroom.server import topics
-from teamroom.server.facts.holding import give_back, remind_assigned
+from teamroom.server.facts.ended import reachable
+from teamroom.server.facts.holding import give_back, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
-from teamroom.server.facts.task import task_changed, task_now
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed, task_now
 from teamroom.server.facts.wakes import wake_members
+from teamroom.server.rules.mentions import find_mentions
+from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.text import add_quote, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow, OpenOffer
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Writing
+
+BLOCKS_LOOKED_AT = 500
+"""How many blocked tasks that may name a member are examined when it has ended, the oldest first."""
 
 
 def release(tx: Writing, member: int, limit: int) -> dict[str, list[str]]:
@@ -20,7 +28,7 @@ def release(tx: Writing, member: int, limit: int) -> dict[str, list[str]]:
     for offer in offers:
         task = task_now(tx, tx.only(TaskRow, "task", id=offer.task))
         over, since = ("expired", task.lease.since) if task.offer_expired else ("voided", tx.now)
-        tx.run("close_offer", id=offer.id, state=over, now=tx.now, reason="killed")
+        tx.run("close_offer", id=offer.id, state=over, now=tx.now, reason="its member has ended")
         task_changed(tx, task.id, task.holder)
         if task.row.receiver is not None:
             tx.changed(topics.inbox(task.row.receiver))
@@ -36,8 +44,72 @@ def release(tx: Writing, member: int, limit: int) -> dict[str, list[str]]:
 
 
 def notify_givers(tx: Writing, offers: list[str], member: int, killer: int, line: str) -> None:
-    """Wake the givers of voided offers, after the kill has its log entry."""
+    """Wake the givers of voided offers, after the release has its log entry."""
     for name in offers:
         offer = tx.only(OfferRow, "offer", id=int(name[2:]))
         if offer.giver != member:
             wake_members(tx, [offer.giver], reason="answer", subject=name, sender=killer, line=line)
+
+
+def unassign(tx: Writing, member: int, limit: int) -> list[str]:
+    """Let any member claim the unfinished tasks that are assigned to a member; returns their names."""
+    tasks = tx.column(int, "unfinished_assigned_to", member=member, limit=limit)
+    for id_ in tasks:
+        tx.run("unassign_task", id=id_, seq=tx.head.seq + 1)
+        task_changed(tx, id_)
+    return [task_name(id_) for id_ in tasks]
+
+
+def notify_creators(tx: Writing, tasks: list[str], member: int, name: str, why: str) -> None:
+    """Wake the creators of tasks that are assigned to nobody now, after the release has its log entry."""
+    for task in tasks:
+        row = tx.only(TaskRow, "task", id=int(task[2:]))
+        add_entry(tx, row.id, ROOM_AUTHOR, "unassigned", why)
+        creator = reachable(tx, row.creator)
+        if creator is None or creator == member:
+            continue
+        line = add_quote(f"{task} is assigned to nobody now, because {why}", row.title)
+        wake_members(tx, [creator], reason="control", subject=task, sender=ROOM_MEMBER, line=line)
+
+
+def blocked_on(tx: Writing, member: int, name: str) -> list[TaskRow]:
+    """The blocked tasks of others that wait for a member, by its name."""
+    wanted = name.casefold()
+    found = []
+    for id_ in tx.column(int, "blocked_naming", name=f"%{wanted}%", limit=BLOCKS_LOOKED_AT):
+        row = tx.only(TaskRow, "task", id=id_)
+        named = [spelling for mention in find_mentions(row.blocked_on) for spelling in mention.spellings]
+        waits_for = {normalize_name(name) for name in (*named, row.blocked_on.strip())}
+        if wanted in waits_for and row.holder != member:
+            found.append(row)
+    return found
+
+
+def lift_blocks(tx: Writing, rows: list[TaskRow]) -> list[str]:
+    """Let blocked tasks go on: their leases run again from now; returns their names."""
+    for row in rows:
+        tx.run(
+            "progress",
+            id=row.id,
+            state="claimed",
+            now=tx.now,
+            lease_from=tx.now,
+            lease_seconds=row.lease_seconds,
+            blocked_on="",
+            seq=tx.head.seq + 1,
+        )
+        task_changed(tx, row.id, row.holder)
+    return [task_name(row.id) for row in rows]
+
+
+def notify_unblocked(tx: Writing, rows: list[TaskRow], why: str) -> None:
+    """Wake the holders of tasks whose blocks were lifted, after the release has its log entry."""
+    for row in rows:
+        if row.holder is None:
+            continue
+        task = task_name(row.id)
+        mode = tx.only(WatchedMember, "watched", member=row.holder).mode
+        schedule_task(tx, row.id, row.holder, mode, row.lease_seconds)
+        add_entry(tx, row.id, ROOM_AUTHOR, "unblocked", why)
+        line = one_line(f"{task} is no longer blocked, because {why}: go on, or ask somebody else")
+        wake_members(tx, [row.holder], reason="control", subject=task, sender=ROOM_MEMBER, line=line)

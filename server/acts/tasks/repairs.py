@@ -7,6 +7,7 @@ from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Reply, author
 from teamroom.server.facts.capability import require_capabilities
+from teamroom.server.facts.ended import describe_end, is_ended, reachable
 from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import STOPPERS
@@ -19,10 +20,13 @@ from teamroom.server.record.chain import Author
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import add_quote, cite, one_line
-from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.repairs import RepairedMember, RepairRow
+from teamroom.server.store.rows.members import MemberFacts, MemberName
+from teamroom.server.store.rows.repairs import LostRepair, RepairedMember, RepairRow
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
+
+REPAIRS_LOOKED_AT = 100
+"""How many open repairs are examined when a watchdog has ended."""
 
 WATCHDOGS_WOKEN = 5
 """How many watchdogs one repair wakes."""
@@ -137,6 +141,13 @@ def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, wh
             _give_back(tx, row, watchdog, why)
 
 
+def tell_of_lost_repairs(tx: Writing, watchdog: int, why: str) -> None:
+    """Tell the owners of runtimes whose open repairs no watchdog can carry out now."""
+    for row in tx.all(LostRepair, "repairs_reached_by", watchdog=watchdog, limit=REPAIRS_LOOKED_AT):
+        if not _watchdogs(tx, row.name):
+            _tell_owner(tx, row.member, row.name, task_name(row.task), why)
+
+
 def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> None:
     """Refuse a repair to members: one that only declares the runtime would block the repair."""
     if caller.role not in STOPPERS and tx.one(RepairedMember, "is_repair", task=task) is not None:
@@ -158,8 +169,17 @@ def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> Non
     tx.run("free_task", id=row.task, state=state, seq=seq)
     task_changed(tx, row.task, watchdog)
     add_entry(tx, row.task, ROOM_AUTHOR, "cancelled" if is_over else "freed", why)
-    if not is_over:
+    if not is_over and _watchdogs(tx, row.name):
         _wake(tx, row.name, watchdog, task, line, ROOM_MEMBER)
+    elif not is_over:
+        _tell_owner(tx, row.member, row.name, task, why)
+
+
+def _tell_owner(tx: Writing, member: int, name: str, task: str, why: str) -> None:
+    """Wake the person who answers for a runtime that no watchdog can repair."""
+    person = reachable(tx, tx.only(MemberName, "member_by_id", id=member).owner)
+    line = one_line(f"No watchdog can carry out {task}, the repair of @{name}, because {why}: restart it yourself")
+    wake_members(tx, [] if person is None else [person], reason="alert", subject=task, sender=ROOM_MEMBER, line=line)
 
 
 def _unfinished(tx: Reading, member: int) -> RepairRow | None:
@@ -183,7 +203,7 @@ def _ages(tx: Reading, kind: str, member: int, limit: int) -> list[float]:
 
 
 def _watchdogs(tx: Reading, name: str) -> list[int]:
-    return tx.column(int, "watchdogs", capability=f"runtime:{name}", limit=WATCHDOGS_WOKEN)
+    return tx.column(int, "watchdogs", capability=f"runtime:{name}", now=tx.now, limit=WATCHDOGS_WOKEN)
 
 
 def _may_order(caller: Caller, row: RepairRow) -> bool:
@@ -202,6 +222,12 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
     if caller.role == "watchdog":
         require_capabilities(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
     standing = state_of(member, tx.now)
+    if standing == "active" and is_ended(tx, member):
+        raise Refusal(
+            "conflict",
+            f"{subject} {describe_end(tx, member)}, so its runtime is not repaired.",
+            f"Give it a new token first: teamroom enroll {name} --rotate",
+        )
     if standing != "active":
         revive = f"Revive it first: teamroom enroll {name} --revive"
         fix = "Call again once it is resumed." if standing == "paused" else revive

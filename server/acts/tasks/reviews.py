@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.tasks.tasks import notify_freed
+from teamroom.server.facts.ended import is_ended, reachable
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import offer_name
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import as_review, reviewer_now, schedule_review, select_reviewer
-from teamroom.server.facts.standing import is_killed
 from teamroom.server.facts.task import StoredTask, add_entry, require_fence, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -160,7 +160,8 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
     else:
         state = _send_back(tx, task, seq)
     add_entry(tx, task.id, caller, "accepted_review" if accepted else "sent_back", arguments.note)
-    recipients = {task.row.completed_by or task.row.creator, task.row.creator} - {caller.member}
+    concerned = {reachable(tx, member) for member in (task.row.completed_by, task.row.creator) if member is not None}
+    recipients = {member for member in concerned if member is not None} - {caller.member}
     line = add_quote(f"@{caller.name} {'accepted' if accepted else 'sent back'} {task.name}", arguments.note)
     wake_members(tx, recipients, reason="answer", subject=task.name, sender=caller.member, line=line)
     if accepted:
@@ -169,9 +170,9 @@ def review_task(tx: Writing, caller: Caller, arguments: ReviewTask) -> Reviewed:
 
 
 def _send_back(tx: Writing, task: StoredTask, seq: int) -> str:
-    """Give the task back to its completer with a new lease, or reopen it if that member was killed."""
+    """Give the task back to its completer with a new lease, or reopen it if that member has ended."""
     completer = tx.one(MemberFacts, "member_facts", name=task.row.completer_name)
-    back = completer if completer is not None and not is_killed(completer) else None
+    back = completer if completer is not None and not is_ended(tx, completer) else None
     seconds = 0.0 if back is None else lease_seconds(back.kind, back.mode, tx.policy, tx.settings)
     tx.run(
         "send_task_back",

@@ -23,6 +23,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
+from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
@@ -104,9 +105,10 @@ class Updated(Reply):
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     """Create a task. An assigned member is woken, and only that member may claim it. Raises Refusal."""
-    review = review_policy(tx, arguments.review)
+    review = review_policy(tx, caller, arguments.review, "")
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
+        refuse_ended(tx, assigned, "Assign it to", "leave assign out", f"@{assigned.name}", caller.member)
         refuse_zombie(tx, assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
     tx.head.tasks += 1
     id_, name = tx.head.tasks, task_name(tx.head.tasks)
@@ -311,11 +313,12 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         member = find_member(tx, changes.assign) if changes.assign else None
         assigned = None if member is None else member.id
         if member is not None and assigned != row.assigned:
+            refuse_ended(tx, member, "Assign it to", 'give assign ""', task.name, caller.member)
             refuse_zombie(tx, member, task.name, "Assign it to another member, or leave it unassigned.")
         if member is not None and assigned != row.assigned:
             _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)
-    review = row.review if changes.review is None else review_policy(tx, changes.review)
+    review = row.review if changes.review is None else review_policy(tx, caller, changes.review, task.name)
     tx.run(
         "edit_task",
         id=task.id,
@@ -360,10 +363,10 @@ def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float
 def notify_freed(tx: Writing, task: StoredTask) -> None:
     """Wake the assigned member, else the creator, of each task whose last dependency this was."""
     for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
-        waiting = row.assigned if row.assigned is not None else row.creator
+        waiting = reachable(tx, row.assigned if row.assigned is not None else row.creator)
         wake_members(
             tx,
-            [waiting],
+            [] if waiting is None else [waiting],
             reason="assigned",
             subject=task_name(row.id),
             sender=ROOM_MEMBER,
@@ -371,10 +374,14 @@ def notify_freed(tx: Writing, task: StoredTask) -> None:
         )
 
 
-def review_policy(tx: Reading, review: str) -> str:
-    """A review policy as the room stores it: auto, none or the name of a member. Raises Refusal `not_found`."""
+def review_policy(tx: Reading, caller: Caller, review: str, subject: str) -> str:
+    """A review policy as the room stores it: auto, none or the name of a member that can review. Raises Refusal."""
     policy = normalize_name(review)
-    return policy if policy in ("auto", "none") else find_member(tx, review).name
+    if policy in ("auto", "none"):
+        return policy
+    row = find_member(tx, review)
+    refuse_ended(tx, row, "Ask", "give review auto", subject or f"@{row.name}", caller.member)
+    return row.name
 
 
 def _is_in_charge(caller: Caller, task: StoredTask) -> bool:

@@ -58,3 +58,19 @@ class SenderRow(NamedTuple):
 
     sender: int
     waits: int
+
+
+class HeldBack(NamedTuple):
+    """An agent that waits to be let go, and whose agents were paused; 0 for the room."""
+
+    member: int
+    owner: int
+
+
+class PauseInForce(NamedTuple):
+    """A pause in force: whom it binds, who set it, why and until when."""
+
+    name: str
+    by_name: str
+    reason: str
+    until: float | None

@@ -26,6 +26,8 @@ class Principal(NamedTuple):
     last_call_at: float | None
     run_heard_at: float | None
     run_ended_at: float | None
+    seen: int
+    acted: int
     trouble: str | None
     own_state: str | None
     own_until: float | None
@@ -114,6 +116,7 @@ class RosterRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None
@@ -153,6 +156,7 @@ class MemberFacts(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

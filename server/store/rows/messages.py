@@ -51,3 +51,11 @@ class LastTurn(NamedTuple):
     turn: int
     lap: int
     seq: int
+
+
+class UnansweredAsk(NamedTuple):
+    """An ask that a member has not answered."""
+
+    id: int
+    author: int
+    summary: str

@@ -7,8 +7,17 @@ class RepairedMember(NamedTuple):
     """A repair task and the member it is about."""
 
     task: int
+    member: int
     name: str
     standing: str | None
+
+
+class LostRepair(NamedTuple):
+    """An open repair, and the member whose runtime it is for."""
+
+    task: int
+    member: int
+    name: str
 
 
 class RepairRow(NamedTuple):

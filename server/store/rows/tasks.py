@@ -116,6 +116,7 @@ class CandidateRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

@@ -111,3 +111,77 @@ set act = :act, arguments = :arguments, reply = :reply, at = :at, until = :until
 -- name: next_forgotten
 -- When the next remembered call is to be forgotten.
 select min(until) as until from request
+
+-- name: hold_back
+-- Adds a page of the agents of an owner, or of all (0), that no pause binds now, in the order in which they are let go.
+insert into held_back (member, owner, first, since)
+select page.id, :owner,
+    case
+        when exists (
+            select 1 from wake
+            left join message on message.seq = wake.seq
+            left join member as author on author.id = message.author
+            where wake.member = page.id and wake.seq > page.acknowledged
+                and (wake.reason = 'alert' or (message.kind = 'ask' and author.kind = 'human'))
+        ) then 0
+        when exists (select 1 from wake where wake.member = page.id and wake.seq > page.acknowledged) then 1
+        else 2
+    end,
+    coalesce((
+        select wake.at from wake
+        where wake.member = page.id and wake.seq > page.acknowledged
+        order by wake.seq
+        limit 1
+    ), :now)
+from (
+    select id, acknowledged from member
+    where id > :after and id <= :upto and kind = 'agent' and (cast(:owner as bigint) = 0 or owner = :owner)
+) as page
+join member_standing as levels on levels.member = page.id
+where (levels.own_state = 'active' or (levels.own_state = 'paused' and levels.own_until <= :now))
+    and (levels.owner_state = 'active' or (levels.owner_state = 'paused' and levels.owner_until <= :now))
+    and (levels.room_state = 'active' or (levels.room_state = 'paused' and levels.room_until <= :now))
+on conflict (member) do nothing
+
+-- name: next_held_back
+select member, owner from held_back order by first, since, member limit :limit
+
+-- name: let_go
+delete from held_back where member = :member
+
+-- name: forget_held_back
+delete from held_back where owner = :owner
+
+-- name: is_held_back
+-- Whether an agent's wakes are still held: it waits for its turn, or the room has not yet looked at its turn.
+select 1 as found
+where exists (select 1 from held_back where member = :member)
+    or exists (
+        select 1 from due
+        where due.rule = 'resumed' and due.subject in (0, :owner) and due.at <= :now and due.slot < :member
+    )
+
+-- name: paused_members
+-- Agents of an owner, or of all (0), with a pause of their own in force.
+select member.name, setter.name as by_name, standing.reason, standing.until
+from standing
+join member on member.id = standing.target
+join member as setter on setter.id = standing.by_member
+where standing.scope = 'member' and standing.state = 'paused' and (standing.until is null or standing.until > :now)
+    and member.kind = 'agent' and (cast(:owner as bigint) = 0 or member.owner = :owner)
+order by member.name
+limit :limit
+
+-- name: paused_owners
+-- People whose agents are paused.
+select member.name, setter.name as by_name, standing.reason, standing.until
+from standing
+join member on member.id = standing.target
+join member as setter on setter.id = standing.by_member
+where standing.scope = 'owner' and standing.state = 'paused' and (standing.until is null or standing.until > :now)
+    and exists (select 1 from member as agent where agent.owner = member.id and agent.kind = 'agent')
+order by member.name
+limit :limit
+
+-- name: agent_names
+select name from member where kind = 'agent' and owner = :owner order by name limit :limit

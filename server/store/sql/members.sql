@@ -7,7 +7,8 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     member.id as member, member.name as name, member.kind as kind, member.role as role,
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
-    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at, trouble.verdict as trouble,
+    presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at,
+    coalesce(presence.seen, 0) as seen, coalesce(presence.acted, 0) as acted, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from token
@@ -121,6 +122,12 @@ select seen from presence where member = :member
 -- name: see
 update presence set seen = :seq where member = :member
 
+-- name: note_acted
+update presence set acted = :seq where member = :member
+
+-- name: acted
+select acted from presence where member = :member
+
 -- name: add_answer_time
 insert into answer_time (member, seq, seconds) values (:member, :seq, :seconds)
 on conflict (member, seq) do nothing
@@ -142,7 +149,7 @@ update member set mode = :mode where id = :member
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run,
+    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
@@ -209,3 +216,19 @@ where token.revoked_at is null and (token.expires_at is null or token.expires_at
     and not (token.member = :member and (cast(:label as text) = '' or token.label = :label))
 order by token.created_at, token.id
 limit :limit
+
+-- name: tokens_until
+-- When the last of a member's tokens ends or ended; null if one has no end.
+select tokens_until from member_presence where member = :member
+
+-- name: people_that_own_the_room
+select id, name, kind, owner from member where role = 'owner' and kind = 'human' order by id limit :limit
+
+-- name: watch_tokens_of_all
+-- Looks at each member that has no lasting token.
+insert into due (rule, subject, member, at, since, span)
+select 'tokenless', presence.member, presence.member, :now, :now, 0
+from member_presence as presence
+join member on member.id = presence.member
+where member.kind <> 'room' and presence.tokens_until is not null
+on conflict (rule, subject, member) do update set at = :now, since = :now, span = 0

@@ -151,7 +151,7 @@ limit 1
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run,
+    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
@@ -161,12 +161,35 @@ left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.folded = lower(cast(:name as text)) and member.kind <> 'room'
 
+-- name: members_by_call
+-- Members that may act, the most recent caller first; those that never called come last.
+select member.id, member.name, member.kind, member.owner, member.mode,
+    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
+    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
+    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
+    trouble.verdict as trouble, trouble.reason as trouble_reason,
+    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
+    levels.room_until
+from (
+    select presence.member from presence
+    join member on member.id = presence.member
+    join standing as own on own.scope = 'member' and own.target = member.id and own.state = 'active'
+    where member.kind <> 'room' and member.role <> 'observer'
+    order by presence.last_call_at desc
+    limit :limit
+) as called
+join member on member.id = called.member
+join member_presence as presence on presence.member = called.member
+left join trouble on trouble.member = member.id
+join member_standing as levels on levels.member = member.id
+order by presence.last_call_at desc, member.id
+
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run,
+    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until

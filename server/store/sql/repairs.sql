@@ -5,7 +5,7 @@ insert into repair (task, member) values (:task, :member)
 
 -- name: is_repair
 -- The member that a repair is for, and its standing.
-select repair.task, member.name, standing.state as standing
+select repair.task, repair.member, member.name, standing.state as standing
 from repair
 join member on member.id = repair.member
 join standing on standing.scope = 'member' and standing.target = member.id
@@ -40,10 +40,22 @@ limit :limit
 
 -- name: repairs_held
 -- The repairs that a watchdog holds, with the runtime's name and standing.
-select repair.task, member.name, standing.state as standing
+select repair.task, repair.member, member.name, standing.state as standing
 from repair
 join task on task.id = repair.task
 join member on member.id = repair.member
 left join standing on standing.scope = 'member' and standing.target = member.id
 where task.holder = :holder and task.state in ('claimed', 'blocked')
 order by repair.task
+
+-- name: repairs_reached_by
+-- The open repairs of the runtimes that a watchdog declares.
+select repair.task, repair.member, member.name
+from capability
+join need on need.need = capability.capability
+join repair on repair.task = need.task
+join task on task.id = repair.task
+join member on member.id = repair.member
+where capability.member = :watchdog and capability.withdrawn_at is null and task.state = 'open'
+order by repair.task
+limit :limit

@@ -61,17 +61,30 @@ from due
 join message on message.id = due.subject
 where due.member = :member and due.rule = 'ask' and due.since > :after and message.seq > :from_seq
 
+-- name: asks_shown_to
+-- Asks that a member was shown and has not answered, by number.
+select message.id, message.author, message.summary
+from due
+join message on message.id = due.subject
+where due.member = :member and due.rule = 'ask' and due.subject > :past and message.seq <= :shown
+    and not exists (
+        select 1 from message as answer
+        where answer.thread = message.thread and answer.author = due.member and answer.id > message.id
+    )
+order by due.subject
+limit :limit
+
 -- name: add_reminder
 insert into reminder (rule, subject, member, since, slot, at, outcome, reason, missed)
 values (:rule, :subject, :member, :since, :slot, :now, :outcome, :reason, :missed)
 
--- name: ended_with_kill
--- What a member owed when it was killed, newest first, each with its last slot.
+-- name: ended_for_good
+-- What a member owed when it was killed, or had no valid token for long, newest first, each with its last slot.
 select rule, subject, since, max(slot) as slot
 from reminder
 where member = :member
 group by rule, subject, since
-having max(case when outcome = 'silent' and reason = :reason then 1 else 0 end) = 1
+having max(case when outcome = 'silent' and reason in (:killed, :tokenless) then 1 else 0 end) = 1
 order by max(at) desc, rule, subject
 limit :limit
 
@@ -142,6 +155,17 @@ where member = :member and seq > :from_seq and at > :after
 order by seq
 limit 1
 
+-- name: waits_for_act
+-- Since when the oldest wake waits that a member was not shown, or that it had to act on and has not since.
+select wake.at
+from presence
+join wake on wake.member = presence.member and wake.seq > presence.acted
+where presence.member = :member
+    and (wake.seq > presence.seen
+        or wake.reason in ('assigned', 'offer', 'review', 'repair', 'reminder', 'challenge'))
+order by wake.seq
+limit 1
+
 -- name: last_sign
 -- When the room was last seen running: when its clock was saved, or a call.
 select max(at) from (
@@ -155,7 +179,7 @@ select max(at) from (
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.seen, presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.connected_since, presence.evidence_at, presence.run_since,
-    presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run,
+    presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run, presence.tokens_until,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at,
     levels.own_state, levels.own_until, levels.own_since, levels.owner_state, levels.owner_until,
@@ -210,6 +234,11 @@ join member on member.id = capability.member
 join standing on standing.scope = 'member' and standing.target = member.id
 where capability.capability = :capability and capability.withdrawn_at is null
     and member.role = 'watchdog' and standing.state = 'active'
+    and exists (
+        select 1 from token
+        where token.member = member.id and token.revoked_at is null
+            and (token.expires_at is null or token.expires_at > :now)
+    )
 order by member.id
 limit :limit
 

@@ -175,6 +175,19 @@ update task
 set state = :state, holder = null, lease_from = null, lease_seconds = 0, blocked_on = '', changed_seq = :seq
 where id = :id
 
+-- name: unfinished_assigned_to
+select id from task
+where assigned = :member and assigned is not null and state not in ('done', 'cancelled')
+order by id
+limit :limit
+
+-- name: unassign_task
+update task set assigned = null, changed_seq = :seq where id = :id
+
+-- name: blocked_naming
+-- Blocked tasks whose reason contains a name in lower case, the oldest first.
+select id from task where state = 'blocked' and lower(blocked_on) like :name order by id limit :limit
+
 -- name: hold_again
 -- Returns a task to its holder; the lease continues where it stopped.
 update task
@@ -293,7 +306,7 @@ limit :limit
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run,
+    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until,
@@ -302,12 +315,13 @@ select member.id, member.name, member.kind, member.owner, member.mode,
         where task_entry.task = :task and task_entry.member = member.id and task_entry.kind in ('claimed', 'accepted')
     ) then 1 else 0 end as held_it
 from (
-    select * from member_presence where last_call_at is not null order by last_call_at desc limit :looked_at
-) as presence
+    select member from presence where last_call_at is not null order by last_call_at desc limit :looked_at
+) as called
 cross join member
+join member_presence as presence on presence.member = called.member
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.id = presence.member
+where member.id = called.member
     and member.kind <> 'room' and member.role <> 'observer' and member.id <> :completer and levels.own_state <> 'killed'
     and (presence.last_call_at > :seen_after
         or (presence.last_call_at is not null and member.mode in ('on_demand', 'manual')))
