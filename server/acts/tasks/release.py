@@ -74,7 +74,7 @@ def notify_creators(tx: Writing, tasks: list[str], member: int, name: str, why: 
 
 def blocked_on(tx: Writing, member: int, name: str) -> list[TaskRow]:
     """The blocked tasks of others that wait for a member, by its name."""
-    wanted = name.casefold()
+    wanted = normalize_name(name)
     found = []
     for id_ in tx.column(int, "blocked_naming", name=f"%{wanted}%", limit=BLOCKS_LOOKED_AT):
         row = tx.only(TaskRow, "task", id=id_)
