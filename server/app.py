@@ -16,6 +16,7 @@ from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
+from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
@@ -142,6 +143,18 @@ class Room:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
         if (token := mend(tx)) is not None:
             write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+
+    async def recover(self, name: str | None, door: Door | None = None) -> Recovered:
+        """Put a new token of a room owner into the folder, for the person who has the folder. Raises Refusal, OSError.
+
+        The tokens that it replaces end last: wherever this stops, the folder has a token that works.
+        `door`: the one of another event loop.
+        """
+        door, file = door or self.door, self.folder / data_folder.OWNER_TOKEN
+        done = await door.act_as_room(partial(recover, held=data_folder.held_token(file), name=name))
+        write_private(file, f"{done.token}\n")
+        await door.act_as_room(partial(end_recovered, done=done))
+        return done
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""

@@ -6,6 +6,7 @@ nothing else can take their place in between. Files that another library opens a
 SQLite's: closing a second descriptor of such a file would drop SQLite's locks.
 """
 
+import codecs
 import errno
 import os
 import stat
@@ -72,6 +73,16 @@ def read_private(path: Path, folders: int = 1, *, is_config: bool = False) -> by
     """Read a private file. Raises NotPrivateError, OSError."""
     with os.fdopen(open_private(path, folders=folders, is_config=is_config), "rb") as file:
         return file.read()
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a file that a person may have saved: UTF-8, or as the byte order mark at its start says.
+
+    The mark is no part of the text. Raises UnicodeDecodeError.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")
 
 
 def write_private(path: Path, text: str, folders: int = 1) -> None:

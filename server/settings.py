@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from teamroom.server.private import NotPrivateError, read_private
+from teamroom.server.private import NotPrivateError, decode_text, read_private
 
 TrustLevel = Literal["declared", "attested", "proven"]
 
@@ -512,7 +512,7 @@ def kept_port(folder: Path | None) -> int | None:
     if folder is None:
         return None
     try:
-        port = int(read_private(folder / KEPT_PORT))
+        port = int(decode_text(read_private(folder / KEPT_PORT)))
     except FileNotFoundError:
         return None
     except NotPrivateError as error:
@@ -605,7 +605,7 @@ def policy_value(name: str, value: Any) -> Any:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_private(path, is_config=True).decode("utf-8"))
+        return tomllib.loads(decode_text(read_private(path, is_config=True)))
     except FileNotFoundError:
         return {}
     except NotPrivateError as error:

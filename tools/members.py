@@ -14,7 +14,8 @@ def render_enrolled(reply: Enrolled) -> str:
     if reply.token is None:
         once = "its token was shown only then. For a new token, call enroll with rotate"
         return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
-    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){cite_receipt(reply)}."
+    until = " The token of this call ends when the new one is first used." if reply.yours_until_used else ""
+    return f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once){cite_receipt(reply)}.{until}"
 
 
 def render_revoked(reply: Revoked) -> str:

@@ -39,7 +39,7 @@ def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) 
         try:
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
-            findings.append(Finding("problem", about, failure.why, failure.fix))
+            findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), failure.fix))
     _show(findings, settings_table(place), as_json)
     return FAILED if any(finding.level == "problem" for finding in findings) else 0
 
@@ -91,7 +91,7 @@ def _act(place: Place) -> Iterator[Finding]:
         took = time.perf_counter() - started
     except Failure as failure:
         level: Level = "warning" if failure.exit_code == PAUSED or "code" not in failure.body else "problem"
-        yield Finding(level, "act", f"The act failed: {failure.why}", failure.fix)
+        yield Finding(level, "act", f"The act failed: {failure.why} {failure.caller}".strip(), failure.fix)
         return
     if took > SLOW_ACT_SECONDS:
         found = f"A heartbeat took {took * 1000:.0f} ms, including the connection."

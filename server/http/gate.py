@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,7 @@ from teamroom.server.http.connections import Connections
 from teamroom.server.http.strangers import closing
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
+from teamroom.server.own_socket import RECOVER_PATH
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
@@ -28,6 +29,9 @@ STAYS_KEY = "teamroom.stays"
 
 DECOY = b"handshake decoy"
 """What is derived of the room's secret to answer for tokens that it does not know."""
+
+Recover = Callable[[str, str | None], Awaitable[dict[str, Any]]]
+"""Gives a room owner a new token, for a code and the owner's name. Raises Refusal, OSError."""
 
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
@@ -74,7 +78,9 @@ class Gate:
         settings: Settings,
         metrics: Metrics,
         secret: bytes,
+        recover: Recover | None = None,
     ) -> None:
+        """`recover`: gives a room owner a new token; None where nobody may ask for that."""
         self._app = app
         self._metrics = metrics
         self._door = door
@@ -83,6 +89,7 @@ class Gate:
         self._hosts = frozenset(allowed_hosts(settings))
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
+        self._recover = recover
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -94,6 +101,8 @@ class Gate:
             self._check_origin(headers)
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
+            elif scope["path"] == RECOVER_PATH and scope["method"] == "POST" and self._recover is not None:
+                await _send_json(send, 200, await self._give_token(self._recover, headers, receive))
             else:
                 await self._answer_other(scope, headers, send)
         except GateRefusal as refusal:
@@ -133,6 +142,23 @@ class Gate:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
             await self._app(scope, receive, send)
+
+    async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
+        """Give a room owner a new token, for who has the folder. Raises GateRefusal."""
+        body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
+        try:
+            asked = json.loads(body or b"")
+            code, name = str(asked["code"]), asked["name"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise GateRefusal(400, "invalid", "This is no request for a token.", "Run `teamroom recover`.") from None
+        try:
+            return await recover(code, None if name is None else str(name))
+        except Refusal as refusal:
+            raise GateRefusal(403, refusal.code, refusal.why, refusal.fix) from None
+        except OSError as error:
+            raise GateRefusal(
+                500, "storage", f"The token could not be written: {error}.", "Correct it, then run it again."
+            ) from None
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         caller = await self._authenticate(scope, headers)

@@ -52,6 +52,7 @@ class TokenRow(NamedTuple):
     state: str | None
     reason: str | None
     by_name: str | None
+    replaces: str | None
 
 
 class MemberRow(NamedTuple):
