@@ -9,6 +9,7 @@ SQLite's: closing a second descriptor of such a file would drop SQLite's locks.
 import codecs
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -230,7 +231,7 @@ def _judge(
         raise NotPrivateError(
             path,
             f"can be used by other users of this machine (mode {mode:03o}), and other files are in it",
-            f"Choose an empty folder. Or, if only you need it, run: chmod 700 {path}",
+            f"Choose an empty folder. Or, if only you need it, run: chmod 700 {shlex.quote(str(path))}",
         )
     try:
         at.change(mode & ~wide)
@@ -263,7 +264,8 @@ def _refuse(found: os.stat_result, path: Path, kind: Kind, is_config: bool = Fal
         raise NotPrivateError(
             path,
             f"belongs to {_name_of(found.st_uid)}",
-            f"Run the command as that user. Or, if you trust what is in it, run: sudo chown {user} {path}",
+            "Run the command as that user. Or, if you trust what is in it, run: "
+            f"sudo chown {user} {shlex.quote(str(path))}",
         )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -28,6 +29,9 @@ KEPT_PORT = "room.port"
 """The file in the data folder with the port of the last start. Members' configs name that port."""
 
 HIGHEST_PORT = 65_535
+
+PUBLIC_PATH = r"(/[A-Za-z0-9._~-]+)*/?"
+"""The path of a public address: plain segments, which no proxy writes otherwise."""
 
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -45,6 +49,19 @@ def _channel(channel: SecretStr) -> SecretStr:
 
 def _without_at(channels: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("@"): urls for name, urls in channels.items()}
+
+
+def _public_url(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or parts.username or parts.query or parts.fragment or not re.fullmatch(PUBLIC_PATH, parts.path):
+        raise ValueError("write it like https://room.example.org or https://example.org/room")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
 
 
 def _zone(name: str) -> str:
@@ -288,7 +305,7 @@ class FixedSettings(BaseModel):
         "",
         max_length=200,
         pattern=r"^(https?://[!-~]+)?$",
-        description="Address at the end of each letter; empty: none.",
+        description="Address at the end of each letter; empty: `public_url`.",
     )
     room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="Name of this room in letters.")
 
@@ -443,6 +460,12 @@ class FixedSettings(BaseModel):
     allowed_hosts: list[str] = Field(
         [], max_length=64, description="Further Host header values, exact, with their port."
     )
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+        "",
+        max_length=2000,
+        description="Address that members reach, with the path of a proxy, such as https://room.example.org/team. "
+        "Empty: host and port. It is in `enroll`, join lines and letters, and its host is allowed.",
+    )
     allowed_origins: list[str] = Field(
         [], max_length=64, description="Origin header values that may call; none by default."
     )
@@ -453,6 +476,31 @@ class FixedSettings(BaseModel):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
+
+    @property
+    def members_url(self) -> str:
+        """The address that is given to members, without a slash at its end."""
+        return self.public_url or self.url
+
+    @property
+    def letter_link(self) -> str:
+        """The address at the end of each letter; empty: none."""
+        return self.notify_link or self.public_url
+
+    @property
+    def path_prefix(self) -> str:
+        """The path under which a proxy shows the room, such as /team; empty for none."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def public_hosts(self) -> tuple[str, ...]:
+        """The hosts of `public_url` as clients send them: with the port, and without one that its scheme implies."""
+        parts = urlsplit(self.public_url)
+        if not parts.netloc:
+            return ()
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        name = parts.netloc.removesuffix(f":{usual}")
+        return (name, f"{name}:{usual}") if parts.port in (None, usual) else (name,)
 
 
 class Settings(FixedSettings, Policy):

@@ -1,8 +1,10 @@
 """`teamroom doctor`: checks the room, its folder and this machine, and says how to fix problems."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from teamroom.clients.doctor.kill_drill import kill_drill
 from teamroom.clients.doctor.machine import check_agents, check_sqlite, check_user
@@ -51,10 +53,12 @@ def _reachable(place: Place) -> Iterator[Finding]:
     url = place.endpoint.removesuffix("/mcp")
     try:
         with Connection(url, HEALTH_SECONDS) as connection:
-            alive, ready = connection.get("/healthz"), connection.get("/readyz")
+            prefix = urlsplit(url).path
+            alive, ready = connection.get(f"{prefix}/healthz"), connection.get(f"{prefix}/readyz")
     except UnreachableError as failure:
         found = f"Nothing answers at {url} ({failure.fault})."
-        yield Finding("problem", "room", found, f"To start it, run: teamroom up --data {place.folder}")
+        start = f"teamroom up --data {shlex.quote(str(place.folder))}"
+        yield Finding("problem", "room", found, f"To start it, run: {start}")
         return
     if not alive.is_success:
         found = f"A server answers at {url}, but it is not a room (HTTP {alive.status})."

@@ -29,6 +29,9 @@ TOKEN_FOLDERS = 2
 
 LONGEST_TOKEN = 4096
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What a shell puts before a token that it reads from a file that some editors saved."""
+
 HARNESS_VARIABLES = (
     "CLAUDECODE",
     "CLAUDE_CODE",
@@ -135,7 +138,7 @@ def token(place: Place) -> str:
     if not place.names_folder and not place.on_terminal:
         raise Failure(
             "No token is given. The owner's token is used only at a terminal or if the folder is named.",
-            f"{give} To act as the owner, add --data {place.folder}",
+            f"{give} To act as the owner, add --data {shlex.quote(str(place.folder))}",
             NOT_AUTHORISED,
         )
     return read_token(place.folder / OWNER_TOKEN)
@@ -276,7 +279,7 @@ def _not_private(error: NotPrivateError) -> Failure:
 
 
 def _checked(text: str, source: str) -> str:
-    found = text.strip()
+    found = text.strip().removeprefix(BYTE_ORDER_MARK)
     if not found or len(found) > LONGEST_TOKEN or not found.isascii() or not found.isprintable() or " " in found:
         raise Failure(f"{source} contains no token.", "Get one with `teamroom enroll NAME`.", NOT_AUTHORISED)
     return found

@@ -87,6 +87,7 @@ class Gate:
         self._connections = connections
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
+        self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
         self._recover = recover
@@ -96,8 +97,11 @@ class Gate:
         if scope["type"] != "http":
             return
         send = closing(send, lambda: CALLER_KEY not in scope and STAYS_KEY not in scope)
+        scope = self._without_prefix(scope)
         try:
             headers = _single_headers(scope)
+            if scope["path"] not in HEALTH_PATHS:
+                self._check_host(headers)
             self._check_origin(headers)
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
@@ -109,15 +113,25 @@ class Gate:
             self._connections.rejections.note(refusal.status, refusal.code)
             await _refuse(send, refusal)
 
-    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """A request as it is behind a proxy that takes the path of `public_url` off, whether the proxy does or not."""
+        path = scope["path"].removeprefix(self._prefix)
+        if not self._prefix or path == scope["path"] or not path.startswith("/"):
+            return scope
+        raw = scope.get("raw_path", b"").removeprefix(self._prefix.encode())
+        return {**scope, "path": path, "raw_path": raw}
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
         if host.lower() not in self._hosts:
             raise GateRefusal(
                 421,
                 "not_allowed",
                 "The Host header is not one of this room's hosts.",
-                f"Call {self._settings.url}, or add the host to allowed_hosts in room.toml.",
+                f"Call {self._settings.members_url}, or add the host to allowed_hosts in room.toml.",
             )
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in self._origins:
             raise GateRefusal(
@@ -298,13 +312,14 @@ def own_addresses(scope: Scope, settings: Settings) -> Collection[str]:
     """
     host, port = scope["server"] or ("", None)
     arrived_at = () if port is None else (written_address(host, port),)  # the room's own socket has no port
-    return (*arrived_at, *settings.allowed_hosts)
+    return (*arrived_at, *settings.allowed_hosts, *settings.public_hosts)
 
 
 def allowed_hosts(settings: Settings) -> list[str]:
     """The Host header values that the room accepts, exact and with their port."""
     names = ["127.0.0.1", "localhost", "[::1]"]
-    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in settings.allowed_hosts)]
+    given = (*settings.allowed_hosts, *settings.public_hosts)
+    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in given)]
 
 
 def is_deeper(body: bytes, depth: int) -> bool:

@@ -106,7 +106,7 @@ class Transports:
         self, server: Server[Any], settings: Settings, waiting_tools: frozenset[str], streams: bool = True
     ) -> None:
         self._streams = streams
-        self._url = settings.url
+        self._url = settings.members_url
         self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
         limit = settings.body_bytes
         self._json = StreamableHTTPSessionManager(

@@ -278,7 +278,8 @@ async def test_a_refusal_is_printed_on_standard_error_and_with_an_option_as_json
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         "Refused (not_found): There is no task T-99 in this room.\nFix: Run `teamroom board` to see the tasks.\n"
-        f"You called as @olga, with the token from the room's folder ({shell.variables['TEAMROOM_DATA']}/owner.token).\n"
+        "You called as @olga, with the token from the room's folder "
+        f"({shell.variables['TEAMROOM_DATA']}/owner.token).\n"
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"

@@ -131,7 +131,6 @@ PLANNED: dict[str, str] = {
     "QUI3": "rings of more than two agents; a note wakes nobody if it replies to a message that asked nothing",
     "QUI6": ALL,
     "QUI7": ALL,
-    "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
     "SAF8": ALL,
     "SAF10": "the measured p99 of other members",

@@ -157,7 +157,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         token=token,
         token_id=token_id,
         label=label,
-        url=f"{tx.settings.url}/mcp",
+        url=f"{tx.settings.members_url}/mcp",
         chat=is_chat,
         yours_until_used=is_own,
     )
