@@ -59,7 +59,13 @@ def _public_url(text: str) -> str:
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_one = False
-    if not is_one or parts.username or parts.query or parts.fragment or not re.fullmatch(PUBLIC_PATH, parts.path):
+    if (
+        not is_one
+        or not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
+        or parts.query
+        or parts.fragment
+        or not re.fullmatch(PUBLIC_PATH, parts.path)
+    ):
         raise ValueError("write it like https://room.example.org or https://example.org/room")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
 
