@@ -21,6 +21,7 @@ from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.faults import Faults
+from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -81,6 +82,7 @@ class Room:
         self.settings = settings
         awake = awake or (awake_clock if steady is steady_clock else steady)
         self.clock = RoomClock(clock, steady, settings.clock_step_seconds, awake)
+        self.health = Health(wall=self.clock.wall)
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(
@@ -88,6 +90,7 @@ class Room:
             settings=settings,
             entropy=entropy,
             clock=self.clock,
+            health=self.health.parts,
             listens=self.bus.is_open,
             write_down=self._write_down,
         )
@@ -103,6 +106,8 @@ class Room:
             self.door, self.store, self.clock, settings, self.metrics, entropy(SUPERVISOR_BYTES).hex()
         )
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
+        self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
+        self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
 
     async def open(self, owner: str) -> str | None:
@@ -266,6 +271,7 @@ class Room:
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
+            self.health.alive(SEAL, fault=self.notary.fault)
 
     async def supervise(self) -> None:
         """Run the supervisor, unless the room is read-only."""

@@ -30,8 +30,9 @@ KEPT_PORT = "room.port"
 
 HIGHEST_PORT = 65_535
 
+PUBLIC_HOST = r"[A-Za-z0-9.:\[\]-]+"
 PUBLIC_PATH = r"(/[A-Za-z0-9._~-]+)*/?"
-"""The path of a public address: plain segments, which no proxy writes otherwise."""
+"""The host and the path of a public address: plain ones, which no proxy writes otherwise."""
 
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -59,13 +60,8 @@ def _public_url(text: str) -> str:
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_one = False
-    if (
-        not is_one
-        or not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc)
-        or parts.query
-        or parts.fragment
-        or not re.fullmatch(PUBLIC_PATH, parts.path)
-    ):
+    is_plain = is_one and re.fullmatch(PUBLIC_HOST, parts.netloc) and re.fullmatch(PUBLIC_PATH, parts.path)
+    if not is_plain or parts.query or parts.fragment:
         raise ValueError("write it like https://room.example.org or https://example.org/room")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
 

@@ -15,7 +15,8 @@ from teamroom.clients.local.findings import Finding, Level, mended
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import FAILED, PAUSED, Failure, UnreachableError
 from teamroom.clients.session.place import Place, token
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.room import ask, connected
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
 
 HEALTH_SECONDS = 2.0
@@ -65,7 +66,10 @@ def _reachable(place: Place) -> Iterator[Finding]:
         yield Finding("problem", "room", found, "Choose another port: teamroom up --port N")
     elif not ready.is_success:
         yield Finding(
-            "problem", "room", f"The room at {url} cannot read its database.", "Check its disk and its server log."
+            "problem",
+            "room",
+            f"The room at {url} is not ready: it cannot use its database, or a part that it needs fails.",
+            "Check its disk and its server log.",
         )
     elif (unproven := _unproven(place)) is not None:
         yield Finding("problem", "room", unproven.why, NO_ROOM_THERE)
@@ -85,6 +89,25 @@ def _unproven(place: Place) -> Failure | None:
     except Failure as failure:
         return failure
     return None
+
+
+def _parts(place: Place) -> Iterator[Finding]:
+    """Report each part of the room with its last sign of life. `_reachable` says if the room does not answer."""
+    try:
+        parts = _read(place)["parts"]
+    except Failure:
+        return
+    for part in parts:
+        ago = "" if part["seconds_ago"] is None else f", last sign of life {span(part['seconds_ago'])} ago"
+        words = f"{part['part']}: {part['state']}{ago}" + (f" ({part['detail']})" if part["detail"] else "")
+        is_bad = part["state"] in ("silent", "failed")
+        level: Level = "ok" if not is_bad else "problem" if part["needed"] else "warning"
+        yield Finding(level, "part", f"{words}.", "See the server's log. If it stays so, restart the room." * is_bad)
+
+
+def _read(place: Place) -> dict[str, Any]:
+    with connected(place) as room:
+        return room.read("teamroom://health")
 
 
 def _act(place: Place) -> Iterator[Finding]:
@@ -112,6 +135,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("clock", check_clock),
     ("settings", check_settings),
     ("room", _reachable),
+    ("part", _parts),
     ("act", _act),
     ("tokens", check_tokens),
     ("notify", check_channels),

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
+from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.strangers import closing
 from teamroom.server.identity import Caller
@@ -78,6 +79,7 @@ class Gate:
         settings: Settings,
         metrics: Metrics,
         secret: bytes,
+        health: Health,
         recover: Recover | None = None,
     ) -> None:
         """`recover`: gives a room owner a new token; None where nobody may ask for that."""
@@ -90,7 +92,7 @@ class Gate:
         self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
-        self._recover = recover
+        self._recover, self._health = recover, health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -271,8 +273,11 @@ class Gate:
             await self._require_metrics_reader(await self._authenticate(scope, headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
-        good = scope["path"] != READY_PATH or await self._door.is_ready()
-        await _send_json(send, 200 if good else 503, {"ok": good})
+        if scope["path"] != READY_PATH:
+            await _send_json(send, 200, {"ok": True})
+            return
+        good, bad = await self._door.is_ready() and self._health.is_ready(), self._health.bad()
+        await _send_json(send, 200 if good else 503, {"ok": good, **({"parts": bad} if bad else {})})
 
     async def _shake_hands(self, scope: Scope, send: Send) -> None:
         """Prove that this room knows the hash of a token, to a client that will send the token on this connection.
