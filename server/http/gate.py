@@ -79,7 +79,7 @@ class Gate:
         settings: Settings,
         metrics: Metrics,
         secret: bytes,
-        health: Health,
+        health: Health | None = None,
         recover: Recover | None = None,
     ) -> None:
         """`recover`: gives a room owner a new token; None where nobody may ask for that."""
@@ -92,7 +92,7 @@ class Gate:
         self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
-        self._recover, self._health = recover, health
+        self._recover, self._health = recover, health or Health()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -29,8 +29,8 @@ ATTACKS: dict[int, Attack] = {
     1: Attack(
         WEB,
         "DNS rebinding: the page's own name resolves to this machine",
-        "Host is matched exactly, with its port, on every route; 421",
-        {"test_wire": ("a_foreign_host_is_refused_on_every_route",)},
+        "Host is matched exactly, with its port; 421. Only the three probes answer under any Host, and say nothing",
+        {"test_wire": ("a_foreign_host_is_refused_on_every_route_but_the_probes_which_say_nothing_of_the_room",)},
     ),
     2: Attack(
         WEB,
@@ -909,6 +909,29 @@ ATTACKS: dict[int, Attack] = {
                 "after_its_machine_slept_a_watchdog_waits_before_it_repairs",
             ),
         },
+    ),
+    94: Attack(
+        LOCAL,
+        "a request for a new owner's token on the room's socket, also through a proxy that leads to it",
+        "who asks must have written a code into the data folder, which counts once; the address knows no such path",
+        {"test_owner_token": ("only_who_writes_into_the_folder_can_recover",)},
+    ),
+    95: Attack(
+        AGENT,
+        "`teamroom recover` in an agent's session, or for an owner who was killed or lost the role",
+        "the shell refuses it below a harness; recovering never revives, and it leaves a receipt",
+        {
+            "test_owner_token": (
+                "a_lost_token_is_recovered_while_the_room_runs_and_leaves_a_receipt",
+                "recovering_gives_nothing_back_that_a_room_owner_took_away",
+            )
+        },
+    ),
+    96: Attack(
+        FAULT,
+        "a part of the room, such as its supervisor, that dies or hangs while everything else answers",
+        "each part gives signs of life; a silent one is named once in the stream, in `doctor` and in `/readyz`",
+        {"test_health": ("a_part_that_hangs_is_named_once_and_its_twin_that_works_is_not",)},
     ),
 }
 

@@ -104,7 +104,6 @@ PROMISES: dict[str, str] = {
 PLANNED: dict[str, str] = {
     "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
-    "LOG5": ALL,
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL7": "a shorter pause never replaces a longer one in effect",
