@@ -9,7 +9,7 @@ from teamroom.server.http.connections import Connections
 
 logger = logging.getLogger("teamroom.connections")
 
-ACCEPTED_AT_ONCE = 32
+ACCEPTED_AT_ONCE = 8
 """Connections that are accepted before those accepted earlier are read."""
 
 RETRY_SECONDS = 0.02

@@ -17,6 +17,7 @@ from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_ad
 from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.strangers import closing
+from teamroom.server.http.turns import Turns
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
@@ -87,6 +88,7 @@ class Gate:
         self._metrics = metrics
         self._door = door
         self._connections = connections
+        self._turns = Turns()
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
         self._prefix = settings.path_prefix
@@ -157,6 +159,7 @@ class Gate:
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
+            await self._turns.begin(caller.member)
             await self._app(scope, receive, send)
 
     async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:

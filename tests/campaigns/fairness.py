@@ -4,7 +4,7 @@ Each round has two halves, in turn. In one, the worst member loads the room of t
 goes to a second room on this machine. So the machine is as busy in both, and the ratio of the two times is what the
 room itself lets one member take from the others. Each half has a new worst member, whose burst is not spent.
 
-The twin has one queue for all acts, and no rates.
+The twin takes calls, reads and acts as they come, at any rate.
 """
 
 import asyncio

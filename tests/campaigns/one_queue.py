@@ -1,14 +1,21 @@
-"""A server in which all acts wait in one queue, a twin: python -m tests.campaigns.one_queue FOLDER PORT."""
+"""A server that takes calls, reads and acts as they come, a twin: python -m tests.campaigns.one_queue FOLDER PORT."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from unittest import mock
 
 from teamroom.server.app import MakeContext
+from teamroom.server.http import gate
+from teamroom.server.http.turns import Turns
 from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import Reading
 from tests.campaigns.twin_server import run
+
+T = TypeVar("T")
 
 
 class ServesAsTheyCome(Writer):
@@ -19,10 +26,26 @@ class ServesAsTheyCome(Writer):
         return await super().run(work, recover, when_full, ROOMS_TURN)
 
 
+class ReadsAsTheyCome(SqliteStore):
+    """All reads wait in one queue."""
+
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+        """Run one read behind all others."""
+        return await super().read(work, is_small)
+
+
+class BeginsAsTheyCome(Turns):
+    """Every call begins at once."""
+
+    async def begin(self, member: int) -> None:
+        """Begin."""
+
+
 def one_queue(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore:
-    """The room's engine, with one queue."""
-    return SqliteStore(folder, make_context(sqlite_statements()), carry_out, make_writer=ServesAsTheyCome)
+    """The room's engine, with one queue for reads and one for acts."""
+    return ReadsAsTheyCome(folder, make_context(sqlite_statements()), carry_out, make_writer=ServesAsTheyCome)
 
 
 if __name__ == "__main__":
-    run(choose_engine=one_queue)
+    with mock.patch.object(gate, "Turns", BeginsAsTheyCome):
+        run(choose_engine=one_queue)

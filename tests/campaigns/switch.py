@@ -5,7 +5,7 @@ clients with sessions do the same; streams are opened all the time; and as many 
 open files. Each of these is a process of its own. Meanwhile operators use the switch over HTTP and the owner over the
 room's own socket, each fewer than twenty times in any ten seconds. No use may take longer than 2 s (CTL9).
 
-The twin has one queue for all acts, no rates and no socket.
+The twin takes calls, reads and acts as they come, at any rate, and has no socket.
 """
 
 import asyncio
@@ -72,6 +72,7 @@ async def campaign(
     seed: int,
     twin: bool = False,
     advance: Advance = silently,
+    members: int = MEMBERS,
     callers: int = CALLERS,
     files: int = FILES,
     loads: Sequence[str] = tuple(LOADS),
@@ -84,7 +85,7 @@ async def campaign(
     with serving(folder, "tests.campaigns.one_queue" if twin else None, files, **settings) as server:
         await server.start()
         owner = Caller("olga", server.port, server.owner_token)
-        agents = await enroll(owner, [f"agent{index}" for index in range(MEMBERS)])
+        agents = await enroll(owner, [f"agent{index}" for index in range(members)])
         await furnish(agents)
         operators = await enroll(
             owner, [f"operator{index}" for index in range(OPERATORS)], role="operator", kind="human"

@@ -74,7 +74,7 @@ async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None
 @promise("CTL9", "SAF9")
 async def test_pauses_and_kills_overtake_every_kind_of_load(tmp_path: Path) -> None:
     outcome = await switch.campaign(
-        tmp_path / "room", 11, seed=SEED, callers=1, files=256, longest_seconds=SLOW_MACHINE_SECONDS
+        tmp_path / "room", 11, seed=SEED, members=4, callers=2, files=256, longest_seconds=SLOW_MACHINE_SECONDS
     )
     assert [fault for fault in outcome.faults if "p99" not in fault] == []
     assert outcome.figures["uses over the socket"] == 1

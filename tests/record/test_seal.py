@@ -27,6 +27,7 @@ from teamroom.server.record.sealed import Seal, is_genuine
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import DATABASE, KEY, OWNER_TOKEN, SEAL, make_private
 from tests.campaigns.forgeries import RESUMED, chain_again, opened
+from tests.support.databases import lay_down
 from tests.support.promises import promise
 from tests.support.raw import logged
 from tests.support.rooms import RunningRoom, Time, running_room
@@ -116,6 +117,7 @@ async def test_a_first_start_that_dies_anywhere_leaves_a_room_that_opens(tmp_pat
     for step in range(1, STEPS):
         folder = tmp_path / f"{step}"
         make_private(folder)
+        lay_down(folder)  # deaths in its migrations have tests of their own
         died = dies_at(step, lambda folder=folder: start(folder))  # type: ignore[misc]
         prepared += (folder / NEXT).exists()
         async with opened(folder) as room:

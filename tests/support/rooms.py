@@ -24,6 +24,7 @@ from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.server.web import serve
+from tests.support.databases import lay_down
 from tests.support.one_task import in_one_task
 from tests.support.plain_http import WITHOUT_TLS
 
@@ -206,6 +207,7 @@ async def running_room(
 ) -> AsyncIterator[RunningRoom]:
     """A room served over HTTP in this process, on a free port; without its supervisor unless a test wants it."""
     data_folder.make_private(folder)
+    lay_down(folder)
     listener, found = listen(Settings(port=port, **settings))
     time = time or Time()
     clocks: dict[str, Any] = {"clock": time, "steady": time.steady, "awake": time.awake}

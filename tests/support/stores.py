@@ -21,10 +21,11 @@ from teamroom.server.record import chain as log
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Store, Turn
-from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from tests.support.databases import lay_down
 from tests.support.engines import SQLITE, Engine
 from tests.support.rooms import BOUND_SECONDS
 
@@ -224,6 +225,6 @@ def interrupt_a_write(bench: Bench) -> None:
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[Reading]:
     """A read of a new, empty database, without a store around it."""
+    lay_down(folder)
     with contextlib.closing(connect_writer(folder / "room.db")) as connection:
-        migrate(connection, NOW)
         yield Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes, lambda: NOW))
