@@ -910,13 +910,13 @@ ATTACKS: dict[int, Attack] = {
             ),
         },
     ),
-    94: Attack(
+    84: Attack(
         LOCAL,
         "a request for a new owner's token on the room's socket, also through a proxy that leads to it",
         "who asks must have written a code into the data folder, which counts once; the address knows no such path",
         {"test_owner_token": ("only_who_writes_into_the_folder_can_recover",)},
     ),
-    95: Attack(
+    85: Attack(
         AGENT,
         "`teamroom recover` in an agent's session, or for an owner who was killed or lost the role",
         "the shell refuses it below a harness; recovering never revives, and it leaves a receipt",
@@ -927,7 +927,7 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
-    96: Attack(
+    86: Attack(
         FAULT,
         "a part of the room, such as its supervisor, that dies or hangs while everything else answers",
         "each part gives signs of life; a silent one is named once in the stream, in `doctor` and in `/readyz`",
