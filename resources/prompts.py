@@ -20,6 +20,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import cite, inline
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
@@ -171,8 +172,9 @@ async def complete(door: Door, caller: Caller, of: str, begun: str) -> list[str]
     """Complete what was typed of an argument: the caller's tasks, or members."""
     if of == "task":
         held: list[Any] = (await door.read(caller, READ_ME, Nothing())).tasks
-        return [task.task for task in held if task.task.startswith(begun)]
+        return [task.task for task in held if task.task.startswith(begun.upper())]
     if of == "member":
         members: list[Any] = (await door.read(caller, WHO, Who())).members
-        return [m.name for m in members if m.name.startswith(begun.removeprefix("@")) and m.name != caller.name]
+        first = normalize_name(begun).lstrip(AT)
+        return [m.name for m in members if normalize_name(m.name).startswith(first) and m.name != caller.name]
     return []

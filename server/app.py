@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
+from teamroom.server.acts.messages.older import INDEX, index_older
+from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
+from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
@@ -36,6 +39,7 @@ from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import CHANGED, CarryOut, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.sqlite.copy import Progress
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
@@ -50,8 +54,14 @@ from teamroom.tools.serve import ToolServer
 
 logger = logging.getLogger("teamroom")
 
+PAGES_AT_START = 20
+"""How many pages of an older room's messages are indexed before it opens; a page takes some milliseconds."""
+
 SUPERVISOR_BYTES = 8
 """The length of the random name under which a server supervises its room."""
+
+Reports = Sequence[Progress]
+"""Three functions that get how far an upgrade is: the copy for the backup, its check, and the rebuild of the file."""
 
 MakeContext = Callable[[Mapping[str, str]], Context]
 """Makes a context of an engine's statements."""
@@ -93,7 +103,9 @@ class Room:
             health=self.health.parts,
             listens=self.bus.is_open,
             write_down=self._write_down,
+            report=lambda done, total: self._reports[2](done, total),
         )
+        self._reports: Reports = (_silent, _silent, _silent)
         self.notary = Notary(folder, self.clock.wall, entropy)
         self.store = choose_engine(folder, make_context, self._carry_out)
         self.metrics = Metrics()
@@ -110,12 +122,14 @@ class Room:
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
 
-    async def open(self, owner: str) -> str | None:
+    async def open(self, owner: str, reports: Reports | None = None) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
 
         The caller must have locked the folder. A damaged room is opened for reading only: see `store.damage`.
+        `reports`: get how far an upgrade is; see `Reports`.
         Raises StorageError, FolderError; nothing stays open then.
         """
+        self._reports = reports or self._reports
         await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
@@ -130,6 +144,8 @@ class Room:
                 self.notary.begin()
                 self.clock.was_away_since(await self.store.look_up(_last_sign))
                 await self._mend()
+                await self._retain()
+                await self._index_older()
             return token
         except BaseException:
             await self.store.close()
@@ -143,6 +159,18 @@ class Room:
             await self.door.act_as_room(self._mended)
         except Refusal as refusal:
             logger.error("what an earlier release left wrong cannot be repaired now: %s", refusal)
+
+    async def _retain(self) -> None:
+        """Begin the redaction by age that the settings want. A policy of the room's begins it when it is set."""
+        if await self.store.look_up(is_retention_idle):
+            await self.door.act_as_room(start_retention)
+
+    async def _index_older(self) -> None:
+        """Index the newest of what an earlier release did not index for the search; a duty indexes the rest."""
+        for _ in range(PAGES_AT_START):
+            if (due := await self.store.look_up(lambda tx: find_timer(tx, INDEX, 0, log.ROOM_MEMBER))) is None:
+                return
+            await self.door.act_as_room(partial(index_older, due=due))
 
     def _mended(self, tx: Writing) -> None:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
@@ -193,8 +221,9 @@ class Room:
     def _back_up(self) -> None:
         """Make a verified backup of the room before this release upgrades it. Raises FolderError."""
         into, kept = self.folder / BACKUPS, self.settings.backups_kept
+        copying, verifying, _ = self._reports
         try:
-            made = make_backup(self.folder, into, self.clock.wall(), kept, _silent, _silent, True)
+            made = make_backup(self.folder, into, self.clock.wall(), kept, copying, verifying, True)
         except (BackupError, data_folder.FolderError) as error:
             raise data_folder.FolderError(
                 f"The room must be upgraded to this release, but no backup can be made first: {error}. "

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from teamroom.server.private import NotPrivateError, decode_text, read_private
+from teamroom.server.rules.names import AT, normalize_name
 
 TrustLevel = Literal["declared", "attested", "proven"]
 
@@ -48,8 +49,21 @@ def _channel(channel: SecretStr) -> SecretStr:
     return channel
 
 
-def _without_at(channels: dict[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix("@"): urls for name, urls in channels.items()}
+class ByName(dict[str, Any]):
+    """Values by the names of members, which are found in any case."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__((normalize_name(name.lstrip(AT)), value) for name, value in given.items())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(normalize_name(name))
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(normalize_name(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a name, else the default."""
+        return super().get(normalize_name(name), default)
 
 
 def _public_url(text: str) -> str:
@@ -129,6 +143,12 @@ class Policy(BaseModel):
         ge=1,
         le=100,
         description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
+    )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days after which the room redacts content, as redact --older-than does; 0: never.",
     )
 
 
@@ -279,7 +299,7 @@ class FixedSettings(BaseModel):
     )
 
     # what reaches people outside the room
-    notify: Annotated[dict[str, Channels], AfterValidator(_without_at)] = Field(
+    notify: Annotated[dict[str, Channels], AfterValidator(ByName)] = Field(
         {}, max_length=PEOPLE, description="Channels of each person: a list of Apprise URLs for each name."
     )
     notify_per_hour: int = Field(

@@ -5,10 +5,11 @@ can mean only one thing is read so. A name that is nearly one of the tool's is r
 be done without it. What no tool knows is left out, and the reply names it.
 """
 
+import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,10 +17,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from teamroom.server.acts.act import AT, TOKEN_IN_TEXT
+from teamroom.server.acts.act import TEXT_CHARACTERS, TOKEN_IN_TEXT, count_removed
+from teamroom.server.facts.mentions import prose_fields
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
-from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import MARKS, cite
 from teamroom.tools.tool import Tool
 
@@ -51,12 +53,13 @@ WHOLE = re.compile(r"[+-]?\d{1,20}(?:\.0+)?")
 Fields = dict[str, FieldInfo]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Understood:
-    """The arguments as the tool's model, and the names that were left out, without secrets."""
+    """The arguments as the tool's model, the names that were left out, without secrets, and what texts lost."""
 
     arguments: Any
     ignored: tuple[str, ...] = ()
+    removed: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:
@@ -65,8 +68,9 @@ def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: 
     meant = reader.read(sent or {}, tool.arguments.model_fields, "")
     if reader.unclear:
         raise _refuse(tool, meant, "; ".join(reader.unclear[:FAULTS_NAMED]))
+    removed: Counter[str] = Counter()
     try:
-        return Understood(tool.arguments.model_validate(meant), tuple(reader.ignored))
+        return Understood(tool.arguments.model_validate(meant, context=removed), tuple(reader.ignored), removed)
     except ValidationError as error:
         raise _refuse_values(tool, meant, error) from None
 
@@ -235,14 +239,38 @@ def _is_model(wanted: Any) -> bool:
 
 def _refuse_values(tool: Tool, meant: dict[str, Any], error: ValidationError) -> Refusal:
     """A refusal that names the first three faults, and gives the call with a place for what must change."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)[:FAULTS_NAMED]
+    faults = error.errors(include_url=False, include_input=False)[:FAULTS_NAMED]
     why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
     if any(fault["type"] == TOKEN_IN_TEXT for fault in faults):
         fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."
         return Refusal("invalid", f"{why}.", fix)
     too_large = any(fault["type"] in ("string_too_long", "too_long") for fault in faults)
     wrong = {str(fault["loc"][0]) for fault in faults if fault["loc"]}
-    return _refuse(tool, meant, why, wrong, "too_large" if too_large else "invalid")
+    refusal = _refuse(tool, meant, why, wrong, "too_large" if too_large else "invalid")
+    long = [fault for fault in faults if fault["type"] == "string_too_long"]
+    if any(_is_prose(tool.arguments, fault["loc"]) for fault in long):
+        refusal.fix += PARTS
+    elif any(fault["ctx"]["max_length"] >= VALUE_CHARACTERS for fault in long):
+        refusal.fix += FILE
+    return refusal
+
+
+FILE = " Put what is longer into a file, and give its path and SHA-256."
+PARTS = (
+    f" Send what is longer in parts of at most {TEXT_CHARACTERS} characters, in one thread: post_message with the "
+    "first part, then with each other part and reply_to that message. Or put it into a file, and give its path and "
+    "SHA-256."
+)
+
+
+def _is_prose(model: type[BaseModel], location: tuple[int | str, ...]) -> bool:
+    """Whether the field at a place takes prose."""
+    names = [part for part in location if isinstance(part, str)]
+    prose = dict(prose_fields(model))
+    inner = prose.get(names[0], False)
+    if not inner:
+        return names[0] in prose
+    return _is_prose(bare(model.model_fields[names[0]].annotation), tuple(names[1:]))
 
 
 def _refuse(
@@ -294,6 +322,11 @@ def _shown(name: str) -> str:
 
 def _safe(name: str) -> str:
     return without_secrets(name[:NAME_CHARACTERS])
+
+
+def say_removed(removed: Counter[str]) -> str:
+    """What a reply says of characters that texts lost."""
+    return f"Removed from your text: {count_removed(removed)}."
 
 
 def say_ignored(ignored: tuple[str, ...]) -> str:

@@ -20,9 +20,10 @@ from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
-from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored
+from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
 from teamroom.tools.asking import Asking
 from teamroom.tools.tool import Tool
+from teamroom.tools.words.messages import render_not_reached
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
 
@@ -97,8 +98,14 @@ class ToolServer:
             return confirmation
         reply = await self._run(tool, caller, arguments, _request_id(ctx), self._origin(ctx), confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
+        if data.get("not_reached") == []:
+            del data["not_reached"]
+        elif "not_reached" in data:
+            words += render_not_reached(reply.not_reached)
         if (advice := tool.next(reply)) is not None:
             words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
+        if understood.removed:
+            words, data = f"{words}\n{say_removed(understood.removed)}", {**data, "removed": dict(understood.removed)}
         if understood.ignored:
             words, data = f"{words}\n{say_ignored(understood.ignored)}", {**data, "ignored": understood.ignored}
         return types.CallToolResult(content=[types.TextContent(type="text", text=words)], structured_content=data)

@@ -21,6 +21,7 @@ from teamroom.server.record.keys import find_key
 from teamroom.server.record.seal import HISTORY, NEXT
 from teamroom.server.settings import KEPT_PORT
 from teamroom.server.store.folder import CONTENTS, DATABASE, KEY, LOCK, SEAL, FolderError, locked
+from teamroom.server.store.sqlite.commit import LARGEST_LOG_BYTES
 from teamroom.server.store.sqlite.connect import SUFFIXES
 from teamroom.server.store.sqlite.reserve import RESERVE
 
@@ -50,6 +51,7 @@ def check_folder(place: Place) -> Iterator[Finding]:
     if not found:
         yield Finding("ok", "folder", f"{where} and its files are private to their user.")
     yield from _left_behind(where)
+    yield from _held_log(where)
 
 
 def _judged(where: Path) -> Iterator[Finding | None]:
@@ -103,6 +105,15 @@ def _left_behind(where: Path) -> Iterator[Finding]:
 
     found = f"{path} was left behind by a server that no longer runs."
     yield Finding("warning", "folder", found, f"Run: rm {shlex.quote(str(path))}", remove)
+
+
+def _held_log(where: Path) -> Iterator[Finding]:
+    """Find a write-ahead log that the room would have cut, if nobody read it."""
+    path = where / f"{DATABASE}-wal"
+    size = path.stat().st_size if path.exists() else 0
+    if size > 2 * LARGEST_LOG_BYTES:
+        found = f"{path} has {size / 1e6:.0f} MB: another program reads {DATABASE}, so the room cannot cut it."
+        yield Finding("warning", "folder", found, f"End that program. To find it, run: lsof {shlex.quote(str(path))}")
 
 
 def _runs(process: int) -> bool:

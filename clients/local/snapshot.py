@@ -30,6 +30,7 @@ def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row
+            connection.execute(run["temporary_in_memory"])
             connection.execute(run["begin_read"])
             clock = saved_clock(connection, wall_clock)
             tx = Reading(connection, Context(run, settings or Settings(), secrets.token_bytes, clock))

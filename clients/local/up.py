@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import is_name
+from teamroom.clients.session.progress import progress
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
@@ -96,7 +97,8 @@ def up(
 async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     """Open and serve the room. A signal that comes before it is served also closes it: its threads would stay."""
     try:
-        token = await room.open(owner)
+        with progress("Backing up", "Verifying", "Rebuilding") as reports:
+            token = await room.open(owner, reports)
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
             print(room.remedy(), file=sys.stderr)

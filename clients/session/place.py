@@ -178,7 +178,7 @@ def member_token(place: Place, name: str) -> str:
         return token(place)
     if not is_name(name):
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
-    path = member_token_file(place.folder, name)
+    path = _saved_token_file(place.folder, name)
     if not os.path.lexists(path):
         raise Failure(
             f"{path.parent} contains no token of {name}.",
@@ -311,6 +311,14 @@ def replace_token(place: Place, file: Path, text: str) -> None:
     """Write a new token into a file that contained the one before, completely or not at all. Raises OSError."""
     folders = 1 if file == place.folder / OWNER_TOKEN else TOKEN_FOLDERS if file.parent.parent == place.folder else 0
     write_private(file, text + "\n", folders)
+
+
+def _saved_token_file(folder: Path, name: str) -> Path:
+    """Return the file with a member's token, whatever the case of the name; without one, where it would be."""
+    path = member_token_file(folder, name)
+    if os.path.lexists(path) or not path.parent.is_dir():
+        return path
+    return next((one for one in path.parent.iterdir() if one.name.casefold() == path.name.casefold()), path)
 
 
 def make_members_folder(folder: Path) -> None:

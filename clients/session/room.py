@@ -19,6 +19,8 @@ from teamroom.clients.session.protocol import (
     resource_json,
     tool_reply,
 )
+from teamroom.clients.session.terminal import plain, say
+from teamroom.server.rules.text import cite_name
 
 __all__ = ["Failure", "Place", "Room", "ask", "connected"]
 
@@ -120,9 +122,13 @@ def connected(place: Place, bearer: str | None = None, confirm: Confirm | None =
 
 
 def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    """Call one tool once. Raises Failure."""
+    """Call one tool once, and say which mentions in its texts reach nobody. Raises Failure."""
     with connected(place) as room:
-        return room.call(tool, **arguments)
+        reply = room.call(tool, **arguments)
+    for mention in reply.get("not_reached", ()):
+        near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
+        say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
+    return reply
 
 
 def ask_once(place: Place, tool: str, request_id: str, /, **arguments: Any) -> dict[str, Any]:

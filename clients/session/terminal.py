@@ -6,8 +6,8 @@ terminal, so that scripts start fast.
 
 import json
 import os
+import re
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that can control a terminal: control and format characters, surrogates, line separators."""
+LINE_END = re.compile("\r\n?|\n")
+"""The line ends of all systems. Texts of earlier releases have those of Windows."""
 
 NARROWEST = 12
 WIDEST_COLUMN = 24
@@ -28,8 +28,8 @@ GAP = 2
 
 
 def plain(text: str) -> str:
-    """Return a text on one line, with the characters that can control a terminal escaped."""
-    return "".join(_visible(character) for character in " ".join(text.split()))
+    """Return a text on one line, with the characters that steer or hide escaped."""
+    return _escaped(" ".join(text.split()))
 
 
 def quoted(text: str) -> str:
@@ -48,13 +48,15 @@ def quoted_lines(text: str) -> list[str]:
 
 
 def _plain_lines(text: str) -> list[str]:
-    return ["".join(_visible(character) for character in line) for line in text.expandtabs(4).split("\n")]
+    return [_escaped(line) for line in LINE_END.split(text.expandtabs(4))]
 
 
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in STEERING:
-        return character
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+def _escaped(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    from teamroom.server.rules.characters import escape  # its patterns take long to compile
+
+    return escape(text)
 
 
 class Styled:
@@ -84,11 +86,10 @@ class Styled:
             return self
         left, kept = cells - 1, list[tuple[str, str]]()
         for text, style in self.pieces:
-            while cell_len(text) > left:
-                text = text[:-1]
-            kept.append((text, style))
-            left -= cell_len(text)
-            if left <= 0:
+            part = _beginning(text, left)
+            kept.append((part, style))
+            left -= cell_len(part)
+            if part != text:
                 break
         return Styled(*kept, "…")
 
@@ -100,6 +101,21 @@ class Styled:
 
 
 Row = Sequence[Styled]
+
+
+def _beginning(text: str, cells: int) -> str:
+    """Return the beginning of a text that fits into so many cells. No letter with its marks, and no emoji, is torn."""
+    if text.isascii():
+        return text[:cells]
+    from rich.cells import split_graphemes
+
+    end, left = 0, cells
+    for _, after, width in split_graphemes(text)[0]:
+        left -= width
+        if left < 0:
+            break
+        end = after
+    return text[:end]
 
 
 def cell_len(text: str) -> int:

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.spans import SPANS, parse_span
+from teamroom.server.rules.names import AT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,7 +123,7 @@ def seconds(text: str) -> float:
 
 def bare(name: str) -> str:
     """Remove the @ that people put before a name."""
-    return name.removeprefix("@")
+    return name.lstrip(AT)
 
 
 def span(*names: str, help: str) -> Any:

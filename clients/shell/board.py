@@ -46,7 +46,8 @@ def board(
         typer.Option("--state", metavar="STATE", help="open, claimed, blocked, offered, in_review, done, … or all."),
     ] = None,
     query: Annotated[
-        str | None, typer.Option("--query", metavar="TEXT", help="Show only tasks that contain this text.")
+        str | None,
+        typer.Option("--query", metavar="TEXT", help="Show only tasks with these words."),
     ] = None,
     json: Json = False,
 ) -> None:

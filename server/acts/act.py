@@ -1,10 +1,21 @@
 """The types of acts and reads, and the argument types that they share."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    ValidationInfo,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from teamroom.server.clock import WallTime
@@ -20,32 +31,56 @@ from teamroom.server.facts.ids import (
     parse_task,
     task_name,
 )
+from teamroom.server.facts.mentions import PROSE, NotReached
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
-from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
+from teamroom.server.rules.names import AT
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
 """The longest id that is accepted. 18 digits fit every engine."""
 
-AT = "@\N{FULLWIDTH COMMERCIAL AT}"
-"""What may stand before a name, also as it is typed in East Asian scripts."""
+TEXT_CHARACTERS = 16_000
+"""The longest text."""
 
 TOKEN_IN_TEXT = "token_in_text"
 """The kind of error of a text that contains a token. The fix is to replace the token."""
 
 
-def _clean(text: str) -> str:
-    if (place := forbidden_character(text)) is not None:
-        raise ValueError(
-            f"{described(text[place])} as character {place + 1} is an invisible or control character; "
-            "remove it and others like it, then call again"
-        )
+def _cleaned(value: Any, info: ValidationInfo) -> Any:
+    """A text without what steers or hides. What was removed is counted in the validation's context, if it has one."""
+    if not isinstance(value, str):
+        return value
+    cleaned = clean(value)
+    if cleaned.removed and not cleaned.text.strip():
+        raise ValueError(f"nothing is left of it without {count_removed(cleaned.removed)}")
+    if isinstance(info.context, Counter):
+        info.context.update(cleaned.removed)
+    return cleaned.text
+
+
+def count_removed(removed: Counter[str]) -> str:
+    """What was removed from texts, in words: 2 escape sequences and 1 tag."""
+    parts = [f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in sorted(removed.items())]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _without_token(text: str) -> str:
     if TOKEN.search(text):
         raise PydanticCustomError(TOKEN_IN_TEXT, "contains a token of this room, which every member could read")
     return text
+
+
+def _clean(text: str) -> str:
+    if (place := forbidden_character(text)) is not None:
+        raise ValueError(
+            f"{described(text[place])} as character {place + 1} is {kind_with_article(text[place])}; "
+            "remove it and others like it, then call again"
+        )
+    return _without_token(text)
 
 
 def _on_one_line(text: str) -> str:
@@ -56,7 +91,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    return _on_one_line(text).lstrip(AT)
+    return unicodedata.normalize("NFKC", _on_one_line(text)).lstrip(AT)
 
 
 def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPydanticSchema:
@@ -70,8 +105,11 @@ def _written(parse: Callable[[str], int], name: Callable[[int], str]) -> GetPyda
     return GetPydanticSchema(schema)
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
-Text = Annotated[str, Field(max_length=16_000), AfterValidator(_clean)]
+Words = Annotated[str, Field(max_length=200), AfterValidator(_on_one_line)]
+Line = Annotated[Words, PROSE]
+Text = Annotated[
+    str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token), PROSE
+]
 Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name)]
 NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name)]
 TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name)]
@@ -123,6 +161,7 @@ class Reply(BaseModel):
     """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it.
 
     `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
+    `not_reached`: the mentions in the texts of the act that wake nobody; left out if there are none.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -130,6 +169,7 @@ class Reply(BaseModel):
     receipt: int | None = None
     head: str | None = None
     replayed: str | None = None
+    not_reached: list[NotReached] = Field(default_factory=list)
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""

@@ -23,8 +23,10 @@ from teamroom.server.clock import Clock
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
+from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeats import remember, repeat_of, replay
+from teamroom.server.facts.mentions import list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.identity import Caller, token_hash
@@ -43,7 +45,6 @@ from teamroom.server.store.engine import (
     Transactions,
     Turn,
 )
-from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -82,6 +83,7 @@ class Door:
         self._clock = clock
         self._metrics = metrics
         self._restore_command = restore_command
+        self._readiness = Readiness(store)
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
 
@@ -115,12 +117,8 @@ class Door:
         return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
 
     async def is_ready(self) -> bool:
-        """Whether the store answers, and takes acts."""
-        try:
-            head = await self._store.look_up(lambda tx: tx.one(ReadHead, "read_head"))
-            return self._store.is_writing and head is not None
-        except StorageError:
-            return False
+        """Whether the store takes acts: it tried one some seconds ago, or tries one now."""
+        return await self._readiness.is_ready()
 
     async def act(
         self,
@@ -464,6 +462,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
     trouble = tx.principal.trouble
     reply = act.run(tx, caller, arguments)
+    if reply.replayed is None:
+        reply.not_reached = list_not_reached(tx, caller, arguments, [to.to for to in getattr(reply, "forecast", ())])
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)

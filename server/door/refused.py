@@ -61,7 +61,8 @@ def _without_words(tx: Reading, subject: str) -> str:
     if kind == "policy":
         return subject if name in POLICY else ""
     is_of_member = kind == "owner" or subject.startswith("@")
-    return subject if is_of_member and tx.one(MemberRow, "member_by_name", name=name) is not None else ""
+    row = tx.one(MemberRow, "member_by_name", name=name) if is_of_member else None
+    return "" if row is None else subject.removesuffix(name) + row.name
 
 
 NAMED = ("", "room", "policy", "ask", "alert")

@@ -9,6 +9,7 @@ from teamroom.server.facts.standing import Levels, state_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.rules.names import LAST_NAME, nearest_names, normalize_name
 from teamroom.server.rules.presence import Facts, declared_until, find_presence, make_forecast
 from teamroom.server.rules.runs import Run
 from teamroom.server.store.rows.members import MemberFacts
@@ -147,12 +148,40 @@ def _busy_until(tx: Reading, row: PresenceFacts) -> float | None:
     return declared_until(since, row.busy_until, [*spans, *tx.gaps])
 
 
+COMPARED_NAMES = 300
+"""How many names are compared with an unknown one. In a larger room, they are those with its first letter."""
+
+
+def facts_named(tx: Reading, name: str) -> MemberFacts | None:
+    """The row of the member with this name, in any case; None if there is none."""
+    return tx.one(MemberFacts, "member_facts", name=name)
+
+
 def find_member(tx: Reading, name: str) -> MemberFacts:
     """An addressee's row. Raises Refusal `not_found`."""
-    row = tx.one(MemberFacts, "member_facts", name=name)
+    row = facts_named(tx, name)
     if row is None:
-        raise not_found("member", f"@{name}", "Call who to see the names of the members, then call again.")
+        raise no_such_member(tx, name)
     return row
+
+
+def no_such_member(tx: Reading, name: str, fix: str = "Call who without a name to see all members.") -> Refusal:
+    """The refusal of a name that no member has, with the names that it may mean."""
+    near = near_names(tx, name)
+    refusal = not_found("member", f"@{name}", fix)
+    if near:
+        refusal.fix = f"Call again with {' or '.join('@' + other for other in near)} if you mean that member. {fix}"
+        refusal.needs["near"] = near
+    return refusal
+
+
+def near_names(tx: Reading, name: str) -> list[str]:
+    """The names of members that an unknown name probably means, the nearest first."""
+    names = tx.column(str, "names_between", first="", beyond=LAST_NAME, limit=COMPARED_NAMES)
+    if len(names) == COMPARED_NAMES:
+        first = normalize_name(name)[:1]
+        names = tx.column(str, "names_between", first=first, beyond=first + LAST_NAME, limit=COMPARED_NAMES)
+    return nearest_names(name, names)
 
 
 def member_changed(tx: Writing, member: int) -> None:

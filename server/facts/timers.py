@@ -14,6 +14,10 @@ KILLED = "killed"
 """The rule of the timer of what a killed member held, which is settled in pages."""
 
 
+RETENTION = "retention"
+"""The rule of the timer of the room's own redaction by age. Its slot is the entry up to which it has come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timer:
     """One entry of the schedule, as the supervisor saw it.

@@ -22,6 +22,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
+from teamroom.server.rules.characters import LONE_SURROGATE
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
 
@@ -250,7 +251,7 @@ class Gate:
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
         self.check_json(bytes(body))
-        return bytes(body)
+        return mark_lone_surrogates(bytes(body))
 
     def check_json(self, body: bytes) -> None:
         """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""
@@ -330,6 +331,9 @@ def allowed_hosts(settings: Settings) -> list[str]:
     return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in given)]
 
 
+MARK = json.dumps(LONE_SURROGATE).strip('"').encode()
+
+
 def is_deeper(body: bytes, depth: int) -> bool:
     """Whether JSON is nested deeper than `depth`. Cheap for bodies with too few brackets for that."""
     if body.count(b"{") + body.count(b"[") <= depth:
@@ -340,6 +344,17 @@ def is_deeper(body: bytes, depth: int) -> bool:
         if level > depth:
             return True
     return False
+
+
+_ESCAPED = re.compile(rb"\\(?:u[Dd][89ABab]..\\u[Dd][C-Fc-f]|(u[Dd][89A-Fa-f]..)|.)", re.DOTALL)
+"""An escape in JSON: a surrogate pair, half of one, or another one."""
+
+
+def mark_lone_surrogates(body: bytes) -> bytes:
+    """JSON with a mark in place of each half of a surrogate pair, on which parsers of JSON do not agree."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPED.sub(lambda found: MARK if found[1] is not None else found[0], body)
 
 
 def _single_headers(scope: Scope) -> dict[bytes, bytes]:
@@ -354,7 +369,10 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
 
 def _too_large(limit: int) -> GateRefusal:
     return GateRefusal(
-        413, "too_large", f"The body is larger than {limit} bytes.", "Put large content into a file, and link it."
+        413,
+        "too_large",
+        f"The body is larger than {limit} bytes.",
+        "Send it in parts, or link it as a file.",
     )
 
 

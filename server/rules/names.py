@@ -1,6 +1,8 @@
 """Names that look alike: which names a reader could confuse with another member or a reserved name."""
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
 """Words that mean something else where a name is expected."""
@@ -16,9 +18,30 @@ Names contain only ASCII.
 """
 
 
+AT = "@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}"
+"""What may stand before a name, also as it is typed in East Asian scripts."""
+
+LONGEST_NAME = 32
+"""The most characters of a member's name."""
+
+LAST_NAME = "~"
+"""A text that comes after every name."""
+
+NEAREST, NEAR = 3, 0.6
+"""How many names near to an unknown one are given, and how near they are at least: the share of equal characters."""
+
+
 def normalize_name(name: str) -> str:
-    """A name in the form in which names are compared: case does not matter."""
-    return name.casefold()
+    """A name in the form in which names are compared: neither case nor the width of letters matters."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def nearest_names(name: str, names: Iterable[str]) -> list[str]:
+    """Those of the names that an unknown one probably means, the nearest first."""
+    from difflib import get_close_matches  # commands of the shell load this file, and compare no names
+
+    compared = {normalize_name(other): other for other in names}
+    return [compared[near] for near in get_close_matches(normalize_name(name), compared, NEAREST, NEAR)]
 
 
 def make_skeleton(name: str) -> str:

@@ -9,8 +9,6 @@ REDACTED = "(redacted)"
 LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
-_MENTION = re.compile(r"(?<![\w@./-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})")
-
 
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters; a longer one ends in an ellipsis."""
@@ -124,32 +122,3 @@ def count_fitting(sizes: Iterable[int], characters: int) -> int:
             break
         count += 1
     return count
-
-
-def find_mentions(text: str) -> list[str]:
-    """The names that a text mentions with an @, in order, each once."""
-    if "@" not in text:
-        return []
-    return list(dict.fromkeys(name.rstrip(".-") for name in _MENTION.findall(text)))
-
-
-SEARCHED_WORDS = 10
-"""How many words of a search count; further ones are left out."""
-
-_WORD = re.compile(r"[^\W_]+")
-
-
-def parse_search(query: str) -> str:
-    """The first words of a search, each once, one space apart and without quotes, so that none of it is syntax.
-
-    What is written together, such as T-12, is looked for as it stands, and its parts count.
-    """
-    found: dict[str, str] = {}
-    left = SEARCHED_WORDS
-    for term in query.replace('"', " ").split():
-        parts = list(_WORD.finditer(term))
-        if parts and term.casefold() not in found and left:
-            kept = parts[:left]
-            left -= len(kept)
-            found[term.casefold()] = term if len(kept) == len(parts) else term[: kept[-1].end()]
-    return " ".join(found.values())

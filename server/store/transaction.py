@@ -70,6 +70,8 @@ class Context:
     """Whether a member has a call or a stream open now."""
     write_down: Callable[["Effects"], None] = lambda effects: None
     """Writes outside the database what must be there before anybody is answered; runs where the engine commits."""
+    report: Callable[[int, int], None] = lambda done, total: None
+    """Gets how far the engine is with long work before the room opens."""
 
 
 @dataclass(slots=True)

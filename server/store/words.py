@@ -12,8 +12,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "log.summary": ("take_content",),
     "message.summary": ("take_message",),
     "message.text": ("take_message",),
-    "message_text.summary": ("unindex_message", "tidy_index"),
-    "message_text.text": ("unindex_message", "tidy_index"),
+    "message_text.summary": ("unindex_message", "tidy_messages"),
+    "message_text.text": ("unindex_message", "tidy_messages"),
     "need.need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
     "offer.artifacts": ("take_offer",),
     "offer.needs": ("take_offer",),
@@ -34,6 +34,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "task.first_need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
     "task.summary": ("put_texts", "take_task", "take_finished_task"),
     "task.title": ("put_texts", "take_task", "take_finished_task"),
+    "task_text.detail": ("tidy_tasks",),
+    "task_text.title": ("tidy_tasks",),
     "task_entry.detail": ("take_task_entries",),
     "task_entry.text": ("take_task_entries",),
     "token.label": ("take_labels",),
@@ -43,7 +45,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """The columns that hold members' words, each with the statements that remove them.
 
 `presence.last_note` holds a digest of words, which a guess could be checked against. The engine keeps `task.first_need`
-up to date with `need`.
+up to date with `need`, and removes from `task_text` what changes in `task`.
 """
 
 WITHOUT_WORDS: Mapping[str, frozenset[str]] = {

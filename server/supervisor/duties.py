@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 
 from teamroom.server.acts.control.aftermath import RESUMED, settle_kill, wake_resumed
 from teamroom.server.acts.letters.notices import write_digest, write_notices
+from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
 from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
+from teamroom.server.acts.receipts.retention import retain
 from teamroom.server.acts.reminders.reminders import remind
 from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.door.repeats import FORGET, forget_requests
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import KILLED, Timer, find_timer
+from teamroom.server.facts.timers import KILLED, RETENTION, Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -26,6 +28,8 @@ DUTIES: Mapping[str, Duty] = {
     RESUMED: wake_resumed,
     FORGET: forget_requests,
     FORGET_CLAIMS: forget_claims,
+    INDEX: index_older,
+    RETENTION: retain,
     **dict.fromkeys(REDACTIONS, redact_more),
     **dict.fromkeys(RULES, remind),
 }

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.rules.search import parse_search
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements
@@ -65,16 +66,16 @@ def fill(path: Path, messages: int) -> None:
 def searches(tx: Reading, messages: int) -> dict[str, Callable[[], object]]:
     """What is timed."""
     middle = messages // 2
-    thread = Filter(thread=middle - middle % 10, words="status")
+    thread = Filter(thread=middle - middle % 10, words=parse_search("status"))
     return {
-        "a word that every message has": lambda: best_messages(tx, "status", PAGE),
-        "its beginning": lambda: best_messages(tx, "sta", PAGE),
-        "two common words": lambda: best_messages(tx, "status build", PAGE),
-        "a rare word": lambda: best_messages(tx, "rare", PAGE),
-        "a common and a rare word": lambda: best_messages(tx, "rare status", PAGE),
-        "after a number, in order": lambda: messages_from(tx, Filter(words="status"), middle, PAGE),
+        "a word that every message has": lambda: best_messages(tx, parse_search("status"), PAGE),
+        "its beginning": lambda: best_messages(tx, parse_search("sta"), PAGE),
+        "two common words": lambda: best_messages(tx, parse_search("status build"), PAGE),
+        "a rare word": lambda: best_messages(tx, parse_search("rare"), PAGE),
+        "a common and a rare word": lambda: best_messages(tx, parse_search("rare status"), PAGE),
+        "after a number, in order": lambda: messages_from(tx, Filter(words=parse_search("status")), middle, PAGE),
         "in a thread": lambda: messages_before(tx, thread, LARGEST_NUMBER, PAGE),
-        "a word that nobody said": lambda: best_messages(tx, "nowhere", PAGE),
+        "a word that nobody said": lambda: best_messages(tx, parse_search("nowhere"), PAGE),
     }
 
 

@@ -20,7 +20,7 @@ from teamroom.resources.serve import find
 from teamroom.server.http import gate as gate_module
 from teamroom.server.http.gate import Gate, GateRefusal
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules import characters, names, presence
+from teamroom.server.rules import characters, mentions, names, presence, search
 from teamroom.server.rules import text as words
 from teamroom.server.settings import Settings
 from teamroom.tools import serve as tools
@@ -173,13 +173,17 @@ def _check_lines(read: str) -> None:
         marks = re.findall("`+", words.backtick(read))
         assert marks[0] == marks[-1], "a command closes its own marks"
         assert marks.count(marks[0]) == 2, "a command closes its own marks"
-    mentioned = words.find_mentions(read)
-    assert len(set(mentioned)) == len(mentioned)
-    assert all(f"@{name}" in read and 0 < len(name) <= 32 for name in mentioned)
-    assert '"' not in words.parse_search(read)
+    mentioned = [names.normalize_name(mention.name) for mention in mentions.find_mentions(read)]
+    assert len(set(mentioned)) == len(mentioned) <= mentions.MENTIONS
+    assert all(len(spelling) > 0 for mention in mentions.find_mentions(read) for spelling in mention.spellings)
+    assert re.fullmatch(r'("[^"]+"\*?( |$))*', search.parse_search(read)), "a search has syntax of its author"
+    assert len(search.index_words(read)) <= 8 * len(read) + 1
 
 
 def _check_characters(read: str) -> None:
+    cleaned = characters.clean(read)
+    assert characters.forbidden_character(cleaned.text) is None, "a cleaned text is not clean"
+    assert len(cleaned.text) <= len(read)
     place = characters.forbidden_character(read)
     if place is None:
         assert _STEERS.search(read) is None, "a text is clean that steers"

@@ -12,7 +12,7 @@ from teamroom.server.record.keys import RoomKey, find_key
 from teamroom.server.record.seal import read_seals
 from teamroom.server.record.sealed import Seal
 from teamroom.server.record.texts import text_digest
-from teamroom.server.rules.text import find_mentions
+from teamroom.server.rules.mentions import find_mentions
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.sqlite.connect import connect_reader
@@ -141,14 +141,15 @@ def _posted(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> 
     if stored is None or text_digest(stored["text"]) != detail["text"]:
         yield "no message with its text"
         return
-    names = {name.lower() for name in find_mentions(stored["text"])}
     sql = "select name from addressee join member on member.id = addressee.member where message = ?"
     addressed = {row["name"].lower() for row in connection.execute(sql, (stored["id"],))}
     known = {
         row["name"].lower() for row in connection.execute("select name from member where id <> ?", (entry["actor"],))
     }
-    if (names & known) - addressed:
-        yield f"{(names & known) - addressed} are named and not addressed"
+    spelled = [[name.lower() for name in mention.spellings] for mention in find_mentions(stored["text"])]
+    named = {next((name for name in names if name in known), "") for names in spelled} - {""}
+    if named - addressed:
+        yield f"{named - addressed} are named and not addressed"
     if addressed != _woken(connection, entry):
         yield f"{addressed} are addressed, {_woken(connection, entry)} were woken"
 

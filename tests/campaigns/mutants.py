@@ -40,7 +40,7 @@ NAMES = tuple(sorted(path.stem for path in (ROOT / "server" / "rules").glob("[!_
 
 EQUIVALENT = {
     ("characters.x_described", "'CONTROL'"): "the name is put in lower case anyway",
-    ("characters.x__has_effect", '(before, "XXXX")'): "neither default begins with CJK",
+    ("characters.x__changes", '(before, "XXXX")'): "neither default begins with CJK",
     ("exchanges.x_step", "Turn(0, None)"): "no member has the number None either",
     ("presence.x_next_wake_at", "mode, None)"): "the mode every:SECONDS contains its interval, so no setting is read",
     ("presence.x_next_wake_at", "or 1.0)"): "a member in the mode every:SECONDS always has an interval",
@@ -53,7 +53,6 @@ EQUIVALENT = {
     ("reminders.x_fills_the_day", "- 1 :], )"): "the default is False",
     ("reminders.x_slot_time", "gap > longest"): "once the gap is the longest, it stays the longest",
     ("reminders.x_first_seconds", "interval or 1.0"): "so few seconds are less than the shortest first delay",
-    ("characters.x__is_emoji", r'"\U0001f000" < character'): "the first character also counts as a symbol (So)",
 }
 """Changes that do not alter a rule: the function, a piece of the changed line, and why no test can find it."""
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import apsw
 
+from teamroom.server.rules.search import index_words
+
 SECTOR_BYTES = 512
 LUCK = ((0.0, 0.0), (0.4, 0.7), (0.4, 0.7), (0.95, 1.0), (1.0, 1.0))
 """One for each cut: the chance that a write which was not synced survives, and up to which it is torn, else gone."""
@@ -215,6 +217,7 @@ class Connection:
         self._vfs = FileSystem(f"disk-{id(disk)}", disk)
         self._connection = apsw.Connection(name, vfs=f"disk-{id(disk)}")
         self._connection.set_row_trace(_row)
+        self._connection.create_scalar_function("index_words", index_words, 1, deterministic=True)
         self.execute("pragma locking_mode = exclusive")
         for pragma in ("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"):
             self.execute(statements[pragma])

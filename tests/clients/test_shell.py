@@ -290,7 +290,7 @@ async def test_a_refusal_is_printed_on_standard_error_and_with_an_option_as_json
 @pytest.mark.parametrize(
     ("words", "fix"),
     [
-        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` to see the names of the members."),
+        (("pause", "nobody", "--reason", "x"), "Run `teamroom roster` without a name to see all members."),
         (("roster", "nobody"), "Run `teamroom roster` without a name to see all members."),
         (("redact", "M-99", "--reason", "x"), "Run `teamroom stream` or `teamroom board` to see the ids."),
         (("redact", "99999", "--reason", "x"), "Run `teamroom receipts` to see the numbers of entries."),
@@ -326,7 +326,8 @@ async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_on
     assert (mistyped.code, mistyped.out) == (1, "")
     assert mistyped.err == (
         "Refused (not_found): There is no member “@quite” in this room.\n"
-        "Fix: Run `teamroom roster` without a name to see all members.\n"
+        "Fix: Call again with @quiet if you mean that member. "
+        "Run `teamroom roster` without a name to see all members.\n"
         f"You called as @olga, with the token from the room's folder ({room.folder / 'owner.token'}).\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")

@@ -535,7 +535,7 @@ ATTACKS: dict[int, Attack] = {
     52: Attack(
         INJECTED,
         "characters that control a terminal, reverse text or are invisible",
-        "refused where they could forge a line, printed as escapes for people",
+        "removed from texts, refused in names and in fields of one line, printed as escapes for people",
         {
             "test_characters": ("*",),
             "test_shell": ("characters_that_control_a_terminal_are_printed_as_escapes",),
@@ -643,8 +643,9 @@ ATTACKS: dict[int, Attack] = {
     ),
     63: Attack(
         AGENT,
-        "thousands of acts in the queue in front of the switch, or a full queue",
-        "the switch overtakes all waiting acts and is never busy; members are served in turn, and each has rates",
+        "thousands of calls or acts in front of the switch, or a full queue",
+        "the switch overtakes all waiting acts and is never busy; calls begin and acts are carried out member by "
+        "member, and each has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
@@ -655,6 +656,7 @@ ATTACKS: dict[int, Attack] = {
                 "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
                 "the_switch_has_no_rate_until_it_waits_like_other_acts",
             ),
+            "test_turns": ("a_call_waits_for_one_of_each_other_member_and_not_for_all_of_one",),
         },
     ),
     64: Attack(
@@ -911,12 +913,40 @@ ATTACKS: dict[int, Attack] = {
         },
     ),
     84: Attack(
+        INJECTED,
+        "pasted text with instructions in tags, selectors or strings for the terminal, which only a model reads",
+        "removed as whole sequences where the text comes in, before it is searched for tokens; the reply counts them",
+        {
+            "test_characters": (
+                "whole_sequences_and_characters_are_removed_from_a_pasted_text_and_counted",
+                "a_text_is_clean_once_it_was_cleaned",
+                "no_pasted_text_takes_long",
+            ),
+            "test_pasted_text": (
+                "each_tool_keeps_a_pasted_text_without_what_steers_or_hides",
+                "a_token_is_found_after_what_hides_it_was_removed",
+            ),
+        },
+    ),
+    85: Attack(
+        AGENT,
+        "members woken by quoted text, pasted code, addresses or packages, or by letters that look like a name",
+        "one grammar of mentions leaves these out, in linear time; a letter that no name has makes another word of it",
+        {
+            "test_mentions": (
+                "nothing_in_code_quotations_addresses_or_packages_is_a_mention",
+                "what_is_no_mention_is_not_told_as_one_that_reaches_nobody",
+                "no_text_takes_long",
+            )
+        },
+    ),
+    86: Attack(
         LOCAL,
         "a request for a new owner's token on the room's socket, also through a proxy that leads to it",
         "who asks must have written a code into the data folder, which counts once; the address knows no such path",
         {"test_owner_token": ("only_who_writes_into_the_folder_can_recover",)},
     ),
-    85: Attack(
+    87: Attack(
         AGENT,
         "`teamroom recover` in an agent's session, or for an owner who was killed or lost the role",
         "the shell refuses it below a harness; recovering never revives, and it leaves a receipt",
@@ -927,7 +957,7 @@ ATTACKS: dict[int, Attack] = {
             )
         },
     ),
-    86: Attack(
+    88: Attack(
         FAULT,
         "a part of the room, such as its supervisor, that dies or hangs while everything else answers",
         "each part gives signs of life; a silent one is named once in the stream, in `doctor` and in `/readyz`",

@@ -16,7 +16,7 @@ pytestmark = [
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
 ]
 
-EXAMPLES, STEPS = 40, 30
+EXAMPLES, STEPS = 25, 30
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +35,7 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
-    violation, _ = run(name, 25 * EXAMPLES, STEPS, twin=True, seed=False)
+    violation, _ = run(name, 40 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
 
 
@@ -52,7 +52,7 @@ def test_the_model_of_presence_finds_each_further_fault_and_nothing_without_it(
 def test_a_room_that_leaves_one_check_of_permissions_out_is_found(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     left_out = (permissions.Permissions, partial(permissions.without, check))
     monkeypatch.setitem(MODELS, "permissions", left_out)
-    violation, _ = run("permissions", 25 * EXAMPLES, STEPS, twin=True, seed=False)
+    violation, _ = run("permissions", 40 * EXAMPLES, STEPS, twin=True, seed=False)
     assert violation is not None
 
 

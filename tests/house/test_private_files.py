@@ -44,6 +44,8 @@ ALLOWED: dict[str, str] = {
     "server/store/sqlite/connect.py migrate": "a migration, which is part of the package",
     "server/store/sqlite/copy.py copy_database": "SQLite opens a copy that was just created",
     "server/store/sqlite/copy.py open_to_read": "SQLite opens it; check_database judged it",
+    "server/store/sqlite/rebuild.py _copy": "SQLite opens a copy that was just created",
+    "server/store/sqlite/rebuild.py _sync": "the copy, or its folder, only to sync it",
     "server/store/sqlite/store.py open": "the reserve, which opens its file with open_private",
     "server/store/sqlite/writer.py _serve": "the committer, which connects with connect_writer",
     "server/store/statements.py read_statements": "statements, which are part of the package",

@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from teamroom.server import app
+from teamroom.server.acts.messages import older
+from teamroom.server.rules.search import SEARCHED_CHARACTERS, SEARCHED_WORDS, index_words, parse_search
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, migrate
 from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
@@ -19,7 +22,7 @@ from tests.bench.search import fill, searches
 from tests.support.promises import house, promise
 from tests.support.rates import LIMITLESS
 from tests.support.raw import RoomInThread, refusal, reply, room_in_thread
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
+from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
 
 pytestmark = house
 
@@ -154,15 +157,6 @@ def _fill(path: Path) -> None:
             )
 
 
-def test_the_messages_of_an_older_room_are_indexed_by_the_migration(tmp_path: Path) -> None:
-    path = tmp_path / "room.db"
-    _fill(path)
-    with closing(connect_writer(path)) as connection:
-        assert "0004_keep_quiet" in migrate(connection, 1.0)
-        rows = connection.execute(sqlite_statements()["best_matches"], {"words": "old", "looked_at": 10, "limit": 10})
-        assert [row["id"] for row in rows] == [1]
-
-
 def test_what_an_engine_adds_to_a_migration_commits_or_fails_with_it(tmp_path: Path) -> None:
     assert {path.name for path in OWN_MIGRATIONS.glob("*.sql")} <= {path.name for path in known_migrations().values()}
     path = tmp_path / "room.db"
@@ -188,7 +182,7 @@ async def test_a_message_is_removed_from_the_search_index_only_once(room: Runnin
         connection.execute("insert into message_text (message_text) values ('integrity-check')")
         left = "select count(*) from message_text_data where instr(block, cast('word' as blob))"
         assert connection.execute(left).fetchone()[0] > 0
-        connection.execute(run["tidy_index"], {"pages": -1_000})
+        connection.execute(run["tidy_messages"], {"pages": -1_000})
         assert connection.execute(left).fetchone()[0] == 0
     assert await found(owner, "secret") == ["another secret"]
     assert await found(owner, "word") == []
@@ -234,3 +228,122 @@ async def test_a_refused_message_is_never_found(room: RunningRoom) -> None:
     await owner.refused("post_message", text="a word that was refused", to=["nobody"])
     await owner("post_message", text="a word that stands")
     assert await found(owner, "word") == ["a word that stands"]
+
+
+# ------------------------------------------------------------------ every script
+
+RUNS = {
+    "Chinese": ("用户登录失败\uff0c需要检查令牌过期时间", ("登录", "令牌过期", "失败", "时间", "失败\uff0c需要")),
+    "Chinese with names": ("重跑gen-itgc后清零\uff0c见T-12和第3季度", ("itgc", "gen", "清零", "跑gen", "3季", "季度")),
+    "Japanese": ("今日は成語しりとりをした", ("しりとり", "成語", "りと")),
+    "half-width Japanese": ("ﾛｸﾞｲﾝに失敗しました", ("ログイン", "失敗", "ﾛｸﾞ")),
+    "Korean": ("사용자로그인이 실패했다", ("로그인", "실패", "로그")),
+    "Thai": ("กรุณาตรวจสอบการเข้าสู่ระบบ", ("ตรวจสอบ", "ระบบ", "เข้าสู่")),
+    "Lao": ("ກະລຸນາກວດສອບການເຂົ້າສູ່ລະບົບ", ("ກວດສອບ", "ລະບົບ")),
+    "Khmer": ("សូមពិនិត្យការចូលប្រព័ន្ធ", ("ការចូល", "ប្រព័ន្ធ", "ចូលប្រព័ន្ធ")),
+    "Burmese": ("အကောင့်ဝင်ရောက်ခြင်းမအောင်မြင်ပါ", ("ဝင်ရောက်", "အောင်မြင်")),
+    "Tibetan": ("བོད་ཡིག་གི་ཡི་གེ", ("ཡིག", "ཡི་གེ")),
+    "rare ideographs": ("𠮷野家で食べる", ("𠮷野", "野家")),
+    "Hindi": ("उपयोगकर्ता लॉगिन विफल", ("लॉगिन", "विफ")),
+    "Arabic": ("فشل تسجيل الدخول", ("تسجيل", "الدخو")),
+    "Vietnamese": ("đăng nhập thất bại", ("nhập", "nhap")),
+    "German": ("Die Straße ist geschlossen", ("strasse", "STRASSE", "straß")),
+    "names": ("sessionRestart fails, HTTPServer too, in retry_after", ("restart", "sessionrestart", "server", "after")),
+}  # fmt: skip
+"""For each script, a text and what is found in it: parts of runs without spaces, of two letters too."""
+
+ELSEWHERE = ("登除", "录登", "とりし", "인로그", "สอบตรวจ", "ບົບລະ", "startres", "ខ្ញុំ")
+
+
+async def test_words_inside_runs_without_spaces_are_found_in_messages_and_on_the_board(room: RunningRoom) -> None:
+    owner = await room.owner()
+    for text, _ in RUNS.values():
+        await owner("post_message", text=text)
+        await owner("create_task", title=text)
+        await owner("create_task", title="another", detail=f"about: {text}")
+    missed = []
+    for number, (script, (text, queries)) in enumerate(RUNS.items()):
+        for query in queries:
+            messages = await found(owner, query)
+            in_order = await found(owner, query, after=0)
+            tasks = {task["task"] for task in (await owner("read_board", query=query))["tasks"]}
+            wanted = {f"T-{2 * number + 1}", f"T-{2 * number + 2}"}
+            if not (text in messages and text in in_order and wanted <= tasks):
+                missed.append((script, query))
+    assert missed == []
+    for query in ELSEWHERE:
+        assert await found(owner, query) == [], query
+        assert (await owner("read_board", query=query))["tasks"] == [], query
+
+
+async def test_a_task_is_found_by_what_it_says_now(room: RunningRoom) -> None:
+    owner = await room.owner()
+
+    async def tasks(query: str, **more: object) -> list[str]:
+        return [task["task"] for task in (await owner("read_board", query=query, **more))["tasks"]]
+
+    await owner("create_task", title="修复登录", detail="the swordfish")
+    await owner("update_task", task="T-1", changes={"title": "修复注册"})
+    assert await tasks("登录") == []
+    assert await tasks("注册") == await tasks("swordfish") == ["T-1"]
+    await owner("update_task", task="T-1", status="cancelled")
+    assert await tasks("注册") == []
+    assert await tasks("注册", state="all") == await tasks("注册", state="cancelled") == ["T-1"]
+    await owner("redact", what="T-1", reason="it was a password")
+    assert await tasks("注册", state="all") == await tasks("swordfish", state="all") == []
+    async with asyncio.timeout(BOUND_SECONDS):
+        while any(b"wordfish" in path.read_bytes() for path in room.folder.glob("room.db*")):
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_redacted_words_of_every_script_leave_a_sound_index(room: RunningRoom) -> None:
+    owner = await room.owner()
+    for text, _ in RUNS.values():
+        message = (await owner("post_message", text=text))["message"]
+        await owner("redact", what=message, reason="it was a password")
+    for script, (_, queries) in RUNS.items():
+        assert [query for query in queries if await found(owner, query)] == [], script
+    with closing(connect_writer(room.room.store.path)) as connection:
+        connection.execute("insert into message_text (message_text) values ('integrity-check')")
+        connection.execute("insert into message_text (message_text) values ('optimize')")
+        connection.execute("create virtual table temp.word using fts5vocab (main, message_text, row)")
+        assert {row["term"] for row in connection.execute("select term from temp.word")} == set()
+
+
+async def test_what_an_earlier_release_did_not_index_is_indexed_page_by_page_the_newest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PAGES_AT_START", 1)
+    monkeypatch.setattr(older, "PAGE", 10)
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        for number in range(1, 36):
+            await owner("post_message", text=f"message {number} 登录")
+            await owner("create_task", title=f"task {number} 登录")
+    with closing(connect_writer(tmp_path / "room" / "room.db")) as connection:
+        connection.execute("insert into message_text (message_text) values ('delete-all')")
+        connection.execute("delete from task_text")
+        for script in (known_migrations()[23], OWN_MIGRATIONS / known_migrations()[23].name):
+            for statement in split_script(script.read_text()):
+                if statement.startswith("insert"):
+                    connection.execute(statement)
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        assert len(await found(owner, "登录", limit=50)) == 10
+        assert await found(owner, "35") == ["message 35 登录"]
+        assert (await owner("redact", what="M-1", reason="not indexed yet"))["entries"] == 1
+        await owner("post_message", text="a new one 登录")
+        await room.later(0)
+        assert len(await found(owner, "登录", limit=50)) == 35
+        assert len((await owner("read_board", query="登录"))["tasks"]) == 35
+        assert room.room.store.damage is None
+
+
+def test_a_search_counts_so_many_words_and_characters() -> None:
+    assert parse_search(" ".join(f"w{n}" for n in range(20))).count('"') == 2 * SEARCHED_WORDS
+    assert len(parse_search("登" * 200)) == 2 * SEARCHED_CHARACTERS + 1
+    assert len(index_words("\ufdfa" * 1_000)) <= 3_000, "a letter that stands for a sentence"
+
+
+def test_what_readers_do_not_see_divides_no_word() -> None:
+    assert index_words("ចូល\u200bប្រព័ន្ធ") == index_words("ចូលប្រព័ន្ធ")

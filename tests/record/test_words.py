@@ -286,7 +286,7 @@ def columns_with(folder: Path, text: str) -> list[str]:
     found = []
     with closing(sqlite3.connect(f"file:{folder}/room.db?mode=ro", uri=True)) as database:
         for (table,) in database.execute("select name from sqlite_schema where type = 'table'").fetchall():
-            if table.startswith("message_text_"):
+            if table.startswith(("message_text_", "task_text_")):
                 continue
             for column in [row[1] for row in database.execute(f"pragma table_info({table})")]:
                 if column == table == "message_text":

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.rules.characters import described, forbidden_character
+from teamroom.server.rules.characters import MARKS, clean, described, forbidden_character
 from teamroom.server.rules.text import one_line, shorten
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF2")
 
@@ -44,6 +45,13 @@ HOSTILE = {
     "a joiner at the end of an emoji": "\U0001f469\u200d",
     "two joiners in Persian": "\u0645\u06cc\u200c\u200c\u062e",
     "a vowel separator among Latin letters": "a\u180eb",
+    "a selector on a dash": "\u2014\ufe0f",
+    "a selector on a sum": "\u2211\ufe0f",
+    "five marks on a letter": "Z" + "\u0301" * 5,
+    "five vowel signs of Thai": "\u0e01" + "\u0e47" * 5,
+    "marks that a colour separates": "Z\u0301\u0302\u0303\x1b[m\u0304\u0305",
+    "a private character": "main \ue0b0",
+    "a noncharacter": "a\ufdd0b\U0001fffe",
 }
 LEGITIMATE = {
     "a family": "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",
@@ -66,8 +74,50 @@ LEGITIMATE = {
     "Mongolian with a selector": "\u1820\u180b\u182d\u180e\u1820",
     "Thai, Korean, Japanese": "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35 \uc548\ub155 \u3053\u3093\u306b\u3061\u306f",
     "combining marks": "e\u0301 n\u0303",
-    "lines and tabs": "one\r\n\ttwo\n",
+    "Vietnamese in parts": "tie\u0302\u0301ng Vie\u0323\u0302t, nga\u0306\u0301m",
+    "Hebrew with points and accents": "\u05d1\u05bc\u05b0\u05e8\u05b5\u05d0\u05e9\u05c1\u05bc\u05b4\u0596\u05d9\u05ea",
+    "Arabic with vowels": "\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f",
+    "Hindi, Tamil, Burmese": "\u0915\u093c\u094d\u0930\u0947\u0902 \u0ba8\u0bbf \u101b\u103d\u103e\u1036\u1037",
+    "Thai with tones": "\u0e17\u0e35\u0e48\u0e19\u0e35\u0e48 \u0e01\u0e33\u0e25\u0e31\u0e07",
+    "Tibetan": "\u0f66\u0f92\u0fb2\u0f74\u0f56\u0f0b\u0f66\u0f90\u0fb1\u0f7c\u0f53",
+    "a heart that is text": "\u2764\ufe0e",
+    "lines and tabs": "one\n\ttwo\n",
 }
+PASTED = {
+    "colours": ("\x1b[1;31mFAILED\x1b[0m test_x", "FAILED test_x", {"escape sequence": 2}),
+    "colours in eight bits": ("\x9b31mred\x9bm", "red", {"escape sequence": 2}),
+    "a link": ("\x1b]8;;http://x.io\x1b\\docs\x1b]8;;\x1b\\ here", "docs here", {"escape sequence": 2}),
+    "a link that a bell ends": ("\x1b]8;id=1;http://x\x07docs\x1b]8;;\x07", "docs", {"escape sequence": 2}),
+    "a title": ("\x1b]0;root@host\x07$ ls", "$ ls", {"escape sequence": 1}),
+    "a title that does not end": ("$ \x1b]2;root@host\nls", "$ \nls", {"escape sequence": 1}),
+    "a title of screen": ("\x1bkvim\x1b\\$ ls", "$ ls", {"escape sequence": 1}),
+    "a picture": ("\x1bPq#0;2;0~-\x1b\\x\x1b_Gf=24;AAAA\x1b\\", "x", {"escape sequence": 2}),
+    "a string in eight bits": ("a\x9d0;t\x9cb\x90q\x9cc", "abc", {"escape sequence": 2}),
+    "a sequence that is cut off": ("done \x1b[31", "done ", {"escape sequence": 1}),
+    "moves and erasures": ("\x1b[2J\x1b[1;1H\x1b[?25lok\x1b[?25h\x1b[K", "ok", {"escape sequence": 5}),
+    "a saved place, a set of characters, a reset": ("\x1b7\x1b(B\x1b8\x1bcok\x1b=", "ok", {"escape sequence": 5}),
+    "keys": ("\x1bOA\x1b[15~\x1b[[Aok", "ok", {"escape sequence": 3}),
+    "a lone escape": ("a\x1bb", "ab", {"control character": 1}),
+    "progress": ("10%\r\x1b[K20%\r\x1b[K99%", "10%\n20%\n99%", {"control character": 2, "escape sequence": 2}),
+    "lines of Windows": ("1. build\r\n2. test\r\r\n", "1. build\n2. test\n", {"control character": 1}),
+    "backspaces, bells, pages": ("a\x08b\x07c\x0cd\x85e", "abc\nd\ne", {"control character": 4}),
+    "separators": ("a\u2028b\u2029c", "a\nb\nc", {"line separator": 2}),
+    "a byte order mark and spaces of no width": ("\ufeffa\u200bb\u2060c", "abc", {"invisible character": 3}),
+    "fillers and soft hyphens": ("a\u3164b\u00adc\uffa0d", "abcd", {"invisible character": 3}),
+    "overrides and isolates": ("a\u202egnp\u202c\u2066b\u2069", "agnpb", {"direction mark": 4}),
+    "tags": ("hi" + "".join(chr(0xE0000 + ord(c)) for c in "obey"), "hi", {"tag": 4}),
+    "bytes in selectors": ("\u263a\ufe0f\U000e0148\U000e0155", "\u263a\ufe0f", {"variation selector": 2}),
+    "heaps of marks": ("Z" + "\u0352\u0301" * 20 + "!", "Z" + "\u0352\u0301" * 2 + "!", {"combining mark": 36}),
+    "half an emoji": ("a\ud83db\udc00", "ab", {"lone surrogate": 2}),
+    "a prompt's symbols": ("\ue0b0 main \uf113", " main ", {"private character": 2}),
+    "noncharacters": ("a\ufdd0b\U0001ffffc", "abc", {"noncharacter": 2}),
+    "what a removal joins": (
+        "a\ufe0f\u200d\U0001f600",
+        "a\U0001f600",
+        {"variation selector": 1, "invisible character": 1},
+    ),
+}
+"""Texts as they are pasted, what is left of them, and what is said of the rest."""
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -80,12 +130,56 @@ def test_ordinary_texts_of_people_are_accepted(what: str) -> None:
     assert forbidden_character(LEGITIMATE[what]) is None
 
 
+@promise("SAF8")
+@pytest.mark.parametrize("what", PASTED)
+def test_whole_sequences_and_characters_are_removed_from_a_pasted_text_and_counted(what: str) -> None:
+    pasted, left, removed = PASTED[what]
+    cleaned = clean(pasted)
+    assert (cleaned.text, dict(cleaned.removed)) == (left, removed)
+
+
+@promise("SAF8")
+@pytest.mark.parametrize("what", LEGITIMATE)
+def test_what_scripts_and_emoji_need_is_kept(what: str) -> None:
+    assert clean(LEGITIMATE[what]).text == LEGITIMATE[what]
+    assert clean(f"\x1b[1m{LEGITIMATE[what]}\x1b[m").text == LEGITIMATE[what]
+
+
+ANY = st.characters() | st.sampled_from(
+    "\x1b\x1b[];m\x07\x9b\r\n\u200d\ufe0f\u0301\u05d0\u200f\U0001f600\U0001f3f4\u4e00"
+)
+
+
+@promise("SAF8")
+@given(st.text(ANY, max_size=60))
+def test_a_text_is_clean_once_it_was_cleaned(text: str) -> None:
+    cleaned = clean(text)
+    assert forbidden_character(cleaned.text) is None
+    assert clean(cleaned.text).text == cleaned.text
+    assert not clean(cleaned.text).removed
+    if forbidden_character(text) is None and "\r" not in text:
+        assert cleaned.text == text
+
+
+@promise("SAF8")
+@pytest.mark.parametrize(
+    "piece", ["\x1b", "\x9d", "\x1b]", "\x1b]0;", "\x1bk", "\x1bP\x1b", "\x1b[1", "\x1b ", "\u0301", "\r"]
+)
+def test_no_pasted_text_takes_long(piece: str) -> None:
+    """A naive pattern takes a time that grows with the square of the length, which is minutes here."""
+    watch = Stopwatch()
+    clean(piece * 100_000)
+    assert watch.seconds < 10
+
+
 async def test_a_refusal_says_which_character_and_where(room: RunningRoom) -> None:
     owner = await room.owner()
-    refusal = await owner.refused("post_message", text="pay\u200bload")
+    refusal = await owner.refused("post_message", text="x", summary="pay\u200bload")
     assert refusal["code"] == "invalid"
-    assert "U+200B (zero width space) as character 4 " in refusal["why"]
+    assert "U+200B (zero width space) as character 4 is an invisible character" in refusal["why"]
     assert "\u200b" not in refusal["why"]
+    refusal = await owner.refused("create_task", title="Z" + "\u0301" * (MARKS + 1))
+    assert "U+0301 (combining acute accent) as character 6 is a combining mark beyond 4 on a letter" in refusal["why"]
     for text in LEGITIMATE.values():
         await owner("post_message", text=text)
     assert [m["text"] for m in (await owner("read_messages", limit=50))["messages"]] == list(LEGITIMATE.values())

@@ -20,6 +20,7 @@ from teamroom.server.rules.folding import (
     notes_line,
 )
 from teamroom.server.rules.leases import Lease, Pause, lease_seconds, offer_seconds, paused_seconds
+from teamroom.server.rules.mentions import MENTIONS, Mention, find_mentions
 from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
 from teamroom.server.rules.presence import (
     Facts,
@@ -54,15 +55,14 @@ from teamroom.server.rules.reminders import (
 from teamroom.server.rules.reminders import decide as decide_slot
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.routing import Reach
+from teamroom.server.rules.search import parse_search
 from teamroom.server.rules.standing import Standing, StoredStanding, decide
 from teamroom.server.rules.text import (
     backtick,
     cite,
     count_fitting,
-    find_mentions,
     inline,
     one_line,
-    parse_search,
     shorten,
 )
 from teamroom.server.settings import Settings
@@ -406,8 +406,11 @@ def test_how_many_fit_into_a_page() -> None:
 
 
 def test_mentioned_names_are_found() -> None:
-    assert find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_") == ["a", "b-c", "Z9_"]
-    assert find_mentions("@" + "x" * 40) == ["x" * 32]
+    found = find_mentions("@a, @b-c. and @a; mail x@y.z /@no @Z9_")
+    assert [mention.spellings for mention in found] == [("a",), ("b-c",), ("Z9_", "Z9")]
+    assert find_mentions("@" + "x" * 40) == [Mention("x" * 32 + "…")]
+    assert len(find_mentions(" ".join(f"@n{i}" for i in range(100)))) == MENTIONS
+    assert find_mentions("@1.2, @v1") == [Mention("1.2", is_doubtful=True), Mention("v1")]
 
 
 def test_names_that_are_drawn_alike_have_one_skeleton() -> None:
@@ -726,8 +729,8 @@ def test_a_long_digest_is_cut_in_its_list_and_fills_its_line() -> None:
 
 
 def test_quotes_in_a_search_are_ignored() -> None:
-    assert parse_search('  "to be"  or\tnot ') == "to be or not"
-    assert parse_search('a"b') == "a b"
+    assert parse_search('  "to be"  or\tnot ') == '"to" "be" "or" "not"*'
+    assert parse_search('a"b') == '"a" "b"*'
 
 
 def test_the_first_of_two_opens_the_first_turn() -> None:

@@ -94,6 +94,8 @@ FILLS = (
     "insert into refusal (member, act, code, subject, first_at, seq, repeats) "
     "select :busy, 'claim_task', 'taken', 'T-' || id, :began, :seq, 1 from task where id > :first_task limit 2000",
     "insert into message_text (rowid, summary, text) select id, summary, text from message where seq > :seq",
+    "insert into task_text (rowid, title, detail) select id, title, detail from task where id > :first_task",
+    "delete from unindexed_task",
     "update head set seq = :seq + :n, messages = :first_message + :messages, tasks = :first_task + :tasks, "
     "members = 1000 + :members",
 )

@@ -131,7 +131,6 @@ PLANNED: dict[str, str] = {
     "QUI6": ALL,
     "QUI7": ALL,
     "SAF2": "webhooks, which do not exist yet",
-    "SAF8": ALL,
     "SAF10": "the measured p99 of other members",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

@@ -40,6 +40,9 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
 - A near miss such as `dependson`, and an argument of another tool, is refused with the corrected call. So is a field
   such as `author` with the name of somebody else. Everything else that no tool knows is left out, and the reply names
   it.
+- A text loses what steers or hides, such as escape sequences. In the reply, `removed` counts what went. A reply names
+  the mentions in the texts of its call that wake nobody. A refusal of an unknown name has `near`, the names that it may
+  mean.
 - Give times as seconds from now. Replies have times in UTC.
 - A program may send `_meta: {"teamroom/request-id": "…"}`. The same call with the same id returns the first reply,
   marked `replayed`.

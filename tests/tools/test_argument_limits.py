@@ -10,9 +10,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from teamroom.resources.room import RESOURCES
-from teamroom.server.acts.act import ID_CHARACTERS
+from teamroom.server.acts.act import ID_CHARACTERS, TEXT_CHARACTERS
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
-from teamroom.tools.serve import TOOLS
+from teamroom.server.facts.mentions import PROSE
+from teamroom.server.refusals import Refusal
+from teamroom.tools.arguments import read_arguments
+from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
 from tests.support.raw import (
@@ -210,11 +213,50 @@ def test_a_number_at_its_bound_is_accepted_and_one_beyond_it_is_refused(field: s
         assert is_refused(field, wrong)
 
 
-@pytest.mark.parametrize("field", [name for name, (_, _, kind, _) in FIELDS.items() if kind is str or kind in IDS])
-def test_no_text_field_accepts_control_characters(field: str) -> None:
-    for character in ("\x00", "\x1b", "\x9b", "\u202e", "\u2066"):
+TEXT_FIELDS = [name for name, (_, _, _, limits) in FIELDS.items() if bound(limits, "max_length") == TEXT_CHARACTERS]
+"""The fields that take whole texts; all others take one line."""
+
+
+@promise("SAF8")
+@pytest.mark.parametrize(
+    "field", [n for n, (_, _, kind, _) in FIELDS.items() if (kind is str or kind in IDS) and n not in TEXT_FIELDS]
+)
+def test_names_and_fields_of_one_line_refuse_what_steers_or_hides(field: str) -> None:
+    for character in ("\x00", "\x1b", "\x9b", "\u202e", "\u2066", "\u200b", "\U000e0041", "\ud800"):
         assert is_refused(field, f"a{character}b")
         assert is_refused(field, f"{IDS.get(FIELDS[field][2], '')}1{character}")
+
+
+@promise("SAF8")
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+def test_texts_lose_what_steers_or_hides_and_are_refused_if_nothing_is_left(field: str) -> None:
+    where, path, _, _ = FIELDS[field]
+    sent = arguments_with(where, path, "a\x1b[31mb\u202e\u200b\ud800c")
+    understood = read_arguments(TOOLS[TOOL_OF[where]], sent, "olga", KNOWN)
+    kept: Any = understood.arguments
+    for name in path:
+        kept = getattr(kept, name)
+    assert kept == "abc"
+    assert sum(understood.removed.values()) == 4
+    for nothing in ("\x1b[0m", "\u200b \u2028\n"):
+        assert is_refused(field, nothing)
+    assert is_refused(field, "x" * (TEXT_CHARACTERS + 1))
+    assert not is_refused(field, "\x1b[1m" * 1_000 + "x" * TEXT_CHARACTERS), "the limit is that of what is kept"
+
+
+IN_PARTS = [name for name in SIZED if PROSE in FIELDS[name][3]]
+
+
+@promise("SAF8")
+@pytest.mark.parametrize("field", IN_PARTS)
+def test_the_fix_of_a_text_that_is_too_long_says_how_to_send_it(field: str) -> None:
+    where, path, _, _ = FIELDS[field]
+    sent = arguments_with(where, path, "x" * (SIZED[field] + 1))
+    with pytest.raises(Refusal) as caught:
+        read_arguments(TOOLS[TOOL_OF[where]], sent, "olga", KNOWN)
+    assert caught.value.code == "too_large"
+    for words in (f"Call {TOOL_OF[where]} with ", "in parts", "reply_to", "a file", "SHA-256"):
+        assert words in caught.value.fix
 
 
 # ------------------------------------------------------------------ pages

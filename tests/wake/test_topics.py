@@ -54,7 +54,15 @@ SILENT = {
     },
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
-        *("unindex_message", "tidy_index", "take_offer", "take_task_entries", "take_content", "take_message"),
+        *(
+            "unindex_message",
+            "tidy_messages",
+            "tidy_tasks",
+            "take_offer",
+            "take_task_entries",
+            "take_content",
+            "take_message",
+        ),
         *(
             "take_wakes",
             "take_wakes_about",
@@ -85,7 +93,10 @@ SILENT = {
     },
     "which member a task repairs, which goes with the task": {"add_repair"},
     "who listens, which no page shows": {"take_listener"},
-    "the store's own": {"open_head", "save_head", "record_migration"},
+    "the store's own": {"open_head", "save_head", "record_migration", "touch_entries"},
+    "the index of words, which only a search reads": {
+        *("index_older_messages", "index_tasks", "note_indexed_tasks", "tidy_messages", "tidy_tasks"),
+    },
     "a room that is opened or restored has no listeners yet": {
         "open_standing",
         *("begin_epoch", "void_open_offers", "note_freed_tasks", "free_every_task", "raise_fences"),

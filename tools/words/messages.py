@@ -2,7 +2,9 @@
 
 from teamroom.server.acts.messages.messages import Message, Messages
 from teamroom.server.facts.member import Forecast
+from teamroom.server.facts.mentions import NotReached
 from teamroom.server.rules.presence import duration
+from teamroom.server.rules.text import cite_name
 from teamroom.tools.words.phrases import quote
 from teamroom.tools.words.reminders import render_reminders
 
@@ -26,6 +28,15 @@ def render_message(message: Message) -> str:
 def render_forecasts(forecasts: list[Forecast]) -> str:
     """When each addressee is expected to answer."""
     return "".join(f"\n- @{f.to} ({f.presence}, {f.mode}): {_render_forecast(f)}" for f in forecasts)
+
+
+def render_not_reached(mentions: list[NotReached]) -> str:
+    """The mentions of a text that wake nobody, and whom they may mean."""
+    return "".join(
+        f"\n- @{cite_name(mention.name)} reaches nobody: {mention.why}"
+        + (f"; near: {', '.join('@' + name for name in mention.near)}" if mention.near else "")
+        for mention in mentions
+    )
 
 
 def _render_forecast(forecast: Forecast) -> str:

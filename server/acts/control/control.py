@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from teamroom.server.acts.act import AT, Act, Arguments, Line, Reply, TargetName, author
+from teamroom.server.acts.act import Act, Arguments, Line, Reply, TargetName, author
 from teamroom.server.acts.control.aftermath import begin_after_kill, begin_after_resume, settle_kill
 from teamroom.server.acts.control.stop import pause_agents_of, set_standing
 from teamroom.server.acts.presence.trouble import clear_after_kill
+from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
 from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
@@ -17,8 +18,8 @@ from teamroom.server.facts.wakes import notify_person
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import StandingChange
-from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import WHOLE_ROOM
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import StandingRow
@@ -151,8 +152,8 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     if target.level != "member":
         raise Refusal(
             "invalid",
-            f"{arguments.target} is not a member; only a member can be killed.",
-            f"Call pause with target {arguments.target} instead.",
+            f"{target.text} is not a member; only a member can be killed.",
+            f"Call pause with target {target.text} instead.",
             subject=target.subject,
         )
     _authorise(caller, target, "kill", allow_operator=False)
@@ -236,15 +237,16 @@ def _may_lift(caller: Caller, target: Target, standing: StandingRow) -> bool:
 
 
 def _find(tx: Reading, text: str) -> Target:
-    if text in WHOLE_ROOM:
+    if normalize_name(text) in WHOLE_ROOM:
         return Target("room", "room", ROOM)
     owner, colon, name = text.rpartition(":")
-    name = name.lstrip(AT)
-    if colon and owner != "owner":
+    name = name.strip().lstrip(AT)
+    if colon and normalize_name(owner) != "owner":
         raise Refusal("invalid", f"{cite_name(text)} is not a target.", "Give a member's name, owner:NAME or room.")
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None or member.kind == "room":
-        raise not_found("member", f"@{name}", "Call who to see the names of the members.")
+        raise no_such_member(tx, name)
+    name = member.name
     if owner and member.kind != "human":
         raise Refusal(
             "invalid", f"@{name} is not a person.", f"Give owner:{member.owner_name} to name its owner's agents."

@@ -9,6 +9,8 @@ from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Name, Read, Reply, author
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.roles import ROOM_OWNERS
+from teamroom.server.facts.task import ROOM_MEMBER
+from teamroom.server.facts.timers import RETENTION, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
@@ -81,6 +83,8 @@ def set_policy(tx: Writing, caller: Caller, arguments: SetPolicy) -> PolicySet:
         return PolicySet(name=name, before=before, value=value, origin=origin, note="it already had this value")
     tx.run("set_policy", document=json.dumps(after, sort_keys=True))
     tx.changed(topics.POLICY)
+    if name == "retention_days":
+        schedule(tx, RETENTION, 0, ROOM_MEMBER, 0)
     did = f"@{caller.name} set {name} from {before} to {value} ({origin})"
     seq = log.append(
         tx,

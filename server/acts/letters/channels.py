@@ -7,10 +7,12 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
+from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
-from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.names import normalize_name
 from teamroom.server.settings import scheme
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.notices import NewestDelivery
@@ -75,10 +77,10 @@ class Channels(BaseModel):
 
 def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     """Send a person a test letter on each of its channels. Raises Refusal."""
-    name = arguments.name
-    member = tx.one(MemberRow, "member_by_name", name=name)
+    member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None or member.kind == "room":
-        raise not_found("member", f"@{name}", "Call who to see the names of the members.")
+        raise no_such_member(tx, arguments.name)
+    name = member.name
     if not caller.is_operator and caller.member != member.id:
         raise Refusal(
             "not_allowed",
@@ -105,7 +107,7 @@ def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels) -> Chann
 
 def channels_of(tx: Reading, only: str | None) -> Channels:
     """The channels of one person, or of all that the settings name."""
-    names = [name for name in tx.settings.notify if only in (None, name)]
+    names = [name for name in tx.settings.notify if only is None or name == normalize_name(only)]
     return Channels(people=[_person(tx, name) for name in names], held=tx.number("count_notices_held"))
 
 
@@ -115,7 +117,7 @@ def _person(tx: Reading, name: str) -> PersonReached:
         kinds = [Channel(kind=scheme(url), newest=0, state="") for url in tx.settings.notify[name]]
         return PersonReached(name=name, is_here=False, channels=kinds)
     kinds = [_channel(tx, row.id, at, scheme(url)) for at, url in enumerate(tx.settings.notify[name])]
-    return PersonReached(name=name, is_here=True, channels=kinds)
+    return PersonReached(name=row.name, is_here=True, channels=kinds)
 
 
 def _channel(tx: Reading, member: int, channel: int, kind: str) -> Channel:

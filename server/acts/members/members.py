@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from teamroom.server import topics
-from teamroom.server.acts.act import AT, Act, Arguments, Line, Mode, Reply, author
+from teamroom.server.acts.act import Act, Arguments, Mode, Reply, Words, author
 from teamroom.server.acts.reminders.reminders import remind_again
-from teamroom.server.facts.member import member_changed
+from teamroom.server.facts.member import member_changed, no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
@@ -18,8 +18,10 @@ from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_to
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.record.journal import StandingChange
-from teamroom.server.refusals import Refusal, not_found
+from teamroom.server.refusals import Refusal
 from teamroom.server.rules.names import (
+    AT,
+    LONGEST_NAME,
     RESERVED,
     find_reserved_word,
     make_skeleton,
@@ -40,12 +42,11 @@ ISSUED_AT_ONCE = 500
 
 LONGEST_TOKEN_SECONDS = 31_536_000 * 10
 
-NAME_CHARACTERS = 32
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def _without_at(name: Any) -> Any:
-    return name.lstrip(AT) if isinstance(name, str) else name
+    return name.strip().lstrip(AT) if isinstance(name, str) else name
 
 
 def _member_name(name: str) -> str:
@@ -56,7 +57,7 @@ def _member_name(name: str) -> str:
 
 MemberName = Annotated[
     str,
-    Field(min_length=1, max_length=NAME_CHARACTERS, description="letters, digits and . _ - , at most 32"),
+    Field(min_length=1, max_length=LONGEST_NAME, description="letters, digits and . _ - , at most 32"),
     BeforeValidator(_without_at),
     AfterValidator(_member_name),
 ]
@@ -70,7 +71,7 @@ class Enroll(Arguments):
     role: Role | None = None
     owner: MemberName | None = None
     mode: Mode | None = None
-    label: Annotated[Line, Field(min_length=1)] | None = None
+    label: Annotated[Words, Field(min_length=1)] | None = None
     expires_seconds: Annotated[float, Field(gt=0, le=LONGEST_TOKEN_SECONDS)] | None = None
     chat: bool = False
     rotate: bool = False
@@ -100,7 +101,7 @@ class Revoke(Arguments):
     """Arguments of `revoke`."""
 
     name: MemberName
-    label: Annotated[Line, Field(min_length=1)] | None = None
+    label: Annotated[Words, Field(min_length=1)] | None = None
     issued: Annotated[bool, Field(description="also what these tokens issued")] = False
 
 
@@ -127,13 +128,14 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     replaced: list[LiveToken] = []
     if member is None:
         if arguments.rotate or arguments.revive:
-            raise not_found("member", f"@{name}", "Enroll it first: leave --rotate and --revive out.")
+            raise no_such_member(tx, name, "Enroll it first: leave --rotate and --revive out.")
         id_ = _add(tx, caller, arguments)
         if arguments.kind == "human":
             schedule_digest(tx, id_, name)
         did = f"@{caller.name} enrolled @{name} ({arguments.kind or 'agent'}, {arguments.role or 'member'})"
     else:
-        id_ = int(member.id)
+        _require_same_name(arguments, member)
+        id_, name = int(member.id), member.name
         replaced = [row for row in tx.all(LiveToken, "live_tokens", member=id_, now=tx.now) if row.label == label]
         is_chat = is_chat or any(row.kind == CHAT for row in replaced)
         did = _give_token(tx, caller, arguments, member, label, replaced)
@@ -171,7 +173,8 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     """
     member = tx.one(MemberRow, "member_by_name", name=arguments.name)
     if member is None:
-        raise not_found("member", f"@{arguments.name}", "Call who to see the names of the members.")
+        raise no_such_member(tx, arguments.name)
+    name = member.name
     live = tx.all(LiveToken, "live_tokens", member=member.id, now=tx.now)
     own = [row for row in live if arguments.label in (None, row.label)]
     issued = _issued(tx, member.id, arguments)
@@ -182,26 +185,26 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
             "not_allowed",
             "This call would revoke the token that it uses.",
             f"Rotate it instead: {backtick(shlex.join(rotate))}",
-            subject=f"@{arguments.name}",
+            subject=f"@{name}",
         )
     if not tokens:
         labelled = "" if arguments.label is None else f" with the label {cite(arguments.label)}"
-        raise Refusal("not_found", f"@{arguments.name} has no valid token{labelled}.", "There is nothing to revoke.")
+        raise Refusal("not_found", f"@{name} has no valid token{labelled}.", "There is nothing to revoke.")
     for token, holder in tokens.items():
         tx.run("revoke_token", id=token, member=holder, now=tx.now)
     end_tokens(tx, list(tokens))
-    what = f"{len(own)} token{'s' if len(own) != 1 else ''} of @{arguments.name}"
+    what = f"{len(own)} token{'s' if len(own) != 1 else ''} of @{name}"
     others = f" and {len(issued)} that its tokens issued" if issued else ""
     seq = log.append(
         tx,
         author(caller),
         act="revoke",
-        subject=f"@{arguments.name}",
+        subject=f"@{name}",
         summary=f"@{caller.name} revoked {what}{others}",
         detail={"labels": [row.label for row in own], "issued": [row.id for row in issued]},
     )
     is_more = len(issued) == ISSUED_AT_ONCE
-    return Revoked(receipt=seq, name=arguments.name, tokens=len(tokens), issued=len(issued), more=is_more)
+    return Revoked(receipt=seq, name=name, tokens=len(tokens), issued=len(issued), more=is_more)
 
 
 def end_replaced(tx: Writing, row: TokenRow) -> None:
@@ -297,10 +300,21 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     _require_distinct_name(tx, arguments.name)
     _require_enroll_right(caller, kind, role)
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
-    if kind == "human" and arguments.owner not in (None, arguments.name):
+    if kind == "human" and normalize_name(arguments.owner or arguments.name) != normalize_name(arguments.name):
         raise Refusal("invalid", "A person has no other owner.", "Leave owner out.")
     mode = arguments.mode or ("manual" if kind == "human" else "on_demand")
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
+
+
+def _require_same_name(arguments: Enroll, member: MemberRow) -> None:
+    """Refuse a name that differs from a member's in case only, unless the call can mean only that member (ID5)."""
+    if arguments.name != member.name and not (arguments.rotate or arguments.revive):
+        raise Refusal(
+            "conflict",
+            f"{arguments.name} looks like @{member.name}, a member of this room.",
+            f"Choose a name that looks different, or call again with the name {member.name}.",
+            subject=f"@{member.name}",
+        )
 
 
 def _require_distinct_name(tx: Writing, name: str) -> None:
@@ -341,10 +355,10 @@ def _owner(tx: Writing, caller: Caller, name: str | None) -> int:
     if name is None:
         return caller.owner
     row = tx.one(MemberRow, "member_by_name", name=name)
-    if row is None or row.kind != "human":
-        raise Refusal(
-            "invalid", f"@{name} is not a person in this room.", f"Enroll it: teamroom enroll {name} --kind human"
-        )
+    if row is None:
+        raise no_such_member(tx, name, f"Enroll it first: teamroom enroll {name} --kind human")
+    if row.kind != "human":
+        raise Refusal("invalid", f"@{row.name} is not a person in this room.", "Name a person as the owner.")
     if caller.role != "owner" and row.id != caller.member:
         raise Refusal("not_allowed", "Only a room owner can enroll an agent for another person.", "Leave owner out.")
     return int(row.id)
@@ -362,7 +376,7 @@ def _give_token(
     tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str, replaced: list[LiveToken]
 ) -> str:
     """Prepare a member for a new token, which replaces others with its label; returns what was done, in words."""
-    name = arguments.name
+    name = member.name
     if caller.role != "owner" and member.owner != caller.member:
         raise Refusal(
             "not_allowed",

@@ -4,11 +4,10 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
-from teamroom.server.facts.member import facts_of, find_member
+from teamroom.server.facts.member import facts_of, find_member, no_such_member
 from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.identity import Caller
-from teamroom.server.refusals import not_found
 from teamroom.server.rules.presence import find_presence, interval_seconds, make_forecast, next_wake_at
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.text import PAGE_CHARACTERS, count_fitting
@@ -93,7 +92,7 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
         limit=PAGE_MEMBERS + 1,
     )
     if name and not rows:
-        raise not_found("member", f"@{name}", "Call who without a name to see all members.")
+        raise no_such_member(tx, name)
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)

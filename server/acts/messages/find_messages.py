@@ -11,7 +11,7 @@ RANKED_MATCHES = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The filter of a page: a thread, an addressee, some words; 0 and "" for any."""
+    """The filter of a page: a thread, an addressee, an expression of words; 0 and "" for any."""
 
     thread: int = 0
     mention: int = 0
@@ -47,6 +47,8 @@ def messages_before(tx: Reading, wanted: Filter, end: int, limit: int) -> list[i
 
 def best_messages(tx: Reading, words: str, limit: int) -> list[int]:
     """The best of the newest matches, best first."""
+    if not words:
+        return []
     return tx.column(int, "best_matches", words=words, looked_at=RANKED_MATCHES, limit=limit)
 
 

@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Act, Arguments, Line, MessageId, Name, Read, Reply, Seq, TaskId, Text, author
+from teamroom.server.acts.act import (
+    Act,
+    Arguments,
+    Line,
+    MessageId,
+    Name,
+    Read,
+    Reply,
+    Seq,
+    TaskId,
+    Text,
+    Words,
+    author,
+)
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import address, notify_owners
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
@@ -14,15 +27,18 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.forecast import find_helpers, forecast_with_others, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
-from teamroom.server.facts.member import Forecast, find_member
+from teamroom.server.facts.member import Forecast, facts_named, find_member
+from teamroom.server.facts.mentions import mentioned_member
 from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.names import WHOLE_ROOM
-from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, find_mentions, one_line, parse_search
+from teamroom.server.rules.mentions import find_mentions
+from teamroom.server.rules.names import WHOLE_ROOM, normalize_name
+from teamroom.server.rules.search import parse_search
+from teamroom.server.rules.text import PAGE_CHARACTERS, add_quote, count_fitting, one_line
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.messages import MessagePlace, MessageRow
@@ -66,7 +82,7 @@ class ReadMessages(Arguments):
 
     thread: MessageId | None = None
     ids: Annotated[list[MessageId], Field(max_length=PAGE_MESSAGES)] | None = None
-    query: Annotated[Line, Field(min_length=1)] | None = None
+    query: Annotated[Words, Field(min_length=1)] | None = None
     mentions: Name | None = None
     after: Seq | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MESSAGES)] = 20
@@ -276,12 +292,12 @@ def is_a_page(arguments: ReadMessages) -> bool:
 def _addressees(tx: Writing, caller: Caller, arguments: PostMessage, parent: MessageRow | None) -> list[MemberFacts]:
     """The members in `to`, those that the text mentions, and the author it answers: each once, never the caller."""
     rows = {}
-    for name in (name for name in arguments.to or () if name not in WHOLE_ROOM):  # everybody reads the stream
-        row = find_member(tx, name)
-        rows[row.id] = row
-    named = [*find_mentions(arguments.text), *([parent.author] if parent is not None else [])]
-    for name in named:
-        found = tx.one(MemberFacts, "member_facts", name=name)
+    for name in arguments.to or ():
+        if normalize_name(name) not in WHOLE_ROOM:  # everybody reads the stream
+            row = find_member(tx, name)
+            rows[row.id] = row
+    mentioned = [mentioned_member(tx, mention) for mention in find_mentions(arguments.text)]
+    for found in (*mentioned, None if parent is None else facts_named(tx, parent.author)):
         if found is not None:
             rows[found.id] = found
     rows.pop(caller.member, None)

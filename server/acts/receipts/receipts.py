@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Name, Read, Seq, always
+from teamroom.server.acts.act import Arguments, Name, Read, Seq, Words, always
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
 from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import REDACTED, quote_entry
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import ReceiptRow, StreamRow
@@ -30,7 +32,7 @@ class ReadReceipts(Arguments):
     after: Seq | None = None
     actor: Name | None = None
     act: Name | None = None
-    subject: Line | None = None
+    subject: Words | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_RECEIPTS)] = 20
 
 
@@ -103,7 +105,7 @@ def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Recei
 
 def _find_entries(tx: Reading, arguments: ReadReceipts) -> list[int]:
     """The numbers of a page of entries, in order. An index leads to them under each filter."""
-    actor, act, subject = _actor(tx, arguments), arguments.act or "", arguments.subject or ""
+    actor, act, subject = _actor(tx, arguments), arguments.act or "", _subject(tx, arguments.subject or "")
     given: dict[str, Any] = {"actor": actor, "act": act, "subject": subject}
     filters = given if subject else {name: value for name, value in given.items() if value}
     after, newest = FILTERED[tuple(filters)]
@@ -129,8 +131,17 @@ def _actor(tx: Reading, arguments: ReadReceipts) -> int:
         return 0
     row = tx.one(MemberRow, "member_by_name", name=name)
     if row is None:
-        raise not_found("member", f"@{name}", "Call who without a name to see all members.")
+        raise no_such_member(tx, name)
     return int(row.id)
+
+
+def _subject(tx: Reading, subject: str) -> str:
+    """A subject as the log writes it: the name of a member, which may be given in any case, as the member has it."""
+    owner, _, name = subject.rpartition(":")
+    if (owner and normalize_name(owner) != "owner") or not (owner or name.startswith(tuple(AT))):
+        return subject
+    row = tx.one(MemberRow, "member_by_name", name=name.lstrip(AT))
+    return subject if row is None else f"owner:{row.name}" if owner else f"@{row.name}"
 
 
 def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:

@@ -5,12 +5,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
 from teamroom.server import topics
-from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, author
+from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
 from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.roles import ROOM_OWNERS
@@ -62,7 +62,7 @@ LASTING: frozenset[str] = frozenset(
 class Redact(Arguments):
     """Arguments of `redact`: one thing, or an age; with an age, `after` continues where the last call ended."""
 
-    what: Annotated[Line, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
+    what: Annotated[Words, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
     older_than_seconds: Annotated[float, Field(ge=3600, le=3_200_000_000)] | None = None
     after: Seq | None = None
     reason: Line
@@ -94,8 +94,12 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         what = arguments.what
     else:
         age = arguments.older_than_seconds or 0.0
-        redacted, following = _redact_old(tx, tx.now - age, arguments.after or 0)
+        page = redact_old(tx, tx.now - age, arguments.after or 0)
+        redacted, following = page.redacted, None if page.is_over else page.examined
         what = f"what is older than {age / 86_400:g} d"
+    if following is None and (redacted or arguments.after):
+        redact_replies_now(tx)
+        tx.effects.scrub = True
     if not redacted:
         return Redacted(what=what, entries=0, after=following)
     seq = log.append(
@@ -104,11 +108,8 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         act="redact",
         subject=arguments.what or "",
         summary=add_quote(f"@{caller.name} redacted {what}", arguments.reason),
-        detail={"entries": redacted, "reason": arguments.reason, **_what_was_kept(tx)},
+        detail={"entries": redacted, "reason": arguments.reason, **what_was_kept(tx)},
     )
-    if following is None:
-        _redact_replies_now(tx)
-        tx.effects.scrub = True
     more = arguments.what is not None and _is_going_on(tx, arguments.what)
     return Redacted(receipt=seq, what=what, entries=len(redacted), more=more, after=following)
 
@@ -130,7 +131,7 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
     kind, number = found
     if tx.one(ROWS[kind], kind, id=number) is None:
         raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
-    redacted = _redact_subject(tx, what)
+    redacted = redact_subject(tx, what)
     if kind == "task":
         redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=PAGE))
         tx.run("take_task", id=number, taken=REDACTED)
@@ -139,17 +140,22 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer, needs=HIDDEN)
-            redacted += _redact_subject(tx, offer_name(offer))
+            redacted += redact_subject(tx, offer_name(offer))
     elif kind == "offer":
         tx.run("take_offer", id=number, needs=HIDDEN)
     return redacted
 
 
-def _redact_subject(tx: Writing, subject: str) -> list[int]:
-    """Redact the first entries about something; a duty redacts the others, each page in a transaction of its own."""
+def redact_subject(
+    tx: Writing, subject: str, upto: int | None = None, leaves: frozenset[str] = frozenset()
+) -> list[int]:
+    """Redact the first entries about something; a duty redacts the others, each page in a transaction of its own.
+
+    `upto`: the last entry, None for all. `leaves`: acts whose entries stay.
+    """
     kind, number = parse(subject) or (None, 0)
-    upto = tx.head.seq
-    redacted, is_over = _redact_page(tx, subject, 0, upto)
+    upto = tx.head.seq if upto is None else upto
+    redacted, is_over = _redact_page(tx, subject, 0, upto, leaves)
     if not is_over and kind is not None:
         schedule(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER, 0)
         timer = find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER)
@@ -175,7 +181,7 @@ def redact_more(tx: Writing, due: Timer) -> None:
             act="redact",
             subject=subject,
             summary=f"The room redacted {len(redacted)} more entries about {subject}",
-            detail={"entries": redacted, **_what_was_kept(tx)},
+            detail={"entries": redacted, **what_was_kept(tx)},
         )
     if is_over:
         cancel_timer(tx, due.rule, due.subject, due.member)
@@ -184,20 +190,23 @@ def redact_more(tx: Writing, due: Timer) -> None:
         postpone(tx, due, tx.now)
 
 
-def _redact_page(tx: Writing, subject: str, after: int, upto: int) -> tuple[list[int], bool]:
+def _redact_page(
+    tx: Writing, subject: str, after: int, upto: int, leaves: frozenset[str] = frozenset()
+) -> tuple[list[int], bool]:
     """Redact a page of the entries and wakes about something; returns the entries, and whether nothing is left."""
     wakes = tx.run("take_wakes_about", subject=subject, taken=REDACTED, upto=upto, limit=PAGE)
     entries = tx.all(EntryRow, "entries_about", subject=subject, after=after, upto=upto, limit=PAGE)
-    return _redact_entries(tx, entries), wakes < PAGE and len(entries) < PAGE
+    going = [entry for entry in entries if entry.act not in leaves]
+    return _redact_entries(tx, going), wakes < PAGE and len(entries) < PAGE
 
 
-def _what_was_kept(tx: Writing) -> dict[str, str]:
+def what_was_kept(tx: Writing) -> dict[str, str]:
     """The digest of what stays of the entries that this act redacts; it belongs into the act's own entry, the next."""
     own = tx.head.seq + 1
     return {} if tx.one(KeptPart, "kept_of_redaction", redaction=own) is None else {KEPT: kept_digest(tx, own)}
 
 
-def _redact_replies_now(tx: Writing) -> None:
+def redact_replies_now(tx: Writing) -> None:
     """Remove members' words from the first replies that are remembered for repeats; a duty redacts the others.
 
     A repeated check-in or claim returns what there is then. Of other replies, all but the words stays.
@@ -232,8 +241,20 @@ def forget_claims(tx: Writing, due: Timer) -> None:
         tx.effects.scrub = True
 
 
-def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int | None]:
-    """Redact a page of old entries, except control acts and unfinished tasks; returns them and the next `after`."""
+class OldPage(NamedTuple):
+    """A page of a redaction by age: the entries that lost their content, and the tasks that did because they are over.
+
+    `examined`: the last entry that was looked at; `is_over`: nothing that is old enough follows.
+    """
+
+    redacted: list[int]
+    tasks: list[int]
+    examined: int
+    is_over: bool
+
+
+def redact_old(tx: Writing, before: float, after: int) -> OldPage:
+    """Redact a page of old entries, except control acts and unfinished tasks."""
     page = tx.all(PageEntry, "entries_of_page", after=after, limit=LOOKED_AT)
     old = [entry for entry in page if entry.at < before]
     going: list[PageEntry] = []
@@ -246,14 +267,21 @@ def _redact_old(tx: Writing, before: float, after: int) -> tuple[list[int], int 
         if entry.has_content and entry.act not in LASTING and not _is_in_work(tx, entry.subject):
             going.append(entry)
             characters += entry.characters
-    for entry in going:
-        if (found := parse(entry.subject, "task")) is not None:
-            if tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED):
-                tx.run("take_needs", task=found[1], taken=REDACTED)
-                tx.run("drop_redacted_needs", task=found[1], taken=REDACTED)
-            task_changed(tx, found[1])
+    tasks = [task for entry in going if (task := _redact_finished(tx, entry)) is not None]
     is_over = bool(not old or examined == old[-1].seq) and (len(page) < LOOKED_AT or len(old) < len(page))
-    return _redact_entries(tx, going), None if is_over else examined
+    return OldPage(_redact_entries(tx, going), tasks, examined, is_over)
+
+
+def _redact_finished(tx: Writing, entry: PageEntry) -> int | None:
+    """Redact the task that this entry finished; returns its number, None if it is not the last entry about a task."""
+    if (found := parse(entry.subject, "task")) is None:
+        return None
+    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+    if is_last:
+        tx.run("take_needs", task=found[1], taken=REDACTED)
+        tx.run("drop_redacted_needs", task=found[1], taken=REDACTED)
+    task_changed(tx, found[1])
+    return found[1] if is_last else None
 
 
 def _is_in_work(tx: Reading, subject: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from teamroom.server.acts.act import Arguments, Line, Read, TaskId
+from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.owed import Slot, slots_of
@@ -21,13 +21,14 @@ from teamroom.server.facts.task import (
 )
 from teamroom.server.identity import Caller
 from teamroom.server.rules.proofs import how_to_check
+from teamroom.server.rules.search import parse_search
 from teamroom.server.store.rows.tasks import DependencyRow, TaskRow, UpheldShare
-from teamroom.server.store.transaction import Head, Reading
+from teamroom.server.store.transaction import Reading
 
 PAGE_TASKS = 50
 
 SEARCHED_TASKS = 5_000
-"""How many tasks one page of a search looks through. The next page goes on from there."""
+"""How many matches one page of a search looks at, whatever their state. The next page goes on from there."""
 
 
 class ReadBoard(Arguments):
@@ -35,7 +36,7 @@ class ReadBoard(Arguments):
 
     task: TaskId | None = None
     state: Literal["open", "claimed", "blocked", "offered", "in_review", "done", "cancelled", "all"] | None = None
-    query: Annotated[Line, Field(min_length=1)] | None = None
+    query: Annotated[Words, Field(min_length=1)] | None = None
     after: TaskId | None = None
 
 
@@ -95,7 +96,7 @@ def _page(tx: Reading, arguments: ReadBoard) -> tuple[list[TaskRow], int | None]
     """A page of tasks in order, and the number after which the next page begins, if there is one."""
     after, limit = arguments.after or 0, PAGE_TASKS + 1
     if arguments.query is not None:
-        return _matches(tx, arguments, after)
+        return _matches(tx, arguments.query, arguments, after)
     if arguments.state is None:
         rows = tx.all(TaskRow, "board_unfinished", after=after, limit=limit)
     elif arguments.state == "all":
@@ -106,29 +107,15 @@ def _page(tx: Reading, arguments: ReadBoard) -> tuple[list[TaskRow], int | None]
     return page, page[-1].id if len(rows) > PAGE_TASKS else None
 
 
-def _matches(tx: Reading, arguments: ReadBoard, after: int) -> tuple[list[TaskRow], int | None]:
-    """A page of the tasks that contain some words; one page looks through `SEARCHED_TASKS` at most."""
-    upto = after + SEARCHED_TASKS
-    rows = tx.all(
-        TaskRow,
-        "board_matches",
-        after=after,
-        upto=upto,
-        state=arguments.state or "",
-        query=_like(arguments.query),
-        limit=PAGE_TASKS + 1,
-    )
+def _matches(tx: Reading, query: str, arguments: ReadBoard, after: int) -> tuple[list[TaskRow], int | None]:
+    """A page of the tasks that contain some words; one page looks at `SEARCHED_TASKS` matches at most."""
+    if not (words := parse_search(query)):
+        return [], None
+    matching = {"words": words, "after": after, "looked_at": SEARCHED_TASKS}
+    rows = tx.all(TaskRow, "board_matches", **matching, state=arguments.state or "", limit=PAGE_TASKS + 1)
     if len(rows) > PAGE_TASKS:
         return rows[:PAGE_TASKS], rows[PAGE_TASKS - 1].id
-    return rows, upto if tx.only(Head, "lock_head").tasks > upto else None
-
-
-def _like(query: str | None) -> str:
-    """A search word as an SQL pattern; empty without a search."""
-    if not query:
-        return ""
-    escaped = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return rows, tx.value(int, "last_match", **matching)
 
 
 def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:

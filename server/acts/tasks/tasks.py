@@ -35,6 +35,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
+from teamroom.server.rules.names import normalize_name
 from teamroom.server.rules.text import add_quote, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, TaskRow
@@ -103,7 +104,7 @@ class Updated(Reply):
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
     """Create a task. An assigned member is woken, and only that member may claim it. Raises Refusal."""
-    review_policy(tx, arguments.review)
+    review = review_policy(tx, arguments.review)
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
         refuse_zombie(tx, assigned, f"@{assigned.name}", "Assign it to another member, or leave it unassigned.")
@@ -133,7 +134,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         now=tx.now,
         seq=seq,
         assigned=assigned.id if assigned is not None else None,
-        review=arguments.review,
+        review=review,
     )
     task_changed(tx, id_)
     for need in arguments.needs or ():
@@ -314,8 +315,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         if member is not None and assigned != row.assigned:
             _notify_assigned(tx, caller, member, task.name, changes.title or row.title)
             schedule_reminder(tx, "task", task.id, member.id, member.mode)
-    if changes.review is not None:
-        review_policy(tx, changes.review)
+    review = row.review if changes.review is None else review_policy(tx, changes.review)
     tx.run(
         "edit_task",
         id=task.id,
@@ -324,13 +324,13 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         priority=row.priority if changes.priority is None else changes.priority,
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
-        review=row.review if changes.review is None else changes.review,
+        review=review,
         **_snooze(tx, arguments, row),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder)
     if changes.review is not None and task.state == "in_review":
-        ask_again(tx, as_review(row), changes.review)
+        ask_again(tx, as_review(row), review)
     if changes.needs is not None:
         tx.run("drop_needs", task=task.id)
         for need in changes.needs:
@@ -371,10 +371,10 @@ def notify_freed(tx: Writing, task: StoredTask) -> None:
         )
 
 
-def review_policy(tx: Reading, review: str) -> None:
-    """Refuse a review policy that is not auto, none or a member. Raises Refusal."""
-    if review not in ("auto", "none"):
-        find_member(tx, review)
+def review_policy(tx: Reading, review: str) -> str:
+    """A review policy as the room stores it: auto, none or the name of a member. Raises Refusal `not_found`."""
+    policy = normalize_name(review)
+    return policy if policy in ("auto", "none") else find_member(tx, review).name
 
 
 def _is_in_charge(caller: Caller, task: StoredTask) -> bool:

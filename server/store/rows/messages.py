@@ -28,6 +28,13 @@ class MessagePlace(NamedTuple):
     seq: int
 
 
+class MessageSize(NamedTuple):
+    """A message's id, and how long its words are."""
+
+    id: int
+    characters: int
+
+
 class LastTurn(NamedTuple):
     """The newest message from one member to another, and how far their exchange has come."""
 

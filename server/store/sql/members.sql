@@ -48,17 +48,28 @@ values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :
 update member set role = :role, owner = :owner, mode = :mode where id = :id
 
 -- name: member_by_name
+-- Case does not matter. Names have ASCII letters only, so both engines fold them alike.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     member.created_at, member.acknowledged
 from member
 join member as owner on owner.id = member.owner
-where member.name = :name
+where member.folded = lower(cast(:name as text))
 
 -- name: member_by_id
 select id, name, kind, owner from member where id = :id
 
 -- name: member_that_looks_like
 select name from member where folded = :folded or looks = :looks order by id limit 1
+
+-- name: names_between
+-- Names to compare with an unknown one: those of members that were not killed, in the order of their folded form.
+select member.name
+from member
+join standing on standing.scope = 'member' and standing.target = member.id
+where member.kind <> 'room' and standing.state <> 'killed'
+    and member.folded >= cast(:first as text) and member.folded < cast(:beyond as text)
+order by member.folded
+limit :limit
 
 -- name: acknowledge
 update member set acknowledged = :seq where id = :member and acknowledged < :seq
@@ -146,7 +157,7 @@ join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.kind <> 'room' and (cast(:name as text) = '' or member.name = :name) and member.name > :after
+where member.kind <> 'room' and (cast(:name as text) = '' or member.folded = lower(cast(:name as text))) and member.name > :after
     and (cast(:capability as text) = '' or exists (
         select 1 from capability
         where capability.member = member.id and capability.capability = :capability

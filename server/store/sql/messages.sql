@@ -130,7 +130,7 @@ from member
 left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.name = :name and member.kind <> 'room'
+where member.folded = lower(cast(:name as text)) and member.kind <> 'room'
 
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
@@ -149,3 +149,7 @@ where member.kind <> 'room' and member.role <> 'observer' and member.id <> :auth
     and (presence.last_call_at >= :since or presence.busy_until > :now)
 order by presence.last_call_at desc, member.id
 limit :limit
+
+-- name: newest_up_to
+-- The sizes of a page of messages, the newest first.
+select id, length(summary) + length(text) as characters from message where id <= :upto order by id desc limit :limit

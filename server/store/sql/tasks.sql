@@ -85,32 +85,6 @@ where task.id > :after
 order by task.id
 limit :limit
 
--- name: board_matches
--- The tasks of a range of numbers that contain some words. `state`: '' for unfinished ones.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
-    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
-    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
-from task
-join member as creator on creator.id = task.creator
-left join member as holder on holder.id = task.holder
-left join member as assigned on assigned.id = task.assigned
-left join member as reviewer on reviewer.id = task.reviewer
-left join member as completer on completer.id = task.completed_by
-left join member as answers on answers.id = completer.owner
-left join offer on offer.task = task.id and offer.state = 'offered'
-left join member as receiver on receiver.id = offer.receiver
-where task.id > :after and task.id <= :upto
-    and case
-        when cast(:state as text) = '' then task.state not in ('done', 'cancelled')
-        when cast(:state as text) = 'all' then true
-        else task.state = :state
-    end
-    and (lower(task.title) like :query escape '\' or lower(task.detail) like :query escape '\')
-order by task.id
-limit :limit
-
 -- name: tasks_held
 select id from task where holder = :member and state in ('claimed', 'blocked', 'offered') order by id
 

@@ -26,7 +26,7 @@ from teamroom.server.store.engine import (
     Work,
 )
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.sqlite.connect import connect_writer
+from teamroom.server.store.sqlite.connect import INCREMENTALLY, connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.steps import SteppedConnection
@@ -38,10 +38,22 @@ MERGED_PAGES, MERGED_CHANGES = 250, 2
 """Pages of the index that one step merges, and the fewest changes of a step after which there is more to merge."""
 
 LARGE_LOG_BYTES = 8_388_608
-"""A write-ahead log that grew beyond this, while a reader held it, is cut with the next checkpoint."""
+"""A write-ahead log that grew beyond this, while a reader held it, is cut as soon as the reader lets go of it."""
+
+LARGEST_LOG_BYTES = 4 * LARGE_LOG_BYTES
+"""A log of this size is checkpointed under load too, and cut."""
 
 SCRUB_AGAIN_SECONDS = 1.0
 """After this long a log that a reader used is cut again."""
+
+INDEXES = ("tidy_messages", "tidy_tasks")
+"""The statements that merge the indexes of words."""
+
+INDEXED_TASKS = 16
+"""How many tasks one commit indexes besides those that it made."""
+
+RETURNED_PAGES, KEPT_SHARE = 1024, 16
+"""Pages that one step gives back to the disk. Of its pages, a file keeps one in so many free, for what comes."""
 
 
 @dataclass(slots=True)
@@ -94,8 +106,9 @@ class Committer:
         self.last: Head | None = None
         """The head as this server last read or wrote it; None while there is none."""
         self.is_to_be_scrubbed = False
-        self._is_tidy = self._is_merging = False
-        self._scrub_from = 0.0
+        self._untidy: dict[str, bool] = {}
+        """The statements that still merge an index of words, and whether each has begun."""
+        self._scrub_from = self._cut_from = 0.0
         self._was_log_held = False
         """Whether a reader kept a checkpoint from copying all of the log, which then grows."""
 
@@ -108,6 +121,7 @@ class Committer:
             self.damage = CHANGED
         self.stepped = SteppedConnection(self.connection, self.context.settings.act_steps)
         self._page_bytes = self._execute("page_size").fetchone()["page_size"]
+        self._gives_space_back = self._execute("how_space_is_given_back").fetchone()[0] == INCREMENTALLY
 
     def close(self) -> None:
         """Checkpoint, and disconnect."""
@@ -204,6 +218,7 @@ class Committer:
         """Save the head, and commit; `opened` is the head as the transaction found it."""
         if head.messages != opened.messages:  # once a batch: the search index writes a segment at each savepoint
             self._execute("index_messages", {"after": opened.messages})
+        self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
             self._execute("save_head", head.values())
         self._execute("commit")
@@ -213,27 +228,88 @@ class Committer:
             if job.effects is not None and job.effects.journal:
                 self.context.write_down(job.effects)
         if any(job.effects is not None and job.effects.scrub for job in batch):
-            self.is_to_be_scrubbed, self._is_tidy, self._is_merging, self._scrub_from = True, False, False, 0.0
+            self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
         if head != opened:
             self.committed = head.copy()
 
+    def _index_tasks(self, new: int) -> None:
+        """Index the tasks whose words are new: those that this batch made, and some more. Later commits go on."""
+        if self._execute("has_unindexed_task").fetchone() is not None:
+            bound = {"limit": new + INDEXED_TASKS}
+            self._execute("index_tasks", bound)
+            self._execute("note_indexed_tasks", bound)
+
     def is_checkpoint_due(self) -> bool:
-        """Whether the space of the disk calls for a checkpoint now."""
-        return self._reserve.calls_for_a_checkpoint(self._growth())
+        """Whether the size of the write-ahead log, or the space of the disk, calls for a checkpoint now."""
+        return self._is_log_too_large() or self._reserve.calls_for_a_checkpoint(self._growth())
 
     def checkpoint(self, how: str) -> None:
-        """Copy what was committed into the database file, if the disk has space for it."""
+        """Copy what was committed into the database file, if the disk has space for it. A large log is cut."""
         if not self._reserve.has_room_for(self._growth()):
             return
         try:
             found = self._execute(how).fetchone()
             if found["checkpointed"] < found["log"]:
                 self._was_log_held = True
-            elif self._was_log_held and self._log_bytes() > LARGE_LOG_BYTES:
+                self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS
+            elif self._log_bytes() > self._log_bound():
                 self._was_log_held = not self._cut_log()
+                self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS if self._was_log_held else 0.0
         except sqlite3.Error as error:
-            if not is_full(error) or not self._reserve.give_up(str(error)):
-                log.exception("the checkpoint failed; the next one tries again")
+            self._note_full(error)
+
+    def rest(self) -> bool:
+        """Use the time in which nothing waits: index what is left, cut the log, then give free space back.
+
+        Returns whether all is done.
+        """
+        try:
+            return not self._index_left() and self._rest_log() and not self._return_pages()
+        except sqlite3.Error as error:
+            self._abandon()
+            self._note_full(error)
+            return False
+
+    def _index_left(self) -> bool:
+        """Index some tasks that earlier commits left; returns whether there were any."""
+        if self.damage is not None or self._execute("has_unindexed_task").fetchone() is None:
+            return False
+        self._execute("begin_write")
+        self._index_tasks(0)
+        self._execute("commit")
+        return True
+
+    def _rest_log(self) -> bool:
+        """Cut the log; returns whether it is cut, which a reader can prevent. On a full disk, acts need what it has."""
+        if not self._log_bytes() or (not self._reserve.is_held and self._log_bytes() <= self._reserve.size):
+            return True
+        if not self._reserve.has_room_for(self._growth()):
+            return False
+        self._was_log_held = not self._cut_log()
+        return not self._was_log_held
+
+    def _return_pages(self) -> bool:
+        """Give some free pages at the end of the file back to the disk; returns whether there were any to give."""
+        if not self._gives_space_back:
+            return False
+        free, pages = (int(self._execute(name).fetchone()[0]) for name in ("free_pages", "page_count"))
+        if free - RETURNED_PAGES < pages // KEPT_SHARE:
+            return False
+        self.connection.executescript(self._statements["return_pages"])  # `execute` would take one step, for one page
+        return True
+
+    def _note_full(self, error: sqlite3.Error) -> None:
+        if not is_full(error) or not self._reserve.give_up(str(error)):
+            log.exception("the checkpoint failed; the next one tries again")
+
+    def _is_log_too_large(self) -> bool:
+        return self._log_bytes() > self._log_bound() and time.monotonic() >= self._cut_from
+
+    def _log_bound(self) -> int:
+        """The size of the log at which it is cut: less than usual if a reader held it, or if the disk is full."""
+        if not self._reserve.is_held:
+            return self._reserve.size
+        return LARGE_LOG_BYTES if self._was_log_held else LARGEST_LOG_BYTES
 
     def scrub(self) -> None:
         """Take one step to remove what still holds redacted content: words in the index, then the write-ahead log.
@@ -243,9 +319,8 @@ class Committer:
         if time.monotonic() < self._scrub_from:
             return
         try:
-            if not self._is_tidy:
-                self._tidy()
-            if self._is_tidy:
+            self._tidy()
+            if not self._untidy:
                 self.is_to_be_scrubbed = not self._cut_log()
                 self._scrub_from = time.monotonic() + SCRUB_AGAIN_SECONDS if self.is_to_be_scrubbed else 0.0
         except sqlite3.Error:
@@ -253,12 +328,15 @@ class Committer:
             self._scrub_from = time.monotonic() + SCRUB_AGAIN_SECONDS
 
     def _tidy(self) -> None:
-        """Merge some pages of the index of words, which drops the words of redacted messages."""
-        before = self.connection.total_changes
-        pages = MERGED_PAGES if self._is_merging else -MERGED_PAGES  # a negative number begins a merge of everything
-        self._execute("tidy_index", {"pages": pages})
-        self._is_merging = self.connection.total_changes - before >= MERGED_CHANGES
-        self._is_tidy = not self._is_merging
+        """Merge some pages of each index of words, which drops the words of what was redacted."""
+        for name, is_merging in list(self._untidy.items()):
+            before = self.connection.total_changes
+            pages = MERGED_PAGES if is_merging else -MERGED_PAGES  # a negative number begins a merge of everything
+            self._execute(name, {"pages": pages})
+            if self.connection.total_changes - before >= MERGED_CHANGES:
+                self._untidy[name] = True
+            else:
+                del self._untidy[name]
 
     def _cut_log(self) -> bool:
         """Cut the write-ahead log to nothing, without waiting for a reader; returns whether it is cut."""

@@ -7,16 +7,20 @@ from pathlib import Path
 
 from teamroom.server.clock import Clock, Moment, RoomClock, steady_clock
 from teamroom.server.private import check_private
+from teamroom.server.rules.search import index_words
 from teamroom.server.store.statements import SQLITE, missing_migrations, split_script, sqlite_statements
 
 OWN_MIGRATIONS = SQLITE / "migrations"
 """The part of a migration that only SQLite understands, in a file of the same name. It runs after the shared part."""
 
 SET_UP = (
-    *("write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"),
+    *("give_space_back", "write_ahead", "durable", "foreign_keys", "overwrite_deleted", "no_automatic_checkpoint"),
     "temporary_in_memory",
 )
-"""The statements that set up the connection that writes."""
+"""The statements that set up the connection that writes. The first one takes effect in a new file only."""
+
+INCREMENTALLY = 2
+"""What SQLite calls a file from which pages can be given back some at a time."""
 
 SUFFIXES = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite keeps next to a database."""
@@ -28,6 +32,7 @@ LOCK_WAIT_SECONDS = 5.0
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Returns the connection that writes. Each commit is durable; it never checkpoints automatically."""
     connection = _connect(path)
+    connection.create_function("index_words", 1, index_words, deterministic=True)
     for name in SET_UP:
         connection.execute(sqlite_statements()[name])
     return connection
@@ -36,7 +41,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Returns a connection that cannot write."""
     connection = _connect(path)
-    for name in ("only_reads", "no_automatic_checkpoint"):
+    for name in ("only_reads", "no_automatic_checkpoint", "temporary_in_memory"):
         connection.execute(sqlite_statements()[name])
     return connection
 

@@ -1,5 +1,22 @@
 -- What only SQLite understands: how a connection of each kind is set up.
 
+-- name: give_space_back
+-- A file from which pages can be given back to the disk, some at a time. An older file must be rebuilt for that.
+pragma auto_vacuum = incremental
+
+-- name: how_space_is_given_back
+pragma auto_vacuum
+
+-- name: copy_whole
+vacuum into :path
+
+-- name: free_pages
+pragma freelist_count
+
+-- name: return_pages
+-- Gives so many pages back: see RETURNED_PAGES.
+pragma incremental_vacuum(1024)
+
 -- name: write_ahead
 pragma journal_mode = wal
 
@@ -32,7 +49,8 @@ pragma wal_checkpoint(passive)
 pragma wal_checkpoint(truncate)
 
 -- name: temporary_in_memory
--- What undoes an act stays in memory. With more pages than a few, it would be a temporary file for each act.
+-- What undoes an act stays in memory, and so does what a read sorts. Otherwise, more than a few pages of it would need a
+-- temporary file, and a place for it outside the data folder.
 pragma temp_store = memory
 
 -- name: wait_never

@@ -37,6 +37,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     check_database(path, folders=0)
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    connection.execute(sqlite_statements()["temporary_in_memory"])
     return connection
 
 

@@ -1,20 +1,42 @@
--- Search by words, with SQLite's full-text index. Words are separated by one space and contain no quote, so that each
--- is a quoted phrase and never syntax. The last one may be the beginning of a word.
+-- Search by words, with SQLite's full-text index: `index_words` divides texts into words, and `:words` is an expression
+-- that `parse_search` made of quoted phrases, so that nothing in it is syntax.
 
 -- name: index_messages
 -- Runs before each commit, so that its messages can be searched.
-insert into message_text (rowid, summary, text) select id, summary, text from message where id > :after
+insert into message_text (rowid, summary, text)
+select id, index_words(summary), index_words(text) from message where id > :after
+
+-- name: index_older_messages
+-- The same for a range of messages of an earlier release.
+insert into message_text (rowid, summary, text)
+select id, index_words(summary), index_words(text) from message where id > :after and id <= :upto
 
 -- name: unindex_message
 -- Removes a message from the index. It must run before the text changes, because the index needs the old text.
 insert into message_text (message_text, rowid, summary, text)
-select 'delete', message.id, message.summary, message.text
+select 'delete', message.id, index_words(message.summary), index_words(message.text)
 from message
 where message.seq = :seq and exists (select 1 from message_text_docsize as indexed where indexed.id = message.id)
 
--- name: tidy_index
--- Merges some pages of the index, without what was removed from it.
+-- name: has_unindexed_task
+select 1 from unindexed_task limit 1
+
+-- name: index_tasks
+-- Runs before each commit in which the words of tasks are new: the newest tasks first.
+insert into task_text (rowid, title, detail)
+select id, index_words(title), index_words(detail) from task
+where id in (select task from unindexed_task order by task desc limit :limit)
+
+-- name: note_indexed_tasks
+delete from unindexed_task where task in (select task from unindexed_task order by task desc limit :limit)
+
+-- name: tidy_messages
+-- Merges some pages of the index of messages, without what was removed from it.
 insert into message_text (message_text, rank) values ('merge', :pages)
+
+-- name: tidy_tasks
+-- The same for the index of tasks.
+insert into task_text (task_text, rank) values ('merge', :pages)
 
 -- name: best_matches
 -- The best of the newest matches, best first.
@@ -22,7 +44,7 @@ select found.id
 from (
     select rowid as id, bm25(message_text) as rank
     from message_text
-    where message_text match '"' || replace(:words, ' ', '" "') || '"*'
+    where message_text match :words
     order by rowid desc
     limit :looked_at
 ) as found
@@ -34,7 +56,7 @@ limit :limit
 select message.id
 from message_text
 cross join message on message.id = message_text.rowid
-where message_text match '"' || replace(:words, ' ', '" "') || '"*'
+where message_text match :words
     and message_text.rowid >= :first and message_text.rowid < :end
     and (:thread = 0 or message.thread = :thread)
     and (:mention = 0 or exists (select 1 from addressee where message = message.id and member = :mention))
@@ -46,9 +68,43 @@ limit :limit
 select message.id
 from message_text
 cross join message on message.id = message_text.rowid
-where message_text match '"' || replace(:words, ' ', '" "') || '"*'
+where message_text match :words
     and message_text.rowid >= :first and message_text.rowid < :end
     and (:thread = 0 or message.thread = :thread)
     and (:mention = 0 or exists (select 1 from addressee where message = message.id and member = :mention))
 order by message_text.rowid
 limit :limit
+
+-- name: board_matches
+-- The tasks among the next matches that are in a state, in order. `state`: '' for unfinished ones.
+select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
+    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
+    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
+    receiver.name as receiver_name
+from (
+    select rowid as id from task_text
+    where task_text match :words and rowid > :after
+    order by rowid
+    limit :looked_at
+) as found
+cross join task on task.id = found.id
+join member as creator on creator.id = task.creator
+left join member as holder on holder.id = task.holder
+left join member as assigned on assigned.id = task.assigned
+left join member as reviewer on reviewer.id = task.reviewer
+left join member as completer on completer.id = task.completed_by
+left join member as answers on answers.id = completer.owner
+left join offer on offer.task = task.id and offer.state = 'offered'
+left join member as receiver on receiver.id = offer.receiver
+where case
+        when :state = '' then task.state not in ('done', 'cancelled')
+        when :state = 'all' then true
+        else task.state = :state
+    end
+order by found.id
+limit :limit
+
+-- name: last_match
+-- The last of the matches that one page of the board looks at; none if there are fewer.
+select rowid from task_text where task_text match :words and rowid > :after order by rowid limit 1 offset :looked_at - 1

@@ -25,6 +25,7 @@ from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.damage import find_damage
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
 from teamroom.server.store.sqlite.reads import Reads
+from teamroom.server.store.sqlite.rebuild import rebuild
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
@@ -89,6 +90,7 @@ class SqliteStore:
             os.close(open_private(self.path, os.O_WRONLY | os.O_CREAT))
         with closing(connect_writer(self.path)) as setup:
             migrate(setup, self.context.clock(), before_migrating)
+        rebuild(self.path, self.context.report)
         self.writer.start()
         await self.reads.open(lambda: connect_reader(self.path))
 

@@ -24,7 +24,7 @@ CHECKPOINT_COMMITS = 512
 """Commits between two checkpoints under load."""
 
 IDLE_SECONDS = 1.0
-"""A writer with nothing to do for this long checkpoints what it has written."""
+"""A writer with nothing to do for this long checkpoints what it has written, and cuts the write-ahead log."""
 
 
 class Writer:
@@ -112,13 +112,13 @@ class Writer:
             self._opened.put(error)
             return
         self._opened.put(None)
-        commits = 0
+        commits, is_tidy = 0, False
         while self._line or not self._is_told_to_stop:
             if (first := self._first_job()) is not None:
                 self.answer(committer.commit_batch(first, self._next_job))
-                commits += 1
-            elif commits:
-                committer.checkpoint("checkpoint")
+                commits, is_tidy = commits + 1, False
+            elif not is_tidy:
+                is_tidy = committer.rest()
                 commits = 0
             if commits >= CHECKPOINT_COMMITS or (commits and committer.is_checkpoint_due()):
                 committer.checkpoint("checkpoint")

@@ -1,0 +1,103 @@
+"""Names that texts mention: which members they reach, and what an author is told of the others."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import chain
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field
+
+from teamroom.server.facts.member import facts_named, near_names
+from teamroom.server.identity import Caller
+from teamroom.server.rules.mentions import Mention, find_mentions
+from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
+from teamroom.server.store.rows.members import MemberFacts, MemberRow
+from teamroom.server.store.transaction import Reading, Writing
+
+NAMED = 5
+"""How many mentions that reach nobody a reply names."""
+
+
+class Prose:
+    """Marks the type of an argument that people read, so that it can mention members."""
+
+
+PROSE = Prose()
+
+
+class NotReached(BaseModel):
+    """A mention that wakes nobody, why, and the members that it may mean."""
+
+    name: str
+    why: str
+    near: list[str] = Field(default_factory=list)
+
+
+def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
+    """The member that a mention names; None if there is none."""
+    return next((row for name in mention.spellings if (row := facts_named(tx, name)) is not None), None)
+
+
+def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addressed: Iterable[str]) -> list[NotReached]:
+    """The mentions in the texts of an act that wake nobody, and words for everybody among its addressees.
+
+    `addressed`: names that its reply forecasts.
+    """
+    texts = [text for text in _prose_of(arguments) if any(sign in text for sign in AT)]
+    named = getattr(arguments, "to", None)
+    everybody = [Mention(name) for name in named if normalize_name(name) in WHOLE_ROOM] if type(named) is list else []
+    if not texts and not everybody:
+        return []
+    reached = {normalize_name(name) for name in (*addressed, caller.name)}
+    found: dict[str, NotReached] = {}
+    for mention in chain(everybody, *map(find_mentions, texts)):
+        if len(found) == NAMED:
+            break
+        told = _not_reached(tx, mention, reached)
+        if told is not None:
+            found.setdefault(told.name, told)
+    return list(found.values())
+
+
+def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached | None:
+    """What to say of a mention; None if it reaches a member, or may be none."""
+    if normalize_name(mention.name) in WHOLE_ROOM:
+        return NotReached(name=mention.name, why="it stands for all members, who read the stream when they look")
+    names = list(map(normalize_name, mention.spellings))
+    if not reached.isdisjoint(names):
+        return None
+    row = next((row for name in names if (row := tx.one(MemberRow, "member_by_name", name=name)) is not None), None)
+    if row is None or row.kind == "room":
+        near = [] if mention.is_doubtful else near_names(tx, mention.name)
+        return None if mention.is_doubtful else NotReached(name=mention.name, why="no member has this name", near=near)
+    if row.id in tx.effects.woken:
+        return None
+    return NotReached(name=row.name, why="only the text of post_message wakes the members that it mentions")
+
+
+@cache
+def prose_fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """The fields of a model that are prose (False), and those that are models with such fields (True)."""
+    fields = []
+    for name, field in model.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is not None:
+            fields += [(name, True)] if prose_fields(inner) else []
+        elif PROSE in (*field.metadata, *(mark for kind in kinds for mark in _marks(kind))):
+            fields.append((name, False))
+    return tuple(fields)
+
+
+def _prose_of(arguments: BaseModel) -> Iterator[str]:
+    """The texts of an act that people read, those inside of others too."""
+    for name, inner in prose_fields(type(arguments)):
+        value = getattr(arguments, name)
+        if inner and isinstance(value, BaseModel):
+            yield from _prose_of(value)
+        elif not inner and value is not None:
+            yield value
+
+
+def _marks(kind: Any) -> tuple[Any, ...]:
+    return tuple(getattr(kind, "__metadata__", ()))
