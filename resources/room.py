@@ -6,6 +6,7 @@ from typing import Any
 from teamroom.resources.resource import Resource, Topics
 from teamroom.resources.words import (
     render_channels,
+    render_health,
     render_inbox,
     render_me,
     render_plants,
@@ -20,6 +21,7 @@ from teamroom.server.acts.letters.channels import READ_CHANNELS
 from teamroom.server.acts.members.roster import FIND_PLACE, ROSTER, Place
 from teamroom.server.acts.messages.messages import READ_MESSAGES
 from teamroom.server.acts.overnight.overnight import OVERNIGHT
+from teamroom.server.acts.presence.health import READ_HEALTH
 from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
@@ -148,6 +150,13 @@ RESOURCES = (
         READ_POLICY,
         render_policy,
         topics=always(topics.POLICY),
+    ),
+    Resource(
+        "health",
+        "Health",
+        "Each part of the room: its state and its last sign of life.",
+        READ_HEALTH,
+        render_health,
     ),
     Resource(
         "channels",

@@ -3,6 +3,7 @@
 from teamroom.server.acts.capabilities.plants import Plants
 from teamroom.server.acts.control.policy import Policy
 from teamroom.server.acts.letters.channels import Channels
+from teamroom.server.acts.presence.health import HealthShown, PartShown
 from teamroom.server.acts.presence.me import Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
 from teamroom.server.rules.text import backtick, cite, inline
@@ -64,6 +65,18 @@ def render_policy(reply: Policy) -> str:
         by = f", set by @{line.by} at {line.at}" if line.by else ""
         lines.append(f"{line.name} {line.value} ({line.origin}{by}): {line.about}")
     return "\n".join(lines)
+
+
+def render_health(reply: HealthShown) -> str:
+    """Each part in one line. A bad one without which the room is not ready says so."""
+    return "\n".join(render_part(part) for part in reply.parts)
+
+
+def render_part(part: PartShown) -> str:
+    """A part of the room: its state, its last sign of life, and its own words."""
+    ago = "" if part.last is None else f", last sign of life {part.last} ({part.seconds_ago:.0f} s ago)"
+    needed = "; the room is not ready without it" if part.needed and part.state != "ok" else ""
+    return f"{part.part}: {part.state}{ago}{f': {part.detail}' if part.detail else ''}{needed}"
 
 
 def render_channels(reply: Channels) -> str:

@@ -16,6 +16,7 @@ from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
+from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
@@ -23,6 +24,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
 from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
+from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.sessions import SessionIds
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.identity import Entropy
@@ -92,6 +94,7 @@ class Room:
         self.settings = settings
         awake = awake or (awake_clock if steady is steady_clock else steady)
         self.clock = RoomClock(clock, steady, settings.clock_step_seconds, awake)
+        self.health = Health(wall=self.clock.wall)
         self.bus = Bus()
         self.push = Push(settings)
         make_context = partial(
@@ -101,6 +104,7 @@ class Room:
             clock=self.clock,
             listens=self._listens,
             is_connected=self.bus.is_open,
+            health=self.health.parts,
             write_down=self._write_down,
             report=lambda done, total: self._reports[2](done, total),
         )
@@ -119,6 +123,8 @@ class Room:
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
         self.door.on_refused = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
+        self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
+        self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
 
     def _listens(self, member: int) -> bool:
@@ -179,6 +185,18 @@ class Room:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
         if (token := mend(tx)) is not None:
             write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
+
+    async def recover(self, name: str | None, door: Door | None = None) -> Recovered:
+        """Put a new token of a room owner into the folder, for the person who has the folder. Raises Refusal, OSError.
+
+        The tokens that it replaces end last: wherever this stops, the folder has a token that works.
+        `door`: the one of another event loop.
+        """
+        door, file = door or self.door, self.folder / data_folder.OWNER_TOKEN
+        done = await door.act_as_room(partial(recover, held=data_folder.held_token(file), name=name))
+        write_private(file, f"{done.token}\n")
+        await door.act_as_room(partial(end_recovered, done=done))
+        return done
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
@@ -295,6 +313,7 @@ class Room:
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
             await asyncio.to_thread(self.seal)
+            self.health.alive(SEAL, fault=self.notary.fault)
 
     async def supervise(self) -> None:
         """Run the supervisor, unless the room is read-only."""

@@ -16,6 +16,12 @@ from teamroom.server.private import NotPrivateError, check_private, user_id
 
 SOCKET = "room.sock"
 
+RECOVER_PATH = "/recover"
+"""Where the socket's server gives a room owner a new token, to who shows the code in the file `CODE`."""
+
+CODE = "recover.code"
+"""Who can write this file is the folder's user. So a proxy that leads to the socket opens nothing."""
+
 LONGEST_ADDRESS = 100
 """Bytes of a socket's path that every system takes; the smallest limit is 103 (macOS), Linux has 107."""
 

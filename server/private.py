@@ -6,8 +6,10 @@ nothing else can take their place in between. Files that another library opens a
 SQLite's: closing a second descriptor of such a file would drop SQLite's locks.
 """
 
+import codecs
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,6 +74,16 @@ def read_private(path: Path, folders: int = 1, *, is_config: bool = False) -> by
     """Read a private file. Raises NotPrivateError, OSError."""
     with os.fdopen(open_private(path, folders=folders, is_config=is_config), "rb") as file:
         return file.read()
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a file that a person may have saved: UTF-8, or as the byte order mark at its start says.
+
+    The mark is no part of the text. Raises UnicodeDecodeError.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")
 
 
 def write_private(path: Path, text: str, folders: int = 1) -> None:
@@ -219,7 +231,7 @@ def _judge(
         raise NotPrivateError(
             path,
             f"can be used by other users of this machine (mode {mode:03o}), and other files are in it",
-            f"Choose an empty folder. Or, if only you need it, run: chmod 700 {path}",
+            f"Choose an empty folder. Or, if only you need it, run: chmod 700 {shlex.quote(str(path))}",
         )
     try:
         at.change(mode & ~wide)
@@ -252,7 +264,8 @@ def _refuse(found: os.stat_result, path: Path, kind: Kind, is_config: bool = Fal
         raise NotPrivateError(
             path,
             f"belongs to {_name_of(found.st_uid)}",
-            f"Run the command as that user. Or, if you trust what is in it, run: sudo chown {user} {path}",
+            "Run the command as that user. Or, if you trust what is in it, run: "
+            f"sudo chown {user} {shlex.quote(str(path))}",
         )
 
 

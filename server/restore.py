@@ -21,7 +21,6 @@ from teamroom.server.private import (
     NotPrivateError,
     make_private_folder,
     open_private,
-    read_private,
     write_private,
 )
 from teamroom.server.record import journal
@@ -35,6 +34,7 @@ from teamroom.server.store.folder import (
     KEY,
     OWNER_TOKEN,
     FolderError,
+    held_token,
 )
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import SUFFIXES, connect_writer, migrate, saved_clock
@@ -211,7 +211,7 @@ class Start:
 def _begin(folder: Path, draft: Path, backup: Backup, start: Start, now: WallTime, settings: Settings) -> Begun:
     """Bring the copy up to this release, and begin its new epoch in one transaction."""
     file = folder / OWNER_TOKEN
-    current = read_private(file).decode("ascii").strip() if file.exists() else None
+    current = held_token(file)
 
     def work(tx: Writing) -> Begun:
         stopped = start_new_epoch(tx, start.epoch, backup.at, start.stops)

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from teamroom.server.private import NotPrivateError, read_private
+from teamroom.server.private import NotPrivateError, decode_text, read_private
 from teamroom.server.rules.names import AT, normalize_name
 
 TrustLevel = Literal["declared", "attested", "proven"]
@@ -29,6 +30,10 @@ KEPT_PORT = "room.port"
 """The file in the data folder with the port of the last start. Members' configs name that port."""
 
 HIGHEST_PORT = 65_535
+
+PUBLIC_HOST = r"[A-Za-z0-9.:\[\]-]+"
+PUBLIC_PATH = r"(/[A-Za-z0-9._~-]+)*/?"
+"""The host and the path of a public address: plain ones, which no proxy writes otherwise."""
 
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
@@ -59,6 +64,20 @@ class ByName(dict[str, Any]):
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a name, else the default."""
         return super().get(normalize_name(name), default)
+
+
+def _public_url(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    is_plain = is_one and re.fullmatch(PUBLIC_HOST, parts.netloc) and re.fullmatch(PUBLIC_PATH, parts.path)
+    if not is_plain or parts.query or parts.fragment:
+        raise ValueError("write it like https://room.example.org or https://example.org/room")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
 
 
 def _zone(name: str) -> str:
@@ -315,7 +334,7 @@ class FixedSettings(BaseModel):
         "",
         max_length=200,
         pattern=r"^(https?://[!-~]+)?$",
-        description="Address at the end of each letter; empty: none.",
+        description="Address at the end of each letter; empty: `public_url`.",
     )
     room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="Name of this room in letters.")
 
@@ -470,6 +489,12 @@ class FixedSettings(BaseModel):
     allowed_hosts: list[str] = Field(
         [], max_length=64, description="Further Host header values, exact, with their port."
     )
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+        "",
+        max_length=2000,
+        description="Address that members reach, with the path of a proxy, such as https://room.example.org/team. "
+        "Empty: host and port. It is in `enroll`, join lines and letters, and its host is allowed.",
+    )
     allowed_origins: list[str] = Field(
         [], max_length=64, description="Origin header values that may call; none by default."
     )
@@ -480,6 +505,31 @@ class FixedSettings(BaseModel):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
+
+    @property
+    def members_url(self) -> str:
+        """The address that is given to members, without a slash at its end."""
+        return self.public_url or self.url
+
+    @property
+    def letter_link(self) -> str:
+        """The address at the end of each letter; empty: none."""
+        return self.notify_link or self.public_url
+
+    @property
+    def path_prefix(self) -> str:
+        """The path under which a proxy shows the room, such as /team; empty for none."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def public_hosts(self) -> tuple[str, ...]:
+        """The hosts of `public_url` as clients send them: with the port, and without one that its scheme implies."""
+        parts = urlsplit(self.public_url)
+        if not parts.netloc:
+            return ()
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        name = parts.netloc.removesuffix(f":{usual}")
+        return (name, f"{name}:{usual}") if parts.port in (None, usual) else (name,)
 
 
 class Settings(FixedSettings, Policy):
@@ -539,7 +589,7 @@ def kept_port(folder: Path | None) -> int | None:
     if folder is None:
         return None
     try:
-        port = int(read_private(folder / KEPT_PORT))
+        port = int(decode_text(read_private(folder / KEPT_PORT)))
     except FileNotFoundError:
         return None
     except NotPrivateError as error:
@@ -632,7 +682,7 @@ def policy_value(name: str, value: Any) -> Any:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_private(path, is_config=True).decode("utf-8"))
+        return tomllib.loads(decode_text(read_private(path, is_config=True)))
     except FileNotFoundError:
         return {}
     except NotPrivateError as error:

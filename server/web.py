@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Set
@@ -16,11 +17,14 @@ from teamroom.server.door.door import Door
 from teamroom.server.gauges import gauges
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.files import raise_file_limit
-from teamroom.server.http.gate import Gate
+from teamroom.server.http.gate import Gate, Recover
 from teamroom.server.http.serving import LoopThread, serve_web
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports
-from teamroom.server.store.engine import AttachedStore, StorageError
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.engine import AttachedStore, StorageError, Transactions
+from teamroom.server.store.folder import held_token
+from teamroom.server.watching import Watcher, beat
 from teamroom.tools.serve import WAITING_TOOLS
 
 logger = logging.getLogger("teamroom")
@@ -29,12 +33,21 @@ logger = logging.getLogger("teamroom")
 class WebPart:
     """What answers requests on one event loop, and what runs there as long as it is served."""
 
-    def __init__(self, room: Room, door: Door, connections: Connections, transports: Transports) -> None:
+    def __init__(
+        self,
+        room: Room,
+        door: Door,
+        connections: Connections,
+        transports: Transports,
+        recover: Recover | None = None,
+    ) -> None:
         self.room = room
         self.connections = connections
         self.transports = transports
         door.on_lost = connections.on_lost
-        self._gate = Gate(transports, door, connections, room.settings, room.metrics, room.notary.secret)
+        self._gate = Gate(
+            transports, door, connections, room.settings, room.metrics, room.notary.secret, room.health, recover
+        )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,12 +88,10 @@ class WebRoom(WebPart):
 
     def duties(self) -> list[Coroutine[Any, Any, None]]:
         """The room's own duties too."""
-        return [
-            self.room.keep_sealed(),
-            *super().duties(),
-            self.room.supervise(),
-            self.room.deliver(),
-        ]
+        room = self.room
+        watched = [] if self._own_socket is not None else [watcher_of(room, room.store, room.door).run()]
+        own = [room.keep_sealed(), room.supervise(), room.deliver(), beat(room.health)]
+        return [*own, *super().duties(), *watched]
 
     def end_streams(self) -> None:
         """Answer waiting calls and close streams, because the server stops."""
@@ -135,12 +146,22 @@ class OwnSocket:
         try:
             with contextlib.closing(own_socket.listen(room.folder)) as listener:
                 web = WebOnSocket(room, store)
+                watching = asyncio.create_task(watcher_of(room, store, web.door).run())
                 room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
                 room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
-                await serve_web(web, room.settings, listener, opened, stop)
+                try:
+                    await serve_web(web, room.settings, listener, opened, stop)
+                finally:
+                    watching.cancel()
+                    await asyncio.gather(watching, return_exceptions=True)
         finally:
             (room.folder / own_socket.SOCKET).unlink(missing_ok=True)
             await store.close()
+
+
+def watcher_of(room: Room, store: Transactions, door: Door) -> Watcher:
+    """What watches the parts of a room, on the event loop of a store and a door."""
+    return Watcher(room.folder, room.health, store, door)
 
 
 class WebOnSocket(WebPart):
@@ -150,8 +171,19 @@ class WebOnSocket(WebPart):
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         server, ids = room.mcp_without_streams(door), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
-        super().__init__(room, door, Connections(room.settings, Rejections(room.metrics)), transports)
-        self._store = store
+        connections = Connections(room.settings, Rejections(room.metrics))
+        super().__init__(room, door, connections, transports, self._recover)
+        self._store, self.door = store, door
+
+    async def _recover(self, code: str, name: str | None) -> dict[str, Any]:
+        """Give a room owner a new token, for who wrote the code into the folder. Raises Refusal, OSError."""
+        file = self.room.folder / own_socket.CODE
+        written = held_token(file)
+        file.unlink(missing_ok=True)  # it counts once
+        if written is None or not hmac.compare_digest(written.encode(), code.encode()):
+            raise Refusal("not_allowed", "The code is not the one in the room's folder.", "Run `teamroom recover`.")
+        done = await self.room.recover(name, self.door)
+        return {"name": done.name, "receipt": done.receipt}
 
     def end_members(self, members: Set[int], killed: Set[int]) -> None:
         """End what stopped members have open here."""

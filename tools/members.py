@@ -15,9 +15,9 @@ def render_enrolled(reply: Enrolled) -> str:
         once = "its token was shown only then. For a new token, call enroll with rotate"
         return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
     label = f"{reply.token_id}, label {cite(reply.label)}"
-    return (
-        f"@{reply.name} joins at {reply.url} with the token {reply.token} (shown once; {label}){cite_receipt(reply)}."
-    )
+    token = f"the token {reply.token} (shown once; {label})"
+    until = " The token of this call ends when the new one is first used." if reply.yours_until_used else ""
+    return f"@{reply.name} joins at {reply.url} with {token}{cite_receipt(reply)}.{until}"
 
 
 def render_revoked(reply: Revoked) -> str:

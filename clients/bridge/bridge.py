@@ -19,7 +19,7 @@ from teamroom.clients.bridge.frames import Frame, error, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.handshake import UnprovenError
-from teamroom.clients.session.place import Place, check_kind, check_member, member_token
+from teamroom.clients.session.place import Place, check_kind, check_member, member_token, origin_of_token
 from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
@@ -335,6 +335,7 @@ class Bridge:
 
     def _note(self, failure: Failure) -> None:
         """Report a failure on standard error, once."""
+        failure.name_caller(self._name, origin_of_token(self._place, self._name))
         if self.failure is None or self.failure.why != failure.why:
             self._say(failure.text())
         self.failure = failure

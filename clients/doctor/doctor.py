@@ -1,8 +1,10 @@
 """`teamroom doctor`: checks the room, its folder and this machine, and says how to fix problems."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from teamroom.clients.doctor.kill_drill import kill_drill
 from teamroom.clients.doctor.machine import check_agents, check_sqlite, check_user
@@ -13,7 +15,8 @@ from teamroom.clients.local.findings import Finding, Level, mended
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import FAILED, PAUSED, Failure, UnreachableError
 from teamroom.clients.session.place import Place, token
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.room import ask, connected
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
 
 HEALTH_SECONDS = 2.0
@@ -39,7 +42,7 @@ def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) 
         try:
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
-            findings.append(Finding("problem", about, failure.why, failure.fix))
+            findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), failure.fix))
     _show(findings, settings_table(place), as_json)
     return FAILED if any(finding.level == "problem" for finding in findings) else 0
 
@@ -51,17 +54,22 @@ def _reachable(place: Place) -> Iterator[Finding]:
     url = place.endpoint.removesuffix("/mcp")
     try:
         with Connection(url, HEALTH_SECONDS) as connection:
-            alive, ready = connection.get("/healthz"), connection.get("/readyz")
+            prefix = urlsplit(url).path
+            alive, ready = connection.get(f"{prefix}/healthz"), connection.get(f"{prefix}/readyz")
     except UnreachableError as failure:
         found = f"Nothing answers at {url} ({failure.fault})."
-        yield Finding("problem", "room", found, f"To start it, run: teamroom up --data {place.folder}")
+        start = f"teamroom up --data {shlex.quote(str(place.folder))}"
+        yield Finding("problem", "room", found, f"To start it, run: {start}")
         return
     if not alive.is_success:
         found = f"A server answers at {url}, but it is not a room (HTTP {alive.status})."
         yield Finding("problem", "room", found, "Choose another port: teamroom up --port N")
     elif not ready.is_success:
         yield Finding(
-            "problem", "room", f"The room at {url} cannot read its database.", "Check its disk and its server log."
+            "problem",
+            "room",
+            f"The room at {url} is not ready: it cannot use its database, or a part that it needs fails.",
+            "Check its disk and its server log.",
         )
     elif (unproven := _unproven(place)) is not None:
         yield Finding("problem", "room", unproven.why, NO_ROOM_THERE)
@@ -83,6 +91,25 @@ def _unproven(place: Place) -> Failure | None:
     return None
 
 
+def _parts(place: Place) -> Iterator[Finding]:
+    """Report each part of the room with its last sign of life. `_reachable` says if the room does not answer."""
+    try:
+        parts = _read(place)["parts"]
+    except Failure:
+        return
+    for part in parts:
+        ago = "" if part["seconds_ago"] is None else f", last sign of life {span(part['seconds_ago'])} ago"
+        words = f"{part['part']}: {part['state']}{ago}" + (f" ({part['detail']})" if part["detail"] else "")
+        is_bad = part["state"] in ("silent", "failed")
+        level: Level = "ok" if not is_bad else "problem" if part["needed"] else "warning"
+        yield Finding(level, "part", f"{words}.", "See the server's log. If it stays so, restart the room." * is_bad)
+
+
+def _read(place: Place) -> dict[str, Any]:
+    with connected(place) as room:
+        return room.read("teamroom://health")
+
+
 def _act(place: Place) -> Iterator[Finding]:
     """Carry out one real act and time it."""
     try:
@@ -91,7 +118,7 @@ def _act(place: Place) -> Iterator[Finding]:
         took = time.perf_counter() - started
     except Failure as failure:
         level: Level = "warning" if failure.exit_code == PAUSED or "code" not in failure.body else "problem"
-        yield Finding(level, "act", f"The act failed: {failure.why}", failure.fix)
+        yield Finding(level, "act", f"The act failed: {failure.why} {failure.caller}".strip(), failure.fix)
         return
     if took > SLOW_ACT_SECONDS:
         found = f"A heartbeat took {took * 1000:.0f} ms, including the connection."
@@ -108,6 +135,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("clock", check_clock),
     ("settings", check_settings),
     ("room", _reachable),
+    ("part", _parts),
     ("act", _act),
     ("tokens", check_tokens),
     ("notify", check_channels),

@@ -27,7 +27,7 @@ import anyio.to_thread
 from teamroom.clients.listener.movement import Clock, Movement
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
-from teamroom.clients.session.place import Place, check_kind, check_member, member_token
+from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
@@ -80,7 +80,8 @@ def listen(
 
     token = partial(member_token, place, name)
     room = SteadyRoom(place, token, tell, listener=new_listener())
-    return anyio.run(Listener(room, place, name, command, parent, token, clock, done).run)
+    with naming_caller(place, name):
+        return anyio.run(Listener(room, place, name, command, parent, token, clock, done).run)
 
 
 class Listener:

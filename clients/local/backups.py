@@ -1,6 +1,7 @@
 """`teamroom backup` and `teamroom restore`, which open the data folder themselves."""
 
 import os
+import shlex
 from pathlib import Path
 
 from teamroom.clients.session.failure import USAGE, Failure
@@ -35,7 +36,7 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
         print(f"{made.seq} entries and every page verified, signed with the room's key. Keep a copy elsewhere.")
         for line in made.named:
             print(f"NOTE: {plain(line)}.")
-        print(f"To restore it, run: teamroom restore {plain(str(made.path))}")
+        print(f"To restore it, run: teamroom restore {plain(shlex.quote(str(made.path)))}")
     return 0
 
 
@@ -107,7 +108,7 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
         print(f"{plain(str(folder / 'owner.token'))} contains a new token of the owner.")
     if done.replaced is not None:
         print(f"The replaced room is in {plain(str(done.replaced))}. Remove it when you no longer need it.")
-    print(f"To start the room, run: teamroom up --data {plain(str(folder))}")
+    print(f"To start the room, run: teamroom up --data {plain(shlex.quote(str(folder)))}")
 
 
 def _data(backup: Backup) -> dict[str, object]:

@@ -104,7 +104,7 @@ def _left_behind(where: Path) -> Iterator[Finding]:
             raise OSError(errno.EBUSY, "a server uses this folder") from None
 
     found = f"{path} was left behind by a server that no longer runs."
-    yield Finding("warning", "folder", found, f"Run: rm {path}", remove)
+    yield Finding("warning", "folder", found, f"Run: rm {shlex.quote(str(path))}", remove)
 
 
 def _held_log(where: Path) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def _runs(process: int) -> bool:
 def check_backups(place: Place) -> Iterator[Finding]:
     """Check the age of the newest verified backup, and that it has not changed since."""
     into = place.folder / BACKUPS
-    make = f"To create one, run: teamroom backup --data {place.folder}"
+    make = f"To create one, run: teamroom backup --data {shlex.quote(str(place.folder))}"
     found = backups(into)
     if not found:
         yield Finding("warning", "backups", f"There are no backups in {into}.", make)

@@ -46,7 +46,10 @@ def check_tokens(place: Place) -> Iterator[Finding]:
         live = [(m.name, token) for m in members for token in tx.all(LiveToken, "live_tokens", member=m.id, now=now)]
     if not live:
         yield Finding(
-            "problem", "tokens", "There is no valid token, so nobody can call.", "Put back a copy of the folder."
+            "problem",
+            "tokens",
+            "There is no valid token, so nobody can call.",
+            f"Run: teamroom recover{place.as_option}",
         )
         return
     name, oldest = min(live, key=lambda of_member: float(of_member[1].created_at))

@@ -1,5 +1,6 @@
 """`teamroom seal`: shows the room's seal, and accepts a room that its seal contradicts."""
 
+import shlex
 from pathlib import Path
 
 from teamroom.clients.session.failure import FAILED, Failure
@@ -63,4 +64,4 @@ def _show(folder: Path, done: Accepted, as_json: bool) -> None:
     print(f"Entry {done.seq} says so, and every later `verify` and `backup` names it. The epoch is {done.epoch}.")
     for line in done.stopped:
         print(f"- {plain(line)}")
-    print(f"To start the room, run: teamroom up --data {plain(str(folder))}")
+    print(f"To start the room, run: teamroom up --data {plain(shlex.quote(str(folder)))}")

@@ -52,6 +52,7 @@ class Opened:
     folder: Path
     new_owner: str | None
     former_url: str | None
+    members_url: str
 
 
 def up(
@@ -108,7 +109,8 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
                 gc.set_threshold(*COLLECTED_EVERY)
                 announcing.enter_context(announce(room.folder, room.settings.url))
                 former_url = _keep_port(room)
-                opened(Opened(room.settings.url, room.folder, owner if token is not None else None, former_url))
+                new_owner, settings = owner if token is not None else None, room.settings
+                opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url))
 
             await serve(room, listener, is_open, on_own_socket=True)
     finally:

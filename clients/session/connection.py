@@ -51,14 +51,21 @@ class Answer:
 class Connection:
     """A connection to the host of a URL, opened by the first request. Requests raise Failure.
 
-    With `socket_folder`, it is a connection to the socket in that folder instead, if a server listens there.
+    With `socket_folder`, it is a connection to the socket in that folder instead, if a server listens there. With
+    `only_socket`, nothing else will do.
 
     A request's token is sent over that socket, over TLS, or to a server that has proven on this very connection that
     it knows the token. See `handshake`.
     """
 
-    def __init__(self, url: str, answer_seconds: float = ANSWER_SECONDS, socket_folder: Path | None = None) -> None:
-        self._socket_folder = socket_folder
+    def __init__(
+        self,
+        url: str,
+        answer_seconds: float = ANSWER_SECONDS,
+        socket_folder: Path | None = None,
+        only_socket: bool = False,
+    ) -> None:
+        self._socket_folder, self._only_socket = socket_folder, only_socket
         self._url, self._parts, self._answer_seconds = url, urlsplit(url), answer_seconds
         self._http: HTTPConnection | None = None
         self._is_private = False
@@ -116,7 +123,10 @@ class Connection:
         if self._http is not None and self._http.sock is not None and self._may_carry(token):
             return self._http
         self.close()
-        http = self._http = self._open_socket() or self._open()
+        http = self._http = self._open_socket()
+        if http is None and self._only_socket:
+            raise ConnectionRefusedError
+        http = self._http = http or self._open()
         http.auto_open = 0  # a connection that it reopened would carry the token to an unproven server
         if not self._may_carry(token):
             self._shake_hands(http.sock, token or "")

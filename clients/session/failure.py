@@ -14,18 +14,37 @@ TOKEN = re.compile(r"tr_[0-9a-fA-F]{8,}")
 
 
 class Failure(Exception):
-    """A command failed. `--json` prints `body`; the process exits with `exit_code`."""
+    """A command failed. `--json` prints `body`; the process exits with `exit_code`.
+
+    `caller` says who called and where its token came from, for what the room refused.
+    """
 
     def __init__(self, why: str, fix: str, exit_code: int = FAILED, body: Mapping[str, Any] | None = None) -> None:
         super().__init__(why)
         self.why, self.fix, self.exit_code = why, fix, exit_code
         self.body = dict(body) if body is not None else {"why": why, "fix": fix}
+        self.caller = ""
 
     def text(self, word_fix: Callable[[str], str] = str) -> str:
         """Return why it failed and the fix; `word_fix` words the fix of a refusal for the reader."""
         code = self.body.get("code")
         first = f"Refused ({plain(str(code))}): {plain(self.why)}" if code else f"teamroom: {plain(self.why)}"
-        return f"{first}\nFix: {plain(word_fix(self.fix) if code else self.fix)}"
+        last = f"\n{plain(self.caller)}" if self.caller else ""
+        return f"{first}\nFix: {plain(word_fix(self.fix) if code else self.fix)}{last}"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether who called is a part of the reason."""
+        return "code" in self.body or self.exit_code in (NOT_AUTHORISED, PAUSED)
+
+    def name_caller(self, name: str | None, origin: str) -> None:
+        """Note as which member a call was made, None if no member has its token, and where its token came from."""
+        if self.caller or not self.is_refusal:
+            return
+        name = self.body.get("caller", name)
+        self.body |= {"caller": name, "token_from": origin}
+        self.caller = f"You called as @{name}, with" if name is not None else "The call had"
+        self.caller += f" the token from {origin}."
 
 
 class UnreachableError(Failure):
@@ -34,6 +53,11 @@ class UnreachableError(Failure):
     def __init__(self, url: str, fault: str = "") -> None:
         super().__init__(f"No room answers at {url}.", "Run `teamroom up`, or name the room with --url or --data.")
         self.fault = fault
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the room may have got the request, although no answer came."""
+        return self.fault != ConnectionRefusedError.__name__
 
 
 def refusal(body: Mapping[str, Any]) -> Failure:

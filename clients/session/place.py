@@ -3,10 +3,12 @@
 An agent that runs the shell acts as that agent, never as its owner: see `token`.
 """
 
+import contextlib
 import os
 import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.session.lineage import marked
 from teamroom.clients.session.terminal import plain
-from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
+from teamroom.server.private import NotPrivateError, decode_text, make_private_folder, read_private, write_private
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
@@ -26,6 +28,9 @@ TOKEN_FOLDERS = 2
 """A member's token is in a folder of the data folder; both are private."""
 
 LONGEST_TOKEN = 4096
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What a shell puts before a token that it reads from a file that some editors saved."""
 
 HARNESS_VARIABLES = (
     "CLAUDECODE",
@@ -76,7 +81,7 @@ class Place:
     @property
     def as_option(self) -> str:
         """The option that names the folder in another command; empty for the default."""
-        return f" --data {self.folder}" if self.names_folder else ""
+        return f" --data {shlex.quote(str(self.folder))}" if self.names_folder else ""
 
     @property
     def endpoint(self) -> str:
@@ -133,10 +138,38 @@ def token(place: Place) -> str:
     if not place.names_folder and not place.on_terminal:
         raise Failure(
             "No token is given. The owner's token is used only at a terminal or if the folder is named.",
-            f"{give} To act as the owner, add --data {place.folder}",
+            f"{give} To act as the owner, add --data {shlex.quote(str(place.folder))}",
             NOT_AUTHORISED,
         )
     return read_token(place.folder / OWNER_TOKEN)
+
+
+def origin_of_token(place: Place, name: str | None = None) -> str:
+    """Return in words where `token` finds the caller's token, or `member_token` that of a member."""
+    if place.token_file is not None:
+        return f"the file {place.token_file}"
+    if "TEAMROOM_TOKEN" in place.environment:
+        return "the environment (TEAMROOM_TOKEN)"
+    file = place.folder / OWNER_TOKEN if name is None else member_token_file(place.folder, name)
+    return f"the room's folder ({file})"
+
+
+@contextlib.contextmanager
+def naming_caller(place: Place, name: str | None, find_name: Callable[[], str | None] | None = None) -> Iterator[None]:
+    """Have every refusal that the block raises say who called, and where its token came from.
+
+    `name`: whose saved token it is; None for the owner's. `find_name` asks the room who the caller is.
+    """
+    try:
+        yield
+    except Failure as failure:
+        if failure.is_refusal and not failure.caller:
+            found = name if find_name is None else find_name()
+            failure.name_caller(found, origin_of_token(place, name))
+            is_owners = name is None and place.token_file is None and "TEAMROOM_TOKEN" not in place.environment
+            if is_owners and found is None and failure.exit_code == NOT_AUTHORISED:
+                failure.caller += f" If it is not in force, get a new one: teamroom recover{place.as_option}"
+        raise
 
 
 def member_token(place: Place, name: str) -> str:
@@ -175,7 +208,7 @@ def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | No
             f"The token belongs to @{actual}, but --as names {name}.",
             f"{verb} as {actual}, or save a token of {name}: teamroom enroll {name} --save",
             NOT_AUTHORISED,
-            body,
+            {"caller": actual, **(body or {})},
         )
 
 
@@ -225,13 +258,14 @@ def read_token(path: Path, folders: int = 1) -> str:
     `folders`: how many folders above it must be private too.
     """
     try:
-        text = read_private(path, folders).decode("ascii")
+        text = decode_text(read_private(path, folders))
     except NotPrivateError as error:
         raise _not_private(error) from None
     except FileNotFoundError:
         raise Failure(
             f"There is no token file {path}.",
-            "Run `teamroom up` with that folder once, or give --token-file.",
+            "Run `teamroom up` with that folder once, or give --token-file. If the room's owner lost the token, run "
+            "`teamroom recover`.",
             NOT_AUTHORISED,
         ) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -245,7 +279,7 @@ def _not_private(error: NotPrivateError) -> Failure:
 
 
 def _checked(text: str, source: str) -> str:
-    found = text.strip()
+    found = text.strip().removeprefix(BYTE_ORDER_MARK)
     if not found or len(found) > LONGEST_TOKEN or not found.isascii() or not found.isprintable() or " " in found:
         raise Failure(f"{source} contains no token.", "Get one with `teamroom enroll NAME`.", NOT_AUTHORISED)
     return found
@@ -257,6 +291,26 @@ def _checked(text: str, source: str) -> str:
 def member_token_file(folder: Path, name: str) -> Path:
     """Return the file with the token of a member that joins from this machine."""
     return folder / MEMBERS / f"{name}.token"
+
+
+def files_with_token(place: Place, held: str) -> list[Path]:
+    """Return the files of the caller that contain a token: the one that was named, and those of the room's folder."""
+    named = [] if place.token_file is None else [place.token_file.expanduser().absolute()]
+    saved = sorted((place.folder / MEMBERS).glob(TOKENS)) if (place.folder / MEMBERS).is_dir() else []
+    return [file for file in (*named, place.folder / OWNER_TOKEN, *saved) if _contains(file, held)]
+
+
+def _contains(file: Path, held: str) -> bool:
+    try:
+        return file.is_file() and read_token(file, folders=0) == held
+    except (Failure, OSError):
+        return False
+
+
+def replace_token(place: Place, file: Path, text: str) -> None:
+    """Write a new token into a file that contained the one before, completely or not at all. Raises OSError."""
+    folders = 1 if file == place.folder / OWNER_TOKEN else TOKEN_FOLDERS if file.parent.parent == place.folder else 0
+    write_private(file, text + "\n", folders)
 
 
 def _saved_token_file(folder: Path, name: str) -> Path:

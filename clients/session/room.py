@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
-from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.lineage import marked
-from teamroom.clients.session.place import Place, check_kind, token
+from teamroom.clients.session.place import Place, check_kind, naming_caller, token
 from teamroom.clients.session.protocol import (
     Request,
     call_tool,
@@ -49,6 +49,7 @@ class Room:
         self._url, self._bearer, self._confirm = url, bearer, confirm
         self._connection = Connection(url, answer_seconds, socket_folder)
         self._numbers = count(1)
+        self._has_answered = False
 
     def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call a tool with the arguments that are not None; returns its structured reply.
@@ -60,6 +61,14 @@ class Room:
     def read(self, uri: str) -> dict[str, Any]:
         """Read a resource; returns its JSON."""
         return resource_json(self._result(read_resource(uri)))
+
+    def who_calls(self) -> str | None:
+        """Return the name of the member whose token this is; None if the room does not say."""
+        if not self._has_answered:
+            return None
+        with contextlib.suppress(Failure):
+            return str(self.read("teamroom://me")["name"])
+        return None
 
     def close(self) -> None:
         """Close the connection."""
@@ -85,6 +94,7 @@ class Room:
 
     def _ask(self, request: Request) -> dict[str, Any]:
         answer = self._connection.post(request.body(next(self._numbers)), request.headers(self._bearer))
+        self._has_answered = True
         return read_answer(self._url, answer.kind, answer.body)
 
     def _answers(self, result: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +113,9 @@ class Room:
 @contextlib.contextmanager
 def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
     """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
-    with Room(place.endpoint, bearer or token(place), confirm=confirm, socket_folder=place.socket_folder) as room:
+    room = Room(place.endpoint, bearer or token(place), confirm=confirm, socket_folder=place.socket_folder)
+    naming = contextlib.nullcontext() if bearer is not None else naming_caller(place, None, room.who_calls)
+    with room, naming:
         if marked(place.environment) is not None:
             check_kind(place, room.read("teamroom://me"))
         yield room
@@ -117,3 +129,15 @@ def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
         near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
         say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
     return reply
+
+
+def ask_once(place: Place, tool: str, request_id: str, /, **arguments: Any) -> dict[str, Any]:
+    """Call a tool, and a second time if the answer is lost: the room carries it out once. Raises Failure."""
+    try:
+        with connected(place) as room:
+            return room.call(tool, request_id=request_id, **arguments)
+    except UnreachableError as error:
+        if not error.was_sent:
+            raise
+    with connected(place) as room:
+        return room.call(tool, request_id=request_id, **arguments)

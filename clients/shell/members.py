@@ -1,16 +1,26 @@
 """Members: the roster, and the tokens with which members join."""
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teamroom.clients.session.place import Place, make_members_folder, member_token_file, save_token
+from teamroom.clients.session.failure import Failure, UnreachableError
+from teamroom.clients.session.place import (
+    Place,
+    files_with_token,
+    make_members_folder,
+    member_token_file,
+    replace_token,
+    save_token,
+    token,
+)
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask, connected
+from teamroom.clients.session.room import ask, ask_once, connected
 from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
-from teamroom.clients.shell.app import Json, Name, Span, bare, command, span
+from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
@@ -22,6 +32,10 @@ if TYPE_CHECKING:
     from teamroom.server.acts.members.roster import MemberShown, Roster
 
 SECTION = "Members"
+
+REQUEST_ID_BYTES = 12
+DEFAULT_LABEL = "default"
+"""The label of a token for which nobody gives one."""
 
 
 @command(SECTION)
@@ -48,49 +62,141 @@ def enroll(
     save: Annotated[
         bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
     ] = False,
+    request_id: Annotated[
+        str | None,
+        typer.Option("--request-id", metavar="ID", help="Repeat a call whose answer was lost. It is carried out once."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Add a member, or issue it a token. The token is shown once, or saved with --save."""
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive cannot be combined")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
-    reply, file = _enroll(place, save, name=name, chat=chat, rotate=rotate, revive=revive, **arguments)
-    if json:
-        print_json(reply)
-    else:
-        _show_enrolled(reply, file, place)
-
-
-def _enroll(place: Place, save: bool, **arguments: Any) -> tuple[dict[str, Any], Path | None]:
-    """Enroll a member; returns the room's reply and, with `save`, the file that then contains the token."""
+    arguments |= {"name": name, "chat": chat, "rotate": rotate, "revive": revive}
+    held = token(place)
     if save:
         make_members_folder(place.folder)
-    reply = ask(place, "enroll", **arguments)
-    token = reply.get("token")
-    if not save or token is None:
-        return reply, None
+    reply = _enroll(place, request_id, save, arguments)
+    file = _save(place, reply) if save else None
+    files = _replace_own(place, reply, held, file)
+    if json:
+        kept = None if file is None and not files else str(file or files[0])
+        shown = {**reply, "token": None} if save else reply
+        print_json(shown if kept is None else {**shown, "token_file": kept})
+    else:
+        _show_enrolled(reply, file, files, place)
+
+
+def _enroll(place: Place, request_id: str | None, save: bool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Enroll a member; returns the room's reply. If its answer is lost twice, the failure says how to repeat it."""
+    import secrets
+
+    request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
+    try:
+        return ask_once(place, "enroll", request_id, **arguments)
+    except UnreachableError as error:
+        if not error.was_sent:
+            raise
+        again = shlex.join(["teamroom", "enroll", *_words(arguments), *(("--save",) if save else ())])
+        raise Failure(
+            f"The room did not answer ({error.fault}). It may have carried this out.",
+            f"To repeat it, so that it happens once, run: {again} --request-id {request_id}{place.as_option}",
+        ) from None
+
+
+def _words(arguments: dict[str, Any]) -> list[str]:
+    """Return the arguments of an enrolment as the words of a command."""
+    words = [str(arguments["name"])]
+    for name, value in arguments.items():
+        if name == "expires_seconds" and value is not None:
+            words += ["--expires", f"{value:g}s"]
+        elif name != "name" and value is not None and value is not False:
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def _save(place: Place, reply: dict[str, Any]) -> Path | None:
+    """Save the token of a reply in the room's folder; returns the file, None if the reply has no token."""
+    if reply.get("token") is None:
+        return None
     path = member_token_file(place.folder, str(reply["name"]))
-    save_token(path, str(token))
-    return {**reply, "token": None, "token_file": str(path)}, path
+    try:
+        save_token(path, str(reply["token"]))
+    except OSError as error:
+        rotate = f"teamroom enroll {reply['name']} --rotate --save{place.as_option}"
+        raise Failure(f"The token could not be saved in {path}: {error}.", f"Correct it, then run: {rotate}") from None
+    return path
 
 
-def _show_enrolled(reply: dict[str, Any], file: Path | None, place: Place) -> None:
-    """Print the token, or the file that contains it, and how the member joins."""
+def _replace_own(place: Place, reply: dict[str, Any], held: str, saved: Path | None) -> list[Path]:
+    """Put the caller's new token into each file that has the old one; returns these files.
+
+    The old one ends when the new one is first used, which this does once the new one is in a file. If this process
+    ends at any point, a file has a token that works.
+    """
+    if reply.get("token") is None or not reply.get("yours_until_used"):
+        return []
+    new, files = str(reply["token"]), files_with_token(place, held)
+    for file in files:
+        try:
+            replace_token(place, file, new)
+        except OSError as error:
+            raise Failure(
+                f"The new token could not be written to {file}: {error}. The token that it has still works.",
+                f"Correct it, then run: teamroom enroll {reply['name']} --rotate{place.as_option}",
+            ) from None
+    if files or saved is not None:
+        with contextlib.suppress(Failure), connected(place, new) as room:
+            room.read("teamroom://me")
+    return files
+
+
+def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], place: Place) -> None:
+    """Print the token, or the files that contain it, and how the member joins."""
     member: Enrolled = shaped(reply)
     name, here = plain(member.name), place.as_option
-    if file is not None:
+    if files:
+        print(f"@{name} has a new token, which is in use now. The one before has ended. Files with the new one:")
+        for one in files:
+            print(f"  {plain(str(one))}")
+        if "TEAMROOM_TOKEN" in place.environment:
+            print("TEAMROOM_TOKEN of this terminal has the old one. Run: unset TEAMROOM_TOKEN")
+    elif file is not None:
         print(f"@{name} can join. Its token is in {file}; only your user can read it.")
         print(f"To join, it runs: teamroom connect --as {name}{here}")
         print(f'A harness that reads TEAMROOM_TOKEN: export TEAMROOM_TOKEN="$(cat {shlex.quote(str(file))})"')
     elif member.token is None:
-        print(f"@{name} is already enrolled, and its token was shown once. For a new token, add --rotate.")
+        label = "" if member.label == DEFAULT_LABEL else f" --label {shlex.quote(plain(member.label))}"
+        print(f"@{name} is already enrolled by this call, and its token was shown only then.")
+        print(f"For a new token, run: teamroom enroll {name}{label} --rotate{here}")
     else:
         print(f"@{name} can join. Its token is shown only once:\n")
         print(f"  {plain(member.token)}\n")
         print("In its terminal, run this and paste the token, so that it stays out of the shell's history:\n")
         print(f"  {READ_TOKEN}\n")
+        if member.yours_until_used:
+            print("The token that you used now ends when the new one is first used.\n")
         print("Then join from your harness:")
         print(how_to_join(plain(member.url), name, here))
+
+
+@command(SECTION)
+def recover(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", parser=bare, help="A room owner. Default: the folder's owner.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Replace a room owner's lost token. Run it on the room's machine; it needs no token."""
+    from teamroom.clients.local.recover import recover
+
+    done = recover(Place(data), name)
+    if json:
+        print_json(done)
+        return
+    print(f"@{plain(done['name'])} has a new token (receipt {done['receipt']}). The one before has ended.")
+    print(f"It is in {plain(done['token_file'])}; only your user can read it.")
 
 
 @command(SECTION)

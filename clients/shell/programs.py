@@ -40,13 +40,15 @@ def _show_opened(room: "Opened", place: Place, as_json: bool) -> None:
     url, new_owner, token_file, here = room.url, room.new_owner, place.folder / OWNER_TOKEN, place.as_option
     if as_json:
         found = {"url": url, "mcp": f"{url}/mcp", "data": str(place.folder), "owner_token_file": str(token_file)}
-        print_json({**found, "new_owner": new_owner, "former_url": room.former_url})
+        print_json({**found, "new_owner": new_owner, "former_url": room.former_url, "public_url": room.members_url})
         return
     made = f"This run created the room. Its owner is @{new_owner}.\n" if new_owner else ""
     if room.former_url is not None:
         made += f"""It was at {room.former_url} before. Change the address in the config of every harness:
 another program can take the old one, and then gets their tokens.
 """
+    if room.members_url != url:
+        made += f"Members reach it at {room.members_url}\n"
     print(
         f"""The room is open at {url}
 {made}The owner's token is in {token_file}; only your user can read it.
@@ -58,7 +60,7 @@ In the agent's terminal, run this and paste the token, so that it stays out of t
   {READ_TOKEN}
 
 Then join from your harness:
-{how_to_join(f"{url}/mcp", "builder", here)}
+{how_to_join(f"{room.members_url}/mcp", "builder", here)}
 
 See the board:
   teamroom board{here}

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from teamroom.clients.session.failure import TOKEN, USAGE, Failure
 from teamroom.clients.session.place import is_name
-from teamroom.server.private import NotPrivateError, open_private
+from teamroom.server.private import NotPrivateError, decode_text, open_private
 from teamroom.server.rules.spans import SPANS, parse_span
 
 RUNTIMES = 50
@@ -176,7 +176,7 @@ def _read(path: Path) -> str:
     try:
         with os.fdopen(open_private(path, folders=0, is_config=True), "rb") as file:
             data = file.read(FILE_BYTES + 1)
-        text = data.decode("utf-8")
+        text = decode_text(data)
     except NotPrivateError as error:
         raise Failure(f"{error}.", error.fix, USAGE) from None
     except OSError as error:

@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure, ungrouped
-from teamroom.clients.session.place import Place, agents_token
+from teamroom.clients.session.place import Place, agents_token, naming_caller
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import PAUSED_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
@@ -59,7 +59,8 @@ def watch(place: Place, name: str | None, config: Path, once: bool, verbose: boo
     token, listener = partial(agents_token, place, name), None if once else new_listener()
     room = SteadyRoom(place, token, teller.tell, paused_seconds, is_steady=not once, listener=listener)
     watchdog = Watchdog(room, machine, runtimes, teller)
-    return anyio.run(watchdog.once if once else watchdog.run)
+    with naming_caller(place, name):
+        return anyio.run(watchdog.once if once else watchdog.run)
 
 
 def check(config: Path, environment: Mapping[str, str], as_json: bool) -> int:

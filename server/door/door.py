@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
+from teamroom.server.acts.members.members import end_replaced
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
@@ -109,7 +110,14 @@ class Door:
             )
         if row.state == "killed":
             raise _killed(row)
+        if row.replaces is not None:
+            await self._end_replaced(row)
         return _caller(row)
+
+    async def _end_replaced(self, row: TokenRow) -> None:
+        """End the token that this one replaces. If that cannot be written now, the next call does it."""
+        with contextlib.suppress(Refusal):
+            await self._write(partial(end_replaced, row=row), _reraise, ROOMS_TURN, when_full=True)
 
     async def find_hash(self, start: str) -> str | None:
         """The stored hash of a token, live or ended, by its beginning in hexadecimal; None if there is none.

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
+from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
 from teamroom.server.http.strangers import closing
 from teamroom.server.http.turns import Turns
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
+from teamroom.server.own_socket import RECOVER_PATH
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.rules.characters import LONE_SURROGATE
 from teamroom.server.settings import Settings
@@ -32,6 +34,9 @@ STAYS_KEY = "teamroom.stays"
 
 DECOY = b"handshake decoy"
 """What is derived of the room's secret to answer for tokens that it does not know."""
+
+Recover = Callable[[str, str | None], Awaitable[dict[str, Any]]]
+"""Gives a room owner a new token, for a code and the owner's name. Raises Refusal, OSError."""
 
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
@@ -100,7 +105,10 @@ class Gate:
         settings: Settings,
         metrics: Metrics,
         secret: bytes,
+        health: Health | None = None,
+        recover: Recover | None = None,
     ) -> None:
+        """`recover`: gives a room owner a new token; None where nobody may ask for that."""
         self._app = app
         self._metrics = metrics
         self._door = door
@@ -108,34 +116,51 @@ class Gate:
         self._turns = Turns()
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
+        self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
+        self._recover, self._health = recover, health or Health()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
         send = closing(send, lambda: CALLER_KEY not in scope and STAYS_KEY not in scope)
+        scope = self._without_prefix(scope)
         try:
             headers = _single_headers(scope)
+            if scope["path"] not in HEALTH_PATHS:
+                self._check_host(headers)
             self._check_origin(headers)
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
+            elif scope["path"] == RECOVER_PATH and scope["method"] == "POST" and self._recover is not None:
+                await _send_json(send, 200, await self._give_token(self._recover, headers, receive))
             else:
                 await self._answer_other(scope, headers, send)
         except GateRefusal as refusal:
             self._connections.rejections.note(refusal.status, refusal.code)
             await _refuse(send, refusal)
 
-    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """A request as it is behind a proxy that takes the path of `public_url` off, whether the proxy does or not."""
+        path = scope["path"].removeprefix(self._prefix)
+        if not self._prefix or path == scope["path"] or not path.startswith("/"):
+            return scope
+        raw = scope.get("raw_path", b"").removeprefix(self._prefix.encode())
+        return {**scope, "path": path, "raw_path": raw}
+
+    def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
         if host.lower() not in self._hosts:
             raise GateRefusal(
                 421,
                 "not_allowed",
                 "The Host header is not one of this room's hosts.",
-                f"Call {self._settings.url}, or add the host to allowed_hosts in room.toml.",
+                f"Call {self._settings.members_url}, or add the host to allowed_hosts in room.toml.",
             )
+
+    def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in self._origins:
             raise GateRefusal(
@@ -164,6 +189,23 @@ class Gate:
                 receive = _replay(body, receive)
             await self._turns.begin(caller.member)
             await self._app(scope, receive, send)
+
+    async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
+        """Give a room owner a new token, for who has the folder. Raises GateRefusal."""
+        body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
+        try:
+            asked = json.loads(body or b"")
+            code, name = str(asked["code"]), asked["name"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise GateRefusal(400, "invalid", "This is no request for a token.", "Run `teamroom recover`.") from None
+        try:
+            return await recover(code, None if name is None else str(name))
+        except Refusal as refusal:
+            raise GateRefusal(403, refusal.code, refusal.why, refusal.fix) from None
+        except OSError as error:
+            raise GateRefusal(
+                500, "storage", f"The token could not be written: {error}.", "Correct it, then run it again."
+            ) from None
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         caller = await self._authenticate(scope, headers)
@@ -281,8 +323,11 @@ class Gate:
             await self._require_metrics_reader(await self._authenticate(scope, headers))
             await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
-        good = scope["path"] != READY_PATH or await self._door.is_ready()
-        await _send_json(send, 200 if good else 503, {"ok": good})
+        if scope["path"] != READY_PATH:
+            await _send_json(send, 200, {"ok": True})
+            return
+        good, bad = await self._door.is_ready() and self._health.is_ready(), self._health.bad()
+        await _send_json(send, 200 if good else 503, {"ok": good, **({"parts": bad} if bad else {})})
 
     async def _shake_hands(self, scope: Scope, send: Send) -> None:
         """Prove that this room knows the hash of a token, to a client that will send the token on this connection.
@@ -322,13 +367,14 @@ def own_addresses(scope: Scope, settings: Settings) -> Collection[str]:
     """
     host, port = scope["server"] or ("", None)
     arrived_at = () if port is None else (written_address(host, port),)  # the room's own socket has no port
-    return (*arrived_at, *settings.allowed_hosts)
+    return (*arrived_at, *settings.allowed_hosts, *settings.public_hosts)
 
 
 def allowed_hosts(settings: Settings) -> list[str]:
     """The Host header values that the room accepts, exact and with their port."""
     names = ["127.0.0.1", "localhost", "[::1]"]
-    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in settings.allowed_hosts)]
+    given = (*settings.allowed_hosts, *settings.public_hosts)
+    return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in given)]
 
 
 MARK = json.dumps(LONE_SURROGATE).strip('"').encode()

@@ -107,7 +107,7 @@ class Transports:
         streams: bool = True,
     ) -> None:
         self._streams = streams
-        self._url = settings.url
+        self._url = settings.members_url
         self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
         limit = settings.body_bytes
         self._json = StreamableHTTPSessionManager(

@@ -70,6 +70,9 @@ class Deliverer:
         self._nudged = asyncio.Event()
         self._at_work: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._hanging: set[tuple[int, int]] = set()
+        self._fault = ""
+        self.alive: Callable[..., None] = lambda **fault: None
+        """Notes a sign of life; `fault` says why sending fails."""
 
     def nudge(self) -> None:
         """Note that a letter was written."""
@@ -81,6 +84,7 @@ class Deliverer:
             await self.begin()
             while True:
                 self._nudged.clear()
+                self.alive(fault=self._fault)
                 await self._sleep(await self._tick_or_later())
         finally:
             for task in self._at_work.values():
@@ -125,16 +129,20 @@ class Deliverer:
 
     async def _tick_or_later(self) -> float:
         try:
-            return await self.tick()
+            then = await self.tick()
+            self._fault = ""
+            return then
         except StorageError as error:
             logger.warning("letters wait, because the store cannot be read (%s)", error)
-        except Exception:
+        except Exception as error:
+            self._fault = f"letters are not sent ({type(error).__name__})"
             logger.exception("sending letters failed; it will be retried")
         return self._watch() + AGAIN_SECONDS
 
     async def _sleep(self, until: float) -> None:
         """Sleep until a time, a nudge, or a step of the wall clock, which the quiet hours follow."""
         while (left := until - self._watch()) > 0 and not self._nudged.is_set() and self._steps == self._watch.steps:
+            self.alive(fault=self._fault)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), min(left, LOOK_UP_SECONDS))
 

@@ -95,7 +95,7 @@ def read(folder: Path) -> Journal | None:
     A line that was cut off is skipped: it belongs to an act that was never acknowledged.
     """
     try:
-        lines = read_private(folder / JOURNAL).decode("utf-8").split("\n")
+        lines = read_private(folder / JOURNAL).decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except FileNotFoundError:
         return None
     except NotPrivateError:

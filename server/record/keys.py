@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from teamroom.server.identity import Entropy
-from teamroom.server.private import NotPrivateError, read_private, write_private
+from teamroom.server.private import NotPrivateError, decode_text, read_private, write_private
 from teamroom.server.store.folder import KEY, FolderError
 
 KEY_BYTES = 32
@@ -83,7 +83,7 @@ class RoomKey:
 def find_key(folder: Path) -> RoomKey | None:
     """The folder's key, None where there is none that can be read. Raises NotPrivateError."""
     try:
-        secret = bytes.fromhex(read_private(folder / KEY).decode("ascii").strip())
+        secret = bytes.fromhex(decode_text(read_private(folder / KEY)).strip())
     except NotPrivateError:
         raise
     except (OSError, ValueError):

@@ -28,12 +28,17 @@ class Notary:
         self._head: LogEnd | None = None
         self._sealer: Sealer | None = None
         self._sealed = 0
-        self._writes = True
+        self._writes, self._why = True, ""
 
     @property
     def secret(self) -> bytes:
         """The room's secret; a random one where a damaged room has none, because nothing may be signed there."""
         return self._entropy(KEY_BYTES) if self._key is None else self._key.secret
+
+    @property
+    def fault(self) -> str:
+        """Why the seal is not written; empty if it is."""
+        return "" if self._writes else f"it cannot be written: {self._why}"
 
     def vouch(self, tx: Reading | None) -> str | None:
         """What contradicts the room in the database, in words. The history notes it, so later checks name it too."""
@@ -94,4 +99,4 @@ class Notary:
         except OSError as error:
             if self._writes:
                 logger.error("the seal cannot be written (%s); the room keeps trying", error)
-            self._writes = False
+            self._writes, self._why = False, str(error.strerror or error)

@@ -133,7 +133,7 @@ def _read(path: Path) -> str | None:
     Raises NotPrivateError.
     """
     try:
-        return read_private(path).decode("utf-8", "replace")
+        return read_private(path).decode("utf-8-sig", "replace").replace("\r\n", "\n")
     except FileNotFoundError:
         return None
     except NotPrivateError:

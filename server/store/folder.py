@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from teamroom.server.private import NotPrivateError, make_private_folder, open_private
+from teamroom.server.private import NotPrivateError, decode_text, make_private_folder, open_private, read_private
 
 DATABASE = "room.db"
 OWNER_TOKEN = "owner.token"
@@ -33,6 +33,14 @@ def make_private(folder: Path) -> None:
         raise FolderError(f"{error}. {error.fix}") from None
     except OSError as error:
         raise FolderError(f"{folder} cannot be created: {error.strerror}.") from None
+
+
+def held_token(path: Path) -> str | None:
+    """The token in a private file; None if there is no file, or nothing that can be one in it. Raises OSError."""
+    try:
+        return decode_text(read_private(path)).strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
 
 
 @contextmanager

@@ -54,7 +54,16 @@ def check(tx: "Writing") -> None:
     for change in changes:
         CHECKS[change.table](tx, change)
     weakened = next((name for change in changes if (name := find_weakened_owner(tx, change)) is not None), None)
-    if weakened is not None and not has_owner_that_can_act(tx):
+    if weakened is not None:
+        require_owner_that_can_act(tx, weakened)
+
+
+def require_owner_that_can_act(tx: "Reading", weakened: str, without: str = "") -> None:
+    """Refuse to leave the room without an owner that can act; `weakened` is the one who loses a token or the right.
+
+    `without`: a token that ends later. Raises Refusal.
+    """
+    if not has_owner_that_can_act(tx, without):
         raise Refusal(
             "not_allowed",
             f"Without @{weakened}, no room owner could act with a token that does not expire.",
@@ -64,9 +73,12 @@ def check(tx: "Writing") -> None:
         )
 
 
-def has_owner_that_can_act(tx: "Reading") -> bool:
-    """Whether a person owns the room, can act, and has a token that does not expire and is of no chat client."""
-    return tx.value(int, "owner_that_can_act", now=tx.now) is not None
+def has_owner_that_can_act(tx: "Reading", without: str = "") -> bool:
+    """Whether a person owns the room, can act, and has a token that does not expire and is of no chat client.
+
+    The token `without` does not count.
+    """
+    return tx.value(int, "owner_that_can_act", now=tx.now, without=without) is not None
 
 
 def _changes(tx: "Writing") -> list[Change]:

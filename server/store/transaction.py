@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
+from teamroom.server.health import PartHealth
 from teamroom.server.identity import Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
@@ -63,6 +64,8 @@ class Context:
     settings: Settings
     entropy: Entropy
     clock: Clock = wall_clock
+    health: Callable[[], Sequence[PartHealth]] = list
+    """The parts of the server, with their last signs of life."""
     listens: Callable[[int], bool] = lambda member: False
     """Whether a member has a live listener now."""
     write_down: Callable[["Effects"], None] = lambda effects: None
@@ -122,6 +125,7 @@ class Reading:
         self._statements = context.statements
         self._context = context
         self.settings: FixedSettings = context.settings
+        self.health = context.health
         clock = context.clock
         self.now, self.ahead = clock.moment() if isinstance(clock, RoomClock) else (clock(), 0.0)
         """The room time of this transaction, in seconds: one act is one moment. All spans run on it.

@@ -7,6 +7,7 @@ first checks that nothing changed. When nothing is due, the loop writes nothing.
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from functools import partial
 
 from teamroom.server.clock import RoomClock
@@ -49,6 +50,9 @@ class Supervisor:
         self._looks_late = True
         """Whether presence timers may be too late, because an earlier release's clock was set back."""
         self._nudged = asyncio.Event()
+        self._fault = ""
+        self.alive: Callable[..., None] = lambda **fault: None
+        """Notes a sign of life; `fault` says why a tick failed."""
 
     def nudge(self, at: float) -> None:
         """Note that something is due at a time, and wake the supervisor if that is earlier than it planned to wake."""
@@ -59,6 +63,7 @@ class Supervisor:
     async def run(self) -> None:
         """Tick for as long as the room runs."""
         while True:
+            self.alive(fault=self._fault)
             self._next = math.inf  # a nudge during the tick counts, because the tick may have looked before it
             then = await self._tick_or_later()
             self._next = min(self._next, then)
@@ -66,10 +71,13 @@ class Supervisor:
 
     async def _tick_or_later(self) -> float:
         try:
-            return await self.tick()
+            then = await self.tick()
+            self._fault = ""
+            return then
         except (StorageError, Refusal) as error:
             logger.warning("the supervisor cannot work (%s); it will retry", error)
-        except Exception:
+        except Exception as error:
+            self._fault = f"a tick failed ({type(error).__name__})"
             logger.exception("the supervisor failed; it will retry")
         return self._watch() + FAILED_SECONDS
 
@@ -83,6 +91,7 @@ class Supervisor:
             await self._look_again()
             self._looks_late = False
         for _ in range(ROUNDS):
+            self.alive(fault=self._fault)
             rows = await self._store.look_up(_due_now)
             if not rows:
                 return await self._store.look_up(_next_due)
@@ -124,6 +133,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._nudged.clear()  # what was nudged during the tick is in `_next`
         while (left := self._next - self._watch()) > 0 and not self._nudged.is_set() and not self._is_stepped():
+            self.alive(fault=self._fault)
             span, before = min(left, LOOK_UP_SECONDS), loop.time()
             try:
                 await asyncio.wait_for(self._nudged.wait(), span)

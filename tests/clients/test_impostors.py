@@ -36,7 +36,7 @@ pytestmark = promise("SAF1")
 
 TOKEN = "tr_" + "5e" * 32
 
-LOCAL = frozenset({"up", "verify", "seal", "backup", "restore"})
+LOCAL = frozenset({"up", "verify", "seal", "backup", "restore", "recover"})
 """Commands that call no room."""
 
 PROCESSES = frozenset({"connect", "listen", "watch"})
@@ -63,6 +63,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "plant": (),
     "policy": (),
     "receipts": (),
+    "recover": ("nobody",),
     "redact": ("M-1", "--reason", "x"),
     "restore": ("nothing.db",),
     "resume": ("builder", "--reason", "x"),

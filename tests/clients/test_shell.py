@@ -278,6 +278,8 @@ async def test_a_refusal_is_printed_on_standard_error_and_with_an_option_as_json
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         "Refused (not_found): There is no task T-99 in this room.\nFix: Run `teamroom board` to see the tasks.\n"
+        "You called as @olga, with the token from the room's folder "
+        f"({shell.variables['TEAMROOM_DATA']}/owner.token).\n"
     )
     as_json = await shell.here("board", "T-99", "--json")
     assert as_json.json["code"] == "not_found"
@@ -299,7 +301,7 @@ async def test_a_refusal_is_printed_on_standard_error_and_with_an_option_as_json
 )
 async def test_the_fix_of_a_refusal_names_commands_of_the_shell(shell: Shell, words: tuple[str, ...], fix: str) -> None:
     done = await shell.here(*words)
-    assert done.err.partition("\nFix: ")[2] == f"{fix}\n"
+    assert done.err.partition("\nFix: ")[2].partition("\nYou called as @olga, with the token from ")[0] == fix
 
 
 @pytest.mark.parametrize(
@@ -326,6 +328,7 @@ async def test_receipts_of_an_unknown_member_are_refused_and_those_of_an_idle_on
         "Refused (not_found): There is no member “@quite” in this room.\n"
         "Fix: Call again with @quiet if you mean that member. "
         "Run `teamroom roster` without a name to see all members.\n"
+        f"You called as @olga, with the token from the room's folder ({room.folder / 'owner.token'}).\n"
     )
     quiet = await shell.here("receipts", "--actor", "@quiet")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")

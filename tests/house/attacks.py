@@ -970,6 +970,29 @@ ATTACKS: dict[int, Attack] = {
         "each repeat is told to wait longer, the owner is told once, and every refused call is counted",
         {"test_repeated": ("*",)},
     ),
+    89: Attack(
+        LOCAL,
+        "a request for a new owner's token on the room's socket, also through a proxy that leads to it",
+        "who asks must have written a code into the data folder, which counts once; the address knows no such path",
+        {"test_owner_token": ("only_who_writes_into_the_folder_can_recover",)},
+    ),
+    90: Attack(
+        AGENT,
+        "`teamroom recover` in an agent's session, or for an owner who was killed or lost the role",
+        "the shell refuses it below a harness; recovering never revives, and it leaves a receipt",
+        {
+            "test_owner_token": (
+                "a_lost_token_is_recovered_while_the_room_runs_and_leaves_a_receipt",
+                "recovering_gives_nothing_back_that_a_room_owner_took_away",
+            )
+        },
+    ),
+    91: Attack(
+        FAULT,
+        "a part of the room, such as its supervisor, that dies or hangs while everything else answers",
+        "each part gives signs of life; a silent one is named once in the stream, in `doctor` and in `/readyz`",
+        {"test_health": ("a_part_that_hangs_is_named_once_and_its_twin_that_works_is_not",)},
+    ),
 }
 
 

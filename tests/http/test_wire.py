@@ -50,7 +50,7 @@ def room(served: RoomInThread) -> Iterator[RoomInThread]:
 
 
 @promise("SAF1")
-@pytest.mark.parametrize("path", ["/mcp", "/", "/livez", "/healthz", "/readyz", "/nowhere"])
+@pytest.mark.parametrize("path", ["/mcp", "/", "/metrics", "/handshake", "/recover", "/nowhere", *HEALTH_PATHS])
 @pytest.mark.parametrize(
     "host",
     [
@@ -58,10 +58,18 @@ def room(served: RoomInThread) -> Iterator[RoomInThread]:
         *("127.1:{port}", "127.0.0.1:{port}@evil", "[::1]", "127.0.0.1:0{port}"),
     ],
 )
-def test_a_foreign_host_is_refused_on_every_route(room: RoomInThread, path: str, host: str | None) -> None:
+def test_a_foreign_host_is_refused_on_every_route_but_the_probes_which_say_nothing_of_the_room(
+    room: RoomInThread, path: str, host: str | None
+) -> None:
     value = None if host is None else host.format(port=room.port)
     method = "POST" if path == "/mcp" else "GET"
-    assert_refused(exchange(room, sent(room, f"{method} {path} HTTP/1.1", host=value), method), 421, "not_allowed")
+    answer = exchange(room, sent(room, f"{method} {path} HTTP/1.1", host=value), method)
+    if path in HEALTH_PATHS:
+        asked = exchange(room, sent(room, f"{method} {path} HTTP/1.1"))
+        assert (answer.status, json.loads(answer.body)) == (200, {"ok": True})
+        assert answer.body == asked.body, "who asks makes no difference"
+    else:
+        assert_refused(answer, 421, "not_allowed")
 
 
 @promise("SAF1")

@@ -305,7 +305,8 @@ async def left_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
         for name in ("alone", "pia"):
             await owner("kill", target=name, reason="she left")
             await owner("resume", target=f"owner:{name}", reason="nobody looked")
-        await owner("enroll", name="olga", rotate=True, expires_seconds=60)
+        short = (await owner("enroll", name="olga", label="short", expires_seconds=60))["token"]
+        await (await room.connect("olga", short))("revoke", name="olga", label="default")
         return room.tokens
 
 

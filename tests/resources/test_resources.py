@@ -19,7 +19,7 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
     await owner("post_message", text="@builder hello")
     listed = [str(r.uri) for r in (await builder.client.list_resources()).resources]
     families = [str(t.uri_template) for t in (await builder.client.list_resource_templates()).resource_templates]
-    own = ("me", "inbox", "stream", "board", "roster", "overnight", "plants", "policy", "channels")
+    own = ("me", "inbox", "stream", "board", "roster", "overnight", "plants", "policy", "health", "channels")
     templates = (
         "stream/{after}",
         "tasks/{id}",

@@ -104,7 +104,6 @@ PROMISES: dict[str, str] = {
 PLANNED: dict[str, str] = {
     "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
-    "LOG5": ALL,
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
     "CTL9": "the measured times of control acts while strangers take every connection that they can",
@@ -125,7 +124,6 @@ PLANNED: dict[str, str] = {
     "WAK3": ALL,
     "WAK4": ALL,
     "WAK5": ALL,
-    "SAF1": "health probes answer under any Host",
     "SAF2": "webhooks, which do not exist yet",
     "SAF10": "the measured p99 of other members",
 }

@@ -157,16 +157,16 @@ def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
     if is_killed(row):
         return None
     if found.kind == "test":
-        return trial(tx.only(ReceiptRow, "receipt", seq=found.upto).actor, settings.room_name, settings.notify_link)
+        return trial(tx.only(ReceiptRow, "receipt", seq=found.upto).actor, settings.room_name, settings.letter_link)
     paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
     if found.kind == "digest":
-        return paused_until or digest(_day(tx, row, found), settings.room_name, settings.notify_link)
+        return paused_until or digest(_day(tx, row, found), settings.room_name, settings.letter_link)
     rows = tx.all(NoticeRow, "notices_of", member=found.member, letter=found.letter, limit=NOTICES)
     open_ = [notice for notice in rows if _still_applies(tx, row, notice)]
     if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
     notices = _in_words(tx, open_)
-    return letter(notices, settings.room_name, settings.notify_link) if notices else None
+    return letter(notices, settings.room_name, settings.letter_link) if notices else None
 
 
 def note_delivered(tx: Writing, found: Delivery) -> None:

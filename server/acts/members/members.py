@@ -17,6 +17,7 @@ from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
 from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_token, token_hash
 from teamroom.server.record import chain as log
+from teamroom.server.record.chain import Author
 from teamroom.server.record.journal import StandingChange
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.names import (
@@ -29,8 +30,9 @@ from teamroom.server.rules.names import (
     tidy_separators,
 )
 from teamroom.server.rules.text import add_quote, backtick, cite, inline
+from teamroom.server.store.invariants import require_owner_that_can_act
 from teamroom.server.store.rows.control import StandingRow
-from teamroom.server.store.rows.members import LiveToken, MemberRow
+from teamroom.server.store.rows.members import LiveToken, MemberRow, TokenRow
 from teamroom.server.store.rows.permissions import IssuedToken
 from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Writing
@@ -79,7 +81,10 @@ class Enroll(Arguments):
 
 
 class Enrolled(Reply):
-    """Reply of `enroll`. The token is shown only once. `chat`: it is for a chat client."""
+    """Reply of `enroll`. The token is shown only once. `chat`: it is for a chat client.
+
+    `yours_until_used`: it replaces the token of this call, which is in force until the new one is first used.
+    """
 
     name: str
     token: str | None
@@ -87,6 +92,7 @@ class Enrolled(Reply):
     label: str
     url: str
     chat: bool = False
+    yours_until_used: bool = False
 
     def remembered(self) -> "Enrolled":
         """Without the token: the room keeps only its hash."""
@@ -121,6 +127,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     if normalize_name(name) in RESERVED:
         raise Refusal("invalid", f'"{name}" is a reserved name.', "Choose another name.")
     member = tx.one(MemberRow, "member_by_name", name=name)
+    replaced: list[LiveToken] = []
     if member is None:
         if arguments.rotate or arguments.revive:
             raise no_such_member(tx, name, "Enroll it first: leave --rotate and --revive out.")
@@ -146,8 +153,19 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         tx, id_, label, arguments.expires_seconds, kind=CHAT if is_chat else "", issued_by=caller.token_id
     )
     watch_tokens(tx, id_)
-    url = f"{tx.settings.url}/mcp"
-    return Enrolled(receipt=seq, name=name, token=token, token_id=token_id, label=label, url=url, chat=is_chat)
+    is_own = member is not None and caller.token_id in {row.id for row in replaced}
+    if is_own and caller.role == "owner":
+        require_owner_that_can_act(tx, name, without=caller.token_id)
+    return Enrolled(
+        receipt=seq,
+        name=name,
+        token=token,
+        token_id=token_id,
+        label=label,
+        url=f"{tx.settings.members_url}/mcp",
+        chat=is_chat,
+        yours_until_used=is_own,
+    )
 
 
 def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
@@ -192,6 +210,24 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     )
     is_more = len(issued) == ISSUED_AT_ONCE
     return Revoked(receipt=seq, name=name, tokens=len(tokens), issued=len(issued), more=is_more)
+
+
+def end_replaced(tx: Writing, row: TokenRow) -> None:
+    """End the token that a holder replaced with this one, now that this one is used.
+
+    Until then, both are in force: the answer with the new one may have been lost, or may not be stored yet.
+    """
+    if not tx.run("revoke_token", id=row.replaces, member=row.member, now=tx.now):
+        return  # another call was first
+    end_tokens(tx, [str(row.replaces)])
+    log.append(
+        tx,
+        Author(row.member, row.owner),
+        act="revoke",
+        subject=f"@{row.name}",
+        summary=f"@{row.name} uses its new token, so the one that it replaces has ended",
+        detail={"labels": [row.label], "issued": []},
+    )
 
 
 def open_room(tx: Writing, owner: str) -> str:
@@ -401,9 +437,10 @@ def _give_token(
             f"Rotate it: teamroom enroll {name} --rotate. Or add another with --label TEXT.",
             subject=f"@{name}",
         )
-    for row in replaced:
-        tx.run("revoke_token", id=row.id, member=member.id, now=tx.now)
-    end_tokens(tx, [row.id for row in replaced])
+    ending = [row.id for row in replaced if row.id != caller.token_id]
+    for id_ in ending:
+        tx.run("revoke_token", id=id_, member=member.id, now=tx.now)
+    end_tokens(tx, ending)
     return add_quote(f"@{caller.name} gave @{name} a new token{changed} with the label", label)
 
 

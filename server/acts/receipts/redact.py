@@ -54,7 +54,7 @@ ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": 
 """The row type of each kind of thing, read by the statement of that name."""
 
 LASTING: frozenset[str] = frozenset(
-    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant"}
+    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant", "recover"}
 )
 """Acts that a redaction by age leaves: control acts and their reasons, members, tokens, and plants."""
 

@@ -54,6 +54,7 @@ class TokenRow(NamedTuple):
     state: str | None
     reason: str | None
     by_name: str | None
+    replaces: str | None
 
 
 class MemberRow(NamedTuple):

@@ -21,10 +21,16 @@ join member_standing as levels on levels.member = member.id
 where token.id = :token
 
 -- name: token_by_hash
+-- `replaces`: the token whose holder replaced it with this one, and that is in force until this one is first used.
 select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
     token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
-    member.owner as owner, owner.name as owner_name, own.state as state, own.reason as reason, setter.name as by_name
+    member.owner as owner, owner.name as owner_name, own.state as state, own.reason as reason, setter.name as by_name,
+    (
+        select older.id from token as older
+        where older.id = token.issued_by and older.member = token.member and older.label = token.label
+            and older.revoked_at is null
+    ) as replaces
 from token
 join member on member.id = token.member
 join member as owner on owner.id = member.owner

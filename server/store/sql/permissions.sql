@@ -12,7 +12,7 @@ where member.id = :member
 
 -- name: owner_that_can_act
 -- A person that owns the room, can act, and has a token that does not expire. A chat client may be unable to ask for a
--- confirmation, so its token does not count.
+-- confirmation, so its token does not count. Nor does the token `without`, which is about to end.
 select member.id
 from member
 where member.role = 'owner' and member.kind = 'human'
@@ -24,6 +24,7 @@ where member.role = 'owner' and member.kind = 'human'
     and exists (
         select 1 from token
         where token.member = member.id and token.revoked_at is null and token.expires_at is null and token.kind = ''
+            and token.id <> :without
     )
 limit 1
 
