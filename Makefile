@@ -57,6 +57,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
+	$(BIN)/python -m tests.bench.switch
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls and every act in a large room, in full: about seven minutes
 	$(BIN)/python -m tests.campaigns.claims 200

@@ -110,10 +110,9 @@ class ToolServer:
         origin = self._origin(ctx)
         reply = await self._run(tool, caller, arguments, _request_id(ctx), origin, confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
-        if data.get("not_reached") == []:
-            del data["not_reached"]
-        elif "not_reached" in data:
-            words += render_not_reached(reply.not_reached)
+        if not_reached := getattr(reply, "not_reached", None):
+            words += render_not_reached(not_reached)
+            data |= {"not_reached": [mention.model_dump() for mention in not_reached]}
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}

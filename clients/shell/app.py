@@ -121,6 +121,12 @@ def seconds(text: str) -> float:
     return found
 
 
+def typed_span(text: str) -> str:
+    """Check a span that a person typed, and return it as it was typed."""
+    seconds(text)
+    return text
+
+
 def bare(name: str) -> str:
     """Remove the @ that people put before a name."""
     return name.lstrip(AT)

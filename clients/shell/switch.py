@@ -10,7 +10,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, quoted, say
-from teamroom.clients.shell.app import Json, Reason, Target, bare, command
+from teamroom.clients.shell.app import Json, Reason, Target, bare, command, typed_span
 from teamroom.server.rules.text import cite_name
 
 if TYPE_CHECKING:
@@ -31,7 +31,12 @@ def pause(
     reason: OwnReason = None,
     for_: Annotated[
         str | None,
-        typer.Option("--for", metavar="SPAN", help="How long, such as 30m; 30 is 30 minutes. Default: until a resume."),
+        typer.Option(
+            "--for",
+            metavar="SPAN",
+            parser=typed_span,
+            help="How long, such as 30m; 30 is 30 minutes. Default: until a resume.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -162,7 +162,8 @@ class Reply(BaseModel):
     """The reply of an act: the number of its receipt, and the time of the first call if this one repeats it.
 
     `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
-    `not_reached`: the mentions in the texts of the act that wake nobody; left out if there are none.
+    `not_reached`: the mentions in the texts of the act that wake nobody; a repeated call does not get them again.
+    `waiting`: what waits for the agent that acted. Both are shown only where there is something.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -170,9 +171,8 @@ class Reply(BaseModel):
     receipt: int | None = None
     head: str | None = None
     replayed: str | None = None
-    not_reached: list[NotReached] = Field(default_factory=list)
+    not_reached: Annotated[list[NotReached], Field(exclude=True)] = Field(default_factory=list)
     waiting: Annotated[list[WaitingWake], Field(exclude=True)] = Field(default_factory=list)
-    """What waits for the agent that acted; only where something does, a reply shows it."""
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""

@@ -178,6 +178,10 @@ class CountingDoor:
     def __init__(self, door: Any, room: LargeWorld) -> None:
         self._door, self._room = door, room
 
+    async def settle_refused(self) -> None:
+        """Do what is due of refused calls."""
+        await self._door.settle_refused()
+
     async def act_as_room(self, work: Any) -> Any:
         """Carry it out, and note its cost."""
         due = getattr(work, "keywords", {}).get("seen")

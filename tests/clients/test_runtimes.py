@@ -381,13 +381,23 @@ def test_processes_are_found_by_their_command_lines_and_one_with_its_parent_coun
         ({"last_call": "2026-11-27T10:00:01Z"}, True),
         ({"last_progress": "2026-11-27T10:00:01Z"}, True),
         ({"listening": True}, True),
+        ({"last_act": "2026-11-27T10:00:01Z", "wake_waits_since": "2026-11-27T09:59:00Z"}, True),
+        ({"last_call": "2026-11-27T10:00:01Z", "wake_waits_since": "2026-11-27T09:59:00Z"}, False),
+        ({"listening": True, "wake_waits_since": "2026-11-27T09:59:00Z"}, False),
         ({"presence": "zombie", "last_call": "2026-11-27T10:00:01Z", "listening": True}, False),
         ({"presence": "suspect", "last_call": "2026-11-27T10:00:01Z"}, False),
         ({"presence": "gone", "last_call": "2026-11-27T10:00:01Z"}, False),
         ({"last_call": None}, False),
     ],
 )
-def test_only_calls_after_the_restart_count_as_a_sign_of_a_member(now: dict[str, Any], is_sign: bool) -> None:
-    known = Before("2026-11-27T10:00:00Z", "", False)
-    member = {"presence": "live", "last_call": "2026-11-27T10:00:00Z", "last_progress": None, "listening": False}
+def test_acts_after_the_restart_are_a_sign_and_calls_only_while_nothing_waits(
+    now: dict[str, Any], is_sign: bool
+) -> None:
+    known = Before("2026-11-27T10:00:00Z", "", "", False)
+    member = {
+        "presence": "live",
+        "last_call": "2026-11-27T10:00:00Z",
+        "listening": False,
+        **dict.fromkeys(("last_progress", "last_act", "wake_waits_since")),
+    }
     assert (known.sign({**member, **now}) is not None) is is_sign

@@ -360,7 +360,7 @@ async def test_the_exit_code_says_why_a_command_failed(room: RunningRoom, shell:
         (shell, ("board", "--state", "lost"), 1, "Refused (invalid)"),
         (shell, ("board", "--url", nowhere), 1, f"No room answers at {nowhere}/mcp."),
         (shell, ("no-such-command",), 2, ""),
-        (shell, ("pause", "builder"), 2, "--reason"),
+        (shell, ("kill", "builder"), 2, "--reason"),
         (shell, ("stream", "--limit", "0"), 2, ""),
         (shell, ("board", "--url", "file:///etc/passwd"), 2, "is not the address of a room"),
         (shell, ("enroll", "builder", "--rotate", "--revive"), 2, ""),
@@ -409,7 +409,7 @@ async def test_output_in_a_pipe_is_aligned_and_has_no_colours(room: RunningRoom,
     assert ESCAPE.search(board) is None
     lines = board.splitlines()
     assert len(lines) == 6
-    assert lines[1].split()[:5] == ["T-2", "blocked", "@builder", "live", "waits:"]
+    assert lines[1].split()[:5] == ["T-2", "blocked", "@builder", "live,", "no"]
     assert lines[1].endswith("“A title that is far longer than any terminal of eighty columns will ever have room for”")
     assert lines[2].endswith("“Update [bold]docs[/bold]”")
     where = {

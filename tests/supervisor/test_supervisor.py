@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ async def test_a_long_lease_of_a_paused_member_is_shown_as_overdue_after_an_hour
 
 def free_from(refusal: dict[str, Any]) -> float:
     """When a task is free to claim, as a refusal says."""
-    return datetime.fromisoformat(refusal["fix"].rpartition(" ")[2].rstrip(".")).timestamp()
+    (found,) = re.findall(r"you can claim it from (\S+Z)", refusal["fix"])
+    return datetime.fromisoformat(found).timestamp()
 
 
 @promise("PRS6")

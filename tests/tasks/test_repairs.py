@@ -229,4 +229,6 @@ async def test_the_roster_shows_which_members_listen(room: RunningRoom) -> None:
     assert await listening()
     await asker("post_message", text="hello", to=["member"])
     await waits
+    assert await listening(), "it was there a moment ago"
+    room.time.forward(30)
     assert not await listening()

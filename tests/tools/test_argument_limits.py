@@ -14,7 +14,7 @@ from teamroom.server.acts.act import ID_CHARACTERS, TEXT_CHARACTERS
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
 from teamroom.server.facts.mentions import PROSE
 from teamroom.server.refusals import Refusal
-from teamroom.tools.arguments import read_arguments
+from teamroom.tools.arguments import fields_of, read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
@@ -56,7 +56,7 @@ MODELS: dict[str, type[BaseModel]] = {
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, list[Any]]]:
     """Each field of a model and of the models in it: where it is, its type, and its constraints."""
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         yield from _leaves(field.annotation, list(field.metadata), (*path, name))
 
 
@@ -170,7 +170,7 @@ def neighbours(where: str, name: str) -> dict[str, Any]:
 
 
 def arguments_with(where: str, path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    required = [name for name, field in MODELS[where].model_fields.items() if field.is_required()]
+    required = [name for name, field in fields_of(MODELS[where]).items() if field.is_required()]
     return {**{name: REQUIRED[name] for name in required}, **put(where, path, value)}
 
 

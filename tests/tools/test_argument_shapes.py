@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from teamroom.server.refusals import Refusal
-from teamroom.tools.arguments import BOOKKEEPING, SPEAKERS, Understood, bare, nearest, read_arguments, spelled
+from teamroom.tools.arguments import (
+    BOOKKEEPING,
+    SPEAKERS,
+    Understood,
+    bare,
+    fields_of,
+    nearest,
+    read_arguments,
+    spelled,
+)
 from teamroom.tools.serve import KNOWN, TOOLS
 from teamroom.tools.tool import Tool
 from tests.support.promises import promise
@@ -47,7 +56,7 @@ def values(annotation: Any) -> Iterator[Any]:
     elif get_origin(wanted) is Literal:
         yield get_args(wanted)[0]
     elif isinstance(wanted, type) and issubclass(wanted, BaseModel):
-        yield complete(wanted, wanted.model_fields)
+        yield complete(wanted, fields_of(wanted))
     elif wanted is bool:
         yield True
     elif wanted in (int, float):
@@ -61,7 +70,7 @@ def values(annotation: Any) -> Iterator[Any]:
 def complete(model: type[BaseModel], names: Any) -> dict[str, Any]:
     """Valid values for these arguments and the required ones."""
     call: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         if name in names or field.is_required():
             call[name] = next(value for value in values(field.annotation) if _is_valid(model, name, value))
     return call
@@ -75,7 +84,7 @@ def _is_valid(model: type[BaseModel], name: str, value: Any) -> bool:
     return True
 
 
-ARGUMENTS = [(tool, name) for tool in TOOLS.values() for name in tool.arguments.model_fields]
+ARGUMENTS = [(tool, name) for tool in TOOLS.values() for name in fields_of(tool.arguments)]
 each_argument = pytest.mark.parametrize(
     ("tool", "name"), ARGUMENTS, ids=[f"{tool.name}.{name}" for tool, name in ARGUMENTS]
 )
@@ -97,7 +106,7 @@ def shapes(value: Any, annotation: Any) -> Iterator[Any]:
         yield json.dumps(value)
         yield {spelling: inner for name, inner in value.items() for spelling in [camel(name)]}
         for name, inner in value.items():
-            yield from ({**value, name: shape} for shape in shapes(inner, wanted.model_fields[name].annotation))
+            yield from ({**value, name: shape} for shape in shapes(inner, fields_of(wanted)[name].annotation))
     elif wanted in (int, float) and not isinstance(value, bool):
         yield from (str(value), float(value), f"{value}.0")
     elif re.fullmatch(r"[TMO]-1", str(value)) and wanted is not str:
@@ -108,7 +117,7 @@ def shapes(value: Any, annotation: Any) -> Iterator[Any]:
 
 @each_argument
 def test_an_argument_is_read_in_every_shape_in_which_clients_send_it(tool: Tool, name: str) -> None:
-    call, field = complete(tool.arguments, [name]), tool.arguments.model_fields[name]
+    call, field = complete(tool.arguments, [name]), fields_of(tool.arguments)[name]
     meant = read(tool, call).arguments
     for shape in shapes(call[name], field.annotation):
         assert read(tool, {**call, name: shape}).arguments == meant, shape
@@ -150,7 +159,7 @@ def test_a_near_miss_of_a_name_is_refused_with_the_call_that_is_meant(tool: Tool
     call = complete(tool.arguments, [name])
     near = {f"{name}_id", f"my_{name}", name.replace("_", ""), *([name[:-1], f"{name}s"] if len(name) > 4 else [])}
     for miss in near - {name}:
-        if nearest(miss, tool.arguments.model_fields) != name or miss in SPEAKERS | BOOKKEEPING:
+        if nearest(miss, fields_of(tool.arguments)) != name or miss in SPEAKERS | BOOKKEEPING:
             continue
         refused = refusal(tool, {miss if key == name else key: value for key, value in call.items()})
         assert (refused.code, name in refused.why) == ("invalid", True), miss
@@ -183,7 +192,7 @@ def test_what_no_tool_knows_is_left_out_and_named(tool: Tool) -> None:
 def test_what_another_tool_knows_is_refused(tool: Tool) -> None:
     """The act would be done without it."""
     call = complete(tool.arguments, ())
-    for name in sorted(KNOWN - set(tool.arguments.model_fields) - SPEAKERS - BOOKKEEPING):
+    for name in sorted(KNOWN - set(fields_of(tool.arguments)) - SPEAKERS - BOOKKEEPING):
         refused = refusal(tool, {**call, name: "T-1"})
         assert refused.code == "invalid", name
 
@@ -193,7 +202,7 @@ def test_what_another_tool_knows_is_refused(tool: Tool) -> None:
 def test_a_name_of_somebody_else_is_refused_wherever_a_client_says_who_acts(tool: Tool) -> None:
     call = complete(tool.arguments, ())
     meant = read(tool, call)
-    for name in sorted(SPEAKERS - set(tool.arguments.model_fields)):
+    for name in sorted(SPEAKERS - set(fields_of(tool.arguments))):
         for spelling in {name, camel(name), name.upper()}:
             for own in (CALLER, f"@{CALLER}", CALLER.upper(), "", None):
                 assert read(tool, {**call, spelling: own}) == meant
@@ -218,7 +227,7 @@ def test_a_value_that_has_no_sense_is_refused_with_a_place_for_it_in_the_call(to
         return  # what an object has that no tool knows is left out
     refused = refusal(tool, {**call, name: {"nested": [{"deep": 1}]}})
     given, _ = json.JSONDecoder().raw_decode(refused.fix[refused.fix.index("{") :])
-    assert set(given) >= {key for key, field in tool.arguments.model_fields.items() if field.is_required()}
+    assert set(given) >= {key for key, field in fields_of(tool.arguments).items() if field.is_required()}
     kept = {key: value for key, value in given.items() if not str(value).startswith("<")}
     assert read(tool, {**call, **kept}).arguments is not None
 

@@ -73,7 +73,7 @@ async def test_what_waits_is_named_in_the_reply_to_every_act_of_an_agent_until_i
         )
         for tool, arguments in acts:
             reply, words, _ = await agent.said(tool, **arguments)
-            assert f"Waiting for you: question {ask} from @olga" in words, tool
+            assert f"Waiting for you: ask {ask} from @olga" in words, tool
             assert {"reason": "ask", "subject": ask, "from": "olga"} in reply["waiting"], tool
         assert "waiting" not in await owner("post_message", text="people have their inbox")
         reply, words, _ = await agent.said("post_message", text="which one?", reply_to=ask, kind="ask")

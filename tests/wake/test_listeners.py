@@ -176,6 +176,9 @@ class OneForEachMechanism(Listeners):
     async def is_live(self, mine: Listening) -> bool:
         return not mine.superseded
 
+    def listens(self, member: int) -> bool:
+        return any(registry.listens(member) for registry in self._of.values())
+
 
 @pytest.mark.parametrize(("first", "second"), [("stream", "long poll"), ("long poll", "subscription")])
 async def test_with_a_registry_for_each_mechanism_both_listeners_would_get_the_wake(

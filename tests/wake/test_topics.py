@@ -97,6 +97,7 @@ SILENT = {
         "forget_deliveries",
     },
     "which member a task repairs, which goes with the task": {"add_repair"},
+    "the counts of refused calls, which only the morning report shows": {"add_refused_calls", "forget_refused_calls"},
     "who listens, which no page shows": {"take_listener"},
     "the store's own": {"open_head", "save_head", "record_migration", "touch_entries"},
     "the index of words, which only a search reads": {

@@ -13,10 +13,6 @@ from teamroom.tools.words.tasks import render_offer, render_review
 REMINDED = "You still owe (report on it, hand it off, or snooze it with update_task)"
 
 
-WAITS = {"mention": "message", "assigned": "task", "control": "a change of standing of"}
-"""What a wake of a reason is called, where the reason does not say it."""
-
-
 def render_wake(wake: Wake) -> str:
     """A wake in one line."""
     times = f" ({wake.count} wakes)" if wake.count > 1 else ""
@@ -31,10 +27,7 @@ def render_quiet(message: QuietMessage) -> str:
 
 def render_waiting(waiting: list[WaitingWake]) -> str:
     """What waits for an agent in the middle of its work, in a few words."""
-    shown = [
-        f"{'question' if wake.asks else WAITS.get(wake.reason, wake.reason)} {cite(wake.subject)} from @{wake.sender}"
-        for wake in waiting[:WAITING_SHOWN]
-    ]
+    shown = [f"{one['reason']} {cite(one['subject'])} from @{one['from']}" for one in data_of_waiting(waiting)]
     more = " and more" if len(waiting) > WAITING_SHOWN else ""
     return f"Waiting for you: {', '.join(shown)}{more}. check_in shows what waits."
 

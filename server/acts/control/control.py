@@ -107,6 +107,11 @@ class Controlled(Reply):
     remaining: list[PauseLeft] = Field(default_factory=list)
     gradual: bool = False
 
+    def remembered(self) -> "Controlled":
+        """Without the reasons of the pauses that remain: they are words of other members, who may take them back."""
+        without = [left.model_copy(update={"reason": ""}) for left in self.remaining]
+        return self.model_copy(update={"remaining": without})
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -228,7 +233,7 @@ def resume(tx: Writing, caller: Caller, arguments: Resume) -> Controlled:
         standing="paused" if above else "active",
         note=above,
         remaining=remaining,
-        gradual=target.level != "member" and len(list(_bound(tx, target))) > AT_ONCE,
+        gradual=_is_gradual(tx, target),
     )
 
 
@@ -424,6 +429,14 @@ def _record(
     change = StandingChange(target.level, name, STATE_AFTER[act], until, role or caller.role, seq)
     tx.effects.journal.append(asdict(change))
     return seq
+
+
+def _is_gradual(tx: Reading, target: Target) -> bool:
+    """Whether a resume lets more agents go than at once."""
+    if target.level == "member":
+        return False
+    owner = ROOM if target.level == "room" else target.id
+    return len(tx.column(int, "agents_after", owner=owner, after=0, limit=AT_ONCE + 1)) > AT_ONCE
 
 
 def _bound(tx: Reading, target: Target) -> Iterable[int]:

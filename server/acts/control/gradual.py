@@ -27,6 +27,9 @@ AT_ONCE, EACH_SECONDS = 5, 1.0
 PAGE = 500
 """How many numbers of members one page looks at."""
 
+WAKES_LOOKED_AT = 20
+"""Among how many of its newest wakes an agent's alerts and questions from people are looked for."""
+
 
 def end_later(tx: Writing, owner: int, until: float | None) -> None:
     """A pause of an owner's agents, or of the room (0), begins: note when it ends by itself. None: never."""
@@ -62,7 +65,8 @@ def note_agents(tx: Writing, due: Timer) -> None:
         cancel_timer(tx, due.rule, due.subject, due.member)
         return
     upto = due.slot + PAGE
-    tx.run("hold_back", owner=due.subject, after=due.slot, upto=upto, now=tx.now)
+    page = {"after": due.slot, "upto": upto, "looked_at": WAKES_LOOKED_AT}
+    tx.run("hold_back", owner=due.subject, **page, now=tx.now)
     if upto < tx.head.members:
         tx.run("count_slot", **due.key, at=tx.now, span=0, slot=upto, counted=0, escalated=0)
         tx.effects.due = min(tx.effects.due, tx.now)

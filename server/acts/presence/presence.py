@@ -54,8 +54,8 @@ WAKES_SHOWN = 50
 WAKES_READ = 200
 """How many wakes one reply shows, and how many are read for it. Equal ones and those of a digest are shown as one."""
 
-QUIET_SHOWN = 10
-"""How many messages that did not wake their addressee one check-in shows; the thread has all of them."""
+QUIET_SHOWN, QUIET_LOOKED_AT = 10, 50
+"""How many messages that did not wake their addressee one check-in shows, and of how many. The thread has all."""
 
 ROOM_NAME = "room"
 
@@ -232,7 +232,8 @@ def _quiet_messages(tx: Reading, member: int, after: int) -> list[QuietMessage]:
     """The newest messages to a member since a number that did not wake it, oldest first."""
     place = tx.one(MessagePlace, "message_before", seq=after)
     first = 0 if place is None else place.id
-    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=first, limit=QUIET_SHOWN)
+    bounds = {"looked_at": QUIET_LOOKED_AT, "limit": QUIET_SHOWN}
+    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=first, **bounds)
     return [QuietMessage(message=message_name(row.id), from_=row.author, line=row.summary) for row in reversed(rows)]
 
 

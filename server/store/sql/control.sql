@@ -113,16 +113,21 @@ set act = :act, arguments = :arguments, reply = :reply, at = :at, until = :until
 select min(until) as until from request
 
 -- name: hold_back
--- Adds a page of the agents of an owner, or of all (0), that no pause binds now, in the order in which they are let go.
+-- Adds a page of the agents of an owner, or of all (0), that no pause binds now, in the order in which they are let go:
+-- first who has an alert or a person's question among its newest wakes, then who has any, the longest waiting first.
 insert into held_back (member, owner, first, since)
 select page.id, :owner,
     case
         when exists (
-            select 1 from wake
-            left join message on message.seq = wake.seq
+            select 1 from (
+                select seq, reason from wake
+                where wake.member = page.id and wake.seq > page.acknowledged
+                order by wake.seq desc
+                limit :looked_at
+            ) as newest
+            left join message on message.seq = newest.seq
             left join member as author on author.id = message.author
-            where wake.member = page.id and wake.seq > page.acknowledged
-                and (wake.reason = 'alert' or (message.kind = 'ask' and author.kind = 'human'))
+            where newest.reason = 'alert' or (message.kind = 'ask' and author.kind = 'human')
         ) then 0
         when exists (select 1 from wake where wake.member = page.id and wake.seq > page.acknowledged) then 1
         else 2

@@ -131,9 +131,6 @@ update presence set seen = :seq where member = :member
 -- name: note_acted
 update presence set acted = :seq where member = :member
 
--- name: acted
-select acted from presence where member = :member
-
 -- name: add_answer_time
 insert into answer_time (member, seq, seconds) values (:member, :seq, :seconds)
 on conflict (member, seq) do nothing

@@ -84,14 +84,18 @@ order by addressee.message desc
 limit 1
 
 -- name: unwoken_replies
--- Messages to a member since one, the newest first, that did not wake it.
+-- Of the newest messages to a member since one, those that did not wake it, the newest first.
 select message.id, author.name as author, message.summary
-from addressee
-join message on message.id = addressee.message
+from (
+    select addressee.message from addressee
+    where addressee.member = :member and addressee.message > :after
+    order by addressee.message desc
+    limit :looked_at
+) as newest
+join message on message.id = newest.message
 join member as author on author.id = message.author
-where addressee.member = :member and addressee.message > :after
-    and not exists (select 1 from wake where wake.member = :member and wake.seq = message.seq)
-order by addressee.message desc
+where not exists (select 1 from wake where wake.member = :member and wake.seq = message.seq)
+order by message.id desc
 limit :limit
 
 -- name: heard_before
