@@ -323,7 +323,7 @@ async def test_what_an_earlier_release_did_not_index_is_indexed_page_by_page_the
     with closing(connect_writer(tmp_path / "room" / "room.db")) as connection:
         connection.execute("insert into message_text (message_text) values ('delete-all')")
         connection.execute("delete from task_text")
-        for script in (known_migrations()[23], OWN_MIGRATIONS / known_migrations()[23].name):
+        for script in (known_migrations()[22], OWN_MIGRATIONS / known_migrations()[22].name):
             for statement in split_script(script.read_text()):
                 if statement.startswith("insert"):
                     connection.execute(statement)

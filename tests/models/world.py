@@ -271,6 +271,10 @@ class StallingDoor:
         self._door = door
         self.decided: list[Decided] = []
 
+    async def settle_refused(self) -> None:
+        """Do what is due of refused calls, which is no duty."""
+        await self._door.settle_refused()
+
     async def act_as_room(self, work: Decided) -> Any:
         """Carry out what is no duty."""
         if getattr(work, "func", None) is not loop.carry_out:

@@ -44,7 +44,7 @@ async def caps(member: Member, count: int) -> None:
 
 async def shotgun(member: Member, count: int) -> None:
     """Takes the code of a challenge from the line of its wake, and answers with all that it could be."""
-    for wake in (await member("wait_for_wake", timeout_seconds=0))["wakes"]:
+    for wake in (await member("wait_for_wake", after=0, timeout_seconds=0))["wakes"]:
         if (nonce := NONCE.search(wake["line"])) is not None:
             tasks, messages = (f"T-{number}" for number in range(1, 22)), (f"M-{number}" for number in range(1, 8))
             await member.said("heartbeat", answer=" ".join([nonce[1], member.name, *tasks, *messages]))
@@ -52,7 +52,7 @@ async def shotgun(member: Member, count: int) -> None:
 
 async def guesser(member: Member, count: int) -> None:
     """The same, one guess at a time; before its first challenge ends, it would come to what it holds."""
-    for wake in (await member("wait_for_wake", timeout_seconds=0))["wakes"]:
+    for wake in (await member("wait_for_wake", after=0, timeout_seconds=0))["wakes"]:
         if (nonce := NONCE.search(wake["line"])) is not None:
             await member.said("heartbeat", answer=f"{nonce[1]} T-{count + 5}")
 
