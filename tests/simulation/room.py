@@ -29,9 +29,8 @@ class SimulatedWorld(World):
 
     def _open(self, folder: Path) -> StoreWithoutThreads:
         self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
-        context = Context(
-            self._statements, self.settings, self._dice.randbytes, self.watch, lambda member: member in self.listening
-        )
+        listens = self.listening.__contains__
+        context = Context(self._statements, self.settings, self._dice.randbytes, self.watch, listens=listens)
         return StoreWithoutThreads(folder, context, lambda effects: self._caused(effects))
 
 
