@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Set
 from difflib import SequenceMatcher
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -75,6 +76,7 @@ def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: 
         raise _refuse_values(tool, meant, error) from None
 
 
+@cache
 def fields_of(model: type[BaseModel]) -> Fields:
     """The fields of a model by the names under which they are sent: `for` cannot be a name in Python."""
     return {field.alias or name: field for name, field in model.model_fields.items()}

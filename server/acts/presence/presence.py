@@ -46,7 +46,7 @@ from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, s
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import NoteRow, Principal
-from teamroom.server.store.rows.messages import MessagePlace, UnwokenReply
+from teamroom.server.store.rows.messages import UnwokenReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -230,10 +230,8 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
 
 def _quiet_messages(tx: Reading, member: int, after: int) -> list[QuietMessage]:
     """The newest messages to a member since a number that did not wake it, oldest first."""
-    place = tx.one(MessagePlace, "message_before", seq=after)
-    first = 0 if place is None else place.id
     bounds = {"looked_at": QUIET_LOOKED_AT, "limit": QUIET_SHOWN}
-    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=first, **bounds)
+    rows = tx.all(UnwokenReply, "unwoken_replies", member=member, after=after, **bounds)
     return [QuietMessage(message=message_name(row.id), from_=row.author, line=row.summary) for row in reversed(rows)]
 
 

@@ -84,11 +84,12 @@ order by addressee.message desc
 limit 1
 
 -- name: unwoken_replies
--- Of the newest messages to a member since one, those that did not wake it, the newest first.
+-- Of the newest messages to a member since an entry of the log, those that did not wake it, the newest first.
 select message.id, author.name as author, message.summary
 from (
     select addressee.message from addressee
-    where addressee.member = :member and addressee.message > :after
+    where addressee.member = :member
+        and addressee.message > coalesce((select id from message where seq <= :after order by seq desc limit 1), 0)
     order by addressee.message desc
     limit :looked_at
 ) as newest

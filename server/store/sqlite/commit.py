@@ -8,6 +8,7 @@ only the acts that it is kept for run until there is space again.
 
 import asyncio
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -92,6 +93,7 @@ class Committer:
 
     def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
         self._path = path
+        self._log = f"{path}-wal"
         self.context = context
         self._statements = context.statements
         self._reserve = reserve
@@ -303,7 +305,7 @@ class Committer:
             log.exception("the checkpoint failed; the next one tries again")
 
     def _is_log_too_large(self) -> bool:
-        return self._log_bytes() > self._log_bound() and time.monotonic() >= self._cut_from
+        return time.monotonic() >= self._cut_from and self._log_bytes() > self._log_bound()
 
     def _log_bound(self) -> int:
         """The size of the log at which it is cut: less than usual if a reader held it, or if the disk is full."""
@@ -348,7 +350,7 @@ class Committer:
 
     def _log_bytes(self) -> int:
         try:
-            return self._path.with_name(f"{self._path.name}-wal").stat().st_size
+            return os.stat(self._log).st_size
         except OSError:
             return 0
 
@@ -395,7 +397,7 @@ class Committer:
         """The bytes by which the next checkpoint makes the database file longer; 0 if they are not known."""
         try:
             pages = self._execute("page_count").fetchone()["page_count"]
-            return int(pages * self._page_bytes - self._path.stat().st_size)
+            return int(pages * self._page_bytes - os.stat(self._path).st_size)
         except (sqlite3.Error, OSError):
             return 0
 
