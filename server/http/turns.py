@@ -17,7 +17,6 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
         self._left = BEGUN_AT_ONCE
-        self._renewal: asyncio.Handle | None = None
 
     async def begin(self, member: int) -> None:
         """Return once a call of this member may begin: at once, unless the loop is busy with others."""
@@ -29,16 +28,16 @@ class Turns:
         await turn
 
     def _take(self) -> None:
+        if self._left == BEGUN_AT_ONCE:  # the first one of this turn
+            asyncio.get_running_loop().call_soon(self._renew)
         self._left -= 1
-        if self._renewal is None:
-            self._renewal = asyncio.get_running_loop().call_soon(self._renew)
 
     def _renew(self) -> None:
         """A new turn of the loop."""
-        self._renewal, self._left = None, BEGUN_AT_ONCE
+        self._left = BEGUN_AT_ONCE
         while self._left and self._waiting:
             turn = self._next()
-            if not turn.done():  # whoever waited for it has left
+            if not turn.done():  # its caller has left
                 turn.set_result(None)
                 self._take()
 

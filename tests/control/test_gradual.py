@@ -1,7 +1,5 @@
 """What a pause of several agents held is delivered over time, and what a pause and a resume say."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from teamroom.server.acts.messages.messages import POST_MESSAGE
 from teamroom.server.acts.presence.presence import CHECK_IN, WAKES_WAITING
 from teamroom.server.facts.standing import stored_standing
 from teamroom.server.store.transaction import Writing
-from tests.models.world import Plan, World, clean_up
+from tests.models.world import Plan, World, open_world
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell
@@ -23,16 +21,6 @@ NAMES = [f"agent-{n}" for n in range(CROWD)]
 PLAN = Plan(members={name: {"mode": "live"} for name in NAMES})
 URGENT = ["agent-150", "agent-199"]
 """Who has a person's question and an alert waiting, although others have waited longer."""
-
-
-@contextmanager
-def world() -> Iterator[World]:
-    with clean_up():
-        opened = World(PLAN)
-        try:
-            yield opened
-        finally:
-            opened.end()
 
 
 def shown(room: World, name: str) -> list[Any]:
@@ -66,7 +54,7 @@ def let_go_each_second(room: World, seconds: int) -> list[list[str]]:
 @promise("QUI7")
 @pytest.mark.parametrize("target", ["room", "owner:olga"])
 def test_what_a_pause_of_many_held_is_delivered_to_five_at_once_and_to_one_more_each_second(target: str) -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         held(room, target)
         reply = room.act("olga", RESUME, target=target)
         assert reply.gradual
@@ -85,7 +73,7 @@ def test_what_a_pause_of_many_held_is_delivered_to_five_at_once_and_to_one_more_
 
 @promise("QUI7")
 def test_a_pause_that_ends_by_its_time_also_lets_its_agents_go_gradually() -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         held(room, "room", for_seconds=60)
         room.now += 60
         assert not any(shown(room, name) for name in NAMES), "before the room looked at whose turn it is"
@@ -100,7 +88,7 @@ def test_a_resume_without_turns_would_start_all_at_once(monkeypatch: pytest.Monk
         """Nobody waits for a turn."""
 
     monkeypatch.setattr(control, "begin_to_let_go", at_once)
-    with world() as room:
+    with open_world(PLAN) as room:
         held(room, "room")
         room.act("olga", RESUME, target="room")
         room.tick()
@@ -109,7 +97,7 @@ def test_a_resume_without_turns_would_start_all_at_once(monkeypatch: pytest.Monk
 
 @promise("QUI7")
 def test_a_second_pause_stops_those_that_wait_for_their_turn_and_a_single_resume_waits_for_none() -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         held(room, "room")
         room.act("olga", RESUME, target="room")
         room.act("olga", PAUSE, target="room")

@@ -347,6 +347,17 @@ def clean_up() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def open_world(plan: Plan) -> Iterator[World]:
+    """A room that a test plays in, taken away with all that it shared."""
+    with clean_up():
+        opened = World(plan)
+        try:
+            yield opened
+        finally:
+            opened.end()
+
+
+@contextlib.contextmanager
 def statement(name: str, change: Callable[[str], str]) -> Iterator[None]:
     """A fault in one statement of SQL, for the twin of a model."""
     whole = World._statements

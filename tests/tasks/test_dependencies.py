@@ -1,7 +1,6 @@
 """What tasks depend on: no graph has a cycle, whatever is changed, and little of it is looked at for that."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,21 +14,11 @@ from teamroom.server.acts.tasks.reviews import COMPLETE_TASK
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.sqlite import connect
-from tests.models.world import Plan, World, clean_up, statement
+from tests.models.world import Plan, World, open_world, statement
 from tests.support.promises import promise
 
 PLAN = Plan(members={"builder": {}})
 TASKS, CHANGES = 14, 250
-
-
-@contextmanager
-def world() -> Iterator[World]:
-    with clean_up():
-        opened = World(PLAN)
-        try:
-            yield opened
-        finally:
-            opened.end()
 
 
 Graph = dict[int, set[int]]
@@ -103,7 +92,7 @@ def disturb(room: World, seed: int) -> list[str]:
 @promise("TSK4")
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_changed_no_task_waits_for_itself_and_nothing_else_is_refused(seed: int) -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         assert disturb(room, seed) == []
 
 
@@ -113,13 +102,13 @@ def test_whatever_is_changed_no_task_waits_for_itself_and_nothing_else_is_refuse
     [("move_task", "set place = :place", "set place = place"), ("needs_from", ">= :place", "> :place + 3")],
 )
 def test_a_room_that_loses_the_order_would_be_found(name: str, before: str, after: str) -> None:
-    with statement(name, lambda sql: sql.replace(before, after)), world() as room:
+    with statement(name, lambda sql: sql.replace(before, after)), open_world(PLAN) as room:
         assert any(disturb(room, seed) for seed in range(1))
 
 
 @promise("TSK4")
 def test_what_a_task_waits_for_is_counted_whatever_becomes_of_it() -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         for number in range(1, 5):
             create(room, number, set(range(1, number)))
         room.act("olga", CREATE_TASK, title="needs much", needs=["b", "a"], depends_on=["T-1"])
@@ -135,7 +124,7 @@ def test_what_a_task_waits_for_is_counted_whatever_becomes_of_it() -> None:
 
 @promise("SAF9")
 def test_a_task_that_many_depend_on_and_a_change_that_moves_many_are_refused_with_another_way() -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         create(room, 1, set())
         for number in range(2, MOVED + 3):
             create(room, number, {number - 1})
@@ -149,7 +138,7 @@ def test_a_task_that_many_depend_on_and_a_change_that_moves_many_are_refused_wit
 
 @promise("SAF9")
 def test_no_task_has_more_dependents_than_its_end_can_free_at_once() -> None:
-    with world() as room:
+    with open_world(PLAN) as room:
         create(room, 1, set())
         for number in range(2, DEPENDENTS + 2):
             create(room, number, {1})

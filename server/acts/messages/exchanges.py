@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -151,49 +152,34 @@ def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str)
     """Announce once, in the stream and to both owners, that two agents no longer wake each other."""
     rounds = tx.policy.exchange_rounds
     pair = f"@{caller.name} and @{other.name}"
-    log.append(
-        tx,
-        log.ROOM_AUTHOR,
-        act="stop_exchange",
-        subject=message,
-        summary=one_line(
-            f"{pair} answered each other {rounds} times and nobody else moved their tasks; they stop waking each other"
-        ),
-        detail={"members": [caller.name, other.name], "rounds": rounds},
-    )
-    wake_members(
-        tx,
-        {caller.owner, other.owner},
-        reason="alert",
-        subject=message,
-        sender=log.ROOM_MEMBER,
-        line=one_line(
-            f"{pair} only answer each other; they wake each other again once you write to them or move their tasks"
-        ),
-    )
+    detail = {"members": [caller.name, other.name], "rounds": rounds}
+    _announce(tx, message, pair, f"answered each other {rounds} times", detail, {caller.owner, other.owner})
 
 
 def notify_owners_of_ring(tx: Writing, ring: list[int], message: str) -> None:
     """Announce once, in the stream and to all owners, that the agents of a ring no longer wake each other."""
     rows = [tx.only(MemberName, "member_by_id", id=member) for member in (ring[0], *reversed(ring[1:]))]
     names, rounds = " to ".join(f"@{row.name}" for row in rows), tx.policy.exchange_rounds
+    detail = {"members": [row.name for row in rows], "rounds": rounds, "ring": ring}
+    _announce(tx, message, names, f"went round {rounds} times", detail, {row.owner for row in rows})
+
+
+def _announce(tx: Writing, message: str, who: str, did: str, detail: dict[str, Any], owners: set[int]) -> None:
     log.append(
         tx,
         log.ROOM_AUTHOR,
         act="stop_exchange",
         subject=message,
-        summary=one_line(
-            f"{names} went round {rounds} times and nobody else moved their tasks; they stop waking each other"
-        ),
-        detail={"members": [row.name for row in rows], "rounds": rounds, "ring": ring},
+        summary=one_line(f"{who} {did} and nobody else moved their tasks; they stop waking each other"),
+        detail=detail,
     )
     wake_members(
         tx,
-        {row.owner for row in rows},
+        owners,
         reason="alert",
         subject=message,
         sender=log.ROOM_MEMBER,
         line=one_line(
-            f"{names} only answer each other; they wake each other again once you write to them or move their tasks"
+            f"{who} only answer each other; they wake each other again once you write to them or move their tasks"
         ),
     )
