@@ -4,7 +4,7 @@ Each text is read from the requests that the harness sends to its model, not fro
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -54,25 +54,26 @@ def test_the_model_of_each_harness_is_told_who_stopped_it_and_why_also_after_a_r
 
 def walk(served: ServedRoom, agent: Agent) -> list[str]:
     """Take a harness through a run; returns what its model was told before its first call, and by each."""
-    room, script = served.room, Script()
-    with agent.at_work(*script.steps) as run:
+    room = served.room
+    before = {name: Thought() for name in ("paused", "restarted", "resumed", "killed")}
+    posts = {name: thought.before(use("post_message", text=TEXT)) for name, thought in before.items()}
+    calls = {"joined": use("check_in"), "mentioned": use("wait_for_wake"), **posts}
+    happens: dict[str, Callable[[], object]] = {
+        "paused": lambda: room.owner("pause", target=agent.name, reason=PAUSE_REASON),
+        "restarted": served.restart,
+        "resumed": lambda: room.owner("resume", target=agent.name),
+        "killed": lambda: room.owner("kill", target=agent.name, reason=KILL_REASON),
+    }
+    with agent.at_work(*Script(calls).steps) as run:
         until(lambda: listens(room, agent.name), "it waits for a wake", RUN_SECONDS)
         room.owner("post_message", text=MENTION)
-        script.before["paused"].wait()
-        room.owner("pause", target=agent.name, reason=PAUSE_REASON)
-        script.before["paused"].end()
-        script.before["restarted"].wait()
-        served.restart()
-        script.before["restarted"].end()
-        script.before["resumed"].wait()
-        room.owner("resume", target=agent.name)
-        script.before["resumed"].end()
-        script.before["killed"].wait()
-        room.owner("kill", target=agent.name, reason=KILL_REASON)
-        script.before["killed"].end()
+        for name, thought in before.items():
+            thought.wait()
+            happens[name]()
+            thought.end()
         seen = run.finish()
         words = SITUATIONS["started"].words
-        return [words if words in run.model.opening else "", *answers(seen)]
+        return [words if words in run.model.opening else "", *answers(seen, list(calls))]
 
 
 def listens(room: RoomOfProcesses, name: str) -> bool:
@@ -83,17 +84,16 @@ def listens(room: RoomOfProcesses, name: str) -> bool:
 
 def start_again(agent: Agent) -> list[str]:
     """Start the harness of a killed member, whose model calls check_in."""
-    with agent.at_work(use("check_in")) as run:
-        return run.finish() or [""]
+    script = Script({"started again": use("check_in")})
+    with agent.at_work(*script.steps) as run:
+        return answers(run.finish(), ["started again"]) or [""]
 
 
 class Script:
     """A model that calls the room in each situation, and tries again what its harness did not bring there."""
 
-    def __init__(self) -> None:
-        self.before = {name: Thought() for name in ("paused", "restarted", "resumed", "killed")}
-        posts = {name: thought.before(use("post_message", text=TEXT)) for name, thought in self.before.items()}
-        self._calls: dict[str, Step] = {"joined": use("check_in"), "mentioned": use("wait_for_wake"), **posts}
+    def __init__(self, calls: dict[str, Step]) -> None:
+        self._calls = calls
 
     @property
     def steps(self) -> list[Step]:
@@ -101,7 +101,7 @@ class Script:
         return [self._next] * (len(self._calls) * (1 + TRIES))
 
     def _next(self, seen: Seen) -> Turn:
-        heard = answers(seen)
+        heard = answers(seen, list(self._calls))
         if len(heard) == len(self._calls):
             return Say("That is all.")
         if seen and seen[-1] not in heard[-1:]:
@@ -109,11 +109,10 @@ class Script:
         return list(self._calls.values())[len(heard)](seen)
 
 
-def answers(seen: Seen) -> Sequence[str]:
-    """What the room answered to each call; what the harness itself said instead only if it did so at the last try."""
+def answers(seen: Seen, names: Sequence[str]) -> list[str]:
+    """What the room answered to the call in each situation; what the harness said instead only after the last try."""
     heard: list[str] = []
     tries = 0
-    names = [name for name in SITUATIONS if name not in ("started", "started again")]
     for text in seen:
         tries += 1
         if shown_as(names[len(heard)], text) or tries > TRIES:
