@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,17 +13,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Package:
-    """The npm package that brings a harness, and where its command is in node_modules."""
+    """The npm package that brings a harness, and where its command is in node_modules.
+
+    `only_on`: the one kind of machine that it is for; empty if it is for each.
+    """
 
     name: str
     command: str
+    only_on: str = ""
 
 
 PACKAGES = {
     "claude": Package("@anthropic-ai/claude-code", ".bin/claude"),
     "codex": Package("@openai/codex", ".bin/codex"),
     "gemini": Package("@google/gemini-cli", ".bin/gemini"),
-    "opencode": Package("opencode-linux-x64", "opencode-linux-x64/bin/opencode"),
+    "opencode": Package("opencode-linux-x64", "opencode-linux-x64/bin/opencode", only_on="linux-x86_64"),
     "copilot": Package("@github/copilot", ".bin/copilot"),
 }
 """Each harness by the name of its command. OpenCode is pinned as its package for Linux; npm leaves it out elsewhere."""
@@ -94,8 +99,9 @@ def install() -> None:
 
 
 def main() -> int:
-    """Install what does not start yet; the exit code says whether every harness does now."""
-    wanted = pinned()
+    """Install what does not start yet; the exit code says whether every harness for this machine does now."""
+    here = f"{sys.platform}-{platform.machine()}"
+    wanted = {name: version for name, version in pinned().items() if PACKAGES[name].only_on in ("", here)}
     if not all(starts(name, version) for name, version in wanted.items()):
         if shutil.which("npm") is None:
             print("The harnesses come from npm, and there is no npm here: install Node 18 or newer.", file=sys.stderr)
