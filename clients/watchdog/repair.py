@@ -222,7 +222,10 @@ class Repairs:
         return "left"
 
     async def who(self, name: str) -> dict[str, Any] | None:
-        """Return a member from the room; None if the room has none, which is reported once."""
+        """Return a member from the room; None if the room has none, which is reported once.
+
+        It has the name of the config, which may be a former one.
+        """
         try:
             member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
         except Failure as failure:
@@ -233,7 +236,7 @@ class Repairs:
             self._strangers.add(name)
             return None
         self._strangers.discard(name)
-        return member
+        return {**member, "name": name}
 
     @staticmethod
     def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:

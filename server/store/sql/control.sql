@@ -86,7 +86,8 @@ delete from refused_call where member = :member and at < :before
 select entry_age.at
 from log
 join entry_age on entry_age.seq = log.seq
-where log.act = :act and log.actor = :room and log.outcome = 'ok' and log.subject = :subject
+where log.act = :act and log.actor = :room and log.outcome = 'ok'
+    and log.subject in (select :subject union all select subject from former_subject where now = :subject)
 order by log.seq desc
 limit 1
 
