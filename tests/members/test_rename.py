@@ -11,6 +11,7 @@ from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.sqlite.connect import connect_writer
 from tests.record.test_backups import back_up, put_back
 from tests.support.promises import promise
+from tests.support.receivers import receiver
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import Shell, token_file
 
@@ -256,3 +257,34 @@ async def test_the_shell_renames_and_programs_that_name_the_former_name_go_on(tm
         assert "@builder is @mason now." in message.err
         own = token_file(tmp_path / "own.token", (saved / "mason.token").read_text().strip())
         assert (await shell.here("enroll", "mason", "--rename", "agent-8", "--token-file", str(own))).code != 0
+
+
+async def test_letters_repairs_pages_and_redactions_go_on_after_a_rename(tmp_path: Path) -> None:
+    with receiver() as phone:
+        settings = {"notify": {"olga": [phone.url]}, "notify_digest": "", "notify_group_seconds": 0}
+        phone.open.set()
+        async with running_room(tmp_path / "room", **settings) as room:
+            owner = await room.owner()
+            (agent,) = await room.enroll("agent-7", mode="live")
+            (rex,) = await room.enroll("rex", role="watchdog")
+            await rex("declare_capabilities", capabilities=["runtime:agent-7"])
+            labelled = (await owner("enroll", name="agent-7", label="laptop of hanna"))["receipt"]
+            for name, new in (("agent-7", "builder"), ("olga", "olga.s"), ("rex", "guard")):
+                await owner("enroll", name=name, rename=new)
+            await agent("post_message", text="@olga look", kind="ask")
+            await room.later(1)
+            await room.delivered()
+            assert "@builder asks in M-1" in phone.letters[0][1]
+            assert (await owner("notify", name="olga"))["name"] == "olga.s"
+            channels = json.loads((await owner.client.read_resource("teamroom://channels")).contents[1].text)  # type: ignore[union-attr]
+            assert [(person["name"], person["is_here"]) for person in channels["people"]] == [("olga.s", True)]
+            repair = await rex("repair", name="agent-7", found="it is dead")
+            assert (repair["name"], repair["task"]) == ("builder", "T-1")
+            await rex("claim_task", task="T-1")
+            assert (await rex("read_board", task="T-1"))["task"]["needs"] == ["runtime:agent-7"]
+            for uri in ("teamroom://members/agent-7", "teamroom://members/BUILDER"):
+                member = json.loads((await owner.client.read_resource(uri)).contents[1].text)["members"][0]  # type: ignore[union-attr]
+                assert (member["name"], member["former"]) == ("builder", ["agent-7"])
+            await owner("redact", what=str(labelled), reason="private")
+            refused = await owner.refused("revoke", name="builder", label="laptop of hanna")
+            assert refused["code"] == "not_found"
