@@ -13,8 +13,8 @@ from teamroom.clients.session.terminal import Styled, is_terminal, print_line
 ZONES = "zoneinfo/"
 """What the name of a zone follows in the path of its file."""
 
-TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-"""A time in the words of the room."""
+TIME = re.compile(r"(?<![\w:./-])\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+"""A time in the words of the room. In the name of something, such as `report:2026-…`, it is left as it is."""
 
 QUOTED = re.compile("(“[^”]*”)")
 """A member's text in the words of the room, which is shown as it is."""
@@ -46,7 +46,7 @@ def with_local_times(words: str, on_terminal: bool | None = None) -> str:
     if not (is_terminal() if on_terminal is None else on_terminal) or not TIME.search(words):
         return words
     parts = QUOTED.split(words)
-    parts[::2] = [TIME.sub(lambda at: _local(at[0]).strftime("%Y-%m-%d %H:%M"), part) for part in parts[::2]]
+    parts[::2] = [TIME.sub(_in_words, part) for part in parts[::2]]
     return "".join(parts)
 
 
@@ -80,9 +80,17 @@ def print_zone() -> None:
         print_line(Styled(line, style="dim"))
 
 
+def _in_words(found: re.Match[str]) -> str:
+    try:
+        return _local(found[0]).strftime("%Y-%m-%d %H:%M")
+    except ValueError:  # it only looks like a time
+        return found[0]
+
+
 def _local(at: str) -> datetime:
+    time = datetime.fromisoformat(at).astimezone()
     ZONE.is_shown = True
-    return datetime.fromisoformat(at).astimezone()
+    return time
 
 
 def _offset(now: datetime) -> str:

@@ -189,9 +189,10 @@ select count(distinct subject) as things from log_now
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 
 -- name: newest_repair
--- The newest repair of a member that was created since a number.
+-- The newest repair of a member that was created since a number. As below, an expression keeps the index by act out:
+-- few entries are about one subject.
 select detail from log
-where act = 'repair' and outcome = 'ok' and seq > :after
+where act || '' = 'repair' and outcome = 'ok' and seq > :after
     and subject in (select :subject union all select subject from former_subject where now = :subject)
 order by seq desc
 limit 1
@@ -359,7 +360,7 @@ where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from 
 select log.seq, log.at, log.detail, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.act in ('pause', 'kill', 'restore') and log.outcome = 'ok'
+where log.act || '' in ('pause', 'kill', 'restore') and log.outcome = 'ok'
     and log.subject in (select :subject union all select subject from former_subject where now = :subject)
 order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
@@ -371,7 +372,7 @@ from log
 join member as actor on actor.id = log.actor
 where log.outcome = 'ok' and log.seq > :after
     and log.subject in (select :subject union all select subject from former_subject where now = :subject)
-    and (log.act = 'resume' or (log.act = 'enroll' and log.detail like :revival))
+    and (log.act || '' = 'resume' or (log.act || '' = 'enroll' and log.detail like :revival))
 order by log.seq
 limit 1
 
