@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
 from teamroom.server.record.journal import JOURNAL, Journal, NameChange
@@ -274,7 +275,7 @@ async def test_letters_repairs_pages_and_redactions_go_on_after_a_rename(tmp_pat
                 await owner("enroll", name=name, rename=new)
             await agent("post_message", text="@olga look", kind="ask")
             await room.later(1)
-            await room.delivered()
+            await anyio.to_thread.run_sync(phone.until, lambda found: bool(found.letters))
             assert "@builder asks in M-1" in phone.letters[0][1]
             assert (await owner("notify", name="olga"))["name"] == "olga.s"
             channels = json.loads((await owner.client.read_resource("teamroom://channels")).contents[1].text)  # type: ignore[union-attr]
