@@ -93,7 +93,7 @@ def _show(found: "Board", presence: Presence) -> None:
     if is_terminal():
         _show_sections(found.tasks, presence)
     else:
-        print_rows([_cells(task, presence) for task in _in_order(found.tasks)])
+        print_rows([_cells(task, presence) for task in found.tasks])
     if found.next:
         print(f"More tasks follow after {plain(found.next)}. Narrow the list with --state or --query.")
 
