@@ -80,6 +80,8 @@ def enroll(
     """Add a member, issue it a token or rename it. The token is shown once, or saved with --save."""
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive cannot be combined")
+    if rename is not None and not bare(rename).strip():
+        raise typer.BadParameter("--rename needs a name")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
     arguments |= {"name": name, "chat": chat, "rotate": rotate, "revive": revive, "rename": rename and bare(rename)}
     held = token(place)

@@ -253,6 +253,7 @@ async def test_the_shell_renames_and_programs_that_name_the_former_name_go_on(tm
         roster = (await shell.here("roster")).out
         assert "@mason" in roster
         assert "formerly builder, agent-7" in roster
+        assert (await shell.here("enroll", "new-member", "--rename", "@")).code == 2
         refused = await shell.here("enroll", "agent-7")
         assert (refused.code != 0, "agent-7 is a former name of @mason" in refused.err) == (True, True)
         message = await shell.here("pause", "builder", "--reason", "x")
