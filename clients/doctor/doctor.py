@@ -18,6 +18,7 @@ from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.room import ask, connected
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
+from teamroom.clients.session.times import with_local_times
 
 HEALTH_SECONDS = 2.0
 SLOW_ACT_SECONDS = 1.0
@@ -151,7 +152,7 @@ def _show(findings: list[Finding], settings: dict[str, dict[str, Any]], as_json:
         return
     for finding in findings:
         head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
-        print_hanging(head, Styled(plain(finding.found)))
+        print_hanging(head, Styled(plain(with_local_times(finding.found))))
         if finding.fix:
             print_hanging(Styled(" " * len(head.text)), Styled(f"Fix: {plain(finding.fix)}"))
     print()

@@ -8,6 +8,7 @@ from typing import Any
 
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, TOKEN, Failure
 from teamroom.clients.session.terminal import plain, print_json, say
+from teamroom.clients.session.times import name_zone, print_zone, with_local_times
 from teamroom.server.private import NotPrivateError
 
 COMMANDS = {
@@ -33,7 +34,10 @@ def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        command(arguments)
+        try:
+            command(arguments)
+        finally:
+            print_zone()
     except Failure as failure:
         return _fails(failure, arguments)
     except NotPrivateError as error:
@@ -53,7 +57,11 @@ def _fails(failure: Failure, arguments: list[str]) -> int:
     """Print a failure; returns its exit code."""
     if "--json" in arguments:
         print_json(failure.body)
-    say(failure.text(with_commands))
+    on_terminal = sys.stderr.isatty()
+    words = with_local_times(failure.text(with_commands), on_terminal)
+    say(words)
+    if on_terminal and (named := name_zone()) is not None:
+        say(named)
     return failure.exit_code
 
 
