@@ -33,7 +33,7 @@ from teamroom.tools.serve import TOOLS
 from tests.campaigns.campaign import Advance, Outcome, command, quantile, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows, write_lock_is_free
 from tests.campaigns.load import Caller, SessionCaller
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, running_room
 
 AGENTS = 8

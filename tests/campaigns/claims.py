@@ -27,7 +27,7 @@ from teamroom.server.store.engine import Store
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, rows
 from tests.campaigns.load import Called, Caller
-from tests.support.raw import room_in_thread
+from tests.support.room_in_thread import room_in_thread
 
 CLAIMERS = 64
 

@@ -17,8 +17,9 @@ import psutil
 
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
 from tests.campaigns.inside import until
-from tests.campaigns.load import Caller, Connection, connect
+from tests.campaigns.load import Caller
 from tests.campaigns.process import Server, enroll, serving
+from tests.support.kept_alive import Connection, connect
 from tests.support.raw import ENVELOPE, message, modern_headers, posted
 
 PER_MEMBER = 40

@@ -20,8 +20,9 @@ import httptools
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, silently
 from tests.campaigns.frame_maker import Frame, FrameMaker
 from tests.campaigns.invariants import chain_faults, half_acts
-from tests.campaigns.load import Caller, SessionCaller, connect
+from tests.campaigns.load import Caller, SessionCaller
 from tests.campaigns.process import Server, enroll, serving
+from tests.support.kept_alive import connect
 from tests.support.raw import Headers, request
 
 WORKERS = 16

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.campaigns.load import connect
 from tests.campaigns.process import Server
+from tests.support.kept_alive import connect
 from tests.support.raw import request
 from tests.support.stopwatch import Stopwatch
 

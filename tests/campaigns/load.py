@@ -1,16 +1,11 @@
 """Callers that load a room over HTTP: many on one event loop, each with one kept-alive connection of its own."""
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
 
-import httptools
-
+from tests.support.kept_alive import Connection, connect
 from tests.support.raw import ENVELOPE, LEGACY, Answer, Headers, message, modern_headers, posted, request
-
-CALL_SECONDS = 30.0
-"""How long a caller waits for one answer before the campaign fails."""
 
 REQUEST_ID = "teamroom/request-id"
 
@@ -35,53 +30,6 @@ class Called:
     def receipt(self) -> int | None:
         """The number that the act has in the log."""
         return self.body.get("receipt")
-
-
-class Connection(asyncio.Protocol):
-    """One connection, one exchange at a time."""
-
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport
-        self.open = False
-        self._answer = Answer()
-        self._parser = httptools.HttpResponseParser(self._answer)
-        self._waiting: asyncio.Future[Answer] | None = None
-
-    async def exchange(self, sent: bytes) -> Answer:
-        """Send a request and wait for its whole answer. Raises ConnectionError when the server goes away first."""
-        if not self.open:
-            raise ConnectionResetError("the server closed the connection")
-        self._answer = Answer()
-        self._parser = httptools.HttpResponseParser(self._answer)
-        self._waiting = asyncio.get_running_loop().create_future()
-        self.transport.write(sent)
-        async with asyncio.timeout(CALL_SECONDS):
-            return await self._waiting
-
-    # what asyncio calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.open = transport, True
-
-    def data_received(self, data: bytes) -> None:
-        if self._answer.complete:
-            return
-        self._parser.feed_data(data)
-        if self._answer.complete and self._waiting is not None and not self._waiting.done():
-            self._answer.status = self._parser.get_status_code()
-            self._waiting.set_result(self._answer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.open = False
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionResetError("the server went away before it had answered"))
-
-
-async def connect(port: int) -> Connection:
-    """Open a connection. Raises ConnectionError when nobody listens."""
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
-    return connection
 
 
 async def is_ready(port: int) -> bool:

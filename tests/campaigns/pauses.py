@@ -27,7 +27,7 @@ from teamroom.server.store.transaction import Reading
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows
 from tests.campaigns.load import Called, Caller
-from tests.support.raw import RoomInThread, room_in_thread
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 AGENTS = 20
 CACHED_CALLS = 10

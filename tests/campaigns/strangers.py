@@ -22,8 +22,9 @@ from teamroom.server.handshake import new_challenge
 from tests.campaigns.campaign import Advance, Outcome, command, quantile, silently
 from tests.campaigns.crowd import enough_files
 from tests.campaigns.inside import Inside, look, until
-from tests.campaigns.load import Caller, connect
+from tests.campaigns.load import Caller
 from tests.campaigns.process import Server, enroll, serving
+from tests.support.kept_alive import connect
 from tests.support.raw import message, posted, request
 
 FILES = 4096

@@ -26,10 +26,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from teamroom.server.announcement import announce
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge
 from teamroom.server.identity import token_hash
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.listeners import Told, told_over
 from tests.support.pipes import ENVELOPE, Pipe, pipe
 from tests.support.promises import house, promise
-from tests.support.rooms import BOUND_SECONDS, ERAS, Era, Member, RunningRoom, running_room
+from tests.support.rooms import ERAS, Era, Member, RunningRoom, running_room
 from tests.support.shells import TEAMROOM, Shell, free_port, token_file
 
 pytestmark = house

@@ -26,10 +26,11 @@ from teamroom.clients.session.steady import SteadyRoom
 from teamroom.clients.session.streams import TOKENS, http_client
 from teamroom.clients.shell.main import app
 from teamroom.server.own_socket import SOCKET
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.impostors import RESULT, Answers, Taken, http, is_challenge, proof_for, relaying, taking
 from tests.support.promises import promise
 from tests.support.repository import ROOT
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import STEP_SECONDS, Shell, up
 
 pytestmark = promise("SAF1")

@@ -17,8 +17,9 @@ from teamroom.clients.listener.movement import PROC, Movement, Process, list_pro
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
 from tests.presence.test_zombies import MINUTE, said, verdict
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, running_room
 from tests.support.shells import Shell
 
 pytestmark = promise("PRS1", "PRS3")

@@ -18,8 +18,9 @@ from teamroom.clients.session.terminal import plain, quoted, quoted_lines
 from teamroom.clients.shell.joining import READ_TOKEN
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import ESCAPE, STEP_SECONDS, TEAMROOM, TOKEN, Shell, free_port, token_file, up
 
 pytestmark = house

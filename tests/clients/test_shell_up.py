@@ -19,9 +19,10 @@ from teamroom.clients.local.up import NAMELESS_OWNER, owner_name
 from teamroom.server.announcement import announced
 from teamroom.server.settings import load, load_with_origins
 from teamroom.server.store.folder import locked, make_private
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
-from tests.support.rooms import BOUND_SECONDS, running_room
+from tests.support.rooms import running_room
 from tests.support.shells import TOKEN, Shell, answers, free_port, up
 
 pytestmark = house

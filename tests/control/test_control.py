@@ -6,8 +6,9 @@ import sqlite3
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, RunningRoom
+from tests.support.rooms import RunningRoom
 from tests.support.stopwatch import Stopwatch
 
 STOPPED_WITHIN_SECONDS = 2.0

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    ENVELOPE,
-    Answer,
-    RoomInThread,
-    Wire,
-    is_within,
-    message,
-    room_in_thread,
-)
+from tests.support.raw import ENVELOPE, Answer, Wire, message
+from tests.support.room_in_thread import RoomInThread, is_within, room_in_thread
 from tests.support.wire import CALL, assert_refused, exchange, in_session, sent
 
 pytestmark = promise("SAF6")

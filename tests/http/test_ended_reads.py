@@ -9,19 +9,10 @@ from typing import Any
 import pytest
 
 from teamroom.server.store.sqlite.store import SqliteStore
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.raw import (
-    ENVELOPE,
-    RoomInThread,
-    Wire,
-    message,
-    modern_headers,
-    posted,
-    refusal,
-    reply,
-    room_in_thread,
-)
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.raw import ENVELOPE, Wire, message, modern_headers, posted, refusal, reply
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 LONG_SECONDS = 60.0
 """How long a read may take in these rooms, where its end does not come from its time."""

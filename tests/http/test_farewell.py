@@ -7,7 +7,8 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from tests.support.promises import promise
-from tests.support.raw import ENVELOPE, RoomInThread, message, modern_headers, posted, reply, room_in_thread
+from tests.support.raw import ENVELOPE, message, modern_headers, posted, reply
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 from tests.support.rooms import RunningRoom
 
 pytestmark = promise("CTL3")

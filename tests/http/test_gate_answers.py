@@ -14,21 +14,11 @@ import pytest
 from teamroom.server.http import gate
 from teamroom.server.http.gate import REFUSED_BODY_BYTES, REFUSED_BODY_SECONDS
 from teamroom.server.settings import Settings
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    ENVELOPE,
-    Answer,
-    RoomInThread,
-    Wire,
-    is_within,
-    message,
-    modern_headers,
-    posted,
-    reply,
-    room_in_thread,
-)
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.raw import ENVELOPE, Answer, Wire, message, modern_headers, posted, reply
+from tests.support.room_in_thread import RoomInThread, is_within, room_in_thread
 from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF6")

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from teamroom.server.handshake import Challenge, new_challenge, read_challenge, written_address
 from teamroom.server.identity import token_hash
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import Answer, RoomInThread, Wire, reply, request, room_in_thread
-from tests.support.rooms import BOUND_SECONDS, running_room
+from tests.support.raw import Answer, Wire, reply, request
+from tests.support.room_in_thread import RoomInThread, room_in_thread
+from tests.support.rooms import running_room
 from tests.support.wire import assert_refused, exchange, sent
 
 pytestmark = promise("SAF1", "SAF11")

@@ -12,22 +12,11 @@ from typing import Any
 import pytest
 
 from teamroom.server.settings import Settings
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    ENVELOPE,
-    Modern,
-    RoomInThread,
-    Wire,
-    message,
-    modern_headers,
-    posted,
-    refusal,
-    reply,
-    room_in_thread,
-    was_refused,
-)
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.raw import ENVELOPE, Modern, Wire, message, modern_headers, posted, refusal, reply, was_refused
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 from tests.support.stopwatch import Stopwatch
 
 pytestmark = promise("SAF3")

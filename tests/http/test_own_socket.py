@@ -14,9 +14,10 @@ import pytest
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.room import Room
 from teamroom.server.own_socket import LONGEST_ADDRESS, SOCKET, connect
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, LEGACY, message, modern_headers, posted, request
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import Shell, up
 
 pytestmark = promise("CTL9")

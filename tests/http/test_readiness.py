@@ -12,7 +12,7 @@ from teamroom.server.door.readiness import Readiness
 from teamroom.server.store.engine import StorageError
 from tests.support.disks import pretend_full
 from tests.support.promises import promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom
 from tests.support.stores import limit_pages
 

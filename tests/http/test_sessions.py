@@ -9,16 +9,8 @@ import pytest
 
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    LEGACY,
-    MODERN,
-    Answer,
-    RoomInThread,
-    is_within,
-    message,
-    reply,
-    room_in_thread,
-)
+from tests.support.raw import LEGACY, MODERN, Answer, message, reply
+from tests.support.room_in_thread import RoomInThread, is_within, room_in_thread
 from tests.support.wire import sent
 
 pytestmark = promise("SAF6", "ID2")

@@ -27,10 +27,11 @@ from teamroom.server.http.strangers import Rejections
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import ENVELOPE, RoomInThread, Wire, message, modern_headers, posted, reply, room_in_thread
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.raw import ENVELOPE, Wire, message, modern_headers, posted, reply
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 from tests.support.wire import CALL, assert_refused, exchange, sent
 
 pytestmark = promise("SAF11")

@@ -11,25 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.raw import (
-    ENVELOPE,
-    Legacy,
-    Modern,
-    RoomInThread,
-    Wire,
-    is_within,
-    message,
-    modern_headers,
-    posted,
-    reply,
-    request,
-    room_in_thread,
-)
+from tests.support.raw import ENVELOPE, Legacy, Modern, Wire, message, modern_headers, posted, reply, request
 from tests.support.raw import (
     refusal as said,
 )
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.room_in_thread import RoomInThread, is_within, room_in_thread
 from tests.support.stopwatch import Stopwatch
 
 GONE_SECONDS = 2.0

@@ -12,17 +12,8 @@ import pytest
 from teamroom.server.http import turns
 from teamroom.server.http.turns import BEGUN_AT_ONCE, CROWDED_SWITCH_SECONDS, MEMBER_AT_ONCE, SWITCH_SECONDS, Turns
 from tests.support.promises import promise
-from tests.support.raw import (
-    ENVELOPE,
-    Legacy,
-    RoomInThread,
-    message,
-    modern_headers,
-    posted,
-    reply,
-    request,
-    room_in_thread,
-)
+from tests.support.raw import ENVELOPE, Legacy, message, modern_headers, posted, reply, request
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 pytestmark = promise("CTL9", "SAF10")
 

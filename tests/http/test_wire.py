@@ -13,16 +13,8 @@ from teamroom.server.door.door import Door
 from teamroom.server.http.gate import HEALTH_PATHS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    ENVELOPE,
-    LEGACY,
-    MODERN,
-    RoomInThread,
-    is_within,
-    message,
-    reply,
-    room_in_thread,
-)
+from tests.support.raw import ENVELOPE, LEGACY, MODERN, message, reply
+from tests.support.room_in_thread import RoomInThread, is_within, room_in_thread
 from tests.support.wire import CALL, assert_refused, exchange, in_session, sent
 
 pytestmark = promise("SAF6")

@@ -21,11 +21,12 @@ from teamroom.server.rules.letters import Letter
 from teamroom.server.store.engine import DiskFullError
 from tests.campaigns.invariants import rows
 from tests.http.test_metrics import metrics
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.planting import planted, prove
 from tests.support.promises import house, promise
-from tests.support.raw import logged
 from tests.support.receivers import Receiver, receiver
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time, running_room
+from tests.support.room_in_thread import logged
+from tests.support.rooms import Member, RunningRoom, Time, running_room
 from tests.support.shells import Shell, free_port, up
 
 pytestmark = house

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, RunningRoom
+from tests.support.rooms import RunningRoom
 
 pytestmark = promise("QUI1")
 

@@ -11,9 +11,11 @@ import pytest
 
 from teamroom.server.rules.text import PAGE_CHARACTERS
 from teamroom.server.settings import Settings
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.raw import reply, room_in_thread
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.raw import reply
+from tests.support.room_in_thread import room_in_thread
+from tests.support.rooms import Member, RunningRoom, running_room
 
 DEFAULTS = Settings()
 ROUNDS = DEFAULTS.exchange_rounds

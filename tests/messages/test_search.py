@@ -19,10 +19,12 @@ from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer,
 from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from tests.bench.search import fill, searches
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import RoomInThread, refusal, reply, room_in_thread
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.raw import refusal, reply
+from tests.support.room_in_thread import RoomInThread, room_in_thread
+from tests.support.rooms import Member, RunningRoom, running_room
 
 pytestmark = house
 

@@ -10,10 +10,12 @@ import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
 from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.listeners import listening
 from tests.support.promises import promise
-from tests.support.raw import ENVELOPE, message, modern_headers, posted, room_in_thread
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, Time
+from tests.support.raw import ENVELOPE, message, modern_headers, posted
+from tests.support.room_in_thread import room_in_thread
+from tests.support.rooms import Member, RunningRoom, Time
 
 pytestmark = promise("PRS5")
 

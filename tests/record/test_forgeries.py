@@ -6,7 +6,7 @@ import pytest
 
 from tests.campaigns.forgeries import KINDS, Place, look, make_places
 from tests.support.promises import promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 
 pytestmark = promise("LOG3", "SAF5")
 

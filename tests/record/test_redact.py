@@ -9,8 +9,9 @@ import pytest
 
 from teamroom.server.acts.receipts.redact import PAGE
 from teamroom.server.store.folder import DATABASE
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom
+from tests.support.rooms import Member, RunningRoom
 from tests.support.shells import Shell
 
 pytestmark = promise("LOG3")

@@ -29,7 +29,7 @@ from teamroom.server.store.folder import DATABASE, KEY, OWNER_TOKEN, SEAL, make_
 from tests.campaigns.forgeries import RESUMED, chain_again, opened
 from tests.support.databases import lay_down
 from tests.support.promises import promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, Time, running_room
 from tests.support.shells import Done, Shell
 

@@ -16,7 +16,7 @@ from teamroom.server.store.folder import DATABASE, OWNER_TOKEN, SEAL
 from teamroom.server.store.sqlite import damage
 from teamroom.server.store.sqlite.copy import open_to_read
 from tests.support.promises import promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import running_room
 from tests.support.shells import Done, Shell, up
 

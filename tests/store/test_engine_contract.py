@@ -31,10 +31,10 @@ from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import LogEntry
 from teamroom.server.store.statements import SHARED, known_migrations, read_statements
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import ENGINES, Engine
 from tests.support.promises import house, promise
-from tests.support.raw import logged
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.room_in_thread import logged
 from tests.support.stores import NOW, Bench, handed_over, make_store, open_store, reraise
 
 

@@ -25,7 +25,7 @@ from tests.campaigns.write_behind import AnswersFirst
 from tests.store import test_engine_contract as contract
 from tests.support.engines import Engine, altered, sqlite_with
 from tests.support.promises import house
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.stores import open_store
 
 pytestmark = house

@@ -12,7 +12,7 @@ from teamroom.server.store.engine import DiskFullError
 from teamroom.server.store.sqlite.reserve import RESERVE
 from tests.support.disks import pretend_full, pretend_room, small_disk
 from tests.support.promises import promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import Member, Refused, RunningRoom, running_room
 from tests.support.shells import Shell, up
 from tests.support.stores import open_store, reraise

@@ -16,10 +16,11 @@ from teamroom.server.store.sqlite import commit, rebuild, writer
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked, open_to_read
 from teamroom.server.store.transaction import Writing
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.disks import small_disk
 from tests.support.promises import promise
-from tests.support.raw import logged
-from tests.support.rooms import BOUND_SECONDS, running_room
+from tests.support.room_in_thread import logged
+from tests.support.rooms import running_room
 from tests.support.stores import Bench, open_store
 
 pytestmark = promise("SAF9")

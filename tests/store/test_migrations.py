@@ -24,7 +24,7 @@ from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked
 from teamroom.server.store.statements import known_migrations
 from tests.support.promises import house, promise
-from tests.support.raw import logged
+from tests.support.room_in_thread import logged
 from tests.support.rooms import Time, running_room
 
 pytestmark = house

@@ -14,10 +14,11 @@ from teamroom.server.rules.letters import Letter
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.transaction import Reading
 from teamroom.server.supervisor import loop
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import altered
 from tests.support.listeners import listening
 from tests.support.promises import house
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.rooms import RunningRoom, running_room
 
 pytestmark = house
 

@@ -26,8 +26,8 @@ from teamroom.server.store.statements import (
     sqlite_statements,
 )
 from teamroom.server.store.transaction import Context
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
-from tests.support.rooms import BOUND_SECONDS
 
 pytestmark = house
 

@@ -19,10 +19,11 @@ from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Writing
 from tests.campaigns.invariants import chain_faults
 from tests.campaigns.write_behind import AnswersFirst
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import sqlite_with
 from tests.support.promises import house, promise
-from tests.support.raw import logged
-from tests.support.rooms import BOUND_SECONDS, running_room
+from tests.support.room_in_thread import logged
+from tests.support.rooms import running_room
 from tests.support.stores import Bench, handed_over, interrupt_a_write, limit_pages, open_store, reraise
 
 pytestmark = house

@@ -17,8 +17,9 @@ from teamroom.server.notify import deliver
 from teamroom.server.record import backups
 from teamroom.server.supervisor import loop as supervisor
 from teamroom.server.watching import LOOK_SECONDS, Watcher
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import Shell
 
 pytestmark = promise("LOG5")

@@ -13,9 +13,10 @@ import pytest
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import DiskFullError
 from teamroom.server.supervisor import duties, loop
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.raw import logged
-from tests.support.rooms import BOUND_SECONDS, RunningRoom, running_room
+from tests.support.room_in_thread import logged
+from tests.support.rooms import RunningRoom, running_room
 
 pytestmark = promise("REM1")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge
 from teamroom.server.identity import token_hash
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.bounds import BOUND_SECONDS
 
 Answers = Callable[[bytes], bytes | None]
 """What a program answers to a request; None closes the connection."""

@@ -12,8 +12,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ResourceUpdated
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
-from tests.support.rooms import BOUND_SECONDS, Era, RunningRoom
+from tests.support.rooms import Era, RunningRoom
 
 
 class Told:

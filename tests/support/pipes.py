@@ -9,7 +9,7 @@ from typing import Any
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.shells import TEAMROOM, Shell
 
 ENVELOPE = {PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION, CLIENT_CAPABILITIES_META_KEY: {}}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from teamroom.server.rules.letters import BREAK
-from tests.support.rooms import BOUND_SECONDS
+from tests.support.bounds import BOUND_SECONDS
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -24,7 +24,9 @@ from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.server.web import serve
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.databases import lay_down
+from tests.support.kept_alive import KeptAlive
 from tests.support.one_task import in_one_task
 from tests.support.plain_http import WITHOUT_TLS
 
@@ -32,9 +34,6 @@ T = TypeVar("T")
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
-
-BOUND_SECONDS = 30.0
-"""How long a test waits for anything before it fails."""
 
 
 @dataclass
@@ -80,12 +79,29 @@ class Refused(Exception):
         return str(self.body["code"])
 
 
+class OwnClient:
+    """The SDK's client of a member, which connects when a test first uses it."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
+        self._connect = connect
+        self._connected: Client | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def use(*arguments: Any, **options: Any) -> Any:
+            if self._connected is None:
+                self._connected = await self._connect()
+            return await getattr(self._connected, name)(*arguments, **options)
+
+        return use
+
+
 @dataclass(eq=False)
 class Member:
-    """A connected member: its tools as Python calls."""
+    """A connected member: its tools as Python calls, through a `caller` if it has one, or the SDK's client."""
 
     name: str
-    client: Client
+    client: Client | OwnClient
+    caller: KeptAlive | None = None
 
     async def __call__(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call a tool; returns its structured reply, raises Refused."""
@@ -106,6 +122,9 @@ class Member:
         """Call a tool, also as a listener of some age; returns structured reply, text, and whether it was refused."""
         said = {"teamroom/request-id": request_id, "teamroom/listener": listener, "teamroom/run": run}
         meta: Any = {key: value for key, value in said.items() if value is not None} or None
+        if self.caller is not None:
+            found = await self.caller.call(tool, arguments, meta or {})
+            return found.get("structuredContent"), found["content"][0]["text"], found.get("isError", False)
         result: Any = await self.client.call_tool(tool, arguments, meta=meta)
         return result.structured_content, result.content[0].text, bool(result.is_error)
 
@@ -135,8 +154,15 @@ class RunningRoom:
     async def connect(self, name: str, token: str | None = None, era: Era | None = None) -> Member:
         """A member connected with its token for as long as the room runs."""
         token = token or (self.owner_token if name == "olga" else self.tokens[name])
-        client = await self.stack.enter_async_context(in_one_task(self.client(token, era)))
-        return Member(name, client)
+
+        async def connect() -> Client:
+            return await self.stack.enter_async_context(in_one_task(self.client(token, era)))
+
+        if (era or self.era) == "legacy":
+            return Member(name, await connect())
+        caller = KeptAlive(self.room.settings.port, token)
+        self.stack.callback(caller.hang_up)
+        return Member(name, OwnClient(connect), caller)
 
     @contextlib.asynccontextmanager
     async def client(self, token: str, era: Era | None = None) -> AsyncIterator[Client]:

@@ -25,9 +25,9 @@ from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.databases import lay_down
 from tests.support.engines import SQLITE, Engine
-from tests.support.rooms import BOUND_SECONDS
 
 NOW = 1_795_000_000.0
 

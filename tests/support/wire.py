@@ -3,14 +3,8 @@
 from typing import Any
 
 from teamroom.server.refusals import CODES
-from tests.support.raw import (
-    ENVELOPE,
-    Answer,
-    Legacy,
-    RoomInThread,
-    message,
-    modern_headers,
-)
+from tests.support.raw import ENVELOPE, Answer, Legacy, message, modern_headers
+from tests.support.room_in_thread import RoomInThread
 
 CALL = message("tools/call", {"name": "who", "arguments": {}, "_meta": ENVELOPE})
 POST = "POST /mcp HTTP/1.1"

@@ -18,14 +18,8 @@ from teamroom.tools.arguments import fields_of, read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import (
-    Modern,
-    RoomInThread,
-    refusal,
-    reply,
-    room_in_thread,
-    was_refused,
-)
+from tests.support.raw import Modern, refusal, reply, was_refused
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 pytestmark = promise("SAF3")
 

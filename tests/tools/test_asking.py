@@ -15,10 +15,11 @@ from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.door import confirmations
 from tests.record.test_backups import back_up, put_back
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, running_room
 
 pytestmark = promise("CTL7")
 

@@ -22,7 +22,8 @@ from teamroom.tools.serve import REQUEST_ID, REQUEST_ID_CHARACTERS, TOOLS
 from tests.support.bad_arguments import arguments_of, as_json, bad
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import ENVELOPE, Answer, Modern, Raw, RoomInThread, modern_headers, reply, room_in_thread
+from tests.support.raw import ENVELOPE, Answer, Modern, Raw, modern_headers, reply
+from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 pytestmark = promise("SAF6")
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.promises import promise
-from tests.support.raw import Raw, reply, room_in_thread
+from tests.support.raw import Raw, reply
+from tests.support.room_in_thread import room_in_thread
 from tests.support.rooms import Member, RunningRoom
 
 pytestmark = promise("SAF8")

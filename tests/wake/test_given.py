@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, running_room
 
 pytestmark = promise("WAK2")
 

@@ -18,9 +18,10 @@ from teamroom.server.store.rows.listeners import ListenerRow
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.wake.listeners import Listeners, Listening, Mechanism, Origin
 from teamroom.server.wake.waiting import Waiting
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.listeners import Told, listening, subscribe
 from tests.support.promises import promise
-from tests.support.rooms import BOUND_SECONDS, Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, running_room
 
 pytestmark = promise("PRS5")
 

@@ -13,9 +13,10 @@ from teamroom.resources.listen import FOLLOWED
 from teamroom.resources.room import RESOURCES
 from teamroom.server.settings import Settings
 from teamroom.server.wake.push import SLICES, Push
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.listeners import Told, listening, subscribe, unsubscribe
 from tests.support.promises import house, promise
-from tests.support.rooms import BOUND_SECONDS, ERAS, RunningRoom, running_room
+from tests.support.rooms import ERAS, RunningRoom, running_room
 
 pytestmark = house
 
