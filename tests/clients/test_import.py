@@ -541,11 +541,15 @@ def test_an_import_waits_as_long_as_the_room_says_and_not_for_hours(write: Write
     assert stopped.value.fix.endswith(GO_ON)
 
 
-async def test_an_import_keeps_to_the_rate_of_a_person(tmp_path: Path, write: Write) -> None:
-    settings: dict[str, Any] = {"acts_per_second": 4.0, "acts_burst": 1}
+async def test_an_import_keeps_to_the_rate_of_a_person_and_shows_its_progress(tmp_path: Path, write: Write) -> None:
+    settings: dict[str, Any] = {"acts_per_second": 1.0, "acts_burst": 1}
+    file = write("a.md", "".join(f"- [ ] {number}\n" for number in range(30)))
     async with running_room(tmp_path / "slow", **settings) as room:
-        said = await imported(shell_of(room), str(write("a.md", "".join(f"- [ ] {number}\n" for number in range(15)))))
-        assert counts(said) == (15, 0, 0, 0)
+        shell = shell_of(room)
+        done = await anyio.to_thread.run_sync(lambda: shell.on_terminal("import", str(file)))
+    assert done.code == 0, done.out
+    assert "Importing tasks" in done.out
+    assert "a.md (markdown): 30 created, 0 changed, 0 unchanged." in done.out
 
 
 class Meanwhile:
