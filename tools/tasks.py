@@ -3,6 +3,7 @@
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.acts.tasks.claims import CLAIM_TASK, Claimed
 from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF, Answered, Offered
+from teamroom.server.acts.tasks.imports import IMPORT_TASK, Imported
 from teamroom.server.acts.tasks.repairs import REPAIR, Repaired
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK, Completed, Reviewed
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Created, Updated
@@ -16,6 +17,19 @@ from teamroom.tools.words.tasks import render_board, render_entry
 def render_created(reply: Created) -> str:
     """The reply of `create_task`."""
     return f"Created {reply.task}{cite_receipt(reply)}."
+
+
+def render_imported(reply: Imported) -> str:
+    """The reply of `import_task`."""
+    differs = f" It differs in {', '.join(reply.differs)}." if reply.outcome == "kept" else ""
+    missing = f" {count(len(reply.missing), 'id')} in depends_on belong to no task here." if reply.missing else ""
+    outcome = {
+        "created": f"Created {reply.task}{cite_receipt(reply)}.",
+        "changed": f"Changed {reply.task}{cite_receipt(reply)}: {', '.join(reply.differs)}.",
+        "unchanged": f"{reply.task} is as imported.",
+        "kept": f"{reply.task} was changed here, so it stays.",
+    }
+    return outcome[reply.outcome] + differs + missing
 
 
 def render_claimed(reply: Claimed) -> str:
@@ -83,7 +97,7 @@ TOOLS = (
     Tool(
         CREATE_TASK,
         "Add a task to the board. needs: capabilities that the holder must have. depends_on: tasks to finish first. "
-        "due: seconds from now. review: auto, none or a member's name.",
+        "due: seconds from now. review: auto, none or a member's name. external: its id elsewhere, made a task once.",
         render_created,
         place=80,
     ),
@@ -146,5 +160,13 @@ TOOLS = (
         "open repair.",
         render_repaired,
         place=170,
+    ),
+    Tool(
+        IMPORT_TASK,
+        "Import a task that exists elsewhere, or update it from there. external is its id there; depends_on has such "
+        "ids. The room creates it once, and keeps what was changed here since. Dates are Unix times. `teamroom import "
+        "FILE` calls this for each task of a file.",
+        render_imported,
+        place=280,
     ),
 )

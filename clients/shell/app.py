@@ -77,14 +77,14 @@ app = typer.Typer(
 )
 
 
-def command(section: str) -> Callable[[F], F]:
-    """Register a function as a command of the shell, in a section of the help.
+def command(section: str, name: str | None = None) -> Callable[[F], F]:
+    """Register a function as a command of the shell, in a section of the help, by default under its own name.
 
     A function with a `place` parameter gets the options `--data`, `--url` and `--token-file` for it.
     """
 
     def register(work: F) -> F:
-        register_here = app.command(cls=Command, rich_help_panel=section)
+        register_here = app.command(name, cls=Command, rich_help_panel=section)
         register_here(_with_place(work) if "place" in signature(work).parameters else work)
         return work
 

@@ -212,16 +212,24 @@ def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
         ("lease until", Styled(plain(date_and_time(task.lease_until or "")))),
         ("waits for", Styled(_waiting_for(task))),
         ("assigned", Styled(plain(task.assigned or ""))),
+        ("external id", Styled(cited(task.external) if task.external else "")),
         ("created", Styled(f"{plain(date_and_time(task.created_at))} by @{plain(task.creator)}")),
         ("due", Styled(plain(date_and_time(task.due or "")))),
         ("needs", Styled(", ".join(map(cited, task.needs)))),
         ("depends on", Styled(plain(before))),
-        ("completed by", Styled(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
+        ("completed by", Styled(plain(_completed_by(task)))),
         ("reviewer", Styled(plain(task.reviewer or ""))),
         ("summary", Styled(quoted(task.summary))),
         *(("evidence", Styled(_evidence(item))) for item in task.evidence),
         *(("reminder", Styled(plain(line))) for line in _reminders(task)),
     ]
+
+
+def _completed_by(task: "TaskShown") -> str:
+    if not task.completed_by:
+        return ""
+    upheld = f" ({task.upheld} upheld)" if task.upheld is not None else ""
+    return f"{task.completed_by}{upheld}{f' at {date_and_time(task.completed_at)}' if task.completed_at else ''}"
 
 
 def _evidence(item: Mapping[str, Any]) -> str:

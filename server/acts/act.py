@@ -117,6 +117,7 @@ TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_
 Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
 Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
 Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]
+External = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_on_one_line)]
 TaskId = Annotated[TaskNumber, _written(parse_task, task_name)]
 MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
 OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]

@@ -15,7 +15,7 @@ from teamroom.server.store.transaction import Writing
 BASELINE_ROWS = 2000
 """The most rows that a baseline lists."""
 
-NUMBERED = frozenset({"task", "offer", "dependency", "verdict"})
+NUMBERED = frozenset({"task", "offer", "dependency", "origin", "verdict"})
 """Tables of which a number tells which rows are older than the baseline."""
 
 

@@ -57,7 +57,7 @@ MEMBERS = frozenset(
 TIMES = re.compile(r"since|until|due|\w+_(at|until|date)")
 """Columns that hold seconds since 1970-01-01 UTC."""
 
-DATES = ("due", "snooze_date")
+DATES = ("due", "snooze_date", "created_date", "closed_date")
 """Those of them that follow the wall clock; the others hold room time."""
 
 
@@ -369,6 +369,7 @@ def name_of(tx: Reading, table: str, key: Key) -> str:
         "policy": "the policy",
         "task": f"T-{key[0]}",
         "offer": f"O-{key[0]}",
+        "origin": f"the origin of T-{key[0]}",
         "repair": f"the repair T-{key[0]}",
         "dependency": f"the dependency of T-{key[0]} on T-{key[-1]}",
         "verdict": f"the verdict of entry {key[-1]} on T-{key[0]}",

@@ -86,11 +86,14 @@ class StoredTexts:
         if name in self._redacted:
             return
         kept = json.loads(entry.detail or "{}")
-        written = self._tasks.setdefault(name, {}) if entry.act == "create_task" else self._tasks.get(name, {})
+        is_new = entry.act in ("create_task", "import_task")
+        written = self._tasks.setdefault(name, {}) if is_new else self._tasks.get(name, {})
         for column in kept.get("changes", ()):  # an older release recorded only that they changed
             written.pop(column, None)
         if entry.act in ("create_task", "update_task"):
             words = {"title": _digest_of(kept.get("title")), "detail": kept.get("text")}
+        elif entry.act == "import_task":
+            words = {name: _digest_of(kept[name]) for name in ("title", "summary")} | {"detail": kept["text"]}
         elif entry.act == "complete_task":
             evidence = _in_order(json.dumps(kept["evidence"]))
             words = {"summary": _digest_of(kept["summary"]), "evidence": _digest_of(evidence)}

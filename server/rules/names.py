@@ -4,7 +4,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-RESERVED = frozenset({"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto"})
+RESERVED = frozenset(
+    {"room", "owner", "all", "everyone", "here", "system", "teamroom", "me", "none", "auto", "import"},
+)
 """Words that mean something else where a name is expected."""
 
 WHOLE_ROOM = frozenset({"room", "all", "everyone"})

@@ -107,6 +107,13 @@ TABLES: dict[str, Logged] = {
             unfinished="state not in ('done', 'cancelled')",
         ),
         Logged("dependency", ("task", "needs_task"), unfinished="1 = 0"),
+        Logged(
+            "origin",
+            ("task",),
+            ("seq", "created_date", "closed_date"),
+            ("external", "given"),
+            unfinished="1 = 0",
+        ),
         Logged("repair", ("task",), ("member",)),
         Logged(
             "offer",

@@ -19,6 +19,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "offer.needs": ("take_offer",),
     "offer.note": ("take_offer",),
     "offer.reason": ("take_offer",),
+    "origin.external": ("hide_origin",),
+    "origin.given": ("hide_origin",),
     "plant.capability": ("remove_plant_of",),
     "plant.hint": ("remove_plant_of",),
     "plant.reads": ("remove_plant_of",),
@@ -44,8 +46,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """The columns that hold members' words, each with the statements that remove them.
 
-`presence.last_note` holds a digest of words, which a guess could be checked against. The engine keeps `task.first_need`
-up to date with `need`, and removes from `task_text` what changes in `task`.
+`presence.last_note` and `origin.given` hold digests of words, which a guess could be checked against. The engine keeps
+`task.first_need` up to date with `need`, and removes from `task_text` what changes in `task`.
 """
 
 WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
@@ -94,3 +96,8 @@ REPLIES: Mapping[str, tuple[str, ...]] = {
 def hidden_key(key: str) -> str:
     """The key of a remembered call once a redaction has hidden its request id, which can be any text."""
     return f"id:sha256-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def hidden_external(external: str) -> str:
+    """What stays of a task's id elsewhere once a redaction has hidden it. No id begins with a space."""
+    return f" sha256-{hashlib.sha256(external.encode(errors='surrogatepass')).hexdigest()}"

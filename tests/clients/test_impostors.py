@@ -56,6 +56,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "connect": ("--as", "builder"),
     "doctor": ("--drill",),
     "enroll": ("another",),
+    "import": ("{folder}/tasks.md",),
     "kill": ("builder", "--yes", "--reason", "x"),
     "listen": ("--as", "builder", "--", "true"),
     "notify": ("olga",),
@@ -95,6 +96,7 @@ class Abandoned:
 @pytest.fixture(scope="module")
 def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abandoned]:
     folder = tmp_path_factory.mktemp("abandoned") / "room"
+    (folder.parent / "tasks.md").write_text("- [ ] a task\n")
     (folder.parent / "runtimes.toml").write_text('[runtime.builder]\nstart = ["true"]\n')
     with up(folder, "--owner", "olga") as room:
         for words in (("builder",), ("watcher", "--role", "watchdog")):

@@ -26,6 +26,7 @@ OPENS_OF = {
 
 ALLOWED: dict[str, str] = {
     "clients/bridge/connect.py _read_frames": "standard input",
+    "clients/importing/read.py _bytes": "a file of tasks, which a person names",
     "clients/listener/movement.py list_proc": "the kernel's list of processes",
     "clients/listener/movement.py _written_by": "the same",
     "clients/doctor/machine.py _commands": "the kernel's list of processes",

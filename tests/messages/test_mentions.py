@@ -48,7 +48,7 @@ NAMES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 """Calls for each argument that takes the name of a member, in an order in which they can be made."""
 
-TAKEN = {"set_policy.name", "read_receipts.act", "who.after"}
+TAKEN = {"set_policy.name", "read_receipts.act", "who.after", "enroll.rename"}
 """Arguments of the same type that take something else."""
 
 

@@ -109,6 +109,7 @@ async def furnish(room: RunningRoom) -> Member:
     await owner("review_task", task="T-6", verdict="accept", note="well done")
     await owner("update_task", task="T-7", status="cancelled")
     await owner("create_task", title="later", depends_on=["T-1"], assign="c")
+    await owner("import_task", external="bd-9", title="elsewhere", done=True, closed_at=1_700_000_000)
     await owner("enroll", name="a", label="short", expires_seconds=3600)
     await owner("enroll", name="b", label="second")
     await owner("enroll", name="olga", chat=True)
@@ -275,6 +276,12 @@ SILENT: dict[str, tuple[str, str]] = {
         "the stored blocked_on of T-3 was changed",
     ),
     "a task waits for nothing": ("delete from dependency", "the dependency of T-8 on T-1 is missing"),
+    "an imported task was closed on another day": (
+        "update origin set closed_date = closed_date + 86400",
+        "the origin of T-9 has closed_date 2023-11-15T22:13:20Z; the log says 2023-11-14T22:13:20Z",
+    ),
+    "a task comes from elsewhere": ("update origin set external = 'bd-8'", "the stored external of the origin of T-9"),
+    "a task counts as not imported": ("delete from origin", "the origin of T-9 is missing"),
     "an offer is accepted": (
         "update offer set state = 'accepted' where id = 1",
         "O-1 has state accepted; the log says offered",
@@ -455,8 +462,9 @@ async def test_a_room_of_an_earlier_release_is_rebuilt_from_its_upgrade_on_and_t
     found = verify(folder, "--json").json
     assert found["good"], found["why"]
     assert found["not_rebuilt"] == [
-        f"2 tasks from before entry {begun}, which no later entry changed",
+        f"3 tasks from before entry {begun}, which no later entry changed",
         f"1 dependency from before entry {begun}, which no later entry changed",
+        f"1 origin from before entry {begun}, which no later entry changed",
     ]
     for name in (
         "a killed member lives",

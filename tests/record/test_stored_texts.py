@@ -29,6 +29,7 @@ async def furnish(room: RunningRoom) -> Member:
     await owner("update_task", task="T-1", changes={"title": "second title", "priority": 2})
     fence = (await builder("claim_task", task="T-1"))["fence"]
     await builder("complete_task", task="T-1", fence=fence, summary="it is built", evidence=EVIDENCE)
+    await owner("import_task", external="bd-9", title="theirs", detail="their detail", done=True, summary="their end")
     return owner
 
 
@@ -69,6 +70,9 @@ CHANGES = [
     ("update task set evidence = '[]' where id = 1", ("complete_task", "T-1"), "evidence of T-1"),
     ("update task set evidence = 'no json' where id = 1", ("complete_task", "T-1"), "evidence of T-1"),
     ("update task set detail = '' where id = 2", ("create_task", "T-2"), "detail of T-2"),
+    ("update task set title = 'ours' where id = 3", ("import_task", "T-3"), "title of T-3"),
+    ("update task set detail = 'our detail' where id = 3", ("import_task", "T-3"), "detail of T-3"),
+    ("update task set summary = 'our end' where id = 3", ("import_task", "T-3"), "summary of T-3"),
     ("update task set title = cast(x'ff00' as text) where id = 2", ("create_task", "T-2"), "T-2 cannot be read"),
     ("delete from task where id = 2", ("create_task", "T-2"), "T-2 is missing"),
 ]

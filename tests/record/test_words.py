@@ -172,6 +172,18 @@ async def edit_by_number(room: RunningRoom, owner: Member, text: str) -> list[st
     return [str(await newest(owner, "update_task"))]
 
 
+async def imported(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    words = {"title": f"Use {text}", "detail": f"it is {text}", "summary": f"was {text}"}
+    await owner("import_task", external=f"beads:{text}", done=True, **words)
+    await owner("create_task", title="Paint", external=f"own {text}")
+    return ["T-1", "T-2"]
+
+
+async def imported_by_number(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    await imported(room, owner, text)
+    return [str(await newest(owner, act)) for act in ("import_task", "create_task")]
+
+
 async def holding(room: RunningRoom, owner: Member) -> tuple[Member, Member, int]:
     holder, other = await room.enroll("holder", "other")
     await owner("create_task", title="Paint")
@@ -266,7 +278,7 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(message, title, title_by_number, edit_by_number, work, work_by_number, block_by_number, offer, stop, label),
-        *(capability, plant, repair, refused),
+        *(capability, plant, repair, refused, imported, imported_by_number),
     )
 }
 
@@ -293,7 +305,7 @@ async def test_the_stories_put_words_into_every_column_of_the_list(tmp_path: Pat
         async with running_room(tmp_path / name, presence_write_seconds=0.0) as room:
             await story(room, await room.owner(), SECRET)
             found.update(columns_with(room.folder, SECRET))
-    digests = {"presence.last_note"}
+    digests = {"presence.last_note", "origin.given"}
     replaced = {"task.blocked_on", "task.summary", "task.evidence", "refusal.subject"}
     assert set(WORDS) - digests - replaced <= found, set(WORDS) - found
 

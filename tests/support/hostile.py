@@ -135,7 +135,7 @@ async def fill(mallory: Shown, victim: Shown) -> None:
     """Mallory puts hostile texts wherever a member can, twice with other endings where each is shown elsewhere."""
     await mallory("declare_capabilities", capabilities=["repo:a", *SHORT])
     await victim("declare_capabilities", capabilities=["repo:a", SHORT[0]])
-    await mallory("create_task", title=LINE, detail=TEXT, needs=["repo:a", SHORT[0]])
+    await mallory("create_task", title=LINE, detail=TEXT, needs=["repo:a", SHORT[0]], external=LINE)
     for number in range(5):
         await mallory("create_task", title=f"{number} {LINE}", detail=TEXT, review="victim")
     await mallory("create_task", title=LINE, assign="victim")
@@ -216,6 +216,9 @@ async def control(olga: Shown, mallory: Shown) -> None:
     await olga("enroll", name="other", label=f"soon {LABEL}", expires_seconds=3600)
     for label in (f"no {LABEL}", LABEL):
         await olga("revoke", name="labelled", label=label)
+    words = {"title": LINE, "detail": TEXT, "summary": TEXT}
+    await olga("import_task", external=SHORT[3], done=True, depends_on=[SHORT[0]], **words)
+    await olga("import_task", external=LINE, **words)
     await olga("read_receipts", limit=100)
     await olga("overnight")
     await olga("set_policy", name="trust", value=LINE)

@@ -138,6 +138,17 @@ STORY = (
     Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
     Step("olga", "overnight", {"hours": 12}),
     Step("olga", "revoke", {"name": "reviewer", "label": "laptop"}),
+    Step(
+        "olga",
+        "import_task",
+        {
+            "external": "github:acme/api#12",
+            "title": "Log in with a passkey",
+            "done": True,
+            "created_at": 1_767_225_600,
+            "closed_at": 1_769_904_000,
+        },
+    ),
     Step("olga", "kill", {"target": "tester", "reason": "posted its token in a pull request"}),
 )
 

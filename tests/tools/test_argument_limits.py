@@ -139,6 +139,7 @@ REQUIRED: dict[str, Any] = {
     "name": "newcomer",
     "verdict": "accept",
     "accept": False,
+    "external": "a",
     "seq": 1,
 }
 """A value for every argument that a tool cannot do without."""

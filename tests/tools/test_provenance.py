@@ -104,11 +104,26 @@ COMMANDS = (
 """Commands of the shell that show what members wrote, or repeat what their caller wrote."""
 
 
+ON_A_LIST = "".join(f"- [ ] {line} {'x' * 200}\n  {line}\n" for line in LINES) + f"- [ ]\n{TEXT}\n"
+AS_BEADS = "\n".join(
+    json.dumps(issue)
+    for issue in (
+        {"_type": LINE, "id": LINE},
+        *({"id": line, "title": LINE, "dependencies": [LINE, LINES[0], None]} for line in LINES),
+        {"id": LINE, "title": ""},
+    )
+)
+"""Files of tasks that want to be taken for the room's words where an import lists what it did not take."""
+
+
 async def by_all_other_ways(room: RunningRoom, olga: Shown) -> None:
     """Look at letters, at what the shell prints, and at the line that a listener passes on."""
     await room.later(61)
     shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
-    for command in COMMANDS:
+    for name, text in (("hostile.md", ON_A_LIST), ("hostile.jsonl", AS_BEADS)):
+        (room.folder.parent / name).write_text(text)
+    files = [("import", str(room.folder.parent / name)) for name in ("hostile.md", "hostile.md", "hostile.jsonl")]
+    for command in (*files, *COMMANDS):
         done = await shell.here(*command)
         olga.words.append((f"$ teamroom {command[0]}", done.out + done.err))
     for name in ("olga", "rex"):
@@ -117,6 +132,7 @@ async def by_all_other_ways(room: RunningRoom, olga: Shown) -> None:
 
 
 NEVER_HOSTILE = {
+    "origin.given": "a digest of what was given",
     "presence.last_note": "a digest of the note",
     "refusal.subject": "a subject that names nothing of the room is left out",
     "wake.subject": "named by the capability that is asked for, which test_a_capability_in_a_subject_is_quoted covers",

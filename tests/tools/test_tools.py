@@ -67,11 +67,11 @@ def test_each_role_and_kind_sees_the_common_tools_and_its_own() -> None:
             "agent operator": "pause repair resume enroll revoke plant notify read_receipts overnight",
             "agent watchdog": "pause repair read_receipts",
             "agent observer": "read_receipts",
-            "human member": "pause resume kill plant notify overnight",
+            "human member": "pause resume kill plant notify overnight import_task",
             "human owner": "all",
-            "human operator": "pause repair resume kill enroll revoke plant notify read_receipts overnight",
-            "human watchdog": "pause repair resume kill plant notify read_receipts overnight",
-            "human observer": "pause resume kill plant notify read_receipts overnight",
+            "human operator": "pause repair resume kill enroll revoke plant notify read_receipts overnight import_task",
+            "human watchdog": "pause repair resume kill plant notify read_receipts overnight import_task",
+            "human observer": "pause resume kill plant notify read_receipts overnight import_task",
         }
     )
 
@@ -91,6 +91,7 @@ def test_each_tool_has_a_place_of_its_own_and_new_ones_come_last() -> None:
             "notify",
             "read_receipts",
             "overnight",
+            "import_task",
         ]
     )
     places = [tool.place for tool in TOOLS.values()]

@@ -77,6 +77,7 @@ SILENT = {
         ),
         *("keep_part", "forget_refusal", "forget_note"),
         *("add_need", "drop_needs", "add_dependency", "drop_dependencies", "move_task"),
+        *("add_origin", "renew_origin", "hide_origin"),
     },
     "tokens and probes, which no page shows": {
         *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
@@ -399,6 +400,8 @@ async def run_the_room(room: Watched) -> None:
     room.knows("fourth", (await room.act("olga", "enroll", name="fourth")).token)
     await room.act("olga", "enroll", name="fourth", role="operator", label="second")
     await room.act("olga", "revoke", name="fourth", label="second")
+    await room.act("olga", "import_task", external="elsewhere", title="mow")
+    await room.act("olga", "import_task", external="elsewhere", title="mow the lawn", done=True, closed_at=1e9)
     await room.act("olga", "notify", name="olga")
     for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
         await room.act("olga", "enroll", name=name, rename=new)

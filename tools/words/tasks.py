@@ -33,17 +33,15 @@ def render_task_line(task: TaskLine) -> str:
 def render_task(task: TaskShown) -> str:
     """A task in full."""
     before = ", ".join(f"{d['task']} ({state_in_words(d['state'])})" for d in task.depends_on)
+    completed_at = f" at {task.completed_at}" if task.completed_at else ""
     facts = [
+        *([f"external id {cite(task.external)}"] if task.external else []),
         f"created at {task.created_at}, priority {task.priority}, review {task.review}",
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
         *([f"needs {', '.join(map(cite, task.needs))}"] if task.needs else []),
         *([f"depends on {before}"] if before else []),
-        *(
-            [f"completed by @{task.completed_by} ({task.upheld} upheld so far): {shorten(task.summary)}"]
-            if task.completed_by
-            else []
-        ),
+        *([f"{_completed_by(task)}{completed_at}: {shorten(task.summary)}"] if task.completed_by else []),
         *(
             f"evidence {e['kind']} {cite(e['ref'])}"
             + (f" = {cite(e['value'])}" if e.get("value") else "")
@@ -59,6 +57,12 @@ def render_task(task: TaskShown) -> str:
         + render_reminders(task.reminders)
         + list_lines("History", [render_entry(e) for e in task.history])
     )
+
+
+def _completed_by(task: TaskShown) -> str:
+    if task.upheld is None:
+        return f"done by {task.completed_by}"
+    return f"completed by @{task.completed_by} ({task.upheld} upheld so far)"
 
 
 def render_entry(entry: Entry) -> str:

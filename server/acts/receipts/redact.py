@@ -13,6 +13,7 @@ from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
 from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
 from teamroom.server.facts.member import member_changed
+from teamroom.server.facts.origin import hide_origin
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
 from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
@@ -136,6 +137,7 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
     if kind == "task":
         redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=PAGE))
         tx.run("take_task", id=number, taken=REDACTED)
+        hide_origin(tx, number)
         tx.run("take_needs", task=number, taken=REDACTED)
         tx.run("drop_redacted_needs", task=number, taken=REDACTED)
         task_changed(tx, number, tx.only(TaskRow, "task", id=number).holder)
@@ -279,6 +281,7 @@ def _redact_finished(tx: Writing, entry: PageEntry) -> int | None:
         return None
     is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
     if is_last:
+        hide_origin(tx, found[1])
         tx.run("take_needs", task=found[1], taken=REDACTED)
         tx.run("drop_redacted_needs", task=found[1], taken=REDACTED)
     task_changed(tx, found[1])
@@ -371,6 +374,8 @@ def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None
         evidence="[]" if said["evidence"] else task.evidence,
         blocked_on="" if said["blocked_on"] else task.blocked_on,
     )
+    if "external" in detail:
+        hide_origin(tx, number)
     for need in detail.get("needs") or ():
         tx.run("take_need", task=number, need=need, taken=REDACTED)
         tx.run("drop_need", task=number, need=need)

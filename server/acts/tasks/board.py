@@ -9,6 +9,7 @@ from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_named
+from teamroom.server.facts.origin import IMPORT, is_hidden, origin_of
 from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import (
@@ -56,8 +57,9 @@ class TaskLine(BaseModel):
 
 
 class TaskShown(TaskLine):
-    """A task in full."""
+    """A task in full. `external`: its id elsewhere. A task that an import brought has the dates that it has there."""
 
+    external: str | None
     detail: str
     created_at: str
     due: str | None
@@ -68,6 +70,7 @@ class TaskShown(TaskLine):
     review: str
     reviewer: str | None
     completed_by: str | None
+    completed_at: str | None
     upheld: str | None
     summary: str
     evidence: list[dict[str, Any]]
@@ -141,10 +144,15 @@ def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
 
 def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
     row = task.row
+    origin = origin_of(tx, task.id)
+    created, closed = (None, None) if origin is None else (origin.created_date, origin.closed_date)
+    by_import = row.state == "done" and row.completed_by is None
+    completed = None if row.completed_at is None else tx.shown(row.completed_at)
     return TaskShown(
         **_line(tx, task, unfinished_dependencies(tx, row)).model_dump(),
+        external=None if origin is None or is_hidden(origin) else origin.external,
         detail=row.detail,
-        created_at=tx.shown(row.created_at),
+        created_at=tx.shown(row.created_at) if created is None else rfc3339(created),
         due=None if row.due is None else rfc3339(row.due),
         assigned=row.assigned_name,
         fence=task.fence,
@@ -154,7 +162,8 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         ],
         review=_policy(tx, row.review),
         reviewer=_reviewer(tx, task),
-        completed_by=row.completer_name,
+        completed_by=IMPORT if by_import else row.completer_name,
+        completed_at=completed if closed is None else rfc3339(closed),
         upheld=None if row.completed_by is None else _upheld(tx, row.completed_by),
         summary=row.summary,
         evidence=[{**item, "check": how_to_check(item["kind"], item["ref"])} for item in json.loads(row.evidence)],

@@ -9,6 +9,7 @@ from teamroom.server.acts.act import (
     UNIX_TIME_FROM,
     Act,
     Arguments,
+    External,
     Fence,
     Line,
     Name,
@@ -27,6 +28,7 @@ from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
+from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
 from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence, task_changed
@@ -37,9 +39,9 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.names import normalize_name
-from teamroom.server.rules.text import add_quote, state_in_words
+from teamroom.server.rules.text import add_quote, cite, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
-from teamroom.server.store.rows.tasks import FreedTask, TaskRow
+from teamroom.server.store.rows.tasks import FreedTask, OriginRow, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
@@ -59,6 +61,7 @@ class CreateTask(Arguments):
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
     assign: Name | None = None
     review: Name = "auto"
+    external: External | None = None
 
 
 class Created(Reply):
@@ -104,7 +107,12 @@ class Updated(Reply):
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
-    """Create a task. An assigned member is woken, and only that member may claim it. Raises Refusal."""
+    """Create a task. An assigned member is woken, and only that member may claim it. Raises Refusal.
+
+    An id that a task has elsewhere makes no second task: the same call returns the first one.
+    """
+    if arguments.external is not None and (origin := find_origin(tx, arguments.external)) is not None:
+        return _same_task(tx, origin, arguments)
     review = review_policy(tx, caller, arguments.review, "")
     assigned = find_member(tx, arguments.assign) if arguments.assign is not None else None
     if assigned is not None:
@@ -123,6 +131,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
             **({"needs": arguments.needs} if arguments.needs else {}),
+            **({"external": arguments.external} if arguments.external is not None else {}),
         },
     )
     tx.run(
@@ -139,6 +148,9 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         review=review,
     )
     task_changed(tx, id_)
+    if arguments.external is not None:
+        given = {"given": _digest_of(arguments), "seq": 0, "created_date": None, "closed_date": None}
+        tx.run("add_origin", task=id_, external=arguments.external, **given)
     for need in arguments.needs or ():
         tx.run("add_need", task=id_, need=need)
     set_dependencies(tx, id_, arguments.depends_on or [])
@@ -147,6 +159,26 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
+
+
+def _same_task(tx: Reading, origin: OriginRow, arguments: CreateTask) -> Created:
+    """The task that was created with the same arguments before. Raises Refusal if they were others."""
+    task = find_task(tx, origin.task)
+    if origin.given == _digest_of(arguments):
+        return Created(replayed=tx.shown(task.row.created_at), task=task.name)
+    how = "was redacted" if is_hidden(origin) else "was imported" if origin.seq else "was created with other arguments"
+    raise Refusal(
+        "conflict",
+        f"{task.name} already has the external id {cite(arguments.external or '')}, and {how}.",
+        f"Work with {task.name}, or change it: update_task task {task.name}.",
+        subject=task.name,
+        task=task.name,
+    )
+
+
+def _digest_of(arguments: CreateTask) -> str:
+    """A digest of what a call gave. An argument that a later release adds does not change it."""
+    return text_digest(arguments.model_dump_json(exclude_defaults=True))
 
 
 def _notify_assigned(tx: Writing, caller: Caller, member: MemberFacts, task: str, title: str) -> None:
@@ -165,7 +197,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
             "Create a new task: create_task.",
             subject=task.name,
         )
-    if arguments.fence is not None or not _is_in_charge(caller, task):
+    if arguments.fence is not None or not is_in_charge(caller, task):
         late = {"note": arguments.note, "status": arguments.status}
         require_fence(tx, task, caller, arguments.fence, late)
     elif arguments.status in ("working", "blocked"):
@@ -176,7 +208,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
             subject=task.name,
             holder=task.row.holder_name,
         )
-    if arguments.changes is not None and not _is_in_charge(caller, task):
+    if arguments.changes is not None and not is_in_charge(caller, task):
         raise Refusal(
             "not_allowed",
             f"Only @{task.row.creator_name}, its owner or an operator may change {task.name}.",
@@ -384,7 +416,7 @@ def review_policy(tx: Reading, caller: Caller, review: str, subject: str) -> str
     return row.name
 
 
-def _is_in_charge(caller: Caller, task: StoredTask) -> bool:
+def is_in_charge(caller: Caller, task: StoredTask) -> bool:
     """Whether the caller needs no fence: creator, its owner, the holder's owner, operators and room owners (TSK4)."""
     people = (task.row.creator, task.row.creator_owner, task.row.holder_owner)
     return caller.is_operator or caller.member in people

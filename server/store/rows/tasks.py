@@ -94,6 +94,17 @@ class FreedTask(NamedTuple):
     creator: int
 
 
+class OriginRow(NamedTuple):
+    """Where a task comes from: its id elsewhere, and the dates that it has there. See `facts/origin.py`."""
+
+    task: int
+    external: str
+    given: str
+    seq: int
+    created_date: WallTime | None
+    closed_date: WallTime | None
+
+
 class TaskEntryRow(NamedTuple):
     """An entry in a task's history. `detail` is JSON."""
 
