@@ -84,6 +84,13 @@ class Place:
         return f" --data {shlex.quote(str(self.folder))}" if self.names_folder else ""
 
     @property
+    def named_options(self) -> dict[str, str]:
+        """The options that name the room on this command line, as another command takes them."""
+        given = (("--data", self.data), ("--token-file", self.token_file))
+        found = {name: str(path.expanduser().absolute()) for name, path in given if path is not None}
+        return {**found, **({"--url": self.url} if self.url else {})}
+
+    @property
     def endpoint(self) -> str:
         """The MCP endpoint: from `--url`, the folder's running server or its settings. Raises Failure."""
         url = self.url or self.environment.get("TEAMROOM_URL") or self._announced()
@@ -206,7 +213,7 @@ def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | No
     if actual.casefold() != name.casefold():
         raise Failure(
             f"The token belongs to @{actual}, but --as names {name}.",
-            f"{verb} as {actual}, or save a token of {name}: teamroom enroll {name} --save",
+            f"{verb} as {actual}, or save a token of {name}: `teamroom enroll {name} --save`",
             NOT_AUTHORISED,
             {"caller": actual, **(body or {})},
         )

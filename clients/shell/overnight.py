@@ -1,10 +1,11 @@
 """The morning report: what happened since you last looked, on one screen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.spans import day_and_time, seconds_between
 from teamroom.clients.session.spans import span as in_words
@@ -44,20 +45,20 @@ def overnight(
     if json:
         print_json(reply)
     else:
-        show(reply)
+        show(reply, place.named_options)
 
 
-def show(reply: dict[str, Any]) -> None:
+def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> None:
     """Print the report, at most 60 lines. What waits for a person comes first."""
     night: Night = shaped(reply)
     print_line(_head(night), is_cut=True)
     print_line(_pace(night), is_cut=True)
     ago = partial(_ago, until=night.until)
-    receipts = f"teamroom receipts --after {night.after}"
-    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), "teamroom board")
+    receipts, board = (printed(words, options or {}) for words in (f"receipts --after {night.after}", "board"))
+    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), board)
     _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), receipts)
     _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), receipts)
-    _section("who has what", "green", night.has, partial(_held, ago=ago), "teamroom board")
+    _section("who has what", "green", night.has, partial(_held, ago=ago), board)
     _section("done", "cyan", night.done, _doer, receipts)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, TOKEN, Failure
+from teamroom.clients.session.program import named_options, pasteable
 from teamroom.clients.session.terminal import plain, print_json, say
 from teamroom.server.private import NotPrivateError
 
@@ -53,7 +54,7 @@ def _fails(failure: Failure, arguments: list[str]) -> int:
     """Print a failure; returns its exit code."""
     if "--json" in arguments:
         print_json(failure.body)
-    say(failure.text(with_commands))
+    say(pasteable(failure.text(with_commands), named_options(arguments)))
     return failure.exit_code
 
 
