@@ -18,11 +18,15 @@ from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.session.lineage import marked
 from teamroom.clients.session.terminal import plain
 from teamroom.server.private import NotPrivateError, decode_text, make_private_folder, read_private, write_private
+from teamroom.server.rules.names import nearest_names
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
 TOKENS = "*.token"
 """What the folder of members' tokens contains."""
+
+NAMES_COMPARED = 1000
+"""The most saved tokens among which a mistyped name is looked for."""
 
 TOKEN_FOLDERS = 2
 """A member's token is in a folder of the data folder; both are private."""
@@ -187,9 +191,11 @@ def member_token(place: Place, name: str) -> str:
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
     path = _saved_token_file(place.folder, name)
     if not os.path.lexists(path):
+        near = " or ".join(f"--as {one}" for one in nearest_names(name, _saved_names(path.parent)))
         raise Failure(
             f"{path.parent} contains no token of {name}.",
-            f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
+            (f"Write {near} if you mean that member. " if near else "")
+            + f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
     return read_token(path, TOKEN_FOLDERS)
@@ -326,6 +332,11 @@ def _saved_token_file(folder: Path, name: str) -> Path:
     if os.path.lexists(path) or not path.parent.is_dir():
         return path
     return next((one for one in path.parent.iterdir() if one.name.casefold() == path.name.casefold()), path)
+
+
+def _saved_names(folder: Path) -> list[str]:
+    """Return the names of the members whose tokens are in a folder."""
+    return [file.stem for file in sorted(folder.glob(TOKENS))[:NAMES_COMPARED]] if folder.is_dir() else []
 
 
 def make_members_folder(folder: Path) -> None:
