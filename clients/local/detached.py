@@ -71,7 +71,7 @@ def _already(server: Server, port: int | None) -> Started:
     """Wait until a server that was started before is ready. Raises Failure if it is not, or has another port."""
     give_up_at = time.monotonic() + OTHERS_SECONDS
     while (found := find_server(server.folder)) is not None:
-        readiness = ask_readiness(found.url, None) if found.serves else None
+        readiness = ask_readiness(found.url, None)
         if readiness is not None and readiness.is_ready:
             if port and not found.url.endswith(f":{port}"):
                 raise Failure(

@@ -154,16 +154,13 @@ def _has_open(process: int, path: Path) -> bool | None:
     """Whether a process has a file open; None where the system does not show it."""
     if not (PROCESSES / "self" / "fd").is_dir():
         return None
-    try:
+    files = PROCESSES / str(process) / "fd"
+    with contextlib.suppress(OSError):
         wanted = os.stat(path)
-        for number, link in enumerate(os.scandir(PROCESSES / str(process) / "fd")):
-            if number >= FILES_LOOKED_AT:
-                break
+        for name in os.listdir(files)[:FILES_LOOKED_AT]:
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(link.path), wanted):
+                if os.path.samestat(os.stat(files / name), wanted):
                     return True
-    except OSError:
-        pass
     return False
 
 

@@ -116,10 +116,10 @@ def uninstall(service: Service) -> bool:
     """Remove the file; returns whether there was one. Raises Failure for a file that somebody else wrote."""
     if _written(service) is None:
         return False
+    links = list(service.path.parent.glob(f"*.wants/{service.path.name}"))  # none is found once they lead nowhere
     try:
-        service.path.unlink()
-        for link in service.path.parent.glob(f"*.wants/{service.path.name}"):
-            link.unlink()
+        for path in (*links, service.path):
+            path.unlink()
     except OSError as error:
         raise Failure(f"{service.path} cannot be removed: {error.strerror}.", "Correct that, then repeat.") from None
     return True

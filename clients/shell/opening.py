@@ -122,7 +122,7 @@ def status(place: Place, json: Json = False) -> None:
     else:
         server = find_server(place.folder)
         url = server.url if server is not None else None
-        readiness = ask_readiness(server.url, place.folder) if server is not None and server.serves else None
+        readiness = ask_readiness(server.url, place.folder) if server is not None else None
         state = _state_of(server, readiness)
     facts = {"state": state, "url": url, **(_facts(server) if server is not None else {})}
     if json:
@@ -135,9 +135,9 @@ def status(place: Place, json: Json = False) -> None:
 def _state_of(server: "Server | None", readiness: "Readiness | None") -> str:
     if server is None:
         return "stopped"
-    if not server.serves:
-        return "starting"
-    return "silent" if readiness is None else _state(readiness)
+    if readiness is None:
+        return "silent" if server.serves else "starting"
+    return _state(readiness)
 
 
 def _state(readiness: "Readiness") -> str:
