@@ -7,9 +7,8 @@ PORT ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
-INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet
-# The same, but it shows each package, because it is what a person waits for at first.
-INSTALL_SHOWN := $(BIN)/pip install --disable-pip-version-check --no-input
+# It shows each package, because this is what a person waits for at first.
+INSTALL := $(BIN)/pip install --disable-pip-version-check --no-input
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
@@ -114,12 +113,12 @@ $(VENV)/.made:
 # What builds the room is locked too, so the room itself is installed without an index.
 $(VENV)/.runs: $(VENV)/.made requirements.lock requirements-build.lock pyproject.toml
 	@echo "1 of 2: installing what the room needs into $(VENV) (about half a minute)"
-	$(INSTALL_SHOWN) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
 	@echo "2 of 2: installing the room"
-	$(INSTALL) --no-index --no-build-isolation --no-deps -e .
+	$(INSTALL) --quiet --no-index --no-build-isolation --no-deps -e .
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.runs requirements-dev.lock
 	@echo "Installing what the tests need into $(VENV) (about half a minute)"
-	$(INSTALL_SHOWN) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
