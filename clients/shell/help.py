@@ -93,7 +93,7 @@ def completion(
         typer.Argument(metavar="-- WORDS…", help="What was typed so far. Prints what may come next instead."),
     ] = None,
 ) -> None:
-    """Print the script that completes commands, options and members' names in your shell."""
+    """Print the script for completion in your shell."""
     if words:
         group: Any = context.parent
         for value, about in _candidates(group.command, group, words):

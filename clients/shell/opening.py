@@ -112,7 +112,7 @@ def _start_detached(place: Place, port: int | None, owner: str | None, as_json: 
 
 @command(SECTION)
 def status(place: Place, json: Json = False) -> None:
-    """Show whether the room runs, since when, and whether its parts work. Needs no token."""
+    """Show whether the room runs and works. Needs no token."""
     from teamroom.clients.local.running import ask_readiness, find_server
 
     if place.socket_folder is None:
