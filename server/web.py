@@ -21,6 +21,7 @@ from teamroom.server.http.gate import Gate, Recover
 from teamroom.server.http.serving import LoopThread, serve_web
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports
+from teamroom.server.http.turns import Turns, end_turn, share_interpreter
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import AttachedStore, StorageError, Transactions
 from teamroom.server.store.folder import held_token
@@ -40,13 +41,14 @@ class WebPart:
         connections: Connections,
         transports: Transports,
         recover: Recover | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.room = room
         self.connections = connections
         self.transports = transports
-        door.on_lost = connections.on_lost
+        door.on_lost, door.on_waiting = connections.on_lost, end_turn
         self._gate = Gate(
-            transports, door, connections, room.settings, room.metrics, room.notary.secret, room.health, recover
+            transports, door, connections, room.settings, room.metrics, room.notary.secret, room.health, recover, turns
         )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
@@ -76,7 +78,7 @@ class WebRoom(WebPart):
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, room.session_ids())
-        super().__init__(room, room.door, connections, transports)
+        super().__init__(room, room.door, connections, transports, turns=Turns(share_interpreter))
         room.bus.on_ended.append(connections.end_members)
         room.bus.on_revoked.append(connections.end_tokens)
         room.bus.on_ended.append(self.transports.end_sessions)

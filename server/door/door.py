@@ -96,6 +96,8 @@ class Door:
         """Called with the time at which `settle_refused` is due."""
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
+        self.on_waiting: Callable[[], object] = lambda: None
+        """Called when a call begins to wait for the store."""
 
     async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
@@ -304,6 +306,7 @@ class Door:
 
     async def _read(self, caller: Caller, read: AnyRead, arguments: BaseModel, work: Callable[[Reading], T]) -> T:
         """Run a read for a member. Raises Refusal."""
+        self.on_waiting()
         is_small = read.is_small(arguments)
         reading = self._store.read(work, is_small, caller.member)
         try:
@@ -351,6 +354,7 @@ class Door:
 
     async def check(self, caller: Caller, read: AnyRead) -> None:
         """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
+        self.on_waiting()
         try:
             await self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
@@ -408,6 +412,7 @@ class Door:
         turn: Turn,
         when_full: bool = False,
     ) -> Any:
+        self.on_waiting()
         try:
             result, _ = await self._store.write(work, recover, when_full, turn)
         except QueueFullError:

@@ -29,8 +29,9 @@ from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
 
 CALLER_KEY = "teamroom.caller"
+TURN_KEY = "teamroom.turn"
 STAYS_KEY = "teamroom.stays"
-"""In the scope of a request: who calls, and that its connection stays open although nobody does."""
+"""In the scope of a request: who calls, its turn, and that its connection stays open although nobody calls."""
 
 DECOY = b"handshake decoy"
 """What is derived of the room's secret to answer for tokens that it does not know."""
@@ -107,13 +108,14 @@ class Gate:
         secret: bytes,
         health: Health | None = None,
         recover: Recover | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """`recover`: gives a room owner a new token; None where nobody may ask for that."""
         self._app = app
         self._metrics = metrics
         self._door = door
         self._connections = connections
-        self._turns = Turns()
+        self._turns = turns or Turns()
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
         self._prefix = settings.path_prefix
@@ -187,8 +189,11 @@ class Gate:
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
-            await self._turns.begin(caller.member)
-            await self._app(scope, receive, send)
+            async with self._turns.turn(caller.member) as turn:
+                scope[TURN_KEY] = turn
+                if scope["method"] == "GET":
+                    turn.end()  # a stream waits from the first on
+                await self._app(scope, receive, send)
 
     async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
         """Give a room owner a new token, for who has the folder. Raises GateRefusal."""

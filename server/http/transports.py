@@ -14,7 +14,7 @@ from typing import Any
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.connection import Connection
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -24,8 +24,9 @@ from starlette.types import Receive, Scope, Send
 
 from teamroom import __version__
 from teamroom.server.http.connections import GRACE_SECONDS
-from teamroom.server.http.gate import CALLER_KEY, GateRefusal
+from teamroom.server.http.gate import CALLER_KEY, TURN_KEY, GateRefusal
 from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions
+from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 
@@ -65,8 +66,14 @@ def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handle
         get_tool_input_schema=lambda name: None,
         **handlers,
     )
-    server.middleware[:] = [sealed_answers]
+    server.middleware[:] = [_in_turn, sealed_answers]
     return server
+
+
+async def _in_turn(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Handle a message with its own turn: the task of an older client's session has the turn of its first request."""
+    OWN_TURN.set(ctx.request.scope[TURN_KEY] if ctx.request is not None else None)
+    return await call_next(ctx)
 
 
 def session_of(ctx: Context) -> Connection | None:

@@ -1,51 +1,160 @@
-"""The order in which calls begin: a few in each turn of the event loop, one of each member in turn.
+"""The order in which calls use the event loop: few of each member at once, and one of each member in turn.
 
-The loop runs everything that is ready before it looks at what has arrived. So if a thousand calls began at once, a
-pause that arrives behind them would wait at each of its own steps until all of them had taken one.
+The loop runs everything that is ready before it looks at what has arrived. So if a thousand calls were under way, a
+pause that arrives behind them would wait at each of its own steps until all of them had taken one. A call has its turn
+until it first waits for the store. From then on the store serves the members in turn.
 """
 
 import asyncio
-from collections import deque
+import contextlib
+import sys
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 
 BEGUN_AT_ONCE = 16
 """Calls that begin in one turn of the loop; each costs about a millisecond in all."""
 
+MEMBER_AT_ONCE = 2
+"""Calls of one member that have their turn at once."""
+
+SWITCH_SECONDS, CROWDED_SWITCH_SECONDS = 0.005, 0.0002
+"""How soon another thread gets the interpreter, usually and while calls wait for their turn.
+
+The loop never rests then, and an act needs the interpreter again after each of its statements. The shorter time takes a
+third more CPU for each call.
+"""
+
+CROWDED_SECONDS = 0.5
+"""For how long no call may have waited until the loop counts as quiet again."""
+
+
+def share_interpreter(is_crowded: bool) -> None:
+    """Let other threads have the interpreter sooner while calls wait for their turn."""
+    sys.setswitchinterval(CROWDED_SWITCH_SECONDS if is_crowded else SWITCH_SECONDS)
+
+
+class Turn:
+    """The turn of one call. It ends once, however often it is ended."""
+
+    __slots__ = ("_member", "_turns")
+
+    def __init__(self, turns: "Turns", member: int) -> None:
+        self._turns: Turns | None = turns
+        self._member = member
+
+    def end(self) -> None:
+        """Let the member's next call begin."""
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.let_go(self._member)
+
+
+OWN_TURN: ContextVar[Turn | None] = ContextVar("own_turn", default=None)
+"""The turn of the call that is being answered."""
+
+
+def end_turn() -> None:
+    """End the turn of the call that is being answered, because it waits for something else than the event loop."""
+    if (turn := OWN_TURN.get()) is not None:
+        turn.end()
+
 
 class Turns:
-    """Who calls next. One event loop uses it."""
+    """Who uses the event loop next. One event loop uses it.
 
-    def __init__(self) -> None:
+    `on_crowded` is told when calls begin to wait for their turn, and when none has waited for a while.
+    """
+
+    def __init__(self, on_crowded: Callable[[bool], object] = lambda is_crowded: None) -> None:
+        self._on_crowded = on_crowded
+        self._waited = self._is_crowded = False
         self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
+        self._next: dict[int, None] = {}
+        """Members that wait and may begin a call, the one that waits longest first."""
+        self._of_member: Counter[int] = Counter()
         self._left = BEGUN_AT_ONCE
+        self._is_renewing = False
 
-    async def begin(self, member: int) -> None:
-        """Return once a call of this member may begin: at once, unless the loop is busy with others."""
-        if self._left:
-            self._take()
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(member, deque()).append(turn)
-        await turn
+    @contextlib.asynccontextmanager
+    async def turn(self, member: int) -> AsyncIterator[Turn]:
+        """Begin when a call of this member may begin; the turn ends with the block at the latest."""
+        if self._left and self._of_member[member] < MEMBER_AT_ONCE:
+            self._take(member)
+        else:
+            await self._wait(member)
+        turn = Turn(self, member)
+        try:
+            yield turn
+        finally:
+            turn.end()
 
-    def _take(self) -> None:
-        if self._left == BEGUN_AT_ONCE:  # the first one of this turn
-            asyncio.get_running_loop().call_soon(self._renew)
+    def let_go(self, member: int) -> None:
+        """A turn of this member is over."""
+        self._of_member[member] -= 1
+        if not self._of_member[member]:
+            del self._of_member[member]
+        if member in self._waiting:
+            self._next[member] = None
+            self._renew_soon()
+
+    async def _wait(self, member: int) -> None:
+        """Wait behind the member's other calls. The turn is taken when this returns."""
+        begun = asyncio.get_running_loop().create_future()
+        self._note_crowd()
+        self._waiting.setdefault(member, deque()).append(begun)
+        if self._of_member[member] < MEMBER_AT_ONCE:
+            self._next[member] = None
+        try:
+            await begun
+        except asyncio.CancelledError:
+            if not begun.cancelled():
+                self.let_go(member)  # it had begun, and its client left in that moment
+            raise
+
+    def _note_crowd(self) -> None:
+        """A call waits."""
+        self._waited = True
+        if not self._is_crowded:
+            self._is_crowded = True
+            self._on_crowded(True)
+            asyncio.get_running_loop().call_later(CROWDED_SECONDS, self._look_at_crowd)
+
+    def _look_at_crowd(self) -> None:
+        """Find out whether a call waited since this was done last."""
+        if self._waited or self._waiting:
+            self._waited = False
+            asyncio.get_running_loop().call_later(CROWDED_SECONDS, self._look_at_crowd)
+        else:
+            self._is_crowded = False
+            self._on_crowded(False)
+
+    def _take(self, member: int) -> None:
+        self._renew_soon()
         self._left -= 1
+        self._of_member[member] += 1
+
+    def _renew_soon(self) -> None:
+        if not self._is_renewing:
+            self._is_renewing = True
+            asyncio.get_running_loop().call_soon(self._renew)
 
     def _renew(self) -> None:
         """A new turn of the loop."""
-        self._left = BEGUN_AT_ONCE
-        while self._left and self._waiting:
-            turn = self._next()
-            if not turn.done():  # its caller has left
-                turn.set_result(None)
-                self._take()
+        self._left, self._is_renewing = BEGUN_AT_ONCE, False
+        while self._left and self._next:
+            member = next(iter(self._next))
+            del self._next[member]
+            self._begin_one(member)
 
-    def _next(self) -> asyncio.Future[None]:
-        """The turn of the member that waits longest, which then waits behind all others."""
-        member, own = next(iter(self._waiting.items()))
-        del self._waiting[member]
-        turn = own.popleft()
-        if own:
-            self._waiting[member] = own
-        return turn
+    def _begin_one(self, member: int) -> None:
+        """Begin the oldest call of a member, which then waits behind all others."""
+        own = self._waiting[member]
+        begun = own.popleft()
+        if not own:
+            del self._waiting[member]
+        if not begun.done():  # its client is still there
+            self._take(member)
+            begun.set_result(None)
+        if own and self._of_member[member] < MEMBER_AT_ONCE:
+            self._next[member] = None

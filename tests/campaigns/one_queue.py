@@ -1,13 +1,13 @@
 """A server that takes calls, reads and acts as they come, a twin: python -m tests.campaigns.one_queue FOLDER PORT."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
 from teamroom.server.app import MakeContext
-from teamroom.server.http import gate
-from teamroom.server.http.turns import Turns
+from teamroom.server.http import turns
 from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.sqlite.writer import Writer
@@ -34,18 +34,11 @@ class ReadsAsTheyCome(SqliteStore):
         return await super().read(work, is_small)
 
 
-class BeginsAsTheyCome(Turns):
-    """Every call begins at once."""
-
-    async def begin(self, member: int) -> None:
-        """Begin."""
-
-
 def one_queue(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore:
     """The room's engine, with one queue for reads and one for acts."""
     return ReadsAsTheyCome(folder, make_context(sqlite_statements()), carry_out, make_writer=ServesAsTheyCome)
 
 
 if __name__ == "__main__":
-    with mock.patch.object(gate, "Turns", BeginsAsTheyCome):
+    with mock.patch.multiple(turns, BEGUN_AT_ONCE=sys.maxsize, MEMBER_AT_ONCE=sys.maxsize):
         run(choose_engine=one_queue)

@@ -5,11 +5,12 @@ An older task that is made to depend on a later one moves behind it, with the ta
 only these are looked at. That is the algorithm of Pearce and Kelly (2006).
 """
 
+import json
 from collections.abc import Callable, Iterable
 
 from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.store.rows.tasks import TaskPlace
+from teamroom.server.store.rows.tasks import Needed, TaskPlace
 from teamroom.server.store.transaction import Reading, Writing
 
 DEPENDENCIES = 50
@@ -28,7 +29,7 @@ Places = dict[int, int]
 def set_dependencies(tx: Writing, task: int, others: Iterable[TaskNumber]) -> None:
     """Make a task, which depends on nothing yet, depend on others. Raises Refusal."""
     place = tx.only(TaskPlace, "task_place", id=task).place
-    before = [_find(tx, other) for other in dict.fromkeys(others)]
+    before = _find(tx, list(dict.fromkeys(others)))
     later = [other for other in before if other.place >= place]
     if later:
         _move_behind(tx, TaskPlace(task, place), later)
@@ -36,19 +37,25 @@ def set_dependencies(tx: Writing, task: int, others: Iterable[TaskNumber]) -> No
         tx.run("add_dependency", task=task, needs_task=other.id)
 
 
-def _find(tx: Reading, task: int) -> TaskPlace:
-    found = tx.one(TaskPlace, "task_place", id=task)
+def _find(tx: Reading, tasks: list[int]) -> list[TaskPlace]:
+    """The tasks that another one is to depend on. Raises Refusal."""
+    rows = tx.all(Needed, "needed_tasks", tasks=json.dumps(tasks), most=DEPENDENTS) if tasks else []
+    found = {row.id: row for row in rows}
+    return [_found(task, found.get(task)) for task in tasks]
+
+
+def _found(task: int, found: Needed | None) -> TaskPlace:
     name = task_name(task)
     if found is None:
         raise not_found("task", name, "Call read_board to see the ids of the tasks.")
-    if tx.number("count_dependents", task=task, limit=DEPENDENTS) >= DEPENDENTS:
+    if found.dependents >= DEPENDENTS:
         raise Refusal(
             "too_large",
             f"{DEPENDENTS} tasks depend on {name} already, which is the limit.",
             f"Create a task that stands for several: it depends on {name}, and others depend on it.",
             subject=name,
         )
-    return found
+    return TaskPlace(found.id, found.place)
 
 
 def _move_behind(tx: Writing, task: TaskPlace, later: list[TaskPlace]) -> None:

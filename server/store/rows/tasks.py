@@ -70,6 +70,14 @@ class TaskPlace(NamedTuple):
     place: int
 
 
+class Needed(NamedTuple):
+    """A task that another one is to depend on, and how many tasks depend on it."""
+
+    id: int
+    place: int
+    dependents: int
+
+
 class OpenTask(NamedTuple):
     """An open task. `due`: later than any time if it has none."""
 

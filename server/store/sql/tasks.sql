@@ -234,7 +234,7 @@ select need from need where task = :task order by need
 select task from dependency where needs_task = :task order by task limit :limit
 
 -- name: add_dependency
-insert into dependency (task, needs_task) values (:task, :needs_task) on conflict do nothing
+insert into dependency (task, needs_task) values (:task, :needs_task)
 
 -- name: drop_dependencies
 delete from dependency where task = :task
@@ -274,9 +274,6 @@ limit :limit
 
 -- name: move_task
 update task set place = :place where id = :id
-
--- name: count_dependents
-select count(*) as dependents from (select 1 from dependency where needs_task = :task limit :limit) as found
 
 -- name: freed_by
 -- Tasks that waited for this one only. It is finished already.

@@ -1,4 +1,4 @@
--- Walks along an index from one value to the next, which each engine writes in its own way.
+-- What each engine writes in its own way: walks along an index from one value to the next, and lists.
 
 -- name: reviews_of_lost
 -- The oldest completions of each reviewer that may be unavailable, the oldest first. Each reviewer is found in the index
@@ -57,3 +57,12 @@ select woke.sender, case when exists (
     ) then 1 else 0 end as waits
 from woke
 where woke.sender is not null
+
+-- name: needed_tasks
+-- The tasks of a list, which is JSON, and how many tasks depend on each, counted up to a number.
+select task.id, task.place, (
+        select count(*) from (select 1 from dependency where needs_task = task.id limit :most) as found
+    ) as dependents
+from json_each(:tasks) as needed
+cross join task
+where task.id = needed.value
