@@ -289,8 +289,8 @@ class ListenServer:
                 "invalid", f"{inline(uri[:80])} does not change.", "Read it once with resources/read.", subject=uri[:80]
             )
         found = await self._door.read(caller, resource.found_by or resource.reads, arguments)
-        changes = resource.topics(caller, arguments, found)
-        return Followed(ResourceUpdated(uri=uri), frozenset(changes), resource.pushed_by)
+        changes = resource.topics_for(caller, arguments, found)
+        return Followed(ResourceUpdated(uri=uri), changes, resource.pushed_by)
 
     async def _push_changes(
         self,

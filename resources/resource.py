@@ -8,6 +8,7 @@ from typing import Any
 
 from teamroom.server.acts.act import AnyRead
 from teamroom.server.identity import Caller
+from teamroom.server.topics import NAMES
 
 SCHEME = "teamroom://"
 
@@ -51,6 +52,11 @@ class Resource:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(re.sub(r"\\\{\w+\\\}", r"([^/?#]{1,80})", re.escape(self.uri)))
+
+    def topics_for(self, caller: Caller, arguments: Any, found: Any) -> frozenset[str]:
+        """The topics that its follower gets: its own, and the names of members, which it shows. It has topics."""
+        assert self.topics is not None
+        return frozenset((*self.topics(caller, arguments, found), NAMES))
 
     def match(self, uri: str) -> dict[str, Any] | None:
         """The arguments of the read for an address; None if the address belongs to another resource."""

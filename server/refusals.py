@@ -34,6 +34,9 @@ REFUSED = -32010
 MCP leaves -32000 to -32019 to servers; the SDK uses -32000 and -32001, and -32002 is retired.
 """
 
+TYPING_ERRORS: frozenset[str] = frozenset({"invalid", "not_found"})
+"""Refusals of what a caller mistyped: a value or a name."""
+
 UNRECORDED: frozenset[str] = frozenset({"busy", "storage"})
 """Refusals that leave no receipt, because the log cannot be written then."""
 

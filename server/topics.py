@@ -10,6 +10,8 @@ ROSTER = "roster"
 PLANTS = "plants"
 POLICY = "policy"
 CHANNELS = "channels"
+NAMES = "names"
+"""The names of members, which every page shows."""
 ROOM = "room:0"
 """The standing of the whole room."""
 

@@ -11,6 +11,8 @@ from teamroom.tools.words.phrases import cite_receipt
 
 def render_enrolled(reply: Enrolled) -> str:
     """The reply of `enroll`."""
+    if reply.renamed:
+        return f"@{reply.former[0]} is @{reply.name} now{cite_receipt(reply)}. The former name stays reserved for it."
     if reply.token is None:
         once = "its token was shown only then. For a new token, call enroll with rotate"
         return f"@{reply.name} was enrolled{cite_receipt(reply)}; {once}."
@@ -30,6 +32,8 @@ def render_revoked(reply: Revoked) -> str:
 
 def _ask_to_enroll(asked: Enroll) -> str:
     name = f"@{asked.name}"
+    if asked.rename:
+        return f"Rename {name} to @{asked.rename}? It stays the same member, and {name} stays reserved for it."
     what = (
         f"Give {name} a new token?"
         if asked.rotate
@@ -62,6 +66,7 @@ ENROLLING = Danger(
         expires=None if asked.expires_seconds is None else f"{asked.expires_seconds:.0f}s",
         rotate=asked.rotate,
         revive=asked.revive,
+        rename=asked.rename,
     ),
 )
 
@@ -80,8 +85,8 @@ TOOLS = (
     ),
     Tool(
         ENROLL,
-        "Add a member and get its token, shown once; rotate for a new token, revive after a kill, chat for a chat "
-        "client.",
+        "Add a member and get its token, shown once; rotate for a new token, revive after a kill, rename for another "
+        "name, chat for a chat client.",
         render_enrolled,
         place=200,
         danger=ENROLLING,

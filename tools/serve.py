@@ -25,7 +25,7 @@ from teamroom.tools.arguments import Understood, names_of, read_arguments, say_i
 from teamroom.tools.asking import Asking
 from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
-from teamroom.tools.words.messages import render_not_reached
+from teamroom.tools.words.messages import render_new_names, render_not_reached
 from teamroom.tools.words.presence import data_of_waiting, render_waiting
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
@@ -113,6 +113,9 @@ class ToolServer:
         if not_reached := getattr(reply, "not_reached", None):
             words += render_not_reached(not_reached)
             data |= {"not_reached": [mention.model_dump() for mention in not_reached]}
+        if new_names := getattr(reply, "new_names", None):
+            words += render_new_names(new_names)
+            data |= {"new_names": [new.model_dump() for new in new_names]}
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}

@@ -310,7 +310,7 @@ class Bridge:
             self._token = self._read_token()
             me = await self._who_am_i()
             name = str(me["name"])
-            check_member(self._name, name, "Connect", {"code": "not_allowed"})
+            check_member(self._name, me, "Connect", {"code": "not_allowed"})
             check_kind(self._place, me)
             self._is_admitted = True
             self.failure = None

@@ -114,7 +114,8 @@ class Listener:
                 if self._parent is not None:
                     self._tasks.start_soon(self._until_parent_ends, self._parent)
                 me = await self._room.me()
-                check_member(self._name, str(me["name"]), "Listen")
+                check_member(self._name, me, "Listen")
+                self._name = str(me["name"])
                 check_kind(self._place, me)
                 self._done = self._done or ("call" if me["kind"] == "agent" else "exit")
                 command = plain(shlex.join(self._command))

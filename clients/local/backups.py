@@ -9,6 +9,7 @@ from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import aligned, plain, print_json
+from teamroom.clients.session.times import date_and_time, with_local_times
 from teamroom.server.clock import rfc3339, wall_clock
 from teamroom.server.private import make_private_folder
 from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, Backup, BackupError, backups, make_backup
@@ -53,7 +54,10 @@ def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
         print_json([_data(b) for b in found])
     elif found:
         now = wall_clock()
-        rows = [[rfc3339(b.at), f"{span(now - b.at)} ago", f"{b.seq} entries", plain(str(b.path))] for b in found]
+        rows = [
+            [date_and_time(rfc3339(b.at)), f"{span(now - b.at)} ago", f"{b.seq} entries", plain(str(b.path))]
+            for b in found
+        ]
         print("\n".join(aligned(rows)))
     else:
         print(f"There are no backups. To create one, run: {own_name()} backup --data {shlex.quote(str(folder))}")
@@ -100,10 +104,10 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
             }
         )
         return
-    print(f"The room is restored to {rfc3339(done.backup.at)}. Epoch {done.epoch} begins.")
+    print(f"The room is restored to {date_and_time(rfc3339(done.backup.at))}. Epoch {done.epoch} begins.")
     print("Tasks that were in progress are open again. Earlier cursors, fences and offers are void.")
     for line in done.stopped:
-        print(f"- {plain(line)}")
+        print(f"- {plain(with_local_times(line))}")
     if done.revoked:
         print(f"The backup is not signed with this room's key, so all {done.revoked} tokens are revoked.")
     if done.new_owner_token:

@@ -79,13 +79,14 @@ def check_channels(place: Place) -> Iterator[Finding]:
         yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
     with snapshot(place.folder, settings) as tx:
         found = channels_of(tx, None)
-    for person in found.people:
+    for name, person in zip(settings.notify, found.people, strict=True):
+        urls = settings.notify.get(person.name) or settings.notify[name]  # the name there may be a former one
         if not person.is_here:
             missing = f"Channels are configured for @{person.name}, who is not a person in this room."
             yield Finding("warning", "notify", missing, "Correct the name in room.toml.")
         for number, channel in enumerate(person.channels if person.is_here else ()):
             words = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
-            if is_installed() and not is_understood(settings.notify[person.name][number].get_secret_value()):
+            if is_installed() and not is_understood(urls[number].get_secret_value()):
                 yield Finding("problem", "notify", f"{words} Its URL is not valid.", "Correct it in room.toml.")
             elif channel.state == "failed":
                 yield Finding("warning", "notify", words, f"To test it, run: teamroom notify {person.name}")

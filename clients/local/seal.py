@@ -7,6 +7,7 @@ from teamroom.clients.session.failure import FAILED, Failure
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.terminal import plain, print_json
+from teamroom.clients.session.times import date_and_time
 from teamroom.server.accept import Accepted, AcceptError, look
 from teamroom.server.accept import accept as accept_room
 from teamroom.server.clock import rfc3339, wall_clock
@@ -28,7 +29,11 @@ def show(folder: Path, as_json: bool) -> int:
         sealed = None if seal is None else {"seq": seal.seq, "hash": seal.hash, "at": rfc3339(seal.at)}
         print_json({"seal": sealed, "contradiction": what})
     else:
-        print("There is no seal." if seal is None else f"entry {seal.seq} at {rfc3339(seal.at)}: {seal.hash}")
+        print(
+            "There is no seal."
+            if seal is None
+            else f"entry {seal.seq} at {date_and_time(rfc3339(seal.at))}: {seal.hash}"
+        )
         if what is not None:
             print(f"The room does not fit it: {plain(what)}.")
             print(accept_command(folder))

@@ -11,6 +11,7 @@ from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.session.failure import FAILED, USAGE, Failure
 from teamroom.clients.session.progress import Report, progress
 from teamroom.clients.session.terminal import plain, print_json
+from teamroom.clients.session.times import date_and_time
 from teamroom.server.clock import rfc3339
 from teamroom.server.record.chain import KeptHead, Verification, Verifier
 from teamroom.server.record.keys import PublicKey, find_key
@@ -179,6 +180,6 @@ def _show(found: Verified, as_json: bool) -> None:
     if seal is None:
         print(f"seal       missing: {NO_SEAL}.")
     elif verdict.good:
-        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}, signed with the room's key")
+        print(f"seal       entry {seal.seq} at {date_and_time(rfc3339(seal.at))}, signed with the room's key")
     else:
-        print(f"seal       entry {seal.seq} at {rfc3339(seal.at)}")
+        print(f"seal       entry {seal.seq} at {date_and_time(rfc3339(seal.at))}")

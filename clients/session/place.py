@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ def member_token(place: Place, name: str) -> str:
         return token(place)
     if not is_name(name):
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
-    path = _saved_token_file(place.folder, name)
+    path = saved_token_file(place.folder, name)
     if not os.path.lexists(path):
         near = " or ".join(f"--as {one}" for one in nearest_names(name, _saved_names(path.parent)))
         raise Failure(
@@ -214,9 +214,13 @@ def agents_token(place: Place, name: str | None) -> str:
     return token(place)
 
 
-def check_member(name: str, actual: str, verb: str, body: Mapping[str, str] | None = None) -> None:
-    """Raise Failure if the token of a program that should act as `name` belongs to another member."""
-    if actual.casefold() != name.casefold():
+def check_member(name: str, me: Mapping[str, Any], verb: str, body: Mapping[str, str] | None = None) -> None:
+    """Raise Failure if the token of a program that should act as `name` belongs to another member.
+
+    `me` is the member as the room describes it. `name` may be a former name of it.
+    """
+    actual = str(me["name"])
+    if name.casefold() not in (one.casefold() for one in (actual, *me.get("former", ()))):
         raise Failure(
             f"The token belongs to @{actual}, but --as names {name}.",
             f"{verb} as {actual}, or save a token of {name}: `teamroom enroll {name} --save`",
@@ -326,7 +330,7 @@ def replace_token(place: Place, file: Path, text: str) -> None:
     write_private(file, text + "\n", folders)
 
 
-def _saved_token_file(folder: Path, name: str) -> Path:
+def saved_token_file(folder: Path, name: str) -> Path:
     """Return the file with a member's token, whatever the case of the name; without one, where it would be."""
     path = member_token_file(folder, name)
     if os.path.lexists(path) or not path.parent.is_dir():
@@ -337,6 +341,22 @@ def _saved_token_file(folder: Path, name: str) -> Path:
 def _saved_names(folder: Path) -> list[str]:
     """Return the names of the members whose tokens are in a folder."""
     return [file.stem for file in sorted(folder.glob(TOKENS))[:NAMES_COMPARED]] if folder.is_dir() else []
+
+
+def copy_token(folder: Path, former: Sequence[str], name: str) -> tuple[Path | None, str]:
+    """Give the token that is saved under a member's former name to its new name too.
+
+    Programs that still name the former one go on. Returns the file, None without a saved token, and why it failed.
+    """
+    file = member_token_file(folder, name)
+    saved = next((one for old in former if os.path.lexists(one := saved_token_file(folder, old))), None)
+    if saved is None or os.path.lexists(file):
+        return None, ""
+    try:
+        save_token(file, read_token(saved, TOKEN_FOLDERS))
+    except (Failure, NotPrivateError, OSError) as error:
+        return None, str(error)
+    return file, ""
 
 
 def make_members_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The Python client of a room: each call of a tool or read of a resource is one request."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -128,7 +128,14 @@ def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
     for mention in reply.get("not_reached", ()):
         near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
         say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
+    say_new_names(reply)
     return reply
+
+
+def say_new_names(reply: Mapping[str, Any]) -> None:
+    """Say which of the names that a call gave are former ones, and the names now."""
+    for new in reply.get("new_names", ()):
+        say(f"@{plain(new['name'])} is @{plain(new['now'])} now.")
 
 
 def ask_once(place: Place, tool: str, request_id: str, /, **arguments: Any) -> dict[str, Any]:

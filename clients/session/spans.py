@@ -26,8 +26,3 @@ def passed_since(at: str, now: float | None = None) -> str:
 def seconds_between(since: str, until: str) -> float:
     """Return the seconds between two times of a reply."""
     return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
-
-def day_and_time(at: str) -> str:
-    """Return the month, day, hour and minute of a time of a reply, in UTC."""
-    return at[5:16].replace("T", " ")

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from teamroom.server.rules.text import cite, inline
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 LINE_END = re.compile("\r\n?|\n")
 """The line ends of all systems. Texts of earlier releases have those of Windows."""
 
-NARROWEST = 12
-WIDEST_COLUMN = 24
-GAP = 2
-"""Bounds of a column on a terminal, and the gap between columns, in cells."""
+NARROW = 60
+"""Below so many cells, a terminal shows each record on two lines."""
+
+NARROWEST, GAP, INDENT = 8, 2, 2
+"""The narrowest column that is cut, the gap between columns, and the indentation of a second line, in cells."""
 
 
 def plain(text: str) -> str:
@@ -103,6 +105,24 @@ class Styled:
 Row = Sequence[Styled]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the columns of a table, which are named by number, use the width of a terminal.
+
+    `free`: it takes the width that the others leave, and `share` of the whole width at least. `whole`: they are never
+    cut, such as ids, names, numbers and states. `first`: what is on the first of two lines on a narrow terminal.
+    """
+
+    free: int = -1
+    whole: tuple[int, ...] = (0,)
+    first: tuple[int, ...] = (0,)
+    share: float = 0.4
+
+
+LISTED = Layout()
+"""A list whose first column names the record and whose last one is text."""
+
+
 def _beginning(text: str, cells: int) -> str:
     """Return the beginning of a text that fits into so many cells. No letter with its marks, and no emoji, is torn."""
     if text.isascii():
@@ -161,33 +181,108 @@ def print_line(line: Styled, is_cut: bool = False) -> None:
     out.print(words)
 
 
-def print_rows(rows: Sequence[Row], free: int = -1, like: Sequence[Row] = ()) -> None:
-    """Print rows in columns, one line each. On a terminal, the column `free` takes the remaining width.
-
-    `like` gives the rows that determine the widths, so that several lists align.
-    """
+def print_rows(rows: Sequence[Row], layout: Layout = LISTED) -> None:
+    """Print rows in columns, one line each. On a narrow terminal, each takes two lines."""
     if not rows:
         return
-    if is_terminal():
-        out = console()
-        out.print(_grid(rows, out, free % len(rows[0]), like))
+    if not is_terminal():
+        for line in aligned([[cell.text or "-" for cell in row] for row in rows]):
+            print(line)
         return
-    for line in aligned([[cell.text or "-" for cell in row] for row in rows]):
-        print(line)
+    out = console()
+    widths = None if is_narrow(out.width) else fit_columns(rows, layout, out.width)
+    if widths is not None:
+        out.print(_grid(rows, widths))
+        return
+    for row in rows:
+        for part in on_two_lines(row, layout, out.width):
+            out.print(part.rich(), overflow="fold")
 
 
 def print_hanging(head: Styled, text: Styled) -> None:
-    """Print a head and a text after it. On a terminal, further lines of the text are indented."""
+    """Print a head and a text after it. On a terminal, further lines of the text are indented.
+
+    On a narrow one, a text that does not fit after its head is below it.
+    """
     if not is_terminal():
         print(f"{head.text}{' ' * GAP}{text.text}")
         return
     from rich.table import Table
 
-    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    out = console()
+    is_below = is_narrow(out.width) and cell_len(head.text) + GAP + cell_len(text.text) > out.width
+    if is_below and head.text.strip():
+        out.print(head.rich(), overflow="fold")
+    indent = Styled(" " * INDENT) if is_below else head
+    table = Table.grid(padding=(0, 0 if is_below else GAP, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(head.rich(), text.rich())
-    console().print(table)
+    table.add_row(indent.rich(), text.rich())
+    out.print(table)
+
+
+# ------------------------------------------------------------------ how columns fit
+
+
+def is_narrow(width: int) -> bool:
+    """Whether a terminal is too narrow for one line a record."""
+    return width < NARROW
+
+
+def fit_columns(rows: Sequence[Row], layout: Layout, width: int) -> list[int] | None:
+    """Return the width of each column on a terminal; None if the rows do not fit on one line each.
+
+    A column is as wide as its widest cell, as far as there is room. The widest ones are cut first, and those of
+    `whole` never. The free column gets what is left, at least its share if it needs that.
+    """
+    columns = len(rows[0])
+    free = layout.free % columns
+    widths = [max(cell_len(row[column].text) for row in rows) for column in range(columns)]
+    wanted, widths[free] = widths[free], 0
+    gaps = GAP * (sum(map(bool, widths)) if wanted else max(sum(map(bool, widths)) - 1, 0))
+    least = min(wanted, round(width * layout.share))
+    while sum(widths) + gaps + least > width:
+        cut = [column for column in range(columns) if column not in layout.whole and widths[column] > NARROWEST]
+        if not cut:
+            break
+        widths[max(cut, key=widths.__getitem__)] -= 1
+    left = width - sum(widths) - gaps
+    if left < min(wanted, NARROWEST):
+        return None
+    widths[free] = min(wanted, left)
+    return widths
+
+
+def on_two_lines(row: Row, layout: Layout, width: int) -> list[Styled]:
+    """Return a row as two lines for a narrow terminal, or one if there is nothing for a second.
+
+    The columns of `first` come first, as many as fit. The rest is below, cut to the width.
+    """
+    first, rest = [row[0]], [cell for column, cell in enumerate(row) if column not in layout.first and cell.text]
+    left = width - cell_len(row[0].text)
+    for column in layout.first[1:]:
+        cell = row[column]
+        room = left - GAP
+        if column not in layout.whole and room >= NARROWEST:
+            cell = cell.cut(room)
+        if not cell.text:
+            continue
+        if cell_len(cell.text) <= room:
+            first.append(cell)
+            left = room - cell_len(cell.text)
+        else:
+            rest.insert(0, cell)
+    lines = [_joined(first)]
+    if rest:
+        lines.append(Styled(" " * INDENT, _joined(rest).cut(width - INDENT)))
+    return lines
+
+
+def _joined(cells: Sequence[Styled]) -> Styled:
+    pieces: list[str | Styled] = []
+    for cell in cells:
+        pieces += [" " * GAP, cell] if pieces else [cell]
+    return Styled(*pieces)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -219,16 +314,13 @@ def _padded(cell: str, width: int) -> str:
     return cell + " " * (width - cell_len(cell))
 
 
-def _grid(rows: Sequence[Row], out: "Console", free: int, like: Sequence[Row]) -> "Table":
+def _grid(rows: Sequence[Row], widths: Sequence[int]) -> "Table":
     from rich.table import Table
 
-    columns = len(rows[0])
-    widths = [min(max(cell_len(row[column].text) for row in like or rows), WIDEST_COLUMN) for column in range(columns)]
-    others = sum(width for column, width in enumerate(widths) if column != free)
-    widths[free] = max(out.width - others - GAP * (columns - 1), NARROWEST)
     table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-    for column in range(columns):
+    shown = [column for column, width in enumerate(widths) if width]
+    for column in shown:
         table.add_column(width=widths[column], no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(cell.rich() for cell in row))
+        table.add_row(*(row[column].rich() for column in shown))
     return table

@@ -9,8 +9,9 @@ import typer
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import connected
-from teamroom.clients.session.spans import day_and_time, until
+from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import (
+    Layout,
     Row,
     Styled,
     cited,
@@ -23,6 +24,7 @@ from teamroom.clients.session.terminal import (
     quoted,
     quoted_lines,
 )
+from teamroom.clients.session.times import date_and_time, day_and_time, with_local_times
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import pages
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
 
 BAR_CELLS = 12
+
+LAYOUT = Layout(free=1, first=(0, 1), share=0.5)
+"""Id, title, holder and lease: the title takes the width that is left."""
 
 LOOKS_WELL = frozenset({"live", "working", "asleep"})
 """The presence that a reader takes for a member that answers."""
@@ -103,13 +108,19 @@ def _show_sections(tasks: "Sequence[TaskLine]", presence: Presence) -> None:
         print("The board is empty. Agents and people add tasks with create_task.")
         return
     print_line(_counts(tasks))
-    rows = [_row(task, presence) for task in tasks]
+    ordered = _in_order(tasks)
     for state, (words, style) in STATES.items():
-        section = [row for task, row in zip(tasks, rows, strict=True) if task.state == state]
+        section = [_row(task, presence) for task in ordered if task.state == state]
         if section:
             print()
             print_line(Styled(f"{words} {len(section)}", style=f"bold {style}"))
-            print_rows(section, free=1, like=rows)
+            print_rows(section, LAYOUT)
+
+
+def _in_order(tasks: "Sequence[TaskLine]") -> "list[TaskLine]":
+    """Return tasks by state, the most urgent first; open ones by priority."""
+    states = list(STATES)
+    return sorted(tasks, key=lambda task: (states.index(task.state), -task.priority if task.state == "open" else 0))
 
 
 def _counts(tasks: "Sequence[TaskLine]") -> Styled:
@@ -198,11 +209,11 @@ def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
     return [
         ("state", Styled((words, style), (" overdue" if task.overdue else "", "bold red"))),
         ("holder", _holder(task, presence)),
-        ("lease until", Styled(plain(task.lease_until or ""))),
+        ("lease until", Styled(plain(date_and_time(task.lease_until or "")))),
         ("waits for", Styled(_waiting_for(task))),
         ("assigned", Styled(plain(task.assigned or ""))),
-        ("created", Styled(f"{plain(task.created_at)} by @{plain(task.creator)}")),
-        ("due", Styled(plain(task.due or ""))),
+        ("created", Styled(f"{plain(date_and_time(task.created_at))} by @{plain(task.creator)}")),
+        ("due", Styled(plain(date_and_time(task.due or "")))),
         ("needs", Styled(", ".join(map(cited, task.needs)))),
         ("depends on", Styled(plain(before))),
         ("completed by", Styled(plain(f"{task.completed_by} ({task.upheld} upheld)" if task.completed_by else ""))),
@@ -224,4 +235,4 @@ def _reminders(task: "TaskShown") -> list[str]:
         return []
     from teamroom.server.facts.owed import Slot
 
-    return [Slot.model_validate(slot).line() for slot in task.reminders]
+    return [with_local_times(Slot.model_validate(slot).line()) for slot in task.reminders]

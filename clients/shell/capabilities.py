@@ -15,6 +15,7 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted, say
+from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, Name, command
 from teamroom.clients.shell.reading import read as read_resource
 from teamroom.server.rules.text import backtick
@@ -140,7 +141,7 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
         print_json(reply)
         return
     found: Plants = shaped(reply)
-    rows = [[cited(p.capability), f"@{plain(p.by)}", plain(p.at), _how_to_read(p)] for p in found.plants]
+    rows = [[cited(p.capability), f"@{plain(p.by)}", plain(date_and_time(p.at)), _how_to_read(p)] for p in found.plants]
     print_rows([list(map(Styled, row)) for row in rows])
     if not rows:
         print(f"There are no plants. To plant a value, run: {own_name()} plant CAPABILITY --file FILE")

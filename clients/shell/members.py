@@ -12,17 +12,20 @@ import typer
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import (
     Place,
+    copy_token,
     files_with_token,
     make_members_folder,
     member_token_file,
     replace_token,
     save_token,
+    saved_token_file,
     token,
 )
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask, ask_once, connected
-from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_rows
+from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
+from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
@@ -39,6 +42,9 @@ SECTION = "Members"
 REQUEST_ID_BYTES = 12
 ENROLL_AGAIN = re.compile(r"(?P<command>teamroom enroll (?P<name>[\w.-]+) --(?P<deed>rotate|revive))")
 """The command that the room names for a member that is enrolled, or was killed."""
+
+ROSTER = Layout(whole=(0, 3), first=(0, 3))
+"""Name, role, mode, presence and reason: names, and presence with a standing, are never cut."""
 
 DEFAULT_LABEL = "default"
 """The label of a token for which nobody gives one."""
@@ -65,6 +71,9 @@ def enroll(
     expires: Annotated[Span, span("--expires", help="The token's lifetime, such as 3600 or 30d.")] = None,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the token with a new one.")] = False,
     revive: Annotated[bool, typer.Option("--revive", help="Revive a killed member.")] = False,
+    rename: Annotated[
+        str | None, typer.Option("--rename", metavar="NEW", help="Give the member another name. It keeps its token.")
+    ] = None,
     save: Annotated[
         bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
     ] = False,
@@ -74,16 +83,21 @@ def enroll(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add a member, or issue it a token. The token is shown once, or saved with --save."""
+    """Add a member, issue it a token or rename it. The token is shown once, or saved with --save."""
     if rotate and revive:
         raise typer.BadParameter("--rotate and --revive cannot be combined")
+    if rename is not None and not bare(rename).strip():
+        raise typer.BadParameter("--rename needs a name")
     arguments = {"kind": kind, "role": role, "owner": owner, "mode": mode, "label": label, "expires_seconds": expires}
-    arguments |= {"name": name, "chat": chat, "rotate": rotate, "revive": revive}
+    arguments |= {"name": name, "chat": chat, "rotate": rotate, "revive": revive, "rename": rename and bare(rename)}
     held = token(place)
     if save:
         make_members_folder(place.folder)
     with _for_this_token(place, save, label):
         reply = _enroll(place, request_id, save, arguments)
+    if reply.get("renamed"):
+        _show_renamed(place, reply, json)
+        return
     file = _save(place, reply) if save else None
     files = _replace_own(place, reply, held, file)
     if json:
@@ -143,12 +157,30 @@ def _save(place: Place, reply: dict[str, Any]) -> Path | None:
     if reply.get("token") is None:
         return None
     path = member_token_file(place.folder, str(reply["name"]))
-    try:
-        save_token(path, str(reply["token"]))
-    except OSError as error:
-        rotate = f"teamroom enroll {reply['name']} --rotate --save"
-        raise Failure(f"The token could not be saved in {path}: {error}.", f"Correct it, then run: {rotate}") from None
+    former = [file for name in reply.get("former", ()) if (file := saved_token_file(place.folder, name)).exists()]
+    for file in (path, *former):
+        try:
+            save_token(file, str(reply["token"]))
+        except OSError as error:
+            rotate = f"teamroom enroll {reply['name']} --rotate --save"
+            raise Failure(
+                f"The token could not be saved in {file}: {error}.", f"Correct it, then run: {rotate}"
+            ) from None
     return path
+
+
+def _show_renamed(place: Place, reply: dict[str, Any], as_json: bool) -> None:
+    """Give a saved token to the new name too, and print what was done."""
+    file, why = copy_token(place.folder, reply["former"], str(reply["name"]))
+    if as_json:
+        print_json(reply if file is None else {**reply, "token_file": str(file)})
+        return
+    name, former = plain(reply["name"]), plain(reply["former"][0])
+    print(f"@{former} is @{name} now (receipt {reply['receipt']}). It keeps its token, and @{former} stays reserved.")
+    if file is not None:
+        print(f"Its saved token is also in {plain(str(file))}, so --as {name} and --as {former} both work.")
+    elif why:
+        say(f"teamroom: its saved token could not be copied ({why}). Use --as {former}, or save a token again.")
 
 
 def _replace_own(place: Place, reply: dict[str, Any], held: str, saved: Path | None) -> list[Path]:
@@ -267,7 +299,7 @@ def roster(
         print_json(reply)
         return
     found: Roster = shaped(reply)
-    print_rows([_row(member) for member in found.members])
+    print_rows([_row(member) for member in found.members], ROSTER)
     if found.next:
         print(f"More members follow after @{plain(found.next)}.")
 
@@ -275,11 +307,13 @@ def roster(
 def _row(member: "MemberShown") -> Row:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
-    answers = f"; {plain(member.answers)}" if member.answers else ""
+    former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
+    answers = f"; {member.answers}" if member.answers else ""
+    why = plain(with_local_times(f"{member.reason}{answers}"))
     return [
         Styled(f"@{plain(member.name)}", style="bold"),
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),
         Styled(describe_mode(plain(member.mode), member.supported)),
         Styled(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
-        Styled(f"{plain(member.reason)}{answers}" + (upheld if member.completions_reviewed else "") + can, style="dim"),
+        Styled(f"{why}{upheld if member.completions_reviewed else ''}{former}{can}", style="dim"),
     ]

@@ -1,5 +1,6 @@
 """The morning report: what happened since you last looked, on one screen."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,13 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.spans import day_and_time, seconds_between
+from teamroom.clients.session.spans import seconds_between
 from teamroom.clients.session.spans import span as in_words
-from teamroom.clients.session.terminal import Row, Styled, plain, print_json, print_line, print_rows, quoted
+from teamroom.clients.session.terminal import (
+    Layout,
+    Row,
+    Styled,
+    console,
+    is_narrow,
+    is_terminal,
+    plain,
+    print_json,
+    print_line,
+    print_rows,
+    quoted,
+)
+from teamroom.clients.session.times import day_and_time, with_local_times, zone
 from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
-from teamroom.server.rules.overnight import bars
+from teamroom.server.rules.overnight import HEAD_LINES, LINES, bars, count_records
 from teamroom.server.rules.text import state_in_words
 
 if TYPE_CHECKING:
@@ -26,8 +40,17 @@ if TYPE_CHECKING:
 
 Ago = Callable[[str], str]
 
-TITLE_CELLS = 30
-"""The width of a task's title, before its newest report."""
+TITLE_SHARE = 0.4
+"""The share of a terminal's width that a task's title gets, before its newest report."""
+
+PIPED_CELLS = 30
+"""The width of a title in a pipe."""
+
+THINGS = Layout(whole=(0, 2), first=(0, 1, 2))
+"""What, who or which state, how long ago, and a text."""
+
+HELD = Layout(whole=(0, 1), first=(0, 1, 2, 3))
+"""A task, its state, its holder, how long ago it moved, and its title with what was brought last."""
 
 
 @command("What happened")
@@ -51,26 +74,42 @@ def overnight(
 def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> None:
     """Print the report, at most 60 lines. What waits for a person comes first."""
     night: Night = shaped(reply)
-    print_line(_head(night), is_cut=True)
+    for line in _head(night):
+        print_line(line, is_cut=not _is_narrow())
     print_line(_pace(night), is_cut=True)
     ago = partial(_ago, until=night.until)
-    receipts, board = (printed(words, options or {}) for words in (f"receipts --after {night.after}", "board"))
-    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), board)
-    _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), receipts)
-    _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), receipts)
-    _section("who has what", "green", night.has, partial(_held, ago=ago), board)
-    _section("done", "cyan", night.done, _doer, receipts)
+    read = "receipts" if night.reads_receipts else "stream"
+    given = options or {}
+    entries, board, stream = (printed(words, given) for words in (f"{read} --after {night.after}", "board", "stream"))
+    sections = (night.waits, night.broke, night.stopped, night.has, night.done)
+    shown = [len(section.shown) for section in sections]
+    fits = count_records(shown, LINES - HEAD_LINES) if _is_narrow() else shown
+    waits = stream if set(night.waits.left_out) == {"ask"} else board
+    _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), waits, fits[0])
+    _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), entries, fits[1])
+    _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), entries, fits[2])
+    _section("who has what", "green", night.has, partial(_held, ago=ago), board, fits[3], HELD)
+    _section("done", "cyan", night.done, _doer, entries, fits[4])
+
+
+def _is_narrow() -> bool:
+    """Whether each thing takes two lines, because the terminal is narrow."""
+    return is_terminal() and is_narrow(console().width)
 
 
 # ------------------------------------------------------------------ the head and the sections
 
 
-def _head(night: "Night") -> Styled:
+def _head(night: "Night") -> list[Styled]:
+    """Return the span with the reader's zone, and what is in it: on one line, or two on a narrow terminal."""
     looked = ", since you last looked" if night.since_last_look else ""
     long = in_words(seconds_between(night.since, night.until))
-    words = f"{_time(night.since)} to {_time(night.until)} UTC ({long}{looked})"
+    words = f"{_time(night.since)} to {_time(night.until)} {plain(zone())}"
     opened = night.tasks.get("open", 0)
-    return Styled((words, "bold"), f"  {night.entries:,} entries, {opened} open task{'s' * (opened != 1)}")
+    counts = f"{night.entries:,} entries, {opened} open task{'s' * (opened != 1)}"
+    if _is_narrow():
+        return [Styled(words, style="bold"), Styled(f"{long}{looked}; {counts}")]
+    return [Styled((f"{words} ({long}{looked})", "bold"), f"  {counts}")]
 
 
 def _pace(night: "Night") -> Styled:
@@ -79,19 +118,33 @@ def _pace(night: "Night") -> Styled:
     return Styled((f"steps of {step} ", "dim"), (bars(night.pace.entries), "cyan"), (f" at most {most:,}", "dim"))
 
 
-def _section(title: str, style: str, section: "Section[Any]", row: Callable[[Any], Row], see: str) -> None:
-    """Print a heading, a line for each thing shown, and the number of the others."""
+def _section(
+    title: str,
+    style: str,
+    section: "Section[Any]",
+    row: Callable[[Any], Row],
+    see: str,
+    fits: int,
+    layout: Layout = THINGS,
+) -> None:
+    """Print a heading, the things shown, as many as fit, and the number of the others."""
     total = sum(section.counts.values())
     print()
     if not total:
         print_line(Styled(f"{title}: nothing", style="dim"))
         return
     print_line(Styled(f"{title} {total:,}", style=f"bold {style}"))
-    print_rows([row(thing) for thing in section.shown])
-    if section.left_out:
-        rest = ", ".join(f"{count} {state_in_words(kind)}" for kind, count in section.left_out.items())
-        more = f"and {sum(section.left_out.values()):,} more: {see}  ({rest})"
+    print_rows([row(thing) for thing in section.shown[:fits]], layout)
+    left_out = Counter(section.left_out) + Counter(_kind_of(thing) for thing in section.shown[fits:])
+    if left_out:
+        rest = ", ".join(f"{count} {state_in_words(kind)}" for kind, count in left_out.items())
+        more = f"and {left_out.total():,} more: {see}  ({rest})"
         print_line(Styled(more, style="dim"), is_cut=True)
+
+
+def _kind_of(thing: Any) -> str:
+    """The kind of a thing that does not fit."""
+    return str(next((getattr(thing, name) for name in ("kind", "standing", "state") if hasattr(thing, name)), "member"))
 
 
 # ------------------------------------------------------------------ one thing, in columns
@@ -119,11 +172,14 @@ def _broken(broken: "Broken", ago: Ago) -> Row:
     times = f" ({broken.times} times)" if broken.times > 1 else ""
     became = f"{plain(broken.became)}; " if broken.became else ""
     kind = state_in_words(broken.kind)
+    noticed = (f"@{plain(broken.by)} noticed{times}: ", "dim")
+    line = f"{became}{plain(with_local_times(broken.line))}"
+    raised = (f" raised by @{plain(broken.by)}{f'; {plain(broken.became)}' if broken.became else ''}", "dim")
     return [
         Styled(plain(broken.subject), style="bold"),
         Styled("over", style="dim") if broken.over else Styled(kind, style="red"),
         Styled(ago(broken.at), style="dim"),
-        Styled((f"@{plain(broken.by)} noticed{times}: ", "dim"), f"{became}{plain(broken.line)}"),
+        Styled(plain(broken.line), raised) if broken.kind == "alert" else Styled(noticed, line),
     ]
 
 
@@ -153,8 +209,12 @@ def _held(held: "Held", ago: Ago) -> Row:
         Styled("overdue", style="bold red") if held.overdue else Styled(words, style=style),
         Styled(f"@{plain(held.holder)} ", (plain(held.presence), PRESENCE.get(held.presence, "dim"))),
         Styled("" if last is None else ago(last.at), style="dim"),
-        Styled("“", Styled(quoted(held.title)[1:-1]).cut(TITLE_CELLS), "”", waits, brought),
+        Styled("“", Styled(quoted(held.title)[1:-1]).cut(_title_cells()), "”", waits, brought),
     ]
+
+
+def _title_cells() -> int:
+    return round(console().width * TITLE_SHARE) if is_terminal() else PIPED_CELLS
 
 
 def _waits_for(held: "Held") -> str:

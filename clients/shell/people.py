@@ -9,6 +9,7 @@ from teamroom.clients.session.failure import FAILED
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
+from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Json, bare, command
 from teamroom.clients.shell.reading import read
 
@@ -70,7 +71,7 @@ def _show_channels(reply: dict[str, Any]) -> None:
 
     found = Channels.model_validate(reply)
     rows = [
-        [Styled(f"@{plain(person.name)}"), Styled(plain(channel.kind)), Styled(plain(channel.words))]
+        [Styled(f"@{plain(person.name)}"), Styled(plain(channel.kind)), Styled(plain(with_local_times(channel.words)))]
         for person in found.people
         for channel in person.channels
     ]

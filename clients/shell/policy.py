@@ -9,6 +9,7 @@ from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
+from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.reading import read
 
@@ -45,7 +46,7 @@ def _show_policy(reply: dict[str, Any], place: Place, as_json: bool) -> None:
         again = name if name in {line.name for line in lines} else "trust"
         print(f"UNREADABLE: {plain(name)}. Acts that need the policy are refused until you set it:")
         print(f"  {printed(f'policy {again} VALUE', place.named_options)}")
-    by = {line.name: f"@{line.by} {line.at}" if line.by else "-" for line in lines}
+    by = {line.name: f"@{line.by} {date_and_time(line.at or '')}" if line.by else "-" for line in lines}
     rows = [[line.name, str(line.value), line.origin, by[line.name], line.about] for line in lines]
     print_rows([[Styled(plain(cell)) for cell in row] for row in rows])
 

@@ -9,6 +9,7 @@ from typing import Any
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, TOKEN, Failure
 from teamroom.clients.session.program import named_options, pasteable
 from teamroom.clients.session.terminal import plain, print_json, say
+from teamroom.clients.session.times import name_zone, print_zone, with_local_times
 from teamroom.server.private import NotPrivateError
 
 COMMANDS = {
@@ -34,7 +35,10 @@ def guarded(command: Callable[[list[str]], Any], arguments: list[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        command(arguments)
+        try:
+            command(arguments)
+        finally:
+            print_zone()
     except Failure as failure:
         return _fails(failure, arguments)
     except NotPrivateError as error:
@@ -54,7 +58,11 @@ def _fails(failure: Failure, arguments: list[str]) -> int:
     """Print a failure; returns its exit code."""
     if "--json" in arguments:
         print_json(failure.body)
-    say(pasteable(failure.text(with_commands), named_options(arguments)))
+    on_terminal = sys.stderr.isatty()
+    words = with_local_times(failure.text(with_commands), on_terminal)
+    say(pasteable(words, named_options(arguments)))
+    if on_terminal and (named := name_zone()) is not None:
+        say(named)
     return failure.exit_code
 
 

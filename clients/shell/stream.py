@@ -10,9 +10,9 @@ from teamroom.clients.session.failure import UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import Room, ask, connected
-from teamroom.clients.session.spans import day_and_time
 from teamroom.clients.session.started import collect_garbage
 from teamroom.clients.session.terminal import (
+    Layout,
     Row,
     Styled,
     is_terminal,
@@ -22,6 +22,7 @@ from teamroom.clients.session.terminal import (
     print_rows,
     say,
 )
+from teamroom.clients.session.times import day_and_time, print_zone, with_local_times
 from teamroom.clients.shell.app import After, Json, command
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _follow(place: Place, after: int | None, limit: int, show: Callable[[Entry],
             for entries, cursor_after in _grown(place, cursor, limit):
                 for entry in entries:
                     show(entry)
+                print_zone()
                 cursor, is_away = cursor_after, False
                 time.sleep(FOLLOW_SECONDS)
         except UnreachableError as failure:
@@ -126,12 +128,15 @@ def _show_entry(entry: Entry) -> None:
     found: StreamEntry = shaped(entry)
     if is_terminal():
         at = plain(day_and_time(found.at))
-        print_hanging(Styled(f"{found.seq:>6} {at}", style="dim"), Styled(plain(found.line)))
+        print_hanging(Styled(f"{found.seq:>6} {at}", style="dim"), Styled(plain(with_local_times(found.line))))
     else:
         print(f"{found.seq}  {plain(found.at)}  {plain(found.line)}", flush=True)
 
 
 # ------------------------------------------------------------------ receipts
+
+RECEIPTS = Layout(whole=(0, 1, 4), first=(0, 1, 4, 2))
+"""Number, time, act, subject, outcome and summary: numbers, times and outcomes are never cut."""
 
 
 @command(SECTION)
@@ -152,7 +157,7 @@ def receipts(
         print_json(reply)
         return
     found: Receipts = shaped(reply)
-    print_rows([_row(entry) for entry in found.receipts])
+    print_rows([_row(entry) for entry in found.receipts], RECEIPTS)
 
 
 def _row(entry: "Receipt") -> Row:
@@ -163,5 +168,5 @@ def _row(entry: "Receipt") -> Row:
         Styled(plain(entry.act)),
         Styled(plain(entry.subject)),
         Styled(plain(entry.outcome), style="green" if entry.outcome == "ok" else "red"),
-        Styled(plain(entry.summary) or "(content redacted)"),
+        Styled(plain(with_local_times(entry.summary)) or "(content redacted)"),
     ]

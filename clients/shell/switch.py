@@ -10,6 +10,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, quoted, say
+from teamroom.clients.session.times import date_and_time, with_local_times
 from teamroom.clients.shell.app import Json, Reason, Target, bare, command, typed_span
 from teamroom.server.rules.text import cite_name
 
@@ -101,13 +102,13 @@ def _show(reply: dict[str, Any], as_json: bool) -> None:
         print_json(reply)
         return
     done: Controlled = shaped(reply)
-    until_when = f" until {plain(done.until)}" if done.until else ""
-    note = f" ({plain(done.note)})" if done.note else ""
+    until_when = f" until {plain(date_and_time(done.until))}" if done.until else ""
+    note = f" ({plain(with_local_times(done.note))})" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
     gradual = " Its agents are let go gradually." if done.gradual else ""
     print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{gradual}{receipt}")
     for left in done.remaining:
-        ends = f" until {plain(left.until)}" if left.until else ""
+        ends = f" until {plain(date_and_time(left.until))}" if left.until else ""
         names = ", ".join(f"@{plain(name)}" for name in left.members) or "no agent"
         more = " and more" if left.more else ""
         print(f"Still paused: {plain(left.target)} by @{plain(left.by)}{ends}, {quoted(left.reason)}: {names}{more}")

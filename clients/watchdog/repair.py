@@ -151,7 +151,7 @@ class Repairs:
         self._report_elsewhere(name, runs_elsewhere)
         is_left_at_work = is_at_work and not asked["ordered"]
         self._report_at_work(member, is_left_at_work and (found is not None or asked["task"] is not None))
-        if asked["task"] is None or asked["holder"] not in (None, self._me):
+        if asked["task"] is None or not await self._may_carry_out(asked["holder"]):
             return "left"
         if is_left_at_work:
             return "again"
@@ -165,6 +165,12 @@ class Repairs:
             return self._leave_given_up(name, asked["task"])
         claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
         return await self._carry_through(claim)
+
+    async def _may_carry_out(self, holder: str | None) -> bool:
+        """Whether nobody holds a repair, or this watchdog does, which may have got another name."""
+        if holder not in (None, self._me):
+            self._me = str((await self._room.me())["name"])
+        return holder in (None, self._me)
 
     async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
         """Whether the room sees a healthy member whose runtime was not started here.
@@ -230,7 +236,10 @@ class Repairs:
         return "left"
 
     async def who(self, name: str) -> dict[str, Any] | None:
-        """Return a member from the room; None if the room has none, which is reported once."""
+        """Return a member from the room; None if the room has none, which is reported once.
+
+        It has the name of the config, which may be a former one.
+        """
         try:
             member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
         except Failure as failure:
@@ -241,7 +250,7 @@ class Repairs:
             self._strangers.add(name)
             return None
         self._strangers.discard(name)
-        return member
+        return {**member, "name": name}
 
     @staticmethod
     def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:

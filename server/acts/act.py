@@ -31,7 +31,7 @@ from teamroom.server.facts.ids import (
     parse_task,
     task_name,
 )
-from teamroom.server.facts.mentions import PROSE, NotReached
+from teamroom.server.facts.mentions import NAMES_MEMBER, PROSE, NewName, NotReached
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
@@ -111,9 +111,9 @@ Line = Annotated[Words, PROSE]
 Text = Annotated[
     str, Field(max_length=TEXT_CHARACTERS), BeforeValidator(_cleaned), AfterValidator(_without_token), PROSE
 ]
-Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name)]
-NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name)]
-TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name)]
+Name = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_name), NAMES_MEMBER]
+NameOrNone = Annotated[str, Field(max_length=40), AfterValidator(_name), NAMES_MEMBER]
+TargetName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_name), NAMES_MEMBER]
 Need = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_on_one_line)]
 Ref = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_on_one_line)]
 Value = Annotated[str, Field(max_length=500), AfterValidator(_on_one_line)]
@@ -163,7 +163,8 @@ class Reply(BaseModel):
 
     `head`: the end of the log right after the act, as `HASH@NUMBER`. Who keeps it can check the log against it later.
     `not_reached`: the mentions in the texts of the act that wake nobody; a repeated call does not get them again.
-    `waiting`: what waits for the agent that acted. Both are shown only where there is something.
+    `new_names`: the former names that the act gave, each with the name of its member now.
+    `waiting`: what waits for the agent that acted. All three are shown only where there is something.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -172,6 +173,7 @@ class Reply(BaseModel):
     head: str | None = None
     replayed: str | None = None
     not_reached: Annotated[list[NotReached], Field(exclude=True)] = Field(default_factory=list)
+    new_names: Annotated[list[NewName], Field(exclude=True)] = Field(default_factory=list)
     waiting: Annotated[list[WaitingWake], Field(exclude=True)] = Field(default_factory=list)
 
     def remembered(self) -> "Reply":

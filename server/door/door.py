@@ -27,7 +27,7 @@ from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeated import tell_owner, write_counts
 from teamroom.server.door.repeats import remember, repeat_of, replay
-from teamroom.server.facts.mentions import list_not_reached
+from teamroom.server.facts.mentions import list_new_names, list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
 from teamroom.server.facts.wakes import measure_answers, waiting_now
@@ -501,9 +501,11 @@ def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listen
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
     """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
     trouble = tx.principal.trouble
+    new_names = list_new_names(tx, arguments)
     reply = act.run(tx, caller, arguments)
     if reply.replayed is None:
         reply.not_reached = list_not_reached(tx, caller, arguments, [to.to for to in getattr(reply, "forecast", ())])
+        reply.new_names = new_names
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)

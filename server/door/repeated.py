@@ -13,7 +13,7 @@ from teamroom.server.clock import Clock
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
-from teamroom.server.refusals import Refusal
+from teamroom.server.refusals import TYPING_ERRORS, Refusal
 from teamroom.server.rules.repeats import TOLD_AT, TOLD_IN_ALL_AT, retry_seconds, say_repeated
 from teamroom.server.rules.text import one_line
 from teamroom.server.settings import FixedSettings
@@ -80,7 +80,12 @@ class RefusedCalls:
         """The row that counts the calls of a member and an act now: its time and number."""
 
     def note(self, caller: Caller, act: str, refusal: Refusal) -> bool:
-        """Count a refused call, and say in the refusal that it is repeated; returns whether its owner is to be told."""
+        """Count a refused call, and say in the refusal that it is repeated; returns whether its owner is to be told.
+
+        What a person mistypes is not counted: the counts are about agents that go wrong.
+        """
+        if caller.kind == "human" and refusal.code in TYPING_ERRORS:
+            return False
         self._unwritten[caller.member, act] += 1
         if caller.kind != "agent" or refusal.code in NOT_REPEATED:
             return False

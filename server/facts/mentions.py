@@ -1,4 +1,4 @@
-"""Names that texts mention: which members they reach, and what an author is told of the others."""
+"""Names that an act gives: which members its texts reach, and what its author is told of other and of former names."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,7 +11,7 @@ from teamroom.server.facts.member import facts_named, near_names
 from teamroom.server.identity import Caller
 from teamroom.server.rules.mentions import Mention, find_mentions
 from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
-from teamroom.server.store.rows.members import MemberFacts, MemberRow
+from teamroom.server.store.rows.members import MemberFacts, MemberRow, Renamed
 from teamroom.server.store.transaction import Reading, Writing
 
 NAMED = 5
@@ -25,12 +25,26 @@ class Prose:
 PROSE = Prose()
 
 
+class NameOfMember:
+    """Marks the type of an argument that names a member."""
+
+
+NAMES_MEMBER = NameOfMember()
+
+
 class NotReached(BaseModel):
     """A mention that wakes nobody, why, and the members that it may mean."""
 
     name: str
     why: str
     near: list[str] = Field(default_factory=list)
+
+
+class NewName(BaseModel):
+    """A former name that an act gave, and the name of that member now."""
+
+    name: str
+    now: str
 
 
 def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
@@ -43,7 +57,7 @@ def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addresse
 
     `addressed`: names that its reply forecasts.
     """
-    texts = [text for text in _prose_of(arguments) if any(sign in text for sign in AT)]
+    texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
     named = getattr(arguments, "to", None)
     everybody = [Mention(name) for name in named if normalize_name(name) in WHOLE_ROOM] if type(named) is list else []
     if not texts and not everybody:
@@ -56,6 +70,23 @@ def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addresse
         told = _not_reached(tx, mention, reached)
         if told is not None:
             found.setdefault(told.name, told)
+    return list(found.values())
+
+
+def list_new_names(tx: Reading, arguments: BaseModel) -> list[NewName]:
+    """The former names among the arguments and in the texts of an act, each with the name of its member now."""
+    if tx.value(int, "has_former_names") is None:
+        return []
+    texts = (text for text in _values(arguments, PROSE) if any(sign in text for sign in AT))
+    mentioned = (name for text in texts for mention in find_mentions(text) for name in mention.spellings)
+    named = (name.removeprefix("owner:").lstrip(AT) for name in _values(arguments, NAMES_MEMBER))
+    found: dict[str, NewName] = {}
+    for name in dict.fromkeys(map(normalize_name, chain(named, mentioned))):
+        row = tx.one(Renamed, "new_name", name=name)
+        if row is not None:
+            found.setdefault(row.now, NewName(name=row.name, now=row.now))
+        if len(found) == NAMED:
+            break
     return list(found.values())
 
 
@@ -75,29 +106,35 @@ def _not_reached(tx: Writing, mention: Mention, reached: set[str]) -> NotReached
     return NotReached(name=row.name, why="only the text of post_message wakes the members that it mentions")
 
 
-@cache
 def prose_fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
     """The fields of a model that are prose (False), and those that are models with such fields (True)."""
+    return marked_fields(model, PROSE)
+
+
+@cache
+def marked_fields(model: type[BaseModel], mark: object) -> tuple[tuple[str, bool], ...]:
+    """The fields of a model with a mark (False), and those that are models with such fields (True)."""
     fields = []
     for name, field in model.model_fields.items():
         kinds = (field.annotation, *get_args(field.annotation))
         inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
         if inner is not None:
-            fields += [(name, True)] if prose_fields(inner) else []
-        elif PROSE in (*field.metadata, *(mark for kind in kinds for mark in _marks(kind))):
+            fields += [(name, True)] if marked_fields(inner, mark) else []
+        elif mark in (*field.metadata, *(own for kind in kinds for own in _marks(kind))):
             fields.append((name, False))
     return tuple(fields)
 
 
-def _prose_of(arguments: BaseModel) -> Iterator[str]:
-    """The texts of an act that people read, those inside of others too."""
-    for name, inner in prose_fields(type(arguments)):
+def _values(arguments: BaseModel, mark: object) -> Iterator[str]:
+    """The texts of an act with a mark, those inside of others and of lists too."""
+    for name, inner in marked_fields(type(arguments), mark):
         value = getattr(arguments, name)
         if inner and isinstance(value, BaseModel):
-            yield from _prose_of(value)
+            yield from _values(value, mark)
         elif not inner and value is not None:
-            yield value
+            yield from value if isinstance(value, list) else [value]
 
 
 def _marks(kind: Any) -> tuple[Any, ...]:
-    return tuple(getattr(kind, "__metadata__", ()))
+    """The marks of a type, or of what a list of it holds."""
+    return (*getattr(kind, "__metadata__", ()), *(mark for inner in get_args(kind)[:1] for mark in _marks(inner)))

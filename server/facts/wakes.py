@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from teamroom.server import topics
+from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
@@ -52,7 +53,7 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
     if not tx.settings.notify:
         return
     row = tx.only(MemberName, "member_by_id", id=member)
-    if row.kind != "human" or row.name not in tx.settings.notify:
+    if row.kind != "human" or not find_channels(tx, member, row.name):
         return
     tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
     tx.changed(topics.CHANNELS)

@@ -25,6 +25,7 @@ from teamroom.server.acts.letters.notices import (
 )
 from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
+from teamroom.server.facts.names import find_channels
 from teamroom.server.logs import without_secrets
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify import channels
@@ -158,7 +159,7 @@ class Deliverer:
             await self._fail(found, UNMADE)
 
     async def _send_or_leave_out(self, found: Delivery) -> None:
-        urls = self._settings.notify.get(found.name, [])
+        urls = await self._store.read(lambda tx: find_channels(tx, found.member, found.name), is_small=True)
         letter = await self._store.read(partial(read_letter, found=found), is_small=False)
         if found.channel >= len(urls):
             await self._note(partial(note_left_out, found=found, reason=GONE))

@@ -19,6 +19,10 @@ NUMBERED = frozenset({"task", "offer", "dependency", "verdict"})
 """Tables of which a number tells which rows are older than the baseline."""
 
 
+LATER = frozenset({"former_name"})
+"""Tables that a migration added, empty, to rooms whose log recorded rows already. So every row of one is in the log."""
+
+
 def has_begun(tx: Writing) -> bool:
     """Whether the log of this room records rows already."""
     return tx.value(int, "recording_since") is not None
@@ -27,7 +31,8 @@ def has_begun(tx: Writing) -> bool:
 def begin(tx: Writing, changed: Collection[tuple[str, Key]]) -> tuple[list[RowChange], dict[str, Any]]:
     """The rows that a room holds, apart from those that the act changed, and the detail that says so.
 
-    `whole`: the tables that are listed completely. Of the others, numbers say what is older.
+    `whole`: the tables that are listed completely. Of the others, numbers say what is older. `partial`: those of
+    `LATER` that are not listed completely, because this baseline is not the room's first.
     """
     tx.run("begin_recording", seq=tx.head.seq)
     changes: list[RowChange] = []
@@ -41,4 +46,6 @@ def begin(tx: Writing, changed: Collection[tuple[str, Key]]) -> tuple[list[RowCh
             key = logged.key_of(row)
             if (logged.table, key) not in changed:
                 changes.append(RowChange(logged.table, key, None, stored(logged, row)))
-    return changes, {BEGUN: {"tasks": tx.head.tasks, "offers": tx.head.offers, "whole": whole}}
+    partial = sorted(LATER - set(whole))
+    said = {"tasks": tx.head.tasks, "offers": tx.head.offers, "whole": whole}
+    return changes, {BEGUN: {**said, "partial": partial} if partial else said}

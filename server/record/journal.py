@@ -1,7 +1,7 @@
-"""The control journal: every stop and every revoked token, kept outside the database.
+"""The control journal: every stop, revoked token and changed name, kept outside the database.
 
 A backup does not contain later stops, but the journal does. So members stay killed and tokens stay revoked after a
-restore.
+restore. Members also keep the names that they have now, under which the journal names them.
 It contains names and token ids, but no tokens and no reasons.
 """
 
@@ -17,6 +17,7 @@ from teamroom.server.private import NotPrivateError, open_private, read_private,
 from teamroom.server.rules.standing import LEVELS, STATES, StoredStanding
 from teamroom.server.store.folder import FolderError
 from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.rows.members import Renamed
 from teamroom.server.store.rows.restore import StoppedTarget
 from teamroom.server.store.transaction import Reading
 
@@ -47,6 +48,19 @@ class StandingChange:
         return {"member": f"@{self.name}", "owner": f"owner:{self.name}", "room": "room"}[self.scope]
 
 
+@dataclass(frozen=True, slots=True)
+class NameChange:
+    """A member has another name."""
+
+    was: str
+    name: str
+
+    @property
+    def note(self) -> dict[str, str]:
+        """The line of the journal that says so."""
+        return asdict(self)
+
+
 class Stopped(Protocol):
     """A standing as the journal or the database has it."""
 
@@ -68,23 +82,44 @@ class Stopped(Protocol):
 
 @dataclass(slots=True)
 class Journal:
-    """The last standing that was set for each target, and every revoked token."""
+    """The last standing that was set for each target, every revoked token, and the former names of members.
+
+    `names`: each former name with the member's name now.
+    """
 
     stops: dict[tuple[str, str], StandingChange] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
 
     def apply(self, note: Mapping[str, Any]) -> None:
         """Apply one line. A later line about the same target replaces an earlier one."""
         if "token" in note:
             self.tokens.add(note["token"])
             return
+        if "was" in note:
+            self.rename(NameChange(**note))
+            return
         stop = StandingChange(**note)
         if stop.scope not in LEVELS or stop.state not in STATES:
             raise ValueError(f"{stop.scope} {stop.state} is no standing")
         self.stops[stop.scope, stop.name] = stop
 
+    def rename(self, change: NameChange) -> None:
+        """Use a member's new name from now on, also for what was said of it before."""
+        for former in (change.was, *(former for former, name in self.names.items() if name == change.was)):
+            self.names[former] = change.name
+        self.names.pop(change.name, None)
+        for scope in LEVELS:
+            if (stop := self.stops.pop((scope, change.was), None)) is not None:
+                self.stops.setdefault((scope, change.name), replace(stop, name=change.name))
+
+    def spellings(self, name: str) -> list[str]:
+        """The name of a member and those that it had before."""
+        return [name, *(former for former, now in self.names.items() if now == name)]
+
     def notes(self) -> Iterable[dict[str, Any]]:
-        """The lines of the journal, one for each target and token."""
+        """The lines of the journal, one for each former name, target and token."""
+        yield from (NameChange(was, name).note for was, name in sorted(self.names.items()))
         yield from (asdict(stop) for stop in self.stops.values())
         yield from ({"token": token} for token in sorted(self.tokens))
 
@@ -133,15 +168,24 @@ def append(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:
 def stopped(tx: Reading) -> Journal:
     """What is stopped in a room, and which of its tokens ended, as its journal would say it."""
     stops = {(row.scope, row.name): StandingChange(*row) for row in tx.all(StoppedTarget, "stopped")}
-    return Journal(stops, set(tx.column(str, "revoked")))
+    return Journal(stops, set(tx.column(str, "revoked")), _names(tx))
+
+
+def _names(tx: Reading) -> dict[str, str]:
+    """The former names in a room, which one of an earlier release does not have."""
+    if not tx.number("keeps_former_names"):
+        return {}
+    return {row.name: row.now for row in tx.all(Renamed, "all_former_names")}
 
 
 def stricter(journal: Journal | None, here: Journal, now: float) -> Journal:
     """What a journal or a room says was stopped: of two that differ, what binds more."""
     if journal is None:
         return here
+    for was, name in here.names.items():
+        journal.rename(NameChange(was, name))
     binding = {key: stop for key, stop in here.stops.items() if is_laxer(journal.stops.get(key), stop, now)}
-    return Journal(journal.stops | binding, journal.tokens | here.tokens)
+    return Journal(journal.stops | binding, journal.tokens | here.tokens, journal.names)
 
 
 def is_laxer(stored: Stopped | None, stop: StandingChange, now: float) -> bool:
@@ -167,19 +211,22 @@ def find_laxer(journal: Journal, tx: Reading) -> list[str]:
     A line of the journal is written after its act's commit, so the log may have later acts that explain a difference.
     """
     stored = {(row.scope, row.name): row for row in tx.all(StoppedTarget, "stopped")}
-    found = []
-    for key, stop in sorted(journal.stops.items()):
-        here = stored.get(key)
-        if is_laxer(here, stop, tx.now) and is_here(tx, stop) and not _is_explained(tx, stop):
+    found, known = [], Journal(names=_names(tx))
+    for (scope, named), stop in sorted(journal.stops.items()):
+        name = name_here(tx, known, journal.spellings(named)) if scope != "room" else named
+        here = stored.get((scope, name or named))
+        if name is not None and is_laxer(here, stop, tx.now) and not _is_explained(tx, stop, known.spellings(name)):
             state = "active" if here is None else _in_words(tx, here)
             found.append(f"{stop.subject} is {state} in it and {_in_words(tx, stop)} in the journal")
     living = sorted(journal.tokens & set(tx.column(str, "not_revoked")))
     return found + [f"the token {token} is valid in it and ended in the journal" for token in living]
 
 
-def _is_explained(tx: Reading, stop: StandingChange) -> bool:
-    is_killed = int(stop.state == "killed")
-    return tx.number("count_changes_of_standing", after=stop.seq, subject=stop.subject, is_killed=is_killed) > 0
+def _is_explained(tx: Reading, stop: StandingChange, spellings: Iterable[str]) -> bool:
+    """Whether the log has a later act, under any of the target's names, that changed its standing."""
+    subjects = [replace(stop, name=name).subject for name in spellings]
+    about = {"after": stop.seq, "is_killed": int(stop.state == "killed")}
+    return any(tx.number("count_changes_of_standing", subject=subject, **about) > 0 for subject in subjects)
 
 
 def _in_words(tx: Reading, stop: Stopped) -> str:
@@ -194,27 +241,38 @@ def reconcile(folder: Path, tx: Reading) -> None:
     """
     journal = read(folder) or Journal()
     known = list(journal.notes())
+    known_here = Journal(names=_names(tx))
+    for was, name in known_here.names.items():
+        journal.rename(NameChange(was, name))
     head = tx.only(ReadHead, "read_head")
     now = {(row.scope, row.name): StandingChange(*row, seq=head.seq) for row in tx.all(StoppedTarget, "stopped")}
     for key, stop in journal.stops.items():
-        if key not in now and stop.state != "active" and is_here(tx, stop):
+        is_here = stop.scope == "room" or name_here(tx, known_here, [stop.name]) is not None
+        if key not in now and stop.state != "active" and is_here:
             now[key] = StandingChange(stop.scope, stop.name, "active", None, "", head.seq)
         elif key in now and stop.seq and replace(stop, seq=head.seq) == now[key]:
             now[key] = replace(stop, seq=min(stop.seq, head.seq))
     journal.stops |= now
+    journal.names = known_here.names
     journal.tokens |= set(tx.column(str, "revoked"))
     if not (folder / JOURNAL).exists() or list(journal.notes()) != known:
         write_private(folder / JOURNAL, "".join(json.dumps(note, sort_keys=True) + "\n" for note in journal.notes()))
 
 
-def is_here(tx: Reading, stop: StandingChange) -> bool:
-    """Whether this room has the target of a stop."""
-    return stop.scope == "room" or tx.number("count_members_named", name=stop.name) > 0
+def name_here(tx: Reading, known: Journal, spellings: Iterable[str]) -> str | None:
+    """The name now of the room's member that has or had one of these names; None if there is none.
+
+    `known`: the former names in this room.
+    """
+    names = [known.names.get(spelling, spelling) for spelling in spellings]
+    return next((name for name in names if tx.number("count_members_named", name=name) > 0), None)
 
 
 def line(note: Mapping[str, Any]) -> str:
     """A line of the journal in words, for the server's own log."""
     if "token" in note:
         return f"token {note['token']} was revoked"
+    if "was" in note:
+        return f"@{note['was']} is @{note['name']} now"
     target = {"member": "@{name}", "owner": "all agents of @{name}", "room": "the room"}[note["scope"]]
     return f"{target.format(name=note['name'])}: {note['state']}, by role {note['by_role']}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from teamroom.server.clock import WallTime, rfc3339
-from teamroom.server.record.baseline import NUMBERED
+from teamroom.server.record.baseline import LATER, NUMBERED
 from teamroom.server.record.rows import (
     BEGUN,
     KEPT,
@@ -62,12 +62,16 @@ DATES = ("due", "snooze_date")
 
 
 class Begun(NamedTuple):
-    """Since which entry the log records rows, which tasks and offers are older, and which tables it listed whole."""
+    """Since which entry the log records rows, which tasks and offers are older, and which tables it listed whole.
+
+    `partial`: tables of `LATER` that it did not.
+    """
 
     seq: int
     tasks: int
     offers: int
     whole: frozenset[str]
+    partial: frozenset[str]
 
 
 class Leap(NamedTuple):
@@ -131,7 +135,8 @@ class Rebuilt:
                 return Wrong(entry.seq, f"{name_of(tx, change.table, change.key)} {why}")
         if BEGUN in detail:
             said = detail[BEGUN]
-            self._begun = Begun(entry.seq, said["tasks"], said["offers"], frozenset(said["whole"]))
+            whole, partial = frozenset(said["whole"]), frozenset(said.get("partial", ()))
+            self._begun = Begun(entry.seq, said["tasks"], said["offers"], whole, partial)
         return None
 
     def _take(self, tx: Reading, change: RowChange, seq: int) -> str | None:
@@ -255,6 +260,8 @@ class Rebuilt:
     def _may_be_older(self, table: str, key: Key) -> bool:
         """Whether a row may be older than what the log records."""
         begun = self._begun
+        if table in LATER:
+            return begun is not None and table in begun.partial
         if begun is None:
             return True
         if table in NUMBERED:
@@ -356,6 +363,8 @@ def name_of(tx: Reading, table: str, key: Key) -> str:
         return f"the token {key[0]}" + ("" if row is None else f" of {_member(tx, row[1])}")
     if table == "member":
         return _member(tx, key[0])
+    if table == "former_name":
+        return f"the former name {key[0]}"
     return {
         "policy": "the policy",
         "task": f"T-{key[0]}",
@@ -392,4 +401,5 @@ PLURALS = {"policy": "policies", "dependency": "dependencies"}
 
 def plural(table: str, count: int) -> str:
     """How many rows of a table, in words."""
-    return f"{count} {table}" if count == 1 else f"{count} {PLURALS.get(table, f'{table}s')}"
+    name = table.replace("_", " ")
+    return f"{count} {name}" if count == 1 else f"{count} {PLURALS.get(table, f'{name}s')}"

@@ -5,7 +5,7 @@ It is all arithmetic on counts, so the cost does not depend on how much happened
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LINES = 60
@@ -36,6 +36,12 @@ def allot_lines(sections: Sequence[Sequence[int]], lines: int = LINES) -> list[l
         list(kinds) if sum(kinds) <= lines_given else distribute(kinds, lines_given - 1)
         for kinds, lines_given in zip(sections, given, strict=True)
     ]
+
+
+def count_records(shown: Sequence[int], lines: int) -> list[int]:
+    """How many things of each section fit on so many lines if each takes two, and one line says what is left out."""
+    room = lines - HEAD_LINES - (SECTION_LINES + 1) * len(shown)
+    return distribute(shown, room // 2)
 
 
 def distribute(wanted: Sequence[int], room: int) -> list[int]:
@@ -85,9 +91,12 @@ def bars(counts: Sequence[int]) -> str:
     return "".join(BARS[(count * len(BARS) - 1) // most] if count else " " for count in counts)
 
 
-def find_named(text: str, people: Collection[str]) -> str | None:
-    """The first word of a text that is the name of one of these people, with or without an @; None if none is."""
-    by_folded = {name.casefold(): name for name in people}
+def find_named(text: str, people: Mapping[str, str]) -> str | None:
+    """The first word of a text that is the name of one of these people, with or without an @; None if none is.
+
+    `people`: each name that a person has or had, and the name now, which is returned.
+    """
+    by_folded = {name.casefold(): now for name, now in people.items()}
     for word in _WORD.findall(text):
         found = by_folded.get(word.rstrip(".-").casefold())
         if found is not None:

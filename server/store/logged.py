@@ -85,6 +85,7 @@ TABLES: dict[str, Logged] = {
     logged.table: logged
     for logged in (
         Logged("member", ("id",), ("name", "folded", "looks", "kind", "role", "owner")),
+        Logged("former_name", ("name",), ("folded", "looks", "member", "seq")),
         Logged(
             "token",
             ("id",),
@@ -120,7 +121,7 @@ TABLES: dict[str, Logged] = {
 """Every logged table by its name. A column that a migration adds must begin as null, 0 or ''."""
 
 FIRST: dict[str, Key] = {
-    table: tuple("" if name == "scope" or table == "token" else -(2**53) for name in logged.key)
+    table: tuple("" if name in ("scope", "name") or table == "token" else -(2**53) for name in logged.key)
     for table, logged in TABLES.items()
 }
 """A key before every key of a table."""

@@ -49,7 +49,12 @@ up to date with `need`, and removes from `task_text` what changes in `task`.
 """
 
 WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
-    "names of members, which are identities and stay": frozenset({"member.name", "member.folded", "member.looks"}),
+    "names of members, which are identities and stay": frozenset(
+        {
+            *("member.name", "member.folded", "member.looks"),
+            *("former_name.name", "former_name.folded", "former_name.looks"),
+        }
+    ),
     "hashes, digests, salts, nonces and random values": frozenset(
         {
             *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),

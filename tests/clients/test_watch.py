@@ -88,6 +88,29 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
         assert [item["kind"] for item in done["evidence"]] == ["test", "receipt"]
 
 
+@promise("ID1", "PRS4")
+def test_a_watchdog_and_a_runtime_that_were_renamed_meanwhile_go_on_under_the_names_of_their_config(
+    room: WatchedRoom,
+) -> None:
+    with room.watching("rex", room.config(room.runtime("builder"))) as dog:
+        begun(dog)
+        room.owner("enroll", name="builder", rename="mason")
+        room.owner("enroll", name="rex", rename="guard")
+        before, first = len(room.receipts()), kill_9(room, "builder")
+        dog.until("restarts", runtime="builder")
+        task = dog.until("repaired", runtime="builder")["task"]
+        assert int(room.pid_file("builder").read_text()) != first
+        trail = [(r["actor"], r["act"], r["subject"]) for r in room.receipts()[before:] if r["act"] in TRAIL]
+        assert trail == [
+            ("guard", "repair", "@mason"),
+            ("guard", "claim_task", task),
+            ("guard", "update_task", task),
+            ("guard", "complete_task", task),
+        ]
+    once = room.shell("rex").run("watch", "--config", str(room.config(room.runtime("builder"))), "--once")
+    assert once.code == 0, once.err
+
+
 @promise("PRS4")
 def test_a_person_can_have_a_healthy_runtime_restarted(room: WatchedRoom) -> None:
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:

@@ -657,3 +657,133 @@ def test_the_counts_of_a_span_come_from_indexes(tmp_path: Path, name: str) -> No
     assert [
         step for step in of_log if not re.match(r"SEARCH log USING (COVERING )?INDEX log_(act|refused) ", step)
     ] == []
+
+
+# ------------------------------------------------------------------ what stays, and what is left out
+
+
+async def test_what_nobody_answered_stays_in_every_look_until_somebody_answers_it(room: RunningRoom) -> None:
+    owner = await room.owner()
+    builder, tester = await room.enroll("builder", "tester")
+    (_hanna,) = await room.enroll("hanna", kind="human")
+    await owner("revoke", name="hanna")
+    await builder("post_message", text="The disk is full", kind="alert", to=["olga"])
+    await builder("post_message", text="who knows the region?", kind="ask")
+    await builder("post_message", text="which region?", kind="ask", to=["hanna"])
+    await tester("post_message", text="the disk is slow", kind="alert", to=["builder"])
+    await room.later(2 * HOUR)
+    first = await read(owner)
+    await owner("overnight")
+    await room.later(30 * HOUR)
+    await owner("overnight")
+    await room.later(2 * HOUR)
+    for night in (first, await read(owner), await read(owner, 1)):
+        assert shown(night, "broke", "alert") == [("M-4", "tester", ""), ("M-1", "builder", "")]
+        assert shown(night, "waits", "ask") == [("M-2", None, "builder"), ("M-3", "hanna", "builder")]
+        assert night["waits"]["counts"] == {"ask": 2}
+    await builder("post_message", text="still full", reply_to="M-1")
+    await builder("post_message", text="nobody?", reply_to="M-2")
+    assert night["broke"]["counts"]["alert"] == 2, "an author does not answer itself"
+    await owner("post_message", text="it is empty now", reply_to="M-1")
+    await tester("post_message", text="the south", reply_to="M-2")
+    await (await room.connect("hanna", (await owner("enroll", name="hanna"))["token"]))(
+        "post_message", text="the north", reply_to="M-3"
+    )
+    night = await read(owner)
+    assert shown(night, "broke", "alert") == [("M-4", "tester", "")]
+    assert night["waits"]["counts"] == {}
+    answered = next(line for line in (await read(owner, 100))["broke"]["shown"] if line["subject"] == "M-1")
+    assert (answered["over"], answered["became"]) == (True, "@olga answered")
+
+
+async def test_an_alert_begins_with_its_own_text_in_every_view(room: RunningRoom, shell: Shell) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await builder("post_message", text="“The disk” is full:\nnothing goes on", summary="The disk is full", kind="alert")
+    (alert,) = [line for line in (await read(owner))["broke"]["shown"] if line["kind"] == "alert"]
+    assert alert["line"] == "“The disk is full”"
+    _, words, _ = await owner.said("overnight")
+    assert re.search(r"- M-1: “The disk is full” raised by @builder \d+ s ago", words)
+    for columns in (30, 40, 80, 120):
+        lines = await shell.screen("overnight", columns=columns)
+        at = next(at for at, line in enumerate(lines) if line.startswith("M-1"))
+        assert "“The disk is full” raised"[: columns - 3] in "\n".join(lines[at : at + 2]), columns
+    await owner("redact", what="M-1", reason="private")
+    assert "disk" not in json.dumps(await read(owner))
+
+
+@promise("QUI6")
+async def test_what_people_mistype_is_left_out_and_what_they_may_not_do_and_agents_errors_are_counted(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    (pia,) = await room.enroll("pia", kind="human")
+    for member in (owner, pia, builder):
+        for _ in range(3):
+            await member.refused("claim_task", task="T-99")
+        await member.refused("post_message", text="")
+        await member.refused("who", name="nobdy")
+    await pia.refused("kill", target="builder", reason="x")
+    refused = {line["subject"]: line["times"] for line in (await read(owner))["broke"]["shown"]}
+    assert refused == {"@builder": 5, "@pia": 1}
+    assert {entry["outcome"] for entry in room.entries() if entry["act"] == "claim_task"} == {"refused"}
+
+
+async def test_every_command_and_call_that_the_report_names_exists_and_its_reader_may_use_it(
+    tmp_path: Path,
+) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        await room.enroll("builder")
+        (pia,) = await room.enroll("pia", kind="human")
+        tokens = {"olga": room.owner_token, "pia": room.tokens["pia"]}
+        for number in range(50):
+            await owner("create_task", title=f"task {number}", assign="pia")
+        for number in range(40):
+            await owner("enroll", name=f"guest-{number}")
+            await owner("kill", target=f"guest-{number}", reason="x")
+        for member in (owner, pia):
+            token = tmp_path / f"{member.name}.token"
+            token.write_text(tokens[member.name])
+            token.chmod(0o600)
+            shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+            told = (await shell.here("overnight", "--since", "24h", "--token-file", str(token))).out
+            commands = set(re.findall(r"more: teamroom ([a-z]+(?: --after \d+)?)", told))
+            assert len(commands) == 2, told
+            for command in commands:
+                done = await shell.here(*command.split(), "--token-file", str(token))
+                assert done.code == 0, (command, done.err)
+            _, words, _ = await member.said("overnight", hours=24)
+            for call in set(re.findall(r"more \(.*\): (.*)", words)):
+                tool, _, rest = call.partition(" ")
+                if tool.startswith("teamroom://"):
+                    assert (await member.client.read_resource(tool)).contents
+                else:
+                    assert await member(tool, **({"after": int(rest.split()[1])} if rest else {}))
+
+
+@promise("ID1")
+async def test_stops_suspicions_and_blocks_from_before_a_rename_are_reported_under_the_name_now(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    _builder, tester = await room.enroll("builder", "tester", mode="live")
+    (_hanna,) = await room.enroll("hanna", kind="human")
+    await owner("create_task", title="keys")
+    fence = (await tester("claim_task", task="T-1"))["fence"]
+    await tester("update_task", task="T-1", fence=fence, status="blocked", blocked_on="the password of @hanna")
+    await owner("pause", target="builder", reason="it loops")
+    await owner("pause", target="owner:hanna", reason="lunch")
+    for name, new in (("builder", "mason"), ("hanna", "johanna")):
+        await owner("enroll", name=name, rename=new)
+    night = await read(owner)
+    assert [line["target"] for line in night["stopped"]["shown"]] == ["owner:johanna", "@mason"]
+    assert shown(night, "waits", "blocked") == [("T-1", "johanna", "tester")]
+    await owner("resume", target="mason", reason="it does not")
+    await owner("resume", target="owner:johanna", reason="back")
+    ended = {line["target"]: (line["by"], line["reason"], line["ended_by"], line["times"]) for line in
+             (await read(owner))["stopped"]["shown"]}  # fmt: skip
+    assert ended == {"@mason": ("olga", "it loops", "olga", 2), "owner:johanna": ("olga", "lunch", "olga", 2)}
+    await owner("kill", target="hanna", reason="left")
+    assert "unblocked" in {entry["kind"] for entry in (await tester("read_board", task="T-1"))["task"]["history"]}

@@ -83,7 +83,7 @@ PLAIN: frozenset[str] = frozenset(
         *("message", "task", "offer", "name", "target", "reviewer", "holder", "by", "creator", "to", "from_", "member"),
         *("replayed", "until", "lease_until", "expires_at", "since", "at", "p90_seconds", "url", "token", "token_id"),
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
-        *("channels", "head", "planted_by", "proven_by", "attested_by"),
+        *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.acts.members import members
+from teamroom.server.acts.members import rename
 from teamroom.server.rules.names import (
     RESERVED,
     find_reserved_word,
@@ -87,7 +87,7 @@ async def test_a_member_that_got_such_a_name_before_keeps_working(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr(members, "tidy_separators", str)
+        before.setattr(rename, "tidy_separators", str)
         await room.enroll("old-", "x--y")
     owner, old, other = await room.owner(), await room.connect("old-"), await room.connect("x--y")
     await other("post_message", text="look", to=["old-"])

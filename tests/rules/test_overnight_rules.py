@@ -170,4 +170,5 @@ def test_the_chart_has_a_limited_number_of_steps(span: float) -> None:
     ],
 )
 def test_a_person_is_named_by_a_whole_word(text: str, person: str | None) -> None:
-    assert find_named(text, ["olga", "hanna", "jo-ann"]) == person
+    assert find_named(text, {"olga": "olga", "hanna": "hanna", "jo-ann": "jo-ann"}) == person
+    assert find_named(text, {name: f"{name}.k" for name in ("olga", "hanna", "jo-ann")}) == (person and f"{person}.k")

@@ -21,6 +21,7 @@ import anyio.to_thread
 import httpx2
 import pytest
 
+from teamroom.clients.session import times
 from teamroom.clients.session.place import HARNESS_PREFIX, HARNESS_VARIABLES
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import guarded
@@ -32,6 +33,14 @@ STEP_SECONDS = 60.0
 PACE_SECONDS = 0.01
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TOKEN = re.compile(r"tr_[0-9a-f]{64}")
+
+
+class Screen(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,28 @@ class Shell:
                 except SystemExit as end:
                     code = int(end.code or 0)
         return Done(code, out.getvalue(), err.getvalue())
+
+    async def screen(self, *words: str, columns: int = 80, zone: str = "UTC") -> list[str]:
+        """The lines that a terminal of this width shows in a zone, without colours: in this process, so it is cheap."""
+
+        def run() -> list[str]:
+            out = Screen()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(times, "ZONE", times.Zone())
+                terminal = {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1", "TZ": zone}
+                for name in os.environ:
+                    if name in HARNESS_VARIABLES or name.startswith((HARNESS_PREFIX, "TEAMROOM_")):
+                        patch.delenv(name)
+                for name, value in {**self.environment, **terminal}.items():
+                    patch.setenv(name, value)
+                time.tzset()
+                streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(out)
+                with streams[0], streams[1], contextlib.suppress(SystemExit):
+                    guarded(app, list(words))
+            time.tzset()
+            return ESCAPE.sub("", out.getvalue()).splitlines()
+
+        return await anyio.to_thread.run_sync(run)
 
     def on_terminal(self, *words: str, answer: str = "", asked: str = "", columns: int = 80) -> Done:
         """The console script on a terminal; `answer` is typed once `asked` stands there. Both outputs are one."""

@@ -56,6 +56,7 @@ SILENT = {
     },
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
+        "reserve_name",
         *(
             "unindex_message",
             "tidy_messages",
@@ -266,7 +267,7 @@ class Watched:
         assert resource.topics is not None
         caller = await self.caller(name)
         found = await self.room.room.door.read(caller, resource.found_by or resource.reads, arguments)
-        return frozenset(resource.topics(caller, arguments, found))
+        return resource.topics_for(caller, arguments, found)
 
     def fence(self, task: str) -> int:
         """The fence of a task now."""
@@ -399,6 +400,8 @@ async def run_the_room(room: Watched) -> None:
     await room.act("olga", "enroll", name="fourth", role="operator", label="second")
     await room.act("olga", "revoke", name="fourth", label="second")
     await room.act("olga", "notify", name="olga")
+    for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
+        await room.act("olga", "enroll", name=name, rename=new)
     await room.later(1)
     for what in ("M-1", "T-6", "O-1", "3"):
         await room.act("olga", "redact", what=what, reason="private")

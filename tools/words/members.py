@@ -12,12 +12,17 @@ def render_roster(reply: Roster) -> str:
     return ("\n".join(render_member(m) + render_reminders(m.reminders) for m in reply.members) or "No members.") + more
 
 
+def render_former(names: list[str]) -> str:
+    """The names that a member had before, without @, so that they are not taken for members; empty if it had none."""
+    return f", formerly {', '.join(names)}" if names else ""
+
+
 def render_member(member: MemberShown) -> str:
     """A member in one line."""
     can = ", ".join(render_capability(c) for c in member.capabilities)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
-        f"@{member.name} ({member.kind} of @{member.owner}, {member.role}, "
+        f"@{member.name}{render_former(member.former)} ({member.kind} of @{member.owner}, {member.role}, "
         f"{describe_mode(member.mode, member.supported)}): {member.presence}, {member.reason}"
         + ("; listening now" if member.listening else "")
         + (f"; {member.answers}" if member.answers else "")

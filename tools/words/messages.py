@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.messages.messages import Message, Messages
 from teamroom.server.facts.member import Forecast
-from teamroom.server.facts.mentions import NotReached
+from teamroom.server.facts.mentions import NewName, NotReached
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.text import cite_name, describe_mode
 from teamroom.tools.words.phrases import quote
@@ -39,6 +39,11 @@ def render_not_reached(mentions: list[NotReached]) -> str:
         + (f"; near: {', '.join('@' + name for name in mention.near)}" if mention.near else "")
         for mention in mentions
     )
+
+
+def render_new_names(names: list[NewName]) -> str:
+    """The former names that an act gave, and the names now."""
+    return "".join(f"\n- @{name.name} is @{name.now} now" for name in names)
 
 
 def _render_forecast(forecast: Forecast) -> str:

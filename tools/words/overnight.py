@@ -21,12 +21,13 @@ Ago = Callable[[str], str]
 def render_night(night: Night) -> str:
     """A night, in at most sixty lines."""
     ago = partial(_span_since, until=night.until)
-    receipts = f"read_receipts after {night.after}"
+    receipts = f"read_receipts after {night.after}" if night.reads_receipts else f"teamroom://stream/{night.after}"
+    asks = "teamroom://stream" if set(night.waits.left_out) == {"ask"} else "read_board"
     return "\n".join(
         [
             _render_head(night),
             _render_pace(night),
-            *_render_section("Waits for a person", night.waits, partial(_render_waiting, ago=ago), "read_board"),
+            *_render_section("Waits for a person", night.waits, partial(_render_waiting, ago=ago), asks),
             *_render_section("Broke, and who noticed", night.broke, partial(_render_broken, ago=ago), receipts),
             *_render_section("Stopped", night.stopped, partial(_render_stopped, ago=ago), receipts),
             *_render_section("Has what now", night.has, partial(_render_held, ago=ago), "read_board"),
@@ -77,6 +78,8 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
     over = "over: " if broken.over else ""
     times = f", {count(broken.times, 'time')}" if broken.times > 1 else ""
     became = f"; {broken.became}" if broken.became else ""
+    if broken.kind == "alert":
+        return f"{over}{broken.subject}: {broken.line} raised by @{broken.by} {ago(broken.at)} ago{became}"
     seen = f"noticed by @{broken.by} {ago(broken.at)} ago"
     return f"{over}{broken.subject}, {seen}{times}{became}. {broken.line}"
 

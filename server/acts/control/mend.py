@@ -6,11 +6,12 @@ owner could act, a new token for one is put into the folder, for the person who 
 
 from teamroom.server.acts.control.stop import pause_agents_of
 from teamroom.server.acts.members.members import DEFAULT_LABEL, insert_member, issue_token
+from teamroom.server.acts.members.rename import find_alike
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.identity import CHAT, token_hash
 from teamroom.server.record import chain as log
-from teamroom.server.rules.names import find_reserved_word, make_skeleton, normalize_name
+from teamroom.server.rules.names import find_reserved_word
 from teamroom.server.store.invariants import has_owner_that_can_act
 from teamroom.server.store.rows.members import MemberRow, TokenRow
 from teamroom.server.store.rows.permissions import Named
@@ -97,8 +98,7 @@ def _free_name(tx: Reading, like: str) -> str:
 
 
 def _is_free(tx: Reading, name: str) -> bool:
-    near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
-    return near is None and find_reserved_word(name) is None
+    return find_alike(tx, name) is None and find_reserved_word(name) is None
 
 
 def _record(tx: Writing, act: str, name: str, summary: str) -> None:

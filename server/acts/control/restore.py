@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from teamroom.server.acts.control.aftermath import begin_after_kill
+from teamroom.server.acts.members.rename import change_name, reserve_name
 from teamroom.server.acts.presence.trouble import clear_after_end
 from teamroom.server.acts.tasks.release import release
 from teamroom.server.clock import WallTime, rfc3339
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.record import chain as log
 from teamroom.server.record.journal import Journal, StandingChange, is_laxer
@@ -80,14 +82,36 @@ def _void(tx: Writing, seq: int) -> None:
 
 
 def stop_again(tx: Writing, stops: Journal) -> list[str]:
-    """Stop whom a journal says was stopped, and end its tokens; returns what changed, in words."""
+    """Stop whom a journal says was stopped, and end its tokens; returns what changed, in words.
+
+    First, members get the names that the journal knows them by.
+    """
+    renamed = [line for name in dict.fromkeys(stops.names.values()) if (line := _rename_again(tx, stops, name))]
     ended = sum(tx.run("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
     tx.run("watch_tokens_of_all", now=tx.now)
     stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
         stopped.append(f"{ended} tokens stay revoked")
         log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=stopped[-1])
-    return stopped
+    return renamed + stopped
+
+
+def _rename_again(tx: Writing, stops: Journal, name: str) -> str | None:
+    """Give a member the name that it had when the journal was written; returns that in words, None if it has it."""
+    spellings = stops.spellings(name)
+    found = (tx.one(MemberRow, "member_by_name", name=spelling) for spelling in spellings)
+    member = next((row for row in found if row is not None), None)
+    if member is None:
+        return None
+    if member.name != name:
+        summary = f"@{member.name} is @{name}, as before the room was restored"
+        change_name(tx, ROOM_AUTHOR, member, name, summary)
+    else:
+        summary = None
+    had = {name, *former_names(tx, member.id)}
+    for former in (former for former in spellings if former not in had):
+        reserve_name(tx, former, member.id, tx.head.seq)
+    return summary
 
 
 def revoke_everything(tx: Writing) -> int:

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
 from teamroom.server.acts.letters.notices import write
 from teamroom.server.facts.member import no_such_member
+from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.names import normalize_name
 from teamroom.server.settings import scheme
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.notices import NewestDelivery
@@ -87,7 +87,8 @@ def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
             "Only room owners and operators can test the channels of others.",
             "Name yourself, or ask one of them.",
         )
-    if member.kind != "human" or name not in tx.settings.notify:
+    urls = find_channels(tx, member.id, name)
+    if member.kind != "human" or not urls:
         raise Refusal(
             "not_found",
             f"@{name} has no channel." if member.kind == "human" else f"@{name} is an agent; channels reach people.",
@@ -97,26 +98,27 @@ def notify(tx: Writing, caller: Caller, arguments: Notify) -> Notified:
     summary = f"@{caller.name} sent @{name} a test letter"
     seq = log.append(tx, author(caller), act="notify", subject=f"@{name}", summary=summary)
     letter = write(tx, member.id, name, "test", seq)
-    return Notified(receipt=seq, name=name, letter=letter, channels=list(map(scheme, tx.settings.notify[name])))
+    return Notified(receipt=seq, name=name, letter=letter, channels=list(map(scheme, urls)))
 
 
 def read_channels(tx: Reading, caller: Caller, arguments: ReadChannels) -> Channels:
     """Return all channels to roles that read the log, and to others their own."""
-    return channels_of(tx, None if caller.role in LOG_READERS else caller.name)
+    return channels_of(tx, None if caller.role in LOG_READERS else caller.member)
 
 
-def channels_of(tx: Reading, only: str | None) -> Channels:
+def channels_of(tx: Reading, only: int | None) -> Channels:
     """The channels of one person, or of all that the settings name."""
-    names = [name for name in tx.settings.notify if only is None or name == normalize_name(only)]
-    return Channels(people=[_person(tx, name) for name in names], held=tx.number("count_notices_held"))
+    named = [(name, tx.one(MemberRow, "member_by_name", name=name)) for name in tx.settings.notify]
+    people = [_person(tx, name, row) for name, row in named if only is None or (row is not None and row.id == only)]
+    return Channels(people=people, held=tx.number("count_notices_held"))
 
 
-def _person(tx: Reading, name: str) -> PersonReached:
-    row = tx.one(MemberRow, "member_by_name", name=name)
+def _person(tx: Reading, name: str, row: MemberRow | None) -> PersonReached:
+    urls = tx.settings.notify[name] if row is None else find_channels(tx, row.id, row.name)
     if row is None or row.kind != "human":
-        kinds = [Channel(kind=scheme(url), newest=0, state="") for url in tx.settings.notify[name]]
+        kinds = [Channel(kind=scheme(url), newest=0, state="") for url in urls]
         return PersonReached(name=name, is_here=False, channels=kinds)
-    kinds = [_channel(tx, row.id, at, scheme(url)) for at, url in enumerate(tx.settings.notify[name])]
+    kinds = [_channel(tx, row.id, at, scheme(url)) for at, url in enumerate(urls)]
     return PersonReached(name=row.name, is_here=True, channels=kinds)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from teamroom.server import topics
 from teamroom.server.facts.ids import number_of, parse, task_name
+from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.owed import RULES, is_still_owed
 from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stored_standing, stored_state
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
@@ -74,7 +75,7 @@ class Delivery:
 def write_notices(tx: Writing, due: Timer) -> None:
     """Write a letter about a person's notices, unless it waits for the rate limit or the end of the quiet hours."""
     row = tx.only(WatchedMember, "watched", member=due.member)
-    if row.name not in tx.settings.notify or is_killed(row):
+    if not find_channels(tx, row.id, row.name) or is_killed(row):
         tx.run("drop_notices", member=due.member, letter=0)
         tx.changed(topics.CHANNELS)
         cancel_timer(tx, "notice", due.member, due.member)
@@ -105,7 +106,8 @@ def write_notices(tx: Writing, due: Timer) -> None:
 def write_digest(tx: Writing, due: Timer) -> None:
     """Write the daily digest, unless nothing happened since the last one; in the quiet hours it waits for their end."""
     name, clock = tx.only(MemberName, "member_by_id", id=due.member).name, tx.settings.notify_digest
-    if not clock or name not in tx.settings.notify or stored_standing(tx, "member", due.member).state == "killed":
+    has_channel = bool(clock) and bool(find_channels(tx, due.member, name))
+    if not has_channel or stored_standing(tx, "member", due.member).state == "killed":
         cancel_timer(tx, "digest", due.member, due.member)
         return
     if (ends := quiet_until(tx.now, tx.settings, tx.ahead)) is not None:
@@ -121,7 +123,7 @@ def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> i
     """Write a letter for each channel of a person, and delete old deliveries; returns its number."""
     tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
-    for channel in range(len(tx.settings.notify[name])):
+    for channel in range(len(find_channels(tx, member, name))):
         tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=tx.now)
         tx.changed(topics.CHANNELS)
     tx.effects.letters = True
@@ -205,7 +207,7 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
 
 
 def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
-    channels = len(tx.settings.notify.get(found.name, ()))
+    channels = len(find_channels(tx, found.member, found.name))
     count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
         tx,

@@ -9,9 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Mode, Reply, Words, author
+from teamroom.server.acts.members.rename import rename, require_distinct_name
 from teamroom.server.acts.reminders.reminders import remind_again
 from teamroom.server.facts.ended import is_ended, watch_tokens
 from teamroom.server.facts.member import member_changed, no_such_member
+from teamroom.server.facts.mentions import NAMES_MEMBER
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
@@ -24,10 +27,8 @@ from teamroom.server.rules.names import (
     AT,
     LONGEST_NAME,
     RESERVED,
-    find_reserved_word,
     make_skeleton,
     normalize_name,
-    tidy_separators,
 )
 from teamroom.server.rules.text import add_quote, backtick, cite, inline
 from teamroom.server.store.invariants import require_owner_that_can_act
@@ -62,6 +63,7 @@ MemberName = Annotated[
     Field(min_length=1, max_length=LONGEST_NAME, description="letters, digits and . _ - , at most 32"),
     BeforeValidator(_without_at),
     AfterValidator(_member_name),
+    NAMES_MEMBER,
 ]
 
 
@@ -78,12 +80,15 @@ class Enroll(Arguments):
     chat: bool = False
     rotate: bool = False
     revive: bool = False
+    rename: Annotated[MemberName, Field(description="its new name")] | None = None
 
 
 class Enrolled(Reply):
     """Reply of `enroll`. The token is shown only once. `chat`: it is for a chat client.
 
     `yours_until_used`: it replaces the token of this call, which is in force until the new one is first used.
+    `former`: the names that the member had before, the newest first. `renamed`: this call gave it another name and no
+    token; then `token_id` and `label` are empty.
     """
 
     name: str
@@ -93,6 +98,8 @@ class Enrolled(Reply):
     url: str
     chat: bool = False
     yours_until_used: bool = False
+    former: list[str] = Field(default_factory=list)
+    renamed: bool = False
 
     def remembered(self) -> "Enrolled":
         """Without the token: the room keeps only its hash."""
@@ -120,7 +127,9 @@ class Revoked(Reply):
 
 
 def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
-    """Enroll a member, add or rotate a token of one, or revive one. Raises Refusal."""
+    """Enroll a member, add or rotate a token of one, revive one, or give it another name. Raises Refusal."""
+    if arguments.rename is not None:
+        return _rename(tx, caller, arguments, arguments.rename)
     name = arguments.name
     label = arguments.label or (CHAT if arguments.chat else DEFAULT_LABEL)
     is_chat = arguments.chat or label.lower() == CHAT
@@ -165,6 +174,7 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
         url=f"{tx.settings.members_url}/mcp",
         chat=is_chat,
         yours_until_used=is_own,
+        former=former_names(tx, id_),
     )
 
 
@@ -302,7 +312,7 @@ def insert_member(
 def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     kind: Kind = arguments.kind or "agent"
     role: Role = arguments.role or "member"
-    _require_distinct_name(tx, arguments.name)
+    require_distinct_name(tx, arguments.name)
     _require_enroll_right(caller, kind, role)
     owner = None if kind == "human" else _owner(tx, caller, arguments.owner)
     if kind == "human" and normalize_name(arguments.owner or arguments.name) != normalize_name(arguments.name):
@@ -311,34 +321,32 @@ def _add(tx: Writing, caller: Caller, arguments: Enroll) -> int:
     return insert_member(tx, arguments.name, kind=kind, role=role, owner=owner, mode=mode, by=caller.member, now=tx.now)
 
 
-def _require_same_name(arguments: Enroll, member: MemberRow) -> None:
-    """Refuse a name that differs from a member's in case only, unless the call can mean only that member (ID5)."""
-    if arguments.name != member.name and not (arguments.rotate or arguments.revive):
-        raise Refusal(
-            "conflict",
-            f"{arguments.name} looks like @{member.name}, a member of this room.",
-            f"Choose a name that looks different, or call again with the name {member.name}.",
-            subject=f"@{member.name}",
-        )
-
-
-def _require_distinct_name(tx: Writing, name: str) -> None:
-    """Refuse a new name that looks like a reserved name or like a member's name (ID5)."""
-    if (tidy := tidy_separators(name)) != name:
+def _rename(tx: Writing, caller: Caller, arguments: Enroll, new: str) -> Enrolled:
+    """Give a member another name, and nothing else."""
+    if arguments.model_fields_set - {"name", "rename"} and arguments != Enroll(name=arguments.name, rename=new):
         raise Refusal(
             "invalid",
-            f"{name} ends in a separator, or has two in a row, so it looks like {tidy}.",
-            f"Choose a name with single separators between letters and digits, such as {tidy}.",
+            "A member is renamed in a call of its own.",
+            f"Call enroll with name {arguments.name} and rename {new} only.",
         )
-    if (word := find_reserved_word(name)) is not None:
-        raise Refusal("invalid", f'{name} looks like "{word}", a reserved name.', "Choose another name.")
-    near = tx.value(str, "member_that_looks_like", folded=normalize_name(name), looks=make_skeleton(name))
-    if near is not None:
+    member, seq = rename(tx, caller, arguments.name, new)
+    url, former = f"{tx.settings.members_url}/mcp", former_names(tx, member.id)
+    return Enrolled(receipt=seq, name=new, token=None, token_id="", label="", url=url, former=former, renamed=True)
+
+
+def _require_same_name(arguments: Enroll, member: MemberRow) -> None:
+    """Refuse a name that differs from a member's in case only, or that it had before (ID5).
+
+    A call that can mean only that member is not refused.
+    """
+    if arguments.name != member.name and not (arguments.rotate or arguments.revive):
+        is_former = normalize_name(arguments.name) != normalize_name(member.name)
+        alike = f"is a former name of @{member.name}" if is_former else f"looks like @{member.name}"
         raise Refusal(
             "conflict",
-            f"{name} looks like @{near}, a member of this room.",
-            "Choose a name that looks different.",
-            subject=f"@{near}",
+            f"{arguments.name} {alike}, a member of this room.",
+            f"Choose a name that looks different, or call again with the name {member.name}.",
+            subject=f"@{member.name}",
         )
 
 
@@ -472,7 +480,8 @@ def _change(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -
 
 def _new_owner(tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow) -> int:
     """The person who is accountable for a member from now on. It changes only after a kill of that person (ID1)."""
-    if arguments.owner in (None, member.owner_name):
+    named = None if arguments.owner is None else tx.one(MemberRow, "member_by_name", name=arguments.owner)
+    if arguments.owner is None or (named is not None and named.id == member.owner):
         return member.owner
     owner = tx.only(StandingRow, "standing", scope="member", target=member.owner)
     if member.kind != "agent" or owner.state != "killed":

@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import (
@@ -41,9 +42,10 @@ class RunShown(BaseModel):
 
 
 class MemberShown(BaseModel):
-    """A member on the roster."""
+    """A member on the roster. `former`: the names that it had before, the newest first."""
 
     name: str
+    former: list[str]
     kind: str
     role: str
     owner: str
@@ -147,6 +149,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
         name=row.name,
+        former=former_names(tx, row.id),
         kind=row.kind,
         role=row.role,
         owner=row.owner_name,

@@ -12,7 +12,8 @@ from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
-from teamroom.server.rules.text import REDACTED, add_quote, one_line, quote_entry, quote_line, state_in_words
+from teamroom.server.refusals import TYPING_ERRORS
+from teamroom.server.rules.text import REDACTED, inline, one_line, quote_entry, quote_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import (
     AlertRow,
@@ -27,6 +28,12 @@ from teamroom.server.store.transaction import Reading
 
 ROOM_NAME = "room"
 """The member named for what the supervisor noticed."""
+
+MISTYPED = {code: f'%"code":"{code}"%' for code in sorted(TYPING_ERRORS)}
+"""Patterns of the detail of a refusal for what a caller mistyped. Quotes in a text are escaped, so none matches."""
+
+ALERTS_LOOKED_AT = 1000
+"""How many of the newest alerts are searched for those that nobody has answered."""
 
 ENDED_BY_A_KILL: frozenset[str] = frozenset({"suspect", "zombie", "gone"})
 """Suspicions whose end the log does not record."""
@@ -67,7 +74,11 @@ class Broken(BaseModel):
 
 
 def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
-    """What broke since a time and a number, and what is still broken from before; the worst kinds first."""
+    """What broke since a time and a number, and what is still broken from before; the worst kinds first.
+
+    An alert from before that nobody has answered is still shown.
+    """
+    alerts = {"after": after, "looked_at": ALERTS_LOOKED_AT}
     refused, failing = _refused(tx, since, after), tx.number("count_failing")
     return [
         _acts(tx, "restore", "restore", after, _is_over),
@@ -75,7 +86,7 @@ def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
         _acts(tx, "undelivered", "notify", after, _nothing, outcome="failed"),
         Kind("duty", int(failing > 0), lambda limit: [_failing(tx, failing)]),
         _acts(tx, "overdue", "overdue", after, _lease_now),
-        Kind("alert", tx.number("count_alerts", after=after), lambda limit: _alerts(tx, after, limit)),
+        Kind("alert", tx.number("count_alerts", **alerts), lambda limit: _alerts(tx, alerts, limit)),
         _acts(tx, "escalation", "escalate", after, _nothing),
         _acts(tx, "exchange", "stop_exchange", after, _nothing),
         Kind("sent_back", tx.number("count_sent_back", after=after), lambda limit: _sent_back(tx, after, limit)),
@@ -190,16 +201,19 @@ def _repair(tx: Reading, task: int) -> str:
 # ------------------------------------------------------------------ what members noticed
 
 
-def _alerts(tx: Reading, after: int, limit: int) -> list[Broken]:
+def _alerts(tx: Reading, about: dict[str, int], limit: int) -> list[Broken]:
+    """The alerts, those that nobody has answered first; each line is the alert's own text."""
     return [
         Broken(
             kind="alert",
             subject=message_name(row.id),
-            line=add_quote(f"@{row.author} raised an alert", row.summary),
+            line=REDACTED if row.summary in ("", REDACTED) else inline(row.summary),
             by=row.author,
             at=rfc3339(row.at),
+            over=row.answered_by is not None,
+            became="" if row.answered_by is None else f"@{row.answered_by} answered",
         )
-        for row in tx.all(AlertRow, "alerts", after=after, limit=limit)
+        for row in tx.all(AlertRow, "alerts", **about, limit=limit)
     ]
 
 
@@ -242,7 +256,7 @@ def _refused(tx: Reading, since: float, after: int) -> Sequence[Broken]:
     members: dict[str, RefusedActs] = defaultdict(RefusedActs)
     for row in tx.all(RefusedCalls, "refused_calls_by_member", since=since, after=after):
         members[row.name].add(row.act, row.calls, tx.date_of(row.at))
-    for entry in tx.all(RefusalCount, "refusals_by_member", after=after):
+    for entry in tx.all(RefusalCount, "refusals_by_member", after=after, **MISTYPED):
         members[entry.name].add(entry.act, entry.entries, entry.at)
     found = [
         Broken(

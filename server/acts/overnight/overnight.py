@@ -15,7 +15,7 @@ from teamroom.server.acts.overnight.stops import Stopped, list_stopped
 from teamroom.server.acts.overnight.waits import Waiting, list_waiting
 from teamroom.server.acts.overnight.work import Doer, Held, count_unfinished, list_done, list_held
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.roles import ROOM_OPERATORS
+from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
 from teamroom.server.rules.overnight import Look, allot_lines, bars, next_look, step_seconds
@@ -59,6 +59,8 @@ class Night(BaseModel):
     since_last_look: bool
     after: int
     upto: int
+    reads_receipts: bool
+    """Whether the caller may read the log in full; everybody reads the stream."""
     entries: int
     pace: Pace
     waits: Section[Waiting]
@@ -91,6 +93,7 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
         since_last_look=last is not None,
         after=after,
         upto=end,
+        reads_receipts=caller.role in LOG_READERS,
         entries=end - after,
         pace=_pace(tx, since, after, end),
         waits=fill_section(waiting, numbers[0]),
@@ -148,5 +151,5 @@ OVERNIGHT = Read(
     shown_to_agents=ROOM_OPERATORS,
     after_read=note_look,
     counts_refusals=True,
-    narrow="Ask for fewer hours: overnight hours 8.",
+    narrow="Call overnight with fewer hours, such as 8.",
 )

@@ -6,9 +6,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, shorten
+from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
 from teamroom.server.rules.overnight import find_named
+from teamroom.server.store.rows.members import Renamed
 from teamroom.server.store.rows.overnight import (
     AskOfPerson,
     BlockedTask,
@@ -23,6 +25,9 @@ R = TypeVar("R")
 
 BLOCKED_LOOKED_AT = 1000
 """How many blocked tasks, the longest blocked first, are searched for the name of a person."""
+
+ASKS_LOOKED_AT = 2000
+"""How many of the newest asks are searched for those that nobody has answered."""
 
 ESCALATED_LOOKED_AT = 200
 """How many escalations, the oldest first, are checked for those that still apply."""
@@ -50,7 +55,11 @@ def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
     late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
     return [
         Kind("escalation", len(escalated), lambda limit: escalated[:limit]),
-        Kind("ask", tx.number("count_asks_to_people"), _rows(tx, AskOfPerson, "asks_to_people", _ask)),
+        Kind(
+            "ask",
+            tx.number("count_asks_to_people", looked_at=ASKS_LOOKED_AT),
+            _rows(tx, AskOfPerson, "asks_to_people", _ask, looked_at=ASKS_LOOKED_AT),
+        ),
         Kind(
             "review",
             tx.number("count_reviews_by_people", **late),
@@ -78,7 +87,7 @@ def _ask(tx: Reading, row: AskOfPerson) -> Waiting:
         subject=message_name(row.id),
         person=row.person,
         by=row.author,
-        since=tx.shown(row.since),
+        since=rfc3339(row.at),
         text=shorten(row.summary),
     )
 
@@ -119,7 +128,7 @@ def _assigned(tx: Reading, row: TaskForPerson) -> Waiting:
 
 def _blocked(tx: Reading) -> list[Waiting]:
     """Blocked tasks that name the person they wait for."""
-    people = tx.column(str, "people")
+    people = {row.name: row.now for row in tx.all(Renamed, "people")}
     found = []
     for row in tx.all(BlockedTask, "blocked_tasks", limit=BLOCKED_LOOKED_AT):
         person = find_named(row.blocked_on, people)

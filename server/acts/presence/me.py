@@ -9,6 +9,7 @@ from teamroom.server.acts.presence.trouble import open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.reviewer import ReviewDue, reviews_due
 from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.facts.standing import pause_details, state_of
@@ -22,9 +23,10 @@ class Nothing(Arguments):
 
 
 class Me(BaseModel):
-    """The caller, its standing, its tasks and its capabilities."""
+    """The caller, its standing, its tasks and its capabilities. `former`: its names before, the newest first."""
 
     name: str
+    former: list[str]
     kind: str
     role: str
     owner: str
@@ -56,6 +58,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
     standing = state_of(row, tx.now)
     return Me(
         name=caller.name,
+        former=former_names(tx, caller.member),
         kind=caller.kind,
         role=caller.role,
         owner=caller.owner_name,

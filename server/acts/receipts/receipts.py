@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Name, Read, Seq, Words, always
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.member import no_such_member
+from teamroom.server.facts.names import spell_subject
 from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
 from teamroom.server.record.rows import for_readers
@@ -109,9 +110,15 @@ def _find_entries(tx: Reading, arguments: ReadReceipts) -> list[int]:
     given: dict[str, Any] = {"actor": actor, "act": act, "subject": subject}
     filters = given if subject else {name: value for name, value in given.items() if value}
     after, newest = FILTERED[tuple(filters)]
-    if arguments.after is None:
-        return list(reversed(tx.column(int, newest, **filters, limit=arguments.limit)))
-    return tx.column(int, after, **filters, after=arguments.after, limit=arguments.limit)
+    found: list[int] = []
+    for spelled in spell_subject(tx, subject) if subject else (subject,):
+        of_one = {**filters, "subject": spelled} if spelled else filters
+        if arguments.after is None:
+            found += tx.column(int, newest, **of_one, limit=arguments.limit)
+        else:
+            found += tx.column(int, after, **of_one, after=arguments.after, limit=arguments.limit)
+    found.sort()
+    return found[-arguments.limit :] if arguments.after is None else found[: arguments.limit]
 
 
 FILTERED = {

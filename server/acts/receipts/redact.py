@@ -25,6 +25,7 @@ from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import REDACTED, add_quote, cite
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
+from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.rebuild import KeptPart
 from teamroom.server.store.rows.redact import EntryRow, PageEntry, RememberedReply
@@ -332,7 +333,9 @@ def _redact_what_it_set(tx: Writing, entry: EntryRow) -> None:
     if entry.act == "repair" and (repair := parse(str(detail.get("task", "")), "task")) is not None:
         _redact_task_words(tx, repair[1], detail)
     elif entry.act == "enroll":
-        tx.run("take_labels", name=entry.subject.removeprefix("@"), at=entry.at, taken=REDACTED)
+        member = tx.one(MemberRow, "member_by_name", name=entry.subject.removeprefix("@"))
+        if member is not None:
+            tx.run("take_labels", member=member.id, at=entry.at, taken=REDACTED)
     elif entry.act == "declare_capabilities":
         for capability in tx.column(str, "declared_at", member=entry.actor, at=entry.at):
             tx.run("close_probe", member=entry.actor, capability=capability)

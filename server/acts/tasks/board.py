@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.ids import task_name
+from teamroom.server.facts.member import facts_named
 from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import (
@@ -151,7 +152,7 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         depends_on=[
             {"task": task_name(d.task), "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
         ],
-        review=row.review,
+        review=_policy(tx, row.review),
         reviewer=_reviewer(tx, task),
         completed_by=row.completer_name,
         upheld=None if row.completed_by is None else _upheld(tx, row.completed_by),
@@ -165,6 +166,12 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         ],
         history=history(tx, task.id),
     )
+
+
+def _policy(tx: Reading, review: str) -> str:
+    """A review policy, with the name now of the member that it names."""
+    named = None if review in ("auto", "none") else facts_named(tx, review)
+    return review if named is None else named.name
 
 
 def _upheld(tx: Reading, member: int) -> str:

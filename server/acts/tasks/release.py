@@ -1,9 +1,12 @@
 """What is freed once a member has ended: its tasks reopen, its offers are void, and nothing waits for it alone."""
 
+from itertools import chain
+
 from teamroom.server import topics
 from teamroom.server.facts.ended import reachable
 from teamroom.server.facts.holding import give_back, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed, task_now
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.rules.mentions import find_mentions
@@ -73,14 +76,15 @@ def notify_creators(tx: Writing, tasks: list[str], member: int, name: str, why: 
 
 
 def blocked_on(tx: Writing, member: int, name: str) -> list[TaskRow]:
-    """The blocked tasks of others that wait for a member, by its name."""
-    wanted = normalize_name(name)
+    """The blocked tasks of others that wait for a member, by its name or a former one."""
+    wanted = set(map(normalize_name, (name, *former_names(tx, member))))
+    ids = (tx.column(int, "blocked_naming", name=f"%{one}%", limit=BLOCKS_LOOKED_AT) for one in wanted)
     found = []
-    for id_ in tx.column(int, "blocked_naming", name=f"%{wanted}%", limit=BLOCKS_LOOKED_AT):
+    for id_ in sorted(set(chain.from_iterable(ids)))[:BLOCKS_LOOKED_AT]:
         row = tx.only(TaskRow, "task", id=id_)
         named = [spelling for mention in find_mentions(row.blocked_on) for spelling in mention.spellings]
         waits_for = {normalize_name(name) for name in (*named, row.blocked_on.strip())}
-        if wanted in waits_for and row.holder != member:
+        if wanted & waits_for and row.holder != member:
             found.append(row)
     return found
 

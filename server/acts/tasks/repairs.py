@@ -10,6 +10,7 @@ from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import describe_end, is_ended, reachable
 from teamroom.server.facts.ids import number_of, task_name
 from teamroom.server.facts.member import find_member
+from teamroom.server.facts.names import former_names
 from teamroom.server.facts.roles import STOPPERS
 from teamroom.server.facts.standing import state_of
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
@@ -91,7 +92,7 @@ def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
         seq = _ask(tx, wanted)
     elif arguments.found is not None and row is not None and _may_order(caller, row):
         _check_wanted(tx, caller, member)
-        seq = _order(tx, caller, name, row.task, arguments.found)
+        seq = _order(tx, caller, member, row.task, arguments.found)
     row = _unfinished(tx, member.id)
     earlier = {
         "tried_seconds_ago": _ages(tx, "working", member.id, TRIES_SHOWN),
@@ -113,7 +114,7 @@ def repair(tx: Writing, caller: Caller, arguments: Repair) -> Repaired:
 
 def request_repair(tx: Writing, member: int, name: str, verdict: str, reason: str) -> None:
     """Request a repair as the room, if a watchdog reaches the runtime and no repair is unfinished."""
-    if _unfinished(tx, member) is None and _watchdogs(tx, name):
+    if _unfinished(tx, member) is None and _watchdogs(tx, member, name):
         title = one_line(f"Repair @{name}, which is {verdict}: {reason}")
         _ask(tx, Wanted(member, name, title, ROOM_AUTHOR))
 
@@ -144,7 +145,7 @@ def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, wh
 def tell_of_lost_repairs(tx: Writing, watchdog: int, why: str) -> None:
     """Tell the owners of runtimes whose open repairs no watchdog can carry out now."""
     for row in tx.all(LostRepair, "repairs_reached_by", watchdog=watchdog, limit=REPAIRS_LOOKED_AT):
-        if not _watchdogs(tx, row.name):
+        if not _watchdogs(tx, row.member, row.name):
             _tell_owner(tx, row.member, row.name, task_name(row.task), why)
 
 
@@ -169,8 +170,8 @@ def _give_back(tx: Writing, row: RepairedMember, watchdog: int, why: str) -> Non
     tx.run("free_task", id=row.task, state=state, seq=seq)
     task_changed(tx, row.task, watchdog)
     add_entry(tx, row.task, ROOM_AUTHOR, "cancelled" if is_over else "freed", why)
-    if not is_over and _watchdogs(tx, row.name):
-        _wake(tx, row.name, watchdog, task, line, ROOM_MEMBER)
+    if not is_over and (watchdogs := _watchdogs(tx, row.member, row.name)):
+        _wake(tx, watchdogs, watchdog, task, line, ROOM_MEMBER)
     elif not is_over:
         _tell_owner(tx, row.member, row.name, task, why)
 
@@ -202,8 +203,19 @@ def _ages(tx: Reading, kind: str, member: int, limit: int) -> list[float]:
     return [round(max(tx.now - at, 0.0), 1) for at in noted]
 
 
-def _watchdogs(tx: Reading, name: str) -> list[int]:
-    return tx.column(int, "watchdogs", capability=f"runtime:{name}", now=tx.now, limit=WATCHDOGS_WOKEN)
+def _watchdogs(tx: Reading, member: int, name: str) -> list[int]:
+    """The watchdogs that reach a member's runtime."""
+    return _reaching(tx, _runtime(tx, member, name))
+
+
+def _runtime(tx: Reading, member: int, name: str) -> str:
+    """A member's runtime as watchdogs declare it. Their files may still have a former name of the member."""
+    runtimes = [f"runtime:{one}" for one in (name, *former_names(tx, member))]
+    return next((runtime for runtime in runtimes if _reaching(tx, runtime)), runtimes[0])
+
+
+def _reaching(tx: Reading, runtime: str) -> list[int]:
+    return tx.column(int, "watchdogs", capability=runtime, now=tx.now, limit=WATCHDOGS_WOKEN)
 
 
 def _may_order(caller: Caller, row: RepairRow) -> bool:
@@ -220,7 +232,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
             "Call who to see the agents, then name one.",
         )
     if caller.role == "watchdog":
-        require_capabilities(tx, caller.member, caller.name, [f"runtime:{name}"], subject)
+        require_capabilities(tx, caller.member, caller.name, [_runtime(tx, member.id, name)], subject)
     standing = state_of(member, tx.now)
     if standing == "active" and is_ended(tx, member):
         raise Refusal(
@@ -232,7 +244,7 @@ def _check_wanted(tx: Reading, caller: Caller, member: MemberFacts) -> None:
         revive = f"Revive it first: teamroom enroll {name} --revive"
         fix = "Call again once it is resumed." if standing == "paused" else revive
         raise Refusal("conflict", f"{subject} is {standing}, so its runtime is not repaired.", fix)
-    if not _watchdogs(tx, name):
+    if not _watchdogs(tx, member.id, name):
         reaches = cite(f"runtime:{name}")
         raise Refusal(
             "conflict",
@@ -270,25 +282,26 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
     )
     task_changed(tx, id_)
     tx.run("add_repair", task=id_, member=wanted.member)
-    tx.run("add_need", task=id_, need=f"runtime:{wanted.name}")
+    tx.run("add_need", task=id_, need=_runtime(tx, wanted.member, wanted.name))
     add_entry(tx, id_, wanted.by, "created", wanted.title)
-    _wake(tx, wanted.name, wanted.by.member, name, wanted.title, wanted.by.member)
+    watchdogs = _watchdogs(tx, wanted.member, wanted.name)
+    _wake(tx, watchdogs, wanted.by.member, name, wanted.title, wanted.by.member)
     return seq
 
 
-def _order(tx: Writing, caller: Caller, name: str, id_: int, found: str) -> int:
+def _order(tx: Writing, caller: Caller, member: MemberFacts, id_: int, found: str) -> int:
     """Order an existing repair, and wake the watchdogs of the runtime; returns the log entry's number."""
-    task = task_name(id_)
+    task, name = task_name(id_), member.name
     line = add_quote(f"{task}, the repair of @{name}, was ordered", found)
     by, detail = author(caller), {"task": task, "text": text_digest(found)}
     seq = log.append(tx, by, act="repair", subject=f"@{name}", summary=line, detail=detail)
     add_entry(tx, id_, caller, "ordered", found)
-    _wake(tx, name, caller.member, task, line, caller.member)
+    _wake(tx, _watchdogs(tx, member.id, name), caller.member, task, line, caller.member)
     return seq
 
 
-def _wake(tx: Writing, name: str, but: int, task: str, line: str, sender: int) -> None:
-    others = [dog for dog in _watchdogs(tx, name) if dog != but]
+def _wake(tx: Writing, watchdogs: Sequence[int], but: int, task: str, line: str, sender: int) -> None:
+    others = [dog for dog in watchdogs if dog != but]
     wake_members(tx, others, reason="repair", subject=task, sender=sender, line=line)
 
 

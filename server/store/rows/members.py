@@ -80,6 +80,26 @@ class MemberName(NamedTuple):
     owner: int
 
 
+class Renamed(NamedTuple):
+    """A name that a member has or had, and its name now."""
+
+    name: str
+    now: str
+
+
+class NameAlike(NamedTuple):
+    """A name that a member has or had, and that another name looks like; and the member with its name now."""
+
+    name: str
+    now: str
+    member: int
+
+    @property
+    def words(self) -> str:
+        """What the name is, in words."""
+        return f"@{self.name}, {'a member of this room' if self.name == self.now else f'a former name of @{self.now}'}"
+
+
 class RunRow(NamedTuple):
     """The newest run of a member's listener. `run_seconds`: for how long the listener's machine has run it."""
 

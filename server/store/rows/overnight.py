@@ -6,13 +6,13 @@ from teamroom.server.clock import WallTime
 
 
 class AskOfPerson(NamedTuple):
-    """An ask that a person has not answered."""
+    """An ask that a person has not answered; `person` None: that nobody has answered, and that addresses nobody."""
 
     id: int
     summary: str
     author: str
-    person: str
-    since: float
+    person: str | None
+    at: WallTime
 
 
 class ReviewByPerson(NamedTuple):
@@ -98,12 +98,13 @@ class SentBack(NamedTuple):
 
 
 class AlertRow(NamedTuple):
-    """An alert."""
+    """An alert, and the first other member that answered it."""
 
     id: int
     at: WallTime
     summary: str
     author: str
+    answered_by: str | None
 
 
 class RefusalCount(NamedTuple):

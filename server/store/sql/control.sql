@@ -82,11 +82,12 @@ on conflict (member, act, since, seq) do update set at = :now, calls = refused_c
 delete from refused_call where member = :member and at < :before
 
 -- name: newest_of_room
--- When the room last carried out an act on a subject.
+-- When the room last carried out an act on a subject. The expressions lead to the index by subject.
 select entry_age.at
 from log
 join entry_age on entry_age.seq = log.seq
-where log.act = :act and log.actor = :room and log.outcome = 'ok' and log.subject = :subject
+where log.act || '' = :act and +log.actor = :room and log.outcome = 'ok'
+    and log.subject in (select :subject union all select subject from former_subject where now = :subject)
 order by log.seq desc
 limit 1
 

@@ -157,7 +157,18 @@ from (
     where wake.member = :member and wake.seq > :after
         and not exists (
             select 1 from log
-            where log.subject = wake.subject and +log.actor = :member and log.seq > wake.seq and log.outcome = 'ok'
+            where log.subject in (
+                wake.subject,
+                coalesce(
+                    (
+                        select '@' || renamed.name
+                        from former_name
+                        join member as renamed on renamed.id = former_name.member
+                        where former_name.name = substr(wake.subject, 2)
+                    ),
+                    wake.subject
+                )
+            ) and +log.actor = :member and log.seq > wake.seq and log.outcome = 'ok'
         )
         and not exists (
             select 1 from (

@@ -49,18 +49,67 @@ values (:id, :name, :folded, :looks, :kind, :role, :owner, :mode, :created_at, :
 update member set role = :role, owner = :owner, mode = :mode where id = :id
 
 -- name: member_by_name
--- Case does not matter. Names have ASCII letters only, so both engines fold them alike.
+-- The member with a name now, else the one that had it before a rename. Case does not matter: names have ASCII letters
+-- only, so both engines fold them alike.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     member.created_at, member.acknowledged
 from member
 join member as owner on owner.id = member.owner
-where member.folded = lower(cast(:name as text))
+where member.id = coalesce(
+    (select id from member where folded = lower(cast(:name as text))),
+    (select former_name.member from former_name where folded = lower(cast(:name as text)) limit 1)
+)
 
 -- name: member_by_id
 select id, name, kind, owner from member where id = :id
 
 -- name: member_that_looks_like
-select name from member where folded = :folded or looks = :looks order by id limit 1
+-- A member other than one (0: any) whose name, or a name that it had before, looks like a name.
+select member.name as name, member.name as now, member.id as member
+from member
+where member.id <> :besides and (member.folded = :folded or member.looks = :looks)
+union all
+select former_name.name as name, member.name as now, member.id as member
+from former_name
+join member on member.id = former_name.member
+where member.id <> :besides and (former_name.folded = :folded or former_name.looks = :looks)
+order by 3
+limit 1
+
+-- name: former_names
+-- The names that a member had before, the newest first.
+select name from former_name where member = :member order by seq desc, name limit :limit
+
+-- name: keeps_former_names
+-- Whether the migration that adds them was applied.
+select count(*) as applied from migration where number = 27
+
+-- name: all_former_names
+select former_name.name as name, member.name as now from former_name join member on member.id = former_name.member
+
+-- name: has_former_names
+select 1 as found from former_name limit 1
+
+-- name: new_name
+-- The name now of the member that had a name before.
+select former_name.name as name, member.name as now
+from former_name
+join member on member.id = former_name.member
+where former_name.folded = lower(cast(:name as text)) and member.folded <> former_name.folded
+limit 1
+
+-- name: former_subjects
+-- How the log named a subject before its member was renamed.
+select subject from former_subject where now = :subject limit :limit
+
+-- name: change_name
+update member set name = :name, folded = :folded, looks = :looks where id = :id
+
+-- name: reserve_name
+insert into former_name (name, folded, looks, member, seq) values (:name, :folded, :looks, :member, :seq)
+
+-- name: take_name_back
+delete from former_name where name = :name
 
 -- name: names_between
 -- Names to compare with an unknown one: those of members that were not killed, in the order of their folded form.
@@ -161,7 +210,11 @@ join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.kind <> 'room' and (cast(:name as text) = '' or member.folded = lower(cast(:name as text))) and member.name > :after
+where member.kind <> 'room' and (cast(:name as text) = '' or member.id = coalesce(
+        (select id from member where folded = lower(cast(:name as text))),
+        (select former_name.member from former_name where folded = lower(cast(:name as text)) limit 1)
+    ))
+    and member.name > :after
     and (cast(:capability as text) = '' or exists (
         select 1 from capability
         where capability.member = member.id and capability.capability = :capability

@@ -164,7 +164,10 @@ from member
 left join member_presence as presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.folded = lower(cast(:name as text)) and member.kind <> 'room'
+where member.id = coalesce(
+    (select id from member where folded = lower(cast(:name as text))),
+    (select former_name.member from former_name where folded = lower(cast(:name as text)) limit 1)
+) and member.kind <> 'room'
 
 -- name: members_by_call
 -- Members that may act, the most recent caller first; those that never called come last.

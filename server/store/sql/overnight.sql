@@ -10,32 +10,76 @@ on conflict (member) do update set at = :at, upto = :upto, since = :since, after
 -- ------------------------------------------------------------------ what waits for a person
 
 -- name: people
-select name from member where kind = 'human' order by name
+-- Every name of a person, former ones too, with the name now.
+select member.name as name, member.name as now from member where kind = 'human'
+union all
+select former_name.name as name, member.name as now
+from former_name
+join member on member.id = former_name.member
+where member.kind = 'human'
 
 -- name: asks_to_people
--- Asks that a person has not answered, the oldest first. Killed members are left out.
-select message.id, message.summary, author.name as author, person.name as person, due.since
-from member as person
-join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
-join due on due.member = person.id and due.rule = 'ask'
-join message on message.id = due.subject
-join member as author on author.id = message.author
-where person.kind = 'human' and not exists (
-    select 1 from message as answer
-    where answer.thread = message.thread and answer.author = person.id and answer.id > message.id
+-- Asks that a person has not answered, and those to nobody that nobody has answered (null), the oldest first: all that
+-- are reminded of, and those among the newest. Killed people are left out.
+with newest (id) as (
+    select id from message where kind = 'ask' order by id desc limit :looked_at
+),
+asked (message, person) as (
+    select due.subject, due.member
+    from member as person
+    join due on due.member = person.id and due.rule = 'ask'
+    where person.kind = 'human'
+    union
+    select newest.id, addressee.member
+    from newest
+    join addressee on addressee.message = newest.id
+    join member as person on person.id = addressee.member and person.kind = 'human'
+    union
+    select newest.id, 0 from newest
+    where not exists (select 1 from addressee where addressee.message = newest.id)
 )
-order by due.since, message.id
+select message.id, message.summary, author.name as author, person.name as person, message.at
+from asked
+join message on message.id = asked.message
+join member as author on author.id = message.author
+left join member as person on person.id = asked.person
+left join standing as own on own.scope = 'member' and own.target = asked.person
+where coalesce(own.state, '') <> 'killed' and not exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.id > message.id
+        and (answer.author = asked.person or (asked.person = 0 and answer.author <> message.author))
+)
+order by message.id, asked.person
 limit :limit
 
 -- name: count_asks_to_people
+with newest (id) as (
+    select id from message where kind = 'ask' order by id desc limit :looked_at
+),
+asked (message, person) as (
+    select due.subject, due.member
+    from member as person
+    join due on due.member = person.id and due.rule = 'ask'
+    where person.kind = 'human'
+    union
+    select newest.id, addressee.member
+    from newest
+    join addressee on addressee.message = newest.id
+    join member as person on person.id = addressee.member and person.kind = 'human'
+    union
+    select newest.id, 0 from newest
+    where not exists (select 1 from addressee where addressee.message = newest.id)
+)
 select count(*) as asks
-from member as person
-join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
-join due on due.member = person.id and due.rule = 'ask'
-join message on message.id = due.subject
-where person.kind = 'human' and not exists (
+from asked
+join message on message.id = asked.message
+join member as author on author.id = message.author
+left join member as person on person.id = asked.person
+left join standing as own on own.scope = 'member' and own.target = asked.person
+where coalesce(own.state, '') <> 'killed' and not exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.author = person.id and answer.id > message.id
+    where answer.thread = message.thread and answer.id > message.id
+        and (answer.author = asked.person or (asked.person = 0 and answer.author <> message.author))
 )
 
 -- name: reviews_by_people
@@ -134,20 +178,22 @@ limit :limit
 -- name: newest_of_act
 -- The subjects of an act of the room since a number, newest first, each with its count and its newest entry.
 select subject, count(*) as times, max(seq) as seq
-from log
+from log_now
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 group by subject
 order by 3 desc
 limit :limit
 
 -- name: count_of_act
-select count(distinct subject) as things from log
+select count(distinct subject) as things from log_now
 where act = :act and actor = :room and outcome = :outcome and seq > :after
 
 -- name: newest_repair
--- The newest repair of a member that was created since a number.
+-- The newest repair of a member that was created since a number. As below, an expression keeps the index by act out:
+-- few entries are about one subject.
 select detail from log
-where act = 'repair' and subject = :subject and outcome = 'ok' and seq > :after
+where act || '' = 'repair' and outcome = 'ok' and seq > :after
+    and subject in (select :subject union all select subject from former_subject where now = :subject)
 order by seq desc
 limit 1
 
@@ -170,7 +216,7 @@ select count(*) as members from trouble
 -- name: recovered
 -- Members that were suspected since a number, and no longer are.
 select subject, count(*) as times, max(seq) as seq
-from log
+from log_now
 where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
     and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
 group by subject
@@ -179,7 +225,7 @@ limit :limit
 
 -- name: count_recovered
 select count(distinct subject) as members
-from log
+from log_now
 where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
     and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
 
@@ -197,22 +243,55 @@ limit :limit
 select count(*) as verdicts from verdict where upheld = 0 and seq > :after
 
 -- name: alerts
-select message.id, message.at, message.summary, author.name as author
-from message
-join member as author on author.id = message.author
-where message.kind = 'alert' and message.seq > :after
-order by message.seq desc
+-- Alerts since a number, and earlier ones that no other member has answered in their thread; those without an answer
+-- come first.
+select found.id, found.at, found.summary, author.name as author, answerer.name as answered_by
+from (
+    select message.id, message.seq, message.at, message.summary, message.author, (
+            select answer.author from message as answer
+            where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
+            order by answer.id
+            limit 1
+        ) as answered
+    from message
+    where message.kind = 'alert'
+        and (
+            message.seq > :after
+            or (
+                message.id in (select id from message where kind = 'alert' order by seq desc limit :looked_at)
+                and not exists (
+                    select 1 from message as answer
+                    where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
+                )
+            )
+        )
+) as found
+join member as author on author.id = found.author
+left join member as answerer on answerer.id = found.answered
+order by case when found.answered is null then 0 else 1 end, found.seq desc
 limit :limit
 
 -- name: count_alerts
-select count(*) as alerts from message where kind = 'alert' and seq > :after
+select count(*) as alerts from message
+where message.kind = 'alert'
+    and (
+        message.seq > :after
+        or (
+            message.id in (select id from message where kind = 'alert' order by seq desc limit :looked_at)
+            and not exists (
+                select 1 from message as answer
+                where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
+            )
+        )
+    )
 
 -- name: refusals_by_member
--- Log entries of refusals. Equal refusals within ten minutes share one.
+-- Log entries of refusals. Equal refusals within ten minutes share one. What people mistyped is left out.
 select member.name, log.act, count(*) as entries, max(log.at) as at
 from member
 cross join log
 where log.actor = member.id and log.outcome = 'refused' and log.seq > :after
+    and (member.kind <> 'human' or (log.detail not like :invalid and log.detail not like :not_found))
 group by member.name, log.act
 order by 3 desc, 1, 2
 
@@ -249,7 +328,7 @@ where state = :state and (until is null or until > :now) and since > :since and 
 -- name: resumed
 -- Members that were resumed or revived since a number, and may act now.
 select subject, count(*) as times, max(seq) as seq
-from log
+from log_now
 where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'
     and seq > :after and (act <> 'enroll' or detail like :revival)
     and subject not in (
@@ -265,7 +344,7 @@ limit :limit
 
 -- name: count_resumed
 select count(distinct subject) as targets
-from log
+from log_now
 where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from member) and outcome = 'ok'
     and seq > :after and (act <> 'enroll' or detail like :revival)
     and subject not in (
@@ -281,7 +360,8 @@ where act in ('pause', 'resume', 'kill', 'enroll') and actor in (select id from 
 select log.seq, log.at, log.detail, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.subject = :subject and log.act in ('pause', 'kill', 'restore') and log.outcome = 'ok'
+where log.act || '' in ('pause', 'kill', 'restore') and log.outcome = 'ok'
+    and log.subject in (select :subject union all select subject from former_subject where now = :subject)
 order by case log.act when 'restore' then 1 else 0 end, log.seq desc
 limit 1
 
@@ -290,8 +370,9 @@ limit 1
 select log.act, log.at, actor.name as actor
 from log
 join member as actor on actor.id = log.actor
-where log.subject = :subject and log.outcome = 'ok' and log.seq > :after
-    and (log.act = 'resume' or (log.act = 'enroll' and log.detail like :revival))
+where log.outcome = 'ok' and log.seq > :after
+    and log.subject in (select :subject union all select subject from former_subject where now = :subject)
+    and (log.act || '' = 'resume' or (log.act || '' = 'enroll' and log.detail like :revival))
 order by log.seq
 limit 1
 

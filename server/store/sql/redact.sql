@@ -102,7 +102,7 @@ where id = :id
 -- name: take_labels
 -- The labels of the tokens that an entry gave to a member.
 update token set label = :taken
-where member = (select id from member where name = :name) and created_at = :at and label <> 'default'
+where member = :member and created_at = :at and label <> 'default'
 
 -- name: declared_at
 -- The capabilities that a member declared or withdrew at a time.
