@@ -40,7 +40,7 @@ contracts: $(VENV)/.tests
 tests: $(VENV)/.tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-harnesses: $(VENV)/.tests ## real Claude Code and Codex at work in one room
+test-harnesses: $(VENV)/.tests ## real Claude Code, Codex, Gemini CLI, OpenCode and Copilot CLI at work in a room
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python -m pytest -m harness tests/harness
 

@@ -14,8 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-CPU_SHARE = 0.01
-"""A run that used less of one CPU since the last look only waits: programs that wait use a little."""
+CPU_SHARE, CPU_SECONDS = 0.01, 60.0
+"""A run that used less of one CPU in that span only waits: programs that wait use a little, and that in bursts.
+
+Claude Code, whose model says nothing for minutes, uses a quarter of a second at once every two minutes.
+"""
+
+WAKE_UP_BYTES = 8
+"""A write this short is no output. The event loops of harnesses wake themselves with such writes, many a second."""
 
 PROCESSES, TREE = 50_000, 4_096
 """How many processes are listed, and how many of a run are measured."""
@@ -50,7 +56,7 @@ List = Callable[[], Mapping[int, Process]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the processes of a run used and wrote so far."""
+    """What the processes of a run used and wrote so far: bytes beyond wake-ups, and times of the outputs' changes."""
 
     processes: frozenset[tuple[int, str]]
     cpu_seconds: float
@@ -69,17 +75,21 @@ class Movement:
         self._first, self._group, self._clock = first, group, clock
         self._list = list_processes or (list_proc if (PROC / "self" / "stat").exists() else list_ps)
         self._known: frozenset[tuple[int, str]] = frozenset()
-        self._began = self._moved = self._looked = clock()
+        self._began = self._moved = self._measured = clock()
         self._last = self._sample()
+        self._cpu_before = self._last.cpu_seconds if self._last is not None else 0.0
 
     def look(self) -> None:
         """Look whether the run moved since the last look."""
         now, sample = self._clock(), self._sample()
         if sample is None:
             return
-        if self._last is None or _has_moved(self._last, sample, now - self._looked):
+        used = sample.cpu_seconds - self._cpu_before > CPU_SHARE * max(now - self._measured, CPU_SECONDS)
+        if used or self._last is None or _has_written(self._last, sample):
             self._moved = now
-        self._last, self._looked = sample, now
+        if used or now - self._measured >= CPU_SECONDS:
+            self._cpu_before, self._measured = sample.cpu_seconds, now
+        self._last = sample
 
     def report(self) -> dict[str, float]:
         """Return how long ago the run began, and last moved, in seconds."""
@@ -117,10 +127,11 @@ class Movement:
         return sorted(found.values(), key=lambda process: process.id)
 
 
-def _has_moved(before: Sample, after: Sample, seconds: float) -> bool:
-    if (before.processes, before.written) != (after.processes, after.written):
+def _has_written(before: Sample, after: Sample) -> bool:
+    """Whether a process began, ended or wrote more than what wakes an event loop."""
+    if before.processes != after.processes or len(before.written) != len(after.written):
         return True
-    return after.cpu_seconds - before.cpu_seconds > CPU_SHARE * seconds
+    return any(now > then for then, now in zip(before.written, after.written, strict=True))
 
 
 # ------------------------------------------------------------------ what the system shows
@@ -165,12 +176,13 @@ def seconds_of(shown: str) -> float:
 
 
 def _written_by(tree: Iterable[Process]) -> list[int]:
-    """Return how many bytes each process wrote, where the system shows it."""
+    """Return how many bytes each process wrote beyond wake-ups of event loops, where the system shows it."""
     written = []
     for process in tree:
         try:
             shown = (PROC / str(process.id) / "io").read_bytes()
-            written.append(int(shown.partition(b"wchar:")[2].split()[0]))
+            count, writes = (int(shown.partition(name)[2].split()[0]) for name in (b"wchar:", b"syscw:"))
+            written.append(count - WAKE_UP_BYTES * writes)
         except (OSError, ValueError, IndexError):
             continue
     return written

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -24,16 +24,17 @@ from teamroom.clients.session.progress import progress
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
-from teamroom.server.app import Room
 from teamroom.server.clock import Clock, rfc3339, wall_clock
-from teamroom.server.http.serving import listen
+from teamroom.server.http.listening import listen
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word, tidy_separators
 from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
-from teamroom.server.web import serve
+
+if TYPE_CHECKING:
+    from teamroom.server.app import Room
 
 NAMELESS_OWNER = "host"
 """The first owner's name if the user's name is not a valid one."""
@@ -71,6 +72,8 @@ def up(
         data_folder.make_private(folder)
         listener, settings = _listen(folder, settings)
         with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
+            from teamroom.server.app import Room  # only now: it takes longer than all else, and clients already wait
+
             room = Room(folder, settings, clock)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(room, listener, first_owner, opened))
@@ -94,8 +97,10 @@ def up(
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
 
 
-async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
+async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
     """Open and serve the room. A signal that comes before it is served also closes it: its threads would stay."""
+    from teamroom.server.web import serve
+
     try:
         with progress("Backing up", "Verifying", "Rebuilding") as reports:
             token = await room.open(owner, reports)
@@ -118,7 +123,7 @@ async def _serve(room: Room, listener: socket.socket, owner: str, opened: Callab
         await room.close()
 
 
-def _keep_port(room: Room) -> str | None:
+def _keep_port(room: "Room") -> str | None:
     """Keep the room's port for its next start; returns the room's former address if it moved."""
     settings, former = room.settings, kept_port(room.folder)
     if former == settings.port:

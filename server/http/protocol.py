@@ -21,9 +21,6 @@ HEAD_BYTES = 32_768
 HEADERS = 128
 """Headers that a request may have."""
 
-RECEIVE_BYTES = 16_384
-"""What the operating system is asked to keep of a connection until it is read."""
-
 PARSED_BYTES = 64
 """What is parsed at once at least, up to the end of a head: so few requests of one packet are taken in too early."""
 

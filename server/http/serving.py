@@ -11,10 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from teamroom.server.http.accepting import Accepting
 from teamroom.server.http.connections import Connections
-from teamroom.server.http.protocol import RECEIVE_BYTES, Protocol
+from teamroom.server.http.listening import BACKLOG
+from teamroom.server.http.protocol import Protocol
 from teamroom.server.settings import Settings
 
-BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
 
 
@@ -62,24 +62,6 @@ class WebServer(uvicorn.Server):
         """Stop within two seconds, with streams open or not."""
         self._web.end_streams()
         await super().shutdown(sockets)
-
-
-def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """Bind the room's address; returns the socket, and the settings with the port that it got if port 0 was asked for.
-
-    Raises OSError if the port is taken.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # If the protocol is named, asyncio sends small answers at once. Otherwise, each waits 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # what is accepted inherits it
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError:
-        listener.close()
-        raise
-    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
 
 
 async def serve_web(

@@ -3,7 +3,7 @@
 import sys
 
 from teamroom.server.app import Room
-from teamroom.server.http import protocol
+from teamroom.server.http import listening, protocol
 from teamroom.server.http.connections import Connections
 from tests.campaigns.twin_server import run
 
@@ -11,7 +11,7 @@ from tests.campaigns.twin_server import run
 def take_everything(room: Room) -> None:
     """Bound neither connections nor heads, headers and trailers."""
     protocol.HEAD_BYTES = protocol.HEADERS = protocol.THROWN_AWAY_BYTES = sys.maxsize
-    protocol.RECEIVE_BYTES = 4 << 20
+    listening.RECEIVE_BYTES = 4 << 20
     Connections.make_room = lambda self: True  # type: ignore[method-assign]
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from teamroom.server.app import ChooseEngine, Room, sqlite_engine
-from teamroom.server.http.serving import listen
+from teamroom.server.http.listening import listen
 from teamroom.server.settings import load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.web import serve

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from teamroom.clients.listener.movement import Movement, Process, list_proc, list_ps, seconds_of
+from teamroom.clients.listener.movement import PROC, Movement, Process, list_proc, list_ps, seconds_of
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.supervisor import WatchedMember
 from tests.presence.test_zombies import MINUTE, said, verdict
@@ -204,13 +205,45 @@ class Machine:
         return movement.report()["moved_seconds_ago"] == 0.0
 
 
-def test_a_run_moves_if_it_uses_a_hundredth_of_the_cpu_and_not_if_it_only_waits() -> None:
+def test_a_run_moves_if_it_uses_a_hundredth_of_the_cpu_in_a_minute_and_not_if_it_waits_and_tidies_up() -> None:
     machine = Machine()
     movement = machine.movement()
-    assert not machine.moves(movement, Process(10, 1, 10, 0.05))
-    assert machine.moves(movement, Process(10, 1, 10, 0.3))
-    assert not machine.moves(movement, Process(10, 1, 10, 0.4), seconds=100)
+    assert not machine.moves(movement, Process(10, 1, 10, 0.5)), "a burst"
+    assert machine.moves(movement, Process(10, 1, 10, 0.7)), "too much for a minute"
+    assert not machine.moves(movement, Process(10, 1, 10, 1.4), seconds=100)
     assert movement.report() == {"began_seconds_ago": 120.0, "moved_seconds_ago": 100.0}
+    for used in (1.6, 1.8, 1.9):
+        assert not machine.moves(movement, Process(10, 1, 10, used), seconds=60)
+    assert machine.moves(movement, Process(10, 1, 10, 2.0 + 0.6), seconds=60)
+
+
+WRITES = """\
+import os, sys
+os.write(1, b".")
+while os.read(0, 1):
+    for _ in range(5):
+        os.write(1, b"x" * int(sys.argv[1]))
+"""
+"""Writes five times, as many bytes as it is told, for each byte that it reads."""
+
+
+@pytest.mark.skipif(not (PROC / "self" / "io").exists(), reason="only Linux shows what a process wrote")
+@pytest.mark.parametrize(("written", "moves"), [(1, False), (8, False), (9, True), (80, True)])
+def test_a_run_moves_if_it_writes_output_and_not_if_its_event_loop_wakes_itself(written: int, moves: bool) -> None:
+    machine = Machine()
+    command = [sys.executable, "-c", WRITES, str(written)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"."
+        movement = Movement(process.pid, None, lambda: machine.now)
+        machine.now += 10
+        process.stdin.write(b"!")
+        for _ in range(5 * written):
+            process.stdout.read(1)
+        movement.look()
+        process.stdin.close()
+    assert (movement.report()["moved_seconds_ago"] == 0.0) == moves
 
 
 def test_a_run_moves_if_a_process_below_it_works_begins_or_ends() -> None:

@@ -111,6 +111,32 @@ def test_a_signal_ends_it_at_each_step_of_opening(tmp_path: Path, step: tuple[st
         assert answers(room.url)
 
 
+CALLED = """
+import os, signal, socket, sys, threading
+from teamroom.clients.shell.main import main
+from teamroom.server.store.sqlite import store
+migrate, port = store.migrate, int(sys.argv[1])
+def called(*arguments, **options):
+    wire = socket.create_connection(("127.0.0.1", port))
+    wire.sendall(b"GET /livez HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n" % port)
+    threading.Thread(target=read, args=[wire]).start()
+    return migrate(*arguments, **options)
+def read(wire):
+    print("answered", wire.recv(1000).partition(b"\\r")[0].decode(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+store.migrate = called
+sys.argv[1:] = ["up", "--port", str(port), "--data", sys.argv[2]]
+main()
+"""
+
+
+def test_a_client_that_calls_while_the_room_still_opens_waits_and_is_answered(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CALLED, str(free_port()), str(tmp_path / "room")]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "answered HTTP/1.1 200" in done.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_within_two_seconds_with_streams_and_calls_open(tmp_path: Path, number: int) -> None:
     with up(tmp_path / "room") as room:

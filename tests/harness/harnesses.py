@@ -1,7 +1,6 @@
-"""Claude Code and Codex as a test starts them: a home of their own, nothing to reach beyond 127.0.0.1."""
+"""A harness as a test starts it: a home that nobody shares, and nothing to reach beyond 127.0.0.1."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -9,14 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.anthropic_messages import AnthropicMessages
-from tests.harness.install import binary
-from tests.harness.openai_responses import OpenAIResponses
 from tests.harness.script import Step
 from tests.harness.scripted_model import Api, ScriptedModel
 
-RUN_SECONDS = 60.0
-"""How long a harness may take for a whole run."""
+RUN_SECONDS = 120.0
+"""How long a harness may take for a whole run, or to start; OpenCode needs a minute on a busy machine."""
 
 LOG_CHARACTERS = 4_000
 
@@ -46,9 +42,13 @@ class Launch:
 
 @dataclass(frozen=True)
 class Harness:
-    """A harness: the API it asks its model over, and how it is started in a seat with a model."""
+    """A harness: the API it asks its model over, and how it is started in a seat with a model.
+
+    `name`: as people know it. `command`: as `install.PACKAGES` has it.
+    """
 
     name: str
+    command: str
     api: Api
     launch: Callable[[Seat, str], Launch]
 
@@ -130,59 +130,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _launch_claude_code(seat: Seat, model_url: str) -> Launch:
-    headers = {"Authorization": "Bearer ${TEAMROOM_TOKEN}"}
-    servers = {"teamroom": {"type": "http", "url": seat.room_url, "headers": headers}}
-    config = seat.home / "mcp.json"
-    config.write_text(json.dumps({"mcpServers": servers}))
-    temporary = seat.home / "tmp"
-    temporary.mkdir(mode=0o700, exist_ok=True)
-    options = ["--mcp-config", str(config), "--strict-mcp-config", "--output-format", "json"]
-    return Launch(
-        [str(binary("claude")), "-p", PROMPT, *options, "--allowedTools", "Bash", "mcp__teamroom"],
-        {
-            "ANTHROPIC_BASE_URL": model_url,
-            "ANTHROPIC_API_KEY": "sk-ant-test",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "CLAUDE_CODE_TMPDIR": str(temporary),
-            "DISABLE_AUTOUPDATER": "1",
-            "DISABLE_TELEMETRY": "1",
-        },
-    )
-
-
-CODEX_CONFIG = """\
-model = "scripted"
-model_provider = "scripted"
-approval_policy = "never"
-sandbox_mode = "danger-full-access"
-check_for_update_on_startup = false
-web_search = "disabled"
-analytics.enabled = false
-otel.metrics_exporter = "none"
-features.plugins = false
-
-[model_providers.scripted]
-name = "scripted"
-base_url = "{model_url}/v1"
-wire_api = "responses"
-env_key = "SCRIPTED_KEY"
-
-[mcp_servers.teamroom]
-url = "{room_url}"
-bearer_token_env_var = "TEAMROOM_TOKEN"
-"""
-"""Codex's config.toml; without `features.plugins = false` it asks GitHub and chatgpt.com for plugins."""
-
-
-def _launch_codex(seat: Seat, model_url: str) -> Launch:
-    folder = seat.home / ".codex"
-    folder.mkdir(exist_ok=True)
-    (folder / "config.toml").write_text(CODEX_CONFIG.format(model_url=model_url, room_url=seat.room_url))
-    return Launch([str(binary("codex")), "exec", "--json", "--skip-git-repo-check", PROMPT], {"SCRIPTED_KEY": "none"})
-
-
-CLAUDE_CODE = Harness("Claude Code", AnthropicMessages(), _launch_claude_code)
-CODEX = Harness("Codex", OpenAIResponses(), _launch_codex)

@@ -2,14 +2,35 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-BINARIES = {"claude": "@anthropic-ai/claude-code", "codex": "@openai/codex"}
-"""Each harness's command and the npm package that brings it."""
+
+@dataclass(frozen=True)
+class Package:
+    """The npm package that brings a harness, and where its command is in node_modules.
+
+    `only_on`: the one kind of machine that it is for; empty if it is for each.
+    """
+
+    name: str
+    command: str
+    only_on: str = ""
+
+
+PACKAGES = {
+    "claude": Package("@anthropic-ai/claude-code", ".bin/claude"),
+    "codex": Package("@openai/codex", ".bin/codex"),
+    "gemini": Package("@google/gemini-cli", ".bin/gemini"),
+    "opencode": Package("opencode-linux-x64", "opencode-linux-x64/bin/opencode", only_on="linux-x86_64"),
+    "copilot": Package("@github/copilot", ".bin/copilot"),
+}
+"""Each harness by the name of its command. OpenCode is pinned as its package for Linux; npm leaves it out elsewhere."""
 
 MANIFESTS = ("package.json", "package-lock.json")
 
@@ -28,27 +49,28 @@ def cache_folder() -> Path:
 
 def binary(name: str) -> Path:
     """The command of a harness."""
-    return cache_folder() / "node_modules" / ".bin" / name
+    return cache_folder() / "node_modules" / PACKAGES[name].command
 
 
 def pinned() -> dict[str, str]:
     """The version that each harness must have."""
     manifest = json.loads(Path(__file__).with_name("package.json").read_text())
-    return {name: manifest["dependencies"][package] for name, package in BINARIES.items()}
+    versions = manifest["dependencies"] | manifest["optionalDependencies"]
+    return {name: versions[package.name] for name, package in PACKAGES.items()}
 
 
-def lacking() -> list[str]:
-    """The harnesses that are not installed in their pinned version, each with what was found."""
+def lacking(*names: str) -> list[str]:
+    """Those of some harnesses that are not installed in their pinned version, each with what was found."""
     return [
-        f"{name} {version} is not in {cache_folder()}" + (f" but {found}" if found else "")
-        for name, version in pinned().items()
-        if (found := installed(name)) != version
+        f"{name} {pinned()[name]} is not in {cache_folder()}" + (f" but {found}" if found else "")
+        for name in names
+        if (found := installed(name)) != pinned()[name]
     ]
 
 
 def installed(name: str) -> str | None:
     """The version of a harness that is installed; None where there is none."""
-    manifest = cache_folder() / "node_modules" / BINARIES[name] / "package.json"
+    manifest = cache_folder() / "node_modules" / PACKAGES[name].name / "package.json"
     if not binary(name).exists() or not manifest.exists():
         return None
     return str(json.loads(manifest.read_text())["version"])
@@ -62,28 +84,29 @@ def starts(name: str, version: str) -> bool:
         )
     except OSError:
         return False
-    return answer.returncode == 0 and version in answer.stdout.split()
+    return answer.returncode == 0 and version in (word.rstrip(".") for word in answer.stdout.split())
 
 
 def install() -> None:
-    """Install both harnesses from the npm registry, as the lock file has them."""
+    """Install the harnesses from the npm registry, as the lock file has them."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for name in MANIFESTS:
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     subprocess.run(NPM, cwd=folder, timeout=INSTALL_SECONDS, check=True)
-    put_in_place = folder / "node_modules" / BINARIES["claude"] / "install.cjs"
+    put_in_place = folder / "node_modules" / PACKAGES["claude"].name / "install.cjs"
     subprocess.run(["node", put_in_place], timeout=INSTALL_SECONDS, check=True)
 
 
 def main() -> int:
-    """Install what does not start yet; the exit code says whether both harnesses do now."""
-    wanted = pinned()
+    """Install what does not start yet; the exit code says whether every harness for this machine does now."""
+    here = f"{sys.platform}-{platform.machine()}"
+    wanted = {name: version for name, version in pinned().items() if PACKAGES[name].only_on in ("", here)}
     if not all(starts(name, version) for name, version in wanted.items()):
         if shutil.which("npm") is None:
             print("The harnesses come from npm, and there is no npm here: install Node 18 or newer.", file=sys.stderr)
             return 1
-        print(f"Installing into {cache_folder()}: about 300 MB to load, 800 MB on disk", flush=True)
+        print(f"Installing into {cache_folder()}: about 500 MB to load, 1.3 GB on disk", flush=True)
         begun = time.monotonic()
         install()
         print(f"Installed in {time.monotonic() - begun:.0f} s")

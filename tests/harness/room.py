@@ -7,8 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ STEP_SECONDS = 60.0
 """How long anything that the shell does may take."""
 
 PACE_SECONDS = 0.05
+
+OWNER = "olga"
+"""The user who opens the room, and so its owner's name."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +63,57 @@ class RoomOfProcesses:
         return dict(result.structured_content or {})
 
 
+@dataclass
+class ServedRoom:
+    """A room, and the process that `teamroom up` serves it with."""
+
+    room: RoomOfProcesses
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Serve it, and wait until it answers."""
+        log = self.room.data.with_suffix(".log")
+        command = [TEAMROOM, "up", "--data", str(self.room.data), "--port", str(self.room.port)]
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                env={**_environment(self.room), **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until_ready(self.room, self.process, log)
+
+    def restart(self) -> None:
+        """End the process in order, and serve the room with another one at the same address."""
+        stop(self.process)
+        self.start()
+
+
+@contextlib.contextmanager
+def served_room(data: Path, port: int, environment: Mapping[str, str]) -> Iterator[ServedRoom]:
+    """A room that `teamroom up` serves until the block ends, with its settings in the environment."""
+    served = ServedRoom(RoomOfProcesses(data, port), environment)
+    try:
+        served.start()
+        yield served
+    finally:
+        stop(served.process)
+
+
 @contextlib.contextmanager
 def room_of_processes(data: Path, allow_itself: bool = False, **settings: float) -> Iterator[RoomOfProcesses]:
     """A room that `teamroom up` serves on a free port. `allow_itself`: it answers web pages of its own address.
 
     Its members' rates are out of reach unless the settings name them.
     """
-    room = RoomOfProcesses(data, free_port())
-    environment = _environment(room) | {
-        f"TEAMROOM_{name.upper()}": str(value) for name, value in {**LIMITLESS, **settings}.items()
-    }
+    port = free_port()
+    environment = {f"TEAMROOM_{name.upper()}": str(value) for name, value in {**LIMITLESS, **settings}.items()}
     if allow_itself:
-        environment["TEAMROOM_ALLOWED_ORIGINS"] = room.url
-    log = data.with_suffix(".log")
-    with log.open("wb") as output:
-        command = [TEAMROOM, "up", "--data", str(data), "--port", str(room.port)]
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until_ready(room, process, log)
-        yield room
-    finally:
-        stop(process)
+        environment["TEAMROOM_ALLOWED_ORIGINS"] = f"http://127.0.0.1:{port}"
+    with served_room(data, port, environment) as served:
+        yield served.room
 
 
 def _environment(room: RoomOfProcesses) -> dict[str, str]:
@@ -91,6 +122,7 @@ def _environment(room: RoomOfProcesses) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(room.data.parent),
         "LANG": "C.UTF-8",
+        "LOGNAME": OWNER,
         "TEAMROOM_DATA": str(room.data),
         "TEAMROOM_URL": room.url,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-THOUGHT_SECONDS = 30.0
+THOUGHT_SECONDS = 120.0
 """How long a model thinks at most before its script counts as broken."""
 
 

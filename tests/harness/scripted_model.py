@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -18,7 +19,7 @@ class Api(Protocol):
 
     @property
     def path(self) -> str:
-        """Where turns are asked for."""
+        """Where turns are asked for, as a pattern."""
         ...
 
     def seen(self, request: Json) -> list[str]:
@@ -31,13 +32,17 @@ class Api(Protocol):
 
 
 class ScriptedModel:
-    """Serves a script over an API on a free port, and keeps what its model saw."""
+    """Serves a script over an API on a free port, and keeps what its model saw.
+
+    `seen`: the results of the script's calls. `opening`: the first request for a turn, which comes before any call.
+    """
 
     def __init__(self, api: Api, steps: Sequence[Step]) -> None:
         self._api = api
         self._steps = steps
         self._server = _Server(self)
         self.seen: list[str] = []
+        self.opening = ""
         self.failure: Exception | None = None
 
     @property
@@ -59,7 +64,7 @@ class ScriptedModel:
 
     def answer(self, path: str, body: bytes) -> list[Json] | None:
         """The events that answer a request; None where there is no answer: no turn was asked for, or it failed."""
-        if path.partition("?")[0] != self._api.path:
+        if not re.fullmatch(self._api.path, path.partition("?")[0]):
             return None
         try:
             request = json.loads(body)
@@ -73,6 +78,7 @@ class ScriptedModel:
         if not request.get("tools"):
             return Say("-")  # a harness that wants a title or a summary
         self.seen = max(self.seen, seen, key=len)
+        self.opening = self.opening or json.dumps(request, ensure_ascii=False)
         return next_turn(self._steps, seen)
 
 
@@ -113,4 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             for event in events:
-                self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+                self.wfile.write(_frame(event))
+
+
+def _frame(event: Json) -> bytes:
+    """A server-sent event, with its type where the API has types."""
+    name = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{name}data: {json.dumps(event)}\n\n".encode()

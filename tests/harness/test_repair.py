@@ -15,18 +15,21 @@ from threading import Event
 
 import pytest
 
-from tests.harness.harnesses import CLAUDE_CODE, CODEX, PROMPT, Harness, Seat, surroundings
+from tests.harness.harnesses import PROMPT, Harness, Seat, surroundings
 from tests.harness.install import lacking
 from tests.harness.room import TEAMROOM, RoomOfProcesses, room_of_processes
 from tests.harness.script import Seen, Step, Turn, UseTool, read, use
 from tests.harness.scripted_model import ScriptedModel
+from tests.harness.vendors import CLAUDE_CODE, CODEX
 from tests.support.promises import promise
 from tests.support.watching import Dog, dog_at_work
+
+LACKING = lacking("claude", "codex")
 
 pytestmark = [
     promise("PRS4"),
     pytest.mark.harness,
-    pytest.mark.skipif(bool(lacking()), reason=f"make test-harnesses installs them: {'; '.join(lacking())}"),
+    pytest.mark.skipif(bool(LACKING), reason=f"make test-harnesses installs them: {'; '.join(LACKING)}"),
 ]
 
 REPAIR_SECONDS = 180.0
@@ -79,7 +82,7 @@ def room(tmp_path: Path) -> Iterator[RoomOfProcesses]:
         yield running
 
 
-@pytest.mark.parametrize("harness", [CLAUDE_CODE, CODEX], ids=lambda harness: harness.name.split()[0].lower())
+@pytest.mark.parametrize("harness", [CLAUDE_CODE, CODEX], ids=lambda harness: harness.command)
 def test_an_agent_with_a_frozen_model_is_found_and_restarted_and_finishes_its_task(
     room: RoomOfProcesses, tmp_path: Path, harness: Harness
 ) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from tests.harness.install import binary, lacking
+from tests.harness import told
+from tests.harness.install import binary, lacking, pinned
 from tests.harness.room import STEP_SECONDS
+from tests.harness.vendors import HARNESSES
 from tests.support.pages import blocks, read
 from tests.support.promises import house
 from tests.support.raw import ENVELOPE, message, modern_headers
@@ -24,11 +26,12 @@ pytestmark = house
 
 JOIN, README = read(ROOT / "docs" / "join.md"), read(ROOT / "README.md")
 ADDRESS = "http://127.0.0.1:8765"
+LACKING = lacking("claude", "codex")
 
 CHECK_IN = message("tools/call", {"name": "check_in", "arguments": {}, "_meta": ENVELOPE})
 
 
-@pytest.mark.parametrize(("language", "count"), [("json", 3), ("toml", 1)])
+@pytest.mark.parametrize(("language", "count"), [("json", 4), ("toml", 1)])
 async def test_each_config_with_an_address_joins_the_room(room: RunningRoom, language: str, count: int) -> None:
     await room.enroll("builder")
     configs = [(json.loads if language == "json" else tomllib.loads)(block) for block in blocks(JOIN, language)]
@@ -67,8 +70,30 @@ def test_the_readme_joins_a_harness_with_the_line_of_the_page() -> None:
     assert line_of("claude", README) == line_of("claude", JOIN)
 
 
+def test_the_table_of_what_models_are_told_is_of_every_pinned_harness_and_each_was_shown_who_stopped_it() -> None:
+    recorded = told.record()
+    versions = {harness.command: recorded[harness.name]["version"] for harness in HARNESSES}
+    assert versions == pinned(), "make test-harnesses writes the record"
+    for name, found in recorded.items():
+        assert list(found["situations"]) == sorted(told.SITUATIONS), name
+        for situation in ("paused", "restarted", "killed", "started again"):
+            assert found["situations"][situation]["shown"], f"{name}: {situation}"
+
+
+def test_the_words_of_the_room_are_found_as_text_as_data_or_in_both_and_nowhere_else() -> None:
+    words = told.SITUATIONS["killed"].words
+    for shown, text in (
+        (["text"], f"Refused (killed): {words} Fix: stop."),
+        (["data"], json.dumps([{"why": words}], ensure_ascii=False)),
+        (["text", "data"], f"{words}\n\n{json.dumps({'why': words}, ensure_ascii=False)}"),
+        ([], 'MCP server "teamroom" is not connected {"code": -32000'),
+        ([], ""),
+    ):
+        assert told.shown_as("killed", text) == shown, text
+
+
 @pytest.mark.harness
-@pytest.mark.skipif(bool(lacking()), reason=f"make test-harnesses installs them: {'; '.join(lacking())}")
+@pytest.mark.skipif(bool(LACKING), reason=f"make test-harnesses installs them: {'; '.join(LACKING)}")
 @pytest.mark.parametrize(("harness", "written"), [("claude", ".claude.json"), ("codex", ".codex/config.toml")])
 def test_the_line_that_joins_a_harness_writes_its_config(tmp_path: Path, harness: str, written: str) -> None:
     (tmp_path / ".codex").mkdir()

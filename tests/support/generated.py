@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from teamroom.server.settings import Settings
 from tests.bench.schemas import characters
+from tests.harness import told
 from tests.house.attacks import ATTACKS, row
 from tests.support import pictures, tools_page
 from tests.support.pages import PAGES, read, with_parts
@@ -34,13 +35,14 @@ async def written(folder: Path) -> dict[str, str]:
     texts = {
         "packages": pictures.draw_packages(),
         "steps": pictures.draw_steps(),
-        "attacks": _table(("#", "attacker", "attack", "what stops it", "tests"), [])
+        "attacks": table(("#", "attacker", "attack", "what stops it", "tests"), [])
         + "\n".join(map(row, ATTACKS))
         + "\n",
         "settings": settings(),
         "campaigns": campaigns(),
         "promises": promises(),
         "commands": commands(Shell(folder)),
+        told.PART: table(told.head(), told.rows()),
     }
     async with running_room(folder / "room") as room:
         return {**texts, **await of_a_room(room)}
@@ -58,7 +60,7 @@ def settings() -> str:
         between = f"{low:,} to {high:,}" if low is not None and high is not None else ""
         default = json.dumps(field.get_default(call_default_factory=True))
         rows.append((f"`{name}`", f"`{default}`", between, field.description or ""))
-    return _table(("setting", "default", "from … to", "what it controls"), rows)
+    return table(("setting", "default", "from … to", "what it controls"), rows)
 
 
 def campaigns() -> str:
@@ -68,13 +70,13 @@ def campaigns() -> str:
     for target, body in re.findall(r"^([a-z-]+):.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE):
         for module, number in re.findall(r"-m tests\.(campaigns\.\w+|simulation|models) (\d+)", body):
             rows.append((f"`make {target}`", f"`tests.{module}`", f"{int(number):,}"))
-    return _table(("run", "program", "size"), rows)
+    return table(("run", "program", "size"), rows)
 
 
 def promises() -> str:
     """Every promise, and what of it is not kept yet."""
     rows = [(id_, text, PLANNED.get(id_, "")) for id_, text in PROMISES.items()]
-    return _table(("id", "promise", "not kept yet"), rows)
+    return table(("id", "promise", "not kept yet"), rows)
 
 
 def commands(shell: Shell) -> str:
@@ -83,7 +85,7 @@ def commands(shell: Shell) -> str:
     for name, text in helps(shell).items():
         about = " ".join(text.split("\n\n")[1].split())
         rows.append((f"`teamroom {name}`", about))
-    return _table(("command", "what it does"), rows)
+    return table(("command", "what it does"), rows)
 
 
 def helps(shell: Shell) -> dict[str, str]:
@@ -105,7 +107,7 @@ async def of_a_room(room: RunningRoom) -> dict[str, str]:
             (await builder.client.list_resources()).resources,
             (await builder.client.list_resource_templates()).resource_templates,
         ),
-        "prompts": _table(
+        "prompts": table(
             ("command", "what it does"),
             [(f"`{prompt.name}`", str(prompt.description)) for prompt in (await owner.client.list_prompts()).prompts],
         ),
@@ -159,16 +161,17 @@ def _agents_tools(tools: list[Any]) -> str:
 def _resources(fixed: list[Any], templates: list[Any]) -> str:
     rows = [(f"`{found.uri}`", str(found.description)) for found in fixed]
     rows += [(f"`{found.uri_template}`", str(found.description)) for found in templates]
-    return _table(("resource", "content"), sorted(rows))
+    return table(("resource", "content"), sorted(rows))
 
 
 def _policy(result: Any) -> str:
     (text,) = (content.text for content in result.contents if content.mime_type == "application/json")
     rows = [(f"`{line['name']}`", f"`{line['value']}`", line["about"]) for line in json.loads(text)["values"]]
-    return _table(("policy", "default", "what it controls"), rows)
+    return table(("policy", "default", "what it controls"), rows)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table of a page."""
     cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in (head, ("---",) * len(head), *rows))
     return "".join(f"| {line} |\n".replace("| --- ", "|---").replace("--- |", "---|") for line in cells)
 

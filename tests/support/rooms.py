@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.app import ChooseEngine, Room, sqlite_engine
 from teamroom.server.clock import awake_clock, steady_clock, wall_clock
-from teamroom.server.http.serving import listen
+from teamroom.server.http.listening import listen
 from teamroom.server.identity import Entropy
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder

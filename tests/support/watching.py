@@ -244,12 +244,12 @@ def stepped_ps(folder: Path, patch: pytest.MonkeyPatch) -> Path:
     return ps_in_the_way(folder, patch, f'{words} "$@"; exit 0')
 
 
-def until(is_so: Any, what: str) -> None:
+def until(is_so: Any, what: str, seconds: float = EVENT_SECONDS) -> None:
     """Wait until something is so."""
-    give_up_at = time.monotonic() + EVENT_SECONDS
+    give_up_at = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() >= give_up_at:
-            raise AssertionError(f"not within {EVENT_SECONDS:.0f} s: {what}")
+            raise AssertionError(f"not within {seconds:.0f} s: {what}")
         time.sleep(PACE_SECONDS)
 
 
