@@ -7,7 +7,8 @@ PORT ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
-INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet
+# It shows each package, because this is what a person waits for at first.
+INSTALL := $(BIN)/pip install --disable-pip-version-check --no-input
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
@@ -15,6 +16,7 @@ CHECKED := $(addprefix tests/,rules capabilities control members messages remind
 .PHONY: up notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
+	@echo "Opening the room in $(DATA) (a few seconds)"
 	$(BIN)/teamroom up --data $(DATA) $(if $(PORT),--port $(PORT))
 
 notify: $(VENV)/.runs ## install the extra with which the room sends letters
@@ -110,9 +112,10 @@ $(VENV)/.made:
 
 # What builds the room is locked too, so the room itself is installed without an index.
 $(VENV)/.runs: $(VENV)/.made requirements.lock requirements-build.lock pyproject.toml
-	@echo "Installing what the room needs into $(VENV) (about half a minute)"
+	@echo "1 of 2: installing what the room needs into $(VENV) (about half a minute)"
 	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
-	$(INSTALL) --no-index --no-build-isolation --no-deps -e .
+	@echo "2 of 2: installing the room"
+	$(INSTALL) --quiet --no-index --no-build-isolation --no-deps -e .
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.runs requirements-dev.lock

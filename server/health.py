@@ -105,6 +105,10 @@ class Health:
         """The parts that are bad, and their states."""
         return {part.name: part.state for part in self.parts() if part.is_bad}
 
+    def states(self) -> dict[str, str]:
+        """Every part and its state."""
+        return {part.name: part.state for part in self.parts()}
+
     def news(self) -> list[PartHealth]:
         """The bad parts that were not named yet; see `note_named`."""
         found = []

@@ -3,18 +3,23 @@
 It goes to standard error, as plain lines or as JSON. Members' acts are in the room's log instead. However often
 something happens, what it writes is bounded: each kind of line to so many a minute, all kinds together to so many, and
 each line to a length. So nobody can fill the disk that the log is kept on.
+
+A server without a terminal has its standard error in a file of the data folder. That file is bounded too.
 """
 
 import json
 import logging
+import os
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from teamroom.server.clock import WallTime, rfc3339
+from teamroom.server.private import open_private
 
 Format = Literal["plain", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -39,18 +44,60 @@ LINE_CHARACTERS = 8_000
 
 WINDOW_SECONDS = 60.0
 
+LOG, FORMER_LOG = "room.log", "room.log.1"
+"""The files in the data folder with the log of a server without a terminal: the present one, and the one before."""
+
+LOG_BYTES = 4 * 1024 * 1024
+"""The size at which the log's file becomes the former one."""
+
+OUTPUTS = (1, 2)
+"""The descriptors of standard output and error, which such a server has in its log's file."""
+
 Kind = tuple[str, int]
 
 
-def configure(form: Format, level: Level) -> None:
-    """Send what the room and its libraries log to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+def own_file(folder: Path) -> Path | None:
+    """Return the file in the data folder that standard error goes to; None if it goes elsewhere."""
+    try:
+        is_there = os.path.samestat(os.fstat(OUTPUTS[-1]), os.stat(folder / LOG))
+    except OSError:
+        return None
+    return folder / LOG if is_there else None
+
+
+def configure(form: Format, level: Level, file: Path | None = None) -> None:
+    """Send what the room and its libraries log to standard error, which goes to `file` if that is given."""
+    handler = logging.StreamHandler(sys.stderr) if file is None else InFile(file)
     handler.setFormatter(Json() if form == "json" else Plain())
     handler.addFilter(lambda record: record.threadName != SILENT_THREADS)
     handler.addFilter(Bounded())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+class InFile(logging.StreamHandler[Any]):
+    """Writes to standard error, which is a private file. At LOG_BYTES, the file becomes the former one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(sys.stderr)
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, then begin a new file if this one is full."""
+        super().emit(record)
+        try:
+            if os.fstat(OUTPUTS[-1]).st_size > LOG_BYTES:
+                self._begin_another()
+        except OSError:
+            self.handleError(record)
+
+    def _begin_another(self) -> None:
+        os.replace(self._path, self._path.with_name(FORMER_LOG))
+        descriptor = open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for output in OUTPUTS:
+            os.dup2(descriptor, output)
+        os.close(descriptor)
 
 
 def without_secrets(text: str) -> str:

@@ -2,7 +2,8 @@
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from teamroom.clients.local.findings import Finding, Level, mended
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import FAILED, PAUSED, Failure, UnreachableError
 from teamroom.clients.session.place import Place, token
+from teamroom.clients.session.program import pasteable
 from teamroom.clients.session.room import ask, connected
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
@@ -25,18 +27,19 @@ SLOW_ACT_SECONDS = 1.0
 
 NO_ROOM_THERE = (
     "If another program has that port, end it, start the room, and give each member whose harness called it a new "
-    "token: teamroom enroll NAME --rotate. If it is the room, your token is of another room, or the port is forwarded "
-    "and its address is missing in allowed_hosts."
+    "token: `teamroom enroll NAME --rotate`. If it is the room, your token is of another room, or the port is "
+    "forwarded and its address is missing in allowed_hosts."
 )
 
-STYLES = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bold red"}
+STYLES: dict[Level, str] = {"ok": "green", "mended": "green", "warning": "yellow", "problem": "bold red"}
+"""The levels of findings, the worst one last, and their styles."""
 
 
-def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) -> int:
+def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False, shows_settings: bool = False) -> int:
     """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
     `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed, except that
-    permissions are tightened, as every command does.
+    permissions are tightened, as every command does. `shows_settings` prints the settings first.
     """
     findings: list[Finding] = []
     for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:
@@ -44,8 +47,15 @@ def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False) 
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
             findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), failure.fix))
-    _show(findings, settings_table(place), as_json)
-    return FAILED if any(finding.level == "problem" for finding in findings) else 0
+    is_good = not any(finding.level == "problem" for finding in findings)
+    if as_json:
+        checks = [finding.data() for finding in findings]
+        print_json({"ok": is_good, "checks": checks, "settings": settings_table(place)})
+    else:
+        if shows_settings:
+            _show_settings(settings_table(place))
+        _show_findings(findings, shows_settings, place.named_options)
+    return 0 if is_good else FAILED
 
 
 # ------------------------------------------------------------------ the room
@@ -64,7 +74,7 @@ def _reachable(place: Place) -> Iterator[Finding]:
         return
     if not alive.is_success:
         found = f"A server answers at {url}, but it is not a room (HTTP {alive.status})."
-        yield Finding("problem", "room", found, "Choose another port: teamroom up --port N")
+        yield Finding("problem", "room", found, "Choose another port: `teamroom up --port N`.")
     elif not ready.is_success:
         yield Finding(
             "problem",
@@ -145,18 +155,27 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
 )
 
 
-def _show(findings: list[Finding], settings: dict[str, dict[str, Any]], as_json: bool) -> None:
-    good = not any(finding.level == "problem" for finding in findings)
-    if as_json:
-        print_json({"ok": good, "checks": [finding.data() for finding in findings], "settings": settings})
-        return
-    for finding in findings:
-        head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
-        print_hanging(head, Styled(plain(with_local_times(finding.found))))
-        if finding.fix:
-            print_hanging(Styled(" " * len(head.text)), Styled(f"Fix: {plain(finding.fix)}"))
-    print()
+def _show_settings(settings: dict[str, dict[str, Any]]) -> None:
     print_line(Styled("settings in force", style="bold"))
     rows = [[name, str(entry["origin"]), plain(str(entry["value"]))] for name, entry in settings.items()]
     for line in aligned(rows):
         print_line(Styled(f"  {line}"))
+    print()
+
+
+def _show_findings(findings: list[Finding], shows_settings: bool, options: Mapping[str, str]) -> None:
+    """Print the findings, the worst ones last, and how many there are of each kind."""
+    for finding in sorted(findings, key=lambda finding: tuple(STYLES).index(finding.level)):
+        head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
+        print_hanging(head, Styled(plain(with_local_times(finding.found))))
+        if finding.fix:
+            print_hanging(Styled(" " * len(head.text)), Styled(f"Fix: {plain(pasteable(finding.fix, options))}"))
+    count = Counter(finding.level for finding in findings)
+    counts = [_counted(count[level], level) for level in ("problem", "warning")]
+    mended = f", {count['mended']} mended" if count["mended"] else ""
+    more = "" if shows_settings else " To see the settings in force, add --settings."
+    print_line(Styled(f"{' and '.join(counts)}{mended}.".capitalize() + more, style="dim"))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

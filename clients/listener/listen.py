@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -29,6 +30,7 @@ from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrou
 from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
 from teamroom.clients.session.signals import ending_signal
+from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 from teamroom.server.rules.text import cite, quote_wake
@@ -116,6 +118,8 @@ class Listener:
                 self._name = str(me["name"])
                 check_kind(self._place, me)
                 self._done = self._done or ("call" if me["kind"] == "agent" else "exit")
+                command = plain(shlex.join(self._command))
+                say(f"teamroom: Listening for @{plain(self._name)} at {self._place.endpoint}. A wake runs: {command}")
                 await self._listen()
                 self._tasks.cancel_scope.cancel()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
@@ -167,13 +171,14 @@ class Listener:
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
         variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
         variables |= mark(self._name)
-        is_leader = os.getpgrp() == os.getpid()
+        is_leader, began = os.getpgrp() == os.getpid(), self._clock()
         process = await asyncio.create_subprocess_exec(
             *(SENTENCE if word == PLACEHOLDER else word for word in self._command),
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.PIPE,
             process_group=None if is_leader else 0,
         )
+        say(f"teamroom: {what_woke(wakes)}. Running the command (process {process.pid}).")
         movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
         try:
             async with anyio.create_task_group() as tasks:
@@ -183,15 +188,17 @@ class Listener:
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process, is_leader)
+        took = span(self._clock() - began)
         if process.returncode != 0:
-            say(f"teamroom: the command exited with {process.returncode}. It will run again for the same wakes.")
+            say(f"teamroom: the command {_ended(process.returncode)} after {took}, and will run again for these wakes.")
             return False
         if self._done == "call" and not await self._has_called(calls_before):
             say(
-                "teamroom: the command ended without a call to the room, so it will run again for the same wakes. "
-                "If its end is the answer, listen with --done exit."
+                f"teamroom: the command exited with 0 after {took}. It ended without a call to the room, so it will "
+                "run again for the same wakes. If its end is the answer, listen with --done exit."
             )
             return False
+        say(f"teamroom: the command exited with 0 after {took}. Its wakes are answered.")
         return True
 
     async def _has_called(self, before: str | None) -> bool:
@@ -261,6 +268,18 @@ async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> No
     except TimeoutError:
         send(signal.SIGKILL)
         await process.wait()
+
+
+def _ended(code: int | None) -> str:
+    return f"was ended by signal {-code}" if code is not None and code < 0 else f"exited with {code}"
+
+
+def what_woke(wakes: list[dict[str, Any]]) -> str:
+    """Return in words what woke a member, without texts of others."""
+    if not wakes:
+        return "Work waits in the room"
+    first, more = wakes[-1], f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
+    return plain(f"Woken by {first['reason']} {cite(first['subject'])} from @{first['from']}{more}")
 
 
 def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import aligned, plain, print_json
@@ -21,7 +22,7 @@ from teamroom.server.store.folder import CONTENTS, DATABASE, FolderError, locked
 def backup(folder: Path, into: Path | None, as_json: bool) -> int:
     """Back up the folder's room, which may be running; returns the exit code. Raises Failure."""
     if not (folder / DATABASE).exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: `teamroom up`")
     try:
         kept = load(folder).backups_kept
         with progress("Copying", "Verifying") as (copying, verifying):
@@ -37,7 +38,8 @@ def backup(folder: Path, into: Path | None, as_json: bool) -> int:
         print(f"{made.seq} entries and every page verified, signed with the room's key. Keep a copy elsewhere.")
         for line in made.named:
             print(f"NOTE: {plain(line)}.")
-        print(f"To restore it, run: teamroom restore {plain(shlex.quote(str(made.path)))}")
+        where = f"{shlex.quote(str(made.path))} --data {shlex.quote(str(folder))}"
+        print(f"To restore it, stop the room, then run: {own_name()} restore {plain(where)}")
     return 0
 
 
@@ -58,7 +60,7 @@ def list_backups(folder: Path, into: Path | None, as_json: bool) -> int:
         ]
         print("\n".join(aligned(rows)))
     else:
-        print("There are no backups. To create one, run: teamroom backup")
+        print(f"There are no backups. To create one, run: {own_name()} backup --data {shlex.quote(str(folder))}")
     return 0
 
 
@@ -112,7 +114,7 @@ def _show(folder: Path, done: Restored, as_json: bool) -> None:
         print(f"{plain(str(folder / 'owner.token'))} contains a new token of the owner.")
     if done.replaced is not None:
         print(f"The replaced room is in {plain(str(done.replaced))}. Remove it when you no longer need it.")
-    print(f"To start the room, run: teamroom up --data {plain(shlex.quote(str(folder)))}")
+    print(f"To start the room, run: {own_name()} up --data {plain(shlex.quote(str(folder)))}")
 
 
 def _data(backup: Backup) -> dict[str, object]:

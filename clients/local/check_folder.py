@@ -13,6 +13,7 @@ from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, TOKENS, Place
 from teamroom.clients.session.spans import span
 from teamroom.server.announcement import SERVER
 from teamroom.server.clock import wall_clock
+from teamroom.server.logs import FORMER_LOG, LOG
 from teamroom.server.own_socket import SOCKET
 from teamroom.server.private import NotPrivateError, check_private, make_private_folder, read_private
 from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, BackupError, backups, known
@@ -27,7 +28,7 @@ from teamroom.server.store.sqlite.reserve import RESERVE
 
 FILES = (
     *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
-    *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, RESERVE, SERVER, KEPT_PORT),
+    *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, LOG, FORMER_LOG, RESERVE, SERVER, KEPT_PORT),
 )
 """The files of a data folder."""
 

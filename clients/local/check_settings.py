@@ -42,7 +42,7 @@ def check_settings(place: Place) -> Iterator[Finding]:
     try:
         settings, origins = _in_force(place)
     except SettingsError as error:
-        fix = "Set it again: teamroom policy NAME VALUE. `teamroom policy` lists the names."
+        fix = "Set it again: `teamroom policy NAME VALUE`. To see the names, run `teamroom policy`."
         yield Finding("problem", "settings", f"Acts are refused: {error}.", fix)
         return
     changed = [name for name, origin in origins.items() if origin != "default"]

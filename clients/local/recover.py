@@ -39,7 +39,7 @@ def recover(place: Place, name: str | None) -> dict[str, Any]:
         )
     folder = place.folder
     if not (folder / DATABASE).exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: `teamroom up`")
     try:
         done = _of_stopped(folder, name) or _of_running(place, name)
     except NotPrivateError as error:

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from teamroom.clients.session.failure import FAILED, Failure
+from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.session.times import date_and_time
@@ -69,4 +70,4 @@ def _show(folder: Path, done: Accepted, as_json: bool) -> None:
     print(f"Entry {done.seq} says so, and every later `verify` and `backup` names it. The epoch is {done.epoch}.")
     for line in done.stopped:
         print(f"- {plain(line)}")
-    print(f"To start the room, run: teamroom up --data {plain(shlex.quote(str(folder)))}")
+    print(f"To start the room, run: {own_name()} up --data {plain(shlex.quote(str(folder)))}")

@@ -26,7 +26,7 @@ def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading
     path, run = folder / DATABASE, sqlite_statements()
     check_database(path)
     if not path.exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: teamroom up")
+        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: `teamroom up`")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.row_factory = sqlite3.Row

@@ -24,7 +24,7 @@ from teamroom.clients.session.progress import progress
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
-from teamroom.server.clock import Clock, wall_clock
+from teamroom.server.clock import Clock, rfc3339, wall_clock
 from teamroom.server.http.listening import listen
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
@@ -68,7 +68,7 @@ def up(
     first_owner = owner_name(owner, is_new=not (folder / data_folder.DATABASE).exists())
     try:
         settings = _settings(folder, port)
-        logs.configure(settings.log_format, settings.log_level)
+        logs.configure(settings.log_format, settings.log_level, logs.own_file(folder))
         data_folder.make_private(folder)
         listener, settings = _listen(folder, settings)
         with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
@@ -112,7 +112,8 @@ async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Call
             def is_open() -> None:
                 collect_garbage()
                 gc.set_threshold(*COLLECTED_EVERY)
-                announcing.enter_context(announce(room.folder, room.settings.url))
+                since, log = rfc3339(room.clock.wall()), logs.own_file(room.folder)
+                announcing.enter_context(announce(room.folder, room.settings.url, since, log))
                 former_url = _keep_port(room)
                 new_owner, settings = owner if token is not None else None, room.settings
                 opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url))
@@ -162,11 +163,11 @@ def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:
 def _how_to_listen(folder: Path, port: int) -> str:
     """Return what to do about a taken port. If the room had it, members' harnesses send their tokens there."""
     if kept_port(folder) != port:
-        return "Choose another: teamroom up --port N (0 finds a free one), or port = N in room.toml."
+        return "Choose another: `teamroom up --port N` (0 finds a free one), or port = N in room.toml."
     return (
         "The room's members call it at this port, so end that program, then start again. If you do not know it, give "
-        "each member whose harness called it a new token: teamroom enroll NAME --rotate. "
-        "To move the room: teamroom up --port N (0 finds a free one), then change the address in every config."
+        "each member whose harness called it a new token: `teamroom enroll NAME --rotate`. "
+        "To move the room: `teamroom up --port N` (0 finds a free one), then change the address in every config."
     )
 
 

@@ -18,11 +18,15 @@ from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.session.lineage import marked
 from teamroom.clients.session.terminal import plain
 from teamroom.server.private import NotPrivateError, decode_text, make_private_folder, read_private, write_private
+from teamroom.server.rules.names import nearest_names
 
 OWNER_TOKEN = "owner.token"
 MEMBERS = "members"
 TOKENS = "*.token"
 """What the folder of members' tokens contains."""
+
+NAMES_COMPARED = 1000
+"""The most saved tokens among which a mistyped name is looked for."""
 
 TOKEN_FOLDERS = 2
 """A member's token is in a folder of the data folder; both are private."""
@@ -82,6 +86,13 @@ class Place:
     def as_option(self) -> str:
         """The option that names the folder in another command; empty for the default."""
         return f" --data {shlex.quote(str(self.folder))}" if self.names_folder else ""
+
+    @property
+    def named_options(self) -> dict[str, str]:
+        """The options that name the room on this command line, as another command takes them."""
+        given = (("--data", self.data), ("--token-file", self.token_file))
+        found = {name: str(path.expanduser().absolute()) for name, path in given if path is not None}
+        return {**found, **({"--url": self.url} if self.url else {})}
 
     @property
     def endpoint(self) -> str:
@@ -180,9 +191,11 @@ def member_token(place: Place, name: str) -> str:
         raise Failure(f"{plain(name)} is not a valid member name.", "Use letters, digits and . _ -", USAGE)
     path = saved_token_file(place.folder, name)
     if not os.path.lexists(path):
+        near = " or ".join(f"--as {one}" for one in nearest_names(name, _saved_names(path.parent)))
         raise Failure(
             f"{path.parent} contains no token of {name}.",
-            f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
+            (f"Write {near} if you mean that member. " if near else "")
+            + f"Run `teamroom enroll {name} --save`, or give --token-file or TEAMROOM_TOKEN.",
             NOT_AUTHORISED,
         )
     return read_token(path, TOKEN_FOLDERS)
@@ -210,7 +223,7 @@ def check_member(name: str, me: Mapping[str, Any], verb: str, body: Mapping[str,
     if name.casefold() not in (one.casefold() for one in (actual, *me.get("former", ()))):
         raise Failure(
             f"The token belongs to @{actual}, but --as names {name}.",
-            f"{verb} as {actual}, or save a token of {name}: teamroom enroll {name} --save",
+            f"{verb} as {actual}, or save a token of {name}: `teamroom enroll {name} --save`",
             NOT_AUTHORISED,
             {"caller": actual, **(body or {})},
         )
@@ -323,6 +336,11 @@ def saved_token_file(folder: Path, name: str) -> Path:
     if os.path.lexists(path) or not path.parent.is_dir():
         return path
     return next((one for one in path.parent.iterdir() if one.name.casefold() == path.name.casefold()), path)
+
+
+def _saved_names(folder: Path) -> list[str]:
+    """Return the names of the members whose tokens are in a folder."""
+    return [file.stem for file in sorted(folder.glob(TOKENS))[:NAMES_COMPARED]] if folder.is_dir() else []
 
 
 def copy_token(folder: Path, former: Sequence[str], name: str) -> tuple[Path | None, str]:

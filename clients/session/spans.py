@@ -18,6 +18,11 @@ def until(at: str, now: float | None = None) -> str:
     return span(datetime.fromisoformat(at).timestamp() - (wall_clock() if now is None else now))
 
 
+def passed_since(at: str, now: float | None = None) -> str:
+    """Return in words how long ago a time of a reply was."""
+    return span((wall_clock() if now is None else now) - datetime.fromisoformat(at).timestamp())
+
+
 def seconds_between(since: str, until: str) -> float:
     """Return the seconds between two times of a reply."""
     return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()

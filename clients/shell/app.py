@@ -4,6 +4,7 @@ Each command is one function in a file of this package, next to what it prints. 
 imports heavy modules only when it runs, so that the other commands start fast.
 """
 
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -13,18 +14,50 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from teamroom import __version__
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import own_name
+from teamroom.clients.session.terminal import say
+from teamroom.clients.shell.guesses import find_guess, in_words, nearest_commands
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.spans import SPANS, parse_span
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SECTIONS = ("The room", "Members", "The switch", "Work", "What happened", "Capabilities", "The record", "Programs")
+SECTIONS = (
+    "The room",
+    "Members",
+    "The switch",
+    "Work",
+    "What happened",
+    "Capabilities",
+    "The record",
+    "Programs",
+    "The shell",
+)
 """The headings of the help, in order. Each command names its own."""
+
+VERSION = "--version"
 
 
 class Commands(TyperGroup):
-    """The commands, which the help lists by section."""
+    """The commands, which the help lists by section. A word that people guess leads to the command that is meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that a command line names, and its own arguments."""
+        word, *given = args
+        commands = self.list_commands(ctx)
+        if word.startswith("-") or word.casefold() in commands:
+            return super().resolve_command(ctx, [word.casefold(), *given])
+        guess = find_guess(word, commands)
+        if guess is None:
+            return ctx.fail(_not_known(word, given, nearest_commands(word, commands)))
+        if not guess.runs:
+            return ctx.fail(in_words(word, guess, given, own_name()))
+        if guess.runs == (VERSION,):
+            show_version(True)
+        say(f"(`{word}` is `{own_name()} {shlex.join(guess.runs)}`)")
+        return super().resolve_command(ctx, [*guess.runs, *given])
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a list for each section that has commands."""
@@ -38,6 +71,14 @@ class Commands(TyperGroup):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def _not_known(word: str, given: list[str], near: list[str]) -> str:
+    """Return what to say of a word that is no command: the same line with the nearest commands."""
+    lines = [f"{word!r} is not a command."]
+    lines[0] += " You may mean:" if near else f" To see the commands, run: {own_name()} help"
+    lines += [f"  {own_name()} {shlex.join([one, *given])}" for one in near]
+    return "\n".join(lines)
 
 
 def _section(command: Any) -> str:
@@ -68,13 +109,28 @@ class Command(TyperCommand):
 app = typer.Typer(
     name="teamroom",
     cls=Commands,
-    help="The room that long-running agents share with the people who answer for them.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+def show_version(is_asked: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if is_asked:
+        print(f"teamroom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option(VERSION, "-V", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The room that long-running agents share with the people who answer for them."""
 
 
 def command(section: str, name: str | None = None) -> Callable[[F], F]:

@@ -10,6 +10,7 @@ import typer
 
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.spans import until
@@ -143,7 +144,7 @@ def _show_plants(reply: dict[str, Any], as_json: bool) -> None:
     rows = [[cited(p.capability), f"@{plain(p.by)}", plain(date_and_time(p.at)), _how_to_read(p)] for p in found.plants]
     print_rows([list(map(Styled, row)) for row in rows])
     if not rows:
-        print("There are no plants. To plant a value, run: teamroom plant CAPABILITY --file FILE")
+        print(f"There are no plants. To plant a value, run: {own_name()} plant CAPABILITY --file FILE")
 
 
 def _how_to_read(plant: "PlantShown") -> str:

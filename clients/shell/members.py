@@ -1,7 +1,9 @@
 """Members: the roster, and the tokens with which members join."""
 
 import contextlib
+import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ from teamroom.clients.session.place import (
     saved_token_file,
     token,
 )
+from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask, ask_once, connected
 from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 SECTION = "Members"
 
 REQUEST_ID_BYTES = 12
+ENROLL_AGAIN = re.compile(r"(?P<command>teamroom enroll (?P<name>[\w.-]+) --(?P<deed>rotate|revive))")
+"""The command that the room names for a member that is enrolled, or was killed."""
+
 ROSTER = Layout(whole=(0, 3), first=(0, 3))
 """Name, role, mode, presence and reason: names, and presence with a standing, are never cut."""
 
@@ -87,7 +93,8 @@ def enroll(
     held = token(place)
     if save:
         make_members_folder(place.folder)
-    reply = _enroll(place, request_id, save, arguments)
+    with _for_this_token(place, save, label):
+        reply = _enroll(place, request_id, save, arguments)
     if reply.get("renamed"):
         _show_renamed(place, reply, json)
         return
@@ -98,7 +105,23 @@ def enroll(
         shown = {**reply, "token": None} if save else reply
         print_json(shown if kept is None else {**shown, "token_file": kept})
     else:
-        _show_enrolled(reply, file, files, place)
+        _show_enrolled(reply, file, files, place, save)
+
+
+@contextlib.contextmanager
+def _for_this_token(place: Place, save: bool, label: str | None) -> Iterator[None]:
+    """Have a refusal for a member that has a token, or was killed, name the command for the same token and file."""
+    try:
+        yield
+    except Failure as failure:
+        if (found := ENROLL_AGAIN.search(failure.fix)) is None:
+            raise
+        again = found["command"] + ("" if label is None else f" --label {shlex.quote(label)}") + " --save" * save
+        failure.fix = failure.fix.replace(found["command"], f"`{again}`")
+        saved = member_token_file(place.folder, found["name"])
+        if save and found["deed"] == "rotate" and saved.is_file():
+            failure.fix = f"Use the token that is saved in {saved}. {failure.fix}"
+        raise
 
 
 def _enroll(place: Place, request_id: str | None, save: bool, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +162,7 @@ def _save(place: Place, reply: dict[str, Any]) -> Path | None:
         try:
             save_token(file, str(reply["token"]))
         except OSError as error:
-            rotate = f"teamroom enroll {reply['name']} --rotate --save{place.as_option}"
+            rotate = f"teamroom enroll {reply['name']} --rotate --save"
             raise Failure(
                 f"The token could not be saved in {file}: {error}.", f"Correct it, then run: {rotate}"
             ) from None
@@ -175,7 +198,7 @@ def _replace_own(place: Place, reply: dict[str, Any], held: str, saved: Path | N
         except OSError as error:
             raise Failure(
                 f"The new token could not be written to {file}: {error}. The token that it has still works.",
-                f"Correct it, then run: teamroom enroll {reply['name']} --rotate{place.as_option}",
+                f"Correct it, then run: teamroom enroll {reply['name']} --rotate",
             ) from None
     if files or saved is not None:
         with contextlib.suppress(Failure), connected(place, new) as room:
@@ -183,10 +206,10 @@ def _replace_own(place: Place, reply: dict[str, Any], held: str, saved: Path | N
     return files
 
 
-def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], place: Place) -> None:
+def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], place: Place, is_saved: bool) -> None:
     """Print the token, or the files that contain it, and how the member joins."""
     member: Enrolled = shaped(reply)
-    name, here = plain(member.name), place.as_option
+    name, here, teamroom = plain(member.name), place.as_option, own_name()
     if files:
         print(f"@{name} has a new token, which is in use now. The one before has ended. Files with the new one:")
         for one in files:
@@ -195,12 +218,13 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], 
             print("TEAMROOM_TOKEN of this terminal has the old one. Run: unset TEAMROOM_TOKEN")
     elif file is not None:
         print(f"@{name} can join. Its token is in {file}; only your user can read it.")
-        print(f"To join, it runs: teamroom connect --as {name}{here}")
+        print(f"To join, it runs: {teamroom} connect --as {name}{here}")
         print(f'A harness that reads TEAMROOM_TOKEN: export TEAMROOM_TOKEN="$(cat {shlex.quote(str(file))})"')
     elif member.token is None:
         label = "" if member.label == DEFAULT_LABEL else f" --label {shlex.quote(plain(member.label))}"
         print(f"@{name} is already enrolled by this call, and its token was shown only then.")
-        print(f"For a new token, run: teamroom enroll {name}{label} --rotate{here}")
+        again = " --save" if is_saved else ""
+        print(f"For a new token, run: {teamroom} enroll {name}{label} --rotate{again}{here}")
     else:
         print(f"@{name} can join. Its token is shown only once:\n")
         print(f"  {plain(member.token)}\n")

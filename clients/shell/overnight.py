@@ -1,11 +1,12 @@
 """The morning report: what happened since you last looked, on one screen."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.spans import seconds_between
 from teamroom.clients.session.spans import span as in_words
@@ -67,25 +68,27 @@ def overnight(
     if json:
         print_json(reply)
     else:
-        show(reply)
+        show(reply, place.named_options)
 
 
-def show(reply: dict[str, Any]) -> None:
+def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> None:
     """Print the report, at most 60 lines. What waits for a person comes first."""
     night: Night = shaped(reply)
     for line in _head(night):
         print_line(line, is_cut=not _is_narrow())
     print_line(_pace(night), is_cut=True)
     ago = partial(_ago, until=night.until)
-    entries = f"teamroom {'receipts' if night.reads_receipts else 'stream'} --after {night.after}"
+    read = "receipts" if night.reads_receipts else "stream"
+    given = options or {}
+    entries, board, stream = (printed(words, given) for words in (f"{read} --after {night.after}", "board", "stream"))
     sections = (night.waits, night.broke, night.stopped, night.has, night.done)
     shown = [len(section.shown) for section in sections]
     fits = count_records(shown, LINES - HEAD_LINES) if _is_narrow() else shown
-    waits = "teamroom stream" if set(night.waits.left_out) == {"ask"} else "teamroom board"
+    waits = stream if set(night.waits.left_out) == {"ask"} else board
     _section("waits for a person", "magenta", night.waits, partial(_waiting, ago=ago), waits, fits[0])
     _section("broke, and who noticed", "red", night.broke, partial(_broken, ago=ago), entries, fits[1])
     _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), entries, fits[2])
-    _section("who has what", "green", night.has, partial(_held, ago=ago), "teamroom board", fits[3], HELD)
+    _section("who has what", "green", night.has, partial(_held, ago=ago), board, fits[3], HELD)
     _section("done", "cyan", night.done, _doer, entries, fits[4])
 
 

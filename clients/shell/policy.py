@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
@@ -30,12 +31,12 @@ def policy(
     if (name is not None) != (value is not None or reset) or (value is not None and reset):
         raise typer.BadParameter("give NAME and VALUE, or NAME and --reset, or nothing")
     if name is None:
-        _show_policy(read(place, "teamroom://policy"), json)
+        _show_policy(read(place, "teamroom://policy"), place, json)
     else:
         _show_policy_set(ask(place, "set_policy", name=name, value=value), json)
 
 
-def _show_policy(reply: dict[str, Any], as_json: bool) -> None:
+def _show_policy(reply: dict[str, Any], place: Place, as_json: bool) -> None:
     """Print each value with its origin, and what cannot be read."""
     if as_json:
         print_json(reply)
@@ -44,7 +45,7 @@ def _show_policy(reply: dict[str, Any], as_json: bool) -> None:
     for name in reply["unreadable"]:
         again = name if name in {line.name for line in lines} else "trust"
         print(f"UNREADABLE: {plain(name)}. Acts that need the policy are refused until you set it:")
-        print(f"  teamroom policy {again} VALUE")
+        print(f"  {printed(f'policy {again} VALUE', place.named_options)}")
     by = {line.name: f"@{line.by} {date_and_time(line.at or '')}" if line.by else "-" for line in lines}
     rows = [[line.name, str(line.value), line.origin, by[line.name], line.about] for line in lines]
     print_rows([[Styled(plain(cell)) for cell in row] for row in rows])

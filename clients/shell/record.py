@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from teamroom.clients.session.place import Place, check_person
+from teamroom.clients.session.program import printed
 from teamroom.clients.session.progress import progress
 from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json
@@ -112,7 +113,7 @@ def redact(
     number = done["entries"]
     print(f"{number} {'entry was' if number == 1 else 'entries were'} redacted. The log still verifies.")
     if done.get("more"):
-        print("The room redacts further entries about it now: teamroom receipts shows them.")
+        print(f"The room redacts further entries about it now. To see them: {printed('receipts', place.named_options)}")
     if number:
         print(f"Earlier backups still contain the content: {plain(str(place.folder / 'backups'))}")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, TOKEN, Failure
+from teamroom.clients.session.program import named_options, pasteable
 from teamroom.clients.session.terminal import plain, print_json, say
 from teamroom.clients.session.times import name_zone, print_zone, with_local_times
 from teamroom.server.private import NotPrivateError
@@ -59,7 +60,7 @@ def _fails(failure: Failure, arguments: list[str]) -> int:
         print_json(failure.body)
     on_terminal = sys.stderr.isatty()
     words = with_local_times(failure.text(with_commands), on_terminal)
-    say(words)
+    say(pasteable(words, named_options(arguments)))
     if on_terminal and (named := name_zone()) is not None:
         say(named)
     return failure.exit_code

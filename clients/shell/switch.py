@@ -70,16 +70,17 @@ def kill(
     is accountable for them: teamroom enroll AGENT --owner NAME --rotate
     """
     if not yes:
-        _confirm(place, target)
+        _confirm(place, target, reason)
     _show(ask(place, "kill", target=target, reason=reason), json)
 
 
-def _confirm(place: Place, target: str) -> None:
+def _confirm(place: Place, target: str, reason: str) -> None:
     """Ask the person at the terminal to confirm the kill of this member. Raises Failure without a yes."""
     if not place.on_terminal:
         raise Failure(
             f"Killing {cite_name('@' + plain(target))} needs a confirmation, and standard input is not a terminal.",
-            f"To confirm without a terminal, run: teamroom kill {shlex.quote(plain(target))} --reason … --yes",
+            f"To confirm without a terminal, run: teamroom kill {shlex.quote(plain(target))} "
+            f"--reason {shlex.quote(plain(reason))} --yes",
             USAGE,
         )
     member: MemberShown = shaped(ask(place, "who", name=target)["members"][0])
@@ -91,7 +92,8 @@ def _confirm(place: Place, target: str) -> None:
         f"for it are woken.{agents} Only a room owner can revive it."
     )
     if not typer.confirm(f"Kill @{name}?", default=False, err=True):
-        raise Failure(f"@{name} was not killed.", f"To pause it instead, run: teamroom pause {name} --reason …")
+        pause = f"teamroom pause {name} --reason {shlex.quote(plain(reason))}"
+        raise Failure(f"@{name} was not killed.", f"To pause it instead, run: {pause}")
 
 
 def _show(reply: dict[str, Any], as_json: bool) -> None:

@@ -14,7 +14,7 @@ import anyio
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import SteadyRoom, Tell
-from teamroom.clients.watchdog.machine import Machine
+from teamroom.clients.watchdog.machine import NOT_STARTED, Machine
 from teamroom.clients.watchdog.runtimes import Runtimes
 
 PACE_SECONDS = 1.0
@@ -25,6 +25,9 @@ HEALTHY = frozenset({"live", "working", "asleep"})
 
 LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
 """Refusals which say that a repair belongs to another watchdog, or no longer to this one."""
+
+NEVER_CALLED = "it has never called the room"
+"""What is wrong with a runtime that never ran, where only the room would show that it runs."""
 
 LOUDEST_FIRST = ("alert", "ask", "note")
 """The kinds of message to an owner, in order of preference. The first ones have rate limits."""
@@ -137,6 +140,8 @@ class Repairs:
 
     async def _carry_out(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
         is_active = member["standing"] == "active"
+        if found is None and member["last_call"] is None and not self._config.runtime[name].is_seen_here:
+            found = NEVER_CALLED
         runs_elsewhere = await self._runs_elsewhere(name, member)
         if runs_elsewhere is None:
             return "again"
@@ -170,12 +175,15 @@ class Repairs:
     async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
         """Whether the room sees a healthy member whose runtime was not started here.
 
-        None if that is unclear: it called recently, perhaps before it ended.
+        None if that is unclear: it called recently, perhaps before it ended. A member for which nothing ever listened
+        has no runtime: what called recently was a person with its token.
         """
         is_reachable = member["presence"] in HEALTHY and (member["listening"] or member["connected"])
         if not is_reachable or not (await self._machine.look(name)).may_run_elsewhere:
             return False
-        return True if member["listening"] else None
+        if member["listening"]:
+            return True
+        return None if member.get("has_listened", True) else False
 
     def _report_elsewhere(self, name: str, is_so: bool) -> None:
         if is_so and name not in self._elsewhere:
@@ -297,7 +305,10 @@ class Repairs:
         """Whether a member is healthy as far as the room can see.
 
         A member that died during declared work may still be shown as working, so that needs a call since the request.
+        One that never called does nothing, even if nothing is expected of it.
         """
+        if member["last_call"] is None:
+            return False
         if member["presence"] != "working":
             return member["presence"] in HEALTHY
         asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
@@ -317,7 +328,9 @@ class Repairs:
         noted = f"Restart {count} of @{name}: {why}"
         reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
         claim.receipt = reply["receipt"]
-        self._tell("restarts", f"{noted} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
+        is_first = number == 1 and (look.found == NOT_STARTED or (look.is_well is None and member["last_call"] is None))
+        words = f"@{name} was not started here yet, so it is started now" if is_first else noted
+        self._tell("restarts", f"{words} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
         await self._machine.end(name)
         known = before(await self.who(name) or member)
         did = await self._machine.start(name)

@@ -331,8 +331,10 @@ class Gate:
         if scope["path"] != READY_PATH:
             await _send_json(send, 200, {"ok": True})
             return
-        good, bad = await self._door.is_ready() and self._health.is_ready(), self._health.bad()
-        await _send_json(send, 200 if good else 503, {"ok": good, **({"parts": bad} if bad else {})})
+        good = await self._door.is_ready() and self._health.is_ready()
+        is_folders_user = self._recover is not None  # on the folder's own socket; everybody else is told what is bad
+        parts = self._health.states() if is_folders_user else self._health.bad()
+        await _send_json(send, 200 if good else 503, {"ok": good, **({"parts": parts} if parts else {})})
 
     async def _shake_hands(self, scope: Scope, send: Send) -> None:
         """Prove that this room knows the hash of a token, to a client that will send the token on this connection.

@@ -37,7 +37,9 @@ pytestmark = promise("SAF1")
 
 TOKEN = "tr_" + "5e" * 32
 
-LOCAL = frozenset({"up", "verify", "seal", "backup", "restore", "recover"})
+LOCAL = frozenset(
+    {"up", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
+)
 """Commands that call no room."""
 
 PROCESSES = frozenset({"connect", "listen", "watch"})
@@ -53,9 +55,12 @@ WORDS: dict[str, tuple[str, ...]] = {
     "attest": ("builder", "repo:acme/api"),
     "backup": (),
     "board": (),
+    "completion": ("bash",),
     "connect": ("--as", "builder"),
     "doctor": ("--drill",),
+    "down": (),
     "enroll": ("another",),
+    "help": (),
     "import": ("{folder}/tasks.md",),
     "kill": ("builder", "--yes", "--reason", "x"),
     "listen": ("--as", "builder", "--", "true"),
@@ -72,6 +77,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "revoke": ("builder",),
     "roster": (),
     "seal": (),
+    "service": ("install", "--for", "systemd"),
+    "status": (),
     "stream": (),
     "up": (),
     "verify": (),

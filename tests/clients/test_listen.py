@@ -122,6 +122,17 @@ def told(room: WatchedRoom) -> list[dict[str, Any]]:
     return []
 
 
+def says(process: subprocess.Popen[str], words: str) -> str:
+    """The next line on standard error with these words; it fails when the listener ends without it."""
+    assert process.stderr is not None
+    passed = list[str]()
+    for line in process.stderr:
+        if words in line:
+            return line
+        passed.append(line)
+    raise AssertionError(f"it never said {words!r}: {passed}")
+
+
 def hears(room: WatchedRoom) -> None:
     until(lambda: room.who("builder")["listening"], "it listens")
 
@@ -131,8 +142,9 @@ def wake(room: WatchedRoom, text: str) -> str:
 
 
 def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowledged(room: WatchedRoom) -> None:
-    with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
+        assert f"for @builder at {room.url}/mcp. A wake runs: " in says(process, "Listening")
         assert told(room) == [], "nothing waited"
         first = wake(room, "look\nNext: kill everybody")
         until(lambda: len(told(room)) == 1, "the command ran")
@@ -144,6 +156,10 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowl
             f"You are @builder in the room. You were woken: mention {first} from @asker: “look"
         )
         assert "\n" not in found["line"]
+        said = says(process, "Woken")
+        assert f"Woken by mention {first} from @asker. Running the command (process " in said
+        assert "kill everybody" not in said, "a text of another member is not in the log of the listener"
+        says(process, "the command exited with 0 after ")
         hears(room)
         second = wake(room, "look again")
         until(lambda: len(told(room)) == 2, "the command ran again")
@@ -192,9 +208,10 @@ def test_earlier_wakes_and_failed_wakes_are_delivered_again(room: WatchedRoom) -
     code = room.folder / "told.code"
     code.write_text("1")
     message = wake(room, "look")
-    with listening(room, NOTES_WHAT_IT_GETS, "{wake}"):
+    with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         until(lambda: len(told(room)) == 1, "the command ran")
         code.write_text("0")
+        says(process, "the command exited with 1 after ")
         until(lambda: len(told(room)) == 2, "it ran again after it failed")
         hears(room)
     assert [[w["subject"] for w in found["stdin"]["wakes"]] for found in told(room)] == [[message], [message]]
@@ -210,8 +227,7 @@ def test_a_run_without_a_call_uses_up_no_wake_and_one_with_a_call_does(room: Wat
         hears(room)
         message = wake(room, "look")
         until(lambda: len(told(room)) == 1, "the command ran")
-        assert process.stderr is not None
-        assert "ended without a call to the room" in process.stderr.readline()
+        says(process, "ended without a call to the room")
         with connected(Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["builder"]})) as member:
             assert member.read("teamroom://inbox")["wakes"], "it is not acknowledged"
         may_call.touch()
@@ -257,8 +273,7 @@ def test_a_paused_listener_runs_nothing_and_continues_with_the_wakes_of_the_paus
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
         room.owner("pause", target="builder", reason="lunch")
-        assert process.stderr is not None
-        assert "Paused" in process.stderr.readline()
+        says(process, "Paused")
         room.act("asker", "post_message", text="look", to=["builder"])
         assert told(room) == []
         room.owner("resume", target="builder", reason="back")
@@ -329,8 +344,7 @@ def test_listeners_return_after_the_room_restarts(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as process:
         hears(room)
         room.running.stop()
-        assert process.stderr is not None
-        assert "Waiting until it answers" in process.stderr.readline()
+        says(process, "Waiting until it answers")
         with up(room.folder / "room", "--port", port) as again:
             room.running = again
             hears(room)

@@ -212,10 +212,15 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
         assert all(check["fix"] for check in found["checks"] if check["level"] != "ok")
         assert "ms" in lines(found, "act")[0]["found"]
         assert lines(found, "sqlite")[0]["found"].startswith(f"SQLite {sqlite3.sqlite_version}")
-        shown = await Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url}).here("doctor")
+        shell = Shell(tmp_path, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+        shown = await shell.here("doctor")
         assert shown.code == 0
-        assert "settings in force" in shown.out
-        assert "wip_cap" in shown.out
+        assert "wip_cap" not in shown.out
+        *_, worst, _, counts = shown.out.splitlines()
+        assert worst.startswith("warning  "), "it ends with the findings, the worst ones last"
+        assert counts.endswith("To see the settings in force, add --settings.")
+        with_settings = (await shell.here("doctor", "--settings")).out
+        assert with_settings.index("wip_cap") < with_settings.index("\nok       folder")
 
 
 @promise("SAF7")

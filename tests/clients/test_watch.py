@@ -173,6 +173,26 @@ def test_a_runtime_that_ended_elsewhere_just_before_is_started_here_once_the_roo
         assert dog.said() == ["restarts"], "nothing is told of what called of late"
 
 
+@promise("PRS4")
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen here", "seen in the room alone"])
+def test_a_runtime_that_never_ran_is_started_at_once(room: WatchedRoom, is_seen: bool) -> None:
+    """A person used the token of the first one; that proves no runtime. The other one's member never called."""
+    if is_seen:
+        room.act("builder", "read_board")
+        assert is_heard(room.who("builder"))
+        table = room.runtime("builder")
+    else:
+        table = f"[runtime.builder]\nrestart = ['touch', {str(room.folder / 'started')!r}]"
+    with room.watching("rex", room.config(table, acts_within=1)) as dog:
+        told = dog.until("restarts")
+        assert told["words"] == f"@builder was not started here yet, so it is started now ({told['task']})."
+        assert told["number"] == 1
+        if is_seen:
+            dog.until("repaired")
+        else:
+            until((room.folder / "started").exists, "its command ran")
+
+
 def is_heard(member: dict[str, Any]) -> bool:
     """Whether the room says that a member is well, and called of late."""
     return member["presence"] in HEALTHY and member["connected"]

@@ -37,6 +37,7 @@ ALLOWED: dict[str, str] = {
     "clients/shell/capabilities.py _draft": "the same",
     "clients/shell/capabilities.py _is_ours": "the same",
     "clients/shell/run.py guarded": "the null device",
+    "clients/local/service.py install": "the folder of the user's units, which other programs use too",
     "clients/local/snapshot.py snapshot": "SQLite opens it; check_database judged it",
     "server/own_socket.py reachable": "a link in a new folder, for a shorter path to a socket that was judged",
     "server/restore.py _sync": "a folder or file of this folder, only to sync it",

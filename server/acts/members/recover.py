@@ -7,6 +7,7 @@ only a room owner decides that.
 from dataclasses import dataclass
 
 from teamroom.server.acts.members.members import DEFAULT_LABEL, end_tokens, issue_token
+from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.task import ROOM_AUTHOR
 from teamroom.server.identity import token_hash
 from teamroom.server.record import chain as log
@@ -74,7 +75,7 @@ def _member(tx: Reading, held: TokenRow | None, name: str | None) -> MemberRow:
         name = held.name if held is not None else tx.only(Named, "first_person").name
     member = tx.one(MemberRow, "member_by_name", name=name)
     if member is None:
-        raise Refusal("not_found", f"There is no member @{name}.", "Leave the name out for the folder's owner.")
+        raise no_such_member(tx, name, "Leave the name out for the folder's owner.")
     return member
 
 

@@ -76,6 +76,8 @@ class MemberShown(BaseModel):
     """Only of a member that a tool reads by name: when it last gave evidence of work, by an act or an answer."""
     wake_waits_since: str | None = None
     """Only of a member that a tool reads by name: since when its oldest wake waits for an act of it."""
+    has_listened: bool | None = None
+    """Only of a member that a tool reads by name: whether a listener was ever there for it."""
 
 
 class Place(BaseModel):
@@ -99,6 +101,7 @@ def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
         (shown,) = roster.members
         place = find_place(tx, caller, arguments)
         acted, waits = last_evidence(tx, place.member), tx.value(float, "waits_for_act", member=place.member)
+        shown.has_listened = tx.value(int, "listener_fence", member=place.member) is not None
         shown.last_act = None if acted is None else tx.shown(acted)
         shown.wake_waits_since = None if waits is None else tx.shown(waits)
     return roster

@@ -1,0 +1,192 @@
+"""Help, and the completion of commands, options and names in bash, zsh and fish."""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.place import Place, token
+from teamroom.clients.session.program import named_options, own_name
+from teamroom.clients.session.room import Room
+from teamroom.clients.session.terminal import is_terminal, plain, say
+from teamroom.clients.shell.app import command
+from teamroom.clients.shell.colours import STATES
+
+SECTION = "The shell"
+
+Shell = Literal["bash", "zsh", "fish"]
+
+ROSTER_SECONDS = 1.0
+"""How long a completion waits for the names of the members."""
+
+MEMBERS = frozenset({"NAME", "TARGET"})
+"""What arguments and options are called that take a member's name."""
+
+OF_A_NEW_MEMBER = frozenset({("enroll", "name"), ("policy", "name"), ("up", "owner")})
+"""Those of them that take the name of a member that does not exist yet, or another name."""
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "kind": ("agent", "human"),
+    "role": ("member", "owner", "operator", "watchdog", "observer"),
+    "mode": ("live", "every:600", "on_demand", "manual"),
+    "state": (*STATES, "all"),
+    "done": ("call", "exit"),
+    "shell": ("bash", "zsh", "fish"),
+    "action": ("install", "uninstall"),
+}
+"""The values of arguments and options that take one of a few words, by their names."""
+
+BASH = """\
+_teamroom() {{
+    local IFS=$'\\n' cur="${{COMP_WORDS[COMP_CWORD]}}"
+    COMPREPLY=($(compgen -W "$({program} completion bash -- "${{COMP_WORDS[@]:1:COMP_CWORD}}" 2>/dev/null)" -- "$cur"))
+}}
+complete -o default -F _teamroom teamroom
+"""
+
+ZSH = """\
+#compdef teamroom
+_teamroom() {{
+    local -a found
+    found=("${{(@f)$({program} completion zsh -- "${{(@)words[2,CURRENT]}}" 2>/dev/null)}}")
+    [[ -n "$found" ]] && _describe teamroom found || _files
+}}
+compdef _teamroom teamroom
+"""
+
+FISH = """\
+complete -c teamroom -f -a "({program} completion fish -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)"
+"""
+
+SCRIPTS: dict[Shell, tuple[str, str]] = {
+    "bash": (BASH, 'Add this line to ~/.bashrc: eval "$({program} completion bash)"'),
+    "zsh": (ZSH, 'Add this line to ~/.zshrc, after compinit: eval "$({program} completion zsh)"'),
+    "fish": (FISH, "Run: {program} completion fish > ~/.config/fish/completions/teamroom.fish"),
+}
+"""The script of each shell, and where a person puts it."""
+
+
+@command(SECTION)
+def help(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="COMMAND", help="The command. Default: list all.")] = None,
+) -> None:
+    """Show the commands, or the arguments and options of one."""
+    group: Any = context.parent
+    if name is None:
+        print(group.get_help())
+        return
+    found_name, found, _ = group.command.resolve_command(group, [name])
+    print(found.get_help(type(group)(found, info_name=found_name, parent=group)))
+
+
+@command(SECTION)
+def completion(
+    context: typer.Context,
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- WORDS…", help="What was typed so far. Prints what may come next instead."),
+    ] = None,
+) -> None:
+    """Print the script for completion in your shell."""
+    if words:
+        group: Any = context.parent
+        for value, about in _candidates(group.command, group, words):
+            print(_written(value, about, shell))
+        return
+    script, where = SCRIPTS[shell]
+    if is_terminal():
+        say(where.format(program=own_name()))
+    print(script.format(program=own_name()), end="")
+
+
+def _written(value: str, about: str, shell: Shell) -> str:
+    """Return a candidate as the shell's script reads it."""
+    match shell:
+        case "bash":
+            return value
+        case "zsh":
+            return value.replace(":", "\\:") + (f":{plain(about)}" if about else "")
+        case "fish":
+            return f"{value}\t{plain(about)}"
+
+
+# ------------------------------------------------------------------ what may come next
+
+
+def _candidates(group: Any, context: Any, words: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield what may stand in place of the last word, each with what it is for."""
+    *before, current = words
+    if not before:
+        named = ((name, group.get_command(context, name)) for name in group.list_commands(context))
+        found = [(name, one.get_short_help_str(100)) for name, one in named]
+        found += _options(group, context)
+    elif (one := group.get_command(context, before[0])) is None or "--" in before:
+        return
+    else:
+        found = _next(one, context, before, current)
+    yield from ((value, about) for value, about in found if value.startswith(current))
+
+
+def _next(command: Any, context: Any, before: list[str], current: str) -> list[tuple[str, str]]:
+    """Return what may follow the words of one command: the value of an option, an option, or an argument."""
+    parameters = command.get_params(context)
+    options = {name: one for one in parameters if one.param_type_name == "option" for name in one.opts}
+    last = options.get(before[-1])
+    if last is not None and not getattr(last, "is_flag", False) and not getattr(last, "count", False):
+        return _values(command, last, before)
+    if current.startswith("-"):
+        return _options(command, context)
+    given = [word for word, prior in zip(before[1:], before, strict=False)
+             if not word.startswith("-") and not _takes_value(options.get(prior))]  # fmt: skip
+    arguments = [one for one in parameters if one.param_type_name == "argument"]
+    if not arguments:
+        return _options(command, context)
+    return _values(command, arguments[min(len(given), len(arguments) - 1)], before)
+
+
+def _takes_value(option: Any) -> bool:
+    return option is not None and not getattr(option, "is_flag", False)
+
+
+def _options(command: Any, context: Any) -> list[tuple[str, str]]:
+    found = (one for one in command.get_params(context) if one.param_type_name == "option")
+    return [
+        (name, str(getattr(one, "help", None) or "")) for one in found for name in one.opts if name.startswith("--")
+    ]
+
+
+def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, str]]:
+    """Return the values of a parameter that are known: choices, commands and members."""
+    if parameter.name in CHOICES:
+        return [(choice, "") for choice in CHOICES[parameter.name]]
+    metavar = str(parameter.metavar)
+    if metavar in MEMBERS and (command.name, parameter.name) not in OF_A_NEW_MEMBER:
+        rest = [("room", "all agents")] if metavar == "TARGET" else []
+        return _members(before) + rest
+    return []
+
+
+def _unquoted(word: str) -> str:
+    """Return a word as a shell reads it; as it was typed if its quotation is not complete."""
+    with contextlib.suppress(ValueError):
+        return " ".join(shlex.split(word))
+    return word
+
+
+def _members(before: list[str]) -> list[tuple[str, str]]:
+    """Return the members of the room that the command line names; none if it does not answer at once."""
+    given = named_options(list(map(_unquoted, before)))
+    data, file = (Path(given[name]) if name in given else None for name in ("--data", "--token-file"))
+    place = Place(data, given.get("--url"), file)
+    with contextlib.suppress(Failure, OSError):
+        room = Room(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder)
+        with room:
+            members = room.call("who")["members"]
+        return [(str(one["name"]), f"{one['role']}, {one['presence']}") for one in members]
+    return []
