@@ -645,7 +645,7 @@ ATTACKS: dict[int, Attack] = {
         AGENT,
         "thousands of calls or acts in front of the switch, or a full queue",
         "the switch overtakes all waiting acts and is never busy; calls begin and acts are carried out member by "
-        "member, and each has rates",
+        "member, few at once, and each has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
@@ -656,7 +656,10 @@ ATTACKS: dict[int, Attack] = {
                 "an_agent_over_its_rate_is_refused_until_it_may_act_again_and_nobody_else_is",
                 "the_switch_has_no_rate_until_it_waits_like_other_acts",
             ),
-            "test_turns": ("a_call_waits_for_one_of_each_other_member_and_not_for_all_of_one",),
+            "test_turns": (
+                "a_call_waits_for_one_of_each_other_member_and_not_for_all_of_one",
+                "few_calls_of_one_member_have_their_turn_at_once_and_all_have_one_in_the_end",
+            ),
         },
     ),
     64: Attack(
