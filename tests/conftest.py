@@ -58,6 +58,6 @@ async def room(tmp_path: Path) -> AsyncIterator[RunningRoom]:
 
 @pytest.fixture(params=ERAS)
 async def room_of_each_era(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[RunningRoom]:
-    """A running room, its clients once of the newest protocol and once of the one with a handshake."""
-    async with running_room(tmp_path / "room", era=request.param) as running:
+    """A running room, its members with the SDK's client, once of the newest protocol and once with a handshake."""
+    async with running_room(tmp_path / "room", era=request.param, with_sdk=True) as running:
         yield running

@@ -78,12 +78,12 @@ async def test_a_stdio_client_does_everything_that_an_http_client_does(tmp_path:
     async with running_room(tmp_path / "room") as room:
         await room.enroll("builder")
         owner = await room.owner()
-        over_http = await room.connect("builder", era=era)
-        async with connected(room, "builder", era) as builder:
+        own_token = room.tokens["builder"]
+        async with room.client(own_token, era) as over_http, connected(room, "builder", era) as builder:
             expected = LATEST_MODERN_VERSION if era == "auto" else "2025-11-25"
             assert builder.client.protocol_version == expected
-            assert await builder.client.list_tools() == await over_http.client.list_tools()
-            assert builder.client.instructions == over_http.client.instructions
+            assert await builder.client.list_tools() == await over_http.list_tools()
+            assert builder.client.instructions == over_http.instructions
 
             await owner("create_task", title="Build it")
             claimed = await builder("claim_task", task="T-1")

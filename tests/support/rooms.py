@@ -148,6 +148,8 @@ class RunningRoom:
     time: Time
     owner_token: str
     era: Era = "auto"
+    with_sdk: bool = False
+    """Whether all calls of members go through the SDK's client; older clients' calls always do."""
     tokens: dict[str, str] = field(default_factory=dict)
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -158,7 +160,7 @@ class RunningRoom:
         async def connect() -> Client:
             return await self.stack.enter_async_context(in_one_task(self.client(token, era)))
 
-        if (era or self.era) == "legacy":
+        if self.with_sdk or (era or self.era) == "legacy":
             return Member(name, await connect())
         caller = KeptAlive(self.room.settings.port, token)
         self.stack.callback(caller.hang_up)
@@ -223,6 +225,7 @@ class RunningRoom:
 async def running_room(
     folder: Path,
     era: Era = "auto",
+    with_sdk: bool = False,
     time: Time | None = None,
     entropy: Entropy = secrets.token_bytes,
     supervised: bool = False,
@@ -250,7 +253,7 @@ async def running_room(
         try:
             await asyncio.wait_for(opened.wait(), BOUND_SECONDS)
             token = (folder / data_folder.OWNER_TOKEN).read_text().strip()
-            running = RunningRoom(room, folder, found.url, time, token, era)
+            running = RunningRoom(room, folder, found.url, time, token, era, with_sdk)
             async with running.stack:
                 yield running
         finally:

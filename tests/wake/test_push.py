@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio.lowlevel
@@ -23,10 +24,17 @@ pytestmark = house
 FAST = {"push_seconds": 0.0}
 
 
+@pytest.fixture
+async def room(tmp_path: Any) -> AsyncIterator[RunningRoom]:
+    """A running room whose members follow what changes, so they have the SDK's client."""
+    async with running_room(tmp_path / "room", with_sdk=True) as running:
+        yield running
+
+
 @pytest.fixture(params=ERAS)
 async def fast(tmp_path: Any, request: pytest.FixtureRequest) -> Any:
     """A room whose listeners are told of every change, its clients once of each era."""
-    async with running_room(tmp_path / "room", era=request.param, **FAST) as room:
+    async with running_room(tmp_path / "room", era=request.param, with_sdk=True, **FAST) as room:
         yield room
 
 
@@ -80,7 +88,7 @@ TOLD: list[tuple[str, str, dict[str, Any], str]] = [
 async def test_each_act_publishes_what_it_changed_and_nothing_else(
     tmp_path: Any, who: str, act: str, arguments: dict[str, Any], expected: str
 ) -> None:
-    async with running_room(tmp_path / "room", **FAST) as room:
+    async with running_room(tmp_path / "room", with_sdk=True, **FAST) as room:
         owner = await room.owner()
         builder, other = await room.enroll("builder", "other")
         members = {"olga": owner, "builder": builder, "other": other}
@@ -110,7 +118,7 @@ async def test_changes_while_a_listener_rests_are_pushed_once(tmp_path: Any) -> 
 
 
 async def test_a_change_of_role_notifies_the_member_that_its_tools_changed(tmp_path: Any) -> None:
-    async with running_room(tmp_path / "room", **FAST) as room:
+    async with running_room(tmp_path / "room", with_sdk=True, **FAST) as room:
         owner = await room.owner()
         builder, _ = await room.enroll("builder", "other")
         async with builder.client.listen(tools_list_changed=True, prompts_list_changed=True) as stream:
@@ -178,7 +186,7 @@ async def test_an_older_session_that_follows_too_much_is_refused(tmp_path: Any) 
 
 @promise("SAF1")
 async def test_a_token_that_has_expired_gets_no_further_frame(tmp_path: Any) -> None:
-    async with running_room(tmp_path / "room", **FAST) as room:
+    async with running_room(tmp_path / "room", with_sdk=True, **FAST) as room:
         owner = await room.owner()
         await room.enroll("builder", expires_seconds=60)
         async with listening(room, "builder", "teamroom://stream") as builder:
@@ -195,7 +203,7 @@ async def test_without_the_check_of_each_frame_an_expired_token_would_get_one(tm
     async def unchecked(caller: Any, read: Any) -> None:
         """Let every frame pass."""
 
-    async with running_room(tmp_path / "room", **FAST) as room:
+    async with running_room(tmp_path / "room", with_sdk=True, **FAST) as room:
         owner = await room.owner()
         await room.enroll("builder", expires_seconds=60)
         async with listening(room, "builder", "teamroom://stream") as builder:
@@ -235,7 +243,7 @@ STOPS = [
 @promise("CTL4")
 @pytest.mark.parametrize(("act", "arguments"), STOPS, ids=lambda value: str(value)[:40])
 async def test_a_stop_ends_the_stream_and_says_why(tmp_path: Any, act: str, arguments: dict[str, Any]) -> None:
-    async with running_room(tmp_path / "room", **FAST) as room:
+    async with running_room(tmp_path / "room", with_sdk=True, **FAST) as room:
         owner = await room.owner()
         await room.enroll("builder")
         async with listening(room, "builder", "teamroom://stream", "teamroom://me") as builder:
@@ -297,7 +305,7 @@ async def test_a_follower_that_leaves_is_forgotten(fast: RunningRoom) -> None:
 
 
 async def test_a_room_that_stops_ends_its_streams_properly(tmp_path: Any) -> None:
-    async with running_room(tmp_path / "room") as room:
+    async with running_room(tmp_path / "room", with_sdk=True) as room:
         (builder,) = await room.enroll("builder")
         async with builder.client.listen(resource_subscriptions=["teamroom://inbox"]) as stream:
             room.room.push.stop()
