@@ -189,7 +189,7 @@ class Gate:
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
-            async with self._turns.turn(caller.member) as turn:
+            with await self._turns.begin(caller.member) as turn:
                 scope[TURN_KEY] = turn
                 if scope["method"] == "GET":
                     turn.end()  # a stream waits from the first on

@@ -6,11 +6,11 @@ until it first waits for the store. From then on the store serves the members in
 """
 
 import asyncio
-import contextlib
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Self
 
 BEGUN_AT_ONCE = 16
 """Calls that begin in one turn of the loop; each costs about a millisecond in all."""
@@ -35,7 +35,7 @@ def share_interpreter(is_crowded: bool) -> None:
 
 
 class Turn:
-    """The turn of one call. It ends once, however often it is ended."""
+    """The turn of one call: a block at whose end it ends, if it was not ended before."""
 
     __slots__ = ("_member", "_turns")
 
@@ -43,8 +43,14 @@ class Turn:
         self._turns: Turns | None = turns
         self._member = member
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def end(self) -> None:
-        """Let the member's next call begin."""
+        """Let the member's next call begin; once is enough."""
         turns, self._turns = self._turns, None
         if turns is not None:
             turns.let_go(self._member)
@@ -76,18 +82,13 @@ class Turns:
         self._left = BEGUN_AT_ONCE
         self._is_renewing = False
 
-    @contextlib.asynccontextmanager
-    async def turn(self, member: int) -> AsyncIterator[Turn]:
-        """Begin when a call of this member may begin; the turn ends with the block at the latest."""
+    async def begin(self, member: int) -> Turn:
+        """Return once a call of this member may begin; its turn then lasts until it is ended."""
         if self._left and self._of_member[member] < MEMBER_AT_ONCE:
             self._take(member)
         else:
             await self._wait(member)
-        turn = Turn(self, member)
-        try:
-            yield turn
-        finally:
-            turn.end()
+        return Turn(self, member)
 
     def let_go(self, member: int) -> None:
         """A turn of this member is over."""

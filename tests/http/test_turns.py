@@ -51,7 +51,7 @@ class Begun:
             await asyncio.sleep(0)
 
     async def _begin(self, member: int) -> None:
-        async with self._turns.turn(member):
+        with await self._turns.begin(member):
             self.members.append(member)
             self.in_turn[self.turn] += 1
             self._now[member] += 1
@@ -70,7 +70,7 @@ def changed(**constants: int) -> Iterator[None]:
 
 
 async def test_a_call_begins_at_once_while_nobody_else_calls() -> None:
-    begin = Turns().turn(1).__aenter__()
+    begin = Turns().begin(1)
     try:
         begin.send(None)
     except StopIteration:
@@ -133,9 +133,9 @@ async def test_who_leaves_while_it_waits_takes_no_turn_from_others() -> None:
 
 async def test_who_leaves_in_the_moment_of_its_turn_passes_it_on() -> None:
     shared = Turns()
-    async with contextlib.AsyncExitStack() as others:
+    with contextlib.ExitStack() as others:
         for _ in range(MEMBER_AT_ONCE):
-            await others.enter_async_context(shared.turn(1))
+            others.enter_context(await shared.begin(1))
         leaving, staying = (asyncio.create_task(_call(shared)) for _ in range(2))
         await asyncio.sleep(0)
     shared._renew()
@@ -159,7 +159,7 @@ async def test_the_interpreter_is_shared_sooner_while_calls_wait_and_as_usual_af
 
     with changed(CROWDED_SECONDS=0):
         shared = Turns(note)
-        async with shared.turn(1):
+        with await shared.begin(1):
             assert crowded == []
         waiting = [asyncio.create_task(_call(shared)) for _ in range(MANY)]
         await asyncio.gather(*waiting)
@@ -169,7 +169,7 @@ async def test_the_interpreter_is_shared_sooner_while_calls_wait_and_as_usual_af
 
 
 async def _call(shared: Turns) -> None:
-    async with shared.turn(1):
+    with await shared.begin(1):
         await asyncio.sleep(0)
 
 
