@@ -21,12 +21,11 @@ from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import LISTENER, listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
-from teamroom.tools.arguments import Understood, names_of, read_arguments, say_ignored, say_removed
+from teamroom.tools.additions import additions
+from teamroom.tools.arguments import Understood, names_of, read_arguments
 from teamroom.tools.asking import Asking
 from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
-from teamroom.tools.words.messages import render_new_names, render_not_reached
-from teamroom.tools.words.presence import data_of_waiting, render_waiting
 
 NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
 
@@ -110,23 +109,11 @@ class ToolServer:
         origin = self._origin(ctx)
         reply = await self._run(tool, caller, arguments, _request_id(ctx), origin, confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
-        if not_reached := getattr(reply, "not_reached", None):
-            words += render_not_reached(not_reached)
-            data |= {"not_reached": [mention.model_dump() for mention in not_reached]}
-        if new_names := getattr(reply, "new_names", None):
-            words += render_new_names(new_names)
-            data |= {"new_names": [new.model_dump() for new in new_names]}
+        for lines, more in additions(tool, reply, understood):
+            words, data = f"{words}\n{lines}", {**data, **more}
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
-        if (advice := tool.next(reply)) is not None:
-            words, data = f"{words}\nNext: {advice}", {**data, "next": advice}
-        if understood.removed:
-            words, data = f"{words}\n{say_removed(understood.removed)}", {**data, "removed": dict(understood.removed)}
-        if waiting := getattr(reply, "waiting", None):
-            words, data = f"{words}\n{render_waiting(waiting)}", {**data, "waiting": data_of_waiting(waiting)}
-        if understood.ignored:
-            words, data = f"{words}\n{say_ignored(understood.ignored)}", {**data, "ignored": understood.ignored}
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=words)],
             structured_content=data,

@@ -90,7 +90,8 @@ ORPHANS = {
     "where log.seq = m.seq and act = 'post_message' and outcome = 'ok' and subject = 'M-' || m.id "
     "and actor = m.author)",
     "tasks without their entry": "select id from task t where not exists (select 1 from log "
-    "where outcome = 'ok' and actor = t.creator and ((act = 'create_task' and subject = 'T-' || t.id) "
+    "where outcome = 'ok' and actor = t.creator "
+    "and ((act in ('create_task', 'import_task') and subject = 'T-' || t.id) "
     "or (act = 'repair' and detail ->> 'task' = 'T-' || t.id)))",
     "tasks changed by no entry": "select id from task where changed_seq not in (select seq from log)",
     "offers without their entry": "select id from offer o where not exists (select 1 from log "

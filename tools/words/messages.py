@@ -34,8 +34,8 @@ def render_forecasts(forecasts: list[Forecast]) -> str:
 
 def render_not_reached(mentions: list[NotReached]) -> str:
     """The mentions of a text that wake nobody, and whom they may mean."""
-    return "".join(
-        f"\n- @{cite_name(mention.name)} reaches nobody: {mention.why}"
+    return "\n".join(
+        f"- @{cite_name(mention.name)} reaches nobody: {mention.why}"
         + (f"; near: {', '.join('@' + name for name in mention.near)}" if mention.near else "")
         for mention in mentions
     )
@@ -43,7 +43,7 @@ def render_not_reached(mentions: list[NotReached]) -> str:
 
 def render_new_names(names: list[NewName]) -> str:
     """The former names that an act gave, and the names now."""
-    return "".join(f"\n- @{name.name} is @{name.now} now" for name in names)
+    return "\n".join(f"- @{name.name} is @{name.now} now" for name in names)
 
 
 def _render_forecast(forecast: Forecast) -> str:
