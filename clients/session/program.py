@@ -11,7 +11,10 @@ from pathlib import Path
 NAME = "teamroom"
 
 WORD = r"""(?:'[^']*'|"[^"]*"|[^\s'"`.,]|[.,](?!\s|$))+"""
-PRINTED = re.compile(rf"`teamroom (?P<quoted>[a-z][^`]*)`|(?<=: )teamroom (?P<bare>[a-z-]+(?: {WORD})*)")
+PRINTED = re.compile(
+    r"(?<!`)(?P<ticks>`+)teamroom (?P<quoted>[a-z].*?)(?<!`)(?P=ticks)(?!`)"
+    rf"|(?<=: )teamroom (?P<bare>[a-z-]+(?: {WORD})*)"
+)
 """A command in a sentence, and one after a colon, up to the end of the sentence."""
 
 PLACES = {"--data": Path, "--token-file": Path, "--url": str}
@@ -59,7 +62,7 @@ def pasteable(text: str, options: Mapping[str, str]) -> str:
     """Return a text whose commands run this program, for the room that the options name."""
 
     def write(found: re.Match[str]) -> str:
-        mark = "`" if found["quoted"] else ""
+        mark = found["ticks"] or ""
         return mark + printed(str(found["quoted"] or found["bare"]), options) + mark
 
     return text if own_name() == NAME and not options else PRINTED.sub(write, text)

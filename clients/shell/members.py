@@ -31,7 +31,7 @@ from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
 from teamroom.clients.shell.reading import pages
-from teamroom.server.rules.text import describe_mode
+from teamroom.server.rules.text import backtick, describe_mode
 
 if TYPE_CHECKING:
     from teamroom.server.acts.members.members import Enrolled, Revoked
@@ -117,7 +117,7 @@ def _for_this_token(place: Place, save: bool, label: str | None) -> Iterator[Non
         if (found := ENROLL_AGAIN.search(failure.fix)) is None:
             raise
         again = found["command"] + ("" if label is None else f" --label {shlex.quote(label)}") + " --save" * save
-        failure.fix = failure.fix.replace(found["command"], f"`{again}`")
+        failure.fix = failure.fix.replace(found["command"], backtick(again))
         saved = member_token_file(place.folder, found["name"])
         if save and found["deed"] == "rotate" and saved.is_file():
             failure.fix = f"Use the token that is saved in {saved}. {failure.fix}"

@@ -222,13 +222,13 @@ async def test_texts_of_members_never_enter_descriptions_or_instructions(room: R
     (before,) = await room.enroll("before")
 
     async def listed_now() -> Any:
-        client = (await room.connect("before")).client
-        listed = [
-            (await client.list_tools()).model_dump(mode="json"),
-            (await client.list_resources()).model_dump(mode="json"),
-            (await client.list_resource_templates()).model_dump(mode="json"),
-        ]
-        return json.dumps([listed, client.instructions])
+        async with room.client(room.tokens["before"]) as client:
+            listed = [
+                (await client.list_tools()).model_dump(mode="json"),
+                (await client.list_resources()).model_dump(mode="json"),
+                (await client.list_resource_templates()).model_dump(mode="json"),
+            ]
+            return json.dumps([listed, client.instructions])
 
     at_first = await listed_now()
     await walked(room)
