@@ -133,17 +133,17 @@ async def test_who_leaves_while_it_waits_takes_no_turn_from_others() -> None:
 
 async def test_who_leaves_in_the_moment_of_its_turn_passes_it_on() -> None:
     shared = Turns()
-    with contextlib.ExitStack() as others:
-        for _ in range(MEMBER_AT_ONCE):
-            others.enter_context(await shared.begin(1))
-        leaving, staying = (asyncio.create_task(_call(shared)) for _ in range(2))
-        await asyncio.sleep(0)
-    shared._renew()
-    leaving.cancel()
+    held = [await shared.begin(1) for _ in range(MEMBER_AT_ONCE)]
+    leaving, staying = (asyncio.create_task(_call(shared)) for _ in range(2))
+    await asyncio.sleep(0)
+    held.pop().end()  # in the next turn of the loop, the first that waits gets this turn, and then it leaves
+    asyncio.get_running_loop().call_soon(leaving.cancel)
     async with asyncio.timeout(10):
         await staying
-    assert leaving.cancelled()
-    assert not shared._of_member
+        assert leaving.cancelled()
+        held.pop().end()
+        for _ in range(MEMBER_AT_ONCE):
+            await shared.begin(1)
 
 
 async def test_the_interpreter_is_shared_sooner_while_calls_wait_and_as_usual_afterwards() -> None:

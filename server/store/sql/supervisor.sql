@@ -128,8 +128,8 @@ select at from reminder where outcome = 'sent' and at > :since order by at desc 
 -- its mode, its capabilities and its notes.
 with evidence (act) as (
     values ('accept'), ('answer_hand_off'), ('claim_task'), ('complete_task'), ('create_task'), ('enroll'),
-        ('hand_off'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'), ('repair'), ('resume'),
-        ('review_task'), ('revoke'), ('set_policy'), ('update_task')
+        ('hand_off'), ('import_task'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'),
+        ('repair'), ('resume'), ('review_task'), ('revoke'), ('set_policy'), ('update_task')
 )
 select entry_age.seq, entry_age.at
 from entry_age
