@@ -77,7 +77,7 @@ def older_waiting_calls(room: RoomInThread, session: Legacy, name: str) -> Opene
 
 def older_calls_with_one_id(room: RoomInThread, session: Legacy, name: str) -> Opened:
     """The SDK answers only the last call of one id in a session; the others would wait for ever."""
-    params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": 0.1}}
+    params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": 1}}
     data = posted(room.port, room.token(name), message("tools/call", params, 7), session.session)
     return stuck_wires(room, [data] * CLIENTS)
 
