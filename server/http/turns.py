@@ -1,4 +1,4 @@
-"""The order in which calls use the event loop: few of each member at once, and one of each member in turn.
+"""The order in which calls use the event loop: one of each member at once, and the members in turn.
 
 The loop runs everything that is ready before it looks at what has arrived. So if a thousand calls were under way, a
 pause that arrives behind them would wait at each of its own steps until all of them had taken one. A call has its turn
@@ -15,14 +15,14 @@ from typing import Self
 BEGUN_AT_ONCE = 16
 """Calls that begin in one turn of the loop; each costs about a millisecond in all."""
 
-MEMBER_AT_ONCE = 2
+MEMBER_AT_ONCE = 1
 """Calls of one member that have their turn at once."""
 
-SWITCH_SECONDS, CROWDED_SWITCH_SECONDS = 0.005, 0.0002
+SWITCH_SECONDS, CROWDED_SWITCH_SECONDS = 0.005, 0.0001
 """How soon another thread gets the interpreter, usually and while calls wait for their turn.
 
-The loop never rests then, and an act needs the interpreter again after each of its statements. The shorter time takes a
-third more CPU for each call.
+The loop never rests then, and an act needs the interpreter again after each of its statements. The shorter time takes
+more CPU for each call.
 """
 
 CROWDED_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""Calls use the event loop a few at a time, few of each member, and one of each member in turn."""
+"""Calls use the event loop a few at a time, one of each member at once, and one of each in turn."""
 
 import asyncio
 import contextlib
@@ -141,7 +141,8 @@ async def test_who_leaves_in_the_moment_of_its_turn_passes_it_on() -> None:
     async with asyncio.timeout(10):
         await staying
         assert leaving.cancelled()
-        held.pop().end()
+        for turn in held:
+            turn.end()
         for _ in range(MEMBER_AT_ONCE):
             await shared.begin(1)
 

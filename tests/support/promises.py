@@ -125,6 +125,5 @@ PLANNED: dict[str, str] = {
     "WAK4": ALL,
     "WAK5": ALL,
     "SAF2": "webhooks, which do not exist yet",
-    "SAF10": "the measured p99 of other members",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""
