@@ -75,11 +75,11 @@ def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addresse
 
 def list_new_names(tx: Reading, arguments: BaseModel) -> list[NewName]:
     """The former names among the arguments and in the texts of an act, each with the name of its member now."""
-    if tx.value(int, "has_former_names") is None:
+    texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
+    named = [name.removeprefix("owner:").lstrip(AT) for name in _values(arguments, NAMES_MEMBER)]
+    if not (texts or named) or tx.value(int, "has_former_names") is None:
         return []
-    texts = (text for text in _values(arguments, PROSE) if any(sign in text for sign in AT))
     mentioned = (name for text in texts for mention in find_mentions(text) for name in mention.spellings)
-    named = (name.removeprefix("owner:").lstrip(AT) for name in _values(arguments, NAMES_MEMBER))
     found: dict[str, NewName] = {}
     for name in dict.fromkeys(map(normalize_name, chain(named, mentioned))):
         row = tx.one(Renamed, "new_name", name=name)

@@ -644,8 +644,8 @@ ATTACKS: dict[int, Attack] = {
     63: Attack(
         AGENT,
         "thousands of calls or acts in front of the switch, or a full queue",
-        "the switch overtakes all waiting acts and is never busy; calls begin and acts are carried out member by "
-        "member, few at once, and each has rates",
+        "the switch overtakes all waiting acts and is never busy; calls and acts take turns member by member, few "
+        "at once, and each member has rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
