@@ -48,12 +48,23 @@ def check_settings(place: Place) -> Iterator[Finding]:
     changed = [name for name, origin in origins.items() if origin != "default"]
     for pair in contradictions(settings):
         yield Finding("warning", "settings", f"{pair}.", "Correct one of them in room.toml or with `teamroom policy`.")
+    yield _where_to_join(settings)
     found = f"{len(origins)} in force, {len(changed)} of them changed" + (
         ": " + ", ".join(f"{name} = {shown(name, getattr(settings, name))} ({origins[name]})" for name in changed)
         if changed
         else ""
     )
     yield Finding("ok", "settings", f"{found}.")
+
+
+def _where_to_join(settings: Settings) -> Finding:
+    """Report the address that members are told, and warn if others reach the room elsewhere."""
+    told = f"Members are told to join at {settings.members_url}"
+    if settings.public_url or not settings.allowed_hosts:
+        return Finding("ok", "address", f"{told} ({'public_url' if settings.public_url else 'public_url is not set'}).")
+    hosts = ", ".join(settings.allowed_hosts)
+    fix = 'Set public_url in room.toml, for example: public_url = "https://room.example.org".'
+    return Finding("warning", "address", f"{told}, although others reach the room at {hosts}.", fix)
 
 
 def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:

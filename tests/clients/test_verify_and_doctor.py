@@ -204,7 +204,7 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
         found = await doctor(room)
         assert found["ok"] is True
         assert [check["about"] for check in found["checks"]] == [
-            *("folder", "same user", "agents", "sqlite", "clock", "settings", "room", *["part"] * 8),
+            *("folder", "same user", "agents", "sqlite", "clock", "address", "settings", "room", *["part"] * 8),
             *("act", "tokens", "log", "backups"),
         ]
         expected = {"same user", "agents", "sqlite", "backups"}
@@ -266,6 +266,20 @@ async def test_each_setting_is_shown_with_its_origin(tmp_path: Path) -> None:
         assert found["settings"]["hop_limit"] == {"value": 4, "origin": "environment"}
         assert found["settings"]["trust"] == {"value": "declared", "origin": "default"}
         assert "wip_cap = 7 (room.toml)" in lines(found, "settings")[0]["found"]
+
+
+async def test_doctor_warns_if_others_reach_the_room_at_an_address_that_members_are_not_told(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        (room.folder / "room.toml").write_text('allowed_hosts = ["room.example.org"]\n')
+        [warned] = lines(await doctor(room), "address")
+        assert warned["level"] == "warning"
+        assert "room.example.org" in warned["found"]
+        assert "public_url" in warned["fix"]
+        (room.folder / "room.toml").write_text(
+            'allowed_hosts = ["room.example.org"]\npublic_url = "https://room.example.org"\n'
+        )
+        [told] = lines(await doctor(room), "address")
+        assert (told["level"], "https://room.example.org" in told["found"]) == ("ok", True)
 
 
 async def test_a_room_that_does_not_answer_and_a_log_that_was_changed_are_problems(tmp_path: Path) -> None:

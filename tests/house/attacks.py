@@ -645,7 +645,7 @@ ATTACKS: dict[int, Attack] = {
         AGENT,
         "thousands of calls or acts in front of the switch, or a full queue",
         "the switch overtakes all waiting acts and is never busy; calls and acts take turns member by member, few "
-        "at once, and each member has rates",
+        "at once, and have rates",
         {
             "test_engine_contract": (
                 "an_act_that_overtakes_is_next_however_many_acts_wait",
