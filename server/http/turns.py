@@ -18,6 +18,9 @@ BEGUN_AT_ONCE = 16
 MEMBER_AT_ONCE = 1
 """Calls of one member that have their turn at once."""
 
+TURN_SECONDS = 0.25
+"""How long a turn lasts at most, whatever its call waits for: a client can make calls that never come to an end."""
+
 SWITCH_SECONDS, CROWDED_SWITCH_SECONDS = 0.005, 0.0001
 """How soon another thread gets the interpreter, usually and while calls wait for their turn.
 
@@ -37,11 +40,12 @@ def share_interpreter(is_crowded: bool) -> None:
 class Turn:
     """The turn of one call: a block at whose end it ends, if it was not ended before."""
 
-    __slots__ = ("_member", "_turns")
+    __slots__ = ("_end", "_member", "_turns")
 
     def __init__(self, turns: "Turns", member: int) -> None:
         self._turns: Turns | None = turns
         self._member = member
+        self._end = asyncio.get_running_loop().call_later(TURN_SECONDS, self.end)
 
     def __enter__(self) -> Self:
         return self
@@ -53,6 +57,7 @@ class Turn:
         """Let the member's next call begin; once is enough."""
         turns, self._turns = self._turns, None
         if turns is not None:
+            self._end.cancel()
             turns.let_go(self._member)
 
 

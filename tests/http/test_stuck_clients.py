@@ -75,13 +75,6 @@ def older_waiting_calls(room: RoomInThread, session: Legacy, name: str) -> Opene
     return stuck_wires(room, [call])
 
 
-def older_calls_with_one_id(room: RoomInThread, session: Legacy, name: str) -> Opened:
-    """The SDK answers only the last call of one id in a session; the others would wait for ever."""
-    params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": 1}}
-    data = posted(room.port, room.token(name), message("tools/call", params, 7), session.session)
-    return stuck_wires(room, [data] * CLIENTS)
-
-
 def waiting_call(room: RoomInThread, name: str) -> bytes:
     params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": 50}, "_meta": ENVELOPE}
     headers = modern_headers("tools/call", "wait_for_wake")
@@ -123,7 +116,6 @@ IDLE_AFTERWARDS = (waiting_calls, older_waiting_calls, listeners)
 STUCK: dict[Stuck, int] = {
     streams: 1,
     older_waiting_calls: 1,
-    older_calls_with_one_id: CLIENTS - 1,
     waiting_calls: 1,
     listeners: CLIENTS,
     full_pipes: CLIENTS,
@@ -194,7 +186,6 @@ def ends(room: RoomInThread, ways: list[Stuck], control: tuple[str, dict[str, st
         if control[1].get("target") != "room":
             serves(room, rival)
         kept = sum(STUCK[way] for way in ways if way in IDLE_AFTERWARDS)
-        kept += 1 if older_calls_with_one_id in ways else 0
         kept = 0 if control[0] in ("kill", "revoke") else kept  # who is gone for good keeps no connection
         if not gone:
             end = time.monotonic() + GONE_SECONDS

@@ -147,6 +147,14 @@ async def test_who_leaves_in_the_moment_of_its_turn_passes_it_on() -> None:
             await shared.begin(1)
 
 
+async def test_a_turn_that_nobody_ends_ends_by_itself() -> None:
+    with changed(TURN_SECONDS=0):
+        shared = Turns()
+        for _ in range(3 * MEMBER_AT_ONCE):
+            async with asyncio.timeout(10):
+                await shared.begin(1)
+
+
 async def test_the_interpreter_is_shared_sooner_while_calls_wait_and_as_usual_afterwards() -> None:
     crowded: list[bool] = []
     quiet = asyncio.Event()
