@@ -1,7 +1,5 @@
 """What follows a stop comes in pages, survives a crash between two of them, and never holds up the stop."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.transaction import Writing
-from tests.models.world import Plan, World, clean_up
+from tests.models.world import Plan, World, open_world
 from tests.support.promises import promise
 
 HELD, CROWD = 100, 2 * PAGE + 20
@@ -27,16 +25,6 @@ PLAN = Plan(
     settings={"wip_cap": HELD},
 )
 SMALL = Plan(members={"builder": {"mode": "live"}}, settings={"act_steps": 20_000})
-
-
-@contextmanager
-def world(plan: Plan) -> Iterator[World]:
-    with clean_up():
-        opened = World(plan)
-        try:
-            yield opened
-        finally:
-            opened.end()
 
 
 def held(room: World) -> int:
@@ -60,7 +48,7 @@ def laden(room: World) -> None:
 
 @promise("CTL5")
 def test_a_kill_settles_all_that_its_member_held_in_pages_and_over_a_crash() -> None:
-    with world(PLAN) as room:
+    with open_world(PLAN) as room:
         laden(room)
         assert room.act("olga", KILL, target="builder", reason="it ran wild").standing == "killed"
         assert held(room) == 0, "the first page follows at once"
@@ -82,7 +70,7 @@ def test_a_kill_that_forgets_what_is_left_would_tell_only_some(monkeypatch: pyte
         """Nothing says what is left."""
 
     monkeypatch.setattr(control, "begin_after_kill", forgets)
-    with world(PLAN) as room:
+    with open_world(PLAN) as room:
         laden(room)
         room.act("olga", KILL, target="builder", reason="it ran wild")
         room.crash()
@@ -95,7 +83,7 @@ def test_what_follows_a_kill_may_fail_and_the_kill_stands(monkeypatch: pytest.Mo
     def fails(tx: Writing, due: Any) -> None:
         raise ZeroDivisionError("a bug in what follows")
 
-    with world(PLAN) as room:
+    with open_world(PLAN) as room:
         laden(room)
         with monkeypatch.context() as broken:
             broken.setattr(control, "settle_kill", fails)
@@ -117,7 +105,7 @@ SWITCH = Act("switch", Arguments, Reply, reads_much, roles=EVERYBODY, is_switch=
 
 @promise("SAF9")
 def test_an_act_that_reads_too_much_is_refused_with_a_receipt_and_a_stop_never_is() -> None:
-    with world(SMALL) as room:
+    with open_world(SMALL) as room:
         refusal = room.act("builder", MUCH)
         assert isinstance(refusal, Refusal)
         assert (refusal.code, refusal.receipt is not None) == ("too_large", True)
