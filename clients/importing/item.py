@@ -10,13 +10,12 @@ from typing import Any
 
 from teamroom.clients.importing.values import has_wrong_bytes
 from teamroom.server.rules.characters import clean, forbidden_character
-from teamroom.server.rules.text import cite, shorten
+from teamroom.server.rules.text import TEXT_CHARACTERS, cite, shorten
 
 TITLE_CHARACTERS = 200
-TEXT_CHARACTERS = 16_000
 EXTERNAL_CHARACTERS = 200
 NEEDS = 50
-"""The room's limits: a title, a text, an external id, and the tasks that one task depends on."""
+"""The room's limits: a title, an external id, and the tasks that one task depends on."""
 
 LATEST = 4_000_000_000.0
 """The last date that the room takes, in seconds since 1970-01-01 UTC."""

@@ -39,13 +39,11 @@ from teamroom.server.rules.characters import clean, described, forbidden_charact
 from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.presence import parse_mode
+from teamroom.server.rules.text import TEXT_CHARACTERS
 from teamroom.server.store.transaction import Reading, Writing
 
 ID_CHARACTERS = 20
 """The longest id that is accepted. 18 digits fit every engine."""
-
-TEXT_CHARACTERS = 16_000
-"""The longest text."""
 
 TOKEN_IN_TEXT = "token_in_text"
 """The kind of error of a text that contains a token. The fix is to replace the token."""

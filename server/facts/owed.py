@@ -15,9 +15,10 @@ from teamroom.server.facts.ids import message_name, offer_name, task_name
 from teamroom.server.facts.task import task_now
 from teamroom.server.facts.timers import schedule
 from teamroom.server.record import chain
-from teamroom.server.rules.presence import duration, interval_seconds
+from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.rules.proofs import renew_from
 from teamroom.server.rules.reminders import Delay, first_seconds
+from teamroom.server.rules.spans import duration
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.members import MemberName

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Literal
 
 from teamroom.server.rules.runs import Run
+from teamroom.server.rules.spans import duration
 from teamroom.server.settings import FixedSettings
 
 PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
@@ -364,14 +365,6 @@ def ninetieth(answered: Sequence[float]) -> float:
     """The time within which nine of ten answers come, by a rank that also holds for the next answer."""
     rank = math.ceil(0.9 * (len(answered) + 1))
     return sorted(answered)[min(rank, len(answered)) - 1]
-
-
-def duration(seconds: float) -> str:
-    """Render a span of time in one unit, rounded."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _describe_run(run: Run, now: float, settings: FixedSettings) -> str:

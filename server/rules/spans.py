@@ -28,6 +28,14 @@ def in_words(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+def duration(seconds: float) -> str:
+    """Render a span of time in one unit, rounded."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def is_bare(text: str) -> bool:
     """Whether a span has no unit."""
     found = _SPAN.fullmatch(text.strip())

@@ -114,6 +114,9 @@ def backtick(text: str) -> str:
     return f"{ticks}{space}{text}{space}{ticks}"
 
 
+TEXT_CHARACTERS = 16_000
+"""The longest text that a member sends."""
+
 PAGE_CHARACTERS = 24_000
 """How much text one page carries; hosts cut longer ones."""
 

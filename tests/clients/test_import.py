@@ -316,7 +316,6 @@ async def test_long_texts_are_cut_and_named_and_a_token_is_not_imported(
 
 
 def test_the_clients_limits_are_the_rooms() -> None:
-    assert item.TEXT_CHARACTERS == act.TEXT_CHARACTERS
     assert item.NEEDS == dependencies.DEPENDENCIES
     kinds = {"title": act.Words, "external": act.External}
     found = {name: max(getattr(part, "max_length", 0) or 0 for part in _parts(kind)) for name, kind in kinds.items()}

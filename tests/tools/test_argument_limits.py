@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from teamroom.resources.room import RESOURCES
-from teamroom.server.acts.act import ID_CHARACTERS, TEXT_CHARACTERS
+from teamroom.server.acts.act import ID_CHARACTERS
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
 from teamroom.server.facts.mentions import PROSE
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.text import TEXT_CHARACTERS
 from teamroom.tools.arguments import fields_of, read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise

@@ -3,8 +3,8 @@
 from teamroom.server.acts.messages.messages import Message, Messages
 from teamroom.server.facts.member import Forecast
 from teamroom.server.facts.mentions import NewName, NotReached
-from teamroom.server.rules.presence import duration
-from teamroom.server.rules.text import cite_name, describe_mode
+from teamroom.server.rules.forecasts import describe_forecast
+from teamroom.server.rules.text import cite_name
 from teamroom.tools.words.phrases import quote
 from teamroom.tools.words.reminders import render_reminders
 
@@ -27,9 +27,7 @@ def render_message(message: Message) -> str:
 
 def render_forecasts(forecasts: list[Forecast]) -> str:
     """When each addressee is expected to answer."""
-    return "".join(
-        f"\n- @{f.to} ({f.presence}, {describe_mode(f.mode, f.supported)}): {_render_forecast(f)}" for f in forecasts
-    )
+    return "".join(f"\n- @{found.to} {describe_forecast(found)}" for found in forecasts)
 
 
 def render_not_reached(mentions: list[NotReached]) -> str:
@@ -44,14 +42,3 @@ def render_not_reached(mentions: list[NotReached]) -> str:
 def render_new_names(names: list[NewName]) -> str:
     """The former names that an act gave, and the names now."""
     return "\n".join(f"- @{name.name} is @{name.now} now" for name in names)
-
-
-def _render_forecast(forecast: Forecast) -> str:
-    if forecast.expected_seconds is None or forecast.p90_seconds is None:
-        others = f"; instead: {', '.join('@' + name for name in forecast.others)}" if forecast.others else ""
-        first = "" if "no estimate" in forecast.note or "no listener" in forecast.note else "no estimate; "
-        return f"{first}{forecast.note}{others}"
-    if not forecast.measured:
-        return forecast.note
-    slow = duration(forecast.p90_seconds)
-    return f"expect an answer in about {duration(forecast.expected_seconds)}, nearly always within {slow}"

@@ -11,7 +11,7 @@ from teamroom.server.acts.overnight.sections import Section
 from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
-from teamroom.server.rules.presence import duration
+from teamroom.server.rules.spans import duration
 from teamroom.server.rules.text import inline, state_in_words
 from teamroom.tools.words.phrases import count
 

@@ -20,7 +20,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.rules.letters import Day, Letter, Notice, command_of, digest, letter, line_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_daily_time, quiet_until, retry_at
-from teamroom.server.rules.presence import duration
+from teamroom.server.rules.spans import duration
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import REDACTED, one_line
 from teamroom.server.settings import CHANNELS, PEOPLE

@@ -6,7 +6,7 @@ from teamroom.server.facts.ids import task_name
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.presence import duration
+from teamroom.server.rules.spans import duration
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 

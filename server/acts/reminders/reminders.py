@@ -14,7 +14,7 @@ from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpo
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.rules.presence import duration, find_presence, interval_seconds
+from teamroom.server.rules.presence import find_presence, interval_seconds
 from teamroom.server.rules.reminders import (
     DAY_SECONDS,
     Circumstances,
@@ -24,6 +24,7 @@ from teamroom.server.rules.reminders import (
     fills_the_day,
     slot_time,
 )
+from teamroom.server.rules.spans import duration
 from teamroom.server.rules.text import one_line
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.members import MemberName
