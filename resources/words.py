@@ -4,7 +4,7 @@ from teamroom.server.acts.capabilities.plants import Plants
 from teamroom.server.acts.control.policy import Policy
 from teamroom.server.acts.letters.channels import Channels
 from teamroom.server.acts.presence.health import HealthShown, PartShown
-from teamroom.server.acts.presence.me import Inbox, Me
+from teamroom.server.acts.presence.me import AskDue, Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
 from teamroom.server.rules.text import backtick, cite, inline
 from teamroom.tools.words.capabilities import render_capability
@@ -26,8 +26,20 @@ def render_me(reply: Me) -> str:
 
 
 def render_inbox(reply: Inbox) -> str:
-    """What waits for the caller."""
-    return f"cursor {reply.cursor}" + list_lines("Wakes", [render_wake(w) for w in reply.wakes]) + render_pending(reply)
+    """What waits for the caller, asks first."""
+    return (
+        f"cursor {reply.cursor}"
+        + list_lines("Asked of you (post_message with reply_to answers)", map(_render_ask, reply.asks))
+        + list_lines("Wakes", [render_wake(w) for w in reply.wakes])
+        + render_pending(reply)
+        + list_lines(
+            "Agents of yours that need you", [f"@{one.name} ({one.presence}): {one.reason}" for one in reply.suspects]
+        )
+    )
+
+
+def _render_ask(ask: AskDue) -> str:
+    return f"{ask.message} @{ask.from_} at {ask.at}: {inline(ask.line)}"
 
 
 def render_stream(reply: Stream) -> str:

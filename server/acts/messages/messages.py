@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from teamroom.server import topics
 from teamroom.server.acts.act import (
     Act,
     Arguments,
@@ -171,6 +172,8 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         folded=int(folded),
     )
     found = address(tx, caller, addressees, Post(id_, thread, kind, parent))
+    if parent is not None and parent.kind == "ask":
+        tx.changed(topics.inbox(caller.member))
     reason = "alert" if kind == "alert" else "mention"
     woken = [row.id for row in found.woken]
     wake_members(tx, woken, reason=reason, subject=name, sender=caller.member, line=summary, asks=kind == "ask")

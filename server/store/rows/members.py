@@ -116,6 +116,13 @@ class NoteRow(NamedTuple):
     busy_until: float | None
 
 
+class TroubledAgent(NamedTuple):
+    """An agent that the room suspects, and since when."""
+
+    name: str
+    since: float
+
+
 class RosterRow(NamedTuple):
     """A member on the roster, with the facts behind its presence and standing."""
 

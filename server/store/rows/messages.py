@@ -29,6 +29,16 @@ class UnwokenReply(NamedTuple):
     summary: str
 
 
+class AskToMember(NamedTuple):
+    """An ask that a member has not answered."""
+
+    id: int
+    summary: str
+    author: str
+    at: WallTime
+    task: int | None
+
+
 class MessagePlace(NamedTuple):
     """A message's id and its log number."""
 

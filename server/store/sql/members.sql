@@ -223,6 +223,15 @@ where member.kind <> 'room' and (cast(:name as text) = '' or member.id = coalesc
 order by member.name
 limit :limit
 
+-- name: troubled_agents_of
+-- An owner's agents that the room suspects, the longest suspected first.
+select member.name, trouble.since
+from trouble
+join member on member.id = trouble.member
+where member.owner = :owner and member.kind = 'agent'
+order by trouble.since, member.name
+limit :limit
+
 -- name: agents_of
 select id from member where kind = 'agent' and owner = :owner
 

@@ -99,6 +99,40 @@ where not exists (select 1 from wake where wake.member = :member and wake.seq = 
 order by message.id desc
 limit :limit
 
+-- name: asks_to_member
+-- Asks to a member that it has not answered, the oldest first: all that it is reminded of, and those among the newest
+-- messages to it.
+with asked (message) as (
+    select due.subject from due where due.member = :member and due.rule = 'ask'
+    union
+    select newest.message
+    from (
+        select message from addressee where member = :member order by message desc limit :looked_at
+    ) as newest
+)
+select message.id, message.summary, author.name as author, message.at, message.task
+from asked
+join message on message.id = asked.message and message.kind = 'ask'
+join member as author on author.id = message.author
+where not exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
+)
+order by message.id
+limit :limit
+
+-- name: answered_mentions
+-- Messages that woke a member since a number, and in whose thread it has posted since.
+select message.id
+from wake
+join message on message.seq = wake.seq
+where wake.member = :member and wake.seq > :after and exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
+)
+order by wake.seq
+limit :limit
+
 -- name: heard_before
 -- The newest message from an agent to a member, from one message on and before another.
 select addressee.message, addressee.author, addressee.turn, addressee.lap, message.seq
