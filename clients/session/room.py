@@ -125,11 +125,16 @@ def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
     """Call one tool once, and say which mentions in its texts reach nobody. Raises Failure."""
     with connected(place) as room:
         reply = room.call(tool, **arguments)
+    say_mentions(reply)
+    say_new_names(reply)
+    return reply
+
+
+def say_mentions(reply: Mapping[str, Any]) -> None:
+    """Say which mentions in the texts of a call reach nobody."""
     for mention in reply.get("not_reached", ()):
         near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
         say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
-    say_new_names(reply)
-    return reply
 
 
 def say_new_names(reply: Mapping[str, Any]) -> None:

@@ -169,8 +169,11 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def print_line(line: Styled, is_cut: bool = False) -> None:
-    """Print one line. With `is_cut`, a narrow terminal shows only its beginning."""
+def print_line(line: Styled, is_cut: bool = False, is_whole: bool = False) -> None:
+    """Print one line. With `is_cut`, a narrow terminal shows only its beginning.
+
+    With `is_whole`, no line end is put into it, so that a command can be copied from several lines of a terminal.
+    """
     if not is_terminal():
         print(line.text)
         return
@@ -178,7 +181,7 @@ def print_line(line: Styled, is_cut: bool = False) -> None:
     words = line.rich()
     if is_cut:
         words.truncate(out.width, overflow="ellipsis")
-    out.print(words)
+    out.print(words, soft_wrap=is_whole or None)
 
 
 def print_rows(rows: Sequence[Row], layout: Layout = LISTED) -> None:

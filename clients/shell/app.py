@@ -4,6 +4,7 @@ Each command is one function in a file of this package, next to what it prints. 
 imports heavy modules only when it runs, so that the other commands start fast.
 """
 
+import os
 import shlex
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from teamroom import __version__
-from teamroom.clients.session.place import Place
+from teamroom.clients.session.place import Place, check_person
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.terminal import say
 from teamroom.clients.shell.guesses import find_guess, in_words, nearest_commands
@@ -28,6 +29,7 @@ SECTIONS = (
     "The room",
     "Members",
     "The switch",
+    "Messages",
     "Work",
     "What happened",
     "Capabilities",
@@ -124,23 +126,43 @@ def show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
+def install_completion(is_asked: bool) -> None:
+    """Turn completion on in the user's shell and end, if that was asked for."""
+    if is_asked:
+        from teamroom.clients.shell import help
+
+        check_person(os.environ, "change a shell's start file")
+        help.install_completion(Path.home(), os.environ.get("SHELL", ""))
+        raise typer.Exit
+
+
 @app.callback()
 def every_command(
     version: Annotated[
         bool, typer.Option(VERSION, "-V", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
+    completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=install_completion,
+            is_eager=True,
+            help="Turn completion on in your shell, with one line in its start file.",
+        ),
+    ] = False,
 ) -> None:
     """The room that long-running agents share with the people who answer for them."""
 
 
-def command(section: str, name: str | None = None) -> Callable[[F], F]:
+def command(section: str, name: str | None = None, group: typer.Typer | None = None) -> Callable[[F], F]:
     """Register a function as a command of the shell, in a section of the help, by default under its own name.
 
-    A function with a `place` parameter gets the options `--data`, `--url` and `--token-file` for it.
+    A function with a `place` parameter gets the options `--data`, `--url` and `--token-file` for it. With `group`, it
+    is a subcommand of that one.
     """
 
     def register(work: F) -> F:
-        register_here = app.command(name, cls=Command, rich_help_panel=section)
+        register_here = (group or app).command(name, cls=Command, rich_help_panel=section)
         register_here(_with_place(work) if "place" in signature(work).parameters else work)
         return work
 
@@ -152,7 +174,7 @@ def _with_place(work: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(work)
     def run(data: Path | None, url: str | None, token_file: Path | None, **arguments: Any) -> Any:
-        return work(Place(data, url, token_file), **arguments)
+        return work(place=Place(data, url, token_file), **arguments)
 
     given = [one for one in signature(work, eval_str=True).parameters.values() if one.name != "place"]
     options = [
@@ -208,4 +230,7 @@ Target = Annotated[
     typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Show each change until Ctrl-C. A restart of the room is waited for.")
+]
 After = Annotated[int | None, typer.Option("--after", metavar="N", min=0, help="Show only entries after this number.")]

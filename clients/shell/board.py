@@ -1,5 +1,6 @@
 """The board: the unfinished tasks by state, or one task in full."""
 
+import json as json_module
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,7 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import connected
+from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import (
     Layout,
@@ -25,13 +26,17 @@ from teamroom.clients.session.terminal import (
     quoted_lines,
 )
 from teamroom.clients.session.times import date_and_time, day_and_time, with_local_times
-from teamroom.clients.shell.app import Json, command
+from teamroom.clients.shell.app import Follow, Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.following import Changes, View
+from teamroom.clients.shell.following import follow as show_changes
 from teamroom.clients.shell.reading import pages
 from teamroom.server.rules.text import backtick, state_in_words
 
 if TYPE_CHECKING:
+    from teamroom.server.acts.messages.messages import Message
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
+    from teamroom.server.facts.task import Entry
 
 BAR_CELLS = 12
 
@@ -57,26 +62,33 @@ def board(
         str | None,
         typer.Option("--query", metavar="TEXT", help="Show only tasks with these words."),
     ] = None,
+    follow: Follow = False,
     json: Json = False,
 ) -> None:
-    """Show unfinished tasks, who holds them and what they wait for."""
-    reply, presence = _read(place, task, state, query)
+    """Show unfinished tasks, who holds them and what they wait for.
+
+    With --follow, a terminal shows the board as it changes. A pipe gets each change once, as a line.
+    """
+    if follow:
+        show_changes(place, _followed(task, state, query), json)
+        return
+    with connected(place) as room:
+        reply, presence = _read(room, task, state, query)
     if json:
         print_json(reply)
     else:
         _show(shaped(reply), presence)
 
 
-def _read(place: Place, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
+def _read(room: Room, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
     """Read the board or one task, and the presence of each holder. Raises Failure."""
-    with connected(place) as room:
-        if task is not None:
-            reply = room.call("read_board", task=task)
-            holders = {reply["task"]["holder"]} - {None}
-        else:
-            reply = pages(room, "read_board", "tasks", state=state, query=query)
-            holders = {line["holder"] for line in reply["tasks"]} - {None}
-        members = pages(room, "who", "members")["members"] if holders else []
+    if task is not None:
+        reply = room.call("read_board", task=task)
+        holders = {reply["task"]["holder"]} - {None}
+    else:
+        reply = pages(room, "read_board", "tasks", state=state, query=query)
+        holders = {line["holder"] for line in reply["tasks"]} - {None}
+    members = pages(room, "who", "members")["members"] if holders else []
     return reply, {member["name"]: _presence(member) for member in members}
 
 
@@ -88,7 +100,7 @@ def _presence(member: Mapping[str, Any]) -> str:
 
 def _show(found: "Board", presence: Presence) -> None:
     if found.task is not None:
-        _show_task(found.task, presence)
+        show_task(found.task, presence)
         return
     if is_terminal():
         _show_sections(found.tasks, presence)
@@ -96,6 +108,54 @@ def _show(found: "Board", presence: Presence) -> None:
         print_rows([_cells(task, presence) for task in found.tasks])
     if found.next:
         print(f"More tasks follow after {plain(found.next)}. Narrow the list with --state or --query.")
+
+
+# ------------------------------------------------------------------ as it changes
+
+Read = tuple[dict[str, Any], Presence]
+
+
+def _followed(task: str | None, state: str | None, query: str | None) -> View[Read]:
+    """Return the board, or one task, as something to follow."""
+    return View(
+        title="board" if task is None else f"board {task}",
+        read=lambda room: _read(room, task, state, query),
+        draw=lambda read: _show(shaped(read[0]), read[1]),
+        changes=_changes,
+        gone=_gone if task is None else lambda room, key: None,
+    )
+
+
+def _changes(read: Read) -> Changes:
+    """Return what a pipe shows of the board: each task by its id. Of one task, each entry of its history."""
+    found: Board = shaped(read[0])
+    if found.task is not None:
+        return {
+            json_module.dumps(entry): (entry, f"{plain(entry.at)}  {_entry(entry)}")
+            for entry in reversed(found.task.history)
+        }
+    return {task.task: (_lasting(task), _line(task)) for task in found.tasks}
+
+
+def _lasting(task: "TaskLine") -> dict[str, Any]:
+    """Return what time alone does not change."""
+    shown: Mapping[str, Any] = task  # type: ignore[assignment]  # a Shape, which is a dict
+    return {name: value for name, value in shown.items() if name != "lease_until"}
+
+
+def _line(task: "TaskLine") -> str:
+    """Return a task on one line, with its state and without what time alone changes."""
+    waits = f"waits: {_waiting_for(task)}" if task.waiting_for else "overdue" if task.overdue else ""
+    holder = f"@{plain(task.holder)}" if task.holder else ""
+    state = state_in_words(plain(task.state))
+    return "  ".join(part for part in (plain(task.task), state, holder, waits, quoted(task.title)) if part)
+
+
+def _gone(room: Room, key: str) -> tuple[Any, str] | None:
+    """Return what became of a task that is no more on the board that is followed."""
+    task: TaskShown = shaped(room.call("read_board", task=key)["task"])
+    names = ("task", "title", "creator", "state", "priority", "holder", "overdue", "waiting_for")
+    return {name: getattr(task, name) for name in names}, _line(task)
 
 
 # ------------------------------------------------------------------ the board
@@ -184,7 +244,7 @@ def _waiting_for(task: "TaskLine") -> str:
 # ------------------------------------------------------------------ one task
 
 
-def _show_task(task: "TaskShown", presence: Presence) -> None:
+def show_task(task: "TaskShown", presence: Presence) -> None:
     """Print a task, its holder and its history."""
     print_hanging(Styled(plain(task.task), style="bold"), Styled(quoted(task.title), style="bold"))
     for name, value in _facts(task, presence):
@@ -196,11 +256,18 @@ def _show_task(task: "TaskShown", presence: Presence) -> None:
         for line in quoted_lines(task.detail):
             print_line(Styled(f"  {line}"))
     print()
-    for entry in task.history:
-        what = f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}" + (
-            f": {quoted(entry.text)}" if entry.text else ""
-        )
-        print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(what))
+    show_history(task.history)
+
+
+def show_history(history: "Sequence[Entry]") -> None:
+    """Print what happened to a task, one entry after the other."""
+    for entry in history:
+        print_hanging(Styled(f"  {plain(day_and_time(entry.at))}", style="dim"), Styled(_entry(entry)))
+
+
+def _entry(entry: "Entry") -> str:
+    text = f": {quoted(entry.text)}" if entry.text else ""
+    return f"@{plain(entry.member)} {state_in_words(plain(entry.kind))}{text}"
 
 
 def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
@@ -220,8 +287,8 @@ def _facts(task: "TaskShown", presence: Presence) -> list[tuple[str, Styled]]:
         ("completed by", Styled(plain(_completed_by(task)))),
         ("reviewer", Styled(plain(task.reviewer or ""))),
         ("summary", Styled(quoted(task.summary))),
-        *(("evidence", Styled(_evidence(item))) for item in task.evidence),
-        *(("reminder", Styled(plain(line))) for line in _reminders(task)),
+        *(("evidence", Styled(evidence_in_words(item))) for item in task.evidence),
+        *(("reminder", Styled(plain(line))) for line in reminders_of(task)),
     ]
 
 
@@ -232,15 +299,16 @@ def _completed_by(task: "TaskShown") -> str:
     return f"{task.completed_by}{upheld}{f' at {date_and_time(task.completed_at)}' if task.completed_at else ''}"
 
 
-def _evidence(item: Mapping[str, Any]) -> str:
+def evidence_in_words(item: Mapping[str, Any]) -> str:
+    """Return a piece of evidence, and how to check it."""
     check = f"; check: {backtick(plain(item['check']))}" if item.get("check") else ""
     return f"{plain(str(item.get('kind')))} {cited(str(item.get('ref')))}{check}"
 
 
-def _reminders(task: "TaskShown") -> list[str]:
-    """Return the reminders of a task in the room's words. Their model loads only for a task that has any."""
-    if not task.reminders:
+def reminders_of(found: "TaskShown | Message") -> list[str]:
+    """Return the reminders of a task or an ask in the room's words. Their model loads only where there are any."""
+    if not found.reminders:
         return []
     from teamroom.server.facts.owed import Slot
 
-    return [with_local_times(Slot.model_validate(slot).line()) for slot in task.reminders]
+    return [with_local_times(Slot.model_validate(slot).line()) for slot in found.reminders]

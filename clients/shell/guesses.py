@@ -35,8 +35,7 @@ PAUSE, RESUME = Guess(("pause",)), Guess(("resume",))
 ENROLL, DOCTOR, STATUS = Guess(("enroll",)), Guess(("doctor",)), Guess(("status",))
 OVERNIGHT, RECEIPTS = Guess(("overnight",)), Guess(("receipts",))
 
-POST = Guess(("post",), tool="post_message")
-ASK = Guess(("ask",), tool="request_decision")
+POST, ASK = Guess(("post",)), Guess(("ask",))
 
 STOP = Guess(
     shows={
@@ -61,7 +60,18 @@ LOG = Guess(
     }
 )
 LIST = Guess(shows={"roster": "the members", "board": "the tasks", "stream": "what happened"})
-ADD = Guess(shows={"enroll NAME": "a member", "task add": "a task"}, tool="create_task")
+ADD = Guess(shows={"enroll NAME": "a member", "task add": "a task"})
+SUBCOMMANDS = Guess(
+    shows={
+        "task assign NAME MEMBER": "give a task to a member",
+        "task edit NAME": "change a task",
+        "task release NAME": "reopen a claimed task",
+        "task cancel NAME": "cancel a task for good",
+    }
+)
+APPROVE = Guess(shows={"review NAME accept": "a completed task", "handoff NAME accept": "an offer"})
+REJECT = Guess(shows={"review NAME send-back": "a completed task", "handoff NAME decline": "an offer"})
+
 REMOVE = Guess(
     shows={
         "revoke NAME": "a member's tokens",
@@ -108,17 +118,21 @@ GUESSES: dict[str, Guess] = {
     **dict.fromkeys(("terminate", "ban", "fire"), Guess(("kill",))),
     # work
     **dict.fromkeys(("tasks", "todo", "todos", "issues", "tickets", "jobs", "queue", "kanban", "work"), BOARD),
-    **dict.fromkeys(("task", "ticket", "issue"), Guess(("task",), {"board T-12": "shows a task"}, "create_task")),
-    **dict.fromkeys(("claim", "take", "assign"), Guess(("claim",), tool="claim_task")),
-    **dict.fromkeys(("done", "finish", "complete", "close"), Guess(("done",), tool="complete_task")),
-    **dict.fromkeys(("review", "approve", "reject", "accept"), Guess(("review",), tool="review_task")),
-    **dict.fromkeys(("handoff", "hand-off", "handover", "transfer"), Guess(("hand-off",), tool="hand_off")),
+    **dict.fromkeys(("ticket", "issue"), Guess(("task",))),
+    **dict.fromkeys(("take", "grab", "pick"), Guess(("claim",))),
+    **dict.fromkeys(("assign", "cancel", "release", "edit"), SUBCOMMANDS),
+    **dict.fromkeys(("finish", "complete", "close"), Guess(("done",))),
+    **dict.fromkeys(("approve", "accept"), APPROVE),
+    **dict.fromkeys(("reject", "decline", "send-back"), REJECT),
+    **dict.fromkeys(("hand-off", "handover", "transfer", "offer"), Guess(("handoff",))),
+    **dict.fromkeys(("defer", "later", "postpone"), Guess(("snooze",))),
     # messages
-    **dict.fromkeys(("say", "send", "msg", "message", "tell", "chat", "write", "post", "announce"), POST),
-    **dict.fromkeys(("reply", "answer"), Guess(("reply",), tool="post_message")),
-    **dict.fromkeys(("ask",), ASK),
-    **dict.fromkeys(("inbox", "mail", "unread"), Guess(("inbox",), {"stream": "what happened"}, "check_in")),
-    **dict.fromkeys(("read", "show", "cat"), Guess(("read",), {"board T-12": "a task"}, "read_messages")),
+    **dict.fromkeys(("say", "send", "msg", "message", "chat", "write", "announce"), POST),
+    "tell": Guess(shows={"post --to NAME TEXT": "a member", "ask NAME TEXT": "ask it, until it answers"}),
+    **dict.fromkeys(("answer", "respond", "re"), Guess(("reply",))),
+    "question": ASK,
+    **dict.fromkeys(("mail", "unread", "pending", "mentions", "mine"), Guess(("inbox",))),
+    **dict.fromkeys(("show", "cat", "view"), Guess(("read",))),
     **dict.fromkeys(("messages", "feed", "events", "activity", "history", "timeline", "news"), STREAM),
     **dict.fromkeys(("tail", "follow"), Guess(("stream", "--follow"))),
     **dict.fromkeys(("log", "logs", "journal"), LOG),

@@ -2,19 +2,21 @@
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.program import named_options, own_name
 from teamroom.clients.session.room import Room
 from teamroom.clients.session.terminal import is_terminal, plain, say
 from teamroom.clients.shell.app import command
 from teamroom.clients.shell.colours import STATES
+from teamroom.server.rules.text import one_line
 
 SECTION = "The shell"
 
@@ -30,15 +32,32 @@ OF_A_NEW_MEMBER = frozenset({("enroll", "name"), ("policy", "name"), ("up", "own
 """Those of them that take the name of a member that does not exist yet, or another name."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": ("agent", "human"),
     "role": ("member", "owner", "operator", "watchdog", "observer"),
     "mode": ("live", "every:600", "on_demand", "manual"),
     "state": (*STATES, "all"),
     "done": ("call", "exit"),
     "shell": ("bash", "zsh", "fish"),
     "action": ("install", "uninstall"),
+    "verdict": ("accept", "send-back"),
+    "only": ("board", "log"),
+    "review": ("auto", "none"),
 }
 """The values of arguments and options that take one of a few words, by their names."""
+
+CHOICES_OF: dict[tuple[str, str], tuple[str, ...]] = {
+    ("enroll", "kind"): ("agent", "human"),
+    **dict.fromkeys((("post", "kind"), ("reply", "kind")), ("note", "report", "ask", "alert")),
+}
+"""Those of arguments and options whose values differ by command."""
+
+TASKS, MESSAGES, IDS = "TASK", "MESSAGE", "ID"
+"""What arguments and options are called that take an id: of a task, of a message, or of either or an offer."""
+
+STATE_FOR = {"review": "in_review", "claim": "open"}
+"""The state of the tasks that a command is for; others are for all unfinished tasks."""
+
+ABOUT_CHARACTERS = 60
+"""How much of a title or a message a completion shows."""
 
 BASH = """\
 _teamroom() {{
@@ -128,6 +147,9 @@ def _candidates(group: Any, context: Any, words: list[str]) -> Iterator[tuple[st
         found += _options(group, context)
     elif (one := group.get_command(context, before[0])) is None or "--" in before:
         return
+    elif hasattr(one, "commands"):
+        yield from _candidates(one, context, words[1:])
+        return
     else:
         found = _next(one, context, before, current)
     yield from ((value, about) for value, about in found if value.startswith(current))
@@ -162,10 +184,15 @@ def _options(command: Any, context: Any) -> list[tuple[str, str]]:
 
 
 def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, str]]:
-    """Return the values of a parameter that are known: choices, commands and members."""
-    if parameter.name in CHOICES:
-        return [(choice, "") for choice in CHOICES[parameter.name]]
+    """Return the values of a parameter that are known: choices, commands, members and ids."""
+    choices = CHOICES_OF.get((command.name, parameter.name)) or CHOICES.get(parameter.name)
+    if choices is not None:
+        return [(choice, "") for choice in choices]
     metavar = str(parameter.metavar)
+    if metavar in (TASKS, MESSAGES, IDS):
+        return _ask_room(before, partial(_ids, metavar, STATE_FOR.get(command.name)))
+    if command.name == "handoff" and parameter.name == "to" and before[-1].upper().startswith("O-"):
+        return [("accept", ""), ("decline", "")]
     if metavar in MEMBERS and (command.name, parameter.name) not in OF_A_NEW_MEMBER:
         rest = [("room", "all agents")] if metavar == "TARGET" else []
         return _members(before) + rest
@@ -180,13 +207,74 @@ def _unquoted(word: str) -> str:
 
 
 def _members(before: list[str]) -> list[tuple[str, str]]:
-    """Return the members of the room that the command line names; none if it does not answer at once."""
+    """Return the members of the room that the command line names."""
+    return _ask_room(
+        before,
+        lambda room: [(str(one["name"]), f"{one['role']}, {one['presence']}") for one in room.call("who")["members"]],
+    )
+
+
+def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
+    """Return ids of the room, each with a title or a line: tasks, the newest messages, or the offers to the caller."""
+    found = list[tuple[str, str]]()
+    if metavar != MESSAGES:
+        tasks = room.call("read_board", state=state)["tasks"]
+        found += [(str(one["task"]), one_line(one["title"], ABOUT_CHARACTERS)) for one in tasks]
+    if metavar != TASKS:
+        messages = room.call("read_messages")["messages"]
+        found += [
+            (str(one["id"]), one_line(f"@{one['author']}: {one['summary']}", ABOUT_CHARACTERS))
+            for one in reversed(messages)
+        ]
+    if metavar == IDS:
+        offers = room.read("teamroom://inbox")["offers"]
+        found += [(str(one["offer"]), one_line(f"{one['task']} {one['title']}", ABOUT_CHARACTERS)) for one in offers]
+    return found
+
+
+def _ask_room(before: list[str], ask: Callable[[Room], list[tuple[str, str]]]) -> list[tuple[str, str]]:
+    """Return what the room that the command line names answers; nothing if it does not answer at once."""
     given = named_options(list(map(_unquoted, before)))
     data, file = (Path(given[name]) if name in given else None for name in ("--data", "--token-file"))
     place = Place(data, given.get("--url"), file)
-    with contextlib.suppress(Failure, OSError):
-        room = Room(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder)
-        with room:
-            members = room.call("who")["members"]
-        return [(str(one["name"]), f"{one['role']}, {one['presence']}") for one in members]
+    with (
+        contextlib.suppress(Failure, OSError),
+        Room(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder) as room,
+    ):
+        return ask(room)
     return []
+
+
+# ------------------------------------------------------------------ installing it
+
+START_FILES: dict[Shell, tuple[str, str]] = {
+    "bash": (".bashrc", 'eval "$({program} completion bash)"'),
+    "zsh": (".zshrc", 'autoload -Uz compinit && compinit && eval "$({program} completion zsh)"'),
+    "fish": (".config/fish/completions/teamroom.fish", "{program} completion fish | source"),
+}
+"""The file that each shell reads when it starts, in the user's home, and the line that turns completion on."""
+
+
+def install_completion(home: Path, shell: str) -> None:
+    """Turn completion on in the user's shell with a line in its start file, once. Raises Failure."""
+    name = Path(shell).name
+    if name not in START_FILES:
+        raise Failure(
+            f"The shell {plain(name) or 'of this terminal'} is not known.", "Run: teamroom completion bash", USAGE
+        )
+    where, line = START_FILES[name]
+    file, line = home / where, line.format(program=own_name())
+    try:
+        before = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else ""
+        if line in before.splitlines():
+            print(f"{plain(str(file))} turns completion on already. Open a new terminal to use it.")
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(("" if not before or before.endswith("\n") else "\n") + line + "\n")
+    except OSError as error:
+        raise Failure(
+            f"{plain(str(file))} cannot be written: {error.strerror}.", f"Add this line to it by hand: {line}"
+        ) from None
+    print(f"Added to {plain(str(file))}: {line}")
+    print("Open a new terminal to use it. To undo this, remove that line.")

@@ -1,5 +1,6 @@
 """The morning report: what happened since you last looked, on one screen."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import Room
 from teamroom.clients.session.spans import seconds_between
 from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import (
@@ -24,8 +26,10 @@ from teamroom.clients.session.terminal import (
     quoted,
 )
 from teamroom.clients.session.times import day_and_time, with_local_times, zone
-from teamroom.clients.shell.app import Json, Span, command, span
+from teamroom.clients.shell.app import Follow, Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.following import Changes, View
+from teamroom.clients.shell.following import follow as show_changes
 from teamroom.clients.shell.reading import read
 from teamroom.server.rules.overnight import HEAD_LINES, LINES, bars, count_records
 from teamroom.server.rules.text import state_in_words
@@ -37,6 +41,14 @@ if TYPE_CHECKING:
     from teamroom.server.acts.overnight.stops import Stopped
     from teamroom.server.acts.overnight.waits import Waiting
     from teamroom.server.acts.overnight.work import Doer, Held
+
+HOUR_SECONDS = 3600.0
+
+PASSING = frozenset({"presence", "reason", "lease_until"})
+"""What changes with time alone, so that a followed report does not show it as a change."""
+
+IDENTITY = ("kind", "subject", "person", "target", "task", "member", "since")
+"""The fields that name a thing of the report."""
 
 Ago = Callable[[str], str]
 
@@ -57,12 +69,17 @@ HELD = Layout(whole=(0, 1), first=(0, 1, 2, 3))
 def overnight(
     place: Place,
     since: Annotated[Span, span("--since", help="How far back, such as 12h. Default: since you last looked.")] = None,
+    follow: Follow = False,
     json: Json = False,
 ) -> None:
     """Show what happened while you were away. Fits on one screen.
 
-    It shows what waits for you, what broke, who is stopped, who has what and who did what.
+    It shows what waits for you, what broke, who is stopped, who has what and who did what. With --follow, the span
+    keeps its beginning.
     """
+    if follow:
+        show_changes(place, _followed(since, place.named_options), json)
+        return
     hours = "" if since is None else f"/{since / 3600:.6f}"
     reply = read(place, f"teamroom://overnight{hours}")
     if json:
@@ -90,6 +107,46 @@ def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> Non
     _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), entries, fits[2])
     _section("who has what", "green", night.has, partial(_held, ago=ago), board, fits[3], HELD)
     _section("done", "cyan", night.done, _doer, entries, fits[4])
+
+
+# ------------------------------------------------------------------ as it changes
+
+
+def _followed(seconds: float | None, options: Mapping[str, str]) -> View[dict[str, Any]]:
+    """Return the report as something to follow. Only its first read counts as a look of the reader."""
+    began: list[float] = []
+
+    def read_on(room: Room) -> dict[str, Any]:
+        if seconds is None and not began:
+            found = room.read("teamroom://overnight")
+            began.append(time.monotonic() - seconds_between(found["since"], found["until"]))
+            return found
+        if not began:
+            began.append(time.monotonic() - (seconds or 0.0))
+        return room.read(f"teamroom://overnight/{(time.monotonic() - began[0]) / HOUR_SECONDS:.6f}")
+
+    return View("overnight", read_on, lambda found: show(found, options), _changes)
+
+
+def _changes(found: dict[str, Any]) -> Changes:
+    """Return what a pipe shows of the report: each thing by its section, kind and subject."""
+    night: Night = shaped(found)
+    ago = partial(_ago, until=night.until)
+    sections: tuple[tuple[str, Section[Any], Callable[[Any], Row]], ...] = (
+        ("waits", night.waits, partial(_waiting, ago=ago)),
+        ("broke", night.broke, partial(_broken, ago=ago)),
+        ("stopped", night.stopped, partial(_stopped, ago=ago)),
+        ("has", night.has, partial(_held, ago=ago)),
+        ("done", night.done, _doer),
+    )
+    changes = dict[str, tuple[Any, str]]()
+    for name, section, row in sections:
+        for thing in section.shown:
+            lasting = {"section": name, **{key: value for key, value in thing.items() if key not in PASSING}}
+            key = " ".join(str(thing.get(part, "")) for part in IDENTITY)
+            cells = (cell.text for cell in row(thing) if cell.text)
+            changes[f"{name} {key}"] = (lasting, "  ".join((name, *cells)))
+    return changes
 
 
 def _is_narrow() -> bool:

@@ -18,6 +18,15 @@ COMMANDS = {
     "who": "roster",
     "read_board": "board",
     "read_messages": "stream",
+    "check_in": "inbox",
+    "post_message": "post",
+    "create_task": "task add",
+    "update_task": "task edit",
+    "claim_task": "claim",
+    "complete_task": "done",
+    "review_task": "review",
+    "hand_off": "handoff",
+    "answer_hand_off": "handoff",
     "read_receipts": "receipts",
     "set_policy": "policy",
     "teamroom://plants": "plant",
@@ -25,6 +34,11 @@ COMMANDS = {
 """The tools and resources that refusals name, and the shell command for each."""
 
 NAMED_TOOL = re.compile(rf"\b(?:(?P<verb>Call|Read) )?(?<![@:/.-])\b(?P<tool>{'|'.join(COMMANDS)})\b(?![/-])")
+WITHDRAW = re.compile(r"answer_hand_off offer (O-\d+) accept false")
+ABOUT_TASK = re.compile(r"\b(?P<tool>update_task|read_board|claim_task|review_task) task (?P<task>T-\d+)")
+"""How the room names the arguments of a corrected call."""
+
+WITHOUT_IDS = "Call read_messages without ids"
 CORRECTED = re.compile(r"Call (?P<tool>\w+) with “")
 
 
@@ -71,6 +85,8 @@ def with_commands(fix: str) -> str:
     corrected = CORRECTED.match(fix)
     if corrected is not None and corrected["tool"] in COMMANDS:
         return f"Run `teamroom {COMMANDS[corrected['tool']]} --help` to see its options."
+    fix = WITHDRAW.sub(r"`teamroom handoff \1 withdraw`", fix.replace(WITHOUT_IDS, "Call read_messages"))
+    fix = ABOUT_TASK.sub(lambda found: f"`teamroom {COMMANDS[found['tool']]} {found['task']}`", fix)
     return NAMED_TOOL.sub(_command, fix)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from rich.cells import cell_len
 
 from teamroom.clients.session.spans import until
@@ -21,7 +22,7 @@ from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
-from tests.support.shells import ESCAPE, STEP_SECONDS, TEAMROOM, TOKEN, Shell, free_port, token_file, up
+from tests.support.shells import ESCAPE, STEP_SECONDS, TEAMROOM, TOKEN, Shell, free_port, leaves, token_file, up
 
 pytestmark = house
 
@@ -311,8 +312,7 @@ async def test_the_fix_of_a_refusal_names_commands_of_the_shell(shell: Shell, wo
         "Call again once it is resumed.",
         "Enroll it: teamroom enroll who --kind human",
         "Ask @read_board, who pauses it; it reaches repo:read_board and tool:who-is.",
-        "Call check_in to see the tasks that you hold.",
-        "Ask whoever takes it to call declare_capabilities first: post_message.",
+        "Ask whoever takes it to call declare_capabilities first.",
     ],
 )
 def test_words_that_name_no_command_of_the_shell_stay_as_they_are(fix: str) -> None:
@@ -345,7 +345,7 @@ async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool
 ) -> None:
     owner = await room.owner()
     tools = {tool.name for tool in (await owner.client.list_tools()).tools}
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {*leaves(typer.main.get_command(app))}
     assert set(COMMANDS.values()) <= commands
     assert {tool for tool in COMMANDS if "://" not in tool} <= tools
 

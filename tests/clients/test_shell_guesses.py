@@ -16,6 +16,7 @@ from teamroom.clients.session.program import FOLDERS_COMMANDS, NO_ROOMS_COMMANDS
 from teamroom.clients.shell.guesses import GUESSES, find_guess
 from teamroom.clients.shell.help import SCRIPTS
 from teamroom.clients.shell.main import app
+from teamroom.clients.shell.tasks import OUTSIDE, SUBCOMMANDS
 from tests.support.promises import house
 from tests.support.rooms import RunningRoom
 from tests.support.shells import STEP_SECONDS, TEAMROOM, Shell
@@ -72,7 +73,14 @@ def test_the_words_of_other_tools_lead_somewhere(shell: Shell) -> None:
     assert is_help_of("roster", shell.now("who", "-h").out)
     assert is_help_of("board", shell.now("tasks", "-h").out)
     assert is_help_of("stream", shell.now("TAIL", "-h").out)
-    assert "post_message" in shell.now("say", "hello").err or "post" in COMMANDS
+    assert is_help_of("post", shell.now("say", "-h").out)
+    assert shown(shell.now("new").err) == ["enroll", "task"]
+    assert "  teamroom review t-3 accept " in shell.now("approve", "t-3").err
+    for words, meant in SUBCOMMANDS.items():
+        assert is_help_of(f"task {meant}", shell.now("task", words, "--help").out), words
+    for word, meant in OUTSIDE.items():
+        assert f"You may mean: teamroom {meant} 'a b'" in shell.now("task", word, "a b").err, word
+    assert "You may mean: teamroom read t-3" in shell.now("task", "t-3").err
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -166,7 +174,8 @@ def test_a_printed_command_gets_the_options_that_named_the_room_and_that_it_take
     assert pasteable("run: teamroom kill x --reason 'a. b' --yes", {"--url": "u"}).endswith("'a. b' --yes --url u")
     assert pasteable("Run `teamroom up --data /c`.", options) == "Run `teamroom up --data /c`."
     assert pasteable("`teamroom board --help` and `teamroom`", options) == "`teamroom board --help` and `teamroom`"
-    for name, one in GROUP.commands.items():
+    commands = {name: one for name, one in GROUP.commands.items() if not hasattr(one, "commands")}
+    for name, one in {**commands, **GROUP.commands["task"].commands}.items():
         taken = {option for parameter in one.params for option in parameter.opts} & {"--data", "--url", "--token-file"}
         expected = set() if name in NO_ROOMS_COMMANDS else {"--data"} if name in FOLDERS_COMMANDS else None
         assert taken == (expected if expected is not None else {"--data", "--url", "--token-file"}), name

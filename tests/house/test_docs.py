@@ -97,11 +97,10 @@ def test_every_config_of_a_page_parses(page: Path) -> None:
 def test_every_command_of_a_page_is_one_that_the_shell_knows(page: Path, shell_helps: dict[str, str]) -> None:
     for line in commands(by_hand(read(page)), "teamroom"):
         words = shlex.split(re.split(r" \| | > | >> | -- ", line)[0], comments=True)[1:]
-        assert words[0] in shell_helps, line
-        options = [word.partition("=")[0] for word in words[1:] if word.startswith("-")]
-        assert [option for option in options if not re.search(rf"(?<![\w-]){option}\b", shell_helps[words[0]])] == [], (
-            line
-        )
+        name = words[0] if words[0] in shell_helps else " ".join(words[:2])
+        assert name in shell_helps, line
+        options = [word.partition("=")[0] for word in words[1:] if word.startswith("-") and word != "-"]
+        assert [option for option in options if not re.search(rf"(?<![\w-]){option}\b", shell_helps[name])] == [], line
 
 
 @by_page

@@ -42,6 +42,7 @@ async def written(folder: Path) -> dict[str, str]:
         "campaigns": campaigns(),
         "promises": promises(),
         "commands": commands(Shell(folder)),
+        "speaking": speaking(Shell(folder)),
         told.PART: table(told.head(), told.rows()),
     }
     async with running_room(folder / "room") as room:
@@ -88,10 +89,42 @@ def commands(shell: Shell) -> str:
     return table(("command", "what it does"), rows)
 
 
+SPEAKING = ("Messages", "Work")
+"""The sections of the help with which people speak and work; `export` is in another one."""
+
+
+def speaking(shell: Shell) -> str:
+    """The commands with which people work from the shell, with their arguments and options."""
+    sections = re.split(r"^(\w[\w ]*):$", shell.now("--help").out, flags=re.MULTILINE)
+    names = {name for title, text in zip(sections[1::2], sections[2::2], strict=True) if title in SPEAKING
+             for name in listed(text)} | {"export"}  # fmt: skip
+    rows = []
+    for name, text in helps(shell).items():
+        if name.split()[0] in names:
+            usage = " ".join(text.split("\n\n")[0].split()).partition(f" {name} ")[2].replace("[OPTIONS]", "").strip()
+            options = re.findall(r"(--[a-z-]+)(?:,? -\w)?(?: ([A-Z][A-Z=:]*))?  ", text)
+            given = ", ".join(f"`{' '.join(one).strip()}`" for one in options if one[0] not in EVERYWHERE)
+            rows.append((f"`teamroom {name} {usage}`".replace(" `", "`"), given))
+    return table(("command", "options"), rows)
+
+
+EVERYWHERE = frozenset({"--data", "--url", "--token-file", "--help", "--json", "--request-id"})
+"""Options that nearly every command has."""
+
+
 def helps(shell: Shell) -> dict[str, str]:
     """What `--help` prints for each command of the shell."""
-    names = re.findall(r"^ {2,4}([a-z][a-z-]*) {2,}", shell.now("--help").out, flags=re.MULTILINE)
-    return {name: shell.now(name, "--help").out for name in names}
+    found = dict[str, str]()
+    for name in listed(shell.now("--help").out):
+        text = shell.now(name, "--help").out
+        inner = listed(text) if " COMMAND [ARGS]" in text else []
+        found |= {f"{name} {one}": shell.now(name, one, "--help").out for one in inner} or {name: text}
+    return found
+
+
+def listed(help_: str) -> list[str]:
+    """The commands that a help text lists."""
+    return re.findall(r"^ {2,4}([a-z][a-z-]*) {2,}", help_, flags=re.MULTILINE)
 
 
 # ------------------------------------------------------------------ asked of a room

@@ -216,6 +216,12 @@ def up(folder: Path, *words: str, shell: Shell | None = None, port: int | None =
                     process.kill()
 
 
+def leaves(group: Any) -> Iterator[str]:
+    """Every command of the shell, and each subcommand with its group's name."""
+    for name, command in group.commands.items():
+        yield from (f"{name} {inner}" for inner in leaves(command)) if hasattr(command, "commands") else (name,)
+
+
 def free_port() -> int:
     """A port that is free now."""
     with socket.socket() as free:
