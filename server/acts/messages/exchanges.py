@@ -142,10 +142,9 @@ def _is_over(tx: Reading, one: int, other: int, thread: int, last: LastTurn) -> 
 
     What the two do to their own tasks does not count, because agents in a loop do that too.
     """
-    if tx.value(int, "person_spoke", one=one, other=other, thread=thread, message=last.message) is not None:
-        return True
-    pair = {"one": one, "other": other, "room": log.ROOM_MEMBER, "seq": last.seq, "looked_at": LOOKED_AT}
-    return any(tx.value(int, "moved_by_others", member=member, **pair) is not None for member in (one, other))
+    since = {"message": last.message, "seq": last.seq, "thread": thread}
+    pair = {"one": one, "other": other, "room": log.ROOM_MEMBER, "looked_at": LOOKED_AT}
+    return tx.value(int, "others_took_part", **pair, **since) is not None
 
 
 def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:
