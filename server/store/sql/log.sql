@@ -126,13 +126,15 @@ select seq from log where seq <= :seq and outcome <> 'refused' order by seq desc
 -- A wake. It is folded if the sender woke this member as often as it may since a time; folded ones do not count, and the
 -- room may always.
 insert into wake (member, seq, reason, subject, sender, line, at, folded)
-values (:member, :seq, :reason, :subject, :sender, :line, :at, case when :sender = :room then 0 else coalesce(
-    (
-        select wake.at > :since from wake
-        where wake.member = :member and wake.sender = :sender and wake.folded = 0
-        order by wake.seq desc
+values (:member, :seq, :reason, :subject, :sender, :line, :at, case when exists (
+    select 1 from (
+        select earlier.at from wake as earlier
+        where earlier.member = :member and earlier.sender = :sender and earlier.sender <> :room and earlier.folded = 0
+        order by earlier.seq desc
         limit 1 offset :offset
-    ), 0) end)
+    ) as nth
+    where nth.at > :since
+) then 1 else 0 end)
 on conflict do nothing
 
 -- name: pending_wakes

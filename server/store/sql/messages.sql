@@ -74,14 +74,21 @@ where message.author = :author and message.kind = :kind and message.folded = 0
 order by message.id desc
 limit 1 offset :offset
 
--- name: last_turn
--- The newest message from one member to another.
-select addressee.message, addressee.author, addressee.turn, addressee.lap, message.seq
-from addressee
-join message on message.id = addressee.message
-where addressee.member = :member and addressee.author = :author
-order by addressee.message desc
-limit 1
+-- name: last_turns
+-- The newest message from one member to another, and the newest in the other direction.
+select turn.message, turn.author, turn.turn, turn.lap, message.seq
+from (
+    select * from (
+        select message, author, turn, lap from addressee where member = :other and author = :one
+        order by message desc limit 1
+    ) as said
+    union all
+    select * from (
+        select message, author, turn, lap from addressee where member = :one and author = :other
+        order by message desc limit 1
+    ) as heard
+) as turn
+join message on message.id = turn.message
 
 -- name: unwoken_replies
 -- Of the newest messages to a member since an entry of the log, those that did not wake it, the newest first.
