@@ -68,11 +68,13 @@ select message from addressee where member = :mention and message < :end order b
 -- name: nth_newest_of_kind
 -- When a member posted a message of a kind, newest first. Folded messages do not count.
 select entry_age.at
-from message
-join entry_age on entry_age.seq = message.seq
-where message.author = :author and message.kind = :kind and message.folded = 0
-order by message.id desc
-limit 1 offset :offset
+from (
+    select message.seq from message
+    where message.author = :author and message.kind = :kind and message.folded = 0
+    order by message.id desc
+    limit 1 offset :offset
+) as nth
+join entry_age on entry_age.seq = nth.seq
 
 -- name: last_turns
 -- The newest message from one member to another, and the newest in the other direction.
