@@ -27,7 +27,7 @@ from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, print_forecasts, receipt_of
 from teamroom.clients.shell.app import Json, bare, command, seconds
 from teamroom.clients.shell.board import evidence_in_words, show_history
-from teamroom.clients.shell.tasks import held_fence, show_updated
+from teamroom.clients.shell.tasks import Fence, held_fence, show_updated
 from teamroom.clients.shell.typed import Task, again, find_kind, offer_id, task_id
 from teamroom.clients.shell.writing import is_person_at_terminal, written
 from teamroom.server.rules.text import backtick, state_in_words
@@ -120,9 +120,7 @@ def done(
             help="What others can check again: commit, file, test, link or receipt, such as 'test:make test'. Repeat.",
         ),
     ] = None,
-    fence: Annotated[
-        int | None, typer.Option("--fence", metavar="N", min=0, help="The fence of your claim. Default: the newest.")
-    ] = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
@@ -180,15 +178,15 @@ def snooze(
     task: Task,
     time: Annotated[float, typer.Argument(parser=seconds, metavar="SPAN", help="How long, such as 2h or 3d.")],
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the task's history.")] = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Hold the reminders of a task back for a while."""
-    with connected(place) as room:
-        fence = held_fence(room, task)
+    fence = held_fence(place, task) if fence is None else fence
     try:
         arguments = {"task": task, "fence": fence, "snooze_until": time, "note": note}
-        reply = act(place, context, "update_task", request_id, **arguments)
+        reply = act(place, context, "update_task", request_id, None, {"fence": fence}, **arguments)
     except Failure as failure:
         if (longest := LONGEST_SNOOZE.search(failure.fix)) is not None:
             failure.fix = f"For the longest, run: {again(context, {'time': longest['seconds'] + 's'})}"
@@ -225,9 +223,7 @@ def handoff(
         list[str] | None,
         typer.Option("--proof", metavar="REF=HASH", help="To accept: the hash of an artifact. Repeat for each."),
     ] = None,
-    fence: Annotated[
-        int | None, typer.Option("--fence", metavar="N", min=0, help="The fence of your claim. Default: the newest.")
-    ] = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:

@@ -111,6 +111,9 @@ DependsOn = Annotated[
 Review = Annotated[
     str | None, typer.Option("--review", metavar="WHO", help="Who reviews it: auto, none or a member's name.")
 ]
+Fence = Annotated[
+    int | None, typer.Option("--fence", metavar="N", min=0, help="The fence of your claim. Default: the newest.")
+]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the task's history.")]
 
 
@@ -178,6 +181,7 @@ def edit_(
     depends_on: DependsOn = None,
     review: Review = None,
     note: Note = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
@@ -188,7 +192,7 @@ def edit_(
     changes = {"title": title, "detail": detail, "needs": _words(need), "priority": priority, "due": due}
     changes |= {"depends_on": _ids(depends_on), "review": review}
     if any(value is not None for value in changes.values()):
-        _update(place, context, task, request_id, json, changes=_given(changes), note=note)
+        _update(place, context, task, fence, request_id, json, changes=_given(changes), note=note)
         return
     if not is_person_at_terminal(place):
         example = again(context, {}, {"title": "TITLE"})
@@ -203,7 +207,7 @@ def edit_(
         new_title, new_detail = _title_and_detail(changed.text)
         texts = {"title": new_title, "detail": new_detail}
         changes = {name: value for name, value in texts.items() if value != getattr(shown, name)}
-        _update(place, context, task, request_id, json, changes=changes, note=note)
+        _update(place, context, task, fence, request_id, json, changes=changes, note=note)
     except Failure as failure:
         failure.fix += f" Your text is in {changed.file}."
         raise
@@ -229,12 +233,13 @@ def assign(
         str, typer.Argument(parser=bare, metavar="NAME", help="Only this member may claim it; nobody for anyone.")
     ],
     note: Note = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Assign a task to a member, who is woken. Nobody else may claim it then."""
     whom = "" if name.casefold() in ("nobody", NONE, "anyone") else name
-    _update(place, context, task, request_id, json, changes={"assign": whom}, note=note)
+    _update(place, context, task, fence, request_id, json, changes={"assign": whom}, note=note)
 
 
 @command(SECTION, group=task)
@@ -243,11 +248,12 @@ def release(
     place: Place,
     task: Task,
     note: Note = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Reopen a claimed task, so that others can claim it. Its holder is told."""
-    _update(place, context, task, request_id, json, status="released", note=note)
+    _update(place, context, task, fence, request_id, json, status="released", note=note)
 
 
 @command(SECTION, group=task)
@@ -256,11 +262,12 @@ def cancel(
     place: Place,
     task: Task,
     note: Note = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Cancel a task for good. Its holder is told, and the tasks that waited for it can start."""
-    _update(place, context, task, request_id, json, status="cancelled", note=note)
+    _update(place, context, task, fence, request_id, json, status="cancelled", note=note)
 
 
 @command(SECTION, "note", group=task)
@@ -271,12 +278,13 @@ def note_(
     text: Annotated[
         list[str] | None, typer.Argument(metavar="TEXT", help="What moved, or - for standard input.")
     ] = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Report progress on a task that you hold. This renews its lease."""
     with written(place, context, text, f"Write what moved in {task} above. Save nothing to report nothing.") as found:
-        _update(place, context, task, request_id, json, found, status="working", note=found.text)
+        _update(place, context, task, fence, request_id, json, found, status="working", note=found.text)
 
 
 @command(SECTION, group=task)
@@ -284,19 +292,22 @@ def block(
     context: typer.Context,
     place: Place,
     task: Task,
-    text: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="What the task waits for.")] = None,
+    on: Annotated[str, typer.Argument(metavar="WHAT", help="What it waits for, such as T-1, O-2 or @name.")],
+    note: Note = None,
+    fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Say what a task that you hold waits for. Its lease stops meanwhile."""
-    with written(place, context, text, f"Write what {task} waits for above. Save nothing to report nothing.") as found:
-        _update(place, context, task, request_id, json, found, status="blocked", blocked_on=found.text)
+    arguments = {"status": "blocked", "blocked_on": on, "note": note}
+    _update(place, context, task, fence, request_id, json, **arguments)
 
 
 def _update(
     place: Place,
     context: typer.Context,
     task: str,
+    fence: int | None,
     request_id: str | None,
     as_json: bool,
     text: Written | None = None,
@@ -304,9 +315,9 @@ def _update(
     **arguments: Any,
 ) -> None:
     """Change a task, with its fence if the caller holds it, and print its state. Raises Failure."""
-    with connected(place) as room:
-        fence = held_fence(room, task)
-    reply = act(place, context, "update_task", request_id, text, task=task, fence=fence, **arguments)
+    fence = held_fence(place, task) if fence is None else fence
+    sent = {"fence": fence}
+    reply = act(place, context, "update_task", request_id, text, sent, task=task, fence=fence, **arguments)
     show_updated(reply, as_json)
 
 
@@ -320,9 +331,10 @@ def show_updated(reply: dict[str, Any], as_json: bool) -> None:
     print(f"{plain(done.task)} is {state_in_words(plain(done.state))}{until}{receipt_of(done)}.")
 
 
-def held_fence(room: Room, task: str) -> int | None:
-    """Return the fence of a task that the caller holds; None if it holds it not. Raises Failure."""
-    held = room.read("teamroom://me")["tasks"]
+def held_fence(place: Place, task: str) -> int | None:
+    """Return the fence of a task that the caller holds; None if another member does, or nobody. Raises Failure."""
+    with connected(place) as room:
+        held = room.read("teamroom://me")["tasks"]
     return next((int(one["fence"]) for one in held if one["task"] == task), None)
 
 

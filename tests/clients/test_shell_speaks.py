@@ -15,7 +15,8 @@ import anyio.to_thread
 import pytest
 import typer.main
 
-from teamroom.clients.session.failure import refusal
+from teamroom.clients.session.connection import Connection
+from teamroom.clients.session.failure import UnreachableError, refusal
 from teamroom.clients.session.room import Room
 from teamroom.clients.session.terminal import cell_len
 from teamroom.clients.shell import exporting, following
@@ -92,7 +93,7 @@ WALK: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], str]] = {
     "task assign": (("#3", "nobody"), r"T-3 is open \(receipt \d+\)\.", ("T-3", "nobody-here"), "not_found"),
     "claim": (("t-3",), r"You hold T-3 until .* \(receipt \d+\): “better”", ("T-2",), "taken"),
     "task note": (("3", "half done"), r"T-3 is claimed, .*\(receipt \d+\)\.", ("T-2", "x"), "stale_fence"),
-    "task block": (("3", "the mirror"), r"T-3 is blocked \(receipt \d+\)\.", ("T-2", "x"), "stale_fence"),
+    "task block": (("3", "@tester"), r"T-3 is blocked \(receipt \d+\)\.", ("T-2", "@builder"), "stale_fence"),
     "snooze": (("3", "2h"), r"T-3 is blocked \(receipt \d+\)\.", ("3", "90d"), "invalid"),
     "handoff": (("3", "tester", "go on"), r"Offered T-3 as O-1 .*\(receipt \d+\)\.", ("O-9", "accept"), "not_found"),
     "task release": (("3",), r"T-3 is open \(receipt \d+\)\.", ("3",), "conflict"),
@@ -188,6 +189,34 @@ async def test_a_bare_number_that_may_be_two_things_is_answered_with_both_comman
     done = await team.person.here("read", "7")
     assert done.code == 2
     assert "run `teamroom read M-7`. For the task, run `teamroom read T-7`." in done.err
+
+
+@promise("LOG4")
+async def test_an_act_on_a_held_task_whose_answer_is_lost_is_repeated_with_its_fence(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await team.agents["tester"]("create_task", title="one")
+    holder, send = team.shells["builder"], Connection.post
+    await holder.here("claim", "1")
+    asked = list[bytes]()
+
+    def lose(self: Connection, body: bytes, headers: Any) -> Any:
+        answer = send(self, body, headers)
+        if b"tools/call" in body and b"update_task" in body:
+            asked.append(body)
+            raise UnreachableError("http://room", "TimeoutError")
+        return answer
+
+    monkeypatch.setattr(Connection, "post", lose)
+    lost = await holder.here("task", "release", "1", "--note", "not mine")
+    monkeypatch.setattr(Connection, "post", send)
+    assert len(asked) == 2, "it is repeated once"
+    command = lost.err.partition(", run: ")[2].partition("\n")[0]
+    assert " --fence 1 " in command
+    again = await holder.here(*shlex.split(command)[1:])
+    assert (again.code, "the same call did it at" in again.out) == (0, True), again.err
+    history = (await team.agents["tester"]("read_board", task="T-1"))["task"]["history"]
+    assert [entry["kind"] for entry in history].count("released") == 1
 
 
 async def test_a_refusal_for_a_mistyped_name_has_the_command_that_can_be_pasted(team: Team) -> None:
