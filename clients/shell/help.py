@@ -92,15 +92,15 @@ SCRIPTS: dict[Shell, tuple[str, str]] = {
 @command(SECTION)
 def help(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="COMMAND", help="The command. Default: list all.")] = None,
+    name: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help="The command. Default: list all.")] = None,
 ) -> None:
     """Show the commands, or the arguments and options of one."""
-    group: Any = context.parent
-    if name is None:
-        print(group.get_help())
-        return
-    found_name, found, _ = group.command.resolve_command(group, [name])
-    print(found.get_help(type(group)(found, info_name=found_name, parent=group)))
+    found: Any = context.parent
+    words = list(name or ())
+    while words and hasattr(found.command, "commands"):
+        found_name, command, words = found.command.resolve_command(found, words)
+        found = type(found)(command, info_name=found_name, parent=found)
+    print(found.get_help())
 
 
 @command(SECTION)

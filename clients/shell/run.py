@@ -38,6 +38,7 @@ WITHDRAW = re.compile(r"answer_hand_off offer (O-\d+) accept false")
 ABOUT_TASK = re.compile(r"\b(?P<tool>update_task|read_board|claim_task|review_task) task (?P<task>T-\d+)")
 """How the room names the arguments of a corrected call."""
 
+WITHOUT_AFTER = " without after, and continue from the cursor it returns"
 WITHOUT_IDS = "Call read_messages without ids"
 CORRECTED = re.compile(r"Call (?P<tool>\w+) with “")
 
@@ -87,7 +88,7 @@ def with_commands(fix: str) -> str:
         return f"Run `teamroom {COMMANDS[corrected['tool']]} --help` to see its options."
     fix = WITHDRAW.sub(r"`teamroom handoff \1 withdraw`", fix.replace(WITHOUT_IDS, "Call read_messages"))
     fix = ABOUT_TASK.sub(lambda found: f"`teamroom {COMMANDS[found['tool']]} {found['task']}`", fix)
-    return NAMED_TOOL.sub(_command, fix)
+    return NAMED_TOOL.sub(_command, fix).replace("call `teamroom ", "run `teamroom ").replace(WITHOUT_AFTER, "")
 
 
 def _command(named: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import Room, connected
-from teamroom.clients.session.terminal import plain, print_json, quoted
+from teamroom.clients.session.terminal import Styled, plain, print_json, print_line, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, receipt_of
 from teamroom.clients.shell.app import Commands, Json, Span, app, bare, command, span
@@ -60,6 +60,9 @@ class TaskCommands(Commands):
         """Return the subcommand that a command line names, and its own arguments."""
         word, *given = args
         folded = word.casefold()
+        if folded == "help":
+            print(ctx.get_help())
+            raise typer.Exit
         if folded in OUTSIDE:
             return ctx.fail(_meant(OUTSIDE[folded], given))
         if _is_task(word):
@@ -147,7 +150,7 @@ def add(
         return
     done: Created = shaped(reply)
     whom = f" for @{plain(assign)}" if assign else ""
-    print(f"Added {plain(done.task)}{whom}{receipt_of(done)}: {quoted(title)}")
+    print_line(Styled(f"Added {plain(done.task)}{whom}{receipt_of(done)}: {quoted(title)}"))
 
 
 def _title_and_detail(text: str) -> tuple[str, str]:

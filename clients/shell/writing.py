@@ -71,7 +71,10 @@ def written(
     If the block fails, what was written in the editor is kept, and the failure says where.
     """
     if words:
-        yield Written(_read_input() if list(words) == [MINUS] else " ".join(words))
+        text = _read_input() if list(words) == [MINUS] else " ".join(words)
+        if not text.strip():
+            raise Failure("The text is blank, so nothing was sent.", "Write a text.", USAGE)
+        yield Written(text)
         return
     if not is_person_at_terminal(place):
         raise Failure(

@@ -108,6 +108,8 @@ def test_help_and_version_are_there_in_each_way_that_people_ask(shell: Shell) ->
         assert shell.now("help", name).out == shell.now(name, "--help").out
     assert shell.now("help", "who").out == shell.now("roster", "--help").out
     assert shell.now("help", "bord").code == 2
+    assert shell.now("help", "task", "add").out == shell.now("task", "add", "--help").out
+    assert shell.now("task", "help").out == shell.now("task", "--help").out
 
 
 def candidates(shell: Shell, *words: str) -> list[str]:

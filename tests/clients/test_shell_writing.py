@@ -110,6 +110,8 @@ async def test_without_a_terminal_or_a_text_the_command_that_gives_one_is_named(
     assert done.code == 2
     assert "run" not in done.err
     assert "teamroom post --to builder - < FILE" in done.err
+    assert (await shell.here("post", " ", "")).code == 2
+    assert (await shell.here("done", "T-1", "")).code == 2
 
 
 @promise("SAF3")

@@ -110,7 +110,7 @@ limit :limit
 
 -- name: asks_to_member
 -- Asks to a member that it has not answered, the oldest first: all that it is reminded of, and those among the newest
--- messages to it.
+-- messages to it. The plus keeps the many messages of a busy member out of the search: those of a thread are few.
 with asked (message) as (
     select due.subject from due where due.member = :member and due.rule = 'ask'
     union
@@ -125,19 +125,19 @@ join message on message.id = asked.message and message.kind = 'ask'
 join member as author on author.id = message.author
 where not exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
+    where answer.thread = message.thread and answer.id > message.id and +answer.author = :member
 )
 order by message.id
 limit :limit
 
 -- name: answered_mentions
--- Messages that woke a member since a number, and in whose thread it has posted since.
+-- Messages that woke a member since a number, and in whose thread it has posted since. The plus is as above.
 select message.id
 from wake
 join message on message.seq = wake.seq
 where wake.member = :member and wake.seq > :after and exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
+    where answer.thread = message.thread and answer.id > message.id and +answer.author = :member
 )
 order by wake.seq
 limit :limit
