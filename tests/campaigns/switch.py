@@ -2,8 +2,9 @@
 
 Eighteen agents with sixty callers each send the most expensive acts and searches that they may, refused ones included;
 clients with sessions do the same; streams are opened all the time; and as many strangers connect as the server may
-open files. Each of these is a process of its own, but for the short form, in which they share one. Meanwhile operators use the switch over HTTP and the owner over the
-room's own socket, each fewer than twenty times in any ten seconds. No use may take longer than 2 s (CTL9).
+open files. Each of these is a process of its own; in the short form they share one. Meanwhile operators use the switch
+over HTTP and the owner over the room's own socket, each fewer than twenty times in any ten seconds. No use may take
+longer than 2 s (CTL9).
 
 The twin takes calls, reads and acts as they come, at any rate, and has no socket.
 """

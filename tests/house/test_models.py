@@ -27,9 +27,20 @@ TWIN_EXAMPLES = 60
 """A twin whose fault is not found within so many runs is not found."""
 
 SEEDS = {
-    **{"standing": 6, "tasks": 3, "hand-offs": 2, "cursors": 4, "quiet": 1, "leases": 5, "presence": 1},
-    **{"reminders": 5, "spans": 5, "permissions": 6},
-    **{"check_member": 2, "check_expiry": 2, "check_revocation": 4, "check_standing": 6},
+    "standing": 6,
+    "tasks": 3,
+    "hand-offs": 2,
+    "cursors": 4,
+    "quiet": 1,
+    "leases": 5,
+    "presence": 1,
+    "reminders": 5,
+    "spans": 5,
+    "permissions": 6,
+    "check_member": 2,
+    "check_expiry": 2,
+    "check_revocation": 4,
+    "check_standing": 6,
 }
 """With these seeds, a model finds the fault of its twin within a few runs. Other seeds find it later."""
 

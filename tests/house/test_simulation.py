@@ -1,7 +1,7 @@
 """Days of a room of scripted agents: the room stays true, and the judges find the faults that are built into twins.
 
-The full form is `make simulation`. This short form leaves to it teams of thirty, and more days than a forgotten task needs
-to be judged.
+The full form is `make simulation`. This short form leaves to it teams of thirty, and more days than a forgotten task
+needs to be judged.
 """
 
 from collections.abc import Iterator

@@ -23,6 +23,7 @@ from teamroom.server.store.statements import sqlite_statements
 WORK = 200
 """Instructions of SQLite that are a step."""
 
+
 def main(template: Path, folder: Path, stride: int, with_transactions: bool) -> None:
     """Kill one process after another, each at a step before the end."""
     folder.mkdir()
