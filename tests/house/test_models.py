@@ -23,26 +23,15 @@ pytestmark = [
 ]
 
 EXAMPLES, STEPS = 10, 30
-TWIN_EXAMPLES = 60
-"""A twin whose fault is not found within so many runs is not found."""
+TWIN_EXAMPLES, TWIN_SEEDS = 20, 50
+"""A fault is mostly found within some runs. If it is not, other runs begin with the next seed, which is sooner."""
 
-SEEDS = {
-    "standing": 6,
-    "tasks": 3,
-    "hand-offs": 2,
-    "cursors": 4,
-    "quiet": 1,
-    "leases": 5,
-    "presence": 1,
-    "reminders": 5,
-    "spans": 5,
-    "permissions": 6,
-    "check_member": 2,
-    "check_expiry": 2,
-    "check_revocation": 4,
-    "check_standing": 6,
-}
-"""With these seeds, a model finds the fault of its twin within a few runs. Other seeds find it later."""
+
+def finds(name: str) -> bool:
+    """Whether a model finds the fault of its twin."""
+    return any(
+        run(name, TWIN_EXAMPLES, STEPS, twin=True, seed=seed)[0] is not None for seed in range(1, 1 + TWIN_SEEDS)
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,8 +50,7 @@ def test_the_room_does_what_its_model_says_across_crashes(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_finds_the_fault_that_is_built_in(name: str) -> None:
-    violation, _ = run(name, TWIN_EXAMPLES, STEPS, twin=True, seed=SEEDS[name])
-    assert violation is not None
+    assert finds(name)
 
 
 @pytest.mark.parametrize("fault", presence.TWINS, ids=lambda fault: fault.__name__)
@@ -78,8 +66,7 @@ def test_the_model_of_presence_finds_each_further_fault_and_nothing_without_it(
 def test_a_room_that_leaves_one_check_of_permissions_out_is_found(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     left_out = (permissions.Permissions, partial(permissions.without, check))
     monkeypatch.setitem(MODELS, "permissions", left_out)
-    violation, _ = run("permissions", TWIN_EXAMPLES, STEPS, twin=True, seed=SEEDS[check])
-    assert violation is not None
+    assert finds("permissions")
 
 
 @pytest.mark.parametrize("name", spans.KINDS)
