@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from mcp.shared.exceptions import MCPError
@@ -37,8 +37,7 @@ class Connection(asyncio.Protocol):
     # what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.open = transport, True
+        self.transport, self.open = cast(asyncio.Transport, transport), True  # which uvloop's does not inherit from
 
     def data_received(self, data: bytes) -> None:
         if self._answer.complete:
