@@ -43,9 +43,7 @@ KEPT_BY_REFUSALS = frozenset({"head", "log", "refusal", "presence"})
 OF_THE_ROOM = {("room", "replace_reviewer"), ("room", "release")}
 """What the room itself writes after an act: another reviewer for a member that asks, and what a kill releases."""
 
-many = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
-)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
 
 
 # ------------------------------------------------------------------ what must hold
@@ -225,7 +223,7 @@ def house(furnished: House) -> Iterator[House]:
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_no_arguments_of_any_tool_break_the_room(house: House, name: str) -> None:
-    @many
+    @unhurried
     @given(arguments_of(TOOLS[name]), st.sampled_from(ERAS), st.sampled_from(CALLERS))
     def send(arguments: Any, era: str, caller: str) -> None:
         house.judge(house.clients[era, caller].call(name, arguments), caller)
@@ -240,7 +238,7 @@ def test_no_address_of_any_resource_breaks_the_room(house: House, resource: Any)
     ending = st.sampled_from(["", "/", "?a=1", "#f", "/../me", " ", "\n", "\x00"])
     surrogates = Raw(f'"{resource.uri}\\ud800"')
 
-    @many
+    @unhurried
     @given(variable, ending, st.sampled_from(ERAS), st.sampled_from(CALLERS))
     def read(variable: str, ending: str, era: str, caller: str) -> None:
         uri = re.sub(r"\{\w+\}", lambda _: variable, resource.uri) + ending
@@ -281,7 +279,7 @@ def test_no_message_of_the_protocol_breaks_the_room(house: House) -> None:
         optional={"id": ids, "params": params | bad, "result": bad, "error": bad},
     )
 
-    @settings(many, max_examples=200)
+    @settings(unhurried, max_examples=4 * unhurried.max_examples)
     @given(messages | bad, st.sampled_from(ERAS), st.booleans())
     def send(sent: Any, era: str, honest: bool) -> None:
         method, name = (sent.get("method"), sent.get("params")) if isinstance(sent, dict) else (None, None)
@@ -306,7 +304,7 @@ ONE_CALL: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@many
+@unhurried
 @given(
     st.lists(
         st.tuples(
