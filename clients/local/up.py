@@ -75,7 +75,7 @@ def up(
             from teamroom.server.app import Room  # only now: it takes longer than all else, and clients already wait
 
             room = Room(folder, settings, clock)
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(room, listener, first_owner, opened))
     except SettingsError as error:
         raise Failure(str(error), "Correct it, then start again. `teamroom doctor` shows every value.") from None
@@ -211,14 +211,13 @@ def _is_free_name(name: str) -> bool:
     return is_name(name) and find_reserved_word(name) is None
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of a room: uvloop's, where there is one."""
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 @contextlib.contextmanager

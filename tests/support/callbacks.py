@@ -7,14 +7,12 @@ at the end of the step (setup, call or teardown) in which it came.
 import asyncio
 from typing import Any
 
-from teamroom.clients.local import up
-
 _unseen: list[Exception] = []
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """An event loop as a room's server has it, which keeps every exception that nobody saw."""
-    loop = up.new_event_loop()
+    """An event loop that keeps every exception that nobody saw."""
+    loop = asyncio.new_event_loop()
     loop.set_exception_handler(_keep)
     return loop
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from typing import Any, cast
+from typing import Any
 
 import httptools
 from mcp.shared.exceptions import MCPError
@@ -37,7 +37,8 @@ class Connection(asyncio.Protocol):
     # what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport, self.open = cast(asyncio.Transport, transport), True  # which uvloop's does not inherit from
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.open = transport, True
 
     def data_received(self, data: bytes) -> None:
         if self._answer.complete:

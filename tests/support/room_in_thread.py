@@ -11,7 +11,6 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from teamroom.clients.local.up import new_event_loop
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.transports import Transports
 from tests.support.bounds import BOUND_SECONDS
@@ -142,7 +141,7 @@ def is_within(now: tuple[int, ...], at_most: tuple[int, ...]) -> bool:
 def room_in_thread(folder: Path, **settings: Any) -> Iterator[RoomInThread]:
     """A room served from a thread of its own."""
     with (
-        start_blocking_portal("asyncio", {"loop_factory": new_event_loop}) as portal,
+        start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(running_room(folder, **settings)) as running,
         logged() as log,
     ):

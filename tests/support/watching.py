@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from teamroom.clients.local.up import new_event_loop
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.room import ask
 from tests.support.rooms import running_room
@@ -197,7 +196,7 @@ def watched_room(folder: Path, **settings: float) -> Iterator[WatchedRoom]:
     """A room with its supervisor, served from a thread; its members are judged soon."""
     soon = {"live_interval_seconds": 10.0, "presence_write_seconds": 0.0, **settings}
     with contextlib.ExitStack() as serving:
-        portal = serving.enter_context(start_blocking_portal("asyncio", {"loop_factory": new_event_loop}))
+        portal = serving.enter_context(start_blocking_portal("asyncio"))
         opened = running_room(folder / "room", supervised=True, **soon)
         running = serving.enter_context(portal.wrap_async_context_manager(opened))
         room = WatchedRoom(folder, Served(running.folder, running.url, serving.close))
