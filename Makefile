@@ -44,7 +44,7 @@ test-harnesses: $(VENV)/.tests ## real Claude Code, Codex, Gemini CLI, OpenCode 
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python -m pytest -m harness tests/harness
 
-test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room
+test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room, and a person in the chat client fast-agent
 	$(BIN)/python -m tests.libraries.install
 	$(BIN)/python -m pytest -m libraries tests/libraries
 

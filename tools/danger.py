@@ -10,12 +10,19 @@ from typing import Any
 class Danger:
     """The question that a person confirms, and the shell command that does the same.
 
+    A question says in its first `SAID_FIRST` characters what happens to whom. To accept it is the yes.
     `always`: ask in every client that can; otherwise only for tokens of chat clients.
+    `typed`: the name that the person must also type, because the act cannot be taken back.
     """
 
     question: Callable[[Any], str]
     shell: Callable[[Any], str]
     always: bool = False
+    typed: Callable[[Any], str] | None = None
+
+
+SAID_FIRST = 90
+"""How much of a question every client shows; some cut the rest."""
 
 
 def write_command(name: str, *words: str | None, **options: Any) -> str:

@@ -25,7 +25,7 @@ from teamroom.server.acts.act import (
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
-from teamroom.server.facts.forecast import forecast_with_others
+from teamroom.server.facts.forecast import forecasts
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
@@ -181,7 +181,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
         offer=name,
         task=task.name,
         expires_at=tx.shown(expires_at),
-        forecast=[forecast_with_others(tx, caller, receiver, needs)],
+        forecast=forecasts(tx, caller, [receiver], needs),
     )
 
 
