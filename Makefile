@@ -82,7 +82,8 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 	$(BIN)/python -m tests.campaigns.forgeries 1
 
-wire: $(VENV)/.tests ## broken frames, clients that never read, a thousand connections and callers without a token, in full: about a quarter of an hour
+wire: $(VENV)/.tests ## broken frames, bad input, clients that never read, a thousand connections and callers without a token, in full: about half an hour
+	$(BIN)/python -m pytest --hypothesis-profile=many tests/rules tests/tools/test_bad_input.py tests/http/test_connections.py
 	$(BIN)/python -m tests.campaigns.frames 1000000
 	$(BIN)/python -m tests.campaigns.stuck 200
 	$(BIN)/python -m tests.campaigns.crowd 1000
