@@ -71,7 +71,7 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch 
 	$(BIN)/python -m tests.campaigns.sizes 100000
 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
-	TEAMROOM_TEST_STRIDE=1 $(BIN)/python -m pytest tests/store/test_migrations.py
+	TEAMROOM_TEST_STRIDE=1 $(BIN)/python -m pytest tests/store/test_migrations.py tests/record/test_seal.py tests/record/test_backups.py tests/house/test_models.py
 	$(BIN)/python -m tests.campaigns.store_kills 10000
 	$(BIN)/python -m tests.campaigns.power_cuts 10000
 	$(BIN)/python -m tests.campaigns.supervisor_kills 2000
