@@ -14,8 +14,8 @@ from tests.support import callbacks, memory
 from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
 
-hypothesis.register_profile("few", max_examples=40)
-hypothesis.register_profile("many", max_examples=300)
+hypothesis.register_profile("few", max_examples=40, deadline=None)
+hypothesis.register_profile("many", max_examples=300, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
