@@ -5,17 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from teamroom.server.acts.act import AnyRead
+
 
 @dataclass(frozen=True)
 class Danger:
     """The question that a person confirms, and the shell command that does the same.
 
-    `always`: ask in every client that can; otherwise only for tokens of chat clients.
+    `always`: ask in every client that can; otherwise only for tokens of chat clients. `shows`: a read with the same
+    arguments, whose reply, in the words of `shown`, stands above the question.
     """
 
     question: Callable[[Any], str]
     shell: Callable[[Any], str]
     always: bool = False
+    shows: AnyRead | None = None
+    shown: Callable[[Any], str] = str
 
 
 def write_command(name: str, *words: str | None, **options: Any) -> str:

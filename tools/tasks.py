@@ -37,9 +37,10 @@ def render_claimed(reply: Claimed) -> str:
     needs = f"\nNeeds: {', '.join(map(cite, reply.needs))}" if reply.needs else ""
     detail = f"\n{quote(reply.detail, reply.creator)}" if reply.detail else ""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
+    over = f"\nCancelled, so it no longer waits for: {', '.join(reply.cancelled)}" if reply.cancelled else ""
     return (
         f"You hold {reply.task}, fence {reply.fence}{until}{cite_receipt(reply)}: "
-        f"{inline(reply.title)} by @{reply.creator}{needs}{detail}"
+        f"{inline(reply.title)} by @{reply.creator}{needs}{over}{detail}"
         + list_lines("History", [render_entry(e) for e in reply.history])
     )
 

@@ -29,6 +29,7 @@ SECTIONS = (
     "Members",
     "The switch",
     "Work",
+    "Decisions",
     "What happened",
     "Capabilities",
     "The record",

@@ -154,6 +154,7 @@ def _waiting(waiting: "Waiting", ago: Ago) -> Row:
     by = f"@{plain(waiting.by)}"
     what = {
         "escalation": f"{by} has not moved it after {waiting.times} reminders",
+        "decision": f"{by} asks to decide until {_time(waiting.until or waiting.since)}, {plain(waiting.command)}",
         "ask": f"{by} asks",
         "review": f"{by} completed it, and it needs a review",
         "blocked": f"blocks {by}",

@@ -21,11 +21,14 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from teamroom.server.clock import WallTime
 from teamroom.server.facts.ids import (
     LARGEST_NUMBER,
+    DecisionNumber,
     MessageNumber,
     OfferNumber,
     TaskNumber,
+    decision_name,
     message_name,
     offer_name,
+    parse_decision,
     parse_message,
     parse_offer,
     parse_task,
@@ -121,6 +124,7 @@ External = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_o
 TaskId = Annotated[TaskNumber, _written(parse_task, task_name)]
 MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
 OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]
+DecisionId = Annotated[DecisionNumber, _written(parse_decision, decision_name)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 

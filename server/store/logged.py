@@ -123,6 +123,13 @@ TABLES: dict[str, Logged] = {
             unfinished="state = 'offered'",
         ),
         Logged("verdict", ("task", "seq"), ("completer", "reviewer", "upheld"), unfinished="1 = 0"),
+        Logged(
+            "decision",
+            ("id",),
+            ("asker", "task", "state", "expires_at", "choice", "decided_by", "settled_at", "replaces", "replaced_by"),
+            ("question", "detail", "options", "artifacts", "digest", "note"),
+        ),
+        Logged("asked", ("decision", "member")),
     )
 }
 """Every logged table by its name. A column that a migration adds must begin as null, 0 or ''."""

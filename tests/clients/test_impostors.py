@@ -57,6 +57,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "board": (),
     "completion": ("bash",),
     "connect": ("--as", "builder"),
+    "decide": ("D-1", "yes"),
     "doctor": ("--drill",),
     "down": (),
     "enroll": ("another",),

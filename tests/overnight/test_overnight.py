@@ -136,7 +136,7 @@ async def play(owner: Member, builder: Member, tester: Member, scribe: Member, h
     fence = (await builder("claim_task", task="T-4"))["fence"]
     offer = (await builder("hand_off", task="T-4", fence=fence, to="tester", note="please rotate them"))["offer"]
     await tester("answer_hand_off", offer=offer, accept=True)
-    await tester("update_task", task="T-4", fence=fence + 1, status="blocked", blocked_on="the password of @olga")
+    await tester("update_task", task="T-4", fence=fence + 1, status="blocked", blocked_on="@olga", note="the password")
     await crashed("claim_task", task="T-5")
     await hollow("claim_task", task="T-6")
     fence = (await scribe("claim_task", task="T-7"))["fence"]
@@ -772,7 +772,7 @@ async def test_stops_suspicions_and_blocks_from_before_a_rename_are_reported_und
     (_hanna,) = await room.enroll("hanna", kind="human")
     await owner("create_task", title="keys")
     fence = (await tester("claim_task", task="T-1"))["fence"]
-    await tester("update_task", task="T-1", fence=fence, status="blocked", blocked_on="the password of @hanna")
+    await tester("update_task", task="T-1", fence=fence, status="blocked", blocked_on="@hanna", note="the password")
     await owner("pause", target="builder", reason="it loops")
     await owner("pause", target="owner:hanna", reason="lunch")
     for name, new in (("builder", "mason"), ("hanna", "johanna")):

@@ -142,7 +142,7 @@ async def fill(mallory: Shown, victim: Shown) -> None:
     for number in range(1, 6):
         await mallory("claim_task", task=f"T-{number}")
     await mallory("update_task", task="T-1", fence=1, note=TEXT)
-    await mallory("update_task", task="T-1", fence=1, status="blocked", blocked_on=LINE)
+    await mallory("update_task", task="T-1", fence=1, status="blocked", blocked_on="3600", note=LINE)
     await mallory("update_task", task="T-2", fence=1, changes={"title": LINE, "detail": TEXT, "needs": []})
     artifacts = [{"ref": LINE, "sha256": "a" * 64}, {"kind": "link", "ref": SHORT[2]}]
     await mallory("hand_off", task="T-2", fence=1, to="victim", note=TEXT, needs=[SHORT[0]], artifacts=artifacts)
@@ -187,6 +187,7 @@ async def look(victim: Shown) -> None:
             "tasks/{id}": "T-1",
             "members/{name}": "mallory",
             "messages/{id}": "M-1",
+            "decisions/{id}": "D-1",
             "receipts/{seq}": "9",
             "overnight/{hours}": "12",
         }
@@ -199,6 +200,19 @@ async def look(victim: Shown) -> None:
     await victim(f"tool\n{EVIL}")
     await victim("pause", target=LINE[:50], reason=LINE)
     await victim("post_message", text=TEXT, to=[LINE[:38]])
+
+
+async def decide(olga: Shown, mallory: Shown) -> None:
+    """An agent asks a person in words that look like the room's, and the person's answer quotes them."""
+    await mallory("request_decision", question=LINE, options=[SHORT[0], SHORT[1]], detail=TEXT)
+    await mallory("request_decision", question=LINE, options=[SHORT[0], SHORT[1]], detail=TEXT, replaces="D-1")
+    await mallory("request_decision", question=f"also {LINE}"[:190])
+    await olga("check_in")
+    await olga.read("teamroom://decisions")
+    await olga.read("teamroom://decisions/D-2")
+    await olga("decide", decision="D-2", option=SHORT[1], note=TEXT)
+    await mallory("check_in")
+    await mallory.read("teamroom://decisions/D-2")
 
 
 async def plant(olga: Shown) -> None:

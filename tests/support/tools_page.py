@@ -104,6 +104,17 @@ STORY = (
     Step("builder", "update_task", {"task": "T-1", "fence": 1, "note": "limiter written, 12 tests pass"}),
     Step(
         "builder",
+        "request_decision",
+        {
+            "question": "How many failed logins a minute?",
+            "options": ["five", "ten"],
+            "detail": "Support asks for ten, because people share addresses.",
+            "task": "T-1",
+        },
+    ),
+    Step("olga", "decide", {"decision": "D-1", "option": "five", "note": "ten for the office's address"}),
+    Step(
+        "builder",
         "hand_off",
         {
             "task": "T-1",

@@ -125,6 +125,7 @@ DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("revoke", {"name": "bot"}, "teamroom revoke bot"),
     ("set_policy", {"name": "wip_cap", "value": "3"}, "teamroom policy wip_cap 3"),
     ("redact", {"what": "M-1", "reason": "a password"}, "teamroom redact M-1 --reason 'a password'"),
+    ("decide", {"decision": "D-1", "option": "yes", "note": "now"}, "teamroom decide D-1 yes --note now"),
 )
 
 
@@ -135,6 +136,7 @@ async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
     room = room_of_each_era
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
+    await bot("request_decision", question="Deploy?")
     async with person(room, await chat_token(room), yes) as (owner, asked):
         await owner(tool, **arguments)
     assert len(asked) == 1
@@ -147,6 +149,7 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     room = room_of_each_era
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
+    await bot("request_decision", question="Deploy?")
     mute = await room.connect("chat", await chat_token(room))
     before = room.entries()[-1]["seq"]
     refused = await mute.refused(tool, **arguments)

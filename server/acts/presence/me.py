@@ -9,6 +9,7 @@ from teamroom.server.acts.presence.trouble import open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
+from teamroom.server.facts.decision import DecisionShown, decisions_of
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.reviewer import ReviewDue, reviews_due
 from teamroom.server.facts.roles import LOG_READERS
@@ -49,6 +50,7 @@ class Inbox(BaseModel):
     reviews: list[ReviewDue]
     reminders: list[Reminder]
     challenge: str | None
+    decisions: list[DecisionShown]
     cursor: int
 
 
@@ -82,6 +84,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
         reviews=reviews_due(tx, caller.member),
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member),
+        decisions=decisions_of(tx, caller.member, after),
         cursor=cursor,
     )
 

@@ -9,6 +9,7 @@ from teamroom.server.facts.task import (
     Entry,
     StoredTask,
     add_entry,
+    cancelled_dependencies,
     find_task,
     history,
     needs_of,
@@ -48,6 +49,8 @@ class Claimed(Reply):
     creator: str
     detail: str
     needs: list[str]
+    cancelled: list[str]
+    """Cancelled tasks that it depends on. They no longer hold it."""
     fence: int
     lease_until: str | None
     history: list[Entry]
@@ -230,6 +233,7 @@ def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed
         creator=task.row.creator_name,
         detail=task.row.detail,
         needs=needs_of(tx, task.id),
+        cancelled=cancelled_dependencies(tx, task.id),
         fence=task.fence,
         lease_until=task.lease_until(tx),
         history=history(tx, task.id),

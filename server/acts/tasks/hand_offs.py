@@ -23,6 +23,7 @@ from teamroom.server.acts.act import (
     author,
 )
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
+from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
 from teamroom.server.facts.forecast import forecast_with_others
@@ -282,6 +283,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
     )
     _notify_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
+    settle(tx, "offer", offer.id, offer_name(offer.id))
     return Answered(
         receipt=seq,
         offer=offer_name(arguments.offer),
@@ -315,6 +317,7 @@ def _close(
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
         _notify_giver(tx, caller, offer, add_quote(f"@{caller.name} declined {task.name}", reason))
+    settle(tx, "offer", offer.id, offer_name(offer.id))
     return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 

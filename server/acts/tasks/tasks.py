@@ -24,6 +24,7 @@ from teamroom.server.acts.act import (
     from_now,
 )
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
+from teamroom.server.facts.blocks import Block, ask_creators, begin_block, find_block, settle, settle_member
 from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
@@ -219,7 +220,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
         raise Refusal(
             "invalid",
             "The status blocked needs blocked_on: what the task waits for.",
-            "Call again with blocked_on.",
+            'Call again with blocked_on: T-1, D-3, O-2, "@name" or a time in seconds.',
             subject=task.name,
         )
     if not (arguments.note or arguments.status or arguments.changes or arguments.snooze_until):
@@ -230,16 +231,19 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
 
 
 def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask) -> Updated:
+    block = None
+    if arguments.status == "blocked":
+        block = find_block(tx, caller, task, arguments.blocked_on or "")
     seq = log.append(
         tx,
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=_describe_update(caller, arguments, task),
+        summary=_describe_update(caller, arguments, task, block),
         detail={
             "status": arguments.status,
             "note": arguments.note,
-            **({"blocked_on": arguments.blocked_on} if arguments.status == "blocked" else {}),
+            **({"blocked_on": block.text} if block is not None else {}),
             **_changed(arguments.changes or Changes()),
         },
     )
@@ -248,9 +252,11 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     if arguments.status in ("released", "cancelled"):
         _release_or_cancel(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
-        _renew(tx, caller, arguments, task, seq)
+        _renew(tx, caller, arguments, task, seq, block)
+    if task.holder != caller.member:
+        settle_member(tx, caller, task.id)
     kind = arguments.status or ("note" if arguments.note else "changed")
-    add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
+    add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
     updated = find_task(tx, task.id)
     return Updated(
         receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
@@ -269,19 +275,20 @@ def _changed(changes: Changes) -> dict[str, Any]:
     return kept
 
 
-def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask, block: Block | None) -> str:
+    if block is not None:
+        return add_quote(f"@{caller.name} is blocked on {block.text} with {task.name}", arguments.note or "")
     did = {
         "working": "works on",
-        "blocked": "is blocked on",
         "released": "released",
         "cancelled": "cancelled",
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
-    what = arguments.blocked_on or arguments.note or task.row.title
+    what = arguments.note or task.row.title
     return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
-def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, block: Block | None) -> None:
     """Renew the lease; while the task is blocked its clock is stopped."""
     if task.state not in ("claimed", "blocked"):
         fix = "Call check_in to see the tasks that you hold."
@@ -302,11 +309,13 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         now=tx.now,
         lease_from=None if state == "blocked" else tx.now,
         lease_seconds=seconds,
-        blocked_on=(arguments.blocked_on or task.row.blocked_on) if state == "blocked" else "",
+        blocked_on="" if state != "blocked" else task.row.blocked_on if block is None else block.text,
         seq=seq,
     )
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
+    if block is not None:
+        begin_block(tx, task.id, block)
     if arguments.note:
         note = {"note": text_digest(arguments.note), "busy_until": None, "task": task.id}
         tx.run("record_progress", member=caller.member, now=tx.now, **note)
@@ -322,6 +331,8 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
         )
     if task.state == "offered":
         tx.run("close_offer", id=task.row.offer, state="voided", now=tx.now, reason=arguments.status)
+        if task.row.offer is not None:
+            settle(tx, "offer", task.row.offer, offer_name(task.row.offer))
         if task.row.receiver is not None:
             tx.changed(topics.inbox(task.row.receiver))
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
@@ -332,7 +343,7 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     line = add_quote(f"@{caller.name} {arguments.status} {task.name}", task.row.title)
     wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        notify_freed(tx, task)
+        notify_freed(tx, task, is_cancelled=True)
     else:
         remind_assigned(tx, task.row)
 
@@ -392,9 +403,18 @@ def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float
     return {"snooze_until": until, "snooze_date": None}
 
 
-def notify_freed(tx: Writing, task: StoredTask) -> None:
-    """Wake the assigned member, else the creator, of each task whose last dependency this was."""
+def notify_freed(tx: Writing, task: StoredTask, is_cancelled: bool = False) -> None:
+    """Wake the assigned member, else the creator, of each task whose last dependency this was; lift blocks on it.
+
+    If it was cancelled, each creator of a task that waited for it is asked once what to do now.
+    """
+    if is_cancelled:
+        ask_creators(tx, task.id, FREED_NOTIFIED)
+    settle(tx, "task", task.id, task.name)
+    over = f"{task.name} was cancelled, so" if is_cancelled else f"{task.name} is finished;"
     for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
+        if row.assigned is None and is_cancelled:
+            continue  # its creator is asked already
         waiting = reachable(tx, row.assigned if row.assigned is not None else row.creator)
         wake_members(
             tx,
@@ -402,7 +422,7 @@ def notify_freed(tx: Writing, task: StoredTask) -> None:
             reason="assigned",
             subject=task_name(row.id),
             sender=ROOM_MEMBER,
-            line=f"{task.name} is finished; {task_name(row.id)} can start",
+            line=f"{over} {task_name(row.id)} can start",
         )
 
 

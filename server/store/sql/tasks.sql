@@ -188,6 +188,33 @@ update task set assigned = null, changed_seq = :seq where id = :id
 -- Blocked tasks whose reason contains a name in lower case, the oldest first.
 select id from task where state = 'blocked' and lower(blocked_on) like :name order by id limit :limit
 
+-- name: blocked_on
+-- Blocked tasks that wait for a thing, the oldest first.
+select id from task where state = 'blocked' and blocked_on = :blocked_on order by id limit :limit
+
+-- name: waiting_for_task
+-- The unfinished tasks that depend on a task, and those that are blocked on it.
+select after.id
+from dependency
+join task as after on after.id = dependency.task
+where dependency.needs_task = :needs_task and after.state not in ('done', 'cancelled')
+union
+select id from task where state = 'blocked' and blocked_on = :blocked_on
+order by 1
+limit :limit
+
+-- name: cancelled_before
+-- The cancelled tasks that a task depends on: they no longer hold it.
+select dependency.needs_task
+from dependency
+join task as before on before.id = dependency.needs_task
+where dependency.task = :task and before.state = 'cancelled'
+order by dependency.needs_task
+
+-- name: move_blocks
+-- A decision was replaced: what waits for it waits for the new one.
+update task set blocked_on = :now where state = 'blocked' and blocked_on = :was
+
 -- name: hold_again
 -- Returns a task to its holder; the lease continues where it stopped.
 update task
