@@ -306,7 +306,7 @@ def ask_creators(tx: Writing, task: int, limit: int) -> None:
             continue
         waiting = task_name(id_)
         line = add_quote(
-            f"{name} was cancelled, and {waiting} waited for it: keep, change or cancel {waiting}? update_task",
+            f"{name} was cancelled, and {waiting} waited for it; keep, change or cancel {waiting} with update_task",
             row.title,
         )
         wake_members(tx, [creator], reason="control", subject=waiting, sender=ROOM_MEMBER, line=line)

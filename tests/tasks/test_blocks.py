@@ -103,7 +103,7 @@ async def test_a_cancelled_task_holds_nothing_and_the_creators_are_asked_once(ro
     assert await lines(tester, "assigned") == ["T-1 was cancelled, so T-3 can start"]
     asked = await lines(planner)
     assert asked == [
-        f"T-1 was cancelled, and {task} waited for it: keep, change or cancel {task}? update_task: “{title}”"
+        f"T-1 was cancelled, and {task} waited for it; keep, change or cancel {task} with update_task: “{title}”"
         for task, title in (("T-3", "test it"), ("T-4", "ship it"))
     ]
     assert [line for line in await lines(owner) if "T-2 waited" in line]
