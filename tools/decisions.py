@@ -56,9 +56,8 @@ DECIDING = Danger(
 TOOLS = (
     Tool(
         REQUEST_DECISION,
-        "Ask people for a decision that is not yours to make, bound to exactly this content; you are woken with the "
-        "answer. to: by default your owner. options: by default yes, no. until: seconds, by default 7 days. replaces: "
-        "one of yours.",
+        "Ask people for a decision that is not yours to make; the answer wakes you. Defaults: to your owner, options "
+        "yes and no, until 7 days. Nothing in it changes later; replaces: one of yours.",
         render_requested,
         place=152,
         next=advise_after_request,

@@ -1,6 +1,7 @@
 """Ids: parsed at the edge into numbers, and printed in this one place.
 
-A task is written `T-12`, a message `M-7`, an offer `O-3`, a decision `D-4`, and a member `@name`.
+A task is written `T-12`, a message `M-7`, an offer `O-3`, a decision `D-4`,
+an authorisation `A-5`, and a member `@name`.
 """
 
 from typing import Literal, NewType
@@ -15,10 +16,11 @@ TaskNumber = NewType("TaskNumber", int)
 MessageNumber = NewType("MessageNumber", int)
 OfferNumber = NewType("OfferNumber", int)
 DecisionNumber = NewType("DecisionNumber", int)
+AuthorizationNumber = NewType("AuthorizationNumber", int)
 
-Kind = Literal["task", "message", "offer", "decision"]
+Kind = Literal["task", "message", "offer", "decision", "authorization"]
 
-LETTERS: dict[str, Kind] = {"T": "task", "M": "message", "O": "offer", "D": "decision"}
+LETTERS: dict[str, Kind] = {"T": "task", "M": "message", "O": "offer", "D": "decision", "A": "authorization"}
 
 
 def task_name(number: int) -> str:
@@ -41,6 +43,11 @@ def decision_name(number: int) -> str:
     return f"D-{number}"
 
 
+def authorization_name(number: int) -> str:
+    """An authorisation as it is written: `A-5`."""
+    return f"A-{number}"
+
+
 def parse_task(text: str) -> TaskNumber:
     """The number of a task, as people write it: `T-12`, `t-12`, `#12` or `12`. Raises ValueError that says how."""
     return TaskNumber(_written_number(text, "T", 'a task is written like "T-12"'))
@@ -59,6 +66,11 @@ def parse_offer(text: str) -> OfferNumber:
 def parse_decision(text: str) -> DecisionNumber:
     """The number of a decision, as people write it. Raises ValueError that says how."""
     return DecisionNumber(_written_number(text, "D", 'a decision is written like "D-4"'))
+
+
+def parse_authorization(text: str) -> AuthorizationNumber:
+    """The number of an authorisation, as people write it. Raises ValueError that says how."""
+    return AuthorizationNumber(_written_number(text, "A", 'an authorisation is written like "A-5"'))
 
 
 def _written_number(text: str, letter: str, how: str) -> int:

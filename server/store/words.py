@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, ...]] = {
+    "authorisation.reason": ("take_authorisation",),
+    "authorisation.scope": ("take_authorisation",),
     "capability.capability": ("drop_capability",),
     **dict.fromkeys(
         (
@@ -41,6 +43,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "task.detail": ("put_texts", "take_task", "take_finished_task"),
     "task.evidence": ("put_texts", "take_task", "take_finished_task"),
     "task.first_need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
+    "task.requires": ("put_texts", "take_task", "take_finished_task"),
     "task.summary": ("put_texts", "take_task", "take_finished_task"),
     "task.title": ("put_texts", "take_task", "take_finished_task"),
     "task_text.detail": ("tidy_tasks",),
@@ -76,7 +79,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("member.kind", "member.role", "member.mode", "standing.scope", "standing.state", "standing.by_role"),
             "token.kind",
             *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
-            "decision.state",
+            *("decision.state", "authorisation.level", "task.authorised"),
             *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
             "refused_call.act",
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),

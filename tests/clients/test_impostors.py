@@ -52,6 +52,7 @@ TOKEN_FILES = {name: f"members/{who}.token" for name, who in
 FRAME = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}) + "\n"
 
 WORDS: dict[str, tuple[str, ...]] = {
+    "authorize": ("builder", "deploy:staging"),
     "attest": ("builder", "repo:acme/api"),
     "backup": (),
     "board": (),

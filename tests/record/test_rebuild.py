@@ -128,6 +128,10 @@ async def ask_people(room: RunningRoom) -> None:
     await a("request_decision", question="Deploy?")
     await a("request_decision", question="Delete?")
     await owner("decide", decision="D-2", option="no", note="never")
+    await owner("authorize", to="b", scope="deploy:staging", uses=2)
+    await (await room.connect("b"))("check_authorization", scope="deploy:staging", use=True)
+    await owner("authorize", to="owner:olga", scope="read:logs")
+    await owner("authorize", revoke="A-2")
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +346,31 @@ SILENT: dict[str, tuple[str, str]] = {
     "another person was asked": (
         f"update asked set member = {A} where decision = 1",
         "who was asked for D-1",
+    ),
+    "a revoked authorisation allows again": (
+        "update authorisation set revoked_at = null where id = 2",
+        "A-2 has revoked_at nothing; the log says",
+    ),
+    "an authorisation was used less often": (
+        "update authorisation set used = 0 where id = 1",
+        "A-1 has used 0 or nothing; the log says 1",
+    ),
+    "an authorisation is for another member": (
+        f"update authorisation set target = {A} where id = 1",
+        "A-1 has target @a; the log says @b",
+    ),
+    "an authorisation allows something else": (
+        "update authorisation set scope = 'deploy:production' where id = 1",
+        "the stored scope of A-1 was changed",
+    ),
+    "an authorisation that nobody made": (
+        "insert into authorisation (id, level, target, scope, made_by, created_at, expires_at, changed_seq) "
+        f"values (3, 'member', {A}, 'deploy:production', 2, 0, 9e9, 1)",
+        "A-3 is not in the log",
+    ),
+    "a task requires nothing": (
+        "update task set requires = '[]' where id = 1",
+        "the stored requires of T-1 was changed",
     ),
     "a task need not wait": (
         "update task set waits = 0 where id = 8",

@@ -237,6 +237,20 @@ async def decision(room: RunningRoom, owner: Member, text: str) -> list[str]:
     return ["D-1", "D-2", "D-3"]
 
 
+async def authorisation(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    (agent,) = await room.enroll("agent")
+    scope = f"use:{text}"
+    await owner("authorize", to="agent", scope=scope, reason=f"it is {text}", request_id="once")
+    await owner("create_task", title="Paint", requires=[scope])
+    await owner("create_task", title="Sand")
+    await owner("update_task", task="T-2", changes={"requires": [scope]})
+    await agent("claim_task", task="T-1", request_id="once")
+    await agent("check_authorization", scope=scope, use=True, request_id="two")
+    await agent.refused("check_authorization", scope=f"{scope}-too", use=True)
+    found = (await owner("read_receipts", limit=100))["receipts"]
+    return ["A-1", "T-1", "T-2", *(str(entry["seq"]) for entry in found if entry["outcome"] == "refused")]
+
+
 async def decision_by_number(room: RunningRoom, owner: Member, text: str) -> list[str]:
     await decision(room, owner, text)
     found = (await owner("read_receipts", limit=100))["receipts"]
@@ -298,7 +312,7 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(message, title, title_by_number, edit_by_number, work, work_by_number, block_by_number, offer, stop, label),
-        *(decision, decision_by_number),
+        *(decision, decision_by_number, authorisation),
         *(capability, plant, repair, refused, imported, imported_by_number),
     )
 }

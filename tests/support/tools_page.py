@@ -149,6 +149,9 @@ STORY = (
     Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
     Step("olga", "overnight", {"hours": 12}),
     Step("olga", "revoke", {"name": "reviewer", "label": "laptop"}),
+    Step("olga", "authorize", {"to": "builder", "scope": "deploy:staging", "until": 3600, "uses": 2}),
+    Step("builder", "check_authorization", {"scope": "deploy:staging", "use": True}),
+    Step("builder", "check_authorization", {"scope": "deploy:production"}),
     Step(
         "olga",
         "import_task",

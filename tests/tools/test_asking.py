@@ -125,6 +125,8 @@ DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("revoke", {"name": "bot"}, "teamroom revoke bot"),
     ("set_policy", {"name": "wip_cap", "value": "3"}, "teamroom policy wip_cap 3"),
     ("redact", {"what": "M-1", "reason": "a password"}, "teamroom redact M-1 --reason 'a password'"),
+    ("authorize", {"to": "bot", "scope": "deploy:x", "until": 60}, "teamroom authorize bot deploy:x --until 60s"),
+    ("authorize", {"revoke": "A-1"}, "teamroom authorize --revoke A-1"),
     ("decide", {"decision": "D-1", "option": "yes", "note": "now"}, "teamroom decide D-1 yes --note now"),
 )
 
@@ -137,6 +139,7 @@ async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
     await bot("request_decision", question="Deploy?")
+    await (await room.owner())("authorize", to="bot", scope="deploy:x")
     async with person(room, await chat_token(room), yes) as (owner, asked):
         await owner(tool, **arguments)
     assert len(asked) == 1
@@ -150,6 +153,7 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
     await bot("request_decision", question="Deploy?")
+    await (await room.owner())("authorize", to="bot", scope="deploy:x")
     mute = await room.connect("chat", await chat_token(room))
     before = room.entries()[-1]["seq"]
     refused = await mute.refused(tool, **arguments)

@@ -116,7 +116,7 @@ SILENT = {
 
 RESTORE = ROOT / "server" / "acts" / "control" / "restore.py"
 
-STATES = ("changed", "task_changed", "member_changed", "standing_changed", "decision_changed")
+STATES = ("changed", "task_changed", "member_changed", "standing_changed", "decision_changed", "authorization_changed")
 """The functions by which an act states topics."""
 
 
@@ -381,6 +381,17 @@ async def decide(room: Watched) -> None:
     await room.act("olga", "decide", decision="D-3", option="no", note="it is dry")
     await room.act("tester", "request_decision", question="paint later?")
     await room.act("tester", "request_decision", replaces="D-4")
+
+
+async def authorise(room: Watched) -> None:
+    await room.act("olga", "authorize", to="tester", scope="deploy:staging", uses=3, reason="the demo")
+    await room.act("olga", "authorize", to="owner:olga", scope="read:logs")
+    await room.act("tester", "check_authorization", scope="deploy:staging")
+    await room.act("tester", "check_authorization", scope="deploy:staging", use=True)
+    await room.act("olga", "create_task", title="deploy", requires=["deploy:staging"], assign="tester")
+    await room.act("tester", "claim_task", task="T-5")
+    await room.act("olga", "update_task", task="T-5", status="cancelled", changes={"requires": []})
+    await room.act("olga", "authorize", revoke="A-1", reason="enough")
 
 
 async def stop_and_go_on(room: Watched) -> None:

@@ -43,6 +43,7 @@ def render_task(task: TaskShown) -> str:
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
         *([f"needs {', '.join(map(cite, task.needs))}"] if task.needs else []),
+        *([f"requires {', '.join(map(cite, task.requires))}{_authorised(task)}"] if task.requires else []),
         *([f"depends on {before}"] if before else []),
         *([f"{_completed_by(task)}{completed_at}: {shorten(task.summary)}"] if task.completed_by else []),
         *(
@@ -61,6 +62,10 @@ def render_task(task: TaskShown) -> str:
         + render_reminders(task.reminders)
         + list_lines("History", [render_entry(e) for e in task.history])
     )
+
+
+def _authorised(task: TaskShown) -> str:
+    return f", authorised by {', '.join(task.authorizations)}" if task.authorizations else ""
 
 
 def _completed_by(task: TaskShown) -> str:

@@ -8,6 +8,7 @@ from teamroom.server.acts.presence.presence import TaskHeld, Wake, pending_wakes
 from teamroom.server.acts.presence.trouble import open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
+from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.decision import DecisionShown, decisions_of
 from teamroom.server.facts.names import former_names
@@ -39,6 +40,7 @@ class Me(BaseModel):
     cursor: int
     tasks: list[TaskHeld]
     capabilities: list[CapabilityShown]
+    authorizations: list[AuthorizationShown]
 
 
 class Inbox(BaseModel):
@@ -70,6 +72,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
         cursor=row.acknowledged,
         tasks=tasks_of(tx, caller.member),
         capabilities=capabilities_of(tx, caller.member),
+        authorizations=authorizations_of(tx, caller.member, caller.kind, caller.owner),
     )
 
 

@@ -11,8 +11,17 @@ from pydantic import Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
+from teamroom.server.facts.authorization import authorization_changed, state_of_entry
 from teamroom.server.facts.decision import decision_changed
-from teamroom.server.facts.ids import Kind, decision_name, message_name, offer_name, parse, task_name
+from teamroom.server.facts.ids import (
+    Kind,
+    authorization_name,
+    decision_name,
+    message_name,
+    offer_name,
+    parse,
+    task_name,
+)
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.origin import hide_origin
 from teamroom.server.facts.roles import ROOM_OWNERS
@@ -25,6 +34,7 @@ from teamroom.server.record.rows import KEPT, what_stays
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import REDACTED, add_quote, cite
+from teamroom.server.store.rows.authorizations import AuthorizationRow
 from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
@@ -52,6 +62,7 @@ NAMES: Mapping[str, Callable[[int], str]] = {
     f"{REDACTING} message": message_name,
     f"{REDACTING} offer": offer_name,
     f"{REDACTING} decision": decision_name,
+    f"{REDACTING} authorization": authorization_name,
 }
 """How the subject of each timer of a redaction is written."""
 
@@ -60,8 +71,12 @@ ROWS: dict[Kind, type[Any]] = {
     "task": TaskRow,
     "offer": OfferRow,
     "decision": DecisionRow,
+    "authorization": AuthorizationRow,
 }
-"""The row type of each kind of thing, read by the statement of that name."""
+"""The row type of each kind of thing."""
+
+STATEMENTS: Mapping[Kind, str] = {"authorization": "authorisation"}
+"""The statement that reads a thing, where it does not have the name of its kind."""
 
 LASTING: frozenset[str] = frozenset(
     {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant", "recover"}
@@ -138,15 +153,15 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         raise Refusal(
             "invalid",
             f"{cite(what)} is not something that can be redacted.",
-            "Give M-7, T-3, O-2, D-4 or an entry's number.",
+            "Give M-7, T-3, O-2, D-4, A-5 or an entry's number.",
         )
     kind, number = found
-    if tx.one(ROWS[kind], kind, id=number) is None:
+    if tx.one(ROWS[kind], STATEMENTS.get(kind, kind), id=number) is None:
         raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
     redacted = redact_subject(tx, what)
     if kind == "task":
         redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=PAGE))
-        tx.run("take_task", id=number, taken=REDACTED)
+        tx.run("take_task", id=number, taken=REDACTED, requires=HIDDEN)
         hide_origin(tx, number)
         tx.run("take_needs", task=number, taken=REDACTED)
         tx.run("drop_redacted_needs", task=number, taken=REDACTED)
@@ -161,7 +176,16 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         tx.run("take_offer", id=number, needs=HIDDEN)
     elif kind == "decision":
         _take_decision(tx, number)
+    elif kind == "authorization":
+        _take_authorization(tx, number)
     return redacted
+
+
+def _take_authorization(tx: Writing, number: int) -> None:
+    """Remove the words of an authorisation, which allows nothing then."""
+    row = tx.only(AuthorizationRow, "authorisation", id=number)
+    tx.run("take_authorisation", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
+    authorization_changed(tx, row)
 
 
 def _take_decision(tx: Writing, number: int) -> None:
@@ -303,7 +327,7 @@ def _redact_finished(tx: Writing, entry: PageEntry) -> int | None:
     """Redact the task that this entry finished; returns its number, None if it is not the last entry about a task."""
     if (found := parse(entry.subject, "task")) is None:
         return None
-    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED, requires=HIDDEN)
     if is_last:
         hide_origin(tx, found[1])
         tx.run("take_needs", task=found[1], taken=REDACTED)
@@ -320,6 +344,9 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
     if kind == "decision":
         decision = tx.one(DecisionRow, "decision", id=number)
         return decision is not None and decision.state == "open"
+    if kind == "authorization":
+        entry = tx.one(AuthorizationRow, "authorisation", id=number)
+        return entry is not None and state_of_entry(tx, entry) == "in force"
     task = tx.one(TaskRow, "task", id=number) if kind == "task" else None
     return task is not None and task.state not in ("done", "cancelled")
 
@@ -341,6 +368,8 @@ def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> lis
             tx.run("take_offer", id=found[1], needs=HIDDEN)
         elif (found := parse(entry.subject, "decision")) is not None:
             _take_decision(tx, found[1])
+        elif (found := parse(entry.subject, "authorization")) is not None:
+            _take_authorization(tx, found[1])
         if entry.act in NOTED:
             tx.run("forget_note", member=entry.actor)
     return [entry.seq for entry in entries]
@@ -393,6 +422,7 @@ def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None
         "summary": task.summary == detail.get("summary"),
         "evidence": json.loads(task.evidence) == detail.get("evidence"),
         "blocked_on": task.blocked_on == detail.get("blocked_on"),
+        "requires": bool(task.requires) and json.loads(task.requires) == detail.get("requires"),
     }
     tx.run(
         "put_texts",
@@ -402,6 +432,7 @@ def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None
         summary="" if said["summary"] else task.summary,
         evidence="[]" if said["evidence"] else task.evidence,
         blocked_on="" if said["blocked_on"] else task.blocked_on,
+        requires=HIDDEN if said["requires"] else task.requires,
     )
     if "external" in detail:
         hide_origin(tx, number)

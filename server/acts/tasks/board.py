@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.authorization import scopes_of
 from teamroom.server.facts.decision import DecisionShown, decisions_about
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_named
@@ -70,6 +71,9 @@ class TaskShown(TaskLine):
     assigned: str | None
     fence: int
     needs: list[str]
+    requires: list[str]
+    authorizations: list[str]
+    """The entries that its newest claim used."""
     depends_on: list[dict[str, str]]
     review: str
     reviewer: str | None
@@ -163,6 +167,8 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         assigned=row.assigned_name,
         fence=task.fence,
         needs=needs_of(tx, task.id),
+        requires=scopes_of(row.requires),
+        authorizations=row.authorised.split(),
         depends_on=[
             {"task": task_name(d.task), "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
         ],

@@ -23,6 +23,7 @@ from teamroom.server.acts.act import (
     author,
 )
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
+from teamroom.server.facts.authorization import count_uses, require_scopes, scopes_of
 from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
@@ -146,6 +147,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
     require_capabilities(tx, receiver.id, receiver.name, needs, task.name)
+    require_scopes(tx, receiver, scopes_of(task.row.requires), task.name)
     tx.head.offers += 1
     name = offer_name(tx.head.offers)
     expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
@@ -255,6 +257,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     require_capabilities(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
     require_below_wip_cap(tx, caller, offer_name(arguments.offer))
+    entries = require_scopes(tx, caller, scopes_of(task.row.requires), task.name)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
@@ -275,6 +278,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         now=tx.now,
         lease_seconds=seconds,
         hops=task.row.hops + 1,
+        authorised=count_uses(tx, entries, seq),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder, caller.member)

@@ -1,5 +1,6 @@
 """Tasks: created, and updated by the holder with its fence. Claims are in `claims`."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,11 +20,13 @@ from teamroom.server.acts.act import (
     Span,
     TaskId,
     Text,
+    Words,
     author,
     date_from_now,
     from_now,
 )
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
+from teamroom.server.facts.authorization import scopes_of
 from teamroom.server.facts.blocks import Block, ask_creators, begin_block, find_block, settle, settle_member
 from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
@@ -40,12 +43,15 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
 from teamroom.server.rules.text import add_quote, cite, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, OriginRow, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
+SCOPES = 10
+"""How many scopes a task requires at most."""
 FREED_NOTIFIED = 50
 
 Title = Annotated[Line, Field(min_length=1)]
@@ -62,6 +68,7 @@ class CreateTask(Arguments):
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
     assign: Name | None = None
     review: Name = "auto"
+    requires: Annotated[list[Words], Field(max_length=SCOPES)] | None = None
     external: External | None = None
 
 
@@ -84,6 +91,7 @@ class Changes(BaseModel):
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
     assign: NameOrNone | None = None
     review: Name | None = None
+    requires: Annotated[list[Words], Field(max_length=SCOPES)] | None = None
 
 
 class UpdateTask(Arguments):
@@ -132,6 +140,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
             **({"needs": arguments.needs} if arguments.needs else {}),
+            **({"requires": arguments.requires} if arguments.requires else {}),
             **({"external": arguments.external} if arguments.external is not None else {}),
         },
     )
@@ -147,6 +156,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         seq=seq,
         assigned=assigned.id if assigned is not None else None,
         review=review,
+        requires=_scopes(arguments.requires or []),
     )
     task_changed(tx, id_)
     if arguments.external is not None:
@@ -160,6 +170,29 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
+
+
+def _scopes(scopes: list[str]) -> str:
+    """The scopes that a task requires, as the room stores them. Raises Refusal for what is no scope."""
+    wrong = next((scope for scope in scopes if not is_scope(scope)), None)
+    if wrong is not None:
+        raise Refusal("invalid", f"{cite(wrong)} is no scope.", SCOPE_HELP)
+    return json.dumps(list(dict.fromkeys(scopes)), ensure_ascii=False) if scopes else ""
+
+
+def _changed_scopes(caller: Caller, changes: Changes, task: StoredTask) -> str:
+    """The scopes that a task requires after a change. Only a person drops one. Raises Refusal."""
+    if changes.requires is None:
+        return str(task.row.requires)
+    dropped = [scope for scope in scopes_of(task.row.requires) if scope not in changes.requires]
+    if dropped and caller.kind != "human":
+        raise Refusal(
+            "not_allowed",
+            f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement.",
+            f"Ask @{caller.owner_name}, or keep it: requires {json.dumps([*changes.requires, *dropped])}.",
+            subject=task.name,
+        )
+    return _scopes(changes.requires)
 
 
 def _same_task(tx: Reading, origin: OriginRow, arguments: CreateTask) -> Created:
@@ -272,6 +305,8 @@ def _changed(changes: Changes) -> dict[str, Any]:
         kept["text"] = text_digest(changes.detail)
     if changes.needs is not None:
         kept["needs"] = changes.needs
+    if changes.requires is not None:
+        kept["requires"] = changes.requires
     return kept
 
 
@@ -371,6 +406,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=review,
+        requires=_changed_scopes(caller, changes, task),
         **_snooze(tx, arguments, row),
         seq=seq,
     )

@@ -40,3 +40,26 @@ create index task_blocked_on on task (blocked_on) where state = 'blocked';
 insert into due (rule, subject, member, at, since, span)
 select 'block', task.id, 1, 0, 0, 0 from task where task.state = 'blocked'
 on conflict (rule, subject, member) do nothing;
+
+-- What a person lets a member, or all agents of an owner, do: `verb:thing`. `uses`: how often, 0 without a limit.
+create table authorisation (
+    id integer primary key,
+    level text not null check (level in ('member', 'owner')),
+    target bigint not null references member (id),
+    scope text not null,
+    uses bigint not null default 0,
+    used bigint not null default 0,
+    made_by bigint not null references member (id),
+    created_at double precision not null,
+    expires_at double precision not null,
+    reason text not null default '',
+    revoked_at double precision,
+    revoked_by bigint references member (id),
+    changed_seq bigint not null
+);
+create index authorisation_for on authorisation (target, scope) where revoked_at is null;
+create index authorisation_changed on authorisation (changed_seq);
+
+-- `requires`: the scopes that a task requires, as JSON, '' for none. `authorised`: the entries that its newest claim used.
+alter table task add column requires text not null default '';
+alter table task add column authorised text not null default '';

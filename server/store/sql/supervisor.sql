@@ -127,7 +127,8 @@ select at from reminder where outcome = 'sent' and at > :since order by at desc 
 -- The time and number of a member's last act that counts as evidence of work. What it says of itself alone does not:
 -- its mode, its capabilities and its notes.
 with evidence (act) as (
-    values ('accept'), ('answer_hand_off'), ('claim_task'), ('complete_task'), ('create_task'), ('decide'), ('enroll'),
+    values ('accept'), ('answer_hand_off'), ('authorize'), ('claim_task'), ('complete_task'), ('create_task'), ('decide'),
+        ('enroll'),
         ('hand_off'), ('import_task'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'),
         ('repair'), ('request_decision'), ('resume'), ('review_task'), ('revoke'), ('set_policy'), ('update_task')
 )

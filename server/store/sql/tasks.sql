@@ -3,10 +3,10 @@
 -- name: add_task
 insert into task (id, title, detail, priority, due, creator, created_at, changed_seq, state, assigned, holder, fence,
     claimed_at, touched_at, lease_from, lease_seconds, blocked_on, snooze_until, review, reviewer, completed_by,
-    completed_at, summary, evidence, hops, place)
+    completed_at, summary, evidence, hops, place, requires)
 values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :assigned, null, 0,
     null, null, null, 0, '', null, :review, null, null,
-    null, '', '[]', 0, :id)
+    null, '', '[]', 0, :id, :requires)
 
 -- name: task
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
@@ -104,7 +104,7 @@ limit 1
 -- name only, by watchdogs.
 select task.id, task.priority, task.due
 from (
-    select id, priority, coalesce(due, 1e300) as due
+    select id, priority, coalesce(due, 1e300) as due, requires
     from task
     where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned and first_need = :first_need
     order by priority desc, coalesce(due, 1e300), id
@@ -122,6 +122,17 @@ where not exists (select 1 from repair where repair.task = task.id)
                     or (cast(:trust as text) = 'declared' and capability.failed_at is null))
         )
     )
+    and (task.requires = '' or not exists (
+        select 1 from json_each(task.requires) as required
+        where not exists (
+            select 1 from authorisation
+            where authorisation.scope = required.value and authorisation.revoked_at is null
+                and authorisation.expires_at > :now
+                and (authorisation.uses = 0 or authorisation.used < authorisation.uses)
+                and ((authorisation.level = 'member' and authorisation.target = :member)
+                    or (authorisation.level = 'owner' and authorisation.target = :owner))
+        )
+    ))
 order by task.priority desc, task.due, task.id
 limit 1
 
@@ -161,7 +172,7 @@ limit :limit
 -- name: claim
 update task
 set state = 'claimed', holder = :holder, fence = :fence, claimed_at = :now, touched_at = null, lease_from = :now,
-    lease_seconds = :lease_seconds, blocked_on = '', hops = :hops, changed_seq = :seq
+    lease_seconds = :lease_seconds, blocked_on = '', hops = :hops, changed_seq = :seq, authorised = :authorised
 where id = :id
 
 -- name: progress
@@ -244,7 +255,7 @@ where id = :id
 -- name: edit_task
 update task
 set title = :title, detail = :detail, priority = :priority, due = :due, assigned = :assigned, review = :review,
-    snooze_until = :snooze_until, snooze_date = :snooze_date, changed_seq = :seq
+    snooze_until = :snooze_until, snooze_date = :snooze_date, requires = :requires, changed_seq = :seq
 where id = :id
 
 -- name: add_need
