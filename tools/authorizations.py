@@ -16,7 +16,7 @@ from teamroom.tools.words.phrases import cite_receipt, count
 
 def render_authorized(reply: Authorized) -> str:
     """The reply of `authorize`."""
-    return f"{render_authorization(reply.entry)}{cite_receipt(reply)}."
+    return f"{render_authorization(reply)}{cite_receipt(reply)}."
 
 
 def render_checked(reply: Checked) -> str:

@@ -37,7 +37,7 @@ def advise_after_request(reply: Requested) -> str | None:
 
 def render_decided(reply: Decided) -> str:
     """The reply of `decide`."""
-    return f"{reply.decision} is decided: {inline(reply.answer)}{cite_receipt(reply)}."
+    return f"@{reply.by} decided {reply.decision}: {inline(reply.answer)}{cite_receipt(reply)}."
 
 
 def _ask_to_decide(asked: Decide) -> str:

@@ -14,7 +14,7 @@ from teamroom.clients.shell.app import Json, Span, bare, command, span
 from teamroom.clients.shell.decisions import SECTION
 
 if TYPE_CHECKING:
-    from teamroom.server.facts.authorization import AuthorizationShown
+    from teamroom.server.acts.authorizations.authorizations import Authorized
 
 
 @command(SECTION)
@@ -52,11 +52,11 @@ def authorize(
     if json:
         print_json(reply)
         return
-    entry: AuthorizationShown = shaped(reply["entry"])
+    entry: Authorized = shaped(reply)
     often = "" if entry.uses is None else f", used {entry.used} of {entry.uses} time{'s' if entry.uses != 1 else ''}"
     state = "" if entry.state == "in force" else f"; it is {plain(entry.state)}"
     why = f": {quoted(entry.reason)}" if entry.reason else ""
-    receipt = f" Receipt {reply['receipt']}." if reply["receipt"] is not None else ""
+    receipt = f" Receipt {entry.receipt}." if entry.receipt is not None else ""
     print(
         f"{plain(entry.authorization)} lets {plain(entry.to)} {cited(entry.scope)} until "
         f"{plain(date_and_time(entry.until))}{often}{why}{state}.{receipt}"

@@ -28,7 +28,7 @@ from teamroom.clients.session.times import date_and_time, day_and_time, with_loc
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import pages
-from teamroom.server.rules.text import backtick, state_in_words
+from teamroom.server.rules.text import backtick, cite_block, state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
@@ -178,7 +178,7 @@ def _state_of_lease(task: "TaskLine") -> str:
 def _waiting_for(task: "TaskLine") -> str:
     """Return what a task waits for: a member, or a text of its holder."""
     waiting_for = task.waiting_for or ""
-    return quoted(waiting_for) if task.state == "blocked" else plain(waiting_for)
+    return plain(cite_block(waiting_for) if task.state == "blocked" else waiting_for)
 
 
 # ------------------------------------------------------------------ one task

@@ -28,7 +28,7 @@ from teamroom.clients.shell.app import Json, Span, command, span
 from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.reading import read
 from teamroom.server.rules.overnight import HEAD_LINES, LINES, bars, count_records
-from teamroom.server.rules.text import state_in_words
+from teamroom.server.rules.text import cite_block, state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.overnight.broke import Broken
@@ -219,7 +219,7 @@ def _title_cells() -> int:
 
 
 def _waits_for(held: "Held") -> str:
-    return quoted(held.waits_for or "") if held.state == "blocked" else plain(held.waits_for or "")
+    return plain(cite_block(held.waits_for or "") if held.state == "blocked" else held.waits_for or "")
 
 
 def _doer(doer: "Doer") -> Row:

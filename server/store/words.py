@@ -98,7 +98,10 @@ SAID_AGAIN: tuple[str, ...] = ("check_in", "claim_task", "declare_capabilities",
 """Acts whose remembered reply is forgotten, because the act itself returns the same again when it is repeated."""
 
 REPLIES: Mapping[str, tuple[str, ...]] = {
+    "authorize": ("scope", "reason"),
+    "check_authorization": ("scope",),
     "decide": ("answer",),
+    "request_decision": ("digest",),
     "enroll": ("label",),
     "plant": ("capability", "read", "where"),
 }

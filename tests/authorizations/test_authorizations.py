@@ -27,7 +27,7 @@ async def test_an_entry_lets_a_member_do_what_its_scope_says(room_of_each_era: R
     found, words, _ = await builder.said("check_authorization", scope=STAGING)
     assert (found["allowed"], found["receipt"]) == (False, None)
     assert "teamroom authorize builder deploy:staging" in words
-    made = (await owner("authorize", to="@builder", scope=STAGING, until=3600, reason="the demo"))["entry"]
+    made = await owner("authorize", to="@builder", scope=STAGING, until=3600, reason="the demo")
     assert (made["authorization"], made["to"], made["by"], made["uses"]) == ("A-1", "@builder", "olga", None)
     found = await builder("check_authorization", scope=STAGING)
     assert (found["allowed"], found["authorization"], found["by"], found["until"]) == (

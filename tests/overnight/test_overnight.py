@@ -181,7 +181,7 @@ async def test_a_day_of_five_agents_answers_who_has_what_now(day: RunningRoom) -
     assert (has["T-2"]["last"]["by"], has["T-2"]["last"]["text"]) == ("builder", "it loads now, 3 of 5 routes")
     assert (has["T-3"]["last"]["kind"], has["T-3"]["last"]["evidence"]) == ("completed", "test pytest -q: 212 passed")
     assert has["T-6"]["last"]["kind"] == "claimed", "nothing was brought since"
-    assert has["T-4"]["waits_for"] == "the password of @olga"
+    assert has["T-4"]["waits_for"] == "@olga"
     assert has["T-3"]["waits_for"] == "@olga"
     assert night["tasks"]["open"] == 1
 
@@ -228,7 +228,7 @@ async def test_the_report_of_that_day_is_in_words_for_models_and_people(day: Run
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
         "- T-2, noticed by @tester 1 h ago; now claimed, after @builder had completed it. @tester sent back T-2: “it",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
-        "- T-4 blocked @tester (live) for “the password of @olga”: “keys”",
+        "- T-4 blocked @tester (live) for @olga: “keys”",
         "- @builder completed 2, handed over 1, reports 1; newest T-2 “load test”, T-1 “limiter”",
     ):
         assert expected in re.sub(r"\d+ s ago", "N s ago", words)

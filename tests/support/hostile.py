@@ -204,13 +204,20 @@ async def look(victim: Shown) -> None:
 
 async def decide(olga: Shown, mallory: Shown) -> None:
     """An agent asks a person in words that look like the room's, and the person's answer quotes them."""
-    await mallory("request_decision", question=LINE, options=[SHORT[0], SHORT[1]], detail=TEXT)
-    await mallory("request_decision", question=LINE, options=[SHORT[0], SHORT[1]], detail=TEXT, replaces="D-1")
+    about: dict[str, Any] = {"options": [SHORT[0], SHORT[1]], "detail": TEXT, "artifacts": [{"ref": LINE}]}
+    await mallory("request_decision", question=LINE, **about)
+    await mallory("request_decision", question=LINE, **about, replaces="D-1")
     await mallory("request_decision", question=f"also {LINE}"[:190])
     await olga("check_in")
     await olga.read("teamroom://decisions")
     await olga.read("teamroom://decisions/D-2")
     await olga("decide", decision="D-2", option=SHORT[1], note=TEXT)
+    scope = f"x:{EVIL}".replace(" ", "_")
+    await olga("authorize", to="mallory", scope=scope, reason=LINE)
+    await olga("create_task", title="guarded", requires=[scope])
+    await mallory("check_authorization", scope=scope, use=True)
+    await mallory("check_authorization", scope=f"{scope}2")
+    await mallory("check_authorization", scope=LINE)
     await mallory("check_in")
     await mallory.read("teamroom://decisions/D-2")
 

@@ -53,7 +53,6 @@ NAMES_AND_FILTERS = {
     *(
         "create_task.assign",
         "update_task.blocked_on",
-        "request_decision.to",
         "create_task.review",
         "pause.target",
         "resume.target",

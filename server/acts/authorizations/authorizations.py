@@ -58,10 +58,8 @@ class Authorize(Arguments):
     revoke: AuthorizationId | None = None
 
 
-class Authorized(Reply):
+class Authorized(Reply, AuthorizationShown):
     """Reply of `authorize`: the entry as it is now."""
-
-    entry: AuthorizationShown
 
 
 class CheckAuthorization(Arguments):
@@ -151,7 +149,7 @@ def _make(
     entry = find_authorization(tx, number)
     authorization_changed(tx, entry)
     _tell(tx, caller, entry, add_quote(f"You are authorised until {tx.shown(until)}{often} ({name})", scope))
-    return Authorized(receipt=seq, entry=show_authorization(tx, entry))
+    return Authorized(receipt=seq, **show_authorization(tx, entry).model_dump())
 
 
 def _revoke(tx: Writing, caller: Caller, arguments: Authorize, entry: AuthorizationRow) -> Authorized:
@@ -159,7 +157,7 @@ def _revoke(tx: Writing, caller: Caller, arguments: Authorize, entry: Authorizat
     if caller.member != entry.made_by:
         _require_answerable(caller, entry.level, entry.target, entry.target_owner, entry.target_name)
     if entry.revoked_at is not None:
-        return Authorized(replayed=tx.shown(entry.revoked_at), entry=show_authorization(tx, entry))
+        return Authorized(replayed=tx.shown(entry.revoked_at), **show_authorization(tx, entry).model_dump())
     name = authorization_name(entry.id)
     seq = log.append(
         tx,
@@ -172,7 +170,7 @@ def _revoke(tx: Writing, caller: Caller, arguments: Authorize, entry: Authorizat
     tx.run("revoke_authorisation", id=entry.id, now=tx.now, by_member=caller.member, seq=seq)
     authorization_changed(tx, entry)
     _tell(tx, caller, entry, add_quote(f"@{caller.name} revoked {name}", entry.scope))
-    return Authorized(receipt=seq, entry=show_authorization(tx, find_authorization(tx, entry.id)))
+    return Authorized(receipt=seq, **show_authorization(tx, find_authorization(tx, entry.id)).model_dump())
 
 
 def check_authorization(tx: Writing, caller: Caller, arguments: CheckAuthorization) -> Checked:

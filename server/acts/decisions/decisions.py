@@ -67,9 +67,7 @@ class RequestDecision(Arguments):
     """Arguments of `request_decision`. With `replaces` and without `question`, that decision is withdrawn."""
 
     question: Annotated[Line, Field(min_length=1)] | None = None
-    options: Annotated[list[Annotated[Words, Field(min_length=1)]], Field(min_length=2, max_length=OPTIONS)] | None = (
-        None
-    )
+    options: Annotated[list[Annotated[Words, Field(min_length=1)]], Field(max_length=OPTIONS)] | None = None
     detail: Text | None = None
     to: Annotated[list[Name], Field(max_length=PEOPLE)] | None = None
     task: TaskId | None = None
@@ -308,9 +306,11 @@ def _whom(people: Any) -> str:
 
 
 def _require_distinct(options: list[str]) -> None:
-    if len({option.casefold() for option in options}) < len(options):
+    if len(options) < 2 or len({option.casefold() for option in options}) < len(options):
         raise Refusal(
-            "invalid", "Two options are the same.", "Give 2 to 6 options that differ, or none for yes and no."
+            "invalid",
+            "A decision is between options that differ.",
+            f"Give 2 to {OPTIONS} options that differ, or none for yes and no.",
         )
 
 
