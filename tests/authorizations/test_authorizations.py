@@ -176,8 +176,13 @@ async def test_an_entry_is_shown_next_to_its_member(room: RunningRoom) -> None:
     assert "may deploy:staging (A-1 by @olga until" in words
     (receipt,) = (await owner("read_receipts", subject="A-1"))["receipts"]
     assert receipt["summary"].startswith("@olga authorised @builder until")
+    assert (await owner("overnight"))["allowed"]["shown"][0]["authorization"] == "A-1"
     await owner("authorize", revoke="A-1")
     assert (await builder("who", name="builder"))["members"][0]["authorizations"] == []
+    night, words, _ = await owner.said("overnight")
+    assert night["allowed"]["counts"] == {"authorisation": 1}
+    assert "- A-1 lets @builder deploy:staging until" in words
+    assert "revoked by @olga" in words
 
 
 @house

@@ -13,6 +13,7 @@ from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.presence import duration
 from teamroom.server.rules.text import cite_block, inline, state_in_words
+from teamroom.tools.words.authorizations import render_authorization
 from teamroom.tools.words.phrases import count
 
 Ago = Callable[[str], str]
@@ -32,6 +33,7 @@ def render_night(night: Night) -> str:
             *_render_section("Stopped", night.stopped, partial(_render_stopped, ago=ago), receipts),
             *_render_section("Has what now", night.has, partial(_render_held, ago=ago), "read_board"),
             *_render_section("Done", night.done, _render_doer, receipts),
+            *(_render_section("Allowed", night.allowed, render_authorization, "who") if night.allowed.total else ()),
         ]
     )
 
