@@ -7,7 +7,7 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 
 from teamroom.resources.errors import as_mcp_errors
-from teamroom.resources.prompts import PROMPTS, Prompt, check_arguments, complete
+from teamroom.resources.prompts import Prompt, check_arguments, complete, prompts_for
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
@@ -30,22 +30,24 @@ class PromptServer:
         self._faults = faults
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        """Every prompt, with the tool that does the same."""
-        return types.ListPromptsResult(prompts=[_definition(prompt) for prompt in PROMPTS.values()])
+        """The prompts for callers of this kind, each with the tool that does the same."""
+        found = prompts_for(self._caller_of(ctx))
+        return types.ListPromptsResult(prompts=[_definition(prompt) for prompt in found.values()])
 
     async def get(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         """One prompt, filled with what the caller may see now. Raises MCPError."""
         with as_mcp_errors(self._faults, f"the prompt {params.name[:60]!r}"):
-            prompt = _find(params.name)
-            text = await prompt.text(self._door, self._caller_of(ctx), check_arguments(prompt, params.arguments))
+            caller = self._caller_of(ctx)
+            prompt = _find(caller, params.name)
+            text = await prompt.text(self._door, caller, check_arguments(prompt, params.arguments))
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Completions for an argument of a prompt. Raises MCPError."""
         with as_mcp_errors(self._faults, "a completion"):
-            of = _argument_of(params)
-            found = await complete(self._door, self._caller_of(ctx), of, params.argument.value)
+            caller = self._caller_of(ctx)
+            found = await complete(self._door, caller, _argument_of(caller, params), params.argument.value)
         shown = found[:COMPLETIONS]
         return types.CompleteResult(
             completion=types.Completion(values=shown, total=len(found), has_more=len(found) > len(shown))
@@ -64,20 +66,21 @@ def _definition(prompt: Prompt) -> types.Prompt:
     )
 
 
-def _find(name: str) -> Prompt:
-    prompt = PROMPTS.get(name)
+def _find(caller: Caller, name: str) -> Prompt:
+    found = prompts_for(caller)
+    prompt = found.get(name)
     if prompt is None:
         raise Refusal(
             "not_found",
             f"There is no prompt {cite(without_secrets(name[:60]))}.",
-            f"The prompts are {', '.join(PROMPTS)}.",
+            f"The prompts are {', '.join(found)}.",
         )
     return prompt
 
 
-def _argument_of(params: types.CompleteRequestParams) -> str:
+def _argument_of(caller: Caller, params: types.CompleteRequestParams) -> str:
     """What the argument to complete names; empty if it cannot be completed."""
     if not isinstance(params.ref, types.PromptReference):
         return ""
-    named = {argument.name: argument.of for argument in _find(params.ref.name).arguments}
+    named = {argument.name: argument.of for argument in _find(caller, params.ref.name).arguments}
     return named.get(params.argument.name, "")

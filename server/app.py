@@ -51,7 +51,7 @@ from teamroom.server.wake.listeners import Listeners
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
-from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.instructions import instructions_for
 from teamroom.tools.serve import ToolServer
 
 logger = logging.getLogger("teamroom")
@@ -273,7 +273,7 @@ class Room:
         resources = ResourceServer(door, caller_of, self.faults)
         prompts = PromptServer(door, caller_of, self.faults)
         return mcp_server(
-            INSTRUCTIONS,
+            instructions_for,
             seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of),
             on_list_tools=tools.list,
             on_call_tool=tools.call,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from teamroom.server.acts.act import Reply
 from teamroom.tools.arguments import Understood, say_ignored, say_removed
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.messages import render_new_names, render_not_reached
@@ -15,16 +16,20 @@ Addition = tuple[str, dict[str, Any]]
 
 
 def additions(tool: Tool, reply: BaseModel, understood: Understood) -> Iterator[Addition]:
-    """What the answer to a call gets, in the order of its words."""
-    if not_reached := getattr(reply, "not_reached", None):
-        yield render_not_reached(not_reached), {"not_reached": [mention.model_dump() for mention in not_reached]}
-    if new_names := getattr(reply, "new_names", None):
-        yield render_new_names(new_names), {"new_names": [name.model_dump() for name in new_names]}
+    """What the answer to a call gets, in the order of its words. Only the reply of an act says what its act met."""
+    said = reply if isinstance(reply, Reply) else None
+    if said is not None and said.not_reached:
+        yield (
+            render_not_reached(said.not_reached),
+            {"not_reached": [mention.model_dump() for mention in said.not_reached]},
+        )
+    if said is not None and said.new_names:
+        yield render_new_names(said.new_names), {"new_names": [name.model_dump() for name in said.new_names]}
     if (advice := tool.next(reply)) is not None:
         yield f"Next: {advice}", {"next": advice}
     if understood.removed:
         yield say_removed(understood.removed), {"removed": dict(understood.removed)}
-    if waiting := getattr(reply, "waiting", None):
-        yield render_waiting(waiting), {"waiting": data_of_waiting(waiting)}
+    if said is not None and said.waiting:
+        yield render_waiting(said.waiting), {"waiting": data_of_waiting(said.waiting)}
     if understood.ignored:
         yield say_ignored(understood.ignored), {"ignored": understood.ignored}

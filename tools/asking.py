@@ -24,13 +24,17 @@ from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
 from teamroom.server.identity import CHAT, Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.settings import Settings
 from teamroom.server.wake.bus import Bus
+from teamroom.tools.danger import Danger
 from teamroom.tools.tool import Tool
 
 Context = ServerRequestContext[Any, Any]
 
 CONFIRM = "confirm"
+TYPED = "name"
+"""The names of a question, and of the one field that a person can have to fill in."""
 
 
 class Asking:
@@ -62,17 +66,17 @@ class Asking:
                 )
             return None
         if (asked := _asked_before(params.request_state)) is not None:
-            _require_yes((params.input_responses or {}).get(CONFIRM), tool)
+            _require_yes((params.input_responses or {}).get(CONFIRM), tool, arguments)
             return asked
         asked = await self._door.rehearse(caller, act, arguments)
         message = danger.question(arguments)
         if danger.shows is not None:
-            message = f"{danger.shown(await self._door.read(caller, danger.shows, arguments))}\n\n{message}"
-        question = types.ElicitRequestFormParams(message=message, requested_schema=_FORM)
+            message = f"{message}\n\n{danger.shown(await self._door.read(caller, danger.shows, arguments))}"
+        question = types.ElicitRequestFormParams(message=message, requested_schema=_form(danger, arguments))
         if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
             requests = {CONFIRM: types.ElicitRequest(params=question)}
             return types.InputRequiredResult(input_requests=requests, request_state=_state_of(asked))
-        _require_yes(await self._ask(ctx, caller, question), tool)
+        _require_yes(await self._ask(ctx, caller, question), tool, arguments)
         return asked
 
     async def _ask(self, ctx: Context, caller: Caller, question: types.ElicitRequestFormParams) -> Any:
@@ -85,11 +89,12 @@ class Asking:
         return None
 
 
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "properties": {CONFIRM: {"type": "boolean", "title": "Yes, do it", "default": False}},
-    "required": [CONFIRM],
-}
+def _form(danger: Danger, arguments: Any) -> dict[str, Any]:
+    """What a person fills in besides accepting: nothing, or the name of what cannot be taken back."""
+    if danger.typed is None:
+        return {"type": "object", "properties": {}}
+    name = {"type": "string", "title": f"Type the name {danger.typed(arguments)} to confirm"}
+    return {"type": "object", "properties": {TYPED: name}, "required": [TYPED]}
 
 
 def _state_of(asked: Confirmation) -> str:
@@ -140,18 +145,28 @@ def _can_ask(ctx: Context) -> bool:
     return asks is not None and (asks.form is not None or asks.url is None)
 
 
-def _require_yes(answer: Any, tool: Tool) -> None:
-    if (
-        isinstance(answer, types.ElicitResult)
-        and answer.action == "accept"
-        and (answer.content or {}).get(CONFIRM) is True
-    ):
-        return
-    outcomes = {"accept": "the answer was no", "decline": "the answer was no", "cancel": "the question was dismissed"}
-    how = outcomes[answer.action] if isinstance(answer, types.ElicitResult) else "no answer came"
-    raise Refusal(
-        "not_allowed",
-        f"Nothing was done, because nobody confirmed {tool.name} ({how}).",
-        "Call it again only if the person asks for it again.",
-        subject=tool.name,
-    )
+def _require_yes(answer: Any, tool: Tool, arguments: Any) -> None:
+    """Check that a person accepted the question, and typed the name if the tool wants one. Raises Refusal."""
+    why = _no(answer, tool.danger, arguments)
+    if why is not None:
+        raise Refusal(
+            "not_allowed",
+            f"Nothing was done, because nobody confirmed {tool.name} ({why}).",
+            "Call it again only if the person asks for it again.",
+            subject=tool.name,
+        )
+
+
+def _no(answer: Any, danger: Danger | None, arguments: Any) -> str | None:
+    """Why an answer is no yes; None if it is one."""
+    if not isinstance(answer, types.ElicitResult):
+        return "no answer came"
+    if answer.action != "accept":
+        return {"decline": "the answer was no", "cancel": "the question was dismissed"}[answer.action]
+    if danger is None or danger.typed is None:
+        return None
+    typed = (answer.content or {}).get(TYPED)
+    if not isinstance(typed, str) or not typed.strip():
+        return "its name was not typed"
+    is_same = normalize_name(typed.strip()).lstrip(AT) == normalize_name(danger.typed(arguments))
+    return None if is_same else "another name was typed"

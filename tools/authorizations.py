@@ -56,6 +56,7 @@ TOOLS = (
         "one use.",
         render_checked,
         place=154,
+        in_chat=False,
     ),
     Tool(
         AUTHORIZE,

@@ -50,6 +50,8 @@ TOOLS = (
         "a member of another owner, use attest_for; to end that, add withdraw.",
         render_declared,
         place=50,
+        idempotent=True,
+        in_chat=False,
         next=advise_after_declaring,
     ),
     Tool(
@@ -58,5 +60,6 @@ TOOLS = (
         "read it. Members that declare the capability must prove it with a hash of the value.",
         render_planted,
         place=220,
+        in_chat=False,
     ),
 )

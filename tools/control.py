@@ -35,8 +35,8 @@ def _ask_to_resume(asked: Resume) -> str:
 
 def _ask_to_kill(asked: Kill) -> str:
     return (
-        f"Kill {cite_name('@' + asked.target)}? Its tokens are revoked at once, its tasks reopened and its offers "
-        f"voided. If it is a person, its agents are paused. Reason: {inline(asked.reason)}"
+        f"Kill {cite_name('@' + asked.target)} for good? Its tokens are revoked at once, its tasks reopened and its "
+        f"offers voided. If it is a person, its agents are paused. Reason: {inline(asked.reason)}"
     )
 
 
@@ -48,7 +48,12 @@ def _ask_to_set_policy(asked: SetPolicy) -> str:
 RESUMING = Danger(_ask_to_resume, lambda asked: write_command("resume", asked.target, reason=asked.reason))
 
 
-KILLING = Danger(_ask_to_kill, lambda asked: write_command("kill", asked.target, reason=asked.reason), always=True)
+KILLING = Danger(
+    _ask_to_kill,
+    lambda asked: write_command("kill", asked.target, reason=asked.reason),
+    always=True,
+    typed=lambda asked: str(asked.target),
+)
 
 
 SETTING = Danger(
@@ -62,7 +67,7 @@ TOOLS = (
         "Stop a member, an owner's agents (owner:NAME) or the room at once. None of their acts commits after this.",
         render_controlled,
         place=160,
-        destroys=True,
+        idempotent=True,
     ),
     Tool(
         RESUME,
@@ -70,6 +75,7 @@ TOOLS = (
         render_controlled,
         place=180,
         danger=RESUMING,
+        idempotent=True,
     ),
     Tool(
         KILL,
@@ -78,6 +84,7 @@ TOOLS = (
         place=190,
         destroys=True,
         danger=KILLING,
+        idempotent=True,
     ),
     Tool(
         SET_POLICY,
@@ -86,5 +93,7 @@ TOOLS = (
         render_policy_set,
         place=230,
         danger=SETTING,
+        idempotent=True,
+        in_chat=False,
     ),
 )

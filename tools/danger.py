@@ -12,15 +12,22 @@ from teamroom.server.acts.act import AnyRead
 class Danger:
     """The question that a person confirms, and the shell command that does the same.
 
-    `always`: ask in every client that can; otherwise only for tokens of chat clients. `shows`: a read with the same
-    arguments, whose reply, in the words of `shown`, stands above the question.
+    A question says in its first `SAID_FIRST` characters what happens to whom. To accept it is the yes.
+    `always`: ask in every client that can; otherwise only for tokens of chat clients.
+    `typed`: the name that the person must also type, because the act cannot be taken back.
+    `shows`: a read with the same arguments, whose reply, in the words of `shown`, follows the question.
     """
 
     question: Callable[[Any], str]
     shell: Callable[[Any], str]
     always: bool = False
+    typed: Callable[[Any], str] | None = None
     shows: AnyRead | None = None
     shown: Callable[[Any], str] = str
+
+
+SAID_FIRST = 90
+"""How much of a question every client shows; some cut the rest."""
 
 
 def write_command(name: str, *words: str | None, **options: Any) -> str:

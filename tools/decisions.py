@@ -60,6 +60,7 @@ TOOLS = (
         "yes and no, until 7 days. Nothing in it changes later; replaces: one of yours.",
         render_requested,
         place=152,
+        in_chat=False,
         next=advise_after_request,
     ),
     Tool(

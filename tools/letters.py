@@ -16,5 +16,6 @@ TOOLS = (
         "Send a person a test letter on each of their channels. teamroom://channels then says whether it arrived.",
         render_notified,
         place=250,
+        in_chat=False,
     ),
 )

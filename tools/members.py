@@ -35,21 +35,23 @@ def _ask_to_enroll(asked: Enroll) -> str:
     if asked.rename:
         return f"Rename {name} to @{asked.rename}? It stays the same member, and {name} stays reserved for it."
     what = (
-        f"Give {name} a new token?"
+        f"Give {name} a new token"
         if asked.rotate
-        else f"Revive {name} and give it a token?"
+        else f"Revive {name} and give it a token"
         if asked.revive
-        else f"Add {name} as {asked.kind or 'agent'}, or give it another token if it is a member already?"
+        else f"Add {name} as {asked.kind or 'agent'}"
     )
-    role = f" Its role becomes {asked.role}." if asked.role else ""
-    owner = f" @{asked.owner} becomes accountable for it." if asked.owner else ""
-    return f"{what}{role}{owner} Anyone with the token can act as {name}."
+    role = f" with the role {asked.role}" if asked.role else ""
+    owner = f" under @{asked.owner}" if asked.owner else ""
+    again = "" if asked.rotate or asked.revive else " A member of this name gets another token."
+    return f"{what}{role}{owner}? Anyone with the token can act as {name}.{again}"
 
 
 def _ask_to_revoke(asked: Revoke) -> str:
-    which = f"the token labelled {cite(asked.label)}" if asked.label else "every token"
+    which = "a token" if asked.label else "every token"
     more = ", and every token that it issued" if asked.issued else ""
-    return f"Revoke {which} of @{asked.name}{more}? Its open connections end at once."
+    label = f" The token is the one labelled {cite(asked.label)}." if asked.label else ""
+    return f"Revoke {which} of @{asked.name}{more}?{label} Its open connections end at once."
 
 
 ENROLLING = Danger(
@@ -89,6 +91,7 @@ TOOLS = (
         "name, chat for a chat client.",
         render_enrolled,
         place=200,
+        destroys=True,
         danger=ENROLLING,
     ),
     Tool(
@@ -97,6 +100,8 @@ TOOLS = (
         render_revoked,
         place=210,
         destroys=True,
+        idempotent=True,
+        in_chat=False,
         danger=REVOKING,
     ),
 )

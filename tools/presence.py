@@ -87,6 +87,7 @@ TOOLS = (
         "call is refused, do what its fix says.",
         render_checked_in,
         place=10,
+        idempotent=True,
         next=advise_after_check_in,
         core=True,
     ),
@@ -97,6 +98,7 @@ TOOLS = (
         "most 4 h). Answer a challenge with answer.",
         render_beat,
         place=20,
+        in_chat=False,
         next=advise_after_heartbeat,
     ),
     Tool(
@@ -105,6 +107,7 @@ TOOLS = (
         "then call again with its cursor as `after`.",
         render_waited,
         place=30,
+        in_chat=False,
         next=advise_after_waiting,
         core=True,
         waits=True,

@@ -58,6 +58,8 @@ TOOLS = (
         render_redacted,
         place=240,
         destroys=True,
+        idempotent=True,
+        in_chat=False,
         danger=REDACTING,
     ),
 )

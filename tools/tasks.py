@@ -164,6 +164,7 @@ TOOLS = (
         "open repair.",
         render_repaired,
         place=170,
+        in_chat=False,
     ),
     Tool(
         IMPORT_TASK,
@@ -172,5 +173,6 @@ TOOLS = (
         "FILE` calls this for each task of a file.",
         render_imported,
         place=280,
+        in_chat=False,
     ),
 )

@@ -9,7 +9,7 @@ from mcp import types
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, AnyRead, Read
-from teamroom.server.identity import Caller
+from teamroom.server.identity import CHAT, Caller
 from teamroom.tools.danger import Danger
 
 ALWAYS_LOAD = "anthropic/alwaysLoad"
@@ -27,6 +27,9 @@ class Tool:
     - `waits`: the tool blocks, so it goes over the streaming transport.
     - `core`: clients that load tools on demand keep this one loaded.
     - `danger`: what a person confirms first.
+    - `destroys`: it can take away what no later call brings back.
+    - `idempotent`: the same call again changes nothing more.
+    - `in_chat`: a person's chat client shows it. The others can be called there too.
     """
 
     does: AnyAct | AnyRead
@@ -36,7 +39,9 @@ class Tool:
     next: Callable[[Any], str | None] = lambda reply: None
     waits: bool = False
     destroys: bool = False
+    idempotent: bool = False
     core: bool = False
+    in_chat: bool = True
     danger: Danger | None = None
 
     @property
@@ -53,8 +58,10 @@ class Tool:
     def is_for(self, caller: Caller) -> bool:
         """Whether a caller is shown this tool. The door decides whether the caller may use it.
 
-        A tool that plain members may call is shown to everybody.
+        A tool that plain members may call is shown to everybody, except for what nobody uses in a chat.
         """
+        if caller.token_kind == CHAT and not self.in_chat:
+            return False
         does = self.does
         if does.shown_to_agents is not None:
             return caller.kind == "human" or caller.role in does.shown_to_agents
@@ -67,8 +74,12 @@ class Tool:
             name=self.name,
             description=self.description,
             input_schema=compact(self.arguments.model_json_schema()),
+            title=self.name.replace("_", " ").capitalize(),
             annotations=types.ToolAnnotations(
-                read_only_hint=isinstance(self.does, Read), destructive_hint=self.destroys, open_world_hint=False
+                read_only_hint=isinstance(self.does, Read),
+                destructive_hint=self.destroys,
+                idempotent_hint=self.idempotent or isinstance(self.does, Read),
+                open_world_hint=False,
             ),
             _meta={ALWAYS_LOAD: True} if self.core else None,
         )

@@ -29,7 +29,7 @@ from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
-from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
+from teamroom.clients.shell.joining import CHAT_TOKEN, READ_TOKEN, how_to_join, how_to_join_from_chat
 from teamroom.clients.shell.reading import pages
 from teamroom.server.rules.text import backtick, describe_mode
 
@@ -225,6 +225,11 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], 
         print(f"@{name} is already enrolled by this call, and its token was shown only then.")
         again = " --save" if is_saved else ""
         print(f"For a new token, run: {teamroom} enroll {name}{label} --rotate{again}{here}")
+    elif member.chat:
+        print(f"@{name} can join from a chat client. This token is for that client alone, and is shown only once:\n")
+        print(f"  {plain(member.token)}\n")
+        print(f"Write it for {CHAT_TOKEN} in the entry of your client:\n")
+        print(how_to_join_from_chat(plain(member.url), name))
     else:
         print(f"@{name} can join. Its token is shown only once:\n")
         print(f"  {plain(member.token)}\n")

@@ -504,8 +504,10 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     new_names = list_new_names(tx, arguments)
     reply = act.run(tx, caller, arguments)
     if reply.replayed is None:
-        reply.not_reached = list_not_reached(tx, caller, arguments, [to.to for to in getattr(reply, "forecast", ())])
-        reply.new_names = new_names
+        if not_reached := list_not_reached(tx, caller, arguments, reply):
+            reply.not_reached = not_reached
+        if new_names:
+            reply.new_names = new_names
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
@@ -518,9 +520,9 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     return reply
 
 
-def _with_waiting(tx: Reading, caller: Caller, act: AnyAct, reply: Any) -> Any:
+def _with_waiting(tx: Writing, caller: Caller, act: AnyAct, reply: Any) -> Any:
     """The reply, with what waits for an agent: in the middle of its work, it may not check in for hours."""
-    if caller.kind == "agent" and not act.shows_wakes:
+    if caller.kind == "agent" and not act.shows_wakes and tx.principal.has_wakes:
         reply.waiting = waiting_now(tx, caller.member, tx.principal.acknowledged)
     return reply
 

@@ -42,13 +42,20 @@ def _is_woken(tx: Reading, row: MemberFacts) -> bool:
     return is_woken(facts_of(tx, row), tx.now, tx.settings)
 
 
-def forecast_with_others(tx: Reading, caller: Caller, row: MemberFacts, needs: list[str]) -> Forecast:
-    """The forecast for one addressee; without an estimate, also who else could answer."""
-    found = forecast(tx, row)
-    if found.expected_seconds is not None or row.kind == "human":
+def forecasts(tx: Reading, caller: Caller, rows: list[MemberFacts], needs: list[str]) -> list[Forecast]:
+    """The forecasts for addressees. Agents without an estimate also get who else could answer, which is found once."""
+    found = [forecast(tx, row) for row in rows]
+    if all(_has_estimate(one, row) for one, row in zip(found, rows, strict=True)):
         return found
     others = [other.name for other in list_available_members(tx, caller.member, needs, OTHERS_SHOWN + 1)]
-    return found.model_copy(update={"others": [name for name in others if name != row.name][:OTHERS_SHOWN]})
+    for one, row in zip(found, rows, strict=True):
+        if not _has_estimate(one, row):
+            one.others = [name for name in others if name != row.name][:OTHERS_SHOWN]
+    return found
+
+
+def _has_estimate(found: Forecast, row: MemberFacts) -> bool:
+    return found.expected_seconds is not None or row.kind == "human"
 
 
 def needs_of_any(tx: Reading, task: TaskRow | None) -> list[str]:

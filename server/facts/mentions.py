@@ -1,6 +1,6 @@
 """Names that an act gives: which members its texts reach, and what its author is told of other and of former names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 from typing import Any, get_args
@@ -52,17 +52,15 @@ def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
     return next((row for name in mention.spellings if (row := facts_named(tx, name)) is not None), None)
 
 
-def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addressed: Iterable[str]) -> list[NotReached]:
-    """The mentions in the texts of an act that wake nobody, and words for everybody among its addressees.
-
-    `addressed`: names that its reply forecasts.
-    """
+def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, reply: BaseModel) -> list[NotReached]:
+    """The mentions in the texts of an act that wake nobody, and words for everybody among its addressees."""
     texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
-    named = getattr(arguments, "to", None)
+    named = vars(arguments).get("to")
     everybody = [Mention(name) for name in named if normalize_name(name) in WHOLE_ROOM] if type(named) is list else []
     if not texts and not everybody:
         return []
-    reached = {normalize_name(name) for name in (*addressed, caller.name)}
+    forecasts = vars(reply).get("forecast", ())
+    reached = {normalize_name(name) for name in (*(one.to for one in forecasts), caller.name)}
     found: dict[str, NotReached] = {}
     for mention in chain(everybody, *map(find_mentions, texts)):
         if len(found) == NAMED:
@@ -73,12 +71,12 @@ def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, addresse
     return list(found.values())
 
 
-def list_new_names(tx: Reading, arguments: BaseModel) -> list[NewName]:
+def list_new_names(tx: Writing, arguments: BaseModel) -> list[NewName]:
     """The former names among the arguments and in the texts of an act, each with the name of its member now."""
+    if not tx.principal.has_former_names:
+        return []
     texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
     named = [name.removeprefix("owner:").lstrip(AT) for name in _values(arguments, NAMES_MEMBER)]
-    if not (texts or named) or tx.value(int, "has_former_names") is None:
-        return []
     mentioned = (name for text in texts for mention in find_mentions(text) for name in mention.spellings)
     found: dict[str, NewName] = {}
     for name in dict.fromkeys(map(normalize_name, chain(named, mentioned))):

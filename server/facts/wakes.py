@@ -7,7 +7,6 @@ from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
-from teamroom.server.rules.budgets import seconds_until_free
 from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.leases import paused_seconds
 from teamroom.server.rules.notices import Kind, kind_of
@@ -28,7 +27,8 @@ def wake_members(
     also reaches people outside the room.
     """
     kind = kind_of(reason, sender == ROOM_MEMBER, asks)
-    for member in members:
+    woken = list(members)
+    for member in woken:
         tx.run(
             "add_wake",
             member=member,
@@ -38,14 +38,16 @@ def wake_members(
             sender=sender,
             line=line,
             at=tx.now,
-            folded=int(_is_beyond_share(tx, member, sender)),
+            room=ROOM_MEMBER,
+            since=tx.now - tx.settings.wakes_seconds,
+            offset=tx.settings.wakes_from_one - 1,
         )
         tx.changed(topics.inbox(member), *([topics.me(member)] if subject[:2] in WORK else []))
         tx.effects.woken.add(member)
-        if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
-            tx.effects.due = min(tx.effects.due, tx.now)
         if kind is not None:
             notify_person(tx, member, kind, reason, subject)
+    if woken and tx.run("look_sooner", seq=tx.head.seq, now=tx.now, intervals=tx.settings.suspect_intervals):
+        tx.effects.due = min(tx.effects.due, tx.now)
 
 
 def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
@@ -60,14 +62,6 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
     at = tx.now + tx.settings.notify_group_seconds
     if tx.run("schedule_letter", member=member, at=at, now=tx.now):
         tx.effects.due = min(tx.effects.due, at)
-
-
-def _is_beyond_share(tx: Writing, member: int, sender: int) -> bool:
-    """Whether a sender has used up its wakes of a member in the window. The room has other caps."""
-    if sender == ROOM_MEMBER:
-        return False
-    nth = tx.value(float, "nth_newest_wake", member=member, sender=sender, offset=tx.settings.wakes_from_one - 1)
-    return seconds_until_free(nth, tx.settings.wakes_seconds, tx.now) > 0
 
 
 def note_seen(tx: Writing, caller: Caller, upto: int) -> None:

@@ -7,14 +7,14 @@ The headers alone decide this. The SDK refuses headers that contradict the body,
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Callable, Set
 from contextvars import ContextVar
 from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.connection import Connection
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -53,7 +53,9 @@ def caller_of(ctx: Context) -> Caller:
     return found
 
 
-def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handlers: Any) -> Server[Any]:
+def mcp_server(
+    instructions: Callable[[Caller], str], sealed_answers: RequestStateBoundary, **handlers: Any
+) -> Server[Any]:
     """The MCP server, without the SDK's telemetry, which would only cost time: nothing exports it.
 
     None of our arguments is sent in a header, so there is no schema to compare headers with.
@@ -62,18 +64,28 @@ def mcp_server(instructions: str, sealed_answers: RequestStateBoundary, **handle
         "teamroom",
         version=__version__,
         title="Teamroom",
-        instructions=instructions,
         get_tool_input_schema=lambda name: None,
         **handlers,
     )
-    server.middleware[:] = [_in_turn, sealed_answers]
+    server.middleware[:] = [_in_turn(instructions), sealed_answers]
     return server
 
 
-async def _in_turn(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Handle a message with its own turn: the task of an older client's session has the turn of its first request."""
-    OWN_TURN.set(ctx.request.scope[TURN_KEY] if ctx.request is not None else None)
-    return await call_next(ctx)
+INTRODUCTIONS = frozenset({"initialize", "server/discover"})
+"""The requests whose results introduce the server, with instructions for the caller."""
+
+
+def _in_turn(instructions: Callable[[Caller], str]) -> ServerMiddleware[Any]:
+    """Handles a message with its own turn: the task of an older client's session has the turn of its first request."""
+
+    async def handle(ctx: Context, call_next: CallNext) -> HandlerResult:
+        OWN_TURN.set(ctx.request.scope[TURN_KEY] if ctx.request is not None else None)
+        result = await call_next(ctx)
+        if ctx.method in INTRODUCTIONS and isinstance(result, dict):
+            return {**result, "instructions": instructions(caller_of(ctx))}
+        return result
+
+    return handle
 
 
 def session_of(ctx: Context) -> Connection | None:
@@ -89,7 +101,7 @@ class _Server(Server[Any]):
     """The SDK's server. It does not deep-copy its name for every answer, and announces only what it can do."""
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
-        """What the server can do. Its lists of resources and prompts never change, and are the same for everyone."""
+        """What the server can do. Its lists of resources and prompts never change for a caller."""
         found = super().get_capabilities(*args, **kwargs)
         for same in (found.resources, found.prompts):
             if same is not None:

@@ -18,7 +18,7 @@ from tests.campaigns.switch import campaign
 
 USES = 110
 ROWS = {"nothing": (), **{kind: (kind,) for kind in LOADS}, "all of them": tuple(LOADS)}
-WAYS = ("one over HTTP", "one over the socket")
+WAYS = ("one over HTTP", "one over the socket", "one sync of the disk")
 
 
 def main() -> None:

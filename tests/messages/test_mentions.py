@@ -122,7 +122,7 @@ async def test_a_member_is_read_and_completed_by_its_name_in_any_case(room_of_ea
     for written in ("builder", "BUILDER"):
         read: Any = await client.read_resource(f"teamroom://members/{written}")
         assert '"name":"Builder"' in read.contents[1].text.replace(": ", ":")
-    reference = PromptReference(type="ref/prompt", name="hand-over")
+    reference = PromptReference(type="ref/prompt", name="assign")
     for begun in ("@bui", "BU", "\uff20b"):
         found = await client.complete(reference, {"name": "to", "value": begun})
         assert found.completion.values == ["Builder"]

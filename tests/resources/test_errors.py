@@ -23,7 +23,7 @@ async def test_refusals_of_resources_prompts_and_subscriptions_carry_the_code(ro
     calls: list[Any] = [
         lambda: agent.client.read_resource("teamroom://board"),
         lambda: agent.client.get_prompt("catch-up"),
-        lambda: owner.client.get_prompt("hand-over", {"task": "x" * 201}),
+        lambda: owner.client.get_prompt("assign", {"task": "x" * 201}),
     ]
     for call in calls:
         with pytest.raises(MCPError) as refused:

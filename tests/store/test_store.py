@@ -96,7 +96,7 @@ def test_every_shared_statement_is_used_and_every_used_one_exists() -> None:
 
 
 LED_BY_AN_INDEX = (
-    *("nth_newest_of_kind", "nth_newest_wake", "last_turn", "person_spoke", "moved_by_others"),
+    *("nth_newest_of_kind", "add_wake", "last_turns", "others_took_part"),
     *("thread_from", "thread_before", "mentions_from", "mentions_before", "message_before"),
     *("messages_after", "pending_wakes", "stream_page"),
     *("entries_after", "entries_of_actor_after", "entries_of_actor_and_act_after", "entries_of_subject_after"),
@@ -110,7 +110,7 @@ ASKED_BY_A_TICK = (
     *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
     *("task", "message", "offer", "has_answered", "entry_age", "pauses", "provable", "earliest_proof"),
     *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),
-    *("nth_newest_reminder", "nth_newest_wake"),
+    *("nth_newest_reminder", "add_wake"),
 )
 """What the supervisor asks to find what is due, and to do each of its duties."""
 

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from teamroom.resources.prompts import PROMPTS
+from teamroom.resources.prompts import AGENTS, PEOPLE
 from teamroom.resources.room import RESOURCES
-from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.instructions import FOR_AGENTS, FOR_PEOPLE
 from teamroom.tools.serve import TOOLS
 
 HELD = Path(__file__).with_name("descriptions.json")
@@ -20,8 +20,12 @@ def told() -> dict[str, Any]:
     """Instructions, and of each tool, resource and prompt all that `list` shows: constants of the code, every one."""
     tools = {name: tool.definition.model_dump(mode="json", exclude_none=True) for name, tool in TOOLS.items()}
     resources = {resource.uri: [resource.title, resource.description] for resource in RESOURCES}
-    prompts = {p.name: [p.title, p.description, *(repr(a) for a in p.arguments)] for p in PROMPTS.values()}
-    return {"instructions": INSTRUCTIONS.splitlines(), "tools": tools, "resources": resources, "prompts": prompts}
+    prompts = {
+        kind: {prompt.name: [prompt.title, prompt.description, *map(repr, prompt.arguments)] for prompt in found}
+        for kind, found in (("agents", AGENTS), ("people", PEOPLE))
+    }
+    instructions = {"agents": FOR_AGENTS.splitlines(), "people": FOR_PEOPLE.splitlines()}
+    return {"instructions": instructions, "tools": tools, "resources": resources, "prompts": prompts}
 
 
 def main() -> None:

@@ -7,10 +7,12 @@ import asyncio
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+from mcp.types import Prompt
 
 from teamroom.server.settings import Settings
 from tests.bench.schemas import characters
@@ -97,6 +99,10 @@ def helps(shell: Shell) -> dict[str, str]:
 # ------------------------------------------------------------------ asked of a room
 
 
+def _prompts(listed: Sequence[Prompt]) -> str:
+    return table(("command", "what it does"), [(f"`{prompt.name}`", str(prompt.description)) for prompt in listed])
+
+
 async def of_a_room(room: RunningRoom) -> dict[str, str]:
     """The parts that only a running room can tell: what it lists, shows and refuses."""
     owner = await room.owner()
@@ -107,10 +113,8 @@ async def of_a_room(room: RunningRoom) -> dict[str, str]:
             (await builder.client.list_resources()).resources,
             (await builder.client.list_resource_templates()).resource_templates,
         ),
-        "prompts": table(
-            ("command", "what it does"),
-            [(f"`{prompt.name}`", str(prompt.description)) for prompt in (await owner.client.list_prompts()).prompts],
-        ),
+        "peoples-prompts": _prompts((await owner.client.list_prompts()).prompts),
+        "agents-prompts": _prompts((await builder.client.list_prompts()).prompts),
         "policy": _policy(await owner.client.read_resource("teamroom://policy")),
         "board": await _board(room),
     }

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from teamroom.resources.prompts import PROMPTS
 from teamroom.resources.room import RESOURCES
 from teamroom.server.rules.text import is_members_text
 from teamroom.tools.serve import TOOLS
@@ -83,11 +82,13 @@ class Shown:
             self.fed |= {f"{tool}.{name}" for name, value in arguments.items() if EVIL in str(value)}
         return data
 
-    async def ask(self, prompt: str) -> None:
-        """Get a prompt."""
-        got: Any = await self.member.client.get_prompt(prompt)
-        self.words.extend((prompt, message.content.text) for message in got.messages)
-        self.called.add(prompt)
+    async def ask_all(self) -> None:
+        """Get every prompt of the member's kind."""
+        for prompt in (await self.member.client.list_prompts()).prompts:
+            given = {argument.name: "T-1" for argument in prompt.arguments or () if argument.required}
+            got: Any = await self.member.client.get_prompt(prompt.name, given)
+            self.words.extend((prompt.name, message.content.text) for message in got.messages)
+            self.called.add(prompt.name)
 
     async def read(self, uri: str) -> None:
         """Read a resource."""
@@ -193,8 +194,7 @@ async def look(victim: Shown) -> None:
         }
         path = re.sub(r"\{\w+\}", example.get(resource.path, "0").rpartition("/")[2], resource.path)
         await victim.read(f"teamroom://{path}")
-    for prompt in PROMPTS:
-        await victim.ask(prompt)
+    await victim.ask_all()
     for tool in TOOLS:
         await victim(tool, **{LINE: TEXT, "task": TEXT, "name": TEXT, "target": LINE, "to": [LINE], "reason": TEXT})
     await victim(f"tool\n{EVIL}")
@@ -242,6 +242,7 @@ async def control(olga: Shown, mallory: Shown) -> None:
     await olga("import_task", external=LINE, **words)
     await olga("read_receipts", limit=100)
     await olga("overnight")
+    await olga.ask_all()
     await olga("set_policy", name="trust", value=LINE)
     for target in ("mallory", "owner:olga", "room"):
         await olga("pause", target=target, reason=LINE)

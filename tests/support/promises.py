@@ -106,7 +106,6 @@ PLANNED: dict[str, str] = {
     "LOG1": "several servers on one room",
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",
-    "CTL9": "the measured times of control acts while strangers take every connection that they can",
     "PRS3": "a local gate that was seen within the interval counts as work",
     "PRS5": "listeners of different mechanisms supersede each other, on every server",
     "REM1": "several servers on one room",

@@ -14,6 +14,9 @@ from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 
 from teamroom.server.door import confirmations
+from teamroom.server.rules.names import AT, LONGEST_NAME
+from teamroom.tools.danger import SAID_FIRST
+from teamroom.tools.serve import TOOLS
 from tests.record.test_backups import back_up, put_back
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
@@ -26,13 +29,25 @@ pytestmark = promise("CTL7")
 Answer = Callable[[types.ElicitRequestParams], types.ElicitResult]
 
 
-def yes(_: types.ElicitRequestParams) -> types.ElicitResult:
-    return types.ElicitResult(action="accept", content={"confirm": True})
+def yes(params: types.ElicitRequestParams) -> types.ElicitResult:
+    """Accept, and type the name that the question wants typed."""
+    assert isinstance(params, types.ElicitRequestFormParams)
+    fields = params.requested_schema["properties"]
+    typed = {name: field["title"].split(" ")[3] for name, field in fields.items()}
+    return types.ElicitResult(action="accept", content=typed)
+
+
+def accepted(**content: Any) -> Answer:
+    return lambda _: types.ElicitResult(action="accept", content=content)
 
 
 NOS: dict[str, Answer] = {
-    "unticked": lambda _: types.ElicitResult(action="accept", content={"confirm": False}),
-    "empty": lambda _: types.ElicitResult(action="accept", content={}),
+    "nothing typed": accepted(),
+    "an empty name": accepted(name=" "),
+    "another name": accepted(name="other"),
+    "a name and more": accepted(name="bot please"),
+    "a number": accepted(name=1),
+    "a tick": accepted(confirm=True),
     "declined": lambda _: types.ElicitResult(action="decline"),
     "cancelled": lambda _: types.ElicitResult(action="cancel"),
 }
@@ -76,9 +91,16 @@ async def test_a_kill_asks_first_and_is_carried_out_after_a_yes(room_of_each_era
         killed = await owner("kill", target="bot", reason="it went wrong")
     assert (killed["target"], killed["standing"]) == ("bot", "killed")
     (question,) = asked
-    assert question.startswith("Kill @bot?")
+    assert question.startswith("Kill @bot for good?")
     assert "it went wrong" in question
     assert await standing(room, "other") == "active"
+
+
+@pytest.mark.parametrize("name", ["bot", "@bot", " BOT ", f"{AT[1]}Bot"])
+async def test_a_kill_wants_the_name_typed_in_any_case(room: RunningRoom, name: str) -> None:
+    await room.enroll("bot")
+    async with person(room, room.owner_token, accepted(name=name)) as (owner, _):
+        assert (await owner("kill", target="bot", reason="it went wrong"))["standing"] == "killed"
 
 
 @pytest.mark.parametrize("no", NOS)
@@ -129,6 +151,22 @@ DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("authorize", {"revoke": "A-1"}, "teamroom authorize --revoke A-1"),
     ("decide", {"decision": "D-1", "option": "yes", "note": "now"}, "teamroom decide D-1 yes --note now"),
 )
+TYPED = {"kill"}
+"""The tools whose question has a field; for all others, to accept is the yes."""
+
+SAYS_FIRST = {
+    "kill": ("Kill @bot for good?",),
+    "resume": ("Resume room?",),
+    "enroll new": ("Add @new as agent with the role operator?",),
+    "enroll bot": ("Give @bot a new token?",),
+    "revoke": ("Revoke every token of @bot?",),
+    "set_policy": ("Set wip_cap to 3?",),
+    "redact": ("Redact the content of M-1?", "cannot be undone"),
+    "authorize bot": ("Let @bot do “deploy:x” for 60 s?",),
+    "authorize None": ("Revoke A-1?",),
+    "decide": ("Decide D-1 with “yes”",),
+}
+"""What the first characters of each question say: clients cut the rest."""
 
 
 @pytest.mark.parametrize(("tool", "arguments", "command"), DANGEROUS)
@@ -142,7 +180,26 @@ async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
     await (await room.owner())("authorize", to="bot", scope="deploy:x")
     async with person(room, await chat_token(room), yes) as (owner, asked):
         await owner(tool, **arguments)
-    assert len(asked) == 1
+    (question,) = asked
+    said = SAYS_FIRST.get(tool) or SAYS_FIRST[f"{tool} {arguments.get('name', arguments.get('to'))}"]
+    assert all(words in question[:SAID_FIRST] for words in said), question
+
+
+def test_only_a_kill_has_a_field_and_every_dangerous_tool_is_asked_about() -> None:
+    dangerous = {tool.name: tool.danger for tool in TOOLS.values() if tool.danger is not None}
+    assert {name for name, danger in dangerous.items() if danger.typed is not None} == TYPED
+    assert set(dangerous) == {tool for tool, _, _ in DANGEROUS}
+
+
+@pytest.mark.parametrize("tool", sorted({tool for tool, _, _ in DANGEROUS}))
+def test_a_question_says_what_happens_to_whom_before_it_is_cut_for_the_longest_names(tool: str) -> None:
+    longest = "n" * LONGEST_NAME
+    arguments = next(dict(arguments) for name, arguments, _ in DANGEROUS if name == tool)
+    arguments |= {name: longest for name in ("target", "name") if name in arguments and tool != "set_policy"}
+    danger = TOOLS[tool].danger
+    assert danger is not None
+    question = danger.question(TOOLS[tool].arguments.model_validate(arguments))
+    assert "?" in question[:SAID_FIRST]
 
 
 @pytest.mark.parametrize(("tool", "arguments", "command"), DANGEROUS)
@@ -168,8 +225,8 @@ async def test_the_question_says_which_rights_a_member_gets(room: RunningRoom) -
         await owner("enroll", name="pia", label="second", role="owner")
         await owner("revoke", name="pia", issued=True)
     assert asked == [
-        "Add @pia as agent, or give it another token if it is a member already? Its role becomes owner. Anyone with "
-        "the token can act as @pia.",
+        "Add @pia as agent with the role owner? Anyone with the token can act as @pia. A member of this name gets "
+        "another token.",
         "Revoke every token of @pia, and every token that it issued? Its open connections end at once.",
     ]
     assert room.entries()[-2]["summary"].startswith("@olga gave @pia a new token and the role owner with the label")
@@ -245,7 +302,12 @@ async def call(room: RunningRoom, token: str, params: dict[str, Any]) -> dict[st
     return dict(answer.json())
 
 
-YES = {"inputResponses": {"confirm": {"action": "accept", "content": {"confirm": True}}}}
+def said_yes(target: str = "bot") -> dict[str, Any]:
+    """The answer of a person who typed the name."""
+    return {"inputResponses": {"confirm": {"action": "accept", "content": {"name": target}}}}
+
+
+YES = said_yes()
 
 
 async def test_an_answer_counts_only_for_the_question_that_was_asked(room: RunningRoom) -> None:
@@ -255,7 +317,7 @@ async def test_an_answer_counts_only_for_the_question_that_was_asked(room: Runni
     state = (await call(room, room.owner_token, kill_call("bot")))["result"]["requestState"]
     forged = {
         "no state": (room.owner_token, kill_call("bot", **YES)),
-        "another target": (room.owner_token, kill_call("other", requestState=state, **YES)),
+        "another target": (room.owner_token, kill_call("other", requestState=state, **said_yes("other"))),
         "another member": (second, kill_call("bot", requestState=state, **YES)),
         "made up": (room.owner_token, kill_call("bot", requestState="confirm", **YES)),
         "changed": (room.owner_token, kill_call("bot", requestState=state[:-4] + "AAAA", **YES)),
@@ -281,7 +343,7 @@ async def ask_to_kill(room: RunningRoom, target: str = "bot") -> str:
 
 async def answer(room: RunningRoom, state: str, target: str = "bot", **meta: str) -> dict[str, Any]:
     """What becomes of a yes: the reply of the act, or the refusal."""
-    params = kill_call(target, requestState=state, **YES)
+    params = kill_call(target, requestState=state, **said_yes(target))
     params["_meta"] |= meta
     return dict((await call(room, room.owner_token, params))["result"]["structuredContent"])
 
@@ -318,7 +380,7 @@ async def test_a_confirmation_of_an_act_that_was_refused_is_not_used_up(room: Ru
     owner = await room.owner()
     second = (await owner("enroll", name="second", kind="human", role="owner"))["token"]
     state = (await call(room, second, kill_call("olga")))["result"]["requestState"]
-    yes_to_it = kill_call("olga", requestState=state, **YES)
+    yes_to_it = kill_call("olga", requestState=state, **said_yes("olga"))
     await owner("pause", target="second", reason="looking")
     assert (await call(room, second, yes_to_it))["result"]["structuredContent"]["code"] == "paused"
     await owner("resume", target="second", reason="go on")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from teamroom.clients.listener.listen import wake_line
-from teamroom.resources.prompts import PROMPTS
+from teamroom.resources.prompts import AGENTS, PEOPLE
 from teamroom.resources.room import RESOURCES
 from teamroom.server.store.words import WORDS
 from teamroom.tools.serve import TOOLS
@@ -170,7 +170,7 @@ async def test_texts_of_members_never_appear_as_words_of_the_room(tmp_path: Path
     words += [("letter", body) for body in phone.raw] + [("log", caught.getvalue())]
     assert "\n".join(sorted({f"{where}: {line[:200]}" for where, said in words for line in unmarked(said)})) == ""
     assert free_texts() - NAMES_AND_FILTERS - fed == set(), "feed it a hostile text in tests/support/hostile.py"
-    assert set(PROMPTS) <= called
+    assert {prompt.name for prompt in (*AGENTS, *PEOPLE)} <= called
     assert set(TOOLS) - called <= {"set_policy", "notify"}
     assert len([name for name in called if name.startswith("teamroom://")]) >= len(RESOURCES)
     shown = {where for where, said in words if EVIL in said}

@@ -5,7 +5,6 @@ from typing import Any, get_args
 
 import pytest
 
-from teamroom.resources.prompts import PROMPTS
 from teamroom.server.acts.tasks import claims
 from teamroom.server.refusals import CODES
 from teamroom.server.store.rows.tasks import TaskState
@@ -118,8 +117,7 @@ async def told(room: RunningRoom, state: TaskState) -> list[tuple[str, str]]:
         await member("overnight")
         for uri in (*RESOURCES_OF_TASKS, f"teamroom://tasks/{task}"):
             await member.read(uri)
-        for prompt in PROMPTS:
-            await member.ask(prompt)
+        await member.ask_all()
     return story.words
 
 

@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from teamroom.server.identity import Caller, Kind, Role
-from teamroom.tools.instructions import INSTRUCTIONS
+from teamroom.tools.instructions import FOR_AGENTS, FOR_PEOPLE
 from teamroom.tools.serve import NOUNS, TOOLS
 from tests.support.promises import house
 from tests.support.rooms import RunningRoom
@@ -158,11 +158,47 @@ def test_a_schema_has_no_titles_and_no_unions_with_null(name: str) -> None:
     assert "null" not in text
 
 
-async def test_the_instructions_reach_clients_of_both_eras_and_fit(room_of_each_era: RunningRoom) -> None:
+async def test_instructions_of_their_own_reach_agents_and_people_in_both_eras_and_fit(
+    room_of_each_era: RunningRoom,
+) -> None:
     owner = await room_of_each_era.owner()
-    assert owner.client.instructions == INSTRUCTIONS
-    assert len(INSTRUCTIONS) <= INSTRUCTIONS_CHARACTERS
-    assert INSTRUCTIONS.index("check_in") < 300
+    (agent,) = await room_of_each_era.enroll("agent")
+    assert (agent.client.instructions, owner.client.instructions) == (FOR_AGENTS, FOR_PEOPLE)
+    for instructions in (FOR_AGENTS, FOR_PEOPLE):
+        assert len(instructions) <= INSTRUCTIONS_CHARACTERS
+        assert "check_in" in instructions[:400]
+    assert "wait" in FOR_PEOPLE
+    assert "is not that word" in FOR_PEOPLE
+
+
+CHAT_TOOLS = 20
+"""How many tools a person's chat client shows at most."""
+
+
+async def test_a_chat_client_shows_what_people_use_and_can_call_the_rest(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    token = (await owner("enroll", name="olga", chat=True))["token"]
+    chat = await room.connect("chat", token)
+    shown = {tool.name for tool in (await chat.client.list_tools()).tools}
+    assert len(shown) <= CHAT_TOOLS
+    assert {"check_in", "overnight", "pause", "resume", "kill", "post_message", "review_task"} <= shown
+    hidden = {tool.name for tool in (await owner.client.list_tools()).tools} - shown
+    assert "heartbeat" in hidden
+    await chat("heartbeat")
+
+
+HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
+
+
+def test_each_tool_has_a_title_and_all_hints() -> None:
+    for tool in TOOLS.values():
+        annotations = tool.definition.annotations
+        assert tool.definition.title
+        assert annotations is not None
+        assert None not in [getattr(annotations, hint) for hint in HINTS]
+    assert TOOLS["pause"].destroys is False
+    assert TOOLS["pause"].idempotent is True
 
 
 async def test_an_unknown_tool_is_refused_with_the_names_of_the_others(room: RunningRoom) -> None:

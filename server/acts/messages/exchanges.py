@@ -43,13 +43,14 @@ def address(tx: Writing, caller: Caller, addressees: list[MemberFacts], post: Po
 
     An alert always wakes them all. An answer always wakes whoever asked.
     """
-    found = Addressed(is_courtesy=_is_courtesy(caller, addressees, post))
+    found, way = Addressed(is_courtesy=_is_courtesy(caller, addressees, post)), _WayBack(tx)
     for row in addressees:
         taken, lap, ring = None, 0, None
         if caller.kind == "agent" and row.kind == "agent":
-            said = tx.one(LastTurn, "last_turn", author=caller.member, member=row.id)
-            taken = _step(tx, caller.member, row.id, post.thread, said)
-            lap, ring = _lap(tx, caller.member, row.id, post, said)
+            last = {turn.author: turn for turn in tx.all(LastTurn, "last_turns", one=caller.member, other=row.id)}
+            said = last.get(caller.member)
+            taken = _step(tx, caller.member, row.id, post.thread, said, last.get(row.id))
+            lap, ring = _lap(way, caller.member, row.id, post, said)
         turn = 0 if taken is None else taken.turn.number
         tx.run("add_addressee", message=post.message, member=row.id, author=caller.member, turn=turn, lap=lap)
         is_over = taken is not None and not taken.wakes
@@ -87,8 +88,7 @@ LOOKED_AT = 50
 """How many of the tasks that changed last are looked at, and how many entries of each."""
 
 
-def _step(tx: Reading, author: int, other: int, thread: int, said: LastTurn | None) -> Step:
-    heard = tx.one(LastTurn, "last_turn", author=other, member=author)
+def _step(tx: Reading, author: int, other: int, thread: int, said: LastTurn | None, heard: LastTurn | None) -> Step:
     last = said if heard is None or (said is not None and said.message > heard.message) else heard
     if last is not None and _is_over(tx, author, other, thread, last):
         last = None
@@ -96,7 +96,22 @@ def _step(tx: Reading, author: int, other: int, thread: int, said: LastTurn | No
     return step(before, author, tx.policy.exchange_rounds)
 
 
-def _lap(tx: Reading, author: int, other: int, post: Post, said: LastTurn | None) -> tuple[int, list[int] | None]:
+class _WayBack:
+    """Who wrote to whom before a message. The addressees of one message share most of the way, so it is kept."""
+
+    def __init__(self, tx: Reading) -> None:
+        self.tx = tx
+        self._heard: dict[tuple[int, int, int], LastTurn | None] = {}
+
+    def heard(self, member: int, first: int, before: int) -> LastTurn | None:
+        """The newest message from an agent to a member, from one message on and before another."""
+        asked = (member, first, before)
+        if asked not in self._heard:
+            self._heard[asked] = self.tx.one(LastTurn, "heard_before", member=member, first=first, before=before)
+        return self._heard[asked]
+
+
+def _lap(way: _WayBack, author: int, other: int, post: Post, said: LastTurn | None) -> tuple[int, list[int] | None]:
     """How often a ring has come round with this message, and the ring's members if it did so now.
 
     The way back leads from the author to the agent that wrote to it last, to the agent that had written to that one
@@ -104,24 +119,20 @@ def _lap(tx: Reading, author: int, other: int, post: Post, said: LastTurn | None
     """
     if said is None:
         return 0, None
-    heard = _heard(tx, author, said.message, post.message)
+    heard = way.heard(author, said.message, post.message)
     if heard is None:
         return next_lap(said.lap, has_heard=False, has_come_round=False), None
     ring, step_back = [author], heard
     while step_back.author != author and len(ring) < RING_MEMBERS:
         ring.append(step_back.author)
-        before = _heard(tx, step_back.author, said.message, step_back.message)
+        before = way.heard(step_back.author, said.message, step_back.message)
         if before is None:
             break
         step_back = before
     has_come_round = step_back.message == said.message and ring[-1] == other and len(ring) > PAIR
-    if not has_come_round or _has_moved(tx, ring, post.thread, said):
+    if not has_come_round or _has_moved(way.tx, ring, post.thread, said):
         return next_lap(said.lap, has_heard=True, has_come_round=False), None
     return next_lap(said.lap, has_heard=True, has_come_round=True), ring
-
-
-def _heard(tx: Reading, member: int, first: int, before: int) -> LastTurn | None:
-    return tx.one(LastTurn, "heard_before", member=member, first=first, before=before)
 
 
 def _has_moved(tx: Reading, ring: list[int], thread: int, said: LastTurn) -> bool:
@@ -142,10 +153,9 @@ def _is_over(tx: Reading, one: int, other: int, thread: int, last: LastTurn) -> 
 
     What the two do to their own tasks does not count, because agents in a loop do that too.
     """
-    if tx.value(int, "person_spoke", one=one, other=other, thread=thread, message=last.message) is not None:
-        return True
-    pair = {"one": one, "other": other, "room": log.ROOM_MEMBER, "seq": last.seq, "looked_at": LOOKED_AT}
-    return any(tx.value(int, "moved_by_others", member=member, **pair) is not None for member in (one, other))
+    since = {"message": last.message, "seq": last.seq, "thread": thread}
+    pair = {"one": one, "other": other, "room": log.ROOM_MEMBER, "looked_at": LOOKED_AT}
+    return tx.value(int, "others_took_part", **pair, **since) is not None
 
 
 def notify_owners(tx: Writing, caller: Caller, other: MemberFacts, message: str) -> None:

@@ -27,7 +27,7 @@ from teamroom.server.clock import rfc3339
 from teamroom.server.facts.blocks import settle_member
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.ended import is_ended
-from teamroom.server.facts.forecast import find_helpers, forecast_with_others, needs_of_any
+from teamroom.server.facts.forecast import find_helpers, forecasts, needs_of_any
 from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_name, task_name
 from teamroom.server.facts.member import Forecast, facts_named, find_member
 from teamroom.server.facts.mentions import mentioned_member
@@ -187,27 +187,28 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
     return Posted(
         receipt=seq,
         message=name,
-        forecast=[_forecast(tx, caller, row, _why_not_woken(found, row), task) for row in addressees],
+        forecast=_forecasts(tx, caller, addressees, found, task),
         folded=folded,
         not_woken=[row.name for row in found.stopped],
         asked_nothing=found.is_courtesy,
     )
 
 
-def _why_not_woken(found: Addressed, row: MemberFacts) -> str | None:
-    """Why an addressee is not woken; None if it is."""
-    if row not in found.stopped:
-        return None
+def _forecasts(
+    tx: Reading, caller: Caller, addressees: list[MemberFacts], found: Addressed, task: TaskRow | None
+) -> list[Forecast]:
+    """The forecasts for a message's addressees; one that it does not wake has none."""
+    made = forecasts(tx, caller, addressees, needs_of_any(tx, task))
+    for one, row in zip(made, addressees, strict=True):
+        if row in found.stopped:
+            one.expected_seconds, one.p90_seconds, one.note = None, None, _why_not_woken(found)
+    return made
+
+
+def _why_not_woken(found: Addressed) -> str:
     if found.is_courtesy:
         return "not woken: the message that you reply to asked nothing; the next check_in shows yours"
     return "not woken: you only answered each other while nobody else moved a task of yours"
-
-
-def _forecast(tx: Reading, caller: Caller, row: MemberFacts, note: str | None, task: TaskRow | None) -> Forecast:
-    found = forecast_with_others(tx, caller, row, needs_of_any(tx, task))
-    if note is None:
-        return found
-    return found.model_copy(update={"expected_seconds": None, "p90_seconds": None, "note": note})
 
 
 def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messages:

@@ -253,14 +253,12 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
         answer_challenge(tx, caller, arguments.answer)
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments)
+    wakes = tx.number("count_pending_wakes", member=caller.member, after=row.acknowledged) if row.has_wakes else 0
     return Beat(
         receipt=receipt,
         standing="active" if active else "paused",
         **({} if active else pause_details(tx, row)),
-        pending=Pending(
-            wakes=tx.number("count_pending_wakes", member=caller.member, after=row.acknowledged),
-            offers=tx.number("count_open_offers_to", member=caller.member, now=tx.now),
-        ),
+        pending=Pending(wakes=wakes, offers=tx.number("count_open_offers_to", member=caller.member, now=tx.now)),
     )
 
 

@@ -27,7 +27,7 @@ from teamroom.server.facts.authorization import count_uses, require_scopes, scop
 from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
-from teamroom.server.facts.forecast import forecast_with_others
+from teamroom.server.facts.forecast import forecasts
 from teamroom.server.facts.holding import find_current, give_back, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
@@ -184,7 +184,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
         offer=name,
         task=task.name,
         expires_at=tx.shown(expires_at),
-        forecast=[forecast_with_others(tx, caller, receiver, needs)],
+        forecast=forecasts(tx, caller, [receiver], needs),
     )
 
 

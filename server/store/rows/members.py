@@ -35,6 +35,8 @@ class Principal(NamedTuple):
     owner_until: float | None
     room_state: str | None
     room_until: float | None
+    has_wakes: bool
+    has_former_names: bool
 
 
 class TokenRow(NamedTuple):

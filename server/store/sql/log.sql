@@ -123,16 +123,19 @@ limit :limit
 select seq from log where seq <= :seq and outcome <> 'refused' order by seq desc limit 1
 
 -- name: add_wake
+-- A wake. It is folded if the sender woke this member as often as it may since a time; folded ones do not count, and the
+-- room may always.
 insert into wake (member, seq, reason, subject, sender, line, at, folded)
-values (:member, :seq, :reason, :subject, :sender, :line, :at, :folded)
+values (:member, :seq, :reason, :subject, :sender, :line, :at, case when exists (
+    select 1 from (
+        select earlier.at from wake as earlier
+        where earlier.member = :member and earlier.sender = :sender and earlier.sender <> :room and earlier.folded = 0
+        order by earlier.seq desc
+        limit 1 offset :offset
+    ) as nth
+    where nth.at > :since
+) then 1 else 0 end)
 on conflict do nothing
-
--- name: nth_newest_wake
--- When a sender woke a member, newest first. Folded wakes do not count.
-select at from wake
-where member = :member and sender = :sender and folded = 0
-order by seq desc
-limit 1 offset :offset
 
 -- name: pending_wakes
 select wake.seq, wake.reason, wake.subject, sender.name as sender, wake.line, wake.folded, wake.at,

@@ -1,7 +1,8 @@
 -- Members, their tokens and presence.
 
 -- name: principal
--- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels.
+-- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels. Whether the
+-- member has wakes that it has not acknowledged, and whether the room has former names, spare most acts a statement.
 select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
     token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
@@ -10,7 +11,11 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at,
     coalesce(presence.seen, 0) as seen, coalesce(presence.acted, 0) as acted, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until
+    levels.room_until,
+    exists (
+        select 1 from wake where wake.member = token.member and wake.seq > member.acknowledged
+    ) as has_wakes,
+    exists (select 1 from former_name) as has_former_names
 from token
 join head on head.id = 1
 join member on member.id = token.member
@@ -86,9 +91,6 @@ select count(*) as applied from migration where number = 27
 
 -- name: all_former_names
 select former_name.name as name, member.name as now from former_name join member on member.id = former_name.member
-
--- name: has_former_names
-select 1 as found from former_name limit 1
 
 -- name: new_name
 -- The name now of the member that had a name before.

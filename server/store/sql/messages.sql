@@ -68,20 +68,29 @@ select message from addressee where member = :mention and message < :end order b
 -- name: nth_newest_of_kind
 -- When a member posted a message of a kind, newest first. Folded messages do not count.
 select entry_age.at
-from message
-join entry_age on entry_age.seq = message.seq
-where message.author = :author and message.kind = :kind and message.folded = 0
-order by message.id desc
-limit 1 offset :offset
+from (
+    select message.seq from message
+    where message.author = :author and message.kind = :kind and message.folded = 0
+    order by message.id desc
+    limit 1 offset :offset
+) as nth
+join entry_age on entry_age.seq = nth.seq
 
--- name: last_turn
--- The newest message from one member to another.
-select addressee.message, addressee.author, addressee.turn, addressee.lap, message.seq
-from addressee
-join message on message.id = addressee.message
-where addressee.member = :member and addressee.author = :author
-order by addressee.message desc
-limit 1
+-- name: last_turns
+-- The newest message from one member to another, and the newest in the other direction.
+select turn.message, turn.author, turn.turn, turn.lap, message.seq
+from (
+    select * from (
+        select message, author, turn, lap from addressee where member = :other and author = :one
+        order by message desc limit 1
+    ) as said
+    union all
+    select * from (
+        select message, author, turn, lap from addressee where member = :one and author = :other
+        order by message desc limit 1
+    ) as heard
+) as turn
+join message on message.id = turn.message
 
 -- name: unwoken_replies
 -- Of the newest messages to a member since an entry of the log, those that did not wake it, the newest first.
@@ -116,9 +125,10 @@ where act = 'stop_exchange' and actor = :room and seq > :after and detail is not
 order by seq desc
 limit :limit
 
--- name: person_spoke
--- Whether a person wrote to either of two members, or in the thread, since a message.
-select 1 as spoke
+-- name: others_took_part
+-- Whether, since a message and its entry, a person wrote to either of two members or in the thread, or anybody else than
+-- the two and the room moved a task of either. Looks at their tasks that changed last, and at the newest entries of each.
+select 1 as found
 where exists (select 1 from addressee where member = :one and turn = 0 and message > :message)
     or exists (select 1 from addressee where member = :other and turn = 0 and message > :message)
     or exists (
@@ -126,30 +136,39 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
         join member on member.id = message.author
         where message.thread = :thread and message.id > :message and member.kind = 'human'
     )
-
--- name: moved_by_others
--- Whether anybody else than two members and the room moved a task of a member since an entry. Looks at the tasks that
--- changed last, and at the newest entries of each.
-select 1 as moved
-from (
-    select id from (
-        select id from task where holder = :member and changed_seq > :seq order by changed_seq desc limit :looked_at
-    ) as held
-    union all
-    select id from (
-        select id from task where creator = :member and changed_seq > :seq order by changed_seq desc limit :looked_at
-    ) as created
-) as changed
-cross join task_entry
-where task_entry.task = changed.id and task_entry.kind not in ('created', 'late')
-    and task_entry.member not in (:one, :other, :room)
-    and task_entry.seq in (
-        select entry.seq from task_entry as entry
-        where entry.task = changed.id and entry.seq > :seq
-        order by entry.seq desc
-        limit :looked_at
+    or exists (
+        select 1
+        from (
+            select id from (
+                select id from task where holder = :one and changed_seq > :seq
+                order by changed_seq desc limit :looked_at
+            ) as held
+            union all
+            select id from (
+                select id from task where creator = :one and changed_seq > :seq
+                order by changed_seq desc limit :looked_at
+            ) as created
+            union all
+            select id from (
+                select id from task where holder = :other and changed_seq > :seq
+                order by changed_seq desc limit :looked_at
+            ) as held_by_other
+            union all
+            select id from (
+                select id from task where creator = :other and changed_seq > :seq
+                order by changed_seq desc limit :looked_at
+            ) as created_by_other
+        ) as changed
+        cross join task_entry
+        where task_entry.task = changed.id and task_entry.kind not in ('created', 'late')
+            and task_entry.member not in (:one, :other, :room)
+            and task_entry.seq in (
+                select entry.seq from task_entry as entry
+                where entry.task = changed.id and entry.seq > :seq
+                order by entry.seq desc
+                limit :looked_at
+            )
     )
-limit 1
 
 -- name: member_facts
 -- The facts behind the forecast for one addressee.

@@ -32,6 +32,7 @@ from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.transaction import Context, Effects, Head, Writing
+from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
 
@@ -108,6 +109,8 @@ class Committer:
         self.last: Head | None = None
         """The head as this server last read or wrote it; None while there is none."""
         self.is_to_be_scrubbed = False
+        self._has_unindexed = True
+        """Whether there may be tasks that the index does not have."""
         self._untidy: dict[str, bool] = {}
         """The statements that still merge an index of words, and whether each has begun."""
         self._scrub_from = self._cut_from = 0.0
@@ -220,7 +223,8 @@ class Committer:
         """Save the head, and commit; `opened` is the head as the transaction found it."""
         if head.messages != opened.messages:  # once a batch: the search index writes a segment at each savepoint
             self._execute("index_messages", {"after": opened.messages})
-        self._index_tasks(head.tasks - opened.tasks)
+        if self._has_unindexed or any(job.effects is not None and BOARD in job.effects.changed for job in batch):
+            self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
             self._execute("save_head", head.values())
         self._execute("commit")
@@ -236,7 +240,8 @@ class Committer:
 
     def _index_tasks(self, new: int) -> None:
         """Index the tasks whose words are new: those that this batch made, and some more. Later commits go on."""
-        if self._execute("has_unindexed_task").fetchone() is not None:
+        self._has_unindexed = new > 0 or self._execute("has_unindexed_task").fetchone() is not None
+        if self._has_unindexed:
             bound = {"limit": new + INDEXED_TASKS}
             self._execute("index_tasks", bound)
             self._execute("note_indexed_tasks", bound)
