@@ -208,7 +208,7 @@ async def decide(olga: Shown, mallory: Shown) -> None:
     await mallory("request_decision", question=LINE, **about)
     await mallory("request_decision", question=LINE, **about, replaces="D-1")
     await mallory("request_decision", question=f"also {LINE}"[:190])
-    await olga("check_in")
+    await olga.read("teamroom://inbox")
     await olga.read("teamroom://decisions")
     await olga.read("teamroom://decisions/D-2")
     await olga("decide", decision="D-2", option=SHORT[1], note=TEXT)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from teamroom.server.facts.blocks import LIFTED_AT_ONCE, MEMBER_SECONDS
+from teamroom.server.facts.timers import BLOCK, schedule
+from teamroom.server.record import chain as log
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
 
@@ -235,8 +237,10 @@ async def test_a_block_of_an_earlier_release_ends_after_seven_days(room: Running
     await block(tester, "3600")
 
     def as_before(tx: Any) -> None:
-        tx._connection.execute("update task set blocked_on = '.' where id = 2", {})
-        tx._connection.execute("update due set at = 0 where rule = 'block'", {})
+        seq = log.append(tx, log.ROOM_AUTHOR, act="update_task", subject="T-2", summary="@tester is blocked on T-2")
+        lease = {"lease_from": None, "lease_seconds": 3600.0}
+        tx.run("progress", id=2, state="blocked", now=tx.now, **lease, blocked_on=".", seq=seq)
+        schedule(tx, BLOCK, 2, log.ROOM_MEMBER, 0, at=0.0)
 
     await room.room.door.act_as_room(as_before)
     await room.later(6 * DAY)

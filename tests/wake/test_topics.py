@@ -388,9 +388,9 @@ async def authorise(room: Watched) -> None:
     await room.act("olga", "authorize", to="owner:olga", scope="read:logs")
     await room.act("tester", "check_authorization", scope="deploy:staging")
     await room.act("tester", "check_authorization", scope="deploy:staging", use=True)
-    await room.act("olga", "create_task", title="deploy", requires=["deploy:staging"], assign="tester")
-    await room.act("tester", "claim_task", task="T-5")
-    await room.act("olga", "update_task", task="T-5", status="cancelled", changes={"requires": []})
+    made = await room.act("olga", "create_task", title="deploy", requires=["deploy:staging"], assign="tester")
+    await room.act("tester", "claim_task", task=made.task)
+    await room.act("olga", "update_task", task=made.task, status="cancelled", changes={"requires": []})
     await room.act("olga", "authorize", revoke="A-1", reason="enough")
 
 
@@ -425,6 +425,7 @@ async def run_the_room(room: Watched) -> None:
     await room.act("olga", "import_task", external="elsewhere", title="mow")
     await room.act("olga", "import_task", external="elsewhere", title="mow the lawn", done=True, closed_at=1e9)
     await room.act("olga", "notify", name="olga")
+    await authorise(room)
     for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
         await room.act("olga", "enroll", name=name, rename=new)
     await room.later(1)

@@ -8,7 +8,7 @@ from teamroom.tools.words.phrases import count
 def render_authorization(entry: AuthorizationShown) -> str:
     """An authorisation in one line."""
     often = "" if entry.uses is None else f", used {entry.used} of {count(entry.uses, 'time')}"
-    state = "" if entry.state == "in force" else f", {entry.state}"
+    state = f", {entry.state}"
     by = f" by @{entry.revoked_by}" if entry.revoked_by else ""
     why = f": {inline(entry.reason)}" if entry.reason else ""
     return (
