@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from teamroom.server import topics
 from teamroom.server.facts.ids import authorization_name, number_of
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.task import StoredTask, keep_late
@@ -123,8 +124,10 @@ def count_uses(tx: Writing, rows: Iterable[AuthorizationRow], seq: int) -> str:
 
 
 def authorization_changed(tx: Writing, row: AuthorizationRow) -> None:
-    """State that an entry changed: next to the member that it is for."""
+    """State that an entry changed: next to the member that it is for, or to all agents of an owner."""
     member_changed(tx, row.target)
+    if row.level == "owner":
+        tx.changed(topics.owner(row.target))
 
 
 def scopes_of(requires: str) -> list[str]:
