@@ -212,7 +212,7 @@ async def decide(olga: Shown, mallory: Shown) -> None:
     await olga.read("teamroom://decisions")
     await olga.read("teamroom://decisions/D-2")
     await olga("decide", decision="D-2", option=SHORT[1], note=TEXT)
-    scope = f"x:{EVIL}".replace(" ", "_")
+    scope = f"x:){EVIL}".replace(" ", "_")
     await olga("authorize", to="mallory", scope=scope, reason=LINE)
     await olga("create_task", title="guarded", requires=[scope])
     await mallory("check_authorization", scope=scope, use=True)

@@ -53,6 +53,8 @@ NAMES_AND_FILTERS = {
     *(
         "create_task.assign",
         "update_task.blocked_on",
+        "request_decision.to",
+        "authorize.to",
         "create_task.review",
         "pause.target",
         "resume.target",
