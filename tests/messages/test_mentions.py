@@ -34,6 +34,8 @@ NAMES: dict[str, tuple[dict[str, Any], ...]] = {
     "update_task.changes.assign": ({"task": "T-1", "changes": {"assign": "NAME"}},),
     "update_task.changes.review": ({"task": "T-1", "changes": {"review": "NAME"}},),
     "hand_off.to": ({"task": "T-1", "fence": 1, "to": "NAME", "note": "x"},),
+    "request_decision.to": ({"question": "x?", "to": ["OWNER"]},),
+    "authorize.to": ({"to": "NAME", "scope": "read:x"}, {"to": "Owner:OWNER", "scope": "read:x"}),
     "who.name": ({"name": "NAME"},),
     "declare_capabilities.attest_for": ({"attest_for": "NAME", "capabilities": ["tool:docker"]},),
     "read_receipts.actor": ({"actor": "NAME"},),

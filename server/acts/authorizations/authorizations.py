@@ -35,6 +35,7 @@ from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.names import AT
 from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
 from teamroom.server.rules.text import add_quote, cite
 from teamroom.server.store.rows.authorizations import AuthorizationRow
@@ -95,7 +96,11 @@ def authorize(tx: Writing, caller: Caller, arguments: Authorize) -> Authorized:
     if arguments.to is None or arguments.scope is None:
         raise Refusal("invalid", "The call needs to and scope, or revoke.", 'Give them: to "builder" scope "deploy:x".')
     scope = require_scope(arguments.scope)
-    level, name = ("owner", arguments.to[6:]) if arguments.to.lower().startswith("owner:") else ("member", arguments.to)
+    level, name = (
+        ("owner", arguments.to[6:].lstrip(AT))
+        if arguments.to.lower().startswith("owner:")
+        else ("member", arguments.to)
+    )
     row = find_member(tx, name)
     _require_answerable(caller, level, row.id, row.owner, row.name)
     if level == "member":
