@@ -7,6 +7,9 @@ PORT ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
+# Compiled modules are kept, even if the environment says otherwise: compiling all tests anew takes each worker six seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 # It shows each package, because this is what a person waits for at first.
 INSTALL := $(BIN)/pip install --disable-pip-version-check --no-input
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
@@ -44,7 +47,7 @@ test-harnesses: $(VENV)/.tests ## real Claude Code, Codex, Gemini CLI, OpenCode 
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python -m pytest -m harness tests/harness
 
-test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room
+test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room, and a person in the chat client fast-agent
 	$(BIN)/python -m tests.libraries.install
 	$(BIN)/python -m pytest -m libraries tests/libraries
 
@@ -71,7 +74,7 @@ campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch 
 	$(BIN)/python -m tests.campaigns.sizes 100000
 
 faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the store, in their full length: about half an hour
-	TEAMROOM_TEST_STRIDE=1 $(BIN)/python -m pytest tests/store/test_migrations.py
+	TEAMROOM_TEST_STRIDE=1 $(BIN)/python -m pytest tests/store/test_migrations.py tests/record/test_seal.py tests/record/test_backups.py tests/house/test_models.py
 	$(BIN)/python -m tests.campaigns.store_kills 10000
 	$(BIN)/python -m tests.campaigns.power_cuts 10000
 	$(BIN)/python -m tests.campaigns.supervisor_kills 2000
@@ -79,7 +82,8 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 	$(BIN)/python -m tests.campaigns.forgeries 1
 
-wire: $(VENV)/.tests ## broken frames, clients that never read, a thousand connections and callers without a token, in full: about a quarter of an hour
+wire: $(VENV)/.tests ## broken frames, bad input, clients that never read, a thousand connections and callers without a token, in full: about half an hour
+	$(BIN)/python -m pytest --hypothesis-profile=many tests/rules tests/tools/test_bad_input.py tests/http/test_connections.py
 	$(BIN)/python -m tests.campaigns.frames 1000000
 	$(BIN)/python -m tests.campaigns.stuck 200
 	$(BIN)/python -m tests.campaigns.crowd 1000

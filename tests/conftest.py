@@ -1,14 +1,21 @@
 """What every test shares: a room that runs, once for each protocol era."""
 
+import gc
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis
 
+from teamroom.clients.local.up import COLLECTED_EVERY
+from teamroom.clients.session.started import collect_garbage
 from tests.support import callbacks, memory
 from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
+
+hypothesis.register_profile("few", max_examples=40, deadline=None)
+hypothesis.register_profile("many", max_examples=300, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,6 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Costs(), "costs")
     memory.use(config)
+    hypothesis.load_profile("few")  # unless --hypothesis-profile names another one
+    gc.disable()  # while tests are collected, which only adds objects: it would take a third of that time
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as seldom as a room does that `teamroom up` serves, and never what was loaded until now."""
+    gc.set_threshold(*COLLECTED_EVERY)
+    collect_garbage()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

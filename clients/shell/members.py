@@ -228,7 +228,7 @@ def _show_enrolled(reply: dict[str, Any], file: Path | None, files: list[Path], 
     elif member.chat:
         print(f"@{name} can join from a chat client. This token is for that client alone, and is shown only once:\n")
         print(f"  {plain(member.token)}\n")
-        print(f"Write it for {CHAT_TOKEN} in the entry of your client:\n")
+        print(f"Put it in place of {CHAT_TOKEN} in the entry of your client:\n")
         print(how_to_join_from_chat(plain(member.url), name))
     else:
         print(f"@{name} can join. Its token is shown only once:\n")

@@ -34,6 +34,7 @@ def sqlite_statements() -> dict[str, str]:
     return {**read_statements(SHARED), **read_statements(SQLITE)}
 
 
+@cache
 def known_migrations() -> dict[int, Path]:
     """This release's migrations by number, in order."""
     return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}

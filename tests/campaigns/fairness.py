@@ -70,7 +70,7 @@ async def campaign(
                 target = Target(owner.port, {worst.name: worst.token}, callers, 0, dice.randrange(2**32))
                 async with contextlib.AsyncExitStack() as stack:
                     for kind in LOADS:
-                        await stack.enter_async_context(loading(kind, target))
+                        await stack.enter_async_context(loading((kind,), target))
                     end = time.perf_counter() + half_seconds
                     await asyncio.gather(*(_work(other, times, end) for other in others))
             advance()

@@ -1,7 +1,7 @@
-"""What a room has to bear while it is measured, each kind in a process of its own.
+"""What a room has to bear while it is measured, each kind in a process of its own, or several in one.
 
-python -m tests.campaigns.loads KIND: reads one line of JSON, which is a `Target`, from stdin, says when it has begun,
-and works until stdin ends. Then it prints as JSON how often each thing happened.
+python -m tests.campaigns.loads KIND…: reads one line of JSON, which is a `Target`, from stdin, says when all have
+begun, and works until stdin ends. Then it prints as JSON how often each thing happened.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -149,11 +149,11 @@ LOADS: dict[str, Load] = {
 
 
 @contextlib.asynccontextmanager
-async def loading(kind: str, target: Target) -> AsyncIterator[Counter[str]]:
-    """Let this load work until the block ends; then what it did can be read. It has begun when the block begins."""
-    done = Counter[str]()
+async def loading(kinds: Sequence[str], target: Target) -> AsyncIterator[dict[str, Counter[str]]]:
+    """Let these loads work until the block ends; then what they did can be read. They have begun when it begins."""
+    done = {kind: Counter[str]() for kind in kinds}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.campaigns.loads", kind),
+        *(sys.executable, "-m", "tests.campaigns.loads", *kinds),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -168,7 +168,8 @@ async def loading(kind: str, target: Target) -> AsyncIterator[Counter[str]]:
     finally:
         process.stdin.close()
         said, _ = await process.communicate()
-        done.update(json.loads(said or "{}"))
+        for kind, did in json.loads(said or "{}").items():
+            done[kind].update(did)
 
 
 async def _call_always(caller: Caller, names: list[str], dice: random.Random, done: Counter[str]) -> None:
@@ -211,14 +212,19 @@ async def _something(done: Counter[str]) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _main(kind: str) -> None:
+async def _work(target: Target, done: dict[str, Counter[str]]) -> None:
+    await asyncio.gather(*(LOADS[kind](target, random.Random(target.seed), did) for kind, did in done.items()))
+
+
+async def _main(kinds: Sequence[str]) -> None:
     target = Target(**json.loads(await asyncio.to_thread(sys.stdin.readline)))
     enough_files(target.strangers)
     os.nice(LATER)
-    done = Counter[str]()
-    work = asyncio.ensure_future(LOADS[kind](target, random.Random(target.seed), done))
+    done = {kind: Counter[str]() for kind in kinds}
+    work = asyncio.ensure_future(_work(target, done))
     end = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
-    await asyncio.wait((work, asyncio.ensure_future(_something(done))), return_when=asyncio.FIRST_COMPLETED)
+    begun = asyncio.ensure_future(asyncio.gather(*map(_something, done.values())))
+    await asyncio.wait((work, begun), return_when=asyncio.FIRST_COMPLETED)
     print(BEGUN, flush=True)
     await asyncio.wait((work, end), return_when=asyncio.FIRST_COMPLETED)
     if work.done():
@@ -228,4 +234,4 @@ async def _main(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(sys.argv[1:]))

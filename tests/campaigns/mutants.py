@@ -31,7 +31,7 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = ["src/"]
 only_mutate = {files}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-o", "testpaths="]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-o", "testpaths=", "--hypothesis-profile=default"]
 pytest_add_cli_args_test_selection = ["tests/rules"]
 """
 RULES = "teamroom.server.rules."

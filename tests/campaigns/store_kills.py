@@ -5,7 +5,7 @@ at a random moment, or inside a commit or a checkpoint. What it acknowledged bef
 must verify each time, against the seal that was written meanwhile; acts in doubt are called again in the next life
 and must stand once.
 
-The twin answers each act before it is committed.
+The twin answers each act before it is committed, and is killed at random moments.
 """
 
 import json
@@ -116,7 +116,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
 def _order(
     folder: Path, callers: dict[str, Caller], again: list[Wanted], turn: int, dice: random.Random, twin: bool
 ) -> dict[str, Any]:
-    place = dice.choice((0, 0, 1, 2))
+    place = 0 if twin else dice.choice((0, 0, 1, 2))
     return {
         "folder": str(folder),
         "callers": {name: asdict(caller) for name, caller in callers.items()},

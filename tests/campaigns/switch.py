@@ -2,9 +2,9 @@
 
 Eighteen agents with sixty callers each send the most expensive acts and searches that they may, refused ones included;
 clients with sessions do the same; streams are opened all the time; and as many strangers connect as the server may
-open files. Each of these is a process of its own. Meanwhile operators use the switch over HTTP and the owner over the
-room's own socket, each fewer than twenty times in any ten seconds. No use may take longer than 2 s (CTL9). The floor is
-one sync of a small file on the same disk, as each use needs one.
+open files. Each of these is a process of its own; in the short form they share one. Meanwhile operators use the switch
+over HTTP and the owner over the room's own socket, each fewer than twenty times in any ten seconds. No use may take
+longer than 2 s (CTL9). The floor is one sync of a small file on the same disk, as each use needs one.
 
 The twin takes calls, reads and acts as they come, at any rate, and has no socket.
 """
@@ -85,7 +85,9 @@ async def campaign(
     callers: int = CALLERS,
     files: int = FILES,
     loads: Sequence[str] = tuple(LOADS),
+    warm_seconds: float = WARM_SECONDS,
     longest_seconds: float = LONGEST_SECONDS,
+    loads_share_a_process: bool = False,
 ) -> Outcome:
     """`number` uses of the switch, beside these loads."""
     seen, settings = Seen(), {} if twin else RATES
@@ -103,9 +105,9 @@ async def campaign(
         plans = [await _plan(*use) for use in zip(users, range(len(users)), (*shares, on_socket), strict=True)]
         target = Target(server.port, {agent.name: agent.token for agent in agents}, callers, files, seed)
         async with contextlib.AsyncExitStack() as stack:
-            for kind in loads:
-                seen.loads[kind] = await stack.enter_async_context(loading(kind, target))
-            await asyncio.sleep(WARM_SECONDS)
+            for kinds in (loads,) if loads_share_a_process else ((kind,) for kind in loads):
+                seen.loads |= await stack.enter_async_context(loading(kinds, target))
+            await asyncio.sleep(warm_seconds)
             uses = [_use_http(user, plan, seen, advance) for user, plan in zip(operators, plans, strict=False)]
             async with anyio.create_task_group() as beside:
                 beside.start_soon(_sync_always, folder, seen)

@@ -1,16 +1,21 @@
 """The campaigns in short: what must not happen did not, and each twin, with the fault built in, is found.
 
 The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`,
-`switch 550`.
+`switch 550`. This short form leaves to them all but the first rounds, and loads that have a process each.
 """
 
 from pathlib import Path
+
+import pytest
 
 from tests.campaigns import cancels, claims, kills, pauses, switch
 from tests.support.promises import promise
 
 SEED = 20_261_123
 SLOW_MACHINE_SECONDS = 20.0
+
+TWIN_ATTEMPTS = 8
+"""A twin in which a hundred cancelled calls left no half act tries so often."""
 
 
 @promise("TSK1")
@@ -45,7 +50,7 @@ async def test_a_cached_standing_would_let_acts_pass(tmp_path: Path) -> None:
 
 @promise("LOG4")
 async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path) -> None:
-    outcome = await kills.campaign(tmp_path / "room", 4, seed=SEED, ready_seconds=SLOW_MACHINE_SECONDS)
+    outcome = await kills.campaign(tmp_path / "room", 2, seed=SEED, ready_seconds=SLOW_MACHINE_SECONDS)
     assert outcome.faults == []
     assert outcome.figures["acknowledged acts"] > 4
     assert outcome.figures["acts in doubt at a kill, called again"] > 4
@@ -53,28 +58,39 @@ async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path)
 
 @promise("LOG4")
 async def test_an_answer_before_the_commit_would_be_lost_in_a_kill(tmp_path: Path) -> None:
-    outcome = await kills.campaign(tmp_path / "room", 3, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
+    outcome = await kills.campaign(tmp_path / "room", 1, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
     assert outcome.figures["of these lost"] > 0
 
 
 @promise("LOG4")
 async def test_calls_cancelled_at_random_points_leave_no_half_act(tmp_path: Path) -> None:
-    outcome = await cancels.campaign(tmp_path / "room", 300, seed=SEED)
+    outcome = await cancels.campaign(tmp_path / "room", 150, seed=SEED)
     assert outcome.faults == []
-    assert outcome.figures["how they ended"]["cut off"] > 30
-    assert outcome.figures["cut off, and committed whole"] > 10
+    assert outcome.figures["how they ended"]["cut off"] > 15
+    assert outcome.figures["cut off, and committed whole"] > 5
 
 
 @promise("LOG4")
 async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None:
-    outcome = await cancels.campaign(tmp_path / "room", 800, seed=SEED, twin=True)
-    assert outcome.figures["half acts"] > 0
+    for attempt in range(TWIN_ATTEMPTS):
+        outcome = await cancels.campaign(tmp_path / f"room-{attempt}", 100, seed=SEED + attempt, twin=True)
+        if outcome.figures["half acts"]:
+            return
+    pytest.fail("no half act was found")
 
 
 @promise("CTL9", "SAF9")
 async def test_pauses_and_kills_overtake_every_kind_of_load(tmp_path: Path) -> None:
     outcome = await switch.campaign(
-        tmp_path / "room", 11, seed=SEED, members=4, callers=2, files=256, longest_seconds=SLOW_MACHINE_SECONDS
+        tmp_path / "room",
+        11,
+        seed=SEED,
+        members=4,
+        callers=2,
+        files=256,
+        warm_seconds=0.2,
+        longest_seconds=SLOW_MACHINE_SECONDS,
+        loads_share_a_process=True,
     )
     assert [fault for fault in outcome.faults if "p99" not in fault] == []
     assert outcome.figures["uses over the socket"] == 1

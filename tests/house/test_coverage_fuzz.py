@@ -23,7 +23,7 @@ from tests.support.promises import promise
 pytestmark = promise("SAF6")
 
 SEED = 20_261_127
-CHANGED = {"gate": 600, "calls": 60, "parsers": 300}
+CHANGED = {"gate": 600, "calls": 30, "parsers": 300}
 """So many changed inputs each target reads here."""
 
 FOUND = {

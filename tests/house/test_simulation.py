@@ -1,6 +1,7 @@
-"""Weeks of a room of scripted agents: the room stays true, and the judges find the faults that are built into twins.
+"""Days of a room of scripted agents: the room stays true, and the judges find the faults that are built into twins.
 
-The full form: `make simulation`.
+The full form is `make simulation`. This short form leaves to it teams of thirty, and more days than a forgotten task
+needs to be judged.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from tests.models.world import clean_up
 from tests.simulation.judges import FIGURES, Figure, lines_of_the_room
-from tests.simulation.play import HEALTHY, MIXED, SMALL, play
+from tests.simulation.play import HEALTHY, ONE_OF_EACH, SMALL, play
 from tests.simulation.twins import TWINS
 from tests.support.promises import promise
 
@@ -19,11 +20,11 @@ SEED = 20_261_127
 FIGURE = {figure.judge.__name__: figure for figure in FIGURES}
 
 FOUND_BY = {
-    "no_snooze": ("reminders_in_order", 6),
-    "no_cap": ("reminders_in_order", 3),
-    "beats_are_progress": ("zombies_in_time", 3),
-    "impatient": ("honest_zombies", 2),
-    "nobody_watches": ("crashes_noticed", 3),
+    "no_snooze": ("reminders_in_order", 4),
+    "no_cap": ("reminders_in_order", 2),
+    "beats_are_progress": ("zombies_in_time", 2),
+    "impatient": ("honest_zombies", 1),
+    "nobody_watches": ("crashes_noticed", 2),
     "hopeful": ("forecasts_kept", 4),
 }
 """Each twin, the judge that must find it, and within how many days."""
@@ -35,8 +36,9 @@ def rooms_are_taken_away() -> Iterator[None]:
         yield
 
 
-def test_a_failing_team_is_judged_correctly_for_a_week() -> None:
-    cast = play(MIXED, 7, SEED, disturbed=True)
+def test_a_failing_team_is_judged_correctly_for_days() -> None:
+    cast = play(ONE_OF_EACH, 5.5, SEED, disturbed=True)
+    assert cast.disturbed
     for figure in FIGURES:
         share = figure.judge(cast)
         assert share.of > 0, f"nothing to judge: {figure.name}"
@@ -45,7 +47,7 @@ def test_a_failing_team_is_judged_correctly_for_a_week() -> None:
 
 
 def test_a_healthy_team_hears_little_from_the_room() -> None:
-    cast = play(HEALTHY, 5, SEED, disturbed=False)
+    cast = play(HEALTHY, 3, SEED, disturbed=False)
     assert lines_of_the_room(cast) <= 2
     cast.room.end()
 
@@ -62,7 +64,7 @@ def test_a_judge_finds_the_fault_of_each_twin(twin: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_room() -> None:
-    first, again = (play(MIXED, 0.5, SEED, disturbed=True) for _ in range(2))
+    first, again = (play(ONE_OF_EACH, 0.5, SEED, disturbed=True) for _ in range(2))
     sql = "select seq, at, act, subject, summary from log order by seq"
     assert first.rows(sql) == again.rows(sql)
     first.room.end()

@@ -183,7 +183,7 @@ def reset(connection: socket.socket) -> None:
 def test_a_request_cut_anywhere_leaves_nothing_open(room: RoomInThread) -> None:
     whole = sent(room)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(deadline=None)
     @given(st.integers(0, len(whole)), st.booleans())
     def cut(at: int, politely: bool) -> None:
         wire = room.wire()
@@ -218,7 +218,7 @@ def test_no_bytes_break_the_server(room: RoomInThread) -> None:
     position = st.integers(0, len(whole) - 1)
     change = st.tuples(position, st.integers(0, 3), st.sampled_from(ANYTHING) | st.binary(max_size=3))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(change, min_size=1, max_size=4))
     def send(changes: list[tuple[int, int, bytes]]) -> None:
         data = whole

@@ -12,6 +12,12 @@ REQUIREMENTS = Path(__file__).with_name("requirements")
 LIBRARIES = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.in")))
 """Each library that is pinned, by the name of its requirement file and of its environment."""
 
+NEWER = {"fast-agent": "3.13"}
+"""What needs another version of Python than the room."""
+
+MEMBERS = tuple(library for library in LIBRARIES if library not in NEWER)
+"""The libraries with which members are written."""
+
 INSTALL_SECONDS = 300
 
 
@@ -37,11 +43,26 @@ def installed(library: str) -> bool:
     return python(library).exists() and stamp.exists() and stamp.read_bytes() == pinned(library).read_bytes()
 
 
+def base_python(library: str) -> str | None:
+    """The Python from which a library's environment is made; None if this machine has none of its version."""
+    version = NEWER.get(library)
+    if version is None:
+        return sys.executable
+    found = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    return next((path for path in found if path is not None and _runs(path)), None)
+
+
+def _runs(python: str) -> bool:
+    """Whether a program is a Python: what is on the path can also be a stub that finds none."""
+    return subprocess.run([python, "-c", ""], capture_output=True, timeout=INSTALL_SECONDS).returncode == 0
+
+
 def install(library: str) -> None:
     """Make a library's environment anew. Raises CalledProcessError or TimeoutExpired."""
-    folder = cache_folder() / library
+    folder, base = cache_folder() / library, base_python(library)
+    assert base is not None
     shutil.rmtree(folder, ignore_errors=True)
-    _uv("venv", "--no-project", "--python", sys.executable, str(folder))
+    _uv("venv", "--no-project", "--python", base, str(folder))
     _uv("pip", "sync", "--require-hashes", "--python", str(python(library)), str(pinned(library)))
     shutil.copyfile(pinned(library), _stamp(library))
 
@@ -49,8 +70,11 @@ def install(library: str) -> None:
 def main() -> int:
     """Install what is not there yet, and say where it is."""
     for library in LIBRARIES:
+        if base_python(library) is None:
+            print(f"{library} is left out: it needs Python {NEWER[library]}, and this machine has none")
+            continue
         if not installed(library):
-            print(f"Installing {library}: about 25 MB to load, 75 MB on disk", flush=True)
+            print(f"Installing {library}: 25 to 130 MB to load", flush=True)
             begun = time.monotonic()
             install(library)
             print(f"Installed in {time.monotonic() - begun:.0f} s")

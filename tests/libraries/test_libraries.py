@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from teamroom.tools.serve import TOOLS
-from tests.libraries.install import LIBRARIES, cache_folder, installed, python
+from tests.libraries.install import MEMBERS, cache_folder, installed, python
 from tests.libraries.story import LONG_SECONDS, WAITS
 from tests.support.promises import house
 from tests.support.repository import ROOT
@@ -28,7 +28,7 @@ STORY_SECONDS = LONG_SECONDS + 20
 WAKE = "please look at the plan"
 OPERATORS = {
     *("pause", "resume", "kill", "repair", "enroll", "revoke", "plant", "set_policy", "redact", "notify"),
-    *("read_receipts", "overnight"),
+    *("read_receipts", "overnight", "import_task"),
 }
 
 STALE = (
@@ -48,7 +48,7 @@ class Told:
     refused: bool
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", MEMBERS)
 async def test_a_member_that_uses_another_library_completes_a_task(library: str, room: RunningRoom) -> None:
     if not installed(library):
         pytest.skip(f"make test-libraries installs {library}: it is not in {cache_folder()} as it is pinned")

@@ -126,7 +126,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> RoomInThread:
         assert served.log.lines == []
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.text(max_size=200), st.booleans())
 def test_no_query_breaks_the_room(searched: RoomInThread, query: str, after: bool) -> None:
     with searched.modern("bot") as bot:

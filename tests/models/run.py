@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as given_seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.models import (
@@ -55,10 +56,13 @@ def run(
     steps: int,
     *,
     twin: bool = False,
-    seed: bool = True,
+    seed: int | bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[str | None, Done]:
-    """Run a model; returns what it found, if anything, and what was done. Without `seed` every time the same runs."""
+    """Run a model; returns what it found, if anything, and what was done.
+
+    `seed`: True for other runs each time, False or a number for the same ones.
+    """
     model, fault = MODELS[name]
     done = Done()
 
@@ -80,14 +84,14 @@ def run(
         stateful_step_count=steps,
         deadline=None,
         database=None,
-        derandomize=not seed,
+        derandomize=seed is False,
         phases=[Phase.generate] if twin else [Phase.generate, Phase.shrink],
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     with fault() if twin else contextlib.nullcontext():
         try:
-            run_state_machine_as_test(Counted, settings=how)
+            run_state_machine_as_test(Counted if isinstance(seed, bool) else given_seed(seed)(Counted), settings=how)
         except AssertionError as error:
             return "".join(traceback.format_exception(error, limit=-3)), done
     return None, done

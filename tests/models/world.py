@@ -250,7 +250,7 @@ def _copied(folder: Path, into: Path) -> Path:
     data_folder.make_private(into)
     for name in FILES:
         with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(folder / name, into / name)
+            shutil.copy(folder / name, into / name)  # with its mode, so that it stays private
     return into
 
 

@@ -118,15 +118,15 @@ async def test_redaction_by_age_keeps_unfinished_work_and_the_record_of_stops(ro
 
 async def test_an_old_log_is_redacted_page_by_page(room: RunningRoom) -> None:
     owner = await room.owner()
-    for number in range(1_100):
+    for number in range(3 * PAGE):
         await owner("post_message", text=f"{number} {SECRET}")
     room.time.forward(2 * A_DAY)
     shell = Shell(room.folder.parent, {"TEAMROOM_TOKEN": room.owner_token})
     arguments = ("redact", "--older-than", "1d", "--reason", "a day is enough", "--url", room.url, "--json")
     done = await anyio.to_thread.run_sync(shell.run, *arguments)
     assert done.code == 0, done.err
-    assert done.json["entries"] == 1_100
-    assert len(done.json["receipts"]) == 1_100 // PAGE
+    assert done.json["entries"] == 3 * PAGE
+    assert len(done.json["receipts"]) == 3
     await until_nowhere(room.folder, SECRET)
     await verify(room)
 

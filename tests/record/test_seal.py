@@ -32,6 +32,7 @@ from tests.support.promises import promise
 from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, Time, running_room
 from tests.support.shells import Done, Shell
+from tests.support.strides import stride
 
 pytestmark = promise("LOG3")
 
@@ -105,6 +106,9 @@ def dies_at(step: int, work: Callable[[], object]) -> bool:
 STEPS = 400
 """More touches of files than anything here makes."""
 
+STRIDE = stride(3)
+"""At each this many touches, a process dies; in `make faults` at each."""
+
 
 async def test_a_first_start_that_dies_anywhere_leaves_a_room_that_opens(tmp_path: Path) -> None:
     def start(folder: Path) -> None:
@@ -114,7 +118,7 @@ async def test_a_first_start_that_dies_anywhere_leaves_a_room_that_opens(tmp_pat
         anyio.run(run)
 
     prepared = 0
-    for step in range(1, STEPS):
+    for step in range(1, STEPS, STRIDE):
         folder = tmp_path / f"{step}"
         make_private(folder)
         lay_down(folder)  # deaths in its migrations have tests of their own
@@ -354,7 +358,7 @@ async def test_an_acceptance_that_dies_anywhere_is_made_or_not_and_is_never_unna
     await a_room(template)
     forge(template)
     outcomes = set()
-    for step in range(1, STEPS):
+    for step in range(1, STEPS, STRIDE):
         folder = shutil.copytree(template, tmp_path / f"{step}")
         died = dies_at(step, lambda folder=folder: accepting.accept(folder, 1_795_000_000.0, Settings()))  # type: ignore[misc]
         async with opened(folder) as room:

@@ -31,6 +31,9 @@ MIXED: Team = {
 }
 """A team of thirty in which everything goes wrong that people have seen."""
 
+ONE_OF_EACH: Team = {**dict.fromkeys(MIXED, 1), Thankful: 2}
+"""The same with one of each kind, where a week of thirty would take too long; those who thank need each other."""
+
 HEALTHY: Team = {Live: 4, Episodic: 1, Rare: 3, NightsOff: 1, Busy: 1}
 """A team of ten in which nothing does."""
 

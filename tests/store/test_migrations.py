@@ -5,7 +5,6 @@ was killed and one paused, a token that was rotated away, tasks in work, in revi
 """
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -26,6 +25,7 @@ from teamroom.server.store.statements import known_migrations
 from tests.support.promises import house, promise
 from tests.support.room_in_thread import logged
 from tests.support.rooms import Time, running_room
+from tests.support.strides import stride
 
 pytestmark = house
 
@@ -151,8 +151,8 @@ async def test_without_a_backup_nothing_is_changed(old: Path, monkeypatch: pytes
 # ------------------------------------------------------------------ killed on the way
 
 
-STRIDE = int(os.environ.get("TEAMROOM_TEST_STRIDE", "4"))
-"""Each this many steps, a copy is killed; `make faults` kills one at every step."""
+STRIDE = stride(16)
+"""Each this many steps, a copy is killed, and one in each migration; `make faults` kills one at every step."""
 
 
 def killed_at_steps(template: Path, folder: Path, *flags: str, stride: int = 1) -> list[Path]:
@@ -160,9 +160,9 @@ def killed_at_steps(template: Path, folder: Path, *flags: str, stride: int = 1) 
     command = [sys.executable, "-m", "tests.support.killed_migrations", str(template), str(folder), str(stride), *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=STEPS_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
-    steps = int(done.stdout)
-    assert steps > 3 * len(known_migrations())
-    return [folder / f"{step}.db" for step in range(1, steps + 1, stride)]
+    steps = json.loads(done.stdout)
+    assert steps[-1] > 3 * len(known_migrations())
+    return [folder / f"{step}.db" for step in steps]
 
 
 def faults(database: Path, before: dict[str, list[Any]]) -> list[str]:
@@ -186,18 +186,20 @@ def faults(database: Path, before: dict[str, list[Any]]) -> list[str]:
 def test_a_migration_that_is_killed_at_any_step_leaves_the_old_room_or_the_new_one(old: Path, tmp_path: Path) -> None:
     before = content(old / DATABASE)
     copies = killed_at_steps(old / DATABASE, tmp_path / "killed", stride=STRIDE)
+    left = {len(numbers(copy)) for copy in copies}
+    assert left == set(range(1, len(known_migrations()))), "no process was killed in some migration"
     assert [(copy.name, found) for copy in copies if (found := faults(copy, before))] == []
 
 
 def test_without_transactions_a_killed_migration_leaves_a_mixed_room(old: Path, tmp_path: Path) -> None:
     """The twin: the same kills find a migration that is made of separate commits."""
     before = content(old / DATABASE)
-    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", "--without-transactions", stride=10)
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", "--without-transactions", stride=60)
     assert any(faults(copy, before) for copy in copies)
 
 
 async def test_a_room_whose_migration_was_killed_opens_and_has_its_backup(old: Path, tmp_path: Path) -> None:
-    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", stride=20)
+    copies = killed_at_steps(old / DATABASE, tmp_path / "killed", stride=120)
     middle = copies[len(copies) // 2]
     for end in ("", "-wal"):
         if (found := middle.with_name(middle.name + end)).exists():

@@ -1,6 +1,6 @@
 """The campaigns against the store in short: what it acknowledged survives, and each twin, with a fault, is found.
 
-The full forms: `make faults`.
+The full forms: `make faults`. This short form leaves to them all but the first rounds.
 """
 
 from pathlib import Path
@@ -13,54 +13,54 @@ SEED = 20_261_123
 
 @promise("LOG4")
 async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledged_act(tmp_path: Path) -> None:
-    outcome = await store_kills.campaign(tmp_path / "room", 80, seed=SEED)
+    outcome = await store_kills.campaign(tmp_path / "room", 32, seed=SEED)
     assert outcome.faults == []
-    assert outcome.figures["acknowledged acts"] > 200
-    assert all(outcome.figures["kills"][place] > 10 for place in ("in a commit", "in a checkpoint"))
+    assert outcome.figures["acknowledged acts"] > 80
+    assert all(outcome.figures["kills"][place] > 3 for place in ("in a commit", "in a checkpoint"))
 
 
 @promise("LOG4")
 async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
-    outcome = await store_kills.campaign(tmp_path / "room", 40, seed=SEED, twin=True)
+    outcome = await store_kills.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
 
 
 @promise("LOG4")
 async def test_a_power_cut_loses_no_acknowledged_act(tmp_path: Path) -> None:
-    outcome = await power_cuts.campaign(tmp_path / "room", 100, seed=SEED)
+    outcome = await power_cuts.campaign(tmp_path / "room", 50, seed=SEED)
     assert outcome.faults == []
-    assert outcome.figures["acknowledged acts"] > 100
+    assert outcome.figures["acknowledged acts"] > 50
     assert len(outcome.figures["power went in"]) >= 4
 
 
 @promise("LOG4")
 async def test_commits_that_are_not_synced_would_be_lost_in_a_power_cut(tmp_path: Path) -> None:
-    outcome = await power_cuts.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
+    outcome = await power_cuts.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
     assert outcome.figures["of these lost"] > 0
-    assert outcome.figures["cuts that lost some"] > 3
+    assert outcome.figures["cuts that lost some"] > 1
 
 
 @promise("LOG3", "SAF6")
 async def test_every_flipped_bit_in_the_log_is_found_and_named_without_a_traceback(
     tmp_path: Path,
 ) -> None:
-    outcome = await bit_flips.campaign(tmp_path / "room", 25, seed=SEED)
+    outcome = await bit_flips.campaign(tmp_path / "room", 12, seed=SEED)
     assert outcome.faults == []
-    assert outcome.figures["of these found and named"] > 7
+    assert outcome.figures["of these found and named"] > 3
 
 
 @promise("LOG3")
 async def test_a_verification_of_numbers_alone_would_pass_flips(tmp_path: Path) -> None:
-    outcome = await bit_flips.campaign(tmp_path / "room", 15, seed=SEED, twin=True)
+    outcome = await bit_flips.campaign(tmp_path / "room", 8, seed=SEED, twin=True)
     assert any("verified, and entry" in fault for fault in outcome.faults)
 
 
 @promise("SAF4")
 async def test_a_full_disk_at_every_kind_of_act_loses_nothing_and_reads_go_on(tmp_path: Path) -> None:
-    outcome = await full_disks.campaign(tmp_path / "room", 5, seed=SEED)
+    outcome = await full_disks.campaign(tmp_path / "room", 2, seed=SEED)
     assert outcome.faults == []
     assert outcome.figures["kinds of acts tried"] == len(full_disks.every_act())
-    assert outcome.figures["acknowledged acts"] > 5 * 10
+    assert outcome.figures["acknowledged acts"] > 2 * 10
 
 
 @promise("SAF4")
@@ -73,13 +73,13 @@ async def test_an_answer_before_the_commit_would_be_lost_on_a_full_disk(tmp_path
 async def test_a_supervisor_killed_between_a_decision_and_its_commit_loses_no_reminder_and_sends_none_twice(
     tmp_path: Path,
 ) -> None:
-    outcome = await supervisor_kills.campaign(tmp_path / "room", 30, seed=SEED)
+    outcome = await supervisor_kills.campaign(tmp_path / "room", 14, seed=SEED)
     assert outcome.faults == []
-    assert outcome.figures["of these reminders sent"] > 400
-    assert outcome.figures["kills"][supervisor_kills.BETWEEN] > 5
+    assert outcome.figures["of these reminders sent"] > 180
+    assert outcome.figures["kills"][supervisor_kills.BETWEEN] > 2
 
 
 @promise("REM1")
 async def test_a_supervisor_that_marks_a_slot_before_sending_would_lose_reminders(tmp_path: Path) -> None:
-    outcome = await supervisor_kills.campaign(tmp_path / "room", 10, seed=SEED, twin=True)
+    outcome = await supervisor_kills.campaign(tmp_path / "room", 4, seed=SEED, twin=True)
     assert outcome.figures["lost lines, entries and wakes"] > 0

@@ -56,7 +56,7 @@ _MARKED = re.compile(
 
 
 def _is_unmarked(line: str) -> bool:
-    if line.startswith(("> ", "  > ")):
+    if EVIL not in line or line.startswith(("> ", "  > ")):
         return False
     return EVIL in _MARKED.sub("", line)
 

@@ -36,12 +36,22 @@ class Raw:
 
 def to_json(value: Any) -> str:
     """A value as JSON, with raw pieces put in as they are."""
+    try:
+        return _WRITER.encode(value)
+    except TypeError:  # of a raw piece
+        return _with_raw_pieces(value)
+
+
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+
+
+def _with_raw_pieces(value: Any) -> str:
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(key)}:{_with_raw_pieces(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(to_json, value)) + "]"
+        return "[" + ",".join(map(_with_raw_pieces, value)) + "]"
     return json.dumps(value)
 
 

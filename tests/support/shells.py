@@ -34,6 +34,9 @@ PACE_SECONDS = 0.01
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TOKEN = re.compile(r"tr_[0-9a-f]{64}")
 
+WITHOUT_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""Pydantic otherwise looks for plugins in every package that the tests have installed: a tenth of a command's CPU."""
+
 
 class Screen(io.StringIO):
     """Standard output that says it is a terminal."""
@@ -68,7 +71,8 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         """The whole environment of a command."""
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **self.variables}
+        fixed = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **WITHOUT_PLUGINS}
+        return {**fixed, **self.variables}
 
     def with_(self, **variables: str) -> "Shell":
         """The same with more variables."""
