@@ -17,6 +17,7 @@ from teamroom.resources.words import (
 from teamroom.server import topics
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
+from teamroom.server.acts.decisions.decisions import READ_DECISIONS
 from teamroom.server.acts.letters.channels import READ_CHANNELS
 from teamroom.server.acts.members.roster import FIND_PLACE, ROSTER, Place
 from teamroom.server.acts.messages.messages import READ_MESSAGES
@@ -26,6 +27,7 @@ from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
+from teamroom.tools.words.decisions import render_decisions
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
 from teamroom.tools.words.overnight import render_night
@@ -115,6 +117,23 @@ RESOURCES = (
     ),
     Resource(
         "messages/{id}", "Message", "One message in full.", READ_MESSAGES, render_messages, lambda id_: {"ids": [id_]}
+    ),
+    Resource(
+        "decisions",
+        "Decisions",
+        "The decisions that wait for people.",
+        READ_DECISIONS,
+        render_decisions,
+        topics=always(topics.DECISIONS),
+    ),
+    Resource(
+        "decisions/{id}",
+        "Decision",
+        "One decision in full.",
+        READ_DECISIONS,
+        render_decisions,
+        lambda id_: {"decision": id_},
+        topics=always(topics.DECISIONS),
     ),
     Resource(
         "overnight",

@@ -7,6 +7,7 @@ from teamroom.server.acts.presence.health import HealthShown, PartShown
 from teamroom.server.acts.presence.me import AskDue, Inbox, Me
 from teamroom.server.acts.receipts.receipts import Receipt, Stream
 from teamroom.server.rules.text import backtick, cite, inline
+from teamroom.tools.words.authorizations import render_authorization
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.phrases import count, list_lines
 from teamroom.tools.words.presence import render_pending, render_wake
@@ -22,6 +23,7 @@ def render_me(reply: Me) -> str:
         f"You are {reply.standing}{bound}. cursor {reply.cursor}"
         + list_lines("Your tasks", [render_held_task(task) for task in reply.tasks])
         + list_lines("Your capabilities", [render_capability(c) for c in reply.capabilities])
+        + list_lines("You are authorised", [render_authorization(a) for a in reply.authorizations])
     )
 
 

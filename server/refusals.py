@@ -18,6 +18,7 @@ Code = Literal[
     "stale_fence",
     "wip_cap",
     "missing_capability",
+    "missing_authorization",
     "bad_proof",
     "self_review",
     "conflict",

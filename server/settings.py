@@ -287,6 +287,12 @@ class FixedSettings(BaseModel):
     snooze_max_seconds: float = Field(
         604_800, ge=60, le=2_592_000, description="Longest time for which a task can be snoozed, in seconds."
     )
+    decision_seconds: float = Field(
+        604_800, ge=60, le=7_776_000, description="How long a decision stays open unless its asker says, in seconds."
+    )
+    authorization_seconds: float = Field(
+        86_400, ge=60, le=31_536_000, description="How long an authorisation lasts unless its maker says, in seconds."
+    )
     supervisor_seconds: float = Field(
         60, ge=5, le=3600, description="How long the supervisor's lease lasts, in seconds."
     )

@@ -69,9 +69,10 @@ class Asking:
             _require_yes((params.input_responses or {}).get(CONFIRM), tool, arguments)
             return asked
         asked = await self._door.rehearse(caller, act, arguments)
-        question = types.ElicitRequestFormParams(
-            message=danger.question(arguments), requested_schema=_form(danger, arguments)
-        )
+        message = danger.question(arguments)
+        if danger.shows is not None:
+            message = f"{message}\n\n{danger.shown(await self._door.read(caller, danger.shows, arguments))}"
+        question = types.ElicitRequestFormParams(message=message, requested_schema=_form(danger, arguments))
         if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
             requests = {CONFIRM: types.ElicitRequest(params=question)}
             return types.InputRequiredResult(input_requests=requests, request_state=_state_of(asked))

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from teamroom.server.acts.act import AnyRead
+
 
 @dataclass(frozen=True)
 class Danger:
@@ -13,12 +15,15 @@ class Danger:
     A question says in its first `SAID_FIRST` characters what happens to whom. To accept it is the yes.
     `always`: ask in every client that can; otherwise only for tokens of chat clients.
     `typed`: the name that the person must also type, because the act cannot be taken back.
+    `shows`: a read with the same arguments, whose reply, in the words of `shown`, follows the question.
     """
 
     question: Callable[[Any], str]
     shell: Callable[[Any], str]
     always: bool = False
     typed: Callable[[Any], str] | None = None
+    shows: AnyRead | None = None
+    shown: Callable[[Any], str] = str
 
 
 SAID_FIRST = 90

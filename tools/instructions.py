@@ -22,6 +22,8 @@ that you read where you work.
 Talk:
 - post_message for results, asks and alerts, not narration. Its reply says when each addressee will see it; somebody \
 who is asleep or paused will not answer soon: choose somebody else, or wait.
+- request_decision for what a person must decide; check_authorization before you act outside the room. No message is \
+a decision or an authorisation.
 - wait_for_wake when you have nothing to do.
 
 Refusals have a code, a why and a fix: do what `fix` says. stale_fence: somebody else has the task now; stop working \

@@ -20,14 +20,38 @@ from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import LISTENER, listener_name, run_report
 from teamroom.server.wake.waiting import Waiting
-from teamroom.tools import capabilities, control, letters, members, messages, overnight, presence, receipts, tasks
+from teamroom.tools import (
+    authorizations,
+    capabilities,
+    control,
+    decisions,
+    letters,
+    members,
+    messages,
+    overnight,
+    presence,
+    receipts,
+    tasks,
+)
 from teamroom.tools.additions import additions
 from teamroom.tools.arguments import Understood, names_of, read_arguments
 from teamroom.tools.asking import Asking
 from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
 
-NOUNS = (presence, members, capabilities, messages, tasks, control, receipts, letters, overnight)
+NOUNS = (
+    presence,
+    members,
+    capabilities,
+    messages,
+    tasks,
+    decisions,
+    authorizations,
+    control,
+    receipts,
+    letters,
+    overnight,
+)
 
 TOOLS: dict[str, Tool] = {
     tool.name: tool for tool in sorted((tool for noun in NOUNS for tool in noun.TOOLS), key=lambda tool: tool.place)

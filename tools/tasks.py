@@ -37,9 +37,12 @@ def render_claimed(reply: Claimed) -> str:
     needs = f"\nNeeds: {', '.join(map(cite, reply.needs))}" if reply.needs else ""
     detail = f"\n{quote(reply.detail, reply.creator)}" if reply.detail else ""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
+    requires = f"\nRequires: {', '.join(map(cite, reply.requires))}" if reply.requires else ""
+    requires += f", authorised by {', '.join(reply.authorizations)}" if reply.authorizations else ""
+    over = f"\nCancelled, so it no longer waits for: {', '.join(reply.cancelled)}" if reply.cancelled else ""
     return (
         f"You hold {reply.task}, fence {reply.fence}{until}{cite_receipt(reply)}: "
-        f"{inline(reply.title)} by @{reply.creator}{needs}{detail}"
+        f"{inline(reply.title)} by @{reply.creator}{needs}{requires}{over}{detail}"
         + list_lines("History", [render_entry(e) for e in reply.history])
     )
 
@@ -96,8 +99,9 @@ def render_repaired(reply: Repaired) -> str:
 TOOLS = (
     Tool(
         CREATE_TASK,
-        "Add a task to the board. needs: capabilities that the holder must have. depends_on: tasks to finish first. "
-        "due: seconds from now. review: auto, none or a member's name. external: its id elsewhere, made a task once.",
+        "Add a task to the board. needs: capabilities of its holder. requires: scopes that a person allows, such as "
+        "deploy:staging. depends_on: tasks to finish first. due: seconds. review: auto, none or a name. external: its "
+        "id elsewhere, made a task once.",
         render_created,
         place=80,
     ),

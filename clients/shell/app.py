@@ -31,6 +31,7 @@ SECTIONS = (
     "The switch",
     "Messages",
     "Work",
+    "Decisions",
     "What happened",
     "Capabilities",
     "The record",

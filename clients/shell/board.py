@@ -31,7 +31,7 @@ from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.following import Changes, View
 from teamroom.clients.shell.following import follow as show_changes
 from teamroom.clients.shell.reading import pages
-from teamroom.server.rules.text import backtick, state_in_words
+from teamroom.server.rules.text import backtick, cite_block, state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.messages.messages import Message
@@ -238,7 +238,7 @@ def _state_of_lease(task: "TaskLine") -> str:
 def _waiting_for(task: "TaskLine") -> str:
     """Return what a task waits for: a member, or a text of its holder."""
     waiting_for = task.waiting_for or ""
-    return quoted(waiting_for) if task.state == "blocked" else plain(waiting_for)
+    return plain(cite_block(waiting_for) if task.state == "blocked" else waiting_for)
 
 
 # ------------------------------------------------------------------ one task

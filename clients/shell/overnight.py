@@ -16,6 +16,7 @@ from teamroom.clients.session.terminal import (
     Layout,
     Row,
     Styled,
+    cited,
     console,
     is_narrow,
     is_terminal,
@@ -32,7 +33,7 @@ from teamroom.clients.shell.following import Changes, View
 from teamroom.clients.shell.following import follow as show_changes
 from teamroom.clients.shell.reading import read
 from teamroom.server.rules.overnight import HEAD_LINES, LINES, bars, count_records
-from teamroom.server.rules.text import state_in_words
+from teamroom.server.rules.text import cite_block, state_in_words
 
 if TYPE_CHECKING:
     from teamroom.server.acts.overnight.broke import Broken
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from teamroom.server.acts.overnight.stops import Stopped
     from teamroom.server.acts.overnight.waits import Waiting
     from teamroom.server.acts.overnight.work import Doer, Held
+    from teamroom.server.facts.authorization import AuthorizationShown
 
 HOUR_SECONDS = 3600.0
 
@@ -98,7 +100,9 @@ def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> Non
     read = "receipts" if night.reads_receipts else "stream"
     given = options or {}
     entries, board, stream = (printed(words, given) for words in (f"{read} --after {night.after}", "board", "stream"))
-    sections = (night.waits, night.broke, night.stopped, night.has, night.done)
+    sections: list[Section[Any]] = [night.waits, night.broke, night.stopped, night.has, night.done]
+    if night.allowed.counts:
+        sections.append(night.allowed)
     shown = [len(section.shown) for section in sections]
     fits = count_records(shown, LINES - HEAD_LINES) if _is_narrow() else shown
     waits = stream if set(night.waits.left_out) == {"ask"} else board
@@ -107,6 +111,9 @@ def show(reply: dict[str, Any], options: Mapping[str, str] | None = None) -> Non
     _section("stopped", "yellow", night.stopped, partial(_stopped, ago=ago), entries, fits[2])
     _section("who has what", "green", night.has, partial(_held, ago=ago), board, fits[3], HELD)
     _section("done", "cyan", night.done, _doer, entries, fits[4])
+    if night.allowed.counts:
+        roster = printed("roster", given)
+        _section("allowed", "blue", night.allowed, _allowed, roster, fits[5])
 
 
 # ------------------------------------------------------------------ as it changes
@@ -211,6 +218,7 @@ def _waiting(waiting: "Waiting", ago: Ago) -> Row:
     by = f"@{plain(waiting.by)}"
     what = {
         "escalation": f"{by} has not moved it after {waiting.times} reminders",
+        "decision": f"{by} asks to decide until {_time(waiting.until or waiting.since)}, {plain(waiting.command)}",
         "ask": f"{by} asks",
         "review": f"{by} completed it, and it needs a review",
         "blocked": f"blocks {by}",
@@ -275,7 +283,7 @@ def _title_cells() -> int:
 
 
 def _waits_for(held: "Held") -> str:
-    return quoted(held.waits_for or "") if held.state == "blocked" else plain(held.waits_for or "")
+    return plain(cite_block(held.waits_for or "") if held.state == "blocked" else held.waits_for or "")
 
 
 def _doer(doer: "Doer") -> Row:
@@ -289,6 +297,17 @@ def _doer(doer: "Doer") -> Row:
     did = ", ".join(f"{name} {number:,}" for name, number in numbers if number)
     newest = "; ".join(f"{plain(task.task)} {quoted(task.title)}" for task in doer.newest)
     return [Styled(f"@{plain(doer.member)}", style="bold"), Styled(did + (f": {newest}" if newest else ""))]
+
+
+def _allowed(entry: "AuthorizationShown") -> Row:
+    often = "" if entry.uses is None else f", used {entry.used} of {entry.uses}"
+    how = f"may {cited(entry.scope)} until {_time(entry.until)}{often}, by @{plain(entry.by)}"
+    return [
+        Styled(plain(entry.authorization), style="bold"),
+        Styled(plain(entry.to)),
+        Styled(plain(entry.state), style="dim"),
+        _with_text(how, entry.reason),
+    ]
 
 
 def _with_text(what: str, text: str) -> Styled:

@@ -374,10 +374,9 @@ class Repairs:
         """End a repair of a member that was paused or killed meanwhile."""
         standing = "not in the room" if member is None else member["standing"]
         if standing == "paused":
-            blocked_on = f"@{claim.name}, which is paused"
-            await self._room.call(
-                "update_task", task=claim.task, fence=claim.fence, status="blocked", blocked_on=blocked_on
-            )
+            name, held = f"@{claim.name}", {"task": claim.task, "fence": claim.fence}
+            block: dict[str, Any] = {**held, "status": "blocked", "blocked_on": name, "note": f"{name} is paused"}
+            await self._room.call("update_task", **block)
             return "again"
         summary = f"@{claim.name} is {standing}: there is nothing to repair."
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])

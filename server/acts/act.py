@@ -21,11 +21,17 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from teamroom.server.clock import WallTime
 from teamroom.server.facts.ids import (
     LARGEST_NUMBER,
+    AuthorizationNumber,
+    DecisionNumber,
     MessageNumber,
     OfferNumber,
     TaskNumber,
+    authorization_name,
+    decision_name,
     message_name,
     offer_name,
+    parse_authorization,
+    parse_decision,
     parse_message,
     parse_offer,
     parse_task,
@@ -119,6 +125,8 @@ External = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_o
 TaskId = Annotated[TaskNumber, _written(parse_task, task_name)]
 MessageId = Annotated[MessageNumber, _written(parse_message, message_name)]
 OfferId = Annotated[OfferNumber, _written(parse_offer, offer_name)]
+DecisionId = Annotated[DecisionNumber, _written(parse_decision, decision_name)]
+AuthorizationId = Annotated[AuthorizationNumber, _written(parse_authorization, authorization_name)]
 Seq = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 Fence = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 

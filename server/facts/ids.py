@@ -1,6 +1,7 @@
 """Ids: parsed at the edge into numbers, and printed in this one place.
 
-A task is written `T-12`, a message `M-7`, an offer `O-3`, and a member `@name`.
+A task is written `T-12`, a message `M-7`, an offer `O-3`, a decision `D-4`,
+an authorisation `A-5`, and a member `@name`.
 """
 
 from typing import Literal, NewType
@@ -14,10 +15,12 @@ BEYOND = 0
 TaskNumber = NewType("TaskNumber", int)
 MessageNumber = NewType("MessageNumber", int)
 OfferNumber = NewType("OfferNumber", int)
+DecisionNumber = NewType("DecisionNumber", int)
+AuthorizationNumber = NewType("AuthorizationNumber", int)
 
-Kind = Literal["task", "message", "offer"]
+Kind = Literal["task", "message", "offer", "decision", "authorization"]
 
-LETTERS: dict[str, Kind] = {"T": "task", "M": "message", "O": "offer"}
+LETTERS: dict[str, Kind] = {"T": "task", "M": "message", "O": "offer", "D": "decision", "A": "authorization"}
 
 
 def task_name(number: int) -> str:
@@ -35,6 +38,16 @@ def offer_name(number: int) -> str:
     return f"O-{number}"
 
 
+def decision_name(number: int) -> str:
+    """A decision as it is written: `D-4`."""
+    return f"D-{number}"
+
+
+def authorization_name(number: int) -> str:
+    """An authorisation as it is written: `A-5`."""
+    return f"A-{number}"
+
+
 def parse_task(text: str) -> TaskNumber:
     """The number of a task, as people write it: `T-12`, `t-12`, `#12` or `12`. Raises ValueError that says how."""
     return TaskNumber(_written_number(text, "T", 'a task is written like "T-12"'))
@@ -48,6 +61,16 @@ def parse_message(text: str) -> MessageNumber:
 def parse_offer(text: str) -> OfferNumber:
     """The number of an offer, as people write it. Raises ValueError that says how."""
     return OfferNumber(_written_number(text, "O", 'an offer is written like "O-3"'))
+
+
+def parse_decision(text: str) -> DecisionNumber:
+    """The number of a decision, as people write it. Raises ValueError that says how."""
+    return DecisionNumber(_written_number(text, "D", 'a decision is written like "D-4"'))
+
+
+def parse_authorization(text: str) -> AuthorizationNumber:
+    """The number of an authorisation, as people write it. Raises ValueError that says how."""
+    return AuthorizationNumber(_written_number(text, "A", 'an authorisation is written like "A-5"'))
 
 
 def _written_number(text: str, letter: str, how: str) -> int:

@@ -1,7 +1,7 @@
 """One task as it is stored, and as it is now: leases and offers are computed at each read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,11 @@ def unfinished_dependencies(tx: Reading, row: TaskRow) -> list[str]:
     return [task_name(id_) for id_ in tx.column(int, "unfinished_before", task=row.id)] if row.waits else []
 
 
+def cancelled_dependencies(tx: Reading, task: int) -> list[str]:
+    """The names of the cancelled tasks that a task depends on, which no longer hold it."""
+    return [task_name(id_) for id_ in tx.column(int, "cancelled_before", task=task)]
+
+
 def needs_of(tx: Reading, task: int) -> list[str]:
     """The capabilities that a task needs."""
     return tx.column(str, "needs", task=task)
@@ -155,6 +160,21 @@ def require_fence(tx: Reading, task: StoredTask, caller: Caller, fence: int | No
     holder = f"@{task.row.holder_name} holds it" if task.holder is not None else f"it is {state}"
 
     kept = f"The room kept your work on {task.name} as late evidence. " if any(late.values()) else ""
+    raise Refusal(
+        "stale_fence",
+        f"You do not hold {task.name}: {holder}.",
+        f"{kept}Call check_in to see the tasks that you hold.",
+        subject=task.name,
+        also=keep_late(task, caller, fence, late) if any(late.values()) else None,
+        holder=task.row.holder_name,
+        lease_until=task.lease_until(tx),
+    )
+
+
+def keep_late(
+    task: StoredTask, caller: Caller, fence: int | None, late: Mapping[str, Any]
+) -> Callable[[Writing], None]:
+    """What keeps the work of a refused call in a task's history."""
 
     def keep(tx: Writing) -> None:
         tx.run(
@@ -169,15 +189,7 @@ def require_fence(tx: Reading, task: StoredTask, caller: Caller, fence: int | No
         )
         tx.changed(topics.task(task.id))
 
-    raise Refusal(
-        "stale_fence",
-        f"You do not hold {task.name}: {holder}.",
-        f"{kept}Call check_in to see the tasks that you hold.",
-        subject=task.name,
-        also=keep if any(late.values()) else None,
-        holder=task.row.holder_name,
-        lease_until=task.lease_until(tx),
-    )
+    return keep
 
 
 def task_changed(tx: Writing, task: int, *holders: int | None) -> None:

@@ -21,6 +21,12 @@ TOKENLESS = "tokenless"
 """The rule of the timer of a member whose last token ends: it ends a while later, unless it gets another."""
 
 
+BLOCK = "block"
+"""The rule of the timer of a block that the room looks at by itself. Its subject is the blocked task."""
+
+DECISION = "decision"
+"""The rule of the timer of a decision's end. Its subject is the decision."""
+
 RETENTION = "retention"
 """The rule of the timer of the room's own redaction by age. Its slot is the entry up to which it has come."""
 

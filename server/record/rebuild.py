@@ -49,7 +49,8 @@ VALUE_SHOWN = 60
 MEMBERS = frozenset(
     {
         *("owner", "member", "by_member", "creator", "assigned", "holder", "reviewer", "completed_by", "completer"),
-        *("giver", "receiver"),
+        *("giver", "receiver", "asker", "decided_by"),
+        *("target", "made_by", "revoked_by"),
     }
 )
 """Columns that hold the number of a member."""
@@ -373,6 +374,9 @@ def name_of(tx: Reading, table: str, key: Key) -> str:
         "repair": f"the repair T-{key[0]}",
         "dependency": f"the dependency of T-{key[0]} on T-{key[-1]}",
         "verdict": f"the verdict of entry {key[-1]} on T-{key[0]}",
+        "decision": f"D-{key[0]}",
+        "authorisation": f"A-{key[0]}",
+        "asked": f"who was asked for D-{key[0]}",
     }[table]
 
 

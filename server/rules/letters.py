@@ -11,6 +11,9 @@ from teamroom.server.rules.text import inline, quote_line
 LINES = 10
 """How many notices one letter lists; it only counts the rest."""
 
+DIGEST_CHARACTERS = 8
+"""How many characters of a digest a command gives."""
+
 KINDS: tuple[Kind, ...] = ("needs you", "stuck", "stopped", "review waiting")
 """The kinds of notice, in the order in which a title lists them."""
 
@@ -114,16 +117,23 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
     return line if reason == "alert" else quote_line(line)
 
 
-def command_of(reason: str, subject: str, task: str | None, seq: int) -> str:
-    """The command with which a person looks at a notice's subject, or undoes the act.
+def command_to_decide(decision: str, digest: str) -> str:
+    """The command that answers a decision. Its digest binds the answer to what the decision says."""
+    return f"teamroom decide {decision} OPTION --digest {digest[:DIGEST_CHARACTERS]}"
 
-    `task`: the task that the subject is about, if any.
+
+def command_of(reason: str, subject: str, task: str | None, seq: int, digest: str = "") -> str:
+    """The command with which a person looks at a notice's subject, answers it, or undoes the act.
+
+    `task`: the task that the subject is about, if any. `digest`: that of the decision that it asks for, if any.
     """
     name = subject.removeprefix("@")
     if reason == "pause":
         return f"teamroom resume {name} --reason …"
     if reason == "kill":
         return f"teamroom enroll {name} --revive"
+    if digest:
+        return command_to_decide(subject, digest)
     if task is not None:
         return f"teamroom board {task}"
     return f"teamroom roster {name}" if subject.startswith("@") else _stream(seq)

@@ -20,7 +20,7 @@ HOUR_SECONDS = 3_600.0
 RETRY_SECONDS, RETRY_LONGEST_SECONDS = 30.0, 3_600.0
 """The first and the longest wait before a failed delivery is retried. The wait doubles with each retry."""
 
-WORK: frozenset[str] = frozenset({"assigned", "offer", "answer", "repair"})
+WORK: frozenset[str] = frozenset({"assigned", "offer", "answer", "repair", "decision"})
 
 
 def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
@@ -28,8 +28,8 @@ def kind_of(reason: str, by_room: bool, asks: bool) -> Kind | None:
 
     - `mention` causes one only if it `asks`, as an ask does. A note or a report that names the person does not.
     - `alert` from a member needs the person. One from the room says that a member is a zombie, gone, overdue or stuck.
-    - `assigned`, `offer`, `answer` and `repair` can give the person work. Whether an answer did, and whether the
-      person still has the work, is checked when the letter is written.
+    - `assigned`, `offer`, `answer`, `repair` and `decision` can give the person work. Whether an answer did, and
+      whether the person still has the work, is checked when the letter is written.
     - `review` waits for the person's verdict.
     - `reminder` causes none, because its subject already caused one. Neither does `control`, which says what others
       did, nor `challenge`, which is for programs.

@@ -107,6 +107,14 @@ def cite_name(text: str) -> str:
     return text if _NAME.fullmatch(text) else inline(text)
 
 
+_BLOCK = re.compile(r"@[A-Za-z0-9][A-Za-z0-9._-]{0,39}|[TDO]-[0-9]{1,16}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z")
+
+
+def cite_block(text: str) -> str:
+    """What a blocked task waits for: an id, a member or a date as it is; quoted if an earlier release stored a text."""
+    return text if _BLOCK.fullmatch(text) else inline(text)
+
+
 def backtick(text: str) -> str:
     """A command inside a line of ours, between more backticks than it has in a row, so that it cannot close them."""
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

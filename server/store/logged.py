@@ -101,9 +101,9 @@ TABLES: dict[str, Logged] = {
             ("id",),
             (
                 *("priority", "due", "creator", "state", "assigned", "holder", "fence", "snooze_until", "review"),
-                *("reviewer", "completed_by", "completed_at", "hops", "snooze_date"),
+                *("reviewer", "completed_by", "completed_at", "hops", "snooze_date", "authorised"),
             ),
-            ("blocked_on",),
+            ("blocked_on", "requires"),
             unfinished="state not in ('done', 'cancelled')",
         ),
         Logged("dependency", ("task", "needs_task"), unfinished="1 = 0"),
@@ -123,6 +123,19 @@ TABLES: dict[str, Logged] = {
             unfinished="state = 'offered'",
         ),
         Logged("verdict", ("task", "seq"), ("completer", "reviewer", "upheld"), unfinished="1 = 0"),
+        Logged(
+            "decision",
+            ("id",),
+            ("asker", "task", "state", "expires_at", "choice", "decided_by", "settled_at", "replaces", "replaced_by"),
+            ("question", "detail", "options", "artifacts", "digest", "note"),
+        ),
+        Logged("asked", ("decision", "member")),
+        Logged(
+            "authorisation",
+            ("id",),
+            ("level", "target", "uses", "used", "made_by", "expires_at", "revoked_at", "revoked_by"),
+            ("scope", "reason"),
+        ),
     )
 }
 """Every logged table by its name. A column that a migration adds must begin as null, 0 or ''."""

@@ -7,7 +7,16 @@ import hashlib
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, ...]] = {
+    "authorisation.reason": ("take_authorisation",),
+    "authorisation.scope": ("take_authorisation",),
     "capability.capability": ("drop_capability",),
+    **dict.fromkeys(
+        (
+            *("decision.question", "decision.detail", "decision.options", "decision.artifacts", "decision.digest"),
+            "decision.note",
+        ),
+        ("take_decision",),
+    ),
     "log.detail": ("take_content",),
     "log.summary": ("take_content",),
     "message.summary": ("take_message",),
@@ -34,6 +43,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "task.detail": ("put_texts", "take_task", "take_finished_task"),
     "task.evidence": ("put_texts", "take_task", "take_finished_task"),
     "task.first_need": ("take_need", "drop_need", "take_needs", "drop_redacted_needs"),
+    "task.requires": ("put_texts", "take_task", "take_finished_task"),
     "task.summary": ("put_texts", "take_task", "take_finished_task"),
     "task.title": ("put_texts", "take_task", "take_finished_task"),
     "task_text.detail": ("tidy_tasks",),
@@ -46,8 +56,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """The columns that hold members' words, each with the statements that remove them.
 
-`presence.last_note` and `origin.given` hold digests of words, which a guess could be checked against. The engine keeps
-`task.first_need` up to date with `need`, and removes from `task_text` what changes in `task`.
+`presence.last_note`, `origin.given` and `decision.digest` hold digests of words, which a guess could be checked
+against. The engine keeps `task.first_need` up to date with `need`, and removes from `task_text` what changes in `task`.
 """
 
 WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
@@ -69,6 +79,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("member.kind", "member.role", "member.mode", "standing.scope", "standing.state", "standing.by_role"),
             "token.kind",
             *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
+            *("decision.state", "authorisation.level", "task.authorised"),
             *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
             "refused_call.act",
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
@@ -87,6 +98,10 @@ SAID_AGAIN: tuple[str, ...] = ("check_in", "claim_task", "declare_capabilities",
 """Acts whose remembered reply is forgotten, because the act itself returns the same again when it is repeated."""
 
 REPLIES: Mapping[str, tuple[str, ...]] = {
+    "authorize": ("scope", "reason"),
+    "check_authorization": ("scope",),
+    "decide": ("answer",),
+    "request_decision": ("digest",),
     "enroll": ("label",),
     "plant": ("capability", "read", "where"),
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from teamroom.server.acts.control.aftermath import settle_kill, settle_tokenless
 from teamroom.server.acts.control.gradual import LET_GO, let_go, note_agents
+from teamroom.server.acts.decisions.settle import end_decision
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.trouble import watch
@@ -13,8 +14,9 @@ from teamroom.server.acts.receipts.retention import retain
 from teamroom.server.acts.reminders.reminders import remind
 from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.door.repeats import FORGET, forget_requests
+from teamroom.server.facts.blocks import WAITABLE, lift_more, look_at_block
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
+from teamroom.server.facts.timers import BLOCK, DECISION, KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -25,6 +27,8 @@ DUTIES: Mapping[str, Duty] = {
     "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,
+    DECISION: end_decision,
+    BLOCK: look_at_block,
     KILLED: settle_kill,
     TOKENLESS: settle_tokenless,
     RESUMED: note_agents,
@@ -34,6 +38,7 @@ DUTIES: Mapping[str, Duty] = {
     INDEX: index_older,
     RETENTION: retain,
     **dict.fromkeys(REDACTIONS, redact_more),
+    **dict.fromkeys(WAITABLE, lift_more),
     **dict.fromkeys(RULES, remind),
 }
 

@@ -85,6 +85,10 @@ CALLS = (
     Call("builder", "create_task", {"title": "clean up"}),
     Call("builder", "update_task", {"task": "T-2", "fence": 1, "note": "half of it stands"}),
     Call("builder", "complete_task", {"task": "T-3", "fence": 1, "summary": "done", "evidence": []}),
+    Call("builder", "request_decision", {"question": "Delete the archive?"}),
+    Call("olga", "decide", {"decision": "D-1", "option": "no"}),
+    Call("olga", "authorize", {"to": "builder", "scope": "delete:archive", "uses": 1}),
+    Call("builder", "check_authorization", {"scope": "read:archive", "use": True}),
     Call("builder", "hand_off", {"task": "T-4", "fence": 1, "to": "fifth", "note": "please go on"}),
     Call("fifth", "answer_hand_off", {"offer": "O-1", "accept": True}),
     Call("fifth", "claim_task", {"task": "T-6"}),
@@ -251,6 +255,8 @@ async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
         if number == 1:
             await call("builder", "complete_task", task="T-1", fence=1, summary="done", evidence=[])
     await call("builder", "hand_off", task="T-5", fence=1, to="fifth", note="for you")
+    await call("builder", "request_decision", question="Archive it?")
+    await call("olga", "authorize", to="builder", scope="read:archive")
     await call("olga", "pause", target="third", reason="to be resumed")
     await room.close()
     del tokens["spare"]

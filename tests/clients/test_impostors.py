@@ -63,6 +63,7 @@ SUBCOMMANDS: dict[str, tuple[str, ...]] = {
 """The subcommands of `task`."""
 
 WORDS: dict[str, tuple[str, ...]] = {
+    "authorize": ("builder", "deploy:staging"),
     "attest": ("builder", "repo:acme/api"),
     "ask": ("builder", "x"),
     "backup": (),
@@ -70,6 +71,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "claim": (),
     "completion": ("bash",),
     "connect": ("--as", "builder"),
+    "decide": ("D-1", "yes"),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),
     "down": (),

@@ -39,8 +39,8 @@ async def busy_room(folder: Path) -> AsyncIterator[tuple[RunningRoom, Shell]]:
             await owner("create_task", title=title, priority={6: 70, 7: -5}.get(number, number), due=90_000)
         await builder("claim_task", task="T-1")
         fence = (await tester("claim_task", task="T-2"))["fence"]
-        waits = "the password of @olga, which nobody has"
-        await tester("update_task", task="T-2", fence=fence, status="blocked", blocked_on=waits)
+        note = "the password, which nobody has"
+        await tester("update_task", task="T-2", fence=fence, status="blocked", blocked_on="@olga", note=note)
         await builder("post_message", text="Which region do we use?", kind="ask", to=["olga"])
         await builder("declare_capabilities", capabilities=["report:2026-11-29T12:34:56Z", "2026-99-99T99:99:99Z"])
         await builder("post_message", text="The disk is full at 2026-11-29T12:34:56Z", kind="alert")

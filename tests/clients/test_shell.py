@@ -44,7 +44,7 @@ async def busy_board(room: RunningRoom) -> None:
         await owner("create_task", title=title, priority=5 if title == "Deploy" else 0)
     await builder("claim_task", task="T-1")
     fence = (await builder("claim_task", task="T-2"))["fence"]
-    await builder("update_task", task="T-2", fence=fence, status="blocked", blocked_on="the password")
+    await builder("update_task", task="T-2", fence=fence, status="blocked", blocked_on="@olga", note="the password")
     fence = (await reviewer("claim_task", task="T-3"))["fence"]
     evidence = [{"kind": "test", "ref": "pytest: 3 passed"}]
     await reviewer("complete_task", task="T-3", fence=fence, summary="done", evidence=evidence)

@@ -57,7 +57,9 @@ async def test_everything_that_only_an_ended_member_could_do_is_free_or_goes_to_
     await alpha("complete_task", task="T-4", fence=reviewed["fence"], summary="done", evidence=[])
     await gamma("create_task", title="blocked")
     blocked = await gamma("claim_task", task="T-5")
-    await gamma("update_task", task="T-5", fence=blocked["fence"], status="blocked", blocked_on="the schema from @Beta")
+    await gamma(
+        "update_task", task="T-5", fence=blocked["fence"], status="blocked", blocked_on="@Beta", note="the schema"
+    )
     await alpha("create_task", title="given back, then reassigned")
     edited = await gamma("claim_task", task="T-6")
     await alpha("update_task", task="T-6", changes={"assign": "beta"})

@@ -996,6 +996,59 @@ ATTACKS: dict[int, Attack] = {
         "each part gives signs of life; a silent one is named once in the stream, in `doctor` and in `/readyz`",
         {"test_health": ("a_part_that_hangs_is_named_once_and_its_twin_that_works_is_not",)},
     ),
+    92: Attack(
+        INJECTED,
+        "a message that says that a person decided, or that the member is authorised",
+        "only a person's `decide` and `authorize` count, and the log names the person",
+        {
+            "test_decisions": ("no_agent_decides_whatever_a_message_says",),
+            "test_authorizations": ("no_agent_authorises_and_no_text_counts",),
+        },
+    ),
+    93: Attack(
+        AGENT,
+        "a question that is changed after the person has read it",
+        "a decision never changes; a digest binds the answer, and a changed question is another decision",
+        {
+            "test_decisions": (
+                "a_command_with_the_digest_of_another_content_decides_nothing",
+                "a_changed_question_replaces_the_decision_and_the_old_one_decides_nothing",
+            )
+        },
+    ),
+    94: Attack(
+        AGENT,
+        "more uses of a limited authorisation than it allows, by many calls at once or by repeats",
+        "each use is counted in its act's own transaction, with a receipt; a repeat counts none",
+        {
+            "test_authorizations": (
+                "a_limited_entry_is_used_at_most_as_often_as_it_says_under_any_race",
+                "a_repeated_call_counts_no_second_use",
+            )
+        },
+    ),
+    95: Attack(
+        AGENT,
+        "a task without its required scopes: they are dropped, or the entry is revoked after the claim",
+        "only a person drops a requirement; a completion checks the entry again, and the work is kept",
+        {
+            "test_authorizations": (
+                "only_a_person_drops_what_a_task_requires",
+                "a_revoked_entry_refuses_the_completion_and_the_work_is_kept",
+            )
+        },
+    ),
+    96: Attack(
+        AGENT,
+        "a task that is blocked on nothing, so that its lease never ends",
+        "a block names one thing that can be settled, and ends after seven days at the latest",
+        {
+            "test_blocks": (
+                "anything_that_nothing_settles_is_refused_with_the_corrected_call",
+                "a_block_of_an_earlier_release_ends_after_seven_days",
+            )
+        },
+    ),
 }
 
 

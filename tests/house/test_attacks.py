@@ -149,7 +149,7 @@ async def test_the_room_opens_no_connections(room: RunningRoom) -> None:
         await taker("declare_capabilities", capabilities=[address])
         await giver("create_task", title=address, detail=address, needs=[address])
         fence = (await taker("claim_task", task="T-1"))["fence"]
-        await taker("update_task", task="T-1", fence=fence, status="blocked", blocked_on=address, note=address)
+        await taker("update_task", task="T-1", fence=fence, status="blocked", blocked_on="3600", note=address)
         await giver("post_message", text=address, summary=address, task="T-1", to=["taker"])
         await giver("declare_capabilities", capabilities=[address])
         artifacts = [{"kind": "link", "ref": address}, {"kind": "other", "ref": address}]

@@ -20,6 +20,7 @@ from tests.support.strides import stride
 pytestmark = [
     promise("ID3", "LOG1", "CTL1", "CTL5", "CTL7", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
+    promise("DEC2", "DEC3", "AUT2", "AUT3"),
 ]
 
 EXAMPLES, STEPS = 10, 30

@@ -34,6 +34,8 @@ NAMES: dict[str, tuple[dict[str, Any], ...]] = {
     "update_task.changes.assign": ({"task": "T-1", "changes": {"assign": "NAME"}},),
     "update_task.changes.review": ({"task": "T-1", "changes": {"review": "NAME"}},),
     "hand_off.to": ({"task": "T-1", "fence": 1, "to": "NAME", "note": "x"},),
+    "request_decision.to": ({"question": "x?", "to": ["OWNER"]},),
+    "authorize.to": ({"to": "NAME", "scope": "read:x"}, {"to": "Owner:OWNER", "scope": "read:x"}),
     "who.name": ({"name": "NAME"},),
     "declare_capabilities.attest_for": ({"attest_for": "NAME", "capabilities": ["tool:docker"]},),
     "read_receipts.actor": ({"actor": "NAME"},),
@@ -171,7 +173,9 @@ async def test_each_act_says_which_mention_in_its_texts_reaches_nobody(room_of_e
     await say(olga, "create_task", True, title="log in", detail=said, review="builder", assign="tester")
     fence = (await tester("claim_task", task="T-2"))["fence"]
     await say(tester, "update_task", True, task="T-2", fence=fence, note=said)
-    await say(tester, "update_task", True, task="T-2", fence=fence, status="blocked", blocked_on=said)
+    await say(
+        tester, "update_task", True, task="T-2", fence=fence, status="blocked", blocked_on="3600", note=f"again {said}"
+    )
     await say(olga, "update_task", True, task="T-2", changes={"title": said})
     await say(olga, "update_task", True, task="T-2", changes={"detail": said})
     await say(tester, "hand_off", True, task="T-2", fence=fence, to="builder", note=said)

@@ -286,7 +286,7 @@ class Reminders(Model):
             return
         number, task = found
         self.number += 1
-        given = {"fence": task.fence, "note": f"n{self.number}", "status": status, "blocked_on": "rain"}
+        given = {"fence": task.fence, "note": f"n{self.number}", "status": status, "blocked_on": "604800"}
         assert code(self.call(str(task.holder), UPDATE_TASK, task=f"T-{number}", **given)) == "ok"
         task.state, task.moved = "claimed" if status == "working" else "blocked", self.world.now
         self.declared[str(task.holder)] = self.world.now, 0.0

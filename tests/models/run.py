@@ -10,7 +10,19 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as given_seed
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.models import cursors, hand_offs, leases, permissions, presence, quiet, reminders, spans, standing, tasks
+from tests.models import (
+    cursors,
+    decisions,
+    hand_offs,
+    leases,
+    permissions,
+    presence,
+    quiet,
+    reminders,
+    spans,
+    standing,
+    tasks,
+)
 from tests.models.world import Model
 
 MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
@@ -23,6 +35,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "presence": (presence.Presence, presence.TWIN),
     "reminders": (reminders.Reminders, reminders.TWIN),
     "spans": (spans.Spans, spans.TWIN),
+    "decisions": (decisions.Decisions, decisions.TWIN),
     "permissions": (permissions.Permissions, permissions.TWIN),
 }
 """Each model with its twin: a fault that it must find."""

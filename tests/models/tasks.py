@@ -175,7 +175,7 @@ class Tasks(Model):
         if fence < 0:
             return
         reply = self.world.act(
-            name, UPDATE_TASK, task=which, fence=fence, note=f"n{self.notes}", status=status, blocked_on="rain"
+            name, UPDATE_TASK, task=which, fence=fence, note=f"n{self.notes}", status=status, blocked_on="604800"
         )
         if self.is_paused(name):
             assert code(reply) == "paused"

@@ -137,7 +137,7 @@ async def play(owner: Member, builder: Member, tester: Member, scribe: Member, h
     fence = (await builder("claim_task", task="T-4"))["fence"]
     offer = (await builder("hand_off", task="T-4", fence=fence, to="tester", note="please rotate them"))["offer"]
     await tester("answer_hand_off", offer=offer, accept=True)
-    await tester("update_task", task="T-4", fence=fence + 1, status="blocked", blocked_on="the password of @olga")
+    await tester("update_task", task="T-4", fence=fence + 1, status="blocked", blocked_on="@olga", note="the password")
     await crashed("claim_task", task="T-5")
     await hollow("claim_task", task="T-6")
     fence = (await scribe("claim_task", task="T-7"))["fence"]
@@ -182,7 +182,7 @@ async def test_a_day_of_five_agents_answers_who_has_what_now(day: RunningRoom) -
     assert (has["T-2"]["last"]["by"], has["T-2"]["last"]["text"]) == ("builder", "it loads now, 3 of 5 routes")
     assert (has["T-3"]["last"]["kind"], has["T-3"]["last"]["evidence"]) == ("completed", "test pytest -q: 212 passed")
     assert has["T-6"]["last"]["kind"] == "claimed", "nothing was brought since"
-    assert has["T-4"]["waits_for"] == "the password of @olga"
+    assert has["T-4"]["waits_for"] == "@olga"
     assert has["T-3"]["waits_for"] == "@olga"
     assert night["tasks"]["open"] == 1
 
@@ -229,7 +229,7 @@ async def test_the_report_of_that_day_is_in_words_for_models_and_people(day: Run
         "- over: @crashed, noticed by @room N s ago, 2 times; repaired by @rex (T-9). @crashed is back",
         "- T-2, noticed by @tester 1 h ago; now claimed, after @builder had completed it. @tester sent back T-2: “it",
         "- @tester was resumed by @olga N s ago; stopped by @rex N s ago: “it loops”",
-        "- T-4 blocked @tester (live) for “the password of @olga”: “keys”",
+        "- T-4 blocked @tester (live) for @olga: “keys”",
         "- @builder completed 2, handed over 1, reports 1; newest T-2 “load test”, T-1 “limiter”",
     ):
         assert expected in re.sub(r"\d+ s ago", "N s ago", words)
@@ -789,7 +789,7 @@ async def test_stops_suspicions_and_blocks_from_before_a_rename_are_reported_und
     (_hanna,) = await room.enroll("hanna", kind="human")
     await owner("create_task", title="keys")
     fence = (await tester("claim_task", task="T-1"))["fence"]
-    await tester("update_task", task="T-1", fence=fence, status="blocked", blocked_on="the password of @hanna")
+    await tester("update_task", task="T-1", fence=fence, status="blocked", blocked_on="@hanna", note="the password")
     await owner("pause", target="builder", reason="it loops")
     await owner("pause", target="owner:hanna", reason="lunch")
     for name, new in (("builder", "mason"), ("hanna", "johanna")):

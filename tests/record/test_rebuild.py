@@ -122,18 +122,32 @@ async def furnish(room: RunningRoom) -> Member:
     return owner
 
 
+async def ask_people(room: RunningRoom) -> None:
+    """What the log records since a later release."""
+    owner, a = await room.owner(), await room.connect("a")
+    await a("request_decision", question="Deploy?")
+    await a("request_decision", question="Delete?")
+    await owner("decide", decision="D-2", option="no", note="never")
+    await owner("authorize", to="b", scope="deploy:staging", uses=2)
+    await (await room.connect("b"))("check_authorization", scope="deploy:staging", use=True)
+    await owner("authorize", to="owner:olga", scope="read:logs")
+    await owner("authorize", revoke="A-2")
+
+
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stopped room, which each test copies."""
     return made(tmp_path_factory.mktemp("rebuild") / "room")
 
 
-def made(folder: Path) -> Path:
-    """A stopped room with something of every kind."""
+def made(folder: Path, is_earlier: bool = False) -> Path:
+    """A stopped room with something of every kind, or of every kind that an earlier release had."""
 
     async def make() -> None:
         async with running_room(folder) as room:
             await furnish(room)
+            if not is_earlier:
+                await ask_people(room)
 
     asyncio.run(make())
     return folder
@@ -309,6 +323,55 @@ SILENT: dict[str, tuple[str, str]] = {
         "update share set reviewed = reviewed + 5, upheld = upheld + 5",
         "the share of upheld work of @b is not its verdicts'",
     ),
+    "an open decision is decided": (
+        "update decision set state = 'decided', choice = 1, decided_by = 2 where id = 1",
+        "D-1 has state decided; the log says open",
+    ),
+    "a decision was decided otherwise": (
+        "update decision set choice = 1 where id = 2",
+        "D-2 has choice 1; the log says 2",
+    ),
+    "another person decided": (
+        f"update decision set decided_by = {A} where id = 2",
+        "D-2 has decided_by @a; the log says @olga",
+    ),
+    "a question is another": (
+        "update decision set question = 'Delete?' where id = 1",
+        "the stored question of D-1 was changed",
+    ),
+    "a digest stands for something else": (
+        "update decision set digest = 'ff' where id = 1",
+        "the stored digest of D-1 was changed",
+    ),
+    "another person was asked": (
+        f"update asked set member = {A} where decision = 1",
+        "who was asked for D-1",
+    ),
+    "a revoked authorisation allows again": (
+        "update authorisation set revoked_at = null where id = 2",
+        "A-2 has revoked_at nothing; the log says",
+    ),
+    "an authorisation was used less often": (
+        "update authorisation set used = 0 where id = 1",
+        "A-1 has used 0 or nothing; the log says 1",
+    ),
+    "an authorisation is for another member": (
+        f"update authorisation set target = {A} where id = 1",
+        "A-1 has target @a; the log says @b",
+    ),
+    "an authorisation allows something else": (
+        "update authorisation set scope = 'deploy:production' where id = 1",
+        "the stored scope of A-1 was changed",
+    ),
+    "an authorisation that nobody made": (
+        "insert into authorisation (id, level, target, scope, made_by, created_at, expires_at, changed_seq) "
+        f"values (3, 'member', {A}, 'deploy:production', 2, 0, 9e9, 1)",
+        "A-3 is not in the log",
+    ),
+    "a task requires nothing": (
+        "update task set requires = '[]' where id = 1",
+        "the stored requires of T-1 was changed",
+    ),
     "a task need not wait": (
         "update task set waits = 0 where id = 8",
         "T-8 waits for another number of tasks than its dependencies say",
@@ -444,7 +507,7 @@ async def test_a_restored_room_is_rebuilt_too(tmp_path: Path, furnished: Path) -
 def earlier(tmp_path: Path) -> Path:
     """A stopped room of an earlier release: its entries say nothing of rows."""
     with patch.object(transaction.Writing, "end", lambda self: None):
-        return made(tmp_path / "earlier")
+        return made(tmp_path / "earlier", is_earlier=True)
 
 
 async def test_a_room_of_an_earlier_release_is_rebuilt_from_its_upgrade_on_and_the_rest_is_listed(

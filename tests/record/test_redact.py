@@ -57,7 +57,7 @@ async def write_everywhere(room: RunningRoom, owner: Member) -> None:
     await holder("post_message", text=f"the password is {SECRET}", to=["olga", "other"])
     await owner("create_task", title=f"Use {SECRET}", detail=f"it is {SECRET}", assign="holder")
     fence = (await holder("claim_task", task="T-1"))["fence"]
-    await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on=SECRET, note=SECRET)
+    await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on="3600", note=SECRET)
     artifacts = [{"kind": "link", "ref": SECRET}]
     await holder("hand_off", task="T-1", fence=fence, to="other", note=SECRET, artifacts=artifacts)
     fence = (await other("answer_hand_off", offer="O-1", accept=True, reason=SECRET))["fence"]

@@ -84,6 +84,7 @@ PLAIN: frozenset[str] = frozenset(
         *("replayed", "until", "lease_until", "expires_at", "since", "at", "p90_seconds", "url", "token", "token_id"),
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
         *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
+        *("decision", "authorization", "revoked_by", "fix"),
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""
@@ -193,7 +194,7 @@ async def holding(room: RunningRoom, owner: Member) -> tuple[Member, Member, int
 async def work(room: RunningRoom, owner: Member, text: str) -> list[str]:
     holder, other, fence = await holding(room, owner)
     await holder("heartbeat", task="T-1", note=f"on {text}", busy_until=60)
-    await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on=f"the {text}")
+    await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on="3600", note=f"the {text}")
     await other.refused("update_task", task="T-1", fence=fence, note=f"late {text}")
     await holder("complete_task", task="T-1", fence=fence, summary=text, evidence=[{"kind": "link", "ref": text}])
     await owner("review_task", task="T-1", verdict="send_back", note=f"not {text}")
@@ -208,7 +209,9 @@ async def work_by_number(room: RunningRoom, owner: Member, text: str) -> list[st
 
 async def block_by_number(room: RunningRoom, owner: Member, text: str) -> list[str]:
     holder, _, fence = await holding(room, owner)
-    return await receipt(await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on=text))
+    return await receipt(
+        await holder("update_task", task="T-1", fence=fence, status="blocked", blocked_on="60", note=text)
+    )
 
 
 async def offer(room: RunningRoom, owner: Member, text: str) -> list[str]:
@@ -221,6 +224,38 @@ async def offer(room: RunningRoom, owner: Member, text: str) -> list[str]:
     await other("check_in", request_id="once")
     await other("answer_hand_off", offer="O-1", accept=False, reason=f"no {text}")
     return ["O-1", "T-1", str(await newest(owner, "declare_capabilities"))]
+
+
+async def decision(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    (agent,) = await room.enroll("agent")
+    artifacts = [{"kind": "link", "ref": text}]
+    about = {"detail": f"it is {text}", "options": [text, "no"], "artifacts": artifacts}
+    for number in (1, 2, 3):
+        await agent("request_decision", question=f"Use {text} {number} times?", **about, request_id=f"ask {number}")
+    await owner("decide", decision="D-1", option="1", note=f"yes, {text}", request_id="once")
+    await agent("check_in", request_id="once")
+    await room.later(8 * 86_400)
+    return ["D-1", "D-2", "D-3"]
+
+
+async def authorisation(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    (agent,) = await room.enroll("agent")
+    scope = f"use:{text}"
+    await owner("authorize", to="agent", scope=scope, reason=f"it is {text}", request_id="once")
+    await owner("create_task", title="Paint", requires=[scope])
+    await owner("create_task", title="Sand")
+    await owner("update_task", task="T-2", changes={"requires": [scope]})
+    await agent("claim_task", task="T-1", request_id="once")
+    await agent("check_authorization", scope=scope, use=True, request_id="two")
+    await agent.refused("check_authorization", scope=f"{scope}-too", use=True)
+    found = (await owner("read_receipts", limit=100))["receipts"]
+    return ["A-1", "T-1", "T-2", *(str(entry["seq"]) for entry in found if entry["outcome"] == "refused")]
+
+
+async def decision_by_number(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    await decision(room, owner, text)
+    found = (await owner("read_receipts", limit=100))["receipts"]
+    return [str(entry["seq"]) for entry in found if entry["subject"].startswith("D-")]
 
 
 async def stop(room: RunningRoom, owner: Member, text: str) -> list[str]:
@@ -278,6 +313,7 @@ STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (
         *(message, title, title_by_number, edit_by_number, work, work_by_number, block_by_number, offer, stop, label),
+        *(decision, decision_by_number, authorisation),
         *(capability, plant, repair, refused, imported, imported_by_number),
     )
 }
@@ -305,7 +341,7 @@ async def test_the_stories_put_words_into_every_column_of_the_list(tmp_path: Pat
         async with running_room(tmp_path / name, presence_write_seconds=0.0) as room:
             await story(room, await room.owner(), SECRET)
             found.update(columns_with(room.folder, SECRET))
-    digests = {"presence.last_note", "origin.given"}
+    digests = {"presence.last_note", "origin.given", "decision.digest"}
     replaced = {"task.blocked_on", "task.summary", "task.evidence", "refusal.subject"}
     assert set(WORDS) - digests - replaced <= found, set(WORDS) - found
 

@@ -231,7 +231,7 @@ def board() -> Iterator[sqlite3.Connection]:
     migrate(connection, 0.0)
     add = sqlite_statements()
     task = {"id": 1, "title": "", "detail": "", "priority": 0, "due": None, "creator": 2, "now": 0, "seq": 1}
-    connection.execute(add["add_task"], {**task, "assigned": None, "review": "auto"})
+    connection.execute(add["add_task"], {**task, "assigned": None, "review": "auto", "requires": ""})
     connection.execute(add["add_need"], {"task": 1, "need": API})
     connection.execute(add["declare_capability"], {"member": 3, "capability": API, "now": 0})
     yield connection
@@ -251,7 +251,7 @@ def test_the_statement_that_finds_work_matches_the_rule(
     facts = "update capability set proven_until = ?, attested_until = ?, failed_at = ?"
     board.execute(facts, [proven, attested, failed])
     best = sqlite_statements()["best_open_task"]
-    about = {"member": 3, "assigned": 0, "first_need": API, "looked_at": 1}
+    about = {"member": 3, "owner": 2, "assigned": 0, "first_need": API, "looked_at": 1}
     found = board.execute(best, {**about, "now": now, "trust": trust}).fetchone()
     assert (found is not None) == Reach(proven, attested, failed).counts(trust, now)
 

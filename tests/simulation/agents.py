@@ -189,7 +189,7 @@ class Agent:
             if not is_refused(self.call(UPDATE_TASK, **held, snooze_until=until)):
                 self.records.snoozes.append((task.task, self.room.now, self.room.now + until))
         elif chance < 0.95:
-            self.call(UPDATE_TASK, **held, status="blocked", blocked_on="the registry mirror")
+            self.call(UPDATE_TASK, **held, status="blocked", blocked_on="604800", note="the registry mirror")
             hours = self.dice.uniform(1, 12)
             self.room.after(hours * HOUR, lambda: self.go_on(held))
         else:

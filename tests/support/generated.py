@@ -173,7 +173,9 @@ async def play(room: RunningRoom) -> list[Any]:
     evidence = [{"kind": "file", "ref": "CHANGELOG.md"}]
     await scribe("complete_task", task="T-3", fence=fence, summary="the notes are written", evidence=evidence)
     fence = (await tester("claim_task", task="T-4"))["fence"]
-    await tester("update_task", task="T-4", fence=fence, status="blocked", blocked_on="the registry mirror")
+    await tester(
+        "update_task", task="T-4", fence=fence, status="blocked", blocked_on="86400", note="the registry mirror is down"
+    )
     await owner("pause", target="scribe", reason="waiting for the release date")
     return [builder, tester, scribe]
 

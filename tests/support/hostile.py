@@ -143,7 +143,7 @@ async def fill(mallory: Shown, victim: Shown) -> None:
     for number in range(1, 6):
         await mallory("claim_task", task=f"T-{number}")
     await mallory("update_task", task="T-1", fence=1, note=TEXT)
-    await mallory("update_task", task="T-1", fence=1, status="blocked", blocked_on=LINE)
+    await mallory("update_task", task="T-1", fence=1, status="blocked", blocked_on="3600", note=LINE)
     await mallory("update_task", task="T-2", fence=1, changes={"title": LINE, "detail": TEXT, "needs": []})
     artifacts = [{"ref": LINE, "sha256": "a" * 64}, {"kind": "link", "ref": SHORT[2]}]
     await mallory("hand_off", task="T-2", fence=1, to="victim", note=TEXT, needs=[SHORT[0]], artifacts=artifacts)
@@ -188,6 +188,7 @@ async def look(victim: Shown) -> None:
             "tasks/{id}": "T-1",
             "members/{name}": "mallory",
             "messages/{id}": "M-1",
+            "decisions/{id}": "D-1",
             "receipts/{seq}": "9",
             "overnight/{hours}": "12",
         }
@@ -199,6 +200,26 @@ async def look(victim: Shown) -> None:
     await victim(f"tool\n{EVIL}")
     await victim("pause", target=LINE[:50], reason=LINE)
     await victim("post_message", text=TEXT, to=[LINE[:38]])
+
+
+async def decide(olga: Shown, mallory: Shown) -> None:
+    """An agent asks a person in words that look like the room's, and the person's answer quotes them."""
+    about: dict[str, Any] = {"options": [SHORT[0], SHORT[1]], "detail": TEXT, "artifacts": [{"ref": LINE}]}
+    await mallory("request_decision", question=LINE, **about)
+    await mallory("request_decision", question=LINE, **about, replaces="D-1")
+    await mallory("request_decision", question=f"also {LINE}"[:190])
+    await olga.read("teamroom://inbox")
+    await olga.read("teamroom://decisions")
+    await olga.read("teamroom://decisions/D-2")
+    await olga("decide", decision="D-2", option=SHORT[1], note=TEXT)
+    scope = f"x:){EVIL}".replace(" ", "_")
+    await olga("authorize", to="mallory", scope=scope, reason=LINE)
+    await olga("create_task", title="guarded", requires=[scope])
+    await mallory("check_authorization", scope=scope, use=True)
+    await mallory("check_authorization", scope=f"{scope}2")
+    await mallory("check_authorization", scope=LINE)
+    await mallory("check_in")
+    await mallory.read("teamroom://decisions/D-2")
 
 
 async def plant(olga: Shown) -> None:

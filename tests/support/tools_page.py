@@ -104,6 +104,17 @@ STORY = (
     Step("builder", "update_task", {"task": "T-1", "fence": 1, "note": "limiter written, 12 tests pass"}),
     Step(
         "builder",
+        "request_decision",
+        {
+            "question": "How many failed logins a minute?",
+            "options": ["five", "ten"],
+            "detail": "Support asks for ten, because people share addresses.",
+            "task": "T-1",
+        },
+    ),
+    Step("olga", "decide", {"decision": "D-1", "option": "five", "note": "ten for the office's address"}),
+    Step(
+        "builder",
         "hand_off",
         {
             "task": "T-1",
@@ -138,6 +149,9 @@ STORY = (
     Step("olga", "read_receipts", {"act": "pause", "limit": 5}),
     Step("olga", "overnight", {"hours": 12}),
     Step("olga", "revoke", {"name": "reviewer", "label": "laptop"}),
+    Step("olga", "authorize", {"to": "builder", "scope": "deploy:staging", "until": 3600, "uses": 2}),
+    Step("builder", "check_authorization", {"scope": "deploy:staging", "use": True}),
+    Step("builder", "check_authorization", {"scope": "deploy:production"}),
     Step(
         "olga",
         "import_task",

@@ -204,7 +204,9 @@ async def test_a_kill_cancels_the_repair_of_its_member_unless_a_watchdog_works_o
     await rex("declare_capabilities", capabilities=[f"runtime:{name}" for name in names])
     tasks = {name: (await rex("repair", name=name, found="its process is gone"))["task"] for name in names}
     await rex("claim_task", task=tasks["blocked"])
-    await rex("update_task", task=tasks["blocked"], fence=1, status="blocked", blocked_on="@blocked, which is paused")
+    await rex(
+        "update_task", task=tasks["blocked"], fence=1, status="blocked", blocked_on="@blocked", note="it is paused"
+    )
     await rex("claim_task", task=tasks["worked_on"])
     for name in names:
         await owner("kill", target=name, reason="it ran wild")

@@ -142,7 +142,7 @@ async def test_the_lease_does_not_run_while_a_task_is_blocked_offered_or_in_revi
     await builder("claim_task", task="T-1")
     room.time.forward(3000)
     if how == "blocked":
-        await builder("update_task", task="T-1", fence=1, status="blocked", blocked_on="@olga's answer")
+        await builder("update_task", task="T-1", fence=1, status="blocked", blocked_on="@olga", note="its answer")
         room.time.forward(50_000)
         await builder("update_task", task="T-1", fence=1, status="working", note="answered")
     elif how == "offered":
@@ -191,9 +191,9 @@ async def test_a_blocked_task_names_what_it_waits_for(room: RunningRoom) -> None
     await owner("create_task", title="work")
     await builder("claim_task", task="T-1")
     assert (await builder.refused("update_task", task="T-1", fence=1, status="blocked"))["code"] == "invalid"
-    await builder("update_task", task="T-1", fence=1, status="blocked", blocked_on="the design")
+    await builder("update_task", task="T-1", fence=1, status="blocked", blocked_on="@olga", note="the design")
     (line,) = (await owner("read_board", state="blocked"))["tasks"]
-    assert (line["state"], line["waiting_for"]) == ("blocked", "the design")
+    assert (line["state"], line["waiting_for"]) == ("blocked", "@olga")
 
 
 @promise("TSK4")

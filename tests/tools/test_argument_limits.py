@@ -11,7 +11,14 @@ from pydantic.fields import FieldInfo
 
 from teamroom.resources.room import RESOURCES
 from teamroom.server.acts.act import ID_CHARACTERS
-from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, OfferNumber, TaskNumber
+from teamroom.server.facts.ids import (
+    LARGEST_NUMBER,
+    AuthorizationNumber,
+    DecisionNumber,
+    MessageNumber,
+    OfferNumber,
+    TaskNumber,
+)
 from teamroom.server.facts.mentions import PROSE
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import TEXT_CHARACTERS
@@ -81,7 +88,13 @@ FIELDS = {
 }
 
 
-IDS: dict[Any, str] = {TaskNumber: "T-", MessageNumber: "M-", OfferNumber: "O-"}
+IDS: dict[Any, str] = {
+    TaskNumber: "T-",
+    MessageNumber: "M-",
+    OfferNumber: "O-",
+    DecisionNumber: "D-",
+    AuthorizationNumber: "A-",
+}
 """The ids, which are written as texts and used as numbers, and how each begins."""
 
 
@@ -134,6 +147,9 @@ REQUIRED: dict[str, Any] = {
     "capability": "a",
     "task": "T-1",
     "offer": "O-1",
+    "decision": "D-1",
+    "option": "yes",
+    "scope": "deploy:x",
     "fence": 1,
     "to": "rival",
     "target": "nobody",

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from teamroom.server.facts import ids
 from teamroom.server.refusals import Refusal
 from teamroom.tools.arguments import (
     BOOKKEEPING,
@@ -48,6 +49,10 @@ def refusal(tool: Tool, sent: dict[str, Any]) -> Refusal:
 # ------------------------------------------------------------------ a valid call of each tool, for each argument
 
 
+LETTERS = {f"{kind.capitalize()}Number": letter for letter, kind in ids.LETTERS.items()}
+"""The letter of each kind of id, by the name of its type."""
+
+
 def values(annotation: Any) -> Iterator[Any]:
     """Values of which one is valid for an argument of this type, whatever limits it."""
     wanted = bare(annotation)
@@ -61,7 +66,7 @@ def values(annotation: Any) -> Iterator[Any]:
         yield True
     elif wanted in (int, float):
         yield from (7, 100_000)
-    elif (letter := {"TaskNumber": "T", "MessageNumber": "M", "OfferNumber": "O"}.get(wanted.__name__)) is not None:
+    elif (letter := LETTERS.get(wanted.__name__)) is not None:
         yield f"{letter}-1"
     else:
         yield from TEXTS

@@ -147,6 +147,9 @@ DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("revoke", {"name": "bot"}, "teamroom revoke bot"),
     ("set_policy", {"name": "wip_cap", "value": "3"}, "teamroom policy wip_cap 3"),
     ("redact", {"what": "M-1", "reason": "a password"}, "teamroom redact M-1 --reason 'a password'"),
+    ("authorize", {"to": "bot", "scope": "deploy:x", "until": 60}, "teamroom authorize bot deploy:x --until 60s"),
+    ("authorize", {"revoke": "A-1"}, "teamroom authorize --revoke A-1"),
+    ("decide", {"decision": "D-1", "option": "yes", "note": "now"}, "teamroom decide D-1 yes --note now"),
 )
 TYPED = {"kill"}
 """The tools whose question has a field; for all others, to accept is the yes."""
@@ -159,6 +162,9 @@ SAYS_FIRST = {
     "revoke": ("Revoke every token of @bot?",),
     "set_policy": ("Set wip_cap to 3?",),
     "redact": ("Redact the content of M-1?", "cannot be undone"),
+    "authorize bot": ("Let @bot do “deploy:x” for 60 s?",),
+    "authorize None": ("Revoke A-1?",),
+    "decide": ("Decide D-1 with “yes”",),
 }
 """What the first characters of each question say: clients cut the rest."""
 
@@ -170,10 +176,12 @@ async def test_from_a_chat_token_each_dangerous_act_is_asked_about(
     room = room_of_each_era
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
+    await bot("request_decision", question="Deploy?")
+    await (await room.owner())("authorize", to="bot", scope="deploy:x")
     async with person(room, await chat_token(room), yes) as (owner, asked):
         await owner(tool, **arguments)
     (question,) = asked
-    said = SAYS_FIRST.get(tool) or SAYS_FIRST[f"{tool} {arguments['name']}"]
+    said = SAYS_FIRST.get(tool) or SAYS_FIRST[f"{tool} {arguments.get('name', arguments.get('to'))}"]
     assert all(words in question[:SAID_FIRST] for words in said), question
 
 
@@ -201,6 +209,8 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     room = room_of_each_era
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="the password is swordfish")
+    await bot("request_decision", question="Deploy?")
+    await (await room.owner())("authorize", to="bot", scope="deploy:x")
     mute = await room.connect("chat", await chat_token(room))
     before = room.entries()[-1]["seq"]
     refused = await mute.refused(tool, **arguments)

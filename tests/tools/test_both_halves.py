@@ -30,7 +30,7 @@ UNSAID = {("read_receipts", "until")}
 USUAL = {"standing": "active", "state": "declared"}
 """What a line about a member or a capability does not say, because it is so unless the line says otherwise."""
 
-ABOUT_OTHERS = ("post_message", "hand_off", "who", "overnight", "declare_capabilities")
+ABOUT_OTHERS = ("post_message", "hand_off", "who", "overnight", "declare_capabilities", "request_decision")
 
 
 def leaves(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ from tests.support.hostile import (
     Shown,
     composed_in,
     control,
+    decide,
     fill,
     free_texts,
     look,
@@ -51,6 +52,9 @@ NAMES_AND_FILTERS = {
     ),
     *(
         "create_task.assign",
+        "update_task.blocked_on",
+        "request_decision.to",
+        "authorize.to",
         "create_task.review",
         "pause.target",
         "resume.target",
@@ -71,6 +75,7 @@ async def walked(room: RunningRoom) -> tuple[list[tuple[str, str]], set[str], se
     mallory, victim, olga, rex = [Shown(await room.connect(name)) for name in ("mallory", "victim", "olga", "rex")]
     await plant(olga)
     await fill(mallory, victim)
+    await decide(olga, mallory)
     await plant(olga)
     await rex("declare_capabilities", capabilities=["runtime:victim"])
     await rex("repair", name="victim", found=LINE)
@@ -99,6 +104,7 @@ COMMANDS = (
     *(("plant",), ("policy",), ("attest", "mallory", SHORT[0]), ("attest", "mallory", LINE)),
     *(("kill", LINE[:50], "--reason", LINE, "--yes"), ("pause", LINE[:50], "--reason", LINE)),
     *(("enroll", "labelled", "--label", LABEL), ("revoke", "labelled", "--label", LINE)),
+    *(("decide",), ("decide", "D-1"), ("decide", "D-2"), ("decide", "D-3", LINE)),
     *(("redact", LINE, "--reason", LINE), ("doctor",)),
 )
 """Commands of the shell that show what members wrote, or repeat what their caller wrote."""
@@ -132,7 +138,9 @@ async def by_all_other_ways(room: RunningRoom, olga: Shown) -> None:
 
 
 NEVER_HOSTILE = {
+    "task.blocked_on": "an id, a name or a date; only earlier releases stored a text",
     "origin.given": "a digest of what was given",
+    "decision.digest": "a digest of all that a decision says",
     "presence.last_note": "a digest of the note",
     "refusal.subject": "a subject that names nothing of the room is left out",
     "wake.subject": "named by the capability that is asked for, which test_a_capability_in_a_subject_is_quoted covers",

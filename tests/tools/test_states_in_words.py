@@ -70,7 +70,7 @@ class Story:
         elif state != "open":
             await self.builder("claim_task", task=task)
         if state == "blocked":
-            await self.builder("update_task", **fenced, status="blocked", blocked_on="stone")
+            await self.builder("update_task", **fenced, status="blocked", blocked_on="3600", note="stone")
         elif state == "offered":
             await self.builder("hand_off", **fenced, to="tester", note="yours")
         elif state in ("in_review", "done"):

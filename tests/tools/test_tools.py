@@ -21,7 +21,7 @@ INSTRUCTIONS_CHARACTERS = 2_048
 DESCRIPTION_CHARACTERS = 300
 
 
-async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_each_era: RunningRoom) -> None:
+async def test_an_agent_sees_seventeen_tools_in_at_most_9000_characters(room_of_each_era: RunningRoom) -> None:
     (builder,) = await room_of_each_era.enroll("builder")
     tools = (await builder.client.list_tools()).tools
     shown = [{"name": t.name, "description": t.description, "inputSchema": t.input_schema} for t in tools]
@@ -42,13 +42,15 @@ async def test_an_agent_sees_fifteen_tools_in_at_most_9000_characters(room_of_ea
             "review_task",
             "hand_off",
             "answer_hand_off",
+            "request_decision",
+            "check_authorization",
         ]
     )
     assert sum(len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) for tool in shown) <= AGENTS_CHARACTERS
 
 
 KINDS: tuple[Kind, Kind] = ("agent", "human")
-EVERYBODYS = 15
+EVERYBODYS = 17
 """How many tools everybody is shown, before those of roles and people."""
 
 
@@ -67,11 +69,16 @@ def test_each_role_and_kind_sees_the_common_tools_and_its_own() -> None:
             "agent operator": "pause repair resume enroll revoke plant notify read_receipts overnight",
             "agent watchdog": "pause repair read_receipts",
             "agent observer": "read_receipts",
-            "human member": "pause resume kill plant notify overnight import_task",
+            "human member": "pause resume kill plant notify overnight import_task decide authorize",
             "human owner": "all",
-            "human operator": "pause repair resume kill enroll revoke plant notify read_receipts overnight import_task",
-            "human watchdog": "pause repair resume kill plant notify read_receipts overnight import_task",
-            "human observer": "pause resume kill plant notify read_receipts overnight import_task",
+            "human operator": (
+                "pause repair resume kill enroll revoke plant notify read_receipts overnight import_task decide "
+                "authorize"
+            ),
+            "human watchdog": (
+                "pause repair resume kill plant notify read_receipts overnight import_task decide authorize"
+            ),
+            "human observer": "pause resume kill plant notify read_receipts overnight import_task decide authorize",
         }
     )
 
@@ -92,6 +99,8 @@ def test_each_tool_has_a_place_of_its_own_and_new_ones_come_last() -> None:
             "read_receipts",
             "overnight",
             "import_task",
+            "decide",
+            "authorize",
         ]
     )
     places = [tool.place for tool in TOOLS.values()]
@@ -121,7 +130,7 @@ def test_a_tool_is_in_the_file_of_its_acts_noun(noun: ModuleType) -> None:
 async def test_roles_see_the_tools_they_may_use(room: RunningRoom, role: str, more: set[str]) -> None:
     (member,) = await room.enroll("member-1", role=role)
     names = {tool.name for tool in (await member.client.list_tools()).tools}
-    assert names - set(list(TOOLS)[:15]) == more
+    assert names - set(list(TOOLS)[:EVERYBODYS]) == more
 
 
 async def test_a_room_owner_sees_every_tool_and_a_person_sees_those_of_the_switch(room: RunningRoom) -> None:

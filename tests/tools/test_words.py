@@ -286,7 +286,7 @@ async def refusals(room: RunningRoom) -> dict[str, tuple[dict[str, Any], str]]:
     await builder("claim_task", task="T-3")
     artifact = {"kind": "file", "ref": "plan.md", "sha256": "0" * 64}
     await builder("hand_off", task="T-3", fence=1, to="tester", note="yours", artifacts=[artifact])
-    await tester("update_task", task="T-2", fence=1, status="blocked", blocked_on="rain")
+    await tester("update_task", task="T-2", fence=1, status="blocked", blocked_on="3600", note="rain")
     calls: dict[str, tuple[Member, str, dict[str, Any]]] = {
         "invalid": (builder, "post_message", {}),
         "too_large": (builder, "create_task", {"title": "x" * 300}),

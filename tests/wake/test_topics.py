@@ -116,7 +116,7 @@ SILENT = {
 
 RESTORE = ROOT / "server" / "acts" / "control" / "restore.py"
 
-STATES = ("changed", "task_changed", "member_changed", "standing_changed")
+STATES = ("changed", "task_changed", "member_changed", "standing_changed", "decision_changed", "authorization_changed")
 """The functions by which an act states topics."""
 
 
@@ -250,7 +250,7 @@ class Watched:
         head = self.room.room.store.committed
         tasks = range(1, 1 + (head.tasks if head is not None else 0))
         names = list(self._tokens)
-        of_all = ["stream", "board", "roster", "policy", "plants", "channels"]
+        of_all = ["stream", "board", "roster", "policy", "plants", "channels", "decisions"]
         of_all += [f"tasks/T-{task}" for task in tasks] + [f"members/{name}" for name in names]
         found: dict[tuple[str, str], str | None] = {}
         for name in names:
@@ -309,6 +309,7 @@ async def play(room: Watched) -> None:
     await hand_over(room)
     await reach(room)
     await talk(room)
+    await decide(room)
     await stop_and_go_on(room)
     await be_silent(room)
     await run_the_room(room)
@@ -381,6 +382,27 @@ async def talk(room: Watched) -> None:
     await room.act("builder", "check_in", after=room.room.room.store.committed.seq)  # type: ignore[union-attr]
 
 
+async def decide(room: Watched) -> None:
+    await room.act("tester", "request_decision", question="which colour?", options=["red", "blue"], task="T-4")
+    await room.act("tester", "request_decision", question="which red?", replaces="D-1", until=60)
+    await room.later(61)
+    await room.act("tester", "request_decision", question="paint at all?", task="T-4")
+    await room.act("olga", "decide", decision="D-3", option="no", note="it is dry")
+    await room.act("tester", "request_decision", question="paint later?")
+    await room.act("tester", "request_decision", replaces="D-4")
+
+
+async def authorise(room: Watched) -> None:
+    await room.act("olga", "authorize", to="tester", scope="deploy:staging", uses=3, reason="the demo")
+    await room.act("olga", "authorize", to="owner:olga", scope="read:logs")
+    await room.act("tester", "check_authorization", scope="deploy:staging")
+    await room.act("tester", "check_authorization", scope="deploy:staging", use=True)
+    made = await room.act("olga", "create_task", title="deploy", requires=["deploy:staging"], assign="tester")
+    await room.act("tester", "claim_task", task=made.task)
+    await room.act("olga", "update_task", task=made.task, status="cancelled", changes={"requires": []})
+    await room.act("olga", "authorize", revoke="A-1", reason="enough")
+
+
 async def stop_and_go_on(room: Watched) -> None:
     for target in ("builder", "owner:olga", "room"):
         await room.act("olga", "pause", target=target, reason="lunch")
@@ -412,10 +434,11 @@ async def run_the_room(room: Watched) -> None:
     await room.act("olga", "import_task", external="elsewhere", title="mow")
     await room.act("olga", "import_task", external="elsewhere", title="mow the lawn", done=True, closed_at=1e9)
     await room.act("olga", "notify", name="olga")
+    await authorise(room)
     for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
         await room.act("olga", "enroll", name=name, rename=new)
     await room.later(1)
-    for what in ("M-1", "T-6", "O-1", "3"):
+    for what in ("M-1", "T-6", "O-1", "D-1", "3"):
         await room.act("olga", "redact", what=what, reason="private")
     await room.later(40 * HOUR)
     await room.act("olga", "redact", older_than_seconds=3600, reason="old")

@@ -1,7 +1,7 @@
 """Members in words."""
 
 from teamroom.server.acts.members.roster import MemberShown, Roster
-from teamroom.server.rules.text import describe_mode
+from teamroom.server.rules.text import cite, describe_mode
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.reminders import render_reminders
 
@@ -20,6 +20,7 @@ def render_former(names: list[str]) -> str:
 def render_member(member: MemberShown) -> str:
     """A member in one line."""
     can = ", ".join(render_capability(c) for c in member.capabilities)
+    may = ", ".join(f"{cite(a.scope)} ({a.authorization} by @{a.by} until {a.until})" for a in member.authorizations)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
         f"@{member.name}{render_former(member.former)} ({member.kind} of @{member.owner}, {member.role}, "
@@ -31,4 +32,5 @@ def render_member(member: MemberShown) -> str:
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")
         + (f"; {can}" if can else "")
+        + (f"; may {may}" if may else "")
     )

@@ -12,7 +12,8 @@ from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
 from teamroom.server.rules.spans import duration
-from teamroom.server.rules.text import inline, state_in_words
+from teamroom.server.rules.text import cite_block, inline, state_in_words
+from teamroom.tools.words.authorizations import render_authorization
 from teamroom.tools.words.phrases import count
 
 Ago = Callable[[str], str]
@@ -32,6 +33,7 @@ def render_night(night: Night) -> str:
             *_render_section("Stopped", night.stopped, partial(_render_stopped, ago=ago), receipts),
             *_render_section("Has what now", night.has, partial(_render_held, ago=ago), "read_board"),
             *_render_section("Done", night.done, _render_doer, receipts),
+            *(_render_section("Allowed", night.allowed, render_authorization, "who") if night.allowed.total else ()),
         ]
     )
 
@@ -64,13 +66,15 @@ def _render_waiting(waiting: Waiting, ago: Ago) -> str:
     age, by = ago(waiting.since), f"@{waiting.by}"
     what = {
         "escalation": f"of {by} has not moved for {age}, {count(waiting.times, 'reminder')}; {person} was notified",
+        "decision": f"has waited {age} for {person} to decide until {waiting.until}, asked by {by}",
         "ask": f"has waited {age} for an answer from {person}, asked by {by}",
         "review": f"has waited {age} for a review by {person}, completed by {by}",
         "blocked": f"of {by} has waited {age} for {person}",
         "offer": f"was offered to {person} {age} ago by {by}, until {waiting.until}",
         "assigned": f"has waited {age} for {person} to start it, assigned by {by}",
     }[waiting.kind]
-    return f"{waiting.subject} {what}" + (f": {inline(waiting.text)}" if waiting.text else "")
+    command = f" ({waiting.command})" if waiting.command else ""
+    return f"{waiting.subject} {what}" + (f": {inline(waiting.text)}" if waiting.text else "") + command
 
 
 def _render_broken(broken: Broken, ago: Ago) -> str:
@@ -99,7 +103,7 @@ def _render_held(held: Held, ago: Ago) -> str:
     """One line for a task, its holder and its last progress."""
     late = " OVERDUE" if held.overdue else ""
     until = f" until {held.lease_until}" if held.lease_until else ""
-    waits = inline(held.waits_for or "") if held.state == "blocked" else held.waits_for
+    waits = cite_block(held.waits_for or "") if held.state == "blocked" else held.waits_for
     return (
         f"{held.task} {state_in_words(held.state)} @{held.holder} ({held.presence}){until}"
         + (f" for {waits}" if held.waits_for else "")

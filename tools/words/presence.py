@@ -6,6 +6,7 @@ from teamroom.server.facts.wakes import WAITING_SHOWN
 from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.text import cite, inline, quote_wake
 from teamroom.tools.words.capabilities import PROVE, render_probe
+from teamroom.tools.words.decisions import render_decision
 from teamroom.tools.words.phrases import list_lines
 from teamroom.tools.words.reminders import render_owed
 from teamroom.tools.words.tasks import render_offer, render_review
@@ -49,6 +50,7 @@ def render_pending(reply: CheckedIn | Inbox) -> str:
         + list_lines(
             "Challenge (answer it with heartbeat)", [] if reply.challenge is None else [inline(reply.challenge)]
         )
+        + list_lines("Decisions", map(render_decision, reply.decisions))
         + list_lines(
             "Waiting for your review (read_board shows the evidence, review_task judges)",
             map(render_review, reply.reviews),

@@ -5,7 +5,8 @@ from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
 from teamroom.server.acts.tasks.hand_offs import OfferShown
 from teamroom.server.facts.reviewer import ReviewDue
 from teamroom.server.facts.task import Entry
-from teamroom.server.rules.text import backtick, cite, inline, state_in_words
+from teamroom.server.rules.text import backtick, cite, cite_block, inline, state_in_words
+from teamroom.tools.words.decisions import render_decision
 from teamroom.tools.words.phrases import list_lines, quote, shorten
 from teamroom.tools.words.reminders import render_reminders
 
@@ -22,11 +23,13 @@ def render_task_line(task: TaskLine) -> str:
     """A task in one line of the board."""
     holder = f" @{task.holder}" if task.holder else ""
     until = f" until {task.lease_until}" if task.lease_until else ""
-    waiting_for = inline(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
+    waiting_for = cite_block(task.waiting_for or "") if task.state == "blocked" else task.waiting_for
     waits = f" for {waiting_for}" if task.waiting_for else ""
     late = " OVERDUE" if task.overdue else ""
+    over = f" ({', '.join(task.cancelled)} cancelled)" if task.cancelled else ""
     return (
-        f"{task.task} {state_in_words(task.state)}{holder}{until}{waits}{late}: {inline(task.title)} by @{task.creator}"
+        f"{task.task} {state_in_words(task.state)}{holder}{until}{waits}{late}{over}: {inline(task.title)} "
+        f"by @{task.creator}"
     )
 
 
@@ -40,6 +43,7 @@ def render_task(task: TaskShown) -> str:
         *([f"due {task.due}"] if task.due else []),
         *([f"for @{task.assigned}"] if task.assigned else []),
         *([f"needs {', '.join(map(cite, task.needs))}"] if task.needs else []),
+        *([f"requires {', '.join(map(cite, task.requires))}{_authorised(task)}"] if task.requires else []),
         *([f"depends on {before}"] if before else []),
         *([f"{_completed_by(task)}{completed_at}: {shorten(task.summary)}"] if task.completed_by else []),
         *(
@@ -54,9 +58,14 @@ def render_task(task: TaskShown) -> str:
         render_task_line(task)
         + detail
         + list_lines("Facts", facts)
+        + list_lines("Decisions", map(render_decision, task.decisions))
         + render_reminders(task.reminders)
         + list_lines("History", [render_entry(e) for e in task.history])
     )
+
+
+def _authorised(task: TaskShown) -> str:
+    return f", authorised by {', '.join(task.authorizations)}" if task.authorizations else ""
 
 
 def _completed_by(task: TaskShown) -> str:

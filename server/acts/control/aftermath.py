@@ -6,6 +6,7 @@ supervisor goes on with the next one.
 
 from dataclasses import dataclass
 
+from teamroom.server.acts.decisions.settle import ask_others
 from teamroom.server.acts.presence.trouble import clear_after_end
 from teamroom.server.acts.tasks.release import (
     blocked_on,
@@ -38,6 +39,9 @@ PAGE = 100
 
 REVIEWS = 5
 """How many reviews of such a member one page gives to others; a choice among many members costs most."""
+
+DECISIONS = 20
+"""How many decisions that such a person was asked for one page asks of others."""
 
 
 def begin_after_kill(tx: Writing, member: int) -> None:
@@ -100,7 +104,8 @@ def _settle(tx: Writing, due: Timer, row: WatchedMember, by: int, head: str, why
     wake_members(tx, waiting, reason="control", subject=f"@{row.name}", sender=by, line=line)
     _notify_askers(tx, page.asks, row.id, by, line)
     replaced = replace_ended_reviewer(tx, row.id, REVIEWS)
-    if page.left <= 0 or replaced == REVIEWS:
+    given = ask_others(tx, row.id, why, DECISIONS) if row.kind == "human" else 0
+    if page.left <= 0 or replaced == REVIEWS or given > 0:
         asked = page.asks[-1].id if page.asks else due.counted
         _go_on(tx, due, page.senders[-1].sender if page.senders else due.slot, asked)
         return False

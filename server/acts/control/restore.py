@@ -73,6 +73,7 @@ def _void(tx: Writing, seq: int) -> None:
     tx.run("void_open_offers", now=tx.now)
     tx.run("note_freed_tasks", seq=seq, member=ROOM_MEMBER, now=tx.now)
     tx.run("free_every_task", seq=seq)
+    tx.run("revoke_every_authorisation", now=tx.now, by_member=ROOM_MEMBER, seq=seq)
     tx.run("raise_fences", leap=FENCE_LEAP)
     tx.run("forget_every_request")
     tx.run("forget_every_probe")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from teamroom.server import topics
+from teamroom.server.facts.decision import state_now
 from teamroom.server.facts.ids import number_of, parse, task_name
 from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.owed import RULES, is_still_owed
@@ -25,6 +26,7 @@ from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import REDACTED, one_line
 from teamroom.server.settings import CHANNELS, PEOPLE
 from teamroom.server.store.rows.control import StandingCount
+from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.members import MemberName, MemberRow
@@ -242,7 +244,15 @@ def _notice_in_words(tx: Reading, notice: NoticeRow) -> Notice:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
     text = (notice.line if notice.line is not None else notice.summary) or REDACTED
     line = line_of(reason, subject, notice.sender_name, text, notice.sender == ROOM_MEMBER)
-    return Notice(notice.kind, seq, line, command_of(reason, subject, _task_of(tx, subject), seq))
+    command = command_of(reason, subject, _task_of(tx, subject), seq, _digest_of(tx, subject))
+    return Notice(notice.kind, seq, line, command)
+
+
+def _digest_of(tx: Reading, subject: str) -> str:
+    """The digest of the decision that a subject is; "" for anything else."""
+    found = parse(subject, "decision")
+    row = None if found is None else tx.one(DecisionRow, "decision", id=found[1])
+    return "" if row is None else str(row.digest)
 
 
 def _task_of(tx: Reading, subject: str) -> str | None:
@@ -307,6 +317,9 @@ def _still_applies(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     kind, number = parse(subject) or (None, 0)
     if kind == "task":
         return _task_applies(tx.one(TaskRow, "task", id=number), row.id, notice)
+    if kind == "decision":
+        decision = tx.one(DecisionRow, "decision", id=number)
+        return decision is not None and state_now(tx, decision) == "open"
     if kind == "offer":
         return _offer_applies(tx, tx.one(OfferRow, "offer", id=number), row.id, reason)
     if reason == "mention" or (reason == "alert" and notice.act == "post_message"):

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
+from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.names import former_names
@@ -68,6 +69,8 @@ class MemberShown(BaseModel):
     supported: bool
     """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     capabilities: list[CapabilityShown]
+    authorizations: list[AuthorizationShown]
+    """The entries that let it do something now, the newest first."""
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
@@ -168,6 +171,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         answers=expected.answers,
         supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
+        authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )

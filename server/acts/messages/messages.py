@@ -25,6 +25,7 @@ from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import Addressed, Post, address, notify_owners, notify_owners_of_ring
 from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.blocks import settle_member
 from teamroom.server.facts.cursors import require_this_epoch
 from teamroom.server.facts.ended import is_ended
 from teamroom.server.facts.forecast import find_helpers, forecasts, needs_of_any
@@ -184,6 +185,8 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
         notify_owners(tx, caller, row, name)
     for ring in found.rings:
         notify_owners_of_ring(tx, ring, name)
+    about = task.id if task is not None else None if parent is None else parent.task
+    settle_member(tx, caller, about)
     return Posted(
         receipt=seq,
         message=name,

@@ -4,17 +4,19 @@ Any span fits on one screen: counts come from indexes, and rows are read only fo
 """
 
 from bisect import bisect_right
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Read
+from teamroom.server.acts.overnight.allowed import list_allowed
 from teamroom.server.acts.overnight.broke import Broken, list_broken
-from teamroom.server.acts.overnight.sections import Section, fill_section
+from teamroom.server.acts.overnight.sections import Kind, Section, fill_section
 from teamroom.server.acts.overnight.stops import Stopped, list_stopped
 from teamroom.server.acts.overnight.waits import Waiting, list_waiting
 from teamroom.server.acts.overnight.work import Doer, Held, count_unfinished, list_done, list_held
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.authorization import AuthorizationShown
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain
@@ -70,6 +72,8 @@ class Night(BaseModel):
     tasks: dict[str, int]
     """Unfinished tasks by state."""
     done: Section[Doer]
+    allowed: Section[AuthorizationShown]
+    """What people let members do. Without any entry, the report has no such section."""
 
 
 def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
@@ -85,7 +89,10 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
     tasks = count_unfinished(tx)
     waiting, broken, stopped = list_waiting(tx), list_broken(tx, since, after), list_stopped(tx, since, after)
     held, doers = list_held(tx, tasks), list_done(tx, after)
-    sections = (waiting, broken, stopped, held, doers)
+    allowed = list_allowed(tx, after)
+    sections: list[list[Kind[Any]]] = [waiting, broken, stopped, held, doers]
+    if any(kind.count for kind in allowed):
+        sections.append(allowed)
     numbers = allot_lines([[kind.count for kind in section] for section in sections])
     return Night(
         since=tx.shown(since),
@@ -102,6 +109,7 @@ def overnight(tx: Reading, caller: Caller, arguments: Overnight) -> Night:
         has=fill_section(held, numbers[3]),
         tasks=tasks,
         done=fill_section(doers, numbers[4]),
+        allowed=fill_section(allowed, numbers[5] if len(numbers) > 5 else [0]),
     )
 
 

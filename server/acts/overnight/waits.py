@@ -7,9 +7,12 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.overnight.sections import Kind, shorten
 from teamroom.server.clock import rfc3339
-from teamroom.server.facts.ids import message_name, offer_name, task_name
+from teamroom.server.facts.decision import asked_people, find_decision
+from teamroom.server.facts.ids import decision_name, message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
+from teamroom.server.rules.letters import command_to_decide
 from teamroom.server.rules.overnight import find_named
+from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.members import Renamed
 from teamroom.server.store.rows.overnight import (
     AskOfPerson,
@@ -37,9 +40,10 @@ class Waiting(BaseModel):
     """Something that waits for a person. `person` None: any person. `text`: what `by` wrote about it.
 
     For an escalation, `by` is the member that does not do what it owes, and `times` how often it was reminded.
+    `command`: the command that settles it, where one word is left to fill in.
     """
 
-    kind: Literal["escalation", "ask", "review", "blocked", "offer", "assigned"]
+    kind: Literal["escalation", "decision", "ask", "review", "blocked", "offer", "assigned"]
     subject: str
     person: str | None
     by: str
@@ -47,6 +51,7 @@ class Waiting(BaseModel):
     until: str | None = None
     text: str = ""
     times: int = 0
+    command: str = ""
 
 
 def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
@@ -55,6 +60,7 @@ def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
     late = {"before": tx.now - tx.policy.review_seconds, "now": tx.now}
     return [
         Kind("escalation", len(escalated), lambda limit: escalated[:limit]),
+        Kind("decision", tx.number("count_all_open_decisions", now=tx.now), lambda limit: _decisions(tx, limit)),
         Kind(
             "ask",
             tx.number("count_asks_to_people", looked_at=ASKS_LOOKED_AT),
@@ -89,6 +95,24 @@ def _ask(tx: Reading, row: AskOfPerson) -> Waiting:
         by=row.author,
         since=rfc3339(row.at),
         text=shorten(row.summary),
+    )
+
+
+def _decisions(tx: Reading, limit: int) -> list[Waiting]:
+    """The open decisions, those that expire first."""
+    return [_decision(tx, find_decision(tx, id_)) for id_ in tx.column(int, "open_decisions", now=tx.now, limit=limit)]
+
+
+def _decision(tx: Reading, row: DecisionRow) -> Waiting:
+    return Waiting(
+        kind="decision",
+        subject=decision_name(row.id),
+        person=", @".join(person.name for person in asked_people(tx, row.id)) or None,
+        by=row.asker_name,
+        since=tx.shown(row.created_at),
+        until=tx.shown(row.expires_at),
+        text=shorten(row.question),
+        command=command_to_decide(decision_name(row.id), row.digest),
     )
 
 

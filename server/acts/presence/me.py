@@ -11,7 +11,9 @@ from teamroom.server.acts.presence.trouble import open_question
 from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
+from teamroom.server.facts.decision import DecisionShown, decisions_of
 from teamroom.server.facts.ids import message_name, task_name
 from teamroom.server.facts.member import facts_of
 from teamroom.server.facts.names import former_names
@@ -54,6 +56,7 @@ class Me(BaseModel):
     cursor: int
     tasks: list[TaskHeld]
     capabilities: list[CapabilityShown]
+    authorizations: list[AuthorizationShown]
 
 
 class AskDue(BaseModel):
@@ -90,6 +93,7 @@ class Inbox(BaseModel):
     reviews: list[ReviewDue]
     reminders: list[Reminder]
     challenge: str | None
+    decisions: list[DecisionShown]
     cursor: int
 
 
@@ -109,6 +113,7 @@ def read_me(tx: Reading, caller: Caller, arguments: Nothing) -> Me:
         cursor=row.acknowledged,
         tasks=tasks_of(tx, caller.member),
         capabilities=capabilities_of(tx, caller.member),
+        authorizations=authorizations_of(tx, caller.member, caller.kind, caller.owner),
     )
 
 
@@ -126,6 +131,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
         reviews=reviews_due(tx, caller.member),
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member),
+        decisions=decisions_of(tx, caller.member, after),
         cursor=cursor,
     )
 

@@ -27,6 +27,7 @@ from teamroom.server.acts.reminders.reminders import Reminder, reminders_of
 from teamroom.server.acts.tasks.hand_offs import OfferShown, offers_to
 from teamroom.server.facts.capability import probes_due
 from teamroom.server.facts.cursors import require_this_epoch
+from teamroom.server.facts.decision import DecisionShown, decisions_of
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import message_name
 from teamroom.server.facts.member import member_changed
@@ -131,7 +132,10 @@ class QuietMessage(BaseModel):
 
 
 class CheckedIn(Reply):
-    """Reply of `check_in`. `quiet`: messages to the caller since its cursor that did not wake it, oldest first."""
+    """Reply of `check_in`. `quiet`: messages to the caller since its cursor that did not wake it, oldest first.
+
+    `decisions`: those that wait for the caller, and those that it asked for, open or settled since its cursor.
+    """
 
     cursor: int
     standing: str
@@ -144,6 +148,7 @@ class CheckedIn(Reply):
     reviews: list[ReviewDue]
     reminders: list[Reminder]
     challenge: str | None = None
+    decisions: list[DecisionShown] = Field(default_factory=list)
     quiet: list[QuietMessage] = Field(default_factory=list)
 
 
@@ -224,6 +229,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         reviews=reviews,
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member) if row.trouble else None,
+        decisions=decisions_of(tx, caller.member, cursor),
         quiet=_quiet_messages(tx, caller.member, cursor),
     )
 

@@ -11,12 +11,22 @@ from pydantic import Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
-from teamroom.server.facts.ids import Kind, message_name, offer_name, parse, task_name
+from teamroom.server.facts.authorization import authorization_changed, state_of_entry
+from teamroom.server.facts.decision import decision_changed
+from teamroom.server.facts.ids import (
+    Kind,
+    authorization_name,
+    decision_name,
+    message_name,
+    offer_name,
+    parse,
+    task_name,
+)
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.origin import hide_origin
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
-from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
+from teamroom.server.facts.timers import DECISION, Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.rebuild import kept_digest
@@ -24,6 +34,8 @@ from teamroom.server.record.rows import KEPT, what_stays
 from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import REDACTED, add_quote, cite
+from teamroom.server.store.rows.authorizations import AuthorizationRow
+from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.members import MemberRow
@@ -49,11 +61,22 @@ NAMES: Mapping[str, Callable[[int], str]] = {
     f"{REDACTING} task": task_name,
     f"{REDACTING} message": message_name,
     f"{REDACTING} offer": offer_name,
+    f"{REDACTING} decision": decision_name,
+    f"{REDACTING} authorization": authorization_name,
 }
 """How the subject of each timer of a redaction is written."""
 
-ROWS: dict[Kind, type[Any]] = {"message": MessageRow, "task": TaskRow, "offer": OfferRow}
-"""The row type of each kind of thing, read by the statement of that name."""
+ROWS: dict[Kind, type[Any]] = {
+    "message": MessageRow,
+    "task": TaskRow,
+    "offer": OfferRow,
+    "decision": DecisionRow,
+    "authorization": AuthorizationRow,
+}
+"""The row type of each kind of thing."""
+
+STATEMENTS: Mapping[Kind, str] = {"authorization": "authorisation"}
+"""The statement that reads a thing, where it does not have the name of its kind."""
 
 LASTING: frozenset[str] = frozenset(
     {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant", "recover"}
@@ -64,7 +87,9 @@ LASTING: frozenset[str] = frozenset(
 class Redact(Arguments):
     """Arguments of `redact`: one thing, or an age; with an age, `after` continues where the last call ended."""
 
-    what: Annotated[Words, Field(min_length=1, description="M-7, T-3, O-2 or the number of an entry")] | None = None
+    what: Annotated[Words, Field(min_length=1, description="M-7, T-3, O-2, D-4 or the number of an entry")] | None = (
+        None
+    )
     older_than_seconds: Annotated[float, Field(ge=3600, le=3_200_000_000)] | None = None
     after: Seq | None = None
     reason: Line
@@ -128,15 +153,15 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         raise Refusal(
             "invalid",
             f"{cite(what)} is not something that can be redacted.",
-            "Give M-7, T-3, O-2 or an entry's number.",
+            "Give M-7, T-3, O-2, D-4, A-5 or an entry's number.",
         )
     kind, number = found
-    if tx.one(ROWS[kind], kind, id=number) is None:
+    if tx.one(ROWS[kind], STATEMENTS.get(kind, kind), id=number) is None:
         raise not_found(kind, what, "Call read_messages or read_board to see the ids.")
     redacted = redact_subject(tx, what)
     if kind == "task":
         redacted += _redact_entries(tx, tx.all(EntryRow, "repair_entries", task=number, limit=PAGE))
-        tx.run("take_task", id=number, taken=REDACTED)
+        tx.run("take_task", id=number, taken=REDACTED, requires=HIDDEN)
         hide_origin(tx, number)
         tx.run("take_needs", task=number, taken=REDACTED)
         tx.run("drop_redacted_needs", task=number, taken=REDACTED)
@@ -144,9 +169,32 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         for offer in tx.column(int, "offers_of_task", task=number, limit=OFFERS):
             tx.run("take_offer", id=offer, needs=HIDDEN)
             redacted += redact_subject(tx, offer_name(offer))
+        for decision in tx.column(int, "decisions_about", task=number, limit=OFFERS):
+            _take_decision(tx, decision)
+            redacted += redact_subject(tx, decision_name(decision))
     elif kind == "offer":
         tx.run("take_offer", id=number, needs=HIDDEN)
+    elif kind == "decision":
+        _take_decision(tx, number)
+    elif kind == "authorization":
+        _take_authorization(tx, number)
     return redacted
+
+
+def _take_authorization(tx: Writing, number: int) -> None:
+    """Remove the words of an authorisation, which allows nothing then."""
+    row = tx.only(AuthorizationRow, "authorisation", id=number)
+    tx.run("take_authorisation", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
+    authorization_changed(tx, row)
+
+
+def _take_decision(tx: Writing, number: int) -> None:
+    """Remove the words of a decision. An open one is withdrawn; its timer settles at once what waits for it."""
+    row = tx.only(DecisionRow, "decision", id=number)
+    tx.run("take_decision", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
+    decision_changed(tx, row)
+    if row.state == "open":
+        schedule(tx, DECISION, number, ROOM_MEMBER, 0)
 
 
 def redact_subject(
@@ -279,7 +327,7 @@ def _redact_finished(tx: Writing, entry: PageEntry) -> int | None:
     """Redact the task that this entry finished; returns its number, None if it is not the last entry about a task."""
     if (found := parse(entry.subject, "task")) is None:
         return None
-    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED)
+    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED, requires=HIDDEN)
     if is_last:
         hide_origin(tx, found[1])
         tx.run("take_needs", task=found[1], taken=REDACTED)
@@ -293,6 +341,12 @@ def _is_in_work(tx: Reading, subject: str) -> bool:
     if kind == "offer":
         offer = tx.one(OfferRow, "offer", id=number)
         kind, number = (None, 0) if offer is None else ("task", offer.task)
+    if kind == "decision":
+        decision = tx.one(DecisionRow, "decision", id=number)
+        return decision is not None and decision.state == "open"
+    if kind == "authorization":
+        entry = tx.one(AuthorizationRow, "authorisation", id=number)
+        return entry is not None and state_of_entry(tx, entry) == "in force"
     task = tx.one(TaskRow, "task", id=number) if kind == "task" else None
     return task is not None and task.state not in ("done", "cancelled")
 
@@ -312,6 +366,10 @@ def _redact_entries(tx: Writing, entries: Sequence[EntryRow | PageEntry]) -> lis
             tx.run("take_reason", at=entry.at, taken=REDACTED)
         elif (found := parse(entry.subject, "offer")) is not None:
             tx.run("take_offer", id=found[1], needs=HIDDEN)
+        elif (found := parse(entry.subject, "decision")) is not None:
+            _take_decision(tx, found[1])
+        elif (found := parse(entry.subject, "authorization")) is not None:
+            _take_authorization(tx, found[1])
         if entry.act in NOTED:
             tx.run("forget_note", member=entry.actor)
     return [entry.seq for entry in entries]
@@ -364,6 +422,7 @@ def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None
         "summary": task.summary == detail.get("summary"),
         "evidence": json.loads(task.evidence) == detail.get("evidence"),
         "blocked_on": task.blocked_on == detail.get("blocked_on"),
+        "requires": bool(task.requires) and json.loads(task.requires) == detail.get("requires"),
     }
     tx.run(
         "put_texts",
@@ -373,6 +432,7 @@ def _redact_task_words(tx: Writing, number: int, detail: dict[str, Any]) -> None
         summary="" if said["summary"] else task.summary,
         evidence="[]" if said["evidence"] else task.evidence,
         blocked_on="" if said["blocked_on"] else task.blocked_on,
+        requires=HIDDEN if said["requires"] else task.requires,
     )
     if "external" in detail:
         hide_origin(tx, number)

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Read, TaskId, Words
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.authorization import scopes_of
+from teamroom.server.facts.decision import DecisionShown, decisions_about
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_named
 from teamroom.server.facts.origin import IMPORT, is_hidden, origin_of
@@ -15,6 +17,7 @@ from teamroom.server.facts.reviewer import as_review, reviewer_now
 from teamroom.server.facts.task import (
     Entry,
     StoredTask,
+    cancelled_dependencies,
     find_task,
     history,
     needs_of,
@@ -54,6 +57,8 @@ class TaskLine(BaseModel):
     lease_until: str | None
     overdue: bool
     waiting_for: str | None
+    cancelled: list[str] = []
+    """Cancelled tasks that it depends on, while it can be worked on."""
 
 
 class TaskShown(TaskLine):
@@ -66,6 +71,9 @@ class TaskShown(TaskLine):
     assigned: str | None
     fence: int
     needs: list[str]
+    requires: list[str]
+    authorizations: list[str]
+    """The entries that its newest claim used."""
     depends_on: list[dict[str, str]]
     review: str
     reviewer: str | None
@@ -76,6 +84,7 @@ class TaskShown(TaskLine):
     evidence: list[dict[str, Any]]
     hops: int
     reminders: list[Slot]
+    decisions: list[DecisionShown]
     history: list[Entry]
 
 
@@ -139,6 +148,7 @@ def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
         lease_until=task.lease_until(tx),
         overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         waiting_for=waiting.get(task.state),
+        cancelled=cancelled_dependencies(tx, task.id) if task.state not in ("done", "cancelled") else [],
     )
 
 
@@ -157,6 +167,8 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         assigned=row.assigned_name,
         fence=task.fence,
         needs=needs_of(tx, task.id),
+        requires=scopes_of(row.requires),
+        authorizations=row.authorised.split(),
         depends_on=[
             {"task": task_name(d.task), "state": d.state} for d in tx.all(DependencyRow, "dependencies", task=task.id)
         ],
@@ -173,6 +185,7 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
             *slots_of(tx, "review", task.id),
             *(slots_of(tx, "offer", row.offer) if row.offer is not None else ()),
         ],
+        decisions=decisions_about(tx, task.id),
         history=history(tx, task.id),
     )
 

@@ -2,13 +2,15 @@
 
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
+from teamroom.server.facts.authorization import count_uses, require_scopes, scopes_of
 from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
 from teamroom.server.facts.holding import find_current, schedule_task
-from teamroom.server.facts.ids import task_name
+from teamroom.server.facts.ids import authorization_name, task_name
 from teamroom.server.facts.task import (
     Entry,
     StoredTask,
     add_entry,
+    cancelled_dependencies,
     find_task,
     history,
     needs_of,
@@ -48,6 +50,11 @@ class Claimed(Reply):
     creator: str
     detail: str
     needs: list[str]
+    requires: list[str]
+    authorizations: list[str]
+    """The entries that let the holder do what the task requires, by their names."""
+    cancelled: list[str]
+    """Cancelled tasks that it depends on. They no longer hold it."""
     fence: int
     lease_until: str | None
     history: list[Entry]
@@ -67,6 +74,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         return _claimed(tx, task, replayed=tx.shown(task.row.claimed_at or tx.now))
     check_free(tx, caller, task)
     _check_able(tx, caller, task)
+    entries = require_scopes(tx, caller, scopes_of(task.row.requires), task.name)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     fence = task.fence + 1
     from_whom = f" from @{task.row.holder_name}, whose lease had expired" if task.state == "claimed" else ""
@@ -76,7 +84,11 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         act="claim_task",
         subject=task.name,
         summary=add_quote(f"@{caller.name} claimed {task.name}{from_whom}", task.row.title),
-        detail={"fence": fence, "before": task.row.holder_name},
+        detail={
+            "fence": fence,
+            "before": task.row.holder_name,
+            **({"authorizations": [authorization_name(entry.id) for entry in entries]} if entries else {}),
+        },
     )
     tx.run(
         "claim",
@@ -86,6 +98,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         now=tx.now,
         lease_seconds=seconds,
         hops=task.row.hops,
+        authorised=count_uses(tx, entries, seq),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder, caller.member)
@@ -99,7 +112,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
 
 def _best(tx: Writing, caller: Caller) -> int:
     """The best open task that the caller can do, else one whose holder lost it. Raises Refusal `not_found`."""
-    best = _best_open(tx, caller.member, caller.member) or _best_open(tx, caller.member, NOBODY)
+    best = _best_open(tx, caller, caller.member) or _best_open(tx, caller, NOBODY)
     if best is not None:
         return best
     for id_ in _perhaps_lost(tx, caller.member):
@@ -107,6 +120,7 @@ def _best(tx: Writing, caller: Caller) -> int:
         try:
             check_free(tx, caller, task)
             _check_able(tx, caller, task)
+            require_scopes(tx, caller, scopes_of(task.row.requires), task.name)
         except Refusal:
             continue
         return task.id
@@ -120,11 +134,12 @@ def _best(tx: Writing, caller: Caller) -> int:
     )
 
 
-def _best_open(tx: Reading, member: int, assigned: int) -> int | None:
+def _best_open(tx: Reading, caller: Caller, assigned: int) -> int | None:
     """The best open task that a member can do, of those assigned to it or to nobody.
 
     An index has the tasks by their first need: first those that need nothing, then each capability of the member.
     """
+    member = caller.member
     needs = ["", *(row.capability for row in tx.all(CapabilityRow, "capabilities", member=member))]
     found = []
     for need in needs:
@@ -132,6 +147,7 @@ def _best_open(tx: Reading, member: int, assigned: int) -> int | None:
             OpenTask,
             "best_open_task",
             member=member,
+            owner=caller.owner if caller.kind == "agent" else 0,
             assigned=assigned,
             first_need=need,
             now=tx.now,
@@ -230,6 +246,9 @@ def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed
         creator=task.row.creator_name,
         detail=task.row.detail,
         needs=needs_of(tx, task.id),
+        requires=scopes_of(task.row.requires),
+        authorizations=task.row.authorised.split(),
+        cancelled=cancelled_dependencies(tx, task.id),
         fence=task.fence,
         lease_until=task.lease_until(tx),
         history=history(tx, task.id),

@@ -23,6 +23,8 @@ from teamroom.server.acts.act import (
     author,
 )
 from teamroom.server.acts.tasks.claims import require_below_wip_cap
+from teamroom.server.facts.authorization import count_uses, require_scopes, scopes_of
+from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
 from teamroom.server.facts.forecast import forecasts
@@ -145,6 +147,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     extra = list(arguments.needs or ())
     needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
     require_capabilities(tx, receiver.id, receiver.name, needs, task.name)
+    require_scopes(tx, receiver, scopes_of(task.row.requires), task.name)
     tx.head.offers += 1
     name = offer_name(tx.head.offers)
     expires_at = tx.now + offer_seconds(receiver.mode, tx.policy, tx.settings)
@@ -254,6 +257,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     require_capabilities(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
     require_below_wip_cap(tx, caller, offer_name(arguments.offer))
+    entries = require_scopes(tx, caller, scopes_of(task.row.requires), task.name)
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     seq = log.append(
         tx,
@@ -274,6 +278,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         now=tx.now,
         lease_seconds=seconds,
         hops=task.row.hops + 1,
+        authorised=count_uses(tx, entries, seq),
         seq=seq,
     )
     task_changed(tx, task.id, task.holder, caller.member)
@@ -282,6 +287,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
     )
     _notify_giver(tx, caller, offer, f"@{caller.name} accepted {task.name}")
+    settle(tx, "offer", offer.id, offer_name(offer.id))
     return Answered(
         receipt=seq,
         offer=offer_name(arguments.offer),
@@ -315,6 +321,7 @@ def _close(
     add_entry(tx, task.id, caller, state, reason, {"offer": offer_name(arguments.offer)})
     if state == "declined":
         _notify_giver(tx, caller, offer, add_quote(f"@{caller.name} declined {task.name}", reason))
+    settle(tx, "offer", offer.id, offer_name(offer.id))
     return Answered(receipt=seq, offer=offer_name(arguments.offer), task=task.name, state=state)
 
 

@@ -129,6 +129,7 @@ def _create(tx: Writing, caller: Caller, arguments: ImportTask, needs: set[int],
         seq=seq,
         assigned=None,
         review="auto",
+        requires="",
     )
     task_changed(tx, id_)
     tx.run("add_origin", task=id_, external=arguments.external, given="", **_dates(arguments, seq))

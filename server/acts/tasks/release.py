@@ -3,6 +3,7 @@
 from itertools import chain
 
 from teamroom.server import topics
+from teamroom.server.facts.blocks import resume_lease, settle
 from teamroom.server.facts.ended import reachable
 from teamroom.server.facts.holding import give_back, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
@@ -52,6 +53,7 @@ def notify_givers(tx: Writing, offers: list[str], member: int, killer: int, line
         offer = tx.only(OfferRow, "offer", id=int(name[2:]))
         if offer.giver != member:
             wake_members(tx, [offer.giver], reason="answer", subject=name, sender=killer, line=line)
+        settle(tx, "offer", offer.id, name)
 
 
 def unassign(tx: Writing, member: int, limit: int) -> list[str]:
@@ -92,17 +94,7 @@ def blocked_on(tx: Writing, member: int, name: str) -> list[TaskRow]:
 def lift_blocks(tx: Writing, rows: list[TaskRow]) -> list[str]:
     """Let blocked tasks go on: their leases run again from now; returns their names."""
     for row in rows:
-        tx.run(
-            "progress",
-            id=row.id,
-            state="claimed",
-            now=tx.now,
-            lease_from=tx.now,
-            lease_seconds=row.lease_seconds,
-            blocked_on="",
-            seq=tx.head.seq + 1,
-        )
-        task_changed(tx, row.id, row.holder)
+        resume_lease(tx, row, tx.head.seq + 1)
     return [task_name(row.id) for row in rows]
 
 

@@ -279,6 +279,7 @@ def _ask(tx: Writing, wanted: Wanted) -> int:
         seq=seq,
         assigned=None,
         review="none",
+        requires="",
     )
     task_changed(tx, id_)
     tx.run("add_repair", task=id_, member=wanted.member)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Fence, Ref, Reply, TaskId, Text, Value, author
 from teamroom.server.acts.tasks.tasks import notify_freed
+from teamroom.server.facts.authorization import require_still_authorised
 from teamroom.server.facts.ended import is_ended, reachable
 from teamroom.server.facts.holding import find_current, schedule_task
 from teamroom.server.facts.ids import offer_name
@@ -87,6 +88,7 @@ def complete_task(tx: Writing, caller: Caller, arguments: CompleteTask) -> Compl
             else "Call check_in to see the tasks that you hold.",
             subject=task.name,
         )
+    require_still_authorised(tx, caller, task, brought)
     reviewer = select_reviewer(tx, row.review, task.id, caller.member, caller.owner)
     state: Literal["in_review", "done"] = "done" if row.review == "none" else "in_review"
     whom = f", @{reviewer.name} reviews" if reviewer is not None else ""

@@ -1,5 +1,6 @@
 """Tasks: created, and updated by the holder with its fence. Claims are in `claims`."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,11 +20,14 @@ from teamroom.server.acts.act import (
     Span,
     TaskId,
     Text,
+    Words,
     author,
     date_from_now,
     from_now,
 )
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
+from teamroom.server.facts.authorization import scopes_of
+from teamroom.server.facts.blocks import Block, ask_creators, begin_block, find_block, settle, settle_member
 from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
@@ -39,12 +43,15 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.leases import lease_seconds
 from teamroom.server.rules.names import normalize_name
+from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
 from teamroom.server.rules.text import add_quote, cite, state_in_words
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import FreedTask, OriginRow, TaskRow
 from teamroom.server.store.transaction import Reading, Writing
 
 NEEDS = 20
+SCOPES = 10
+"""How many scopes a task requires at most."""
 FREED_NOTIFIED = 50
 
 Title = Annotated[Line, Field(min_length=1)]
@@ -61,6 +68,7 @@ class CreateTask(Arguments):
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
     assign: Name | None = None
     review: Name = "auto"
+    requires: Annotated[list[Words], Field(max_length=SCOPES)] | None = None
     external: External | None = None
 
 
@@ -83,6 +91,7 @@ class Changes(BaseModel):
     depends_on: Annotated[list[TaskId], Field(max_length=DEPENDENCIES)] | None = None
     assign: NameOrNone | None = None
     review: Name | None = None
+    requires: Annotated[list[Words], Field(max_length=SCOPES)] | None = None
 
 
 class UpdateTask(Arguments):
@@ -131,6 +140,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
             **({"needs": arguments.needs} if arguments.needs else {}),
+            **({"requires": arguments.requires} if arguments.requires else {}),
             **({"external": arguments.external} if arguments.external is not None else {}),
         },
     )
@@ -146,6 +156,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         seq=seq,
         assigned=assigned.id if assigned is not None else None,
         review=review,
+        requires=_scopes(arguments.requires or []),
     )
     task_changed(tx, id_)
     if arguments.external is not None:
@@ -159,6 +170,29 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
+
+
+def _scopes(scopes: list[str]) -> str:
+    """The scopes that a task requires, as the room stores them. Raises Refusal for what is no scope."""
+    wrong = next((scope for scope in scopes if not is_scope(scope)), None)
+    if wrong is not None:
+        raise Refusal("invalid", f"{cite(wrong)} is no scope.", SCOPE_HELP)
+    return json.dumps(list(dict.fromkeys(scopes)), ensure_ascii=False) if scopes else ""
+
+
+def _changed_scopes(caller: Caller, changes: Changes, task: StoredTask) -> str:
+    """The scopes that a task requires after a change. Only a person drops one. Raises Refusal."""
+    if changes.requires is None:
+        return str(task.row.requires)
+    dropped = [scope for scope in scopes_of(task.row.requires) if scope not in changes.requires]
+    if dropped and caller.kind != "human":
+        raise Refusal(
+            "not_allowed",
+            f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement.",
+            f"Ask @{caller.owner_name}, or keep it: requires {json.dumps([*changes.requires, *dropped])}.",
+            subject=task.name,
+        )
+    return _scopes(changes.requires)
 
 
 def _same_task(tx: Reading, origin: OriginRow, arguments: CreateTask) -> Created:
@@ -219,7 +253,7 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
         raise Refusal(
             "invalid",
             "The status blocked needs blocked_on: what the task waits for.",
-            "Call again with blocked_on.",
+            'Call again with blocked_on: T-1, D-3, O-2, "@name" or a time in seconds.',
             subject=task.name,
         )
     if not (arguments.note or arguments.status or arguments.changes or arguments.snooze_until):
@@ -230,16 +264,19 @@ def update_task(tx: Writing, caller: Caller, arguments: UpdateTask) -> Updated:
 
 
 def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask) -> Updated:
+    block = None
+    if arguments.status == "blocked":
+        block = find_block(tx, caller, task, arguments.blocked_on or "")
     seq = log.append(
         tx,
         author(caller),
         act="update_task",
         subject=task.name,
-        summary=_describe_update(caller, arguments, task),
+        summary=_describe_update(caller, arguments, task, block),
         detail={
             "status": arguments.status,
             "note": arguments.note,
-            **({"blocked_on": arguments.blocked_on} if arguments.status == "blocked" else {}),
+            **({"blocked_on": block.text} if block is not None else {}),
             **_changed(arguments.changes or Changes()),
         },
     )
@@ -248,9 +285,11 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     if arguments.status in ("released", "cancelled"):
         _release_or_cancel(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
-        _renew(tx, caller, arguments, task, seq)
+        _renew(tx, caller, arguments, task, seq, block)
+    if task.holder != caller.member:
+        settle_member(tx, caller, task.id)
     kind = arguments.status or ("note" if arguments.note else "changed")
-    add_entry(tx, task.id, caller, kind, arguments.note or arguments.blocked_on or "")
+    add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
     updated = find_task(tx, task.id)
     return Updated(
         receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
@@ -266,22 +305,25 @@ def _changed(changes: Changes) -> dict[str, Any]:
         kept["text"] = text_digest(changes.detail)
     if changes.needs is not None:
         kept["needs"] = changes.needs
+    if changes.requires is not None:
+        kept["requires"] = changes.requires
     return kept
 
 
-def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask) -> str:
+def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask, block: Block | None) -> str:
+    if block is not None:
+        return add_quote(f"@{caller.name} is blocked on {block.text} with {task.name}", arguments.note or "")
     did = {
         "working": "works on",
-        "blocked": "is blocked on",
         "released": "released",
         "cancelled": "cancelled",
         None: "updated" if arguments.note else "changed",
     }[arguments.status]
-    what = arguments.blocked_on or arguments.note or task.row.title
+    what = arguments.note or task.row.title
     return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
-def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int) -> None:
+def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, block: Block | None) -> None:
     """Renew the lease; while the task is blocked its clock is stopped."""
     if task.state not in ("claimed", "blocked"):
         fix = "Call check_in to see the tasks that you hold."
@@ -302,11 +344,13 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
         now=tx.now,
         lease_from=None if state == "blocked" else tx.now,
         lease_seconds=seconds,
-        blocked_on=(arguments.blocked_on or task.row.blocked_on) if state == "blocked" else "",
+        blocked_on="" if state != "blocked" else task.row.blocked_on if block is None else block.text,
         seq=seq,
     )
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
+    if block is not None:
+        begin_block(tx, task.id, block)
     if arguments.note:
         note = {"note": text_digest(arguments.note), "busy_until": None, "task": task.id}
         tx.run("record_progress", member=caller.member, now=tx.now, **note)
@@ -322,6 +366,8 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
         )
     if task.state == "offered":
         tx.run("close_offer", id=task.row.offer, state="voided", now=tx.now, reason=arguments.status)
+        if task.row.offer is not None:
+            settle(tx, "offer", task.row.offer, offer_name(task.row.offer))
         if task.row.receiver is not None:
             tx.changed(topics.inbox(task.row.receiver))
     tx.run("free_task", id=task.id, state="open" if arguments.status == "released" else "cancelled", seq=seq)
@@ -332,7 +378,7 @@ def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, cal
     line = add_quote(f"@{caller.name} {arguments.status} {task.name}", task.row.title)
     wake_members(tx, recipients, reason="control", subject=task.name, sender=caller.member, line=line)
     if arguments.status == "cancelled":
-        notify_freed(tx, task)
+        notify_freed(tx, task, is_cancelled=True)
     else:
         remind_assigned(tx, task.row)
 
@@ -360,6 +406,7 @@ def _edit(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, 
         due=row.due if changes.due is None else date_from_now(tx, changes.due),
         assigned=assigned,
         review=review,
+        requires=_changed_scopes(caller, changes, task),
         **_snooze(tx, arguments, row),
         seq=seq,
     )
@@ -392,9 +439,18 @@ def _snooze(tx: Writing, arguments: UpdateTask, row: TaskRow) -> dict[str, float
     return {"snooze_until": until, "snooze_date": None}
 
 
-def notify_freed(tx: Writing, task: StoredTask) -> None:
-    """Wake the assigned member, else the creator, of each task whose last dependency this was."""
+def notify_freed(tx: Writing, task: StoredTask, is_cancelled: bool = False) -> None:
+    """Wake the assigned member, else the creator, of each task whose last dependency this was; lift blocks on it.
+
+    If it was cancelled, each creator of a task that waited for it is asked once what to do now.
+    """
+    if is_cancelled:
+        ask_creators(tx, task.id, FREED_NOTIFIED)
+    settle(tx, "task", task.id, task.name)
+    over = f"{task.name} was cancelled, so" if is_cancelled else f"{task.name} is finished;"
     for row in tx.all(FreedTask, "freed_by", task=task.id, limit=FREED_NOTIFIED):
+        if row.assigned is None and is_cancelled:
+            continue  # its creator is asked already
         waiting = reachable(tx, row.assigned if row.assigned is not None else row.creator)
         wake_members(
             tx,
@@ -402,7 +458,7 @@ def notify_freed(tx: Writing, task: StoredTask) -> None:
             reason="assigned",
             subject=task_name(row.id),
             sender=ROOM_MEMBER,
-            line=f"{task.name} is finished; {task_name(row.id)} can start",
+            line=f"{over} {task_name(row.id)} can start",
         )
 
 

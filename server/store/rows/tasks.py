@@ -40,6 +40,8 @@ class TaskRow(NamedTuple):
     first_need: str
     place: int
     snooze_date: WallTime | None
+    requires: str
+    authorised: str
     creator_name: str
     creator_owner: int
     holder_name: str | None

@@ -52,11 +52,16 @@ update task_entry set text = '', detail = '{}' where seq = :seq
 update standing set reason = :taken where since = :at
 
 -- name: take_task
-update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = '' where id = :id
+update task
+set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = '',
+    requires = case when requires = '' then '' else :requires end
+where id = :id
 
 -- name: take_finished_task
 -- A finished task is redacted with the entry that last changed it.
-update task set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = ''
+update task
+set title = :taken, detail = '', summary = '', evidence = '[]', blocked_on = '',
+    requires = case when requires = '' then '' else :requires end
 where id = :id and changed_seq = :seq and state in ('done', 'cancelled')
 
 -- name: offers_of_task
@@ -96,7 +101,8 @@ delete from need where task = :task and need = :need
 
 -- name: put_texts
 update task
-set title = :title, detail = :detail, summary = :summary, evidence = :evidence, blocked_on = :blocked_on
+set title = :title, detail = :detail, summary = :summary, evidence = :evidence, blocked_on = :blocked_on,
+    requires = :requires
 where id = :id
 
 -- name: take_labels

@@ -128,9 +128,10 @@ select at from reminder where outcome = 'sent' and at > :since order by at desc 
 -- The time and number of a member's last act that counts as evidence of work. What it says of itself alone does not:
 -- its mode, its capabilities and its notes.
 with evidence (act) as (
-    values ('accept'), ('answer_hand_off'), ('claim_task'), ('complete_task'), ('create_task'), ('enroll'),
+    values ('accept'), ('answer_hand_off'), ('authorize'), ('claim_task'), ('complete_task'), ('create_task'), ('decide'),
+        ('enroll'),
         ('hand_off'), ('import_task'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'),
-        ('repair'), ('resume'), ('review_task'), ('revoke'), ('set_policy'), ('update_task')
+        ('repair'), ('request_decision'), ('resume'), ('review_task'), ('revoke'), ('set_policy'), ('update_task')
 )
 select entry_age.seq, entry_age.at
 from entry_age

@@ -3,10 +3,10 @@
 -- name: add_task
 insert into task (id, title, detail, priority, due, creator, created_at, changed_seq, state, assigned, holder, fence,
     claimed_at, touched_at, lease_from, lease_seconds, blocked_on, snooze_until, review, reviewer, completed_by,
-    completed_at, summary, evidence, hops, place)
+    completed_at, summary, evidence, hops, place, requires)
 values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :assigned, null, 0,
     null, null, null, 0, '', null, :review, null, null,
-    null, '', '[]', 0, :id)
+    null, '', '[]', 0, :id, :requires)
 
 -- name: task
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
@@ -104,7 +104,7 @@ limit 1
 -- name only, by watchdogs.
 select task.id, task.priority, task.due
 from (
-    select id, priority, coalesce(due, 1e300) as due
+    select id, priority, coalesce(due, 1e300) as due, requires
     from task
     where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned and first_need = :first_need
     order by priority desc, coalesce(due, 1e300), id
@@ -122,6 +122,17 @@ where not exists (select 1 from repair where repair.task = task.id)
                     or (cast(:trust as text) = 'declared' and capability.failed_at is null))
         )
     )
+    and (task.requires = '' or not exists (
+        select 1 from json_each(task.requires) as required
+        where not exists (
+            select 1 from authorisation
+            where authorisation.scope = required.value and authorisation.revoked_at is null
+                and authorisation.expires_at > :now
+                and (authorisation.uses = 0 or authorisation.used < authorisation.uses)
+                and ((authorisation.level = 'member' and authorisation.target = :member)
+                    or (authorisation.level = 'owner' and authorisation.target = :owner))
+        )
+    ))
 order by task.priority desc, task.due, task.id
 limit 1
 
@@ -161,7 +172,7 @@ limit :limit
 -- name: claim
 update task
 set state = 'claimed', holder = :holder, fence = :fence, claimed_at = :now, touched_at = null, lease_from = :now,
-    lease_seconds = :lease_seconds, blocked_on = '', hops = :hops, changed_seq = :seq
+    lease_seconds = :lease_seconds, blocked_on = '', hops = :hops, changed_seq = :seq, authorised = :authorised
 where id = :id
 
 -- name: progress
@@ -187,6 +198,33 @@ update task set assigned = null, changed_seq = :seq where id = :id
 -- name: blocked_naming
 -- Blocked tasks whose reason contains a name in lower case, the oldest first.
 select id from task where state = 'blocked' and lower(blocked_on) like :name order by id limit :limit
+
+-- name: blocked_on
+-- Blocked tasks that wait for a thing, the oldest first.
+select id from task where state = 'blocked' and blocked_on = :blocked_on order by id limit :limit
+
+-- name: waiting_for_task
+-- The unfinished tasks that depend on a task, and those that are blocked on it.
+select after.id
+from dependency
+join task as after on after.id = dependency.task
+where dependency.needs_task = :needs_task and after.state not in ('done', 'cancelled')
+union
+select id from task where state = 'blocked' and blocked_on = :blocked_on
+order by 1
+limit :limit
+
+-- name: cancelled_before
+-- The cancelled tasks that a task depends on: they no longer hold it.
+select dependency.needs_task
+from dependency
+join task as before on before.id = dependency.needs_task
+where dependency.task = :task and before.state = 'cancelled'
+order by dependency.needs_task
+
+-- name: move_blocks
+-- A decision was replaced: what waits for it waits for the new one.
+update task set blocked_on = :now where state = 'blocked' and blocked_on = :was
 
 -- name: hold_again
 -- Returns a task to its holder; the lease continues where it stopped.
@@ -217,7 +255,7 @@ where id = :id
 -- name: edit_task
 update task
 set title = :title, detail = :detail, priority = :priority, due = :due, assigned = :assigned, review = :review,
-    snooze_until = :snooze_until, snooze_date = :snooze_date, changed_seq = :seq
+    snooze_until = :snooze_until, snooze_date = :snooze_date, requires = :requires, changed_seq = :seq
 where id = :id
 
 -- name: add_need

@@ -1,0 +1,106 @@
+"""Decisions: what members ask people to decide, and the answers."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.place import Place
+from teamroom.clients.session.program import printed
+from teamroom.clients.session.replies import shaped
+from teamroom.clients.session.room import ask
+from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted
+from teamroom.clients.session.times import date_and_time
+from teamroom.clients.shell.app import Json, command
+from teamroom.clients.shell.reading import read
+
+if TYPE_CHECKING:
+    from teamroom.server.acts.decisions.decisions import Decided
+    from teamroom.server.facts.decision import DecisionShown
+
+SECTION = "Decisions"
+
+DIGEST_CHARACTERS = 8
+"""How many characters of a digest a command gives."""
+
+
+@command(SECTION)
+def decide(
+    place: Place,
+    decision: Annotated[
+        str | None, typer.Argument(metavar="DECISION", help="Such as D-2. Default: list the open decisions.")
+    ] = None,
+    option: Annotated[
+        str | None, typer.Argument(metavar="OPTION", help="One of its options, or its number. Default: show it.")
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note for everybody to read.")] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option("--digest", metavar="DIGEST", help="Decide only if the decision still says what you read."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Decide what a member asked. Shows the question and its options first."""
+    if option is None:
+        if note is not None:
+            raise Failure("A note needs an option.", "Give the option that you choose.", USAGE)
+        reply = read(place, "teamroom://decisions" + (f"/{decision}" if decision else ""))
+        print_json(reply) if json else _show(reply, decision is not None, place)
+        return
+    done = ask(place, "decide", decision=decision, option=option, note=note, digest=digest)
+    if json:
+        print_json(done)
+        return
+    decided: Decided = shaped(done)
+    receipt = f" Receipt {decided.receipt}." if decided.receipt is not None else ""
+    print(f"{plain(decided.decision)} is decided: {quoted(decided.answer)}.{receipt}")
+
+
+def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
+    """Print open decisions, one per line, or one in full with the commands that answer it."""
+    found: list[DecisionShown] = [shaped(one) for one in reply["decisions"]]
+    if is_whole:
+        _show_whole(found[0], place)
+        return
+    rows = [
+        [
+            Styled(plain(one.decision), style="bold"),
+            Styled(_names(one)),
+            Styled(f"until {plain(date_and_time(one.until))}", style="dim"),
+            Styled(f"{quoted(one.question)} asked by @{plain(one.by)}: {' / '.join(map(quoted, one.options))}"),
+        ]
+        for one in found
+    ]
+    print_rows(rows)
+    if not rows:
+        print("No decision is open.")
+    if reply["more"]:
+        print(f"and {reply['more']} more")
+
+
+def _show_whole(one: "DecisionShown", place: Place) -> None:
+    print(
+        f"{plain(one.decision)} {plain(one.state)}, asked by @{plain(one.by)} of {_names(one)}: {quoted(one.question)}"
+    )
+    if one.task:
+        print(f"about {plain(one.task)}")
+    if one.detail:
+        print("\n".join(f"> {plain(line)}" for line in one.detail.splitlines()))
+    for artifact in one.artifacts:
+        has = f", hash {plain(artifact['sha256'])}" if artifact["sha256"] else ""
+        print(f"{plain(artifact['kind'])} {cited(artifact['ref'])}{has}")
+    if one.state == "open":
+        print(f"open until {plain(date_and_time(one.until))}")
+        options, digest = place.named_options, one.digest[:DIGEST_CHARACTERS]
+        for number, option in enumerate(one.options, 1):
+            print(f"{quoted(option)}: {printed(f'decide {one.decision} {number} --digest {digest}', options)}")
+    elif one.decided_by:
+        note = f", with the note {quoted(one.note)}" if one.note else ""
+        at = plain(date_and_time(one.settled_at or one.until))
+        print(f"decided by @{plain(one.decided_by)} at {at}: {quoted(one.answer or '')}{note}")
+    elif one.replaced_by:
+        print(f"replaced by {plain(one.replaced_by)}")
+
+
+def _names(one: "DecisionShown") -> str:
+    return " or ".join(f"@{plain(name)}" for name in one.to) or "anyone"
