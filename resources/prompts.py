@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from teamroom.resources.words import render_inbox, render_me
-from teamroom.server.acts.act import TaskId
+from teamroom.server.acts.act import DecisionId, TaskId
+from teamroom.server.acts.decisions.decisions import READ_DECISIONS, ReadDecisions
 from teamroom.server.acts.members.members import MemberName
 from teamroom.server.acts.members.roster import WHO, Who
 from teamroom.server.acts.messages.messages import READ_MESSAGES, ReadMessages
@@ -22,6 +23,7 @@ from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import cite, inline
+from teamroom.tools.words.decisions import render_decisions
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
 from teamroom.tools.words.tasks import render_board
@@ -115,9 +117,21 @@ async def inbox(door: Door, caller: Caller, given: Given) -> str:
     """A prompt to list what waits for a person."""
     return (
         f"Show me what waits for me. {DATA}\n\n{await _own_state(door, caller)}\n\n"
-        "Number everything that waits for me: questions, reviews and offers. Give each one line with who asks, its id, "
-        f"what it is about and the answer that you propose. Read a message or a task first where one line is too "
-        f"little. {PROPOSE}"
+        "Number everything that waits for me: decisions, questions, reviews and offers. Give each one line with who "
+        "asks, its id, what it is about and the answer that you propose. Read a message, a task or a decision first "
+        f"where one line is too little. {PROPOSE}"
+    )
+
+
+async def decide(door: Door, caller: Caller, given: Given) -> str:
+    """A prompt to prepare a person's decision: one, or all that wait."""
+    asked = ReadDecisions.model_validate(given)
+    decisions = render_decisions(await door.read(caller, READ_DECISIONS, asked))
+    return (
+        f"Help me decide. {DATA}\n\n{decisions}\n\n"
+        "For each decision, say in a few lines what is asked, by whom, until when, and what follows from each option. "
+        "Read its task and compare its artifacts with their hashes if there are any. Then propose one option with your "
+        f"reason. {PROPOSE}"
     )
 
 
@@ -190,6 +204,14 @@ PEOPLE = (
         "catch-up", "Catch up", "What happened, and what waits for me.", "check_in and overnight", catch_up_a_person
     ),
     Prompt("inbox", "Inbox", "What waits for me, each with a proposed answer.", "check_in", inbox),
+    Prompt(
+        "decide",
+        "Decide",
+        "What I am asked to decide, with a proposed option.",
+        "decide",
+        decide,
+        (Argument("decision", "The decision, such as D-2. Default: all that are open.", of="decision"),),
+    ),
     Prompt("overnight", "Overnight", "What happened while I was away, on one screen.", "overnight", overnight),
     Prompt(
         "assign",
@@ -247,15 +269,19 @@ def _named(of: str, value: str) -> str:
 NAMED: dict[str, tuple[TypeAdapter[Any], str]] = {
     "task": (TypeAdapter(TaskId), "T-12"),
     "member": (TypeAdapter(MemberName), "@builder"),
+    "decision": (TypeAdapter(DecisionId), "D-2"),
 }
 """What an argument can name: how it is checked, and an example."""
 
 
 async def complete(door: Door, caller: Caller, of: str, begun: str) -> list[str]:
-    """Complete what was typed of an argument: the caller's tasks, or members."""
+    """Complete what was typed of an argument: the caller's tasks, open decisions, or members."""
     if of == "task":
         held: list[Any] = (await door.read(caller, READ_ME, Nothing())).tasks
         return [task.task for task in held if task.task.startswith(begun.upper())]
+    if of == "decision":
+        opened: list[Any] = (await door.read(caller, READ_DECISIONS, ReadDecisions())).decisions
+        return [decision.decision for decision in opened if decision.decision.startswith(begun.upper())]
     if of == "member":
         members: list[Any] = (await door.read(caller, WHO, Who())).members
         first = normalize_name(begun).lstrip(AT)

@@ -25,7 +25,7 @@ URIS = [
     *("me", "inbox", "stream", "stream/1", "board", "roster", "plants", "policy", "tasks/T-1", "members/bot"),
     *("messages/M-1", "receipts/1", "inbox?x", "tasks/", "tasks/T-1/..", "members/" + "x" * 200, "\u202e", "%00"),
 ]
-PROMPTS = ["catch-up", "hand-over", "stand-up", "inbox", "assign", "stop-everything", "nothing", ""]
+PROMPTS = ["catch-up", "hand-over", "stand-up", "inbox", "decide", "assign", "stop-everything", "nothing", ""]
 VERSIONS = [MODERN, LEGACY, "2025-11-25", "2025-03-26", "2024-11-05", "1999-01-01", "", "x" * 500, "\x01"]
 HTTP_METHODS = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "FOO", "post"]
 PATHS = [

@@ -15,7 +15,7 @@ from tests.support.rooms import Member, RunningRoom
 pytestmark = house
 
 AGENTS = ["catch-up", "hand-over", "stand-up"]
-PEOPLE = ["catch-up", "inbox", "overnight", "assign", "stop-everything"]
+PEOPLE = ["catch-up", "inbox", "decide", "overnight", "assign", "stop-everything"]
 
 
 async def prompt(member: Member, name: str, **given: str) -> str:
@@ -69,6 +69,20 @@ async def test_inbox_and_catch_up_show_a_person_what_waits_for_it(room_of_each_e
     await agent("post_message", text="@olga may I deploy?", kind="ask")
     assert "may I deploy?" in await prompt(owner, "inbox")
     assert "may I deploy?" in await prompt(owner, "catch-up")
+
+
+async def test_decide_shows_what_is_asked_and_completes_its_id(room_of_each_era: RunningRoom) -> None:
+    room = room_of_each_era
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    assert "No decision is open." in await prompt(owner, "decide")
+    await agent("request_decision", question="May I drop the old table?", options=["drop it", "keep it"])
+    for given in ({}, {"decision": "d-1"}):
+        text = await prompt(owner, "decide", **given)
+        assert "May I drop the old table?" in text
+        assert "keep it" in text
+    ref = types.PromptReference(name="decide")
+    assert (await owner.client.complete(ref, {"name": "decision", "value": "d"})).completion.values == ["D-1"]
 
 
 async def test_assign_shows_the_board_and_names_the_task_and_the_member(room_of_each_era: RunningRoom) -> None:
