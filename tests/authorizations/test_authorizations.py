@@ -192,3 +192,19 @@ async def test_an_entry_is_shown_next_to_its_member(room: RunningRoom) -> None:
 )
 def test_a_scope_is_a_verb_and_a_thing(text: str, good: bool) -> None:
     assert is_scope(text) is good
+
+
+@promise("AUT2")
+async def test_a_revived_member_is_authorised_again_only_by_a_person(room: RunningRoom) -> None:
+    owner, builder, tester = await guarded(room)
+    await owner("authorize", to="builder", scope=STAGING)
+    await owner("authorize", to="tester", scope=STAGING)
+    await owner("kill", target="builder", reason="it went wrong")
+    await room.later(1)
+    token = (await owner("enroll", name="builder", revive=True))["token"]
+    revived = await room.connect("builder", token)
+    assert (await revived("check_authorization", scope=STAGING))["allowed"] is False
+    assert (await revived.refused("claim_task", task="T-1"))["code"] == "missing_authorization"
+    assert (await tester("check_authorization", scope=STAGING))["allowed"] is True
+    await owner("authorize", to="builder", scope=STAGING)
+    await revived("claim_task", task="T-1")

@@ -432,6 +432,8 @@ def _give_token(
             by_role=caller.role,
             reason="revived",
         )
+        by = {"by_member": caller.member, "seq": tx.head.seq + 1}
+        tx.run("revoke_authorisations_of", member=member.id, now=tx.now, **by)
         member_changed(tx, member.id)
         if member.kind == "agent":  # a killed member is not watched
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)

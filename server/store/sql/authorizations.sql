@@ -44,6 +44,11 @@ update authorisation set revoked_at = :now, revoked_by = :by_member, changed_seq
 update authorisation set revoked_at = :now, revoked_by = :by_member, changed_seq = :seq
 where revoked_at is null and expires_at > :now
 
+-- name: revoke_authorisations_of
+-- A member that was killed starts anew: what it may do, a person says again.
+update authorisation set revoked_at = :now, revoked_by = :by_member, changed_seq = :seq
+where level = 'member' and target = :member and revoked_at is null and expires_at > :now
+
 -- name: take_authorisation
 -- Redacts an entry. One in force is revoked, because nobody could read what it allows.
 update authorisation
