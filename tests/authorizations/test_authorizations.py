@@ -196,7 +196,7 @@ def test_a_scope_is_a_verb_and_a_thing(text: str, good: bool) -> None:
 
 @promise("AUT2")
 async def test_a_revived_member_is_authorised_again_only_by_a_person(room: RunningRoom) -> None:
-    owner, builder, tester = await guarded(room)
+    owner, _, tester = await guarded(room)
     await owner("authorize", to="builder", scope=STAGING)
     await owner("authorize", to="tester", scope=STAGING)
     await owner("kill", target="builder", reason="it went wrong")
