@@ -17,20 +17,34 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
     (builder,) = await room.enroll("builder")
     await owner("create_task", title="work")
     await owner("post_message", text="@builder hello")
+    await builder("request_decision", question="May I?")
     listed = [str(r.uri) for r in (await builder.client.list_resources()).resources]
     families = [str(t.uri_template) for t in (await builder.client.list_resource_templates()).resource_templates]
-    own = ("me", "inbox", "stream", "board", "roster", "overnight", "plants", "policy", "health", "channels")
+    own = (
+        "me",
+        "inbox",
+        "stream",
+        "board",
+        "roster",
+        "decisions",
+        "overnight",
+        "plants",
+        "policy",
+        "health",
+        "channels",
+    )
     templates = (
         "stream/{after}",
         "tasks/{id}",
         "members/{name}",
         "messages/{id}",
+        "decisions/{id}",
         "overnight/{hours}",
         "receipts/{seq}",
     )
     assert listed == [f"teamroom://{name}" for name in own]
     assert families == [f"teamroom://{name}" for name in templates]
-    examples = ["stream/2", "tasks/T-1", "members/olga", "messages/M-1", "overnight/0.5", "receipts/1"]
+    examples = ["stream/2", "tasks/T-1", "members/olga", "messages/M-1", "decisions/D-1", "overnight/0.5", "receipts/1"]
     for uri in [*listed, *(f"teamroom://{example}" for example in examples)]:
         contents = (await builder.client.read_resource(uri)).contents
         assert [c.mime_type for c in contents] == ["text/markdown", "application/json"]
