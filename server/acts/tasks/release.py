@@ -10,8 +10,6 @@ from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed, task_now
 from teamroom.server.facts.wakes import wake_members
-from teamroom.server.rules.mentions import find_mentions
-from teamroom.server.rules.names import normalize_name
 from teamroom.server.rules.text import add_quote, one_line
 from teamroom.server.store.rows.hand_offs import OfferRow, OpenOffer
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -79,16 +77,11 @@ def notify_creators(tx: Writing, tasks: list[str], member: int, name: str, why: 
 
 def blocked_on(tx: Writing, member: int, name: str) -> list[TaskRow]:
     """The blocked tasks of others that wait for a member, by its name or a former one."""
-    wanted = set(map(normalize_name, (name, *former_names(tx, member))))
-    ids = (tx.column(int, "blocked_naming", name=f"%{one}%", limit=BLOCKS_LOOKED_AT) for one in wanted)
-    found = []
-    for id_ in sorted(set(chain.from_iterable(ids)))[:BLOCKS_LOOKED_AT]:
-        row = tx.only(TaskRow, "task", id=id_)
-        named = [spelling for mention in find_mentions(row.blocked_on) for spelling in mention.spellings]
-        waits_for = {normalize_name(name) for name in (*named, row.blocked_on.strip())}
-        if wanted & waits_for and row.holder != member:
-            found.append(row)
-    return found
+    names = (name, *former_names(tx, member))
+    ids = (tx.column(int, "blocked_on", blocked_on=f"@{one}", limit=BLOCKS_LOOKED_AT) for one in names)
+    found = sorted(set(chain.from_iterable(ids)))[:BLOCKS_LOOKED_AT]
+    rows = (tx.only(TaskRow, "task", id=id_) for id_ in found)
+    return [row for row in rows if row.holder != member]
 
 
 def lift_blocks(tx: Writing, rows: list[TaskRow]) -> list[str]:

@@ -98,44 +98,6 @@ where holder = :member and state = 'claimed' and claimed_at > :since and touched
 order by claimed_at desc
 limit 1
 
--- name: best_open_task
--- Among the open tasks that are assigned to a member, or to nobody (0), and whose first need is this: the first one that
--- a member can do. Ordered by priority, due time and age; an index has them in that order. A repair is claimed by its
--- name only, by watchdogs.
-select task.id, task.priority, task.due
-from (
-    select id, priority, coalesce(due, 1e300) as due, requires
-    from task
-    where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned and first_need = :first_need
-    order by priority desc, coalesce(due, 1e300), id
-    limit :looked_at
-) as task
-where not exists (select 1 from repair where repair.task = task.id)
-    and not exists (
-        select 1 from need
-        where need.task = task.id and not exists (
-            select 1 from capability
-            where capability.member = :member and capability.capability = need.need
-                and capability.withdrawn_at is null
-                and (capability.proven_until > :now
-                    or (cast(:trust as text) <> 'proven' and capability.attested_until > :now)
-                    or (cast(:trust as text) = 'declared' and capability.failed_at is null))
-        )
-    )
-    and (task.requires = '' or not exists (
-        select 1 from json_each(task.requires) as required
-        where not exists (
-            select 1 from authorisation
-            where authorisation.scope = required.value and authorisation.revoked_at is null
-                and authorisation.expires_at > :now
-                and (authorisation.uses = 0 or authorisation.used < authorisation.uses)
-                and ((authorisation.level = 'member' and authorisation.target = :member)
-                    or (authorisation.level = 'owner' and authorisation.target = :owner))
-        )
-    ))
-order by task.priority desc, task.due, task.id
-limit 1
-
 -- name: first_open_task
 -- Among the same, the first one that a member could claim with the capabilities that it needs.
 select task.id
@@ -194,10 +156,6 @@ limit :limit
 
 -- name: unassign_task
 update task set assigned = null, changed_seq = :seq where id = :id
-
--- name: blocked_naming
--- Blocked tasks whose reason contains a name in lower case, the oldest first.
-select id from task where state = 'blocked' and lower(blocked_on) like :name order by id limit :limit
 
 -- name: blocked_on
 -- Blocked tasks that wait for a thing, the oldest first.

@@ -66,3 +66,41 @@ select task.id, task.place, (
 from json_each(:tasks) as needed
 cross join task
 where task.id = needed.value
+
+-- name: best_open_task
+-- Among the open tasks that are assigned to a member, or to nobody (0), and whose first need is this: the first one that
+-- a member can do. Ordered by priority, due time and age; an index has them in that order. A repair is claimed by its
+-- name only, by watchdogs.
+select task.id, task.priority, task.due
+from (
+    select id, priority, coalesce(due, 1e300) as due, requires
+    from task
+    where state = 'open' and waits = 0 and coalesce(assigned, 0) = :assigned and first_need = :first_need
+    order by priority desc, coalesce(due, 1e300), id
+    limit :looked_at
+) as task
+where not exists (select 1 from repair where repair.task = task.id)
+    and not exists (
+        select 1 from need
+        where need.task = task.id and not exists (
+            select 1 from capability
+            where capability.member = :member and capability.capability = need.need
+                and capability.withdrawn_at is null
+                and (capability.proven_until > :now
+                    or (cast(:trust as text) <> 'proven' and capability.attested_until > :now)
+                    or (cast(:trust as text) = 'declared' and capability.failed_at is null))
+        )
+    )
+    and (task.requires = '' or not exists (
+        select 1 from json_each(task.requires) as required
+        where not exists (
+            select 1 from authorisation
+            where authorisation.scope = required.value and authorisation.revoked_at is null
+                and authorisation.expires_at > :now
+                and (authorisation.uses = 0 or authorisation.used < authorisation.uses)
+                and ((authorisation.level = 'member' and authorisation.target = :member)
+                    or (authorisation.level = 'owner' and authorisation.target = :owner))
+        )
+    ))
+order by task.priority desc, task.due, task.id
+limit 1
