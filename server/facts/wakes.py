@@ -27,8 +27,7 @@ def wake_members(
     also reaches people outside the room.
     """
     kind = kind_of(reason, sender == ROOM_MEMBER, asks)
-    woken = list(members)
-    for member in woken:
+    for member in members:
         tx.run(
             "add_wake",
             member=member,
@@ -44,10 +43,10 @@ def wake_members(
         )
         tx.changed(topics.inbox(member), *([topics.me(member)] if subject[:2] in WORK else []))
         tx.effects.woken.add(member)
+        if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
+            tx.effects.due = min(tx.effects.due, tx.now)
         if kind is not None:
             notify_person(tx, member, kind, reason, subject)
-    if woken and tx.run("look_sooner", seq=tx.head.seq, now=tx.now, intervals=tx.settings.suspect_intervals):
-        tx.effects.due = min(tx.effects.due, tx.now)
 
 
 def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:

@@ -40,10 +40,9 @@ delete from due where rule = :rule and subject = :subject and member = :member
 update due set at = :at where member = :member and rule = 'lease' and at > :at
 
 -- name: look_sooner
--- After the wakes of an entry, the supervisor checks two of each member's intervals later whether it answered.
+-- After a wake, the supervisor checks two of the member's intervals later whether it answered.
 update due set at = :now + :intervals * span
-where rule = 'presence' and subject = member and member in (select wake.member from wake where wake.seq = :seq)
-    and span > 0 and at > :now + :intervals * span
+where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :now + :intervals * span
 
 -- name: check_presence_by
 update due set at = :at where rule = 'presence' and subject = :member and member = :member and span > 0 and at > :at
