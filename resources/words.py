@@ -41,7 +41,7 @@ def render_inbox(reply: Inbox) -> str:
 
 
 def _render_ask(ask: AskDue) -> str:
-    return f"{ask.message} @{ask.from_} at {ask.at}: {inline(ask.line)}"
+    return f"{ask.message} @{ask.from_} at {ask.at}: {inline(ask.summary)}"
 
 
 def render_stream(reply: Stream) -> str:

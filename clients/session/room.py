@@ -27,8 +27,8 @@ __all__ = ["Failure", "Place", "Room", "ask", "connected"]
 ROUNDS = 10
 """The most questions that the room may ask before it carries out one call."""
 
-Confirm = Callable[[str], bool]
-"""Asks a person a question; returns whether they said yes."""
+Confirm = Callable[[str, dict[str, str]], dict[str, str] | None]
+"""Asks a person a question, with the titles of its fields; returns what they typed in each, or None for a no."""
 
 
 class Room:
@@ -98,15 +98,14 @@ class Room:
         return read_answer(self._url, answer.kind, answer.body)
 
     def _answers(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the person's answer to each question. A yes ticks every box of the form."""
+        """Return the person's answer to each question."""
         answers = dict[str, Any]()
         for name, asked in (result.get("inputRequests") or {}).items():
             params = asked.get("params", {})
-            boxes = params.get("requestedSchema", {}).get("properties", {})
-            is_yes = self._confirm is not None and self._confirm(str(params.get("message", "")))
-            answers[name] = (
-                {"action": "accept", "content": dict.fromkeys(boxes, True)} if is_yes else {"action": "decline"}
-            )
+            fields = params.get("requestedSchema", {}).get("properties", {})
+            titles = {field: str(schema.get("title", field)) for field, schema in fields.items()}
+            typed = None if self._confirm is None else self._confirm(str(params.get("message", "")), titles)
+            answers[name] = {"action": "decline"} if typed is None else {"action": "accept", "content": typed}
         return answers
 
 

@@ -125,7 +125,7 @@ def _command(words: str, place: Place) -> str:
 
 def _ask(ask: "AskDue") -> Item:
     about = f" on {plain(ask.task)}" if ask.task else ""
-    words = f"@{_sender(ask)} asks{about}, {_time(ask.at)}: {quoted(ask.line)}"
+    words = f"@{_sender(ask)} asks{about}, {_time(ask.at)}: {quoted(ask.summary)}"
     return Item(ask.message, Styled(words), (f"reply {plain(ask.message)} 'YOUR ANSWER'",), "magenta")
 
 

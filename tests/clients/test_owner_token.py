@@ -249,7 +249,7 @@ async def test_every_refusal_of_every_command_says_who_called_and_where_the_toke
     ):
         for name in sorted(set(WORDS) - LOCAL - PROCESSES):
             words = [word.format(folder=room.folder.parent) for word in WORDS[name]]
-            done = await using.here(name, *words, *more)
+            done = await using.here(*name.split(), *words, *more)
             said = f"You called as @builder, with the token from {source}."
             assert said in " ".join((done.out + done.err).split()), (name, done)
             assert name == "doctor" or done.code == PAUSED

@@ -114,21 +114,23 @@ async def test_a_person_is_asked_before_irreversible_acts_and_their_answer_is_pa
     chat = (await owner("enroll", name="olga", label="chat"))["token"]
     asked: list[str] = []
 
-    def kill(answer: bool | None) -> dict[str, Any]:
-        def confirm(question: str) -> bool:
+    def kill(typed: str | None, can_ask: bool = True) -> dict[str, Any]:
+        def confirm(question: str, fields: dict[str, str]) -> dict[str, str] | None:
             asked.append(question)
-            return bool(answer)
+            assert fields == {"name": "Type the name bot to confirm"}
+            return None if typed is None else {"name": typed}
 
-        with Room(f"{room.url}/mcp", chat, confirm=None if answer is None else confirm) as client:
+        with Room(f"{room.url}/mcp", chat, confirm=confirm if can_ask else None) as client:
             return client.call("kill", target="bot", reason="enough")
 
     with pytest.raises(Failure, match="cannot ask you"):
-        await anyio.to_thread.run_sync(kill, None)
-    with pytest.raises(Failure, match="nobody confirmed"):
-        await anyio.to_thread.run_sync(kill, False)
+        await anyio.to_thread.run_sync(kill, None, False)
+    for no in (None, "another"):
+        with pytest.raises(Failure, match="nobody confirmed"):
+            await anyio.to_thread.run_sync(kill, no)
     assert (await bot("heartbeat"))["standing"] == "active"
-    assert (await anyio.to_thread.run_sync(kill, True))["standing"] == "killed"
-    assert [question.split("?")[0] for question in asked] == ["Kill @bot"] * 2
+    assert (await anyio.to_thread.run_sync(kill, "bot"))["standing"] == "killed"
+    assert [question.split("?")[0] for question in asked] == ["Kill @bot for good"] * 3
 
 
 # ------------------------------------------------------------------ replies without their models

@@ -74,7 +74,7 @@ async def test_each_reading_command_prints_one_json_value(room: RunningRoom, she
     assert [task["task"] for task in board["tasks"]] == [f"T-{n}" for n in range(1, 7)]
     assert [t["task"] for t in (await shell.here("board", "--state", "open", "--json")).json["tasks"]] == ["T-5", "T-6"]
     assert [t["task"] for t in (await shell.here("board", "--query", "deploy", "--json")).json["tasks"]] == ["T-4"]
-    assert (await shell.here("board", "T-2", "--json")).json["task"]["waiting_for"] == "the password"
+    assert (await shell.here("board", "T-2", "--json")).json["task"]["waiting_for"] == "@olga"
     assert len((await shell.here("roster", "--json")).json["members"]) == 3
     assert [m["name"] for m in (await shell.here("roster", "@builder", "--json")).json["members"]] == ["builder"]
     assert (await shell.here("roster", "--capability", "tool:docker", "--json")).json["members"] == []

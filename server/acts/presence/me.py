@@ -65,7 +65,7 @@ class AskDue(BaseModel):
     message: str
     from_: Annotated[str, Field(serialization_alias="from")]
     at: str
-    line: str
+    summary: str
     task: str | None
 
 
@@ -144,7 +144,7 @@ def _asks(tx: Reading, member: int) -> list[AskDue]:
             message=message_name(row.id),
             from_=row.author,
             at=rfc3339(row.at),
-            line=row.summary,
+            summary=row.summary,
             task=None if row.task is None else task_name(row.task),
         )
         for row in rows
