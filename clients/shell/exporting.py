@@ -32,6 +32,9 @@ PAGE_ENTRIES = 100
 TRIES = 20
 """How often one read is tried that the room refuses because it is busy."""
 
+BUSY = frozenset({"busy", "rate_limited"})
+"""The refusals after which a read is tried again. A pause also says when to call again, but that can take hours."""
+
 LONGEST_WAIT_SECONDS = 10.0
 """The longest wait before such a read is tried again."""
 
@@ -134,7 +137,7 @@ def _patiently(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         except UnreachableError:
             raise
         except Failure as failure:
-            if "retry_after_seconds" not in failure.body:
+            if failure.body.get("code") not in BUSY or "retry_after_seconds" not in failure.body:
                 raise
             time.sleep(min(float(failure.body["retry_after_seconds"]), LONGEST_WAIT_SECONDS))
     return read()
