@@ -28,7 +28,7 @@ async def test_an_ask_waits_for_each_addressee_until_it_answers_oldest_first(roo
     await builder("post_message", text="@olga and when?", kind="ask")
     assert (await asked(owner), await asked(tester), await asked(builder)) == (["M-1", "M-3"], ["M-1"], [])
     first = (await inbox(owner))["asks"][0]
-    assert (first["from"], first["line"], first["task"]) == ("builder", "which region?", "T-1")
+    assert (first["from"], first["summary"], first["task"]) == ("builder", "which region?", "T-1")
     await owner("post_message", text="eu-west", reply_to="M-1")
     assert (await asked(owner), await asked(tester)) == (["M-3"], ["M-1"])
     await tester("post_message", text="I do not know", reply_to="M-4")
