@@ -1,5 +1,6 @@
 """Decisions: what members ask people to decide, and the answers."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,7 +61,7 @@ def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
     """Print open decisions, one per line, or one in full with the commands that answer it."""
     found: list[DecisionShown] = [shaped(one) for one in reply["decisions"]]
     if is_whole:
-        _show_whole(found[0], place)
+        show_decision(found[0], place)
         return
     rows = [
         [
@@ -78,7 +79,14 @@ def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
         print(f"and {reply['more']} more")
 
 
-def _show_whole(one: "DecisionShown", place: Place) -> None:
+def commands_of(one: "DecisionShown") -> Iterator[str]:
+    """Yield the command that decides with each option, for exactly what the decision says now."""
+    for number in range(1, 1 + len(one.options)):
+        yield f"decide {plain(one.decision)} {number} --digest {plain(one.digest[:DIGEST_CHARACTERS])}"
+
+
+def show_decision(one: "DecisionShown", place: Place) -> None:
+    """Print a decision in full, with the commands that answer it."""
     print(
         f"{plain(one.decision)} {plain(one.state)}, asked by @{plain(one.by)} of {_names(one)}: {quoted(one.question)}"
     )
@@ -91,9 +99,8 @@ def _show_whole(one: "DecisionShown", place: Place) -> None:
         print(f"{plain(artifact['kind'])} {cited(artifact['ref'])}{has}")
     if one.state == "open":
         print(f"open until {plain(date_and_time(one.until))}")
-        options, digest = place.named_options, one.digest[:DIGEST_CHARACTERS]
-        for number, option in enumerate(one.options, 1):
-            print(f"{quoted(option)}: {printed(f'decide {one.decision} {number} --digest {digest}', options)}")
+        for option, words in zip(one.options, commands_of(one), strict=True):
+            print(f"{quoted(option)}: {printed(words, place.named_options)}")
     elif one.decided_by:
         note = f", with the note {quoted(one.note)}" if one.note else ""
         at = plain(date_and_time(one.settled_at or one.until))

@@ -24,13 +24,15 @@ from teamroom.clients.session.times import day_and_time, with_local_times
 from teamroom.clients.shell.acting import RequestId, act
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.colours import PRESENCE, STATES
+from teamroom.clients.shell.decisions import commands_of
 from teamroom.server.rules.text import quote_wake, state_in_words
 
 if TYPE_CHECKING:
-    from teamroom.server.acts.presence.me import AskDue, Inbox, Suspect
+    from teamroom.server.acts.presence.me import AskDue, Inbox, Me, Suspect
     from teamroom.server.acts.presence.presence import TaskHeld, Wake
     from teamroom.server.acts.reminders.reminders import Reminder
     from teamroom.server.acts.tasks.hand_offs import OfferShown
+    from teamroom.server.facts.decision import DecisionShown
     from teamroom.server.facts.reviewer import ReviewDue
 
 SECTION = "Messages"
@@ -63,8 +65,8 @@ def inbox(
 ) -> None:
     """Show what waits for you, and the command that settles each.
 
-    Asks come first, then reviews, offers, agents of yours that need you, reminders, and the news that you have not
-    marked as seen.
+    Decisions come first, then asks, reviews, offers, agents of yours that need you, reminders, and the news that you
+    have not marked as seen.
     """
     if seen is not None:
         reply = act(place, context, "check_in", request_id, after=seen)
@@ -72,28 +74,34 @@ def inbox(
         return
     with connected(place) as room:
         reply = room.read("teamroom://inbox")
-        held = room.read("teamroom://me")["tasks"]
+        me = room.read("teamroom://me")
     if json:
-        print_json({**reply, "tasks": held})
+        print_json({**reply, "tasks": me["tasks"]})
         return
-    _show(shaped(reply), shaped({"tasks": held}).tasks, place)
+    _show(shaped(reply), shaped(me), place)
 
 
-def _show(found: "Inbox", held: "list[TaskHeld]", place: Place) -> None:
+def _show(found: "Inbox", me: "Me", place: Place) -> None:
     """Print everything that waits, numbered through all sections."""
-    answered = {ask.message for ask in found.asks} | {review.task for review in found.reviews}
+    decisions = [one for one in found.decisions if one.state == "open" and me.name in one.to]
+    answered = (
+        {one.decision for one in decisions}
+        | {ask.message for ask in found.asks}
+        | {review.task for review in found.reviews}
+    )
     answered |= {offer.offer for offer in found.offers}
     answered |= {*found.answered}
     news = [wake for wake in found.wakes if wake.subject not in answered and wake.reason not in LISTED_APART]
     owed = [reminder for reminder in found.reminders if reminder.subject not in answered]
     sections = {
+        "to decide": [_decision(one) for one in decisions],
         "asked of you": [_ask(ask) for ask in found.asks],
         "to review": [_review(review) for review in found.reviews],
         "offered to you": [_offer(offer) for offer in found.offers],
         "agents that need you": [_suspect(one) for one in found.suspects],
         "owed": [_owed(reminder) for reminder in owed],
         "news": [_news(wake) for wake in news],
-        "you hold": [_held(task) for task in held],
+        "you hold": [_held(task) for task in me.tasks],
     }
     numbers = iter(range(1, 1 + sum(map(len, sections.values()))))
     for title, items in sections.items():
@@ -121,6 +129,13 @@ def _command(words: str, place: Place) -> str:
 
 
 # ------------------------------------------------------------------ each kind of thing
+
+
+def _decision(one: "DecisionShown") -> Item:
+    about = f" on {plain(one.task)}" if one.task else ""
+    words = f"@{plain(one.by)} asks you to decide{about} until {_time(one.until)}: {quoted(one.question)}"
+    options = " / ".join(map(quoted, one.options))
+    return Item(one.decision, Styled(f"{words} ({options})"), tuple(commands_of(one)), "magenta")
 
 
 def _ask(ask: "AskDue") -> Item:

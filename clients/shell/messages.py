@@ -23,6 +23,7 @@ from teamroom.clients.session.times import day_and_time
 from teamroom.clients.shell.acting import RequestId, act, print_forecasts, receipt_of
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.board import reminders_of, show_task
+from teamroom.clients.shell.decisions import show_decision
 from teamroom.clients.shell.typed import Message, again, find_kind, message_id, names, task_id
 from teamroom.clients.shell.writing import is_person_at_terminal, written
 from teamroom.server.rules.text import backtick
@@ -156,25 +157,27 @@ def _show_posted(reply: dict[str, Any], as_json: bool) -> None:
 def read(
     context: typer.Context,
     place: Place,
-    what: Annotated[list[str], typer.Argument(metavar="ID", help="Messages such as M-7, or tasks such as T-3.")],
+    what: Annotated[list[str], typer.Argument(metavar="ID", help="Messages (M-7), tasks (T-3) or decisions (D-2).")],
     thread: Annotated[bool, typer.Option("--thread", help="Show the whole thread of a message.")] = False,
     json: Json = False,
 ) -> None:
-    """Read messages or tasks in full."""
+    """Read messages, tasks or decisions in full."""
     kinds = {one: find_kind(one) for one in what}
-    unclear = [one for one, kind in kinds.items() if kind not in ("message", "task")]
+    unclear = [one for one, kind in kinds.items() if kind not in ("message", "task", "decision")]
     if unclear:
         raise Failure(*_unclear(context, unclear[0]), USAGE)
     messages = [message_id(one) for one, kind in kinds.items() if kind == "message"]
     tasks = [task_id(one) for one, kind in kinds.items() if kind == "task"]
-    if thread and (tasks or len(messages) != 1):
+    asked = [one.strip().upper() for one, kind in kinds.items() if kind == "decision"]
+    if thread and (tasks or asked or len(messages) != 1):
         raise typer.BadParameter("--thread needs one message")
     with connected(place) as room:
         selected = {"thread": messages[0], "limit": 50} if thread else {"ids": messages}
         found = room.call("read_messages", **selected) if messages else {"messages": []}
         boards = [room.call("read_board", task=one) for one in tasks]
+        decisions = [one for name in asked for one in room.read(f"teamroom://decisions/{name}")["decisions"]]
     if json:
-        print_json({**found, "tasks": [board["task"] for board in boards]})
+        print_json({**found, "tasks": [board["task"] for board in boards], "decisions": decisions})
         return
     shown = 0
     for message in found["messages"]:
@@ -184,6 +187,11 @@ def read(
         if shown:
             print()
         show_task(shaped(board["task"]), {})
+        shown += 1
+    for decision in decisions:
+        if shown:
+            print()
+        show_decision(shaped(decision), place)
         shown += 1
     if left := found.get("left_out"):
         print(
@@ -199,7 +207,10 @@ def _unclear(context: typer.Context, word: str) -> tuple[str, str]:
         return f"{word} may be a message or a task.", f"For the message, run {one}. For the task, run {other}."
     if word.upper().startswith("O-"):
         return f"{word} is an offer.", "To see the offers to you, run: teamroom inbox"
-    return f"{word!r} is no id.", "Write a message like M-7 and a task like T-3. To see them, run: teamroom stream"
+    return (
+        f"{word!r} is no id.",
+        "Write a message like M-7, a task like T-3 and a decision like D-2. To see them, run: teamroom stream",
+    )
 
 
 def _show_message(found: "Posting", is_first: bool) -> None:

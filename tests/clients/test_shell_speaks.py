@@ -293,6 +293,25 @@ async def test_the_inbox_numbers_what_waits_asks_first_and_each_command_settles_
     assert "To mark the news" not in (await team.person.here("inbox")).out
 
 
+@promise("DEC5")
+async def test_a_decision_waits_in_the_inbox_until_the_person_decides(team: Team) -> None:
+    builder = team.agents["builder"]
+    await builder("request_decision", question="May I drop the old table?", options=["drop it", "keep it"])
+    shown = (await team.person.here("inbox")).out
+    assert "to decide 1\n" in shown
+    assert "1  D-1  @builder asks you to decide until " in shown
+    assert "news 1" not in shown
+    read = (await team.person.here("read", "d-1")).out
+    assert "“May I drop the old table?”" in read
+    assert (await team.person.here("read", "D-1", "--json")).json["decisions"][0]["options"] == ["drop it", "keep it"]
+    first, second = re.findall(r"^ {5}teamroom (decide .*)$", shown, flags=re.MULTILINE)
+    assert (await team.person.here(*shlex.split(second))).code == 0
+    assert "to decide" not in (await team.person.here("inbox")).out
+    assert (await team.person.here(*shlex.split(first))).code != 0
+    (wake,) = (await builder("check_in"))["wakes"]
+    assert "keep it" in wake["line"]
+
+
 async def test_an_empty_inbox_says_so(team: Team) -> None:
     assert (await team.person.here("inbox")).out == "Nothing waits for you.\n"
 
