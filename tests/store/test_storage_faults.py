@@ -5,10 +5,15 @@ The full forms: `make faults`. This short form leaves to them all but the first 
 
 from pathlib import Path
 
+import pytest
+
 from tests.campaigns import bit_flips, full_disks, power_cuts, store_kills, supervisor_kills
 from tests.support.promises import promise
 
 SEED = 20_261_123
+
+TWIN_ATTEMPTS = 10
+"""A twin whose kills all came at harmless moments tries so often."""
 
 
 @promise("LOG4")
@@ -21,8 +26,11 @@ async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledg
 
 @promise("LOG4")
 async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
-    outcome = await store_kills.campaign(tmp_path / "room", 30, seed=SEED, twin=True)
-    assert outcome.figures["of these lost"] > 0
+    for attempt in range(TWIN_ATTEMPTS):
+        outcome = await store_kills.campaign(tmp_path / f"room-{attempt}", 30, seed=SEED + attempt, twin=True)
+        if outcome.figures["of these lost"]:
+            return
+    pytest.fail("no acknowledged act was lost")
 
 
 @promise("LOG4")
