@@ -27,7 +27,9 @@ async def test_a_store_killed_inside_commits_and_checkpoints_loses_no_acknowledg
 @promise("LOG4")
 async def test_a_store_that_answers_before_its_commit_would_lose_acts_in_a_kill(tmp_path: Path) -> None:
     for attempt in range(TWIN_ATTEMPTS):
-        outcome = await store_kills.campaign(tmp_path / f"room-{attempt}", 30, seed=SEED + attempt, twin=True)
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        outcome = await store_kills.campaign(folder / "room", 30, seed=SEED + attempt, twin=True)
         if outcome.figures["of these lost"]:
             return
     pytest.fail("no acknowledged act was lost")
