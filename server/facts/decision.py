@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from teamroom.server import topics
 from teamroom.server.facts.ids import decision_name, task_name
+from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules.text import shorten
 from teamroom.server.store.rows.decisions import AskedPerson, DecisionRow, DecisionState
@@ -130,13 +131,14 @@ def show_decision(tx: Reading, row: DecisionRow, characters: int | None = None) 
     )
 
 
-def decisions_of(tx: Reading, member: int, after: int) -> list[DecisionShown]:
-    """The open decisions that a member is asked for, and those that it asked for.
+def decisions_of(tx: Reading, caller: Caller, after: int) -> list[DecisionShown]:
+    """The open decisions that a member is asked for, which are people alone, and those that it asked for.
 
     Of the latter, those that are open or were settled after a number of the log.
     """
-    asked = tx.column(int, "decisions_asked_of", member=member, now=tx.now, limit=SHOWN)
-    own = tx.column(int, "decisions_asked_by", member=member, after=after, limit=SHOWN)
+    is_person = caller.kind == "human"
+    asked = tx.column(int, "decisions_asked_of", member=caller.member, now=tx.now, limit=SHOWN) if is_person else []
+    own = tx.column(int, "decisions_asked_by", member=caller.member, after=after, limit=SHOWN)
     ids = list(dict.fromkeys([*asked, *own]))[:SHOWN]
     return [show_decision(tx, tx.only(DecisionRow, "decision", id=id_), TEXT_SHOWN) for id_ in ids]
 

@@ -131,7 +131,7 @@ def read_inbox(tx: Reading, caller: Caller, arguments: Nothing) -> Inbox:
         reviews=reviews_due(tx, caller.member),
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member),
-        decisions=decisions_of(tx, caller.member, after),
+        decisions=decisions_of(tx, caller, after),
         cursor=cursor,
     )
 

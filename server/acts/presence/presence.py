@@ -229,7 +229,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         reviews=reviews,
         reminders=reminders_of(tx, caller.member),
         challenge=open_question(tx, caller.member) if row.trouble else None,
-        decisions=decisions_of(tx, caller.member, cursor),
+        decisions=decisions_of(tx, caller, cursor),
         quiet=_quiet_messages(tx, caller.member, cursor),
     )
 
