@@ -1,8 +1,9 @@
 """What a runtime is told once, with its first check-in: most clients show their model no instructions of a server."""
 
 from collections import OrderedDict
+from collections.abc import MutableMapping
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from teamroom.server.identity import Caller
 
@@ -29,35 +30,34 @@ class FirstCalls:
     """Which runtimes have checked in since the server started.
 
     An older client's session is one runtime. Clients of the newest protocol have none: there, a runtime is a token and
-    the name and version of a client.
+    the name and version of a client. A repeat of a runtime's first check-in, by its request id, counts as the first:
+    its client never saw the answer.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[object, None] = OrderedDict()
-        self._sessions: WeakSet[Any] = WeakSet()
+        self._runtimes: OrderedDict[object, str | None] = OrderedDict()
+        self._sessions: WeakKeyDictionary[Any, str | None] = WeakKeyDictionary()
 
-    def brief(self, tool: str, caller: Caller, session: object | None, meta: Any) -> str | None:
+    def brief(self, tool: str, caller: Caller, session: object | None, meta: Any, request_id: str | None) -> str | None:
         """What to tell with this call; None if it is not the first check-in of a runtime that has a model."""
         if tool != FIRST_TOOL:
             return None
-        is_first = self._is_first_call(caller, meta) if session is None else self._is_first_session(session)
-        return BRIEF if is_first else None
+        runtime = _runtime(caller, meta) if session is None else session
+        if runtime is None:
+            return None
+        first_calls: MutableMapping[Any, str | None] = self._runtimes if session is None else self._sessions
+        if runtime in first_calls:
+            is_repeat = request_id is not None and first_calls[runtime] == request_id
+            return BRIEF if is_repeat else None
+        first_calls[runtime] = request_id
+        if len(self._runtimes) > KNOWN:
+            self._runtimes.popitem(last=False)
+        return BRIEF
 
-    def _is_first_session(self, session: object) -> bool:
-        if session in self._sessions:
-            return False
-        self._sessions.add(session)
-        return True
 
-    def _is_first_call(self, caller: Caller, meta: Any) -> bool:
-        """Whether a runtime is new. A program that does not say what it is, such as the room's shell, has no model."""
-        client = meta.get(CLIENT) if isinstance(meta, dict) else None
-        if not isinstance(client, dict):
-            return False
-        runtime = caller.token_id, str(client.get("name"))[:NAME_KEPT], str(client.get("version"))[:NAME_KEPT]
-        if runtime in self._known:
-            return False
-        self._known[runtime] = None
-        if len(self._known) > KNOWN:
-            self._known.popitem(last=False)
-        return True
+def _runtime(caller: Caller, meta: Any) -> object | None:
+    """Which runtime calls. A program that does not say what it is, such as the room's shell, has no model: None."""
+    client = meta.get(CLIENT) if isinstance(meta, dict) else None
+    if not isinstance(client, dict):
+        return None
+    return caller.token_id, str(client.get("name"))[:NAME_KEPT], str(client.get("version"))[:NAME_KEPT]

@@ -131,11 +131,12 @@ class ToolServer:
         if isinstance(confirmation, types.InputRequiredResult):
             return confirmation
         origin = self._origin(ctx)
-        reply = await self._run(tool, caller, arguments, _request_id(ctx), origin, confirmation)
+        request_id = _request_id(ctx)
+        reply = await self._run(tool, caller, arguments, request_id, origin, confirmation)
         words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
         for lines, more in additions(tool, reply, understood):
             words, data = f"{words}\n{lines}", {**data, **more}
-        brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx))
+        brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         return types.CallToolResult(

@@ -220,6 +220,19 @@ async def test_the_first_check_in_of_a_runtime_says_what_the_instructions_say_on
     assert (await other("check_in"))["brief"] == BRIEF, "another runtime"
 
 
+async def test_a_repeat_of_the_first_check_in_says_again_what_was_lost_with_its_answer(
+    room_of_each_era: RunningRoom,
+) -> None:
+    (builder,) = await room_of_each_era.enroll("builder")
+    lost, _, _ = await builder.said("check_in", request_id="first")
+    repeated, text, _ = await builder.said("check_in", request_id="first")
+    assert repeated["replayed"] is not None
+    assert {**repeated, "replayed": None} == lost
+    assert text.startswith(BRIEF)
+    later, _, _ = await builder.said("check_in", request_id="second")
+    assert "brief" not in later
+
+
 def test_the_descriptions_alone_say_what_an_agent_must_know() -> None:
     told = " ".join(tool.description for tool in TOOLS.values() if "member" in tool.does.roles)
     for fact in (
