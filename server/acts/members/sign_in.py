@@ -94,13 +94,19 @@ def offer_sign_in(tx: Writing, name: str) -> SignInLink | None:
     return _make(tx, member, None, seq)
 
 
-def open_session(tx: Writing, code: str) -> str:
-    """Use a link up, and return the token of the session that it opens. Raises Refusal."""
+def require_link(tx: Reading, code: str) -> SignInRow:
+    """The link with a code, if it can be opened now. Raises Refusal."""
     row = tx.one(SignInRow, "sign_in_by_hash", hash=token_hash(read_code(code)))
     if row is None or row.expires_at <= tx.now or _has_ended(tx, row):
         raise Refusal("expired", "This link was used before, or is too old, or never was one.", NEW_LINK)
     if row.state == "killed":
         raise Refusal("killed", f"@{row.name} was killed.", f"Only another room owner can revive @{row.name}.")
+    return row
+
+
+def open_session(tx: Writing, code: str) -> str:
+    """Use a link up, and return the token of the session that it opens. Raises Refusal."""
+    row = require_link(tx, code)
     tx.run("drop_sign_in", member=row.member)
     seconds = float(tx.settings.browser_seconds)
     if row.issuer_expires_at is not None:
