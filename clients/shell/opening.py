@@ -10,7 +10,8 @@ from teamroom.clients.session.program import own_name
 from teamroom.clients.session.spans import passed_since
 from teamroom.clients.session.terminal import aligned, plain, print_json
 from teamroom.clients.shell.app import Data, Json, command
-from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
+from teamroom.clients.shell.joining import how_to_join
+from teamroom.server.rules.joining import READ_TOKEN
 
 if TYPE_CHECKING:
     from teamroom.clients.local.running import Readiness, Server
