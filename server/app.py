@@ -19,6 +19,7 @@ from teamroom.server.acts.act import Act
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
+from teamroom.server.acts.members.sign_in import offer_sign_in
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
@@ -201,6 +202,17 @@ class Room:
         write_private(file, f"{done.token}\n")
         await door.act_as_room(partial(end_recovered, done=done))
         return done
+
+    async def offer_sign_in(self) -> str | None:
+        """Make a link for the first owner, who has not signed in yet; None if there is none to make."""
+        if self.store.damage is not None:
+            return None
+        try:
+            made = await self.door.act_as_room(offer_sign_in)
+        except Refusal as refusal:
+            logger.error("no link to sign in can be made now: %s", refusal)
+            return None
+        return None if made is None else made.url
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""

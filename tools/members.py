@@ -118,7 +118,7 @@ TOOLS = (
         SIGN_IN,
         "Get a link with which a person signs in to the room's page once, within ten minutes.",
         render_sign_in,
-        place=212,
+        place=310,
         in_chat=False,
     ),
 )

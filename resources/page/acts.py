@@ -14,9 +14,7 @@ from teamroom.server.acts.tasks.board import TaskShown
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK
-from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK
-
-CHANGEABLE = ("title", "detail", "priority", "assign", "due", "needs", "depends_on", "review", "requires")
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Changes, CreateTask
 
 # ------------------------------------------------------------------ messages
 
@@ -46,7 +44,7 @@ def seen(cursor: int) -> Form:
 
 def add() -> Form:
     """Add a task."""
-    return form(CREATE_TASK, "Add", "title", "detail", "priority", "assign", "needs", "depends_on", "due", "requires")
+    return form(CREATE_TASK, "Add", *CreateTask.model_fields)
 
 
 def claim(task: str) -> Form:
@@ -76,9 +74,7 @@ def hand_off(task: TaskShown) -> Form:
 
 def edit(task: TaskShown) -> Form:
     """Change what a task says."""
-    names = [f"changes.{name}" for name in CHANGEABLE]
-    values = {"changes.title": task.title, "changes.detail": task.detail, "changes.priority": str(task.priority)}
-    return form(UPDATE_TASK, "Change it", *names, values=values, task=task.task)
+    return form(UPDATE_TASK, "Change it", *(f"changes.{name}" for name in Changes.model_fields), task=task.task)
 
 
 def release(task: str) -> Form:

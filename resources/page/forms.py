@@ -22,17 +22,36 @@ OWN_FIELDS = frozenset({TYPED, THEN, REQUEST_ID})
 LONG_CHARACTERS = 200
 """Texts that may be longer get more than one line."""
 
-SPANS = frozenset({"until", "due", "snooze_until", "for_seconds", "expires_seconds", "older_than_seconds"})
-"""Arguments in seconds, for which people write spans such as 30m or 2d."""
-
-Kind = Literal["line", "area", "choice", "number", "span", "check", "lines", "facts", "json"]
+Kind = Literal["line", "area", "choice", "number", "span", "check", "lines", "pairs", "json"]
 
 HINTS: dict[Kind, str] = {
     "lines": "one on each line",
-    "facts": "one on each line, such as test: pytest -q: 212 passed",
     "json": "a list, as JSON",
     "span": "such as 30m, 2h or 1d",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """How an object of two texts is written on one line: the names of both, and what stands between them."""
+
+    first: str
+    second: str
+    between: str
+    example: str
+
+    def read(self, line: str) -> dict[str, str]:
+        """The object that a line means. Without what stands between, the line is the second text."""
+        first, found, second = line.partition(self.between)
+        return {self.first: first.strip(), self.second: second.strip()} if found else {self.second: line}
+
+
+PAIRS = (
+    Pair("kind", "ref", ":", "test: pytest -q: 212 passed"),
+    Pair("ref", "value", "=", "plan.md = HASH"),
+    Pair("capability", "value", "=", "repo:acme/api = VALUE"),
+)
+"""The objects that lists have. An object that has the names of several is written as the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,7 @@ class Field:
     """One field of a form.
 
     `name`: of the argument, such as `title`, or `changes.title` for one inside another. `kind` lines: a list of texts,
-    one on each line; facts: a list of `{kind, ref}`, each on a line as `kind: ref`; json: any other list.
+    one on each line; pairs: a list of objects of two texts, one on each line; json: anything else.
     """
 
     name: str
@@ -50,6 +69,7 @@ class Field:
     is_required: bool = False
     hint: str = ""
     value: str = ""
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +112,17 @@ def field_of(act: AnyAct, name: str, value: str = "") -> Field:
         outer = within
         within = _resolved(outer["properties"][part], schema)
     last = name.rpartition(".")[2]
-    kind = "span" if last in SPANS else _kind(within, schema)
+    kind, pair = _kind(within, schema), _pair(within, schema)
+    hint = HINTS.get(kind, "") if pair is None else f"one on each line, such as {pair.example}"
     return Field(
         name=name,
         label=last.replace("_", " ").strip().capitalize(),
         kind=kind,
         choices=tuple(map(str, within.get("enum", ()))),
         is_required=last in outer.get("required", ()),
-        hint=str(outer["properties"][last].get("description", "")) or HINTS.get(kind, ""),
+        hint=str(outer["properties"][last].get("description", "")) or hint,
         value=value,
+        pair=pair,
     )
 
 
@@ -129,18 +151,14 @@ def arguments_of(act: AnyAct, sent: Mapping[str, list[str]]) -> dict[str, Any]:
 def _value(field: Field, text: str) -> Any:
     """What was written in a field; None if it was left empty."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if field.kind in ("lines", "facts") and (lines or field.is_required) and not text.lstrip().startswith("["):
-        return lines if field.kind == "lines" else [_fact(line) for line in lines]
+    is_list = field.kind in ("lines", "pairs") and not text.lstrip().startswith("[")
+    if is_list and (lines or field.is_required):
+        return lines if field.pair is None else [field.pair.read(line) for line in lines]
     if not text.strip():
         return None
     if field.kind == "span" and (seconds := parse_span(text.strip())) is not None:
         return seconds
     return text
-
-
-def _fact(line: str) -> dict[str, str]:
-    kind, colon, ref = line.partition(":")
-    return {"kind": kind.strip(), "ref": ref.strip()} if colon else {"kind": "other", "ref": line}
 
 
 @cache
@@ -164,13 +182,21 @@ def _kind(found: dict[str, Any], schema: dict[str, Any]) -> Kind:
         return "choice"
     if kind == "boolean":
         return "check"
-    if kind in ("integer", "number"):
+    if kind == "number":
+        return "span"  # every argument that need not be a whole number is in seconds
+    if kind == "integer":
         return "number"
     if kind == "array":
         item = _resolved(found.get("items", {}), schema)
-        if {"kind", "ref"} <= item.get("properties", {}).keys():
-            return "facts"
-        return "lines" if item.get("type") == "string" else "json"
+        if item.get("type") == "string":
+            return "lines"
+        return "json" if _pair(found, schema) is None else "pairs"
     if kind == "object":
         return "json"
     return "area" if found.get("maxLength", 0) > LONG_CHARACTERS and "pattern" not in found else "line"
+
+
+def _pair(found: dict[str, Any], schema: dict[str, Any]) -> Pair | None:
+    """How the objects of a list are written on one line; None if it is no list, or has other objects."""
+    names = _resolved(found.get("items", {}), schema).get("properties", {})
+    return next((pair for pair in PAIRS if pair.first in names and pair.second in names), None)

@@ -19,6 +19,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 NAMED = re.compile(r"\b([TMD])-(\d{1,18})\b|(?<![\w.@/-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})(?<![._-])")
 """What a text names that has a page: tasks, messages, decisions and members."""
 
+ROOM_NAME = "room"
+
 PLACES = {"T": "tasks", "M": "messages", "D": "decisions"}
 
 Render = Callable[..., bytes]
@@ -37,6 +39,7 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     made.filters |= {"time": show_time, "said": isolate, "linked": link_names, "words": state_in_words}
+    made.filters["at"] = link_member
     made.globals |= {"asset": path_of}
     return made
 
@@ -63,12 +66,23 @@ def isolate(text: Any) -> "Markup":
     return Markup('<bdi class="said">{}</bdi>').format("" if text is None else str(text))
 
 
+def link_member(name: str, base: str) -> "Markup":
+    """A member's name with a link to its page. The room itself has none."""
+    from markupsafe import Markup
+
+    if name == ROOM_NAME:
+        return Markup("@{}").format(name)
+    return Markup('<a href="{}/members/{}">@{}</a>').format(base, name, name)
+
+
 def link_names(text: Any, base: str) -> "Markup":
     """A line of the room, with links to the tasks, messages, decisions and members that it names."""
     from markupsafe import Markup, escape
 
     def link(found: re.Match[str]) -> str:
         kind, number, name = found.groups()
+        if name == ROOM_NAME:
+            return found[0]
         path = f"members/{name}" if name else f"{PLACES[kind]}/{kind}-{number}"
         return str(Markup('<a href="{}/{}">{}</a>').format(base, path, found[0]))
 

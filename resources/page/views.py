@@ -128,7 +128,6 @@ async def _log(look: Look) -> Found:
 
 async def _settings(look: Look) -> Found:
     return {
-        "me": look.caller,
         "profile": await look.read(READ_ME, Nothing()),
         "policy": await look.read(READ_POLICY, ReadPolicy()),
         "channels": await look.read(READ_CHANNELS, ReadChannels()),

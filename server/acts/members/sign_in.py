@@ -18,7 +18,9 @@ from teamroom.server.identity import BROWSER, CHAT, Caller, Entropy, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal
+from teamroom.server.store.rows.control import StandingRow
 from teamroom.server.store.rows.members import MemberRow, SignInRow
+from teamroom.server.store.rows.permissions import Named
 from teamroom.server.store.transaction import Reading, Writing
 
 SIGN_IN_PATH = "/sign-in"
@@ -79,10 +81,16 @@ def make_sign_in(tx: Writing, caller: Caller, arguments: SignIn) -> SignInLink:
     return _make(tx, member, caller.token_id, seq)
 
 
-def offer_sign_in(tx: Writing, name: str) -> SignInLink | None:
-    """Make a link for a room owner at the room's start; None once that person has signed in. The room makes it."""
+def offer_sign_in(tx: Writing) -> SignInLink | None:
+    """Make a link for the room's first owner, when the room starts; None once that person has signed in or was killed.
+
+    The room makes it, for the person who has the room's folder.
+    """
+    name = tx.only(Named, "first_person").name
     member = tx.one(MemberRow, "member_by_name", name=name)
-    if member is None or tx.value(int, "has_signed_in", member=member.id) is not None:
+    if member is None or member.role != "owner" or tx.value(int, "has_signed_in", member=member.id) is not None:
+        return None
+    if tx.only(StandingRow, "standing", scope="member", target=member.id).state == "killed":
         return None
     seq = log.append(
         tx,
