@@ -54,6 +54,7 @@ SILENT = {
             "note_look",
         ),
     },
+    "links to sign in with, which nothing shows": {"put_sign_in", "drop_sign_in"},
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
         "reserve_name",
